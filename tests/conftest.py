@@ -1,0 +1,25 @@
+"""Fixtures every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Our own recorded cases, committed with the tests."""
+    return CHECKOUT / "tests" / "corpus"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Other people's files (weights, photographs): used where they lie, never committed."""
+    folder = Path(os.environ.get("DSD_ZOO_SHARED", CHECKOUT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"needs the shared folder with other people's weights and photographs at {folder}")
+    return folder

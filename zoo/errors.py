@@ -1,0 +1,44 @@
+"""Everything that can go wrong on the zoo's side, as one tree.
+
+    ZooError                 catch this to catch them all
+    ├── UsageError           what was asked cannot be done as asked (unknown model, no labels, bad option)
+    ├── FetchError           no source delivered the file
+    ├── IntegrityError       the bytes are not the ones on record
+    ├── DataError            an image or a dataset cannot be read
+    └── DeviceError          the device or the precision asked for is not there
+
+Every message names the thing, what was expected, what came, and what to do next. Errors of the
+conversion itself are `converters.ConverterError` and live in `converters.errors`.
+"""
+
+from __future__ import annotations
+
+
+class ZooError(Exception):
+    """Base of all errors of the zoo; `exit_code` is what the command line ends with."""
+
+    exit_code = 2
+
+
+class UsageError(ZooError):
+    """What was asked cannot be done as asked."""
+
+
+class FetchError(ZooError):
+    """No source delivered the file; the message lists every attempt."""
+
+    exit_code = 1
+
+
+class IntegrityError(ZooError):
+    """The bytes differ from the size or hash on record."""
+
+    exit_code = 1
+
+
+class DataError(ZooError):
+    """An image, a label list or a dataset cannot be read."""
+
+
+class DeviceError(ZooError):
+    """The device or the precision asked for is not available here."""
