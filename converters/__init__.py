@@ -1,0 +1,145 @@
+"""Caffe and Torch7 models as ONNX and PyTorch, exactly.
+
+    import converters
+    report = converters.convert(["net.prototxt", "net.caffemodel"], "net.onnx")
+
+`load` reads any supported set of files into an `onnx_ir.Model`, `save` writes one, `convert` does both and
+reports, `inspect` tells what is in the files without refusing what cannot be converted. Errors are those of
+`converters.errors`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from converters.errors import (
+    ConverterError,
+    FormatError,
+    MismatchError,
+    StaticSizeRequired,
+    UnsupportedError,
+    UsageError,
+    WrongFileError,
+)
+from converters.options import Options
+from converters.report import ConversionReport, Dropped, Source
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from converters.inspection import Inspection
+
+__all__ = [
+    "ConversionReport",
+    "ConverterError",
+    "Dropped",
+    "FormatError",
+    "MismatchError",
+    "Source",
+    "StaticSizeRequired",
+    "UnsupportedError",
+    "UsageError",
+    "WrongFileError",
+    "__version__",
+    "convert",
+    "inspect",
+    "load",
+    "save",
+]
+
+__version__ = "0.1.0"
+
+PathLike = str | os.PathLike[str]
+
+
+def load(
+    *sources: PathLike,
+    outputs: Sequence[str] | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    stages: Sequence[str] = (),
+    level: int = 0,
+    static_batch: int | None = None,
+    ignore_fields: Sequence[str] = (),
+) -> ir.Model:
+    """Read a net into an `onnx_ir.Model` whose inputs and outputs carry the source's own names.
+
+    sources: a prototxt and its weights (.caffemodel, .h5 or Deep Compression .net) in any order, or one
+        .t7, or one .onnx.
+    outputs: names of blobs to expose instead of the net's own outputs; what they do not need is dropped.
+    input_shapes: shapes by input name, taken as given; batch and other sizes are then fixed.
+    stages, level: the NetState in which a Caffe definition is read (its phase is TEST).
+    static_batch: fix the batch; None keeps it symbolic where the net allows it.
+    ignore_fields: names of unknown prototxt fields that may be ignored.
+
+    The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
+    """
+    from converters.reading import read
+
+    options = Options.of(
+        outputs=outputs,
+        input_shapes=input_shapes,
+        stages=stages,
+        level=level,
+        static_batch=static_batch,
+        ignore_fields=ignore_fields,
+    )
+    return read([Path(source) for source in sources], options)
+
+
+def save(model: ir.Model, path: PathLike, *, link: bool = False, external: bool = False) -> list[Path]:
+    """Write a loaded model and return the files written; the ending of `path` chooses the form.
+
+    `net.onnx`: ONNX, self-contained, or see `converters.to_onnx.save` for link and external.
+    `net.py`: PyTorch, with `net.safetensors` beside it.
+    `net/` (an existing directory or a path without ending): both, sharing one weights file.
+    """
+    from converters.writing import write
+
+    return write(model, Path(path), link=link, external=external)
+
+
+def convert(
+    sources: Sequence[PathLike],
+    out: PathLike,
+    *,
+    link: bool = False,
+    external: bool = False,
+    outputs: Sequence[str] | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    stages: Sequence[str] = (),
+    level: int = 0,
+    static_batch: int | None = None,
+    ignore_fields: Sequence[str] = (),
+) -> ConversionReport:
+    """`load` the sources, `save` to `out`, and say what was done. Nothing is written if anything fails."""
+    if isinstance(sources, str | os.PathLike):
+        sources = [sources]
+    model = load(
+        *sources,
+        outputs=outputs,
+        input_shapes=input_shapes,
+        stages=stages,
+        level=level,
+        static_batch=static_batch,
+        ignore_fields=ignore_fields,
+    )
+    report: ConversionReport = model.meta["report"]
+    report.files = save(model, out, link=link, external=external)
+    return report
+
+
+def inspect(*sources: PathLike) -> Inspection:
+    """What is in these files and what of it would convert; raises only for files that cannot be read."""
+    from converters.inspection import inspect_files
+
+    return inspect_files([Path(source) for source in sources])
+
+
+def preprocessing_of(model: ir.Model) -> dict[str, object] | None:
+    """The preprocessing a model carries in its metadata, if any."""
+    text = model.metadata_props.get("dsd-zoo.preprocessing")
+    return json.loads(text) if text else None

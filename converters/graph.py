@@ -1,0 +1,265 @@
+"""A small builder over onnx_ir, used by both readers.
+
+A reader walks its layers; for each one it opens `Graph.layer(name)` and calls `Graph.node`. The builder
+gives every value a shape and a type, every node and value a unique name, and keeps parameters as the
+array views they came as: nothing here copies a weight.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from converters.errors import StaticSizeRequired, UsageError
+
+# Opset 18 in IR version 8 loads in ONNX Runtime 1.14 and later, OpenCV 5 and TensorRT 8.6 and later.
+OPSET = 18
+IR_VERSION = 8
+
+# Constants up to this many elements (pads, shapes, axes) are shared by content.
+SHARED_CONSTANT_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A size known only at run time: `factor` times the size called `name`."""
+
+    name: str
+    factor: int = 1
+
+    def __mul__(self, other: Dim) -> Dim:
+        """N * k; a product of two unknown sizes is not tracked."""
+        if isinstance(other, Symbol):
+            raise StaticSizeRequired(f"the product of the sizes {self} and {other} must be known beforehand")
+        return Symbol(self.name, self.factor * other) if other else 0
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: int) -> Symbol:
+        """N*k // d where d divides k."""
+        if self.factor % other:
+            raise StaticSizeRequired(f"the size {self} must be known beforehand to be divided by {other}")
+        return Symbol(self.name, self.factor // other)
+
+    def __str__(self) -> str:
+        return self.name if self.factor == 1 else f"{self.factor}*{self.name}"
+
+
+Dim = int | Symbol
+Shape = tuple[Dim, ...]
+
+
+def dims(value: ir.Value) -> Shape:
+    """The shape of a value made by `Graph`."""
+    shape: Shape = value.meta["dims"]
+    return shape
+
+
+def static(size: Dim, what: str) -> int:
+    """`size` as a number; StaticSizeRequired naming `what` if it is symbolic."""
+    if isinstance(size, Symbol):
+        raise StaticSizeRequired(f"{what} must be known beforehand; it is symbolic ({size})")
+    return size
+
+
+def product(sizes: Sequence[Dim]) -> Dim:
+    """Number of elements; at most one of the sizes may be symbolic."""
+    total: Dim = 1
+    for size in sizes:
+        total = total * size
+    return total
+
+
+class Graph:
+    """An ONNX graph under construction."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._nodes: list[ir.Node] = []
+        self._inputs: list[ir.Value] = []
+        self._initializers: list[ir.Value] = []
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
+        self._node_names: set[str] = set()
+        self._value_names: set[str] = set()
+        self._layer = ""
+        self._layer_doc = ""
+
+    def input(self, name: str, shape: Sequence[Dim], dtype: ir.DataType = ir.DataType.FLOAT) -> ir.Value:
+        """A graph input of exactly this name."""
+        value = self._value(ir.Value(name=_claim(self._value_names, name)), tuple(shape), dtype)
+        self._inputs.append(value)
+        return value
+
+    def parameter(self, name: str, array: np.ndarray) -> ir.Value:
+        """A weight of the current layer, `<layer>.<name>`; the array is kept as it is, not copied."""
+        return self._initializer(f"{self._layer}.{name}" if self._layer else name, array)
+
+    def constant(self, array: np.ndarray) -> ir.Value:
+        """A small constant such as pads or axes; equal ones are shared."""
+        if array.size > SHARED_CONSTANT_SIZE:
+            return self._initializer(f"{self._layer}/constant", array)
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = self._initializer(f"constant_{len(self._constants)}", array)
+        return self._constants[key]
+
+    def node(
+        self,
+        op_type: str,
+        *inputs: ir.Value | np.ndarray | None,
+        shape: Sequence[Dim] | None = None,
+        dtype: ir.DataType | None = None,
+        **attributes: Any,  # noqa: ANN401
+    ) -> ir.Value:
+        """Append a node with one output.
+
+        Arrays among the inputs become shared constants. Without `shape` and `dtype` the output is like
+        the first input (elementwise operators). Attributes of value None are left out.
+        """
+        first = next(x for x in inputs if isinstance(x, ir.Value))
+        out_shape = dims(first) if shape is None else tuple(shape)
+        return self.nodes(op_type, *inputs, shapes=[out_shape], dtypes=[dtype or first.dtype], **attributes)[0]
+
+    def nodes(
+        self,
+        op_type: str,
+        *inputs: ir.Value | np.ndarray | None,
+        shapes: Sequence[Sequence[Dim]],
+        dtypes: Sequence[ir.DataType | None] | None = None,
+        **attributes: Any,  # noqa: ANN401
+    ) -> list[ir.Value]:
+        """Append a node with as many outputs as `shapes`; types default to float32."""
+        values = [self.constant(x) if isinstance(x, np.ndarray) else x for x in inputs]
+        name = _claim(self._node_names, f"{self._layer}/{op_type}" if self._layer else op_type)
+        node = ir.node(
+            op_type,
+            values,
+            {key: value for key, value in attributes.items() if value is not None},
+            num_outputs=len(shapes),
+            name=name,
+            doc_string=self._layer_doc or None,
+        )
+        types = dtypes or [ir.DataType.FLOAT] * len(shapes)
+        for k, (output, shape, dtype) in enumerate(zip(node.outputs, shapes, types, strict=True)):
+            output.name = _claim(self._value_names, name if k == 0 else f"{name}:{k}")
+            self._value(output, tuple(shape), dtype or ir.DataType.FLOAT)
+        self._nodes.append(node)
+        return list(node.outputs)
+
+    def reshape(self, x: ir.Value, shape: Sequence[Dim]) -> ir.Value:
+        """Reshape to `shape`; symbolic sizes are copied from the input or inferred, at most one inferred."""
+        wanted = tuple(shape)
+        if wanted == dims(x):
+            return x
+        return self.node("Reshape", x, self._reshape_target(dims(x), wanted), shape=wanted)
+
+    @staticmethod
+    def _reshape_target(have: Shape, wanted: Shape) -> np.ndarray:
+        target, inferred = [], 0
+        for axis, size in enumerate(wanted):
+            if not isinstance(size, Symbol):
+                target.append(size)
+            elif inferred == 0 and sum(isinstance(s, Symbol) for s in wanted) == 1:
+                target.append(-1)
+                inferred += 1
+            elif axis < len(have) and have[axis] == size:
+                target.append(0)
+            elif inferred == 0:
+                target.append(-1)
+                inferred += 1
+            else:
+                raise StaticSizeRequired(
+                    f"a reshape from {shape_text(have)} to {shape_text(wanted)} leaves two sizes open"
+                )
+        return np.array(target, np.int64)
+
+    @contextlib.contextmanager
+    def layer(self, name: str, doc: str = "") -> Iterator[None]:
+        """Nodes and parameters made inside are named after this layer; `doc` goes to their doc string."""
+        previous = self._layer, self._layer_doc
+        self._layer, self._layer_doc = name, doc
+        try:
+            yield
+        finally:
+            self._layer, self._layer_doc = previous
+
+    def name_result(self, value: ir.Value, node_name: str, value_name: str) -> None:
+        """Give the result of a layer its final names, where it was made by a node and both are free."""
+        node = value.producer()
+        if node is None:
+            return
+        if node_name not in self._node_names:
+            node.name = _claim(self._node_names, node_name)
+        if value_name not in self._value_names:
+            value.name = _claim(self._value_names, value_name)
+
+    def model(self, outputs: Mapping[str, ir.Value], metadata: Mapping[str, str] | None = None) -> ir.Model:
+        """Close the graph; every output carries exactly the name asked for."""
+        results = [self._output(name, value) for name, value in outputs.items()]
+        used = {v for node in self._nodes for v in node.inputs} | set(results)
+        graph = ir.Graph(
+            self._inputs,
+            results,
+            nodes=self._nodes,
+            initializers=[v for v in self._initializers if v in used],
+            opset_imports={"": OPSET},
+            name=self.name or "net",
+        )
+        model = ir.Model(graph, ir_version=IR_VERSION, producer_name="dsd-zoo")
+        model.metadata_props.update(metadata or {})
+        return model
+
+    def _output(self, name: str, value: ir.Value) -> ir.Value:
+        if value.name != name or value.producer() is None:
+            holder = next((v for v in self._every_value() if v.name == name), None)
+            if holder is not None and holder.producer() is None:
+                raise UsageError(f"{name!r} names an input or a weight and cannot name a different output too")
+            if holder is not None:
+                holder.name = _claim(self._value_names, f"{name}:inner")
+            if value.producer() is None or value.meta.get("is_output"):
+                # An input, or a value that is an output already, needs a node to carry a second name.
+                value = self.node("Identity", value)
+            value.name = name
+            self._value_names.add(name)
+        value.meta["is_output"] = True
+        return value
+
+    def _every_value(self) -> Iterator[ir.Value]:
+        yield from self._inputs
+        yield from self._initializers
+        for node in self._nodes:
+            yield from node.outputs
+
+    def _initializer(self, name: str, array: np.ndarray) -> ir.Value:
+        name = _claim(self._value_names, name)
+        tensor = ir.Tensor(array, name=name)
+        value = self._value(ir.Value(name=name, const_value=tensor), tuple(array.shape), tensor.dtype)
+        self._initializers.append(value)
+        return value
+
+    @staticmethod
+    def _value(value: ir.Value, shape: Shape, dtype: ir.DataType) -> ir.Value:
+        value.meta["dims"] = shape
+        value.shape = ir.Shape([str(s) if isinstance(s, Symbol) else s for s in shape])
+        value.type = ir.TensorType(dtype)
+        return value
+
+
+def _claim(taken: set[str], wanted: str) -> str:
+    """`wanted`, or `wanted_2`, `wanted_3`, ... where that is taken; the result is taken from now on."""
+    name, k = wanted, 1
+    while name in taken:
+        k += 1
+        name = f"{wanted}_{k}"
+    taken.add(name)
+    return name
+
+
+def shape_text(shape: Sequence[Dim]) -> str:
+    """A shape as people write it: 10x3x227x227, Nx1000, scalar."""
+    return "x".join(str(size) for size in shape) or "scalar"

@@ -1,0 +1,57 @@
+"""What a caller may ask of a conversion, in one value that the readers share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from converters.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of `converters.load`.
+
+    outputs: blob names to expose instead of the net's own outputs.
+    input_shapes: shapes by input name, taken as given (no symbolic batch).
+    stages, level: the NetState a Caffe definition is read in.
+    static_batch: fix the batch to this size; None keeps it symbolic where the net allows it.
+    ignore_fields: names of unknown prototxt fields to accept.
+    """
+
+    outputs: tuple[str, ...] | None = None
+    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    stages: tuple[str, ...] = ()
+    level: int = 0
+    static_batch: int | None = None
+    ignore_fields: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        outputs: Sequence[str] | None,
+        input_shapes: Mapping[str, Sequence[int]] | None,
+        stages: Sequence[str],
+        level: int,
+        static_batch: int | None,
+        ignore_fields: Sequence[str],
+    ) -> Options:
+        """Checked options; UsageError names the one that makes no sense."""
+        for name, value in (("outputs", outputs), ("stages", stages), ("ignore_fields", ignore_fields)):
+            if isinstance(value, str):
+                raise UsageError(f"{name} must be a list of names, not the single string {value!r}")
+        if static_batch is not None and static_batch < 1:
+            raise UsageError(f"static_batch must be 1 or more, not {static_batch}")
+        shapes = {name: tuple(int(size) for size in shape) for name, shape in (input_shapes or {}).items()}
+        for name, shape in shapes.items():
+            if any(size < 1 for size in shape):
+                raise UsageError(f"the shape given for input {name!r} is {shape}: every size must be 1 or more")
+        return cls(
+            outputs=tuple(outputs) if outputs is not None else None,
+            input_shapes=shapes,
+            stages=tuple(stages),
+            level=level,
+            static_batch=static_batch,
+            ignore_fields=tuple(ignore_fields),
+        )

@@ -1,0 +1,98 @@
+"""From files to a model: find out what they are, hand them to their reader, record where it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import onnx_ir as ir
+
+import converters
+from converters.errors import FormatError, UsageError
+from converters.graph import shape_text
+from converters.options import Options
+from converters.report import ConversionReport, Source
+from converters.sniff import Kind, identify
+
+_WEIGHTS = {Kind.CAFFEMODEL, Kind.CAFFE_HDF5, Kind.DEEP_COMPRESSION}
+
+
+def read(paths: Sequence[Path], options: Options) -> ir.Model:
+    """The model in `paths`, with its report in `meta` and its origin in the metadata."""
+    kinds = kinds_of(paths)
+    if Kind.ONNX in kinds:
+        model = _read_onnx(kinds[Kind.ONNX], options)
+    elif Kind.TORCH7 in kinds:
+        from converters import from_torch7
+
+        model = from_torch7.read(kinds[Kind.TORCH7], options)
+    else:
+        from converters import from_caffe
+
+        weights = next((kinds[kind] for kind in _WEIGHTS if kind in kinds), None)
+        model = from_caffe.read(kinds.get(Kind.PROTOTXT), weights, options)
+    _complete(model, paths)
+    return model
+
+
+def kinds_of(paths: Sequence[Path]) -> Mapping[Kind, Path]:
+    """The files by kind; UsageError for a set of files that does not make one net."""
+    if not paths:
+        raise UsageError("no files given; expected a prototxt and its weights, a .t7, or a .onnx")
+    kinds: dict[Kind, Path] = {}
+    for path in paths:
+        kind = identify(path)
+        if kind in kinds:
+            raise UsageError(f"two files of the same kind, {kind.value}: {kinds[kind]} and {path}; give one")
+        kinds[kind] = path
+    alone = kinds.keys() & {Kind.TORCH7, Kind.ONNX}
+    weights = kinds.keys() & _WEIGHTS
+    if alone and len(kinds) > 1:
+        raise UsageError(f"{kinds[next(iter(alone))]} is complete by itself; give it alone")
+    if len(weights) > 1:
+        raise UsageError("two weights files: " + " and ".join(str(kinds[kind]) for kind in weights) + "; give one")
+    return kinds
+
+
+def _read_onnx(path: Path, options: Options) -> ir.Model:
+    if options.outputs or options.input_shapes or options.static_batch:
+        raise UsageError(f"{path}: outputs, shapes and batch can be chosen only when converting from the original files")
+    try:
+        model = ir.load(path)
+    except Exception as error:  # whatever the parser raises on a damaged file
+        raise FormatError(f"{path}: not a readable ONNX model: {error}") from error
+    model.meta["report"] = ConversionReport(framework="onnx")
+    return model
+
+
+def _complete(model: ir.Model, paths: Sequence[Path]) -> None:
+    report: ConversionReport = model.meta["report"]
+    report.sources = [_source(path) for path in paths]
+    report.inputs = {str(v.name): _shape(v) for v in model.graph.inputs}
+    report.outputs = {str(v.name): _shape(v) for v in model.graph.outputs}
+    report.nodes = len(model.graph)
+    report.parameters = report.parameters or sum(
+        v.const_value.size for v in model.graph.initializers.values() if v.const_value is not None
+    )
+    if report.framework == "onnx":  # its own record travels on
+        return
+    model.producer_version = converters.__version__
+    model.metadata_props["dsd-zoo.version"] = converters.__version__
+    model.metadata_props["dsd-zoo.framework"] = report.framework
+    model.metadata_props["dsd-zoo.sources"] = json.dumps([vars(source) for source in report.sources])
+    if report.preprocessing:
+        model.metadata_props["dsd-zoo.preprocessing"] = json.dumps(report.preprocessing)
+    if report.notes:
+        model.metadata_props["dsd-zoo.notes"] = json.dumps(report.notes)
+
+
+def _shape(value: ir.Value) -> str:
+    return shape_text(tuple(value.shape)) if value.shape is not None else "unknown"
+
+
+def _source(path: Path) -> Source:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return Source(path.name, file.tell(), digest.hexdigest())

@@ -1,0 +1,119 @@
+"""What is this file? Its content is asked first, its name second."""
+
+from __future__ import annotations
+
+import string
+from enum import Enum
+from pathlib import Path
+
+from converters.errors import FormatError, UsageError, WrongFileError
+
+# Enough to see a magic number, an HTML head or the first tokens of a text.
+HEAD_BYTES = 512
+
+
+class Kind(Enum):
+    """The kinds of files the converters read."""
+
+    PROTOTXT = "Caffe network definition (prototxt)"
+    CAFFEMODEL = "Caffe weights (caffemodel)"
+    CAFFE_HDF5 = "Caffe weights (HDF5)"
+    DEEP_COMPRESSION = "Deep Compression weights (.net)"
+    TORCH7 = "Torch7 file (.t7)"
+    ONNX = "ONNX model"
+
+
+# What people actually end up with under a model's name, and what to do about it.
+_FOREIGN = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the file it points to: fetch the real one (git lfs pull)"),
+    (b"PK\x03\x04", "a zip archive (a PyTorch .pth is one too): unpack it and name the file inside"),
+    (b"\x1f\x8b", "gzip-compressed: unpack it first (gunzip)"),
+    (b"BZh", "bzip2-compressed: unpack it first (bunzip2)"),
+    (b"\xfd7zXZ\x00", "xz-compressed: unpack it first (unxz)"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-zip archive: unpack it first"),
+    (b"Rar!", "a RAR archive: unpack it first"),
+    (b"\x80\x02", "a Python pickle (an old PyTorch file?), which is neither Caffe nor Torch7 and is never loaded"),
+    (b"\x80\x03", "a Python pickle, which is neither Caffe nor Torch7 and is never loaded"),
+    (b"\x80\x04", "a Python pickle, which is neither Caffe nor Torch7 and is never loaded"),
+    (b"\x80\x05", "a Python pickle, which is neither Caffe nor Torch7 and is never loaded"),
+    (b"\x93NUMPY", "a NumPy array, not a network"),
+    (b"%PDF", "a PDF document"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+)
+_TORCH7_SUFFIXES = {".t7", ".th", ".t7b", ".net7"}
+_TORCH7_TYPE_TAGS = range(9)
+
+
+def foreign(head: bytes) -> str | None:
+    """What a file that starts with these bytes is, if it is a well-known thing that is not a model."""
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<script")):
+        return "an HTML page (a download link that led to a web page?), not a model: download the file again"
+    if head[257:262] == b"ustar":
+        return "a tar archive: unpack it and name the file inside"
+    return next((what for magic, what in _FOREIGN if head.startswith(magic)), None)
+
+
+def identify(path: Path) -> Kind:
+    """The kind of `path`. UsageError if it cannot be opened, WrongFileError if it is something else."""
+    head = _head(path)
+    if not head:
+        raise FormatError(f"{path}: the file is empty; download or copy it again")
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return Kind.CAFFE_HDF5
+    if (what := foreign(head)) is not None:
+        raise WrongFileError(f"{path}: this is {what}")
+    kind = _by_name(path, head) or _by_content(head)
+    if kind is None:
+        raise WrongFileError(
+            f"{path}: neither the content nor the name says what this is; expected one of: "
+            + ", ".join(k.value for k in Kind)
+        )
+    return kind
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path}: this is a directory; name the model files inside it") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _by_name(path: Path, head: bytes) -> Kind | None:
+    suffix = path.suffix.lower()
+    if suffix in {".prototxt", ".pbtxt", ".pt"} and is_text(head):
+        return Kind.PROTOTXT
+    if suffix in _TORCH7_SUFFIXES:
+        return Kind.TORCH7
+    if suffix == ".caffemodel" and not is_text(head):
+        return Kind.CAFFEMODEL
+    if suffix == ".onnx":
+        return Kind.ONNX
+    if suffix == ".net" and not is_text(head):
+        return Kind.DEEP_COMPRESSION
+    return None
+
+
+def _by_content(head: bytes) -> Kind | None:
+    if len(head) >= 8 and head[0] in _TORCH7_TYPE_TAGS and head[1:4] == b"\0\0\0":
+        return Kind.TORCH7
+    if is_text(head):
+        first = head.split(maxsplit=1)[:1]
+        return Kind.TORCH7 if first and first[0].isdigit() else Kind.PROTOTXT
+    if head[:1] == b"\x08" and b"\x12" in head[2:4]:  # ModelProto: ir_version, then producer_name
+        return Kind.ONNX
+    if head[:1] in {b"\x0a", b"\x12"} or head[:2] == b"\xa2\x06":  # NetParameter: name, layers or layer
+        return Kind.CAFFEMODEL
+    return None
+
+
+def is_text(head: bytes) -> bool:
+    """Whether these bytes look like text: no control characters other than white space."""
+    printable = set(string.printable.encode()) | set(range(0x80, 0x100))
+    return all(byte in printable for byte in head)

@@ -1,0 +1,89 @@
+"""An .onnx whose weights lie in another file: a .safetensors beside it, or the file they were read from."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from converters.atomic import replacing
+from converters.errors import UsageError
+from converters.to_onnx.self_contained import little_endian
+from converters.to_onnx.skeleton import INLINE_BYTES, Reference, initializers, skeleton, tensor_header
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+
+def save_external(model: ir.Model, path: Path) -> list[Path]:
+    """Write `path` and, beside it, `<stem>.safetensors` with the weights under their ONNX names."""
+    from safetensors.numpy import save_file
+
+    weights = path.with_suffix(".safetensors")
+    large = {name: little_endian(array) for name, array in initializers(model) if array.nbytes >= INLINE_BYTES}
+    with replacing(weights) as temporary:
+        save_file(large, temporary)
+    places = safetensors_places(weights)
+    return [*save_with_references(model, path, {name: places[name] for name in large}), weights]
+
+
+def save_linked(model: ir.Model, path: Path) -> list[Path]:
+    """Write `path` with references into the files the weights were read from.
+
+    UsageError if such a file does not lie in or below the folder of `path`: ONNX allows no other place.
+    Weights that have no single place in a file (converted, decoded or scattered ones) are stored inline.
+    """
+    references = {}
+    for name, array in initializers(model):
+        if array.nbytes >= INLINE_BYTES and (reference := _reference(model, array, path.parent)) is not None:
+            references[name] = reference
+    return save_with_references(model, path, references)
+
+
+def save_with_references(model: ir.Model, path: Path, references: Mapping[str, Reference]) -> list[Path]:
+    """Write `path`; initializers named in `references` point there, the others are stored inline."""
+    proto = skeleton(model)
+    for name, array in initializers(model):
+        tensor = tensor_header(name, array, references.get(name))
+        if name not in references:
+            tensor.raw_data = little_endian(array).tobytes()
+        proto.graph.initializer.append(tensor)
+    with replacing(path) as temporary:
+        temporary.write_bytes(proto.SerializeToString())
+    return [path]
+
+
+def safetensors_places(path: Path) -> dict[str, Reference]:
+    """Where each tensor of a .safetensors file lies in it."""
+    with path.open("rb") as file:
+        (header_size,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(header_size))
+    start = 8 + header_size
+    return {
+        name: Reference(path.name, start + entry["data_offsets"][0], entry["data_offsets"][1] - entry["data_offsets"][0])
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
+
+
+def _reference(model: ir.Model, array: np.ndarray, folder: Path) -> Reference | None:
+    """The place of `array` in one of the source files, if it is an untouched view of its memory map."""
+    if not array.flags.c_contiguous or array.dtype.byteorder == ">":
+        return None
+    address = array.__array_interface__["data"][0]
+    for source, mapped in model.meta.get("maps", {}).items():
+        offset = address - mapped.__array_interface__["data"][0]
+        if 0 <= offset <= mapped.nbytes - array.nbytes:
+            try:
+                location = Path(source).resolve().relative_to(folder.resolve())
+            except ValueError:
+                raise UsageError(
+                    f"--link: the weights are in {source}, outside {folder}; "
+                    "ONNX only allows files in or below the folder of the model: write it there"
+                ) from None
+            return Reference(location.as_posix(), offset, array.nbytes)
+    return None

@@ -1,0 +1,76 @@
+"""One .onnx file with everything inside, written in one pass.
+
+The message is laid out by hand so that the weights go from the reader's memory map straight to the file:
+protobuf would copy them twice. Field numbers are those of onnx.proto: ModelProto.graph = 7,
+GraphProto.initializer = 5, TensorProto.raw_data = 9.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from converters.atomic import replacing
+from converters.errors import UnsupportedError
+from converters.to_onnx.skeleton import initializers, skeleton, tensor_header
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+_GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9
+# Protobuf messages end at 2 GiB.
+MAX_BYTES = 2**31 - 1
+
+
+def save_self_contained(model: ir.Model, path: Path) -> list[Path]:
+    """Write `path`; UnsupportedError if the model is larger than a protobuf message may be."""
+    proto = skeleton(model)
+    graph = proto.graph.SerializeToString()
+    proto.ClearField("graph")
+    head = proto.SerializeToString()
+
+    tensors = [(_tensor_head(name, array), array) for name, array in initializers(model)]
+    graph_size = len(graph) + sum(_field_size(len(t) + a.nbytes) for t, a in tensors)
+    if len(head) + graph_size > MAX_BYTES:
+        raise UnsupportedError(
+            f"{path}: the model needs {graph_size:,} bytes and a single .onnx file ends at {MAX_BYTES:,}; "
+            "write the weights beside it: --external"
+        )
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(head)
+        file.write(_length_delimited(_GRAPH, graph_size))
+        file.write(graph)
+        for tensor, array in tensors:
+            file.write(_length_delimited(_INITIALIZER, len(tensor) + array.nbytes))
+            file.write(tensor)
+            file.write(little_endian(array).data)
+    return [path]
+
+
+def little_endian(array: np.ndarray) -> np.ndarray:
+    """The array contiguous and in little-endian order, copied only if it is not so already."""
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+
+
+def _tensor_head(name: str, array: np.ndarray) -> bytes:
+    """A TensorProto up to where its raw bytes follow."""
+    return tensor_header(name, array).SerializeToString() + _length_delimited(_RAW_DATA, array.nbytes)
+
+
+def _field_size(length: int) -> int:
+    return len(_length_delimited(_INITIALIZER, length)) + length
+
+
+def _length_delimited(field: int, length: int) -> bytes:
+    return _varint(field << 3 | 2) + _varint(length)
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

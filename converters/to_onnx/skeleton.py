@@ -1,0 +1,70 @@
+"""The model without its weights as a protobuf message: the one module that touches ONNX's protobuf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import onnx
+    import onnx_ir as ir
+
+# Below this size a weight is not worth a reference to another file.
+INLINE_BYTES = 256
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where the bytes of an initializer lie: `length` bytes at `offset` of the file `location`."""
+
+    location: str
+    offset: int
+    length: int
+
+
+def initializers(model: ir.Model) -> Iterable[tuple[str, np.ndarray]]:
+    """(name, array) of every initializer, the arrays as they are."""
+    for name, value in model.graph.initializers.items():
+        assert value.const_value is not None
+        yield name, value.const_value.numpy()
+
+
+def skeleton(model: ir.Model) -> onnx.ModelProto:
+    """The model as protobuf, without any initializer."""
+    import onnx_ir as ir
+
+    graph = model.graph
+    view = ir.GraphView(
+        graph.inputs,
+        graph.outputs,
+        nodes=list(graph),
+        opset_imports=graph.opset_imports,
+        name=graph.name,
+        doc_string=graph.doc_string,
+    )
+    bare = ir.Model(
+        view,  # type: ignore[arg-type]  # serialisation takes the protocol, not the class
+        ir_version=model.ir_version,
+        producer_name=model.producer_name,
+        producer_version=model.producer_version,
+    )
+    bare.metadata_props.update(model.metadata_props)
+    return ir.serde.serialize_model(bare)
+
+
+def tensor_header(name: str, array: np.ndarray, reference: Reference | None = None) -> onnx.TensorProto:
+    """A TensorProto that says everything but the values."""
+    import onnx
+    import onnx_ir as ir
+
+    header = onnx.TensorProto(
+        name=name, dims=array.shape, data_type=ir.DataType.from_numpy(array.dtype).value
+    )
+    if reference is not None:
+        header.data_location = onnx.TensorProto.EXTERNAL
+        for key in ("location", "offset", "length"):
+            header.external_data.add(key=key, value=str(getattr(reference, key)))
+    return header

@@ -1,0 +1,32 @@
+"""From a model to files: the ending of the path chooses the form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from converters.errors import UsageError
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+
+def write(model: ir.Model, path: Path, *, link: bool, external: bool) -> list[Path]:
+    """Write `model` as the ending of `path` says; see `converters.save`."""
+    if link and external:
+        raise UsageError("--link and --external exclude each other: the weights lie in one place")
+    if path.suffix == ".onnx":
+        from converters import to_onnx
+
+        return to_onnx.save(model, path, link=link, external=external)
+    if link or external:
+        raise UsageError(f"{path}: --link and --external are for .onnx output")
+    from converters import to_pytorch
+
+    if path.suffix == ".py":
+        return to_pytorch.save(model, path)
+    if path.suffix == "" or path.is_dir():
+        return to_pytorch.save_bundle(model, path)
+    raise UsageError(
+        f"{path}: the ending {path.suffix!r} is none of .onnx (ONNX), .py (PyTorch) or a directory (both)"
+    )
