@@ -1,0 +1,106 @@
+"""The command line `dsd-zoo`: one module per command, each with one function of the module's name.
+
+Exit codes: 0 done and as claimed; 1 it ran, and something does not hold; 2 usage or bad input. A command
+raises the errors of `zoo.errors` and `converters.errors` as they are, and ends with `typer.Exit(1)` where
+it ran and found something wrong. Command modules import nothing heavy at their top: `--help` reads them all.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import traceback
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from zoo.cli import list_, show
+from zoo.errors import ZooError
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": list_.list_,
+    "show": show.show,
+}
+
+
+def main() -> None:
+    """Entry point of the console script and of `python -m zoo`."""
+    app = typer.Typer(
+        name="dsd-zoo",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    session = _Session()
+    app.callback(help=_HELP)(session.global_options)
+    for name, function in COMMANDS.items():
+        app.command(name)(session.guarded(function))
+    app(prog_name="dsd-zoo")
+
+
+_HELP = """The DSD model zoo: fetch, verify, convert and re-measure published Caffe and Torch7 models.
+
+Exit codes: 0 done and as claimed; 1 it ran, and something does not hold; 2 usage or bad input.
+"""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"dsd-zoo {version('dsd-zoo')}")
+        raise typer.Exit
+
+
+class _Session:
+    """One run of the command line: its global options, and what becomes of an error."""
+
+    def __init__(self) -> None:
+        self._debug = False
+
+    def global_options(
+        self,
+        version: Annotated[
+            bool,
+            typer.Option(
+                "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+            ),
+        ] = False,
+        debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    ) -> None:
+        self._debug = debug
+
+    def guarded(self, command: Callable[..., None]) -> Callable[..., None]:
+        """`command`, whose errors become one readable block on stderr and an exit code."""
+
+        @functools.wraps(command)
+        def run(*args: object, **kwargs: object) -> None:
+            try:
+                command(*args, **kwargs)
+            except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+                raise
+            except Exception as error:
+                if self._debug:
+                    traceback.print_exc()
+                else:
+                    print(_block(error), file=sys.stderr)
+                raise typer.Exit(error.exit_code if isinstance(error, ZooError) else 2) from error
+
+        return run
+
+
+def _block(error: Exception) -> str:
+    if isinstance(error, ZooError | OSError) or _is_converter_error(error):
+        return f"dsd-zoo: {error}"
+    return (
+        f"dsd-zoo: internal error: {error!r}\n"
+        "  this is a fault of dsd-zoo; please report it with what `dsd-zoo --debug ...` prints"
+    )
+
+
+def _is_converter_error(error: Exception) -> bool:
+    from converters.errors import ConverterError
+
+    return isinstance(error, ConverterError)

@@ -1,0 +1,63 @@
+"""What several commands share: options, the catalog of a call, and plain output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from zoo.catalog import Catalog
+    from zoo.manifest import Manifest
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+ManifestsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--manifests", metavar="DIR", help="A folder with manifests of your own; may be repeated."),
+]
+
+
+def load_catalog(manifests: Sequence[Path] | None = None) -> Catalog:
+    """The bundled models and those of the folders given with `--manifests`."""
+    from zoo.catalog import Catalog
+
+    return Catalog.load(manifests or ())
+
+
+def resolve_model(name: str, manifests: Sequence[Path] | None = None) -> Manifest:
+    """The manifest of the model `name`; UsageError with suggestions if there is none."""
+    return load_catalog(manifests).get(name)
+
+
+def print_json(data: object) -> None:
+    """`data` on stdout as indented JSON."""
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+    """Aligned columns on stdout, the same on a terminal and in a pipe; `right` are flushed right."""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    for row in (header, *rows):
+        cells = (
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        print("  ".join(cells).rstrip())
+
+
+def print_fields(fields: Sequence[tuple[str, str]], indent: int = 2) -> None:
+    """`name  value` lines on stdout; a value of several lines is continued under its first."""
+    width = max(len(name) for name, _ in fields)
+    for name, value in fields:
+        first, *more = value.split("\n")
+        print(f"{'':{indent}}{name:{width}}  {first}".rstrip())
+        for line in more:
+            print(f"{'':{indent + width + 2}}{line}")
+
+
+def human_bytes(count: int) -> str:
+    """`675763` as `675,763 bytes (0.7 MB)`."""
+    return f"{count:,} bytes" + (f" ({count / 1e6:.1f} MB)" if count >= 100_000 else "")
