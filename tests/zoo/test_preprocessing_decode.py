@@ -1,0 +1,85 @@
+"""Decoding: EXIF ignored but found, damage named, headers read from literal bytes."""
+
+from __future__ import annotations
+
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+from zoo.errors import DataError
+from zoo.preprocessing.decode import ImageHeader, decode_bgr, image_header
+
+
+def jpeg(height: int = 6, width: int = 10) -> bytes:
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    return cv2.imencode(".jpg", image)[1].tobytes()
+
+
+def with_exif(data: bytes, orientation: int, order: str = "<") -> bytes:
+    """A JPEG with an APP1 segment put first that holds one directory entry: the orientation."""
+    magic = b"II*\0" if order == "<" else b"MM\0*"
+    entry = struct.pack(f"{order}HHIHH", 0x0112, 3, 1, orientation, 0)
+    tiff = magic + struct.pack(f"{order}IH", 8, 1) + entry + bytes(4)
+    payload = b"Exif\0\0" + tiff
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(payload) + 2) + payload + data[2:]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_orientation_is_found_and_ignored(orientation, order):
+    plain = jpeg()
+    turned = with_exif(plain, orientation, order)
+    header = image_header(turned)
+    assert header == ImageHeader(width=10, height=6, components=3, orientation=orientation)
+    assert header.rotated == (orientation != 1)
+    np.testing.assert_array_equal(decode_bgr(turned), decode_bgr(plain))
+    if orientation == 6:
+        # OpenCV itself would turn this one: the file is what it is meant to be.
+        assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape[:2] == (10, 6)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff\xd8",
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff\xe1\x00\x10Exif\0\0II*\0\xff\xff\xff\xff",  # a directory far outside
+        b"\xff\xd8\xff\xe1\x00\x12Exif\0\0MM\0*\0\0\0\x08\xff\xff",  # 65535 entries claimed, none there
+        b"\xff\xd8\xff\xe1\xff\xff",
+        b"\xff\xd8\xff\xe1\x00\x00" * 50,
+        b"\xff\xd8" + b"\xff" * 100,
+    ],
+)
+def test_a_damaged_header_is_no_error(data):
+    assert image_header(data) == ImageHeader()
+
+
+def test_grey_and_colour_components():
+    grey = cv2.imencode(".jpg", np.zeros((8, 8), np.uint8))[1].tobytes()
+    assert image_header(grey).components == 1
+    assert image_header(jpeg()).components == 3
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "cannot decode an empty file"),
+        (b"<html>404</html>", "begin with b'<html>40'"),
+        (jpeg()[:-40], "truncated or damaged JPEG of"),
+        (jpeg()[:20], "truncated or damaged JPEG of 20 bytes"),
+    ],
+)
+def test_what_is_no_image_is_named(data, message):
+    with pytest.raises(DataError, match=message):
+        decode_bgr(data)
+
+
+def test_an_image_bomb_is_refused_before_it_is_decoded():
+    bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 60000, 60000)
+    with pytest.raises(DataError, match="60000x60000"):
+        decode_bgr(bomb)
+    with pytest.raises(DataError, match="65535x65535"):
+        decode_bgr(bytes.fromhex("ffd8 ffc0 0011 08 ffff ffff 03 011100 021100 031100"))

@@ -1,0 +1,126 @@
+"""Bytes of an image file to pixels, as the original tools decoded them.
+
+Caffe's tools read images with OpenCV, Torch7's with libjpeg and libpng; OpenCV's decoder gives the same
+bytes as libjpeg's defaults (slow integer DCT, fancy upsampling), so one decoder serves both. Neither tool
+turned an image by its EXIF orientation, so it is ignored here too; `image_header` finds it, to be counted.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import DataError
+
+SOI, EOI, SOS, APP1 = 0xD8, 0xD9, 0xDA, 0xE1
+# Start-of-frame markers: all of C0..CF but DHT (C4), JPG (C8) and DAC (CC).
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+ORIENTATION_TAG = 0x0112
+PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+# Ten times the largest ImageNet photograph; more is an attack or a mistake.
+MOST_PIXELS = 1 << 27
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """What a JPEG or PNG says before its pixels; zeros where it does not say, or is something else.
+
+    `components` per pixel are those of a JPEG (4: CMYK); `orientation` is EXIF's, 1 being upright.
+    """
+
+    width: int = 0
+    height: int = 0
+    components: int = 0
+    orientation: int = 1
+
+    @property
+    def rotated(self) -> bool:
+        """True if a viewer that honours EXIF would turn or mirror the image."""
+        return 2 <= self.orientation <= 8
+
+
+def decode_bgr(data: bytes, *, deep: bool = False) -> NDArray[Any]:
+    """The pixels of an encoded image as OpenCV reads them: (height, width, 3), BGR, uint8.
+
+    Grey images get three equal channels, alpha is dropped, CMYK is converted, EXIF orientation ignored.
+    `deep` keeps 16-bit files as uint16 instead of dropping their low byte.
+
+    Raises:
+        DataError: no decoder takes the bytes (truncated, damaged or not an image), or far too large.
+    """
+    import cv2
+
+    header = image_header(data)
+    if header.width * header.height > MOST_PIXELS:
+        raise DataError(f"an image of {header.width}x{header.height} pixels; at most {MOST_PIXELS} are read")
+
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_ANYDEPTH if deep else 0)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error as error:
+        raise DataError(f"cannot decode {describe(data)}: {error.err}") from error
+    if pixels is None:
+        raise DataError(f"cannot decode {describe(data)}: expected a complete JPEG, PNG or BMP image")
+    return pixels
+
+
+def describe(data: bytes) -> str:
+    """A few words on bytes that are no readable image, for messages."""
+    if not data:
+        return "an empty file"
+    if data[:2] == bytes((0xFF, SOI)):
+        return f"a truncated or damaged JPEG of {len(data)} bytes"
+    return f"{len(data)} bytes that begin with {data[:8]!r}"
+
+
+def image_header(data: bytes) -> ImageHeader:
+    """The header of a JPEG (ITU-T T.81, annex B; Exif 2.3, section 4.6) or PNG; never an error."""
+    if data.startswith(PNG_START) and len(data) >= len(PNG_START) + 8:
+        width, height = struct.unpack_from(">II", data, len(PNG_START))
+        return ImageHeader(width, height)
+    header = ImageHeader()
+    for marker, segment in _jpeg_segments(data):
+        if marker in FRAMES and len(segment) >= 6:
+            height, width, components = struct.unpack_from(">HHB", segment, 1)
+            header = replace(header, width=width, height=height, components=components)
+        elif marker == APP1 and segment.startswith(b"Exif\0\0"):
+            header = replace(header, orientation=_orientation(segment[6:]))
+    return header
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Marker and payload of every segment before the first scan; stops where the chain breaks."""
+    position = 2
+    while data[:2] == bytes((0xFF, SOI)) and position + 4 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker == 0xFF or marker in STANDALONE:
+            position += 1 if marker == 0xFF else 2
+            continue
+        if marker in (SOS, EOI):
+            return
+        length = int.from_bytes(data[position + 2 : position + 4], "big")
+        yield marker, data[position + 4 : position + 2 + length]
+        position += 2 + length
+
+
+def _orientation(tiff: bytes) -> int:
+    """The orientation entry of a TIFF structure's first directory; 1 if absent or damaged."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if order is None:
+        return 1
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (entries,) = struct.unpack_from(f"{order}H", tiff, directory)
+        for entry in range(entries):
+            tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, directory + 2 + 12 * entry)
+            if (tag, kind) == (ORIENTATION_TAG, 3):
+                return int(value)
+    except struct.error:
+        return 1
+    return 1
