@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
@@ -243,13 +245,9 @@ class Manifest(_Data):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for what, values in (
-            ("file name", [file.name for file in self.files]),
-            ("file role", [file.role for file in self.files]),
-            ("claim", [claim.metric for claim in self.claims]),
-        ):
-            if doubled := {value for value in values if values.count(value) > 1}:
-                raise ValueError(f"{what} given twice: {', '.join(sorted(doubled))}")
+        _refuse_doubles("file name", (file.name for file in self.files))
+        _refuse_doubles("file role", (file.role for file in self.files))
+        _refuse_doubles("claim", (claim.metric for claim in self.claims))
         if self.file("weights") is None:
             raise ValueError("no file has the role 'weights'")
         if self.preprocessing.mean_image and self.file("mean") is None:
@@ -259,6 +257,11 @@ class Manifest(_Data):
         if self.baseline == self.name:
             raise ValueError("a model cannot be its own baseline")
         return self
+
+
+def _refuse_doubles(what: str, values: Iterable[str]) -> None:
+    if doubled := sorted(value for value, count in Counter(values).items() if count > 1):
+        raise ValueError(f"{what} given twice: {', '.join(doubled)}")
 
 
 def _explain(error: ValidationError) -> str:
