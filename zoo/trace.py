@@ -102,12 +102,6 @@ def is_fraction(published: str) -> bool:
     return "%" not in published and float(_number(published).group()) <= 1
 
 
-def published_step(published: str) -> Decimal:
-    """The last printed digit's worth, in percent: 0.01 for `42.56 % error`, 0.0001 for `0.617579`."""
-    step = Decimal(1).scaleb(-_decimals(_number(published).group()))
-    return 100 * step if is_fraction(published) else step
-
-
 def _number(published: str) -> re.Match[str]:
     """The number that is the claim: the one before a % sign, else the first."""
     matches = list(NUMBER.finditer(published))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import struct
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from zoo.errors import DataError
-from zoo.trace import caffe_average, published_step, read_trace, reprint
+from zoo.trace import caffe_average, read_trace, reprint
 
 HEADER = "batch,top1_correct,top5_correct,loss\n"
 
@@ -98,14 +97,6 @@ def test_caffe_adds_in_single_precision() -> None:
 )
 def test_percentages_come_from_the_summed_counts(published: str, expected: str) -> None:
     assert reprint(published, [29258], 50000) == expected
-
-
-@pytest.mark.parametrize(
-    ("published", "step"),
-    [("42.56 % error", "0.01"), ("0.617579", "0.0001"), ("57.5 %", "0.1"), ("1", "100"), ("100 %", "1")],
-)
-def test_worth_of_the_last_printed_digit(published: str, step: str) -> None:
-    assert published_step(published) == Decimal(step)
 
 
 def test_a_claim_without_a_number() -> None:

@@ -1,0 +1,272 @@
+"""Claims against evidence: what was published, what its own trace says, what was measured here.
+
+`audit` takes one manifest and the runs at hand and returns an `Audit`, plain data for the terminal, JSON
+and the report page. Something "does not hold" when a claim cannot be re-derived from its own trace, when
+a run over the claim's images under the claim's preprocessing gives another count than the manifest
+tolerates, when a subset makes the claim implausible, or when a run used other files than the pinned
+ones. A gain that is not significant is a finding, and so are two published values that contradict each
+other; "not measured" is neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from zoo.gains import Gain, claimed_count, compare
+from zoo.manifest import Claim, Manifest, Metric
+from zoo.statistics import (
+    CountInterval,
+    Interval,
+    clopper_pearson_interval,
+    finite_population_interval,
+    wilson_interval,
+)
+from zoo.trace import read_trace, reprint
+
+if TYPE_CHECKING:
+    from zoo.catalog import Catalog
+    from zoo.evidence import Result, Row
+
+Verdict = Literal["agrees", "differs", "subset only", "not measured"]
+# A subset may only speak against a claim where chance hardly can: many claims are audited at once.
+SUBSET_CONFIDENCE = 0.999
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """A claim computed again from its own per-batch trace."""
+
+    trace: str
+    batches: int
+    batch_size: int
+    correct: int
+    printed: str
+    """What the original tool prints for these batches, in the form of the claim."""
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One run of this zoo, held against one claim."""
+
+    runtime: str
+    device: str
+    flavour: str
+    n: int
+    correct: int
+    interval: Interval
+    """Of the accuracy, Wilson."""
+    exact_interval: Interval
+    """Of the accuracy, Clopper-Pearson."""
+    difference: int | None
+    """Images right here minus images right as claimed; None unless it ran on the claim's images."""
+    whole_set: CountInterval | None
+    """Of a subset: the counts over all images of the claim that are compatible with it, at 99.9 %."""
+    verdict: Verdict
+    remark: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimAudit:
+    """One claim, how it follows from its trace, and what was measured of it."""
+
+    metric: Metric
+    n: int
+    correct: int | None
+    published: str
+    percent: float
+    source: str
+    how: str
+    derivation: Derivation | None
+    measurements: list[Measurement]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictAudit:
+    """Another published value for the same thing."""
+
+    metric: Metric
+    published: str
+    percent: float
+    source: str
+    note: str
+    difference_points: float | None
+    """Its accuracy minus the claim's, in percentage points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Everything known about one model's claims."""
+
+    model: str
+    title: str
+    framework: str
+    dataset: str
+    baseline: str | None
+    trust: Literal["pinned", "unpinned"]
+    unpinned_files: list[str]
+    claims: list[ClaimAudit]
+    gains: list[Gain]
+    conflicts: list[ConflictAudit]
+    problems: list[str] = field(default_factory=list)
+    """What does not hold, one sentence each; empty when all of it does."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing that was checked failed."""
+        return not self.problems
+
+    def to_json(self) -> dict[str, Any]:
+        """The audit as JSON-able data; the keys are those of these classes, and `holds`."""
+        return {"schema_version": 1, **asdict(self), "holds": self.holds}
+
+
+def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Result, list[Row]]] = ()) -> Audit:
+    """Hold the claims of one model against their traces and against the runs of it and of its baseline.
+
+    Runs of other models are ignored. Raises UsageError if the baseline is not in the catalog and
+    DataError if a trace is damaged.
+    """
+    own = [result for result, _ in runs if result.model == manifest.name]
+    claims = [_audit_claim(claim, manifest, own) for claim in manifest.claims]
+    baseline = catalog.baseline(manifest)
+    sources = manifest.source_files()
+    return Audit(
+        model=manifest.name,
+        title=manifest.title,
+        framework=manifest.framework,
+        dataset=manifest.dataset,
+        baseline=manifest.baseline,
+        trust="pinned" if all(file.trust == "pinned" for file in sources) else "unpinned",
+        unpinned_files=[file.name for file in sources if file.trust == "unpinned"],
+        claims=claims,
+        gains=[] if baseline is None else compare(manifest, baseline, runs),
+        conflicts=_conflicts(manifest),
+        problems=[
+            *(problem for claim in claims for problem in _problems(claim)),
+            *(problem for result in own for problem in _foreign_files(manifest, result)),
+        ],
+    )
+
+
+def _audit_claim(claim: Claim, manifest: Manifest, results: Sequence[Result]) -> ClaimAudit:
+    measurements = [_measure(claim, manifest, result) for result in results]
+    verdicts = {measurement.verdict for measurement in measurements}
+    order: tuple[Verdict, ...] = ("differs", "agrees", "subset only")
+    return ClaimAudit(
+        metric=claim.metric,
+        n=claim.n,
+        correct=claim.correct,
+        published=claim.published,
+        percent=claim.percent,
+        source=claim.source,
+        how=claim.how,
+        derivation=_derive(claim, manifest),
+        measurements=measurements,
+        verdict=next((verdict for verdict in order if verdict in verdicts), "not measured"),
+    )
+
+
+def _derive(claim: Claim, manifest: Manifest) -> Derivation | None:
+    if claim.trace is None:
+        return None
+    trace = read_trace(manifest.directory / claim.trace, claim.n)
+    counts = trace.counts(claim.metric)
+    printed = reprint(claim.published, counts, trace.batch_size)
+    return Derivation(
+        trace=claim.trace,
+        batches=len(counts),
+        batch_size=trace.batch_size,
+        correct=sum(counts),
+        printed=printed,
+        holds=printed == claim.published and claim.correct in (None, sum(counts)),
+    )
+
+
+def _measure(claim: Claim, manifest: Manifest, result: Result) -> Measurement:
+    correct = result.top1_correct if claim.metric == "top1" else result.top5_correct
+    expected = claimed_count(claim)
+    difference: int | None = None
+    whole_set: CountInterval | None = None
+    verdict: Verdict = "not measured"
+    if result.dataset != manifest.dataset:
+        remark = f"on other images ({result.dataset})"
+    elif result.flavour != manifest.preprocessing.flavour:
+        remark = f"under other preprocessing than the claim's {manifest.preprocessing.flavour}"
+    elif result.n > claim.n:
+        remark = f"on {result.n} images, more than the claim's {claim.n}"
+    elif result.n < claim.n:
+        whole_set = finite_population_interval(correct, result.n, claim.n, SUBSET_CONFIDENCE)
+        distance = max(whole_set.low - expected, expected - whole_set.high)
+        verdict = "subset only" if distance <= claim.tolerance_images else "differs"
+        remark = f"{result.n} of {claim.n} images, which {whole_set.low} to {whole_set.high} right of all fit"
+    else:
+        difference = correct - expected
+        verdict = "agrees" if abs(difference) <= claim.tolerance_images else "differs"
+        remark = _difference_words(difference)
+    return Measurement(
+        runtime=result.runtime,
+        device=result.device,
+        flavour=result.flavour,
+        n=result.n,
+        correct=correct,
+        interval=wilson_interval(correct, result.n),
+        exact_interval=clopper_pearson_interval(correct, result.n),
+        difference=difference,
+        whole_set=whole_set,
+        verdict=verdict,
+        remark=remark,
+    )
+
+
+def _difference_words(difference: int) -> str:
+    if difference == 0:
+        return "the same count"
+    images = "image" if abs(difference) == 1 else "images"
+    return f"{abs(difference)} {images} {'more' if difference > 0 else 'fewer'} right"
+
+
+def _problems(claim: ClaimAudit) -> list[str]:
+    problems = []
+    derivation = claim.derivation
+    if derivation is not None and not derivation.holds:
+        problems.append(
+            f"{claim.metric}: published is '{claim.published}' ({claim.correct} of {claim.n}), but the trace "
+            f"{derivation.trace} gives '{derivation.printed}' ({derivation.correct})"
+        )
+    for run in claim.measurements:
+        if run.verdict == "differs":
+            problems.append(
+                f"{claim.metric}: published is '{claim.published}', measured {run.correct} of {run.n} "
+                f"with {run.runtime} on {run.device}: {run.remark}"
+            )
+    return problems
+
+
+def _foreign_files(manifest: Manifest, result: Result) -> list[str]:
+    return [
+        f"the {result.runtime} run used a {file.name} with sha256 {result.files[file.name]}, "
+        f"the manifest pins {file.sha256}"
+        for file in manifest.files
+        if file.sha256 is not None and result.files.get(file.name, file.sha256) != file.sha256
+    ]
+
+
+def _conflicts(manifest: Manifest) -> list[ConflictAudit]:
+    found = []
+    for conflict in manifest.conflicts:
+        claim = manifest.claim(conflict.metric)
+        found.append(
+            ConflictAudit(
+                metric=conflict.metric,
+                published=conflict.published,
+                percent=conflict.percent,
+                source=conflict.source,
+                note=conflict.note,
+                difference_points=None if claim is None else round(conflict.percent - claim.percent, 6),
+            )
+        )
+    return found

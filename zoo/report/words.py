@@ -1,0 +1,116 @@
+"""Findings in words: the same sentences on the terminal and on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zoo.audit import Audit, ClaimAudit
+from zoo.gains import ClaimedGain, PairedGain
+from zoo.statistics import Interval
+
+METRIC_NAMES = {"top1": "top-1", "top5": "top-5"}
+
+
+def percent(fraction: float) -> str:
+    """`0.98` as `98.00 %`."""
+    return f"{100 * fraction:.2f} %"
+
+
+def percent_range(interval: Interval) -> str:
+    """An interval of fractions of 1 as `96.7 to 99.0 %`."""
+    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f} %"
+
+
+def points(fraction: float) -> str:
+    """A difference of accuracies in percentage points, signed: `-0.20`, `+4.32`."""
+    return signed(100 * fraction, 2)
+
+
+def points_range(interval: Interval) -> str:
+    """An interval of differences in percentage points: `-0.42 to +0.14`."""
+    return f"{points(interval.low)} to {points(interval.high)}"
+
+
+def signed(value: float, decimals: int = 0) -> str:
+    """With its sign, and no sign where it rounds to zero: `+3`, `-1`, `0`."""
+    text = f"{abs(value):.{decimals}f}"
+    if not float(text):
+        return text
+    return ("+" if value > 0 else "-") + text
+
+
+def images(count: int) -> str:
+    """`1 image`, `2 images`, `50,000 images`."""
+    return f"{count:,} image" if count == 1 else f"{count:,} images"
+
+
+def p_value(p: float) -> str:
+    """`p = 1`, `p = 0.031`, `p = 4e-13`."""
+    return "p = 1" if p == 1 else f"p = {p:.3f}" if p >= 0.001 else f"p = {p:.0e}"
+
+
+def claimed(claim: ClaimAudit) -> str:
+    """The claim as a count where it is known, else as published: `30,879 of 50,000`, `42.56 % error`."""
+    return claim.published if claim.correct is None else f"{claim.correct:,} of {claim.n:,}"
+
+
+def derivation(claim: ClaimAudit) -> str:
+    """Whether the claim follows from its own trace."""
+    found = claim.derivation
+    if found is None:
+        return "no per-batch trace"
+    if found.holds:
+        return f"follows from {found.batches} batches of {found.batch_size}"
+    return f"does NOT follow from its trace, which gives {found.printed}"
+
+
+def claimed_gain(gain: ClaimedGain) -> str:
+    """The published gain with its interval, as one clause."""
+    rounded = "" if gain.exact else ", from rounded percentages"
+    return (
+        f"{points(gain.gain)} points (95 % interval {points_range(gain.interval)}, images unpaired{rounded})"
+    )
+
+
+def paired_gain(gain: PairedGain) -> str:
+    """The measured gain with its interval and test, as one clause."""
+    change = gain.only_model - gain.only_baseline
+    return (
+        f"{signed(change)} of {images(gain.n)} = {points(gain.gain)} points "
+        f"(95 % interval {points_range(gain.interval)}; exact McNemar {p_value(gain.p_value)})"
+    )
+
+
+def gain_verdict(gain: ClaimedGain | PairedGain) -> str:
+    """`significant gain`, `significant loss` or `not significant`, at 5 %."""
+    if not gain.significant:
+        return "not significant"
+    return "significant gain" if gain.gain > 0 else "significant loss"
+
+
+def headline(audits: Sequence[Audit]) -> str:
+    """One sentence: does what was published hold?"""
+    problems = sum(len(audit.problems) for audit in audits)
+    if problems:
+        return f"{problems} {'thing does' if problems == 1 else 'things do'} not hold."
+    claims = [claim for audit in audits for claim in audit.claims]
+    agreeing = sum(claim.verdict == "agrees" for claim in claims)
+    if claims and agreeing == len(claims):
+        return "Every published count was measured again and agrees."
+    if agreeing:
+        return f"All that was measured agrees: {agreeing} of {len(claims)} published counts."
+    return "Every published number that has a trace follows from it; none was measured here in full."
+
+
+def gain_sentences(audit: Audit) -> list[str]:
+    """What a model gains over its baseline: measured where it was, else as claimed; equal runs merged."""
+    sentences = []
+    for gain in audit.gains:
+        clauses = {paired_gain(pair): gain_verdict(pair) for pair in gain.measured}
+        if not clauses and gain.claimed is not None:
+            clauses = {claimed_gain(gain.claimed): gain_verdict(gain.claimed)}
+        sentences += [
+            f"{METRIC_NAMES[gain.metric]} over {gain.baseline}: {clause}: {verdict}"
+            for clause, verdict in clauses.items()
+        ]
+    return sentences
