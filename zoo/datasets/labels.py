@@ -1,0 +1,156 @@
+"""Which class each image belongs to: from a list, or from names that say it.
+
+Labels count from 0. ImageNet's follow the order of the sorted synset ids (the order of Caffe's
+synset_words.txt and of torchvision), not the devkit's own numbering.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from zoo.catalog import bundled_folder
+from zoo.datasets.dataset import Files
+from zoo.errors import DataError, UsageError
+
+IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp"})
+LIST_NAMES = ("labels.txt", "val.txt")
+# A list of all of ImageNet takes 50 MB.
+MOST_LIST_BYTES = 1 << 27
+ILSVRC2012_VAL = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Image names with their labels, in the order of the dataset, and where the labels came from."""
+
+    labels: Mapping[str, int]
+    source: str
+
+
+def label_images(files: Files, where: str, labels: Path | None = None) -> Labelled:
+    """Labels for the images among `files`; `where` names the place in messages.
+
+    With a list (`labels`, or a labels.txt or val.txt at the top of the place) the list says which images
+    there are and in which order. Otherwise all images are taken in the order of their names, and the
+    names must tell: files called as in ILSVRC2012's validation set, folders or file names with synset ids.
+
+    Raises:
+        UsageError: nothing says what the images show, or two lists could.
+        DataError: the list is damaged or does not fit the images.
+    """
+    if labels is not None:
+        return _from_list(files, where, _read(labels), str(labels))
+    lists = [name for name in LIST_NAMES if name in files.names]
+    if len(lists) > 1:
+        raise UsageError(f"{where} holds both {' and '.join(lists)}: say with --labels FILE which one counts")
+    if lists:
+        return _from_list(files, where, files.read(lists[0]), lists[0])
+    return _from_names(files, where)
+
+
+def imagenet_synsets() -> dict[str, int]:
+    """ILSVRC2012 synset id ("n01440764") to label."""
+    lines = (
+        (bundled_folder() / "ilsvrc2012" / "ilsvrc2012-synsets.txt").read_text(encoding="utf-8").splitlines()
+    )
+    return {line.split()[0]: label for label, line in enumerate(lines)}
+
+
+def ilsvrc2012_val_labels() -> list[int]:
+    """Labels of ILSVRC2012_val_00000001.JPEG to ..._00050000.JPEG."""
+    text = (bundled_folder() / "ilsvrc2012" / "ilsvrc2012-val-labels.txt").read_text(encoding="ascii")
+    return [int(line) for line in text.split()]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MOST_LIST_BYTES:
+            raise DataError(f"{path}: far too large for a list of labels")
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: the list of labels cannot be read: {error.strerror}") from error
+
+
+def _from_list(files: Files, where: str, content: bytes, source: str) -> Labelled:
+    """A list as convert_imageset reads it: one `name label` a line, the label after the last blank."""
+    labels: dict[str, int] = {}
+    try:
+        lines = content.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source}: not a list of labels: byte {error.start} is no text") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        match = re.fullmatch(r"\s*(?:\./|/)?(.*\S)\s+(\d{1,9})\s*", line)
+        if match is None:
+            raise DataError(
+                f"{source}, line {number}: expected 'NAME LABEL' with a label from 0, came {line[:80]!r}"
+            )
+        if match[1] in labels:
+            raise DataError(f"{source}, line {number}: {match[1]} is listed a second time")
+        labels[match[1]] = int(match[2])
+    if not labels:
+        raise DataError(f"{source}: the list of labels is empty")
+    missing = [name for name in labels if name not in files.names]
+    if missing:
+        raise DataError(
+            f"{source} lists {len(labels)} images, of which {len(missing)} are not in {where}: "
+            f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}"
+        )
+    return Labelled(labels, source)
+
+
+def _from_names(files: Files, where: str) -> Labelled:
+    """Labels by the names themselves; every rule that fits all images is asked, and they must agree."""
+    names = sorted(name for name in files.names if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES)
+    if not names:
+        raise DataError(f"{where}: no images there (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
+    answers = []
+    for source, rule in _rules().items():
+        labels = {name: label for name in names if (label := rule(name)) is not None}
+        if len(labels) == len(names):
+            answers.append(Labelled(labels, source))
+    if not answers:
+        raise UsageError(_no_labels(where, names))
+    for other in answers[1:]:
+        if other.labels != answers[0].labels:
+            name = next(name for name in names if other.labels[name] != answers[0].labels[name])
+            raise DataError(
+                f"{where}: {name} is class {answers[0].labels[name]} by its {answers[0].source} "
+                f"and {other.labels[name]} by its {other.source}"
+            )
+    return answers[0]
+
+
+def _rules() -> dict[str, Callable[[str], int | None]]:
+    """The ways in which a name tells a label, by how they are called in results."""
+    synsets, validation = imagenet_synsets(), ilsvrc2012_val_labels()
+
+    def by_folder(name: str) -> int | None:
+        return synsets.get(PurePosixPath(name).parent.name)
+
+    def by_prefix(name: str) -> int | None:
+        return synsets.get(PurePosixPath(name).name.partition("_")[0])
+
+    def by_number(name: str) -> int | None:
+        match = ILSVRC2012_VAL.fullmatch(PurePosixPath(name).name)
+        return validation[int(match[1]) - 1] if match and 1 <= int(match[1]) <= len(validation) else None
+
+    return {
+        "file name in the ILSVRC2012 validation set": by_number,
+        "synset folder": by_folder,
+        "synset prefix of the file name": by_prefix,
+    }
+
+
+def _no_labels(where: str, names: list[str]) -> str:
+    return (
+        f"{where}: nothing says what its {len(names)} images show (the first is {names[0]})\n"
+        f"  looked for a list {' or '.join(LIST_NAMES)} inside; for names such as "
+        "ILSVRC2012_val_00000001.JPEG,\n"
+        "  n01440764/any.JPEG or n01440764_any.JPEG in all images\n"
+        "  give a list of lines 'NAME LABEL', labels counting from 0: --labels FILE"
+    )

@@ -1,0 +1,69 @@
+"""Images inside an uncompressed tar, such as ILSVRC2012_img_val.tar, read in place."""
+
+from __future__ import annotations
+
+import mmap
+import tarfile
+from pathlib import Path
+
+from zoo.errors import DataError
+
+
+class Tar:
+    """The files in a tar. One pass over its headers finds them; the content is read through a memory map."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._places = _index(path)
+        with path.open("rb") as file:
+            self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.names = frozenset(self._places)
+
+    @staticmethod
+    def accepts(path: Path) -> bool:
+        """Whether `path` is for this source: a tar that is not compressed."""
+        if not path.is_file():
+            return False
+        try:
+            tarfile.open(path, "r:").close()
+        except (OSError, tarfile.TarError):
+            return False
+        return True
+
+    def read(self, name: str) -> bytes:
+        """The content of a member."""
+        offset, size = self._places[name]
+        return self._content[offset : offset + size]
+
+    def close(self) -> None:
+        """Let go of the memory map."""
+        self._content.close()
+
+
+def _index(path: Path) -> dict[str, tuple[int, int]]:
+    """Name to (offset, size) of every regular member."""
+    places: dict[str, tuple[int, int]] = {}
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                name = member.name.removeprefix("./")
+                if not member.isreg() or name.rpartition("/")[2].startswith("."):
+                    continue
+                if member.issparse():
+                    raise DataError(
+                        f"{path}: {name} is stored sparse, which cannot be read in place; unpack it"
+                    )
+                if name in places:
+                    raise DataError(f"{path}: holds {name} twice")
+                places[name] = (member.offset_data, member.size)
+            end = archive.offset
+        # tarfile takes any bad header but the first for the end; a tar really ends with a block of zeros.
+        with path.open("rb") as file:
+            file.seek(end)
+            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise DataError(
+                    f"{path}: the tar is truncated or damaged: neither a member nor its end at byte {end}"
+                )
+    except (OSError, tarfile.TarError, ValueError, OverflowError) as error:
+        raise DataError(f"{path}: the tar is truncated or damaged: {error}") from error
+    return places
