@@ -1,0 +1,162 @@
+"""Runs on disk: what is written comes back bit for bit, and nothing that disagrees is believed."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from zoo.errors import DataError, UsageError
+from zoo.evidence import Result, Row, find_runs, read_run, write_run
+
+ROWS = [
+    Row("a.jpg", 3, (3, 1, 2, 0, 4), (0.9, 0.05, 0.03, 0.01, 0.005)),
+    Row('odd, "name".jpg', 3, (1, 2, 3, 0, 4), (0.5, 0.5, 0.0, -1e-30, -3e38)),
+    Row("c.jpg", 9, (1, 2, 3, 0, 4), (5.0, 4.0, 3.0, 2.0, 1.0)),
+]
+
+
+def result(**changes) -> Result:
+    values = {
+        "model": "net",
+        "n": 3,
+        "n_dataset": 4,
+        "top1_correct": 1,
+        "top5_correct": 2,
+        "dataset": "photos",
+        "dataset_source": "photos/",
+        "labels": "val.txt",
+        "flavour": "caffe-warp256",
+        "preprocessing": {"flavour": "caffe-warp256", "crop": 227},
+        "runtime": "onnx",
+        "device": "cpu",
+        "precision": "float32",
+        "files": {"net.onnx": "0" * 64},
+        "environment": {"python": "3.12"},
+        "command": "dsd-zoo validate",
+        "started": "2026-01-01T00:00:00+00:00",
+        "seconds": 1.5,
+        "images_per_second": 2.0,
+        "unreadable": ["d.jpg"],
+    }
+    return Result.model_validate({**values, **changes})
+
+
+def test_ranks_and_verdicts():
+    assert [(row.rank, row.top1_correct, row.top5_correct) for row in ROWS] == [
+        (1, True, True),
+        (3, False, True),
+        (None, False, False),
+    ]
+
+
+def test_a_run_comes_back_as_it_was(tmp_path):
+    scores = np.random.default_rng(0).standard_normal((200, 5)).astype(np.float32)
+    rows = [Row(f"{i}.jpg", 0, (0, 1, 2, 3, 4), tuple(map(float, line))) for i, line in enumerate(scores)]
+    written = result(n=200, top1_correct=200, top5_correct=200)
+    write_run(tmp_path / "new" / "run", written, rows)
+    came, came_rows = read_run(tmp_path / "new" / "run")
+    assert came == written
+    assert came_rows == rows
+    assert read_run(tmp_path / "new" / "run" / "result.json") == (came, came_rows)
+    assert sorted(path.name for path in (tmp_path / "new" / "run").iterdir()) == [
+        "evidence.csv",
+        "result.json",
+    ]
+
+
+def test_the_csv_is_what_others_can_read(tmp_path):
+    write_run(tmp_path, result(), ROWS)
+    with (tmp_path / "evidence.csv").open(newline="") as file:
+        lines = list(csv.reader(file))
+    assert ",".join(lines[0]) == "image,label,id1,id2,id3,id4,id5,score1,score2,score3,score4,score5"
+    assert lines[1] == ["a.jpg", "3", "3", "1", "2", "0", "4", "0.9", "0.05", "0.03", "0.01", "0.005"]
+    assert lines[2][0] == 'odd, "name".jpg'
+
+
+def test_nets_with_fewer_classes_leave_columns_empty(tmp_path):
+    rows = [Row("a.jpg", 1, (1, 0), (0.75, 0.25))]
+    write_run(tmp_path, result(n=1, top1_correct=1, top5_correct=1), rows)
+    assert (tmp_path / "evidence.csv").read_text().splitlines()[1] == "a.jpg,1,1,0,,,,0.75,0.25,,,"
+    assert read_run(tmp_path)[1] == rows
+
+
+def test_a_later_run_replaces_an_earlier_one(tmp_path):
+    write_run(tmp_path, result(), ROWS)
+    write_run(tmp_path, result(n=1, top5_correct=1), ROWS[:1])
+    assert [row.image for row in read_run(tmp_path)[1]] == ["a.jpg"]
+
+
+def test_an_interrupted_replacement_leaves_no_result_beside_other_rows(tmp_path, monkeypatch):
+    write_run(tmp_path, result(), ROWS)
+
+    def fail(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Result, "model_dump_json", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_run(tmp_path, result(n=1, top5_correct=1), ROWS[:1])
+    assert [path.name for path in tmp_path.iterdir()] == ["evidence.csv"]
+
+
+@pytest.mark.parametrize("name", ["n", "top1_correct", "top5_correct"])
+def test_counts_that_the_rows_do_not_bear_out_are_refused(tmp_path, name):
+    write_run(tmp_path, result(), ROWS)
+    changed = json.loads((tmp_path / "result.json").read_text())
+    changed[name] += 1
+    (tmp_path / "result.json").write_text(json.dumps(changed))
+    with pytest.raises(DataError, match=rf"says {name} = \d+, the rows of evidence.csv say"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("image,label", "name,label", "expected the columns image,label"),
+        ("a.jpg,3,3", "a.jpg,x,3", "line 2: not a row of evidence"),
+        ("a.jpg,3,3", "a.jpg,3", "line 2: not a row of evidence: 11 columns"),
+        ("a.jpg,3,3,1", "a.jpg,3,1,1", "line 2: .*not distinct"),
+        ("a.jpg,3,3,1", "a.jpg,3,3,", "line 2: .*one score each"),
+        ("a.jpg,3,3", "a" * 140000, "line 2: .*field larger"),
+        ("c.jpg", "a.jpg", "line 4: .*a.jpg stands there twice"),
+    ],
+)
+def test_damaged_rows_are_named(tmp_path, old, new, message):
+    write_run(tmp_path, result(), ROWS)
+    path = tmp_path / "evidence.csv"
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(DataError, match=message):
+        read_run(tmp_path)
+
+
+def test_damaged_results_are_named(tmp_path):
+    write_run(tmp_path, result(), ROWS)
+    path = tmp_path / "result.json"
+    path.write_text(path.read_text().replace('"n": 3', '"n": "many"'))
+    with pytest.raises(DataError, match=r"result\.json: not a result: n: "):
+        read_run(tmp_path)
+    path.write_text("{")
+    with pytest.raises(DataError, match="not a result: the file"):
+        read_run(tmp_path)
+    path.unlink()
+    with pytest.raises(DataError, match=r"result\.json: cannot be read: No such file"):
+        read_run(tmp_path)
+
+
+def test_runs_are_found_below_a_folder(tmp_path):
+    for name in ("b/onnx", "a/pytorch", "a/onnx"):
+        write_run(tmp_path / name, result(), ROWS)
+    assert find_runs(tmp_path) == [
+        tmp_path / "a" / "onnx",
+        tmp_path / "a" / "pytorch",
+        tmp_path / "b" / "onnx",
+    ]
+    assert find_runs(tmp_path / "nowhere") == []
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="file/run: the evidence cannot be written: Not a directory"):
+        write_run(tmp_path / "file" / "run", result(), ROWS)

@@ -1,0 +1,204 @@
+"""What a validation run leaves behind: one row per image and a result with counts, hashes and circumstances.
+
+A run is a folder with two files.
+
+`result.json` is `Result`: integer counts and everything the number rests on.
+`evidence.csv` has one line per image, in the dataset's order: image, label, id1..id5 (the five best classes,
+best first), score1..score5 (shortest decimals that give the float32 back). Nets with fewer than five classes
+leave the last columns empty.
+
+`read_run` counts the rows again, so a result can never say more than its evidence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from zoo.errors import DataError, UsageError
+
+RESULT_NAME = "result.json"
+ROWS_NAME = "evidence.csv"
+RANKS = 5
+HEADER = ["image", "label", *(f"id{i + 1}" for i in range(RANKS)), *(f"score{i + 1}" for i in range(RANKS))]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image: its name and true class, the five best classes and their scores, best first."""
+
+    image: str
+    label: int
+    top5: tuple[int, ...]
+    scores: tuple[float, ...]
+
+    @property
+    def rank(self) -> int | None:
+        """Place of the true class, from 1; None if it is not among the five best."""
+        return self.top5.index(self.label) + 1 if self.label in self.top5 else None
+
+    @property
+    def top1_correct(self) -> bool:
+        """Whether the best class is the true one."""
+        return self.rank == 1
+
+    @property
+    def top5_correct(self) -> bool:
+        """Whether the true class is among the five best."""
+        return self.rank is not None
+
+
+class Result(BaseModel):
+    """A run in numbers, and everything they rest on; the content of result.json."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    model: str
+    n: int = Field(ge=0)
+    """Images that were ranked."""
+    n_dataset: int = Field(ge=0)
+    """Images in the dataset; more than `n` if only a part of it ran or some could not be read."""
+    top1_correct: int = Field(ge=0)
+    top5_correct: int = Field(ge=0)
+    dataset: str
+    dataset_source: str
+    labels: str
+    flavour: str
+    preprocessing: dict[str, Any]
+    """The settings as a manifest has them: flavour, crop, mean, mean_image, std, scale."""
+    runtime: Literal["onnx", "pytorch"]
+    device: str
+    precision: Literal["float32"]
+    batch_size: int | None = None
+    files: dict[str, str]
+    """Name to sha256 of every file the number rests on: sources, mean image, converted form."""
+    environment: dict[str, str]
+    command: str
+    started: str
+    """ISO 8601, UTC."""
+    seconds: float
+    """From the first image read to the last one ranked."""
+    images_per_second: float
+    unreadable: list[str] = []
+    """Images that were left out because they could not be decoded; not part of `n`."""
+    exif_rotated: int = 0
+    """Images whose EXIF orientation was ignored, as the original tools did."""
+
+
+def write_run(folder: Path, result: Result, rows: Iterable[Row]) -> None:
+    """Write evidence.csv and result.json into `folder`, each whole or not at all, the result last.
+
+    An earlier run there is replaced; its result goes first, so that no result ever stands beside other rows.
+
+    Raises:
+        UsageError: the folder cannot be written to.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    writer.writerows(_cells(row) for row in rows)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _replacing(folder / ROWS_NAME) as temporary:
+            temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+            (folder / RESULT_NAME).unlink(missing_ok=True)
+        with _replacing(folder / RESULT_NAME) as temporary:
+            temporary.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{folder}: the evidence cannot be written: {error.strerror}") from error
+
+
+def read_run(path: Path) -> tuple[Result, list[Row]]:
+    """The run in a folder (or the folder of a result.json), with its counts checked against its rows.
+
+    Raises:
+        DataError: a file is missing or damaged, or the result says something else than the rows.
+    """
+    folder = path.parent if path.name == RESULT_NAME else path
+    try:
+        result = Result.model_validate_json((folder / RESULT_NAME).read_bytes())
+        text = (folder / ROWS_NAME).read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"])) or "the file"
+        raise DataError(f"{folder / RESULT_NAME}: not a result: {where}: {problem['msg']}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{folder / ROWS_NAME}: byte {error.start} is no text") from error
+    rows = _parse(text, folder / ROWS_NAME)
+    _check(result, rows, folder)
+    return result, rows
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Every folder at or below `folder` that holds a result.json, sorted."""
+    return sorted(path.parent for path in folder.rglob(RESULT_NAME))
+
+
+def _cells(row: Row) -> list[str]:
+    """float32's own shortest decimals: eight digits at most, and exactly the same number when read again."""
+    empty = [""] * (RANKS - len(row.top5))
+    scores = [str(np.float32(score)) for score in row.scores]
+    return [row.image, str(row.label), *map(str, row.top5), *empty, *scores, *empty]
+
+
+def _parse(text: str, path: Path) -> list[Row]:
+    lines = csv.reader(io.StringIO(text, newline=""))
+    if next(lines, None) != HEADER:
+        raise DataError(f"{path}: expected the columns {','.join(HEADER)}")
+    rows: dict[str, Row] = {}
+    try:
+        for cells in lines:
+            row = _row(cells)
+            if row.image in rows:
+                raise ValueError(f"{row.image} stands there twice")
+            rows[row.image] = row
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"{path}, line {lines.line_num}: not a row of evidence: {error}") from error
+    return list(rows.values())
+
+
+def _row(cells: list[str]) -> Row:
+    if len(cells) != len(HEADER):
+        raise ValueError(f"{len(cells)} columns instead of {len(HEADER)}")
+    top5 = tuple(int(cell) for cell in cells[2 : 2 + RANKS] if cell)
+    scores = tuple(float(np.float32(cell)) for cell in cells[2 + RANKS :] if cell)
+    if len(top5) != len(scores) or len(set(top5)) != len(top5):
+        raise ValueError("the classes are not distinct, or not one score each")
+    return Row(cells[0], int(cells[1]), top5, scores)
+
+
+def _check(result: Result, rows: list[Row], folder: Path) -> None:
+    counted = {
+        "n": len(rows),
+        "top1_correct": sum(row.top1_correct for row in rows),
+        "top5_correct": sum(row.top5_correct for row in rows),
+    }
+    for name, count in counted.items():
+        if getattr(result, name) != count:
+            raise DataError(
+                f"{folder}: {RESULT_NAME} says {name} = {getattr(result, name)}, the rows of {ROWS_NAME} "
+                f"say {count}: one of them was changed; run the validation again"
+            )
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it on success and removed on any failure."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
