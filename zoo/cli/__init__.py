@@ -16,12 +16,15 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli import list_, show
+from zoo.cli import add, fetch, list_, show, verify
 from zoo.errors import ZooError
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_.list_,
     "show": show.show,
+    "fetch": fetch.fetch,
+    "add": add.add,
+    "verify": verify.verify,
 }
 
 

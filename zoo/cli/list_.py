@@ -2,13 +2,89 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from zoo.cli._common import JsonOption, ManifestsOption, load_catalog, print_json, print_table
+
+if TYPE_CHECKING:
+    from zoo.cache import Cache, Trust
+    from zoo.catalog import Catalog
+    from zoo.manifest import Claim, Manifest, Metric
+
+METRICS: tuple[Metric, ...] = ("top1", "top5")
+# From the strongest to the weakest: a model is trusted as far as its least known file.
+TRUST_LEVELS: tuple[Trust, ...] = ("pinned", "recorded", "unverified")
 
 
 def list_(json: JsonOption = False, manifests: ManifestsOption = None) -> None:
-    """List all models: claims, gain over the baseline, trust, and what is here already."""
-    models = list(load_catalog(manifests))
+    """List all models: claims, gain over the baseline, trust, what is here.
+
+    --json prints a list with, for each model: name, title, architecture, recipe, framework, dataset,
+    baseline, claims (per metric: percent, correct, n), gain (per metric, in points), trust, and
+    files (here, shipped, total).
+    """
+    from zoo.cache import Cache
+
+    catalog, store = load_catalog(manifests), Cache()
     if json:
-        print_json([model.name for model in models])
+        print_json([_entry(manifest, catalog, store) for manifest in catalog])
         return
-    print_table(("MODEL", "TITLE"), [(model.name, model.title) for model in models])
+    header = ("MODEL", "FRAMEWORK", "TOP-1 %", "TOP-5 %", "GAIN", "TRUST", "FILES HERE")
+    print_table(header, [_row(manifest, catalog, store) for manifest in catalog], right=(2, 3, 4))
+    print("\nAccuracies as claimed; GAIN is top-1 points over the baseline. More: dsd-zoo show MODEL")
+
+
+def _row(manifest: Manifest, catalog: Catalog, store: Cache) -> tuple[str, ...]:
+    gain = _gain(manifest, catalog).get("top1")
+    files = _files(manifest, store)
+    return (
+        manifest.name,
+        manifest.framework,
+        *(_percent(manifest.claim(metric)) for metric in METRICS),
+        "" if gain is None else f"{gain:+.2f}",
+        _trust(manifest, store),
+        "all, shipped" if files["shipped"] == files["total"] else f"{files['here']} of {files['total']}",
+    )
+
+
+def _percent(claim: Claim | None) -> str:
+    return "" if claim is None else f"{claim.percent:.2f}"
+
+
+def _entry(manifest: Manifest, catalog: Catalog, store: Cache) -> dict[str, object]:
+    return {
+        "name": manifest.name,
+        "title": manifest.title,
+        "architecture": manifest.architecture,
+        "recipe": manifest.recipe,
+        "framework": manifest.framework,
+        "dataset": manifest.dataset,
+        "baseline": manifest.baseline,
+        "claims": {
+            claim.metric: {"percent": claim.percent, "correct": claim.correct, "n": claim.n}
+            for claim in manifest.claims
+        },
+        "gain": _gain(manifest, catalog),
+        "trust": _trust(manifest, store),
+        "files": _files(manifest, store),
+    }
+
+
+def _gain(manifest: Manifest, catalog: Catalog) -> dict[str, float]:
+    from zoo.gains import compare
+
+    baseline = catalog.baseline(manifest)
+    gains = [] if baseline is None else compare(manifest, baseline, ())
+    return {gain.metric: round(100 * gain.claimed.gain, 4) for gain in gains if gain.claimed is not None}
+
+
+def _trust(manifest: Manifest, store: Cache) -> Trust:
+    return max((store.trust(manifest, file) for file in manifest.files), key=TRUST_LEVELS.index)
+
+
+def _files(manifest: Manifest, store: Cache) -> dict[str, int]:
+    return {
+        "here": sum(store.find(manifest, file) is not None for file in manifest.files),
+        "shipped": sum(file.path is not None for file in manifest.files),
+        "total": len(manifest.files),
+    }

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import itertools
+import textwrap
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.cli._common import JsonOption, ManifestsOption, print_json, resolve_model
+from zoo.cli._common import (
+    JsonOption,
+    ManifestsOption,
+    human_bytes,
+    load_catalog,
+    print_fields,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from zoo.cache import Cache
+    from zoo.catalog import Catalog
+    from zoo.manifest import Claim, File, Manifest, Metric
+
+WIDTH = 100
+METRIC_NAMES: dict[Metric, str] = {"top1": "top-1", "top5": "top-5"}
+DATASETS = {
+    "ilsvrc2012-val": "ILSVRC2012 validation, 50,000 images (not included: you need your own copy)",
+    "digits-test": "500 test images of handwritten digits (ship with the zoo)",
+}
 
 
 def show(
@@ -14,9 +35,165 @@ def show(
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
-    """Show one model: what it is, what was claimed, where its files come from, what to run next."""
-    manifest = resolve_model(model, manifests)
+    """Show one model: what it is, its claims and their origin, its files, what to run next.
+
+    --json prints the manifest as it is, with `trust` and `here` (its path, or null) for each file, and
+    `gain` over the baseline per metric, in points.
+    """
+    from zoo.cache import Cache
+
+    catalog, store = load_catalog(manifests), Cache()
+    manifest = catalog.get(model)
     if json:
-        print_json(manifest.model_dump())
+        print_json(_as_json(manifest, catalog, store))
         return
-    print(manifest.title)
+    _print_identity(manifest)
+    _print_claims(manifest)
+    _print_baseline(manifest, catalog)
+    _print_files(manifest, store)
+    _print_notes(manifest)
+    _print_next(manifest, store)
+
+
+def _print_identity(manifest: Manifest) -> None:
+    print(f"{manifest.name}: {manifest.title}\n")
+    print(textwrap.fill(manifest.summary, WIDTH, initial_indent="  ", subsequent_indent="  ") + "\n")
+    channels, height, width = manifest.input_shape
+    fields = [
+        ("architecture", manifest.architecture),
+        ("recipe", manifest.recipe),
+        ("framework", manifest.framework),
+        ("input", f"{channels} channels, {height} x {width} pixels; {manifest.classes} classes"),
+        ("images", DATASETS[manifest.dataset]),
+        ("preprocessing", _preprocessing(manifest)),
+        ("licence", " ".join(filter(None, (manifest.license.name, manifest.license.url)))),
+        ("cite", textwrap.fill(manifest.citation, WIDTH - 17)),
+        ("see", "\n".join(manifest.references)),
+    ]
+    print_fields([field for field in fields if field[1]])
+
+
+def _preprocessing(manifest: Manifest) -> str:
+    steps = manifest.preprocessing
+    parts = [steps.flavour, f"centre crop {steps.crop}"]
+    if steps.mean_image:
+        parts.append("minus the mean image")
+    if steps.mean is not None:
+        parts.append("minus " + ", ".join(f"{value:g}" for value in steps.mean))
+    if steps.std is not None:
+        parts.append("divided by " + ", ".join(f"{value:g}" for value in steps.std))
+    if steps.scale != 1:
+        parts.append(f"times {steps.scale:g}")
+    return "; ".join(parts)
+
+
+def _print_claims(manifest: Manifest) -> None:
+    print("\nClaims")
+    if not manifest.claims:
+        print("  none published")
+    for (how, source), claims in itertools.groupby(manifest.claims, lambda claim: (claim.how, claim.source)):
+        for claim in claims:
+            name = METRIC_NAMES[claim.metric]
+            print(f'  {name} {claim.percent:g} %: {_count(claim)}; printed as "{claim.published}"')
+        print(textwrap.fill(f"how: {how}", WIDTH, initial_indent="    ", subsequent_indent="         "))
+        print(f"    from: {source}")
+    _print_conflicts(manifest)
+
+
+def _print_conflicts(manifest: Manifest) -> None:
+    for conflict in manifest.conflicts:
+        claim = f"{METRIC_NAMES[conflict.metric]} {conflict.percent:g} %"
+        print(f'  but {claim} according to {conflict.note}; printed as "{conflict.published}"')
+        print(f"    from: {conflict.source}")
+
+
+def _count(claim: Claim) -> str:
+    if claim.correct is None:
+        return f"of {claim.n:,} images; the exact count is unknown"
+    return f"{claim.correct:,} of {claim.n:,} images"
+
+
+def _print_baseline(manifest: Manifest, catalog: Catalog) -> None:
+    from zoo.gains import compare
+
+    baseline = catalog.baseline(manifest)
+    if baseline is None:
+        return
+    print(f"\nBaseline\n  {baseline.name}: {baseline.title}")
+    for gain in compare(manifest, baseline, ()):
+        theirs = baseline.claim(gain.metric)
+        if gain.claimed is None or theirs is None:
+            continue
+        name, points = METRIC_NAMES[gain.metric], 100 * gain.claimed.gain
+        low, high = 100 * gain.claimed.interval.low, 100 * gain.claimed.interval.high
+        verdict = "" if gain.claimed.significant else "; not significant"
+        print(f"  {name} {theirs.percent:g} %, so the claimed gain is {points:+.2f} points")
+        print(f"    (95 % interval {low:+.2f} to {high:+.2f}, counting the images as unrelated{verdict})")
+    _print_conflicts(baseline)
+
+
+def _print_files(manifest: Manifest, store: Cache) -> None:
+    print("\nFiles")
+    for file in manifest.files:
+        size = "size unknown" if file.bytes is None else human_bytes(file.bytes)
+        print(f"  {file.name} ({file.role}, {size}): {_where(manifest, file, store)}")
+        known = [("trust", _trust(manifest, file, store)), *file.hashes.items()]
+        known += [("from", "\n".join(file.urls))] if file.urls else []
+        known += [("note", textwrap.fill(file.note, WIDTH - 14))] if file.note else []
+        print_fields(known, indent=4)
+
+
+def _where(manifest: Manifest, file: File, store: Cache) -> str:
+    path = store.find(manifest, file)
+    if path is None:
+        return "not here yet"
+    return "ships with the zoo" if file.path is not None else f"in the cache\n    {path}"
+
+
+def _trust(manifest: Manifest, file: File, store: Cache) -> str:
+    meaning = {
+        "pinned": "pinned: a hash known beforehand says which file is right",
+        "recorded": "recorded: no hash is known beforehand; what came at first use counts",
+        "unverified": "unverified: no hash is known beforehand; the first download will be put on record",
+    }
+    return meaning[store.trust(manifest, file)]
+
+
+def _print_notes(manifest: Manifest) -> None:
+    if manifest.notes:
+        print("\nNotes")
+    for note in manifest.notes:
+        print(textwrap.fill(note, WIDTH, initial_indent="  - ", subsequent_indent="    "))
+
+
+def _print_next(manifest: Manifest, store: Cache) -> None:
+    name = manifest.name
+    here = all(store.find(manifest, file) is not None for file in manifest.source_files())
+    data = "/path/to/ILSVRC2012_img_val.tar"
+    steps = [] if here else [(f"dsd-zoo fetch {name}", "download and verify")]
+    steps += [
+        (f"dsd-zoo convert {name} -o {name}.onnx", "or .py, or a folder for both"),
+        (f"dsd-zoo validate {name} --data {data}", "measure it on the images"),
+        (f"dsd-zoo audit {name}", "hold the claims against what is known"),
+    ]
+    if manifest.dataset == "digits-test":
+        steps = [
+            ("dsd-zoo demo", "all of it on the embedded models"),
+            *(step for step in steps if data not in step[0]),
+        ]
+    print("\nNext")
+    print_fields(steps)
+
+
+def _as_json(manifest: Manifest, catalog: Catalog, store: Cache) -> dict[str, object]:
+    from zoo.gains import compare
+
+    data = manifest.model_dump()
+    for entry, file in zip(data["files"], manifest.files, strict=True):
+        path = store.find(manifest, file)
+        entry["trust"] = store.trust(manifest, file)
+        entry["here"] = None if path is None else str(path)
+    baseline = catalog.baseline(manifest)
+    gains = [] if baseline is None else compare(manifest, baseline, ())
+    data["gain"] = {gain.metric: round(100 * gain.claimed.gain, 4) for gain in gains if gain.claimed}
+    return data

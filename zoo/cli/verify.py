@@ -1,0 +1,69 @@
+"""`dsd-zoo verify MODEL... | FILE...`: are these the right files, and do they hold what they should?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zoo.cli._common import ManifestsOption, load_catalog
+
+if TYPE_CHECKING:
+    from zoo.cache import Cache
+    from zoo.catalog import Catalog
+    from zoo.manifest import Manifest
+
+
+def verify(
+    what: Annotated[
+        list[str], typer.Argument(metavar="MODEL...|FILE...", help="Names of models, or paths of files.")
+    ],
+    manifests: ManifestsOption = None,
+) -> None:
+    """Verify models or files against everything on record.
+
+    A model: every file is read again and compared with all known sizes and hashes. A file: says which
+    file of which model it is. Ends with 1 if something is missing, wrong or unknown.
+    """
+    from zoo.cache import Cache
+
+    catalog, store = load_catalog(manifests), Cache()
+    targets = [_target(name, catalog) for name in what]
+    results = [
+        _verify_file(target, catalog, store) if isinstance(target, Path) else _verify_model(target, store)
+        for target in targets
+    ]
+    if not all(results):
+        raise typer.Exit(1)
+
+
+def _target(name: str, catalog: Catalog) -> Manifest | Path:
+    path = Path(name)
+    is_file = name not in catalog and (path.exists() or path.name != name)
+    return path if is_file else catalog.get(name)
+
+
+def _verify_model(manifest: Manifest, store: Cache) -> bool:
+    from zoo.verify import check_integrity
+
+    print(manifest.name)
+    checks = check_integrity(manifest, store)
+    for check in checks:
+        verdict = "ok" if check.ok else "FAILED"
+        trust = "" if check.trust is None else f" ({check.trust})"
+        detail = check.detail.replace("\n", "\n    ")
+        print(f"  {check.kind:9}  {check.subject}: {verdict}{trust}: {detail}")
+    return all(check.ok for check in checks)
+
+
+def _verify_file(path: Path, catalog: Catalog, store: Cache) -> bool:
+    from zoo.verify import identify
+
+    identity = identify(path, catalog, store)
+    print(path)
+    for model, name in identity.known_as:
+        print(f"  this is {name} of {model}")
+    if not identity.known_as:
+        print(f"  unknown to the zoo: {identity.digests.bytes} bytes, sha256 {identity.digests.sha256}")
+    return bool(identity.known_as)

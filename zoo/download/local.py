@@ -1,0 +1,31 @@
+"""Files from file:// URLs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from zoo.digests import read_chunks
+from zoo.download.stream import SourceError, Stream
+
+
+@contextmanager
+def open_local(url: str) -> Iterator[Stream]:
+    """The content of the local file that `url` names. SourceError if it cannot be read."""
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost"):
+        raise SourceError(f"a file:// URL names a file of this machine, not of '{parts.netloc}'")
+    path = Path(url2pathname(parts.path))
+    if not path.is_file():
+        raise SourceError("no such file")
+    yield Stream(path.stat().st_size, _chunks(path))
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    try:
+        yield from read_chunks(path)
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror}") from error
