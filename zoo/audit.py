@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from zoo.gains import Gain, claimed_count, compare
+from zoo.gains import Gain, claimed_count, compare, is_preprocessed_as_claimed
 from zoo.manifest import Claim, Manifest, Metric
 from zoo.statistics import (
     CountInterval,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zoo.evidence import Result, Row
 
 Verdict = Literal["agrees", "differs", "subset only", "not measured"]
+METRIC_NAMES: dict[Metric, str] = {"top1": "top-1", "top5": "top-5"}
 # A subset may only speak against a claim where chance hardly can: many claims are audited at once.
 SUBSET_CONFIDENCE = 0.999
 
@@ -130,7 +131,7 @@ def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Result, lis
     Runs of other models are ignored. Raises UsageError if the baseline is not in the catalog and
     DataError if a trace is damaged.
     """
-    own = [result for result, _ in runs if result.model == manifest.name]
+    own = [result for result, _ in runs if result.model == manifest.name and result.n]
     claims = [_audit_claim(claim, manifest, own) for claim in manifest.claims]
     baseline = catalog.baseline(manifest)
     sources = manifest.source_files()
@@ -194,7 +195,7 @@ def _measure(claim: Claim, manifest: Manifest, result: Result) -> Measurement:
     verdict: Verdict = "not measured"
     if result.dataset != manifest.dataset:
         remark = f"on other images ({result.dataset})"
-    elif result.flavour != manifest.preprocessing.flavour:
+    elif not is_preprocessed_as_claimed(manifest, result):
         remark = f"under other preprocessing than the claim's {manifest.preprocessing.flavour}"
     elif result.n > claim.n:
         remark = f"on {result.n} images, more than the claim's {claim.n}"
@@ -202,7 +203,7 @@ def _measure(claim: Claim, manifest: Manifest, result: Result) -> Measurement:
         whole_set = finite_population_interval(correct, result.n, claim.n, SUBSET_CONFIDENCE)
         distance = max(whole_set.low - expected, expected - whole_set.high)
         verdict = "subset only" if distance <= claim.tolerance_images else "differs"
-        remark = f"{result.n} of {claim.n} images, which {whole_set.low} to {whole_set.high} right of all fit"
+        remark = f"{result.n} of {claim.n} images; {whole_set.low} to {whole_set.high} right of all would fit"
     else:
         difference = correct - expected
         verdict = "agrees" if abs(difference) <= claim.tolerance_images else "differs"
@@ -231,17 +232,18 @@ def _difference_words(difference: int) -> str:
 
 def _problems(claim: ClaimAudit) -> list[str]:
     problems = []
+    published = f"{METRIC_NAMES[claim.metric]}: published is '{claim.published}'"
     derivation = claim.derivation
     if derivation is not None and not derivation.holds:
         problems.append(
-            f"{claim.metric}: published is '{claim.published}' ({claim.correct} of {claim.n}), but the trace "
-            f"{derivation.trace} gives '{derivation.printed}' ({derivation.correct})"
+            f"{published} ({claim.correct} of {claim.n}), its trace {derivation.trace} "
+            f"gives '{derivation.printed}' ({derivation.correct})"
         )
     for run in claim.measurements:
         if run.verdict == "differs":
             problems.append(
-                f"{claim.metric}: published is '{claim.published}', measured {run.correct} of {run.n} "
-                f"with {run.runtime} on {run.device}: {run.remark}"
+                f"{published}, measured {run.correct} of {run.n} with {run.runtime} on {run.device}: "
+                f"{run.remark}"
             )
     return problems
 

@@ -107,16 +107,25 @@ def claimed_count(claim: Claim) -> int:
     return round(claim.percent * claim.n / 100) if claim.correct is None else claim.correct
 
 
+def is_preprocessed_as_claimed(manifest: Manifest, result: Result) -> bool:
+    """Whether a run prepared its images with exactly the settings of the manifest."""
+    settings = manifest.preprocessing.model_dump(exclude_none=True)
+    return settings == {name: value for name, value in result.preprocessing.items() if value is not None}
+
+
 def _pairs(
     manifest: Manifest, baseline: Manifest, runs: Sequence[tuple[Result, list[Row]]]
 ) -> list[tuple[Result, list[Row], list[Row]]]:
-    def under_own_preprocessing(model: Manifest) -> list[tuple[Result, list[Row]]]:
-        flavour = model.preprocessing.flavour
-        return [run for run in runs if run[0].model == model.name and run[0].flavour == flavour]
+    def runs_of(model: Manifest) -> list[tuple[Result, list[Row]]]:
+        return [
+            (result, rows)
+            for result, rows in runs
+            if result.model == model.name and result.n and is_preprocessed_as_claimed(model, result)
+        ]
 
     pairs = []
-    for result, rows in under_own_preprocessing(manifest):
-        for other, other_rows in under_own_preprocessing(baseline):
+    for result, rows in runs_of(manifest):
+        for other, other_rows in runs_of(baseline):
             alike = (result.runtime, result.device) == (other.runtime, other.device)
             if alike and _images(rows) == _images(other_rows):
                 pairs.append((result, rows, other_rows))

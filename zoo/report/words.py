@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from zoo.audit import Audit, ClaimAudit
+from zoo.audit import METRIC_NAMES, Audit, ClaimAudit
 from zoo.gains import ClaimedGain, PairedGain
 from zoo.statistics import Interval
 
-METRIC_NAMES = {"top1": "top-1", "top5": "top-5"}
+RUNTIME_NAMES = {"onnx": "ONNX Runtime", "pytorch": "PyTorch"}
+FRAMEWORK_NAMES = {"caffe": "Caffe", "torch7": "Torch7"}
 
 
 def percent(fraction: float) -> str:
@@ -39,14 +41,30 @@ def signed(value: float, decimals: int = 0) -> str:
     return ("+" if value > 0 else "-") + text
 
 
+def typeset(text: str) -> str:
+    """With true minus signs and unbroken p-values, for the page."""
+    return re.sub(r"(?<!\w)-(?=\d)|(?<=e)-(?=\d)", "−", text).replace("p = ", "p\u00a0=\u00a0")
+
+
+def place(runtime: str, device: str) -> str:
+    """Where a run took place: `PyTorch`, or `PyTorch on cuda:0` if it was not the CPU."""
+    name = RUNTIME_NAMES[runtime]
+    return name if device == "cpu" else f"{name} on {device}"
+
+
+def trust(audit: Audit) -> str:
+    """Whether the files were known by hash before they came."""
+    return "files pinned by hash" if audit.trust == "pinned" else "not all files pinned by hash"
+
+
 def images(count: int) -> str:
     """`1 image`, `2 images`, `50,000 images`."""
     return f"{count:,} image" if count == 1 else f"{count:,} images"
 
 
 def p_value(p: float) -> str:
-    """`p = 1`, `p = 0.031`, `p = 4e-13`."""
-    return "p = 1" if p == 1 else f"p = {p:.3f}" if p >= 0.001 else f"p = {p:.0e}"
+    """`p = 1`, `p = 0.0313`, `p = 4.19e-13`."""
+    return f"p = {p:.3g}"
 
 
 def claimed(claim: ClaimAudit) -> str:
@@ -68,7 +86,8 @@ def claimed_gain(gain: ClaimedGain) -> str:
     """The published gain with its interval, as one clause."""
     rounded = "" if gain.exact else ", from rounded percentages"
     return (
-        f"{points(gain.gain)} points (95 % interval {points_range(gain.interval)}, images unpaired{rounded})"
+        f"claimed {points(gain.gain)} points (95 % interval {points_range(gain.interval)}, "
+        f"images unpaired{rounded})"
     )
 
 
@@ -76,8 +95,8 @@ def paired_gain(gain: PairedGain) -> str:
     """The measured gain with its interval and test, as one clause."""
     change = gain.only_model - gain.only_baseline
     return (
-        f"{signed(change)} of {images(gain.n)} = {points(gain.gain)} points "
-        f"(95 % interval {points_range(gain.interval)}; exact McNemar {p_value(gain.p_value)})"
+        f"{signed(change)} of {images(gain.n)}, {points(gain.gain)} points "
+        f"(95 % interval {points_range(gain.interval)}, {p_value(gain.p_value)})"
     )
 
 
@@ -89,7 +108,11 @@ def gain_verdict(gain: ClaimedGain | PairedGain) -> str:
 
 
 def headline(audits: Sequence[Audit]) -> str:
-    """One sentence: does what was published hold?"""
+    """Does what was published hold, and is a gain among it? Two sentences."""
+    return f"{_claims_sentence(audits)} {_gains_sentence(audits)}".strip()
+
+
+def _claims_sentence(audits: Sequence[Audit]) -> str:
     problems = sum(len(audit.problems) for audit in audits)
     if problems:
         return f"{problems} {'thing does' if problems == 1 else 'things do'} not hold."
@@ -98,19 +121,39 @@ def headline(audits: Sequence[Audit]) -> str:
     if claims and agreeing == len(claims):
         return "Every published count was measured again and agrees."
     if agreeing:
-        return f"All that was measured agrees: {agreeing} of {len(claims)} published counts."
-    return "Every published number that has a trace follows from it; none was measured here in full."
+        return f"{agreeing} of {len(claims)} published counts were measured again, and all of those agree."
+    if any(claim.derivation is not None for claim in claims):
+        return "Every published number that has a trace follows from it. None was measured here in full."
+    return "No published number was measured here in full."
+
+
+def _gains_sentence(audits: Sequence[Audit]) -> str:
+    pairs = [pair for audit in audits for gain in audit.gains for pair in gain.measured]
+    gains = sum(pair.significant and pair.gain > 0 for pair in pairs)
+    if not pairs:
+        return ""
+    if gains == len(pairs):
+        return "Every measured gain is significant."
+    if gains:
+        return f"{gains} of {len(pairs)} measured gains are significant."
+    return "No measured gain over a baseline is significant."
 
 
 def gain_sentences(audit: Audit) -> list[str]:
-    """What a model gains over its baseline: measured where it was, else as claimed; equal runs merged."""
+    """What a model gains over its baseline: measured where it was, else as claimed; equal runs merged.
+
+    A metric in which no image distinguishes the two says nothing and is left out.
+    """
     sentences = []
     for gain in audit.gains:
-        clauses = {paired_gain(pair): gain_verdict(pair) for pair in gain.measured}
-        if not clauses and gain.claimed is not None:
+        clauses = {
+            paired_gain(pair): gain_verdict(pair)
+            for pair in gain.measured
+            if pair.only_model or pair.only_baseline
+        }
+        if not gain.measured and gain.claimed is not None:
             clauses = {claimed_gain(gain.claimed): gain_verdict(gain.claimed)}
         sentences += [
-            f"{METRIC_NAMES[gain.metric]} over {gain.baseline}: {clause}: {verdict}"
-            for clause, verdict in clauses.items()
+            f"{METRIC_NAMES[gain.metric]}: {clause}: {verdict}" for clause, verdict in clauses.items()
         ]
     return sentences

@@ -1,0 +1,60 @@
+"""Made-up runs over the embedded digits set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from zoo.catalog import Catalog
+from zoo.evidence import Result, Row
+
+# From the recorded logits: which of the 500 test images each net gets wrong.
+WRONG = {
+    "digits-caffe-baseline": {91, 95, 124, 161, 162, 207, 243},
+    "digits-caffe-dsd": {12, 91, 95, 124, 161, 162, 207, 360},
+}
+
+
+@pytest.fixture(scope="session")
+def made_run() -> Callable[..., tuple[Result, list[Row]]]:
+    """`made_run(model)`: a run that found what the original framework found; see `make_run` for changes."""
+    return make_run
+
+
+def make_run(
+    model: str,
+    /,
+    wrong: Iterable[int] | None = None,
+    images: int = 500,
+    **changes: object,
+) -> tuple[Result, list[Row]]:
+    """A run of a digits model in which exactly the images `wrong` are not ranked first."""
+    missed = WRONG[model] if wrong is None else set(wrong)
+    rows = [
+        Row(f"test_{i:05d}.png", 0, (1, 0, 2, 3, 4) if i in missed else (0, 1, 2, 3, 4), (0.9, 0.1, 0, 0, 0))
+        for i in range(images)
+    ]
+    manifest = Catalog.load().get(model)
+    values: dict[str, object] = {
+        "model": model,
+        "n": images,
+        "n_dataset": 500,
+        "top1_correct": sum(row.top1_correct for row in rows),
+        "top5_correct": images,
+        "dataset": "digits-test",
+        "dataset_source": "test_images.tar",
+        "labels": "val.txt",
+        "flavour": manifest.preprocessing.flavour,
+        "preprocessing": manifest.preprocessing.model_dump(),
+        "runtime": "onnx",
+        "device": "cpu",
+        "precision": "float32",
+        "files": {file.name: file.sha256 for file in manifest.source_files()},
+        "environment": {"python": "3.11.9", "onnxruntime": "1.31.1"},
+        "command": f"dsd-zoo validate {model} --data test_images.tar",
+        "started": "2026-11-20T10:11:12+00:00",
+        "seconds": 1.5,
+        "images_per_second": 333.3,
+    }
+    return Result.model_validate(values | changes), rows

@@ -1,0 +1,131 @@
+"""The page a person looks at: one HTML file that needs nothing else.
+
+`page.html.jinja` holds the structure, `page.css` the looks, `rows` and `strip` what stands in the tables.
+No script, no font, no image from elsewhere: the file can be mailed, archived and opened offline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from converters import __version__
+from zoo.audit import METRIC_NAMES, Audit
+from zoo.report import rows, strip, words
+from zoo.statistics import clopper_pearson_interval
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from zoo.evidence import Result
+    from zoo.manifest import Manifest
+    from zoo.parity import Parity
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One model on the page: what was known beforehand, what was found, and its runs."""
+
+    manifest: Manifest
+    audit: Audit
+    results: list[Result]
+
+
+def render(subjects: Sequence[Subject], parity: Sequence[Parity] = ()) -> str:
+    """The page as text.
+
+    subjects: the models, in the order in which they are to appear.
+    parity: how the converted forms compare to the original frameworks, where that was checked.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(_filters())
+    audits = [subject.audit for subject in subjects]
+    gains = [row for audit in audits for row in rows.gain_rows(audit)]
+    return environment.get_template("page.html.jinja").render(
+        headline=words.headline(audits),
+        findings=[(audit, found) for audit in audits if (found := words.gain_sentences(audit))],
+        problems=[(audit.model, problem) for audit in audits for problem in audit.problems],
+        overview=_overview(subjects),
+        models=subjects,
+        audits=audits,
+        gains=gains,
+        axis=strip.axis_over([line.value.interval for row in gains for line in row.lines]),
+        pairs=[table for audit in audits for table in rows.pair_tables(audit)],
+        conflicts=[(audit.model, conflict) for audit in audits for conflict in audit.conflicts],
+        parity=parity,
+        reproduce=list(dict.fromkeys(result.command for subject in subjects for result in subject.results)),
+        version=__version__,
+    )
+
+
+def _filters() -> dict[str, Callable[..., object]]:
+    return {
+        "axis_head": strip.head,
+        "claim_rows": rows.claim_rows,
+        "claimed": words.claimed,
+        "derivation": words.derivation,
+        "exact_intervals": _exact_intervals,
+        "link": _link,
+        "metric": METRIC_NAMES.__getitem__,
+        "percent": words.percent,
+        "percent_range": words.percent_range,
+        "place": words.place,
+        "points": words.points,
+        "points_range": words.points_range,
+        "runtime": words.RUNTIME_NAMES.__getitem__,
+        "framework": words.FRAMEWORK_NAMES.__getitem__,
+        "scientific": _scientific,
+        "settings": _settings,
+        "signed": words.signed,
+        "strip": lambda line, axis: strip.strip(axis, line.kind, line.value.gain, line.value.interval),
+        "trust": words.trust,
+        "typeset": words.typeset,
+        "verdict": words.gain_verdict,
+    }
+
+
+def _overview(subjects: Sequence[Subject]) -> str:
+    results = [result for subject in subjects for result in subject.results]
+    models = "1 model" if len(subjects) == 1 else f"{len(subjects)} models"
+    if not results:
+        return f"{models}, no runs at hand."
+    days = sorted({result.started[:10] for result in results})
+    span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    runs = "1 run" if len(results) == 1 else f"{len(results)} runs"
+    return f"{models}, {runs} over {words.images(sum(result.n for result in results))} in all, {span}."
+
+
+def _exact_intervals(result: Result) -> str:
+    return "; ".join(
+        f"{name} {words.percent_range(clopper_pearson_interval(correct, result.n))}"
+        for name, correct in (("top-1", result.top1_correct), ("top-5", result.top5_correct))
+    )
+
+
+def _settings(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)
+
+
+def _scientific(value: float) -> Markup:
+    from markupsafe import Markup
+
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return Markup("{}&thinsp;×&thinsp;10<sup>{}</sup>").format(mantissa, words.typeset(f"{int(exponent)}"))
+
+
+def _link(source: str) -> str | Markup:
+    from markupsafe import Markup
+
+    if not source.startswith(("https://", "http://")):
+        return source
+    return Markup('<a href="{0}">{0}</a>').format(source)
