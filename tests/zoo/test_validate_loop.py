@@ -1,0 +1,240 @@
+"""The validation loop on images and nets small enough to know every answer."""
+
+from __future__ import annotations
+
+import threading
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from zoo.datasets import Item, open_dataset
+from zoo.errors import DataError, DeviceError, UsageError
+from zoo.manifest import Preprocessing
+from zoo.pipeline import prepared
+from zoo.validate import validate
+
+PLAIN = Preprocessing(flavour="caffe-warp8", crop=8)
+# Six classes: how blue, green, red, and how little of each.
+WEIGHTS = np.vstack([np.eye(3), -np.eye(3)]).astype(np.float32)
+COLOURS = {"blue": (200, 60, 10), "green": (20, 250, 30), "red": (1, 2, 130)}
+
+
+@pytest.fixture
+def make_net(tmp_path):
+    def make(*, batch: int | str = "N", side: int = 8, weights: np.ndarray = WEIGHTS):
+        classes = len(weights)
+        graph = helper.make_graph(
+            [
+                helper.make_node("Conv", ["data", "weight"], ["map"]),
+                helper.make_node("GlobalAveragePool", ["map"], ["prob"]),
+            ],
+            "net",
+            [helper.make_tensor_value_info("data", TensorProto.FLOAT, [batch, 3, side, side])],
+            [helper.make_tensor_value_info("prob", TensorProto.FLOAT, [batch, classes, 1, 1])],
+            [numpy_helper.from_array(weights[:, :, None, None], "weight")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+        onnx.save(model, tmp_path / "net.onnx")
+        return tmp_path / "net.onnx"
+
+    return make
+
+
+@pytest.fixture
+def colours(tmp_path):
+    """Eleven images in three colours with labels; the second to last label is wrong on purpose."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    lines = []
+    for i in range(11):
+        name, colour = list(COLOURS.items())[i % 3]
+        cv2.imwrite(str(folder / f"{i:02d}_{name}.png"), np.full((5 + i, 9, 3), colour, np.uint8))
+        lines.append(f"{i:02d}_{name}.png {5 if i == 9 else i % 3}\n")
+    (folder / "labels.txt").write_text("".join(lines))
+    return folder
+
+
+def test_every_image_is_ranked_in_order(make_net, colours):
+    seen = []
+    with open_dataset(colours) as data:
+        result, rows = validate(
+            make_net(),
+            data,
+            PLAIN,
+            model="colours",
+            batch_size=4,
+            command="dsd-zoo validate ...",
+            files={"net.prototxt": "1" * 64},
+            progress=lambda *counts: seen.append(counts),
+        )
+    assert [row.image for row in rows] == [item.id for item in data]
+    for i, row in enumerate(rows):
+        pixel = list(COLOURS.values())[i % 3]
+        scores = [*pixel, *(-value for value in pixel)]
+        order = sorted(range(6), key=lambda c: (-scores[c], c))[:5]
+        assert row.top5 == tuple(order)
+        assert row.scores == tuple(scores[c] for c in order)
+    assert (result.n, result.n_dataset, result.top1_correct, result.top5_correct) == (11, 11, 10, 11)
+    assert rows[9].rank == 4
+    assert (result.model, result.dataset, result.labels) == ("colours", "images", "labels.txt")
+    assert (result.runtime, result.device, result.precision, result.batch_size) == (
+        "onnx",
+        "cpu",
+        "float32",
+        4,
+    )
+    assert result.preprocessing == PLAIN.model_dump()
+    assert set(result.files) == {"net.prototxt", "net.onnx"}
+    assert {"python", "platform", "cpu", "dsd-zoo", "numpy", "opencv", "onnxruntime"} <= set(
+        result.environment
+    )
+    assert seen == [(4, 11), (8, 11), (11, 11)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 11, 50, None])
+def test_the_batch_size_changes_nothing(make_net, colours, batch_size):
+    with open_dataset(colours) as data:
+        _, rows = validate(make_net(), data, PLAIN, model="m", batch_size=batch_size)
+        _, one_by_one = validate(make_net(), data, PLAIN, model="m", batch_size=1)
+    assert rows == one_by_one
+
+
+def test_a_net_of_fixed_batch_gets_full_batches(make_net, colours):
+    with open_dataset(colours) as data:
+        result, rows = validate(make_net(batch=4), data, PLAIN, model="m")
+        _, expected = validate(make_net(), data, PLAIN, model="m")
+        assert (result.batch_size, rows) == (4, expected)
+        with pytest.raises(UsageError, match="takes batches of 4 only, not of 5"):
+            validate(make_net(batch=4), data, PLAIN, model="m", batch_size=5)
+
+
+def test_a_limit_keeps_the_size_of_the_whole_in_sight(make_net, colours):
+    with open_dataset(colours) as data:
+        result, rows = validate(make_net(), data, PLAIN, model="m", limit=5)
+        assert (result.n, result.n_dataset, len(rows)) == (5, 11, 5)
+        with pytest.raises(UsageError, match="limit must be 1 image or more, not 0"):
+            validate(make_net(), data, PLAIN, model="m", limit=0)
+
+
+def test_an_unreadable_image_ends_the_run_by_name_or_is_listed(make_net, colours):
+    (colours / "04_green.png").write_bytes(b"<html>")
+    (colours / "10_green.png").write_bytes(b"")
+    with open_dataset(colours) as data:
+        with pytest.raises(
+            DataError, match=r"04_green\.png: cannot decode 6 bytes.*(?s:.*)--skip-unreadable"
+        ):
+            validate(make_net(), data, PLAIN, model="m")
+        result, rows = validate(make_net(), data, PLAIN, model="m", batch_size=4, skip_unreadable=True)
+    assert result.unreadable == ["04_green.png", "10_green.png"]
+    assert (result.n, result.n_dataset, result.top1_correct) == (9, 11, 8)
+    assert len(rows) == 9
+    for path in colours.glob("*.png"):
+        path.write_bytes(b"")
+    with open_dataset(colours) as data, pytest.raises(DataError, match="none of its 11 images could be read"):
+        validate(make_net(), data, PLAIN, model="m", skip_unreadable=True)
+
+
+def test_ignored_exif_orientations_are_counted(make_net, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    plain = cv2.imencode(".jpg", np.full((8, 16, 3), 100, np.uint8))[1].tobytes()
+    exif = bytes.fromhex(
+        "ffe1 0022 45786966 0000 4d4d002a 00000008 0001 0112 0003 00000001 0006 0000 00000000"
+    )
+    (folder / "n01440764_a.jpg").write_bytes(plain)
+    (folder / "n01440764_b.jpg").write_bytes(plain[:2] + exif + plain[2:])
+    with open_dataset(folder) as data:
+        result, rows = validate(make_net(), data, PLAIN, model="m")
+    assert result.exif_rotated == 1
+    assert rows[0].scores == rows[1].scores
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "error", "message"),
+    [
+        (PLAIN, {"device": "cuda:99"}, DeviceError, "cuda:99"),
+        (PLAIN, {"batch_size": 0}, UsageError, "batch size must be 1 or more"),
+        (PLAIN, {"scores": "softmax"}, UsageError, "no output 'softmax'"),
+        (
+            Preprocessing(flavour="caffe-warp8", crop=7),
+            {},
+            UsageError,
+            "takes 3 x 8 x 8, the preprocessing makes 3 x 7",
+        ),
+        (Preprocessing(flavour="caffe-warp8", crop=9), {}, UsageError, "does not fit"),
+    ],
+)
+def test_what_does_not_fit_together_is_said_before_an_image_is_read(
+    make_net, colours, settings, options, error, message
+):
+    for path in colours.glob("*.png"):
+        path.write_bytes(b"")
+    with open_dataset(colours) as data, pytest.raises(error, match=message):
+        validate(make_net(), data, settings, model="m", **options)
+
+
+def test_a_label_that_is_no_class_is_named(make_net, colours):
+    (colours / "labels.txt").write_text("00_blue.png 0\n01_green.png 6\n")
+    with (
+        open_dataset(colours) as data,
+        pytest.raises(DataError, match=r"01_green\.png has label 6.*6 classes \(0 to 5\)"),
+    ):
+        validate(make_net(), data, PLAIN, model="m")
+
+
+def test_scores_that_are_not_numbers_end_the_run(make_net, colours):
+    with open_dataset(colours) as data, pytest.raises(DataError, match=r"00_blue\.png: .*NaN"):
+        validate(make_net(weights=WEIGHTS * np.float32("nan")), data, PLAIN, model="m")
+
+
+def items(count: int, read) -> list[Item]:
+    return [Item(str(i), 0, lambda i=i: read(i)) for i in range(count)]
+
+
+def test_images_come_in_order_even_if_a_later_one_is_ready_first():
+    second_is_read = threading.Event()
+
+    def read(i: int) -> bytes:
+        if i == 0:
+            assert second_is_read.wait(10)
+        if i == 1:
+            second_is_read.set()
+        return bytes([i])
+
+    pixels = prepared(items(20, read), lambda data: np.array([data[0]], np.float32), ahead=4, workers=2)
+    assert [int(image.pixels[0]) for image in pixels] == list(range(20))
+
+
+def test_no_more_images_than_allowed_are_ahead():
+    lock, read_so_far = threading.Lock(), [0]
+
+    def read(i: int) -> bytes:
+        with lock:
+            read_so_far[0] += 1
+        return b""
+
+    images = prepared(items(100, read), lambda data: np.zeros(1, np.float32), ahead=7, workers=3)
+    for taken, _ in enumerate(images, 1):
+        # Those taken, the one being handed over, and seven ahead.
+        assert read_so_far[0] <= taken + 7
+
+
+def test_stopping_early_reads_no_further():
+    read_so_far = []
+    images = prepared(
+        items(1000, lambda i: read_so_far.append(i) or b""), lambda data: np.zeros(1, np.float32), ahead=4
+    )
+    next(images)
+    images.close()
+    assert len(read_so_far) <= 5
+
+
+def test_a_fault_in_the_preprocessing_is_not_taken_for_a_bad_image():
+    def prepare(data: bytes) -> np.ndarray:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(prepared(items(3, lambda i: b""), prepare, ahead=2))
