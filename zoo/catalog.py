@@ -65,7 +65,6 @@ class Catalog:
 
     def _advice(self, name: str) -> str:
         folded = name.lower().replace("_", "-")
-        close = difflib.get_close_matches(folded, self._paths, n=3, cutoff=0.6)
-        close += [known for known in self._paths if known.startswith(folded) and known not in close]
-        advice = f"  did you mean {' or '.join(close[:3])}?\n" if close else ""
+        close = [folded] if folded in self._paths else difflib.get_close_matches(folded, self._paths, n=3)
+        advice = f"  did you mean {' or '.join(close)}?\n" if close else ""
         return f"{advice}  all models: dsd-zoo list"

@@ -1,0 +1,171 @@
+"""What the bundled manifests say agrees with the files beside them and with the published facts."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from zoo.catalog import Catalog, bundled_folder
+from zoo.manifest import Manifest
+
+CATALOG = Catalog.load()
+MODELS = {manifest.name: manifest for manifest in CATALOG}
+DIGITS = sorted(name for name in MODELS if name.startswith("digits-"))
+
+
+def read_counts(path: Path) -> list[tuple[int, int]]:
+    with path.open(newline="") as file:
+        return [(int(row["top1_correct"]), int(row["top5_correct"])) for row in csv.DictReader(file)]
+
+
+def counts_of_log(text: str, framework: str) -> list[tuple[int, int]]:
+    """Per-batch counts of right images, straight from what the original framework printed."""
+    if framework == "torch7":
+        wrong = re.findall(r"^batch .* top-1 +(\d+) of 50 .* top-5 +(\d+) of 50 ", text, re.MULTILINE)
+        return [(50 - int(top1), 50 - int(top5)) for top1, top5 in wrong]
+    shares = {
+        metric: [float(value) for value in re.findall(rf"Batch \d+, accuracy_{metric} = (\S+)", text)]
+        for metric in ("top1", "top5")
+    }
+    return [(round(a * 50), round(b * 50)) for a, b in zip(shares["top1"], shares["top5"], strict=True)]
+
+
+def test_the_models_of_the_catalog():
+    assert CATALOG.names() == [
+        "digits-caffe-baseline",
+        "digits-caffe-dsd",
+        "digits-caffe-sparse",
+        "digits-torch7-baseline",
+        "digits-torch7-dsd",
+        "digits-torch7-sparse",
+        "squeezenet-deep-compression",
+        "squeezenet-dsd",
+        "squeezenet-v1.0",
+    ]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_file_is_pinned_and_every_baseline_is_in_the_zoo(name):
+    manifest = MODELS[name]
+    assert all(file.trust == "pinned" for file in manifest.files)
+    assert all(file.urls or file.path for file in manifest.files)
+    assert manifest.baseline is None or manifest.baseline in CATALOG
+
+
+@pytest.mark.parametrize("name", DIGITS)
+def test_embedded_files_have_the_recorded_size_and_sha256(name):
+    manifest = MODELS[name]
+    for file in manifest.files:
+        assert file.path is not None
+        content = (manifest.directory / file.path).read_bytes()
+        assert file.bytes == len(content)
+        assert file.sha256 == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("name", DIGITS)
+def test_digits_claims_are_what_the_shipped_log_says(name):
+    manifest = MODELS[name]
+    log = manifest.file("log")
+    assert log is not None
+    assert log.path is not None
+    text = (manifest.directory / log.path).read_text()
+    counts = counts_of_log(text, manifest.framework)
+    assert len(counts) == 10
+    for position, metric in enumerate(("top1", "top5")):
+        claim = manifest.claim(metric)
+        assert claim is not None
+        assert claim.source == log.path
+        assert claim.trace is not None
+        assert read_counts(manifest.directory / claim.trace) == counts
+        assert claim.correct == sum(pair[position] for pair in counts)
+        assert claim.published in text.splitlines()[-1 if manifest.framework == "torch7" else position - 3]
+
+
+@pytest.mark.parametrize("name", DIGITS)
+def test_digits_counts_are_those_of_the_recorded_outputs(name):
+    manifest = MODELS[name]
+    recorded = manifest.file("recorded")
+    assert recorded is not None
+    assert recorded.path is not None
+    (array,) = manifest.recorded.values()
+    scores = np.load(manifest.directory / recorded.path)[array]
+    lines = (bundled_folder() / "digits" / "images" / "val.txt").read_text().splitlines()
+    labels = np.array([int(line.split()[1]) for line in lines])
+    assert scores.shape == (500, manifest.classes)
+    best = np.argsort(-scores, axis=1, kind="stable")
+    for metric, k in (("top1", 1), ("top5", 5)):
+        claim = manifest.claim(metric)
+        assert claim is not None
+        assert claim.correct == int((best[:, :k] == labels[:, None]).any(axis=1).sum())
+
+
+@pytest.mark.parametrize(
+    ("name", "top1", "top5"),
+    [
+        ("alexnet-dsd", 29258, 40645),
+        ("vgg16-dsd", 36405, 45664),
+        ("googlenet-dsd", 34989, 44828),
+        ("squeezenet-dsd", 30879, 41737),
+        ("resnet18-dsd", 35416, 44935),
+        ("resnet50-dsd", 38555, 46764),
+    ],
+)
+def test_published_traces_sum_to_the_published_counts(name, top1, top5):
+    counts = read_counts(bundled_folder() / "claims" / f"{name}.csv")
+    assert len(counts) == 1000
+    assert [sum(column) for column in zip(*counts, strict=True)] == [top1, top5]
+
+
+def test_squeezenet_dsd_is_as_published():
+    manifest = MODELS["squeezenet-dsd"]
+    assert [(claim.metric, claim.correct, claim.n, claim.published) for claim in manifest.claims] == [
+        ("top1", 30879, 50000, "0.617579"),
+        ("top5", 41737, 50000, "0.834742"),
+    ]
+    weights = manifest.file("weights")
+    assert weights is not None
+    assert weights.bytes is None
+    assert weights.hashes == {"git_blob": "ffce3635e4a837e7bc783fea3f48fcc48a1e93a6"}
+    assert weights.urls[-1] == "https://1drv.ms/u/s!AkOf0kjGMRd2bgMQDqHa43dNYVM"
+
+
+def test_the_squeezenet_baseline_states_its_conflict():
+    manifest = MODELS["squeezenet-v1.0"]
+    assert [(claim.percent, claim.correct) for claim in manifest.claims] == [(57.44, None), (80.48, None)]
+    assert [(conflict.metric, conflict.percent) for conflict in manifest.conflicts] == [
+        ("top1", 57.61),
+        ("top5", 80.68),
+        ("top1", 57.5),
+        ("top5", 80.3),
+    ]
+
+
+def test_imagenet_labels_and_synsets_cover_the_validation_set():
+    folder = bundled_folder() / "ilsvrc2012"
+    labels = [int(line) for line in (folder / "ilsvrc2012-val-labels.txt").read_text().split()]
+    synsets = [line.split()[0] for line in (folder / "ilsvrc2012-synsets.txt").read_text().splitlines()]
+    assert np.bincount(labels).tolist() == [50] * 1000
+    assert synsets == sorted(set(synsets))
+    assert len(synsets) == 1000
+
+
+@pytest.mark.parametrize("name", ["squeezenet-deep-compression"])
+def test_pinned_hashes_are_those_of_the_real_files(name, shared):
+    manifest: Manifest = MODELS[name]
+    for file in manifest.source_files():
+        content = (shared / "models" / name / file.name).read_bytes()
+        assert file.bytes == len(content)
+        assert file.sha256 == hashlib.sha256(content).hexdigest()
+        assert file.git_blob == hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def test_the_definition_of_squeezenet_dsd_is_the_real_one(shared):
+    definition = MODELS["squeezenet-dsd"].file("definition")
+    assert definition is not None
+    content = (shared / "models" / "dsd-squeezenet" / "net.prototxt").read_bytes()
+    assert definition.sha256 == hashlib.sha256(content).hexdigest()

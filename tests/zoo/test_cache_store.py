@@ -1,0 +1,162 @@
+"""The store: what is found, what is shared, what is refused, and files that come by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from zoo.cache import Cache
+from zoo.catalog import Catalog
+from zoo.digests import digest_file
+from zoo.download import add_file
+from zoo.errors import IntegrityError, UsageError
+from zoo.manifest import Manifest
+
+EMBEDDED = Catalog.load().get("digits-caffe-dsd")
+CONTENT = b"\x0a\x04tiny" + bytes(1000)
+
+
+def model(*files: dict[str, object], name: str = "tiny") -> Manifest:
+    """A model with these files; the fields that do not matter here are those of an embedded one."""
+    fields = EMBEDDED.model_dump() | {"name": name, "claims": [], "recorded": {}, "files": files}
+    return Manifest.model_validate(fields)
+
+
+def weights(**known: object) -> dict[str, object]:
+    return {"name": "tiny.caffemodel", "role": "weights", **known}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+@pytest.fixture
+def by_hand(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.caffemodel"
+    path.write_bytes(CONTENT)
+    return path
+
+
+def test_an_embedded_file_lies_beside_its_manifest(store):
+    assert store.require(EMBEDDED, "weights") == EMBEDDED.directory / "digits" / "caffe" / "dsd.caffemodel"
+    assert not store.root.exists()
+
+
+def test_a_missing_file_says_what_to_run(store):
+    with pytest.raises(UsageError, match=r"squeezenet-dsd: trainval\.prototxt is not in the cache"):
+        store.require(Catalog.load().get("squeezenet-dsd"), "definition")
+    with pytest.raises(UsageError, match="no file of this model has the role 'mean'"):
+        store.require(EMBEDDED, "mean")
+
+
+def test_the_root_comes_from_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path / "elsewhere"))
+    assert Cache().root == tmp_path / "elsewhere"
+
+
+def test_a_right_file_is_added_and_the_original_stays(store, by_hand):
+    manifest = model(weights(sha1=digest_file(by_hand).sha1))
+    file, stored = add_file(manifest, by_hand, store)
+    assert file.name == "tiny.caffemodel"
+    assert (
+        stored
+        == store.root / "sha256" / digest_file(by_hand).sha256[:2] / digest_file(by_hand).sha256 / file.name
+    )
+    assert stored.read_bytes() == by_hand.read_bytes() == CONTENT
+    assert store.require(manifest, "weights") == stored
+
+
+def test_a_wrong_file_is_not_added(store, by_hand):
+    manifest = model(weights(bytes=len(CONTENT), sha1="0" * 40))
+    with pytest.raises(IntegrityError) as caught:
+        add_file(manifest, by_hand, store, replace=True)
+    assert str(caught.value).splitlines() == [
+        f"{by_hand}: for tiny.caffemodel of tiny this is not the file on record",
+        f"  sha1: expected {'0' * 40}, came {digest_file(by_hand).sha1}",
+    ]
+    assert store.find(manifest, manifest.files[0]) is None
+    assert list((store.root / "incoming").iterdir()) == []
+
+
+def test_a_page_saved_under_a_models_name_is_refused(store, by_hand):
+    by_hand.write_bytes(b"<html>please sign in</html>")
+    with pytest.raises(UsageError, match=r"cannot be tiny\.caffemodel of tiny: delivered an HTML page"):
+        add_file(model(weights()), by_hand, store)
+
+
+def test_of_several_files_the_content_decides_then_the_name_then_the_ending(store, tmp_path, by_hand):
+    right = digest_file(by_hand).sha256
+    manifest = model(weights(sha256=right), {"name": "tiny.prototxt", "role": "definition"})
+    renamed = tmp_path / "download(1)"
+    renamed.write_bytes(CONTENT)
+    assert add_file(manifest, renamed, store)[0].role == "weights"
+    definition = tmp_path / "deploy.prototxt"
+    definition.write_text('name: "tiny"')
+    assert add_file(manifest, definition, store)[0].role == "definition"
+
+
+def test_a_file_that_could_be_several_is_asked_for(store, tmp_path):
+    manifest = model(weights(), {"name": "tiny.prototxt", "role": "definition"})
+    unclear = tmp_path / "unclear"
+    unclear.write_bytes(CONTENT)
+    with pytest.raises(UsageError, match=r"choose with --as NAME, one of: tiny\.caffemodel, tiny\.prototxt"):
+        add_file(manifest, unclear, store)
+    with pytest.raises(UsageError, match="no file of this model has that name"):
+        add_file(manifest, unclear, store, name="other")
+    assert add_file(manifest, unclear, store, name="tiny.caffemodel")[0].role == "weights"
+
+
+def test_nothing_can_be_added_to_a_model_that_ships_with_the_zoo(store, by_hand):
+    with pytest.raises(UsageError, match="all files of this model ship with the zoo"):
+        add_file(EMBEDDED, by_hand, store)
+    with pytest.raises(UsageError, match="no such file"):
+        add_file(EMBEDDED, by_hand.with_name("nowhere"), store)
+
+
+def test_a_changed_unpinned_file_needs_replace(store, by_hand):
+    manifest = model(weights())
+    add_file(manifest, by_hand, store)
+    by_hand.write_bytes(CONTENT + b"!")
+    with pytest.raises(IntegrityError, match="not the file that came at first use"):
+        add_file(manifest, by_hand, store)
+    add_file(manifest, by_hand, store, replace=True)
+    assert store.require(manifest, "weights").read_bytes() == CONTENT + b"!"
+
+
+def test_the_same_content_is_stored_once_for_all_models(store, by_hand):
+    known = digest_file(by_hand).sha256
+    _, stored = add_file(model(weights(sha256=known)), by_hand, store)
+    other = model({"name": "other.caffemodel", "role": "weights", "sha256": known}, name="other")
+    assert store.require(other, "weights") == stored
+    unpinned = model(weights(), name="third")
+    assert store.find(unpinned, unpinned.files[0]) is None
+
+
+def test_what_was_stored_is_not_found_under_a_manifest_that_says_otherwise(store, by_hand):
+    add_file(model(weights()), by_hand, store)
+    changed = model(weights(sha1="0" * 40))
+    assert store.find(changed, changed.files[0]) is None
+
+
+def test_a_damaged_copy_is_not_found_and_is_replaced(store, by_hand):
+    manifest = model(weights(sha256=digest_file(by_hand).sha256))
+    _, stored = add_file(manifest, by_hand, store)
+    stored.write_bytes(CONTENT[:-1])
+    assert store.find(manifest, manifest.files[0]) is None
+    add_file(manifest, by_hand, store)
+    assert store.require(manifest, "weights").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "is damaged"), (json.dumps({"schema_version": 99, "models": {}}), "is of another version, 99")],
+)
+def test_an_unreadable_index_says_what_to_do(store, text, message):
+    store.root.mkdir()
+    (store.root / "index.json").write_text(text)
+    manifest = model(weights())
+    with pytest.raises(UsageError, match=message):
+        store.find(manifest, manifest.files[0])

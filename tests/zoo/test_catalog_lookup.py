@@ -1,0 +1,67 @@
+"""Finding manifests: the bundled ones, the user's own, and advice for names that are not there."""
+
+from __future__ import annotations
+
+import pytest
+
+from zoo.catalog import Catalog, bundled_folder
+from zoo.errors import UsageError
+
+MANIFEST = (bundled_folder() / "squeezenet-v1.0.toml").read_text(encoding="utf-8")
+
+
+def test_an_unknown_name_gets_the_closest_ones():
+    with pytest.raises(UsageError) as caught:
+        Catalog.load().get("SqueezeNet_DSD")
+    assert str(caught.value).splitlines() == [
+        "no model is called 'SqueezeNet_DSD'",
+        "  did you mean squeezenet-dsd?",
+        "  all models: dsd-zoo list",
+    ]
+
+
+def test_a_slip_of_the_pen_gets_several_guesses():
+    with pytest.raises(UsageError, match="did you mean squeezenet-dsd or "):
+        Catalog.load().get("squeznet-dsd")
+
+
+def test_a_name_like_no_other_gets_no_guess():
+    with pytest.raises(UsageError) as caught:
+        Catalog.load().get("zzz")
+    assert "did you mean" not in str(caught.value)
+
+
+def test_a_folder_of_the_user_adds_models(tmp_path):
+    (tmp_path / "mine.toml").write_text(MANIFEST.replace('name = "squeezenet-v1.0"', 'name = "mine"', 1))
+    catalog = Catalog.load([tmp_path])
+    assert len(catalog) == len(Catalog.load()) + 1
+    assert "mine" in catalog
+    assert catalog.get("mine").directory == tmp_path.resolve()
+    assert [manifest.name for manifest in catalog] == catalog.names() == sorted(catalog.names())
+
+
+def test_a_model_cannot_hide_another(tmp_path):
+    (tmp_path / "squeezenet-v1.0.toml").write_text(MANIFEST)
+    with pytest.raises(UsageError, match="a model of that name is already in"):
+        Catalog.load([tmp_path])
+
+
+def test_a_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(UsageError, match="no such folder of manifests"):
+        Catalog.load([tmp_path / "nowhere"])
+
+
+def test_a_broken_manifest_spoils_only_itself(tmp_path):
+    (tmp_path / "broken.toml").write_text("name =")
+    catalog = Catalog.load([tmp_path])
+    assert catalog.get("squeezenet-dsd").name == "squeezenet-dsd"
+    with pytest.raises(UsageError, match=r"broken\.toml: not a TOML file"):
+        catalog.get("broken")
+
+
+def test_baselines_are_found_by_name():
+    catalog = Catalog.load()
+    baseline = catalog.baseline(catalog.get("squeezenet-dsd"))
+    assert baseline is not None
+    assert baseline.name == "squeezenet-v1.0"
+    assert catalog.baseline(baseline) is None
