@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from zoo.errors import UsageError
 from zoo.gains import Gain, claimed_count, compare, is_preprocessed_as_claimed
 from zoo.manifest import Claim, Manifest, Metric
 from zoo.statistics import (
@@ -151,6 +153,18 @@ def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Result, lis
             *(problem for result in own for problem in _foreign_files(manifest, result)),
         ],
     )
+
+
+def read_runs(folder: Path) -> list[tuple[Result, list[Row]]]:
+    """All runs at or below `folder`. UsageError if there is none, DataError if one is damaged."""
+    from zoo.evidence import find_runs, read_run
+
+    found = find_runs(folder)
+    if not found:
+        raise UsageError(
+            f"{folder}: no run (result.json) at or below it\n  dsd-zoo validate MODEL --data ... writes one"
+        )
+    return [read_run(path) for path in found]
 
 
 def _audit_claim(claim: Claim, manifest: Manifest, results: Sequence[Result]) -> ClaimAudit:

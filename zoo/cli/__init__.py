@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli import add, fetch, list_, show, verify
+from zoo.cli import add, audit, fetch, list_, report, show, verify
 from zoo.errors import ZooError
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -25,6 +25,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "fetch": fetch.fetch,
     "add": add.add,
     "verify": verify.verify,
+    "audit": audit.audit,
+    "report": report.report,
 }
 
 

@@ -6,20 +6,23 @@ No script, no font, no image from elsewhere: the file can be mailed, archived an
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters import __version__
-from zoo.audit import METRIC_NAMES, Audit
+from zoo.audit import METRIC_NAMES, Audit, audit
+from zoo.errors import UsageError
 from zoo.report import rows, strip, words
 from zoo.statistics import clopper_pearson_interval
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from zoo.evidence import Result
+    from zoo.catalog import Catalog
+    from zoo.evidence import Result, Row
     from zoo.manifest import Manifest
     from zoo.parity import Parity
 
@@ -31,6 +34,36 @@ class Subject:
     manifest: Manifest
     audit: Audit
     results: list[Result]
+
+
+def subjects_of(catalog: Catalog, runs: Sequence[tuple[Result, list[Row]]]) -> list[Subject]:
+    """The models of the catalog that were run, each audited. UsageError if there is none."""
+    names = sorted({result.model for result, _ in runs if result.model in catalog})
+    if not names:
+        models = ", ".join(sorted({result.model for result, _ in runs}))
+        raise UsageError(f"no run is of a model in the catalog (they are of {models}); give --manifests DIR")
+    manifests = [catalog.get(name) for name in names]
+    return [
+        Subject(
+            manifest,
+            audit(manifest, catalog, runs),
+            [result for result, _ in runs if result.model == manifest.name],
+        )
+        for manifest in manifests
+    ]
+
+
+def write_page(path: Path, subjects: Sequence[Subject], parity: Sequence[Parity] = ()) -> None:
+    """Write the page, whole or not at all. UsageError if it cannot be written there."""
+    text = render(subjects, parity)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path}: the page cannot be written: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def render(subjects: Sequence[Subject], parity: Sequence[Parity] = ()) -> str:

@@ -1,0 +1,38 @@
+"""`dsd-zoo report DIR`: the page a person looks at."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo.cli._common import ManifestsOption, load_catalog
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with runs of `dsd-zoo validate`.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The HTML file to write.")
+    ] = Path("report.html"),
+    manifests: ManifestsOption = None,
+) -> None:
+    """Write one self-contained HTML page about the runs below DIR: claims, gains, what they rest on.
+
+    Ends with 1 if something on the page does not hold.
+    """
+    from zoo.audit import read_runs
+    from zoo.report import words
+    from zoo.report.html import subjects_of, write_page
+
+    runs = read_runs(folder)
+    catalog = load_catalog(manifests)
+    for name in sorted({result.model for result, _ in runs if result.model not in catalog}):
+        print(f"left out: {name} is not in the catalog (see --manifests)", file=sys.stderr)
+    subjects = subjects_of(catalog, runs)
+    write_page(output, subjects)
+    print(words.headline([subject.audit for subject in subjects]))
+    print(output)
+    if not all(subject.audit.holds for subject in subjects):
+        raise typer.Exit(1)

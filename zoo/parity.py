@@ -1,0 +1,100 @@
+"""Does a converted net compute what the original framework computed?
+
+Some models come with recorded outputs: what Caffe or Torch7 itself put out for every image of the test
+set, from the image files on. They are the truth that the converted forms are held against.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zoo.datasets import Dataset
+from zoo.errors import DataError
+from zoo.manifest import Manifest
+from zoo.pipeline import prepared
+from zoo.preprocessing import preprocessor
+from zoo.runtimes import open_runtime
+
+# The converters' promise: float32 on both sides, other orders of additions.
+BOUND = 1e-5
+BATCH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """One output of one converted form against its recording."""
+
+    model: str
+    runtime: str
+    output: str
+    images: int
+    difference: float
+    """Largest absolute difference over all images, relative to the largest recorded magnitude."""
+    bound: float = BOUND
+
+    @property
+    def holds(self) -> bool:
+        """Whether the difference is within the bound; a NaN never is."""
+        return self.difference <= self.bound
+
+
+def against_recorded(
+    manifest: Manifest, net: Path, runtime: str, data: Dataset, recorded: Path
+) -> list[Parity]:
+    """Every recorded output of the model, computed by the converted `net` over all images of `data`.
+
+    net: net.onnx for runtime "onnx", net.py for "pytorch".
+    recorded: the manifest's file with role `recorded`.
+    Raises DataError if the recording has not one row per image, or an image cannot be read.
+    """
+    return [
+        _compare(manifest, net, runtime, data, recorded, output, array)
+        for output, array in manifest.recorded.items()
+    ]
+
+
+def _compare(
+    manifest: Manifest, net: Path, runtime: str, data: Dataset, recorded: Path, output: str, array: str
+) -> Parity:
+    truth = _recording(recorded, array, len(data))
+    computed = _scores(manifest, net, runtime, data, output)
+    if computed.shape != truth.shape:
+        raise DataError(f"{net}: {output} is {computed.shape}, recorded is {truth.shape} in {recorded.name}")
+    difference = float(np.abs(computed - truth).max() / np.abs(truth).max())
+    return Parity(manifest.name, runtime, output, len(data), difference)
+
+
+def _recording(path: Path, array: str, images: int) -> np.ndarray:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            values = arrays[array]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: the recorded outputs '{array}' cannot be read: {error}") from error
+    if values.ndim < 2 or len(values) != images or not np.isfinite(values).all() or not values.any():
+        raise DataError(
+            f"{path}: '{array}' is {values.shape}: expected finite numbers, one row for each of the "
+            f"{images} images"
+        )
+    return values.reshape(images, -1).astype(np.float64)
+
+
+def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: str) -> np.ndarray:
+    """All rows of one output, (images, classes) float64."""
+    session = open_runtime(runtime, net, scores=output if len(manifest.recorded) > 1 else manifest.scores)
+    try:
+        rows, waiting = [], []
+        for image in prepared(data.items, preprocessor(manifest.preprocessing), ahead=2 * BATCH):
+            if image.pixels is None:
+                raise DataError(f"{data.source}: {image.item.id}: {image.problem}") from image.problem
+            waiting.append(image.pixels)
+            if len(waiting) == BATCH:
+                rows.append(session.run(np.stack(waiting)))
+                waiting = []
+        if waiting:
+            rows.append(session.run(np.stack(waiting)))
+    finally:
+        session.close()
+    return np.concatenate(rows).astype(np.float64)
