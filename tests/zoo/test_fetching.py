@@ -113,7 +113,7 @@ def test_another_size_than_declared_is_refused(httpserver, store, difference):
     httpserver.expect_request("/w").respond_with_data(CONTENT)
     size = len(CONTENT) + difference
     manifest, file = model(httpserver.url_for("/w"), bytes=size)
-    with pytest.raises(IntegrityError, match=f"bytes: expected {size}, announced {len(CONTENT)}"):
+    with pytest.raises(IntegrityError, match=f"bytes: expected {size}, came {len(CONTENT)}"):
         fetch_file(manifest, file, store)
     assert left_behind(store) == []
 

@@ -11,7 +11,6 @@ import functools
 import sys
 import traceback
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -55,7 +54,9 @@ Exit codes: 0 done and as claimed; 1 it ran, and something does not hold; 2 usag
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"dsd-zoo {version('dsd-zoo')}")
+        from converters import __version__
+
+        print(f"dsd-zoo {__version__}")
         raise typer.Exit
 
 

@@ -151,7 +151,7 @@ def _receive(
         _refuse_foreign(file, head)
         if stream.size is not None and file.bytes not in (None, stream.size):
             raise IntegrityError(
-                f"not the file on record\n  bytes: expected {file.bytes}, announced {stream.size}"
+                f"not the file on record\n  bytes: expected {file.bytes}, came {stream.size}"
             )
         expected = stream.size if file.bytes is None else file.bytes
         hasher = Hasher(expected)

@@ -1,0 +1,244 @@
+"""The commands around the catalog as a user meets them: output, errors, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+import converters
+from zoo import cli
+from zoo.catalog import Catalog, bundled_folder
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def dsd_zoo(monkeypatch, capsys, tmp_path) -> Run:
+    """Runs the command line in this process, with a cache of its own."""
+    monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path / "cache"))
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["dsd-zoo", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        code = caught.value.code
+        return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A folder with one manifest of the user's, whose unpinned weights come from a file:// URL."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "source.caffemodel").write_bytes(b"\x0a\x04tiny" + bytes(100))
+    url = (folder / "source.caffemodel").as_uri()
+    text = (bundled_folder() / "squeezenet-v1.0.toml").read_text(encoding="utf-8")
+    head = text[: text.index("[[files]]")].replace('name = "squeezenet-v1.0"', 'name = "tiny"', 1)
+    files = f'[[files]]\nname = "tiny.caffemodel"\nrole = "weights"\nurls = ["{url}"]\n'
+    (folder / "tiny.toml").write_text(head + files, encoding="utf-8")
+    return folder
+
+
+def test_help_lists_the_commands_and_every_command_has_help(dsd_zoo):
+    assert dsd_zoo("--help").code == 0
+    overview = dsd_zoo("--help").out
+    for name in cli.COMMANDS:
+        outcome = dsd_zoo(name, "--help")
+        assert f"\n  {name} " in overview
+        assert outcome.code == 0
+        assert f"Usage: dsd-zoo {name}" in outcome.out
+
+
+def test_help_and_list_import_nothing_heavy():
+    heavy = ("torch", "onnx", "onnx_ir", "onnxruntime", "cv2", "scipy", "requests", "rich")
+    for command in ("--help", "list"):
+        code = (
+            "import sys; from zoo import cli; sys.argv = ['dsd-zoo', sys.argv[1]]\n"
+            "try: cli.main()\nexcept SystemExit: pass\n"
+            f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, command], capture_output=True, text=True, check=True
+        )
+        assert done.stderr.strip() == "[]", command
+
+
+def test_version(dsd_zoo):
+    outcome = dsd_zoo("--version")
+    assert (outcome.code, outcome.out) == (0, f"dsd-zoo {converters.__version__}\n")
+
+
+def test_list_shows_claims_gain_and_what_is_here(dsd_zoo):
+    outcome = dsd_zoo("list")
+    assert outcome.code == 0
+    rows = {line.split()[0]: line.split() for line in outcome.out.splitlines() if line}
+    assert rows["squeezenet-dsd"][1:] == ["caffe", "61.76", "83.47", "+4.32", "pinned", "0", "of", "3"]
+    assert rows["digits-torch7-dsd"][1:] == [
+        "torch7",
+        "98.00",
+        "100.00",
+        "-0.20",
+        "pinned",
+        "all,",
+        "shipped",
+    ]
+
+
+def test_list_as_json(dsd_zoo):
+    entries = {entry["name"]: entry for entry in json.loads(dsd_zoo("list", "--json").out)}
+    assert list(entries) == Catalog.load().names()
+    entry = entries["squeezenet-dsd"]
+    assert entry["claims"]["top1"] == {"percent": 61.7579, "correct": 30879, "n": 50000}
+    assert entry["gain"] == {"top1": 4.318, "top5": 2.994}
+    assert entry["files"] == {"here": 0, "shipped": 0, "total": 3}
+    assert entry["trust"] == "pinned"
+
+
+def test_show_tells_a_newcomer_everything(dsd_zoo):
+    text = dsd_zoo("show", "squeezenet-dsd").out
+    for expected in (
+        "SqueezeNet v1.0, Dense-Sparse-Dense",
+        "30,879 of 50,000 images",
+        'printed as "0.617579"',
+        "SqueezeNet/accuracy.log",
+        "claimed gain is +4.32 points",
+        "57.61 % according to the web page",
+        "pinned: a hash known beforehand",
+        "ffce3635e4a837e7bc783fea3f48fcc48a1e93a6",
+        "https://1drv.ms/u/s!AkOf0kjGMRd2bgMQDqHa43dNYVM",
+        "not here yet",
+        "dsd-zoo fetch squeezenet-dsd",
+        "dsd-zoo validate squeezenet-dsd",
+    ):
+        assert expected in text
+    digits = dsd_zoo("show", "digits-caffe-dsd").out
+    assert "not significant" in digits
+    assert "dsd-zoo demo" in digits
+    assert "dsd-zoo fetch" not in digits
+
+
+def test_show_as_json_is_the_manifest_and_what_is_here(dsd_zoo):
+    data = json.loads(dsd_zoo("show", "digits-caffe-dsd", "--json").out)
+    assert data["claims"][0]["correct"] == 492
+    assert data["gain"] == {"top1": -0.2, "top5": 0.0}
+    weights = next(file for file in data["files"] if file["role"] == "weights")
+    assert weights["trust"] == "pinned"
+    assert weights["here"].endswith("dsd.caffemodel")
+
+
+@pytest.mark.parametrize("command", ["show", "fetch", "verify"])
+def test_an_unknown_model_is_one_block_on_stderr(dsd_zoo, command):
+    outcome = dsd_zoo(command, "squeeznet-dsd")
+    assert outcome.code == 2
+    assert outcome.err.startswith(
+        "dsd-zoo: no model is called 'squeeznet-dsd'\n  did you mean squeezenet-dsd"
+    )
+    assert "Traceback" not in outcome.err
+    assert outcome.out == ""
+
+
+def test_debug_shows_the_traceback_and_keeps_the_exit_code(dsd_zoo):
+    outcome = dsd_zoo("--debug", "show", "nothing")
+    assert outcome.code == 2
+    assert "Traceback" in outcome.err
+
+
+def test_a_wrong_option_is_a_usage_error(dsd_zoo):
+    outcome = dsd_zoo("list", "--nonsense")
+    assert outcome.code == 2
+    assert "No such option: --nonsense" in outcome.err
+
+
+def test_a_fault_of_ours_is_said_to_be_one(dsd_zoo, monkeypatch):
+    monkeypatch.setattr(Catalog, "load", lambda extra: 1 / 0)
+    outcome = dsd_zoo("list")
+    assert outcome.code == 2
+    assert outcome.err.startswith("dsd-zoo: internal error: ZeroDivisionError")
+    assert "Traceback" not in outcome.err
+
+
+def test_fetch_wants_models_or_all(dsd_zoo):
+    assert dsd_zoo("fetch").code == 2
+    assert dsd_zoo("fetch", "--all", "squeezenet-dsd").code == 2
+
+
+def test_fetch_offline_reports_each_missing_file(dsd_zoo):
+    outcome = dsd_zoo("fetch", "--offline", "digits-caffe-dsd", "squeezenet-v1.0")
+    assert outcome.code == 1
+    assert "dsd.caffemodel: 110,856 bytes (0.1 MB), pinned, ships with the zoo" in outcome.out
+    assert outcome.err.count("no source delivered") == 2
+    assert "dsd-zoo add squeezenet-v1.0 FILE" in outcome.err
+
+
+def test_fetch_verify_and_change_of_an_unpinned_file(dsd_zoo, own, tmp_path):
+    assert dsd_zoo("verify", "tiny", "--manifests", own).code == 1
+    fetched = dsd_zoo("fetch", "tiny", "--manifests", own)
+    assert fetched.code == 0
+    assert "tiny.caffemodel: 106 bytes, recorded, from file://" in fetched.out
+    assert "already in the cache" in dsd_zoo("fetch", "tiny", "--manifests", own).out
+    verified = dsd_zoo("verify", "tiny", "--manifests", own)
+    assert "tiny.caffemodel: ok (recorded)" in verified.out
+
+    (stored,) = (tmp_path / "cache" / "sha256").rglob("tiny.caffemodel")
+    stored.write_bytes(b"\x0a\x04Tiny" + bytes(100))
+    outcome = dsd_zoo("verify", "tiny", "--manifests", own)
+    assert outcome.code == 1
+    assert "tiny.caffemodel: FAILED (recorded)" in outcome.out
+
+
+def test_add_takes_the_right_file_and_refuses_the_wrong_one(dsd_zoo, own, shared):
+    folder = shared / "models" / "squeezenet-deep-compression"
+    right = dsd_zoo("add", "squeezenet-deep-compression", folder / "compressed_SqueezeNet.net")
+    assert right.code == 0
+    assert "compressed_SqueezeNet.net is now in the cache (pinned)" in right.out
+    assert "still missing: SqueezeNet_deploy.prototxt" in right.out
+    wrong = dsd_zoo("add", "squeezenet-deep-compression", folder / "SqueezeNet_trainval.prototxt")
+    assert wrong.code == 1
+    assert "for SqueezeNet_deploy.prototxt of squeezenet-deep-compression this is not the file" in wrong.err
+    assert "bytes: expected 10486, came 11598" in wrong.err
+
+
+def test_verify_says_which_file_of_the_zoo_a_file_is(dsd_zoo, tmp_path):
+    known = bundled_folder() / "digits" / "torch7" / "dsd.t7"
+    outcome = dsd_zoo("verify", known)
+    assert (outcome.code, outcome.out) == (0, f"{known}\n  this is dsd.t7 of digits-torch7-dsd\n")
+    strange = tmp_path / "strange.t7"
+    strange.write_bytes(b"x")
+    outcome = dsd_zoo("verify", strange)
+    assert outcome.code == 1
+    assert (
+        "unknown to the zoo: 1 bytes, sha256 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db" in outcome.out
+    )
+
+
+def test_verify_finds_a_changed_embedded_file(dsd_zoo, tmp_path):
+    manifest = Catalog.load().get("digits-torch7-dsd")
+    for file in manifest.files:
+        assert file.path is not None
+        copy = tmp_path / "own" / file.path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes((manifest.directory / file.path).read_bytes())
+    text = (bundled_folder() / "digits-torch7-dsd.toml").read_text(encoding="utf-8")
+    (tmp_path / "own" / "copy.toml").write_text(text.replace('"digits-torch7-dsd"', '"copy"', 1))
+    weights = tmp_path / "own" / "digits" / "torch7" / "dsd.t7"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
+    outcome = dsd_zoo("verify", "copy", "--manifests", tmp_path / "own")
+    assert outcome.code == 1
+    assert "dsd.t7: FAILED (pinned)" in outcome.out
+    assert "sha256: expected bcf3a08b2c8773b89c8be544c6d462bd8e5f427aa74960ae3d880cf7fa78fa56" in outcome.out
+    assert "dsd.accuracy.log: ok (pinned): size, sha256, git_blob" in outcome.out
