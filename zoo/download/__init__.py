@@ -68,7 +68,7 @@ def fetch_file(
 def add_file(
     manifest: Manifest, path: Path, store: Cache, *, name: str | None = None, replace: bool = False
 ) -> tuple[File, Path]:
-    """Brings a file that was downloaded by hand into `store`; returns which one of the model it is, and where.
+    """Brings a file downloaded by hand into `store`; returns which file of the model it is, and where.
 
     `name` says which file is meant; without it the content decides, then the file's own name, then its
     ending. `replace` accepts a changed file of which nothing was known beforehand.
