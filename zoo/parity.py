@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo.datasets import Dataset
 from zoo.errors import DataError
@@ -17,6 +18,8 @@ from zoo.manifest import Manifest
 from zoo.pipeline import prepared
 from zoo.preprocessing import preprocessor
 from zoo.runtimes import open_runtime
+
+Float64 = NDArray[np.float64]
 
 # The converters' promise: float32 on both sides, other orders of additions.
 BOUND = 1e-5
@@ -67,7 +70,7 @@ def _compare(
     return Parity(manifest.name, runtime, output, len(data), difference)
 
 
-def _recording(path: Path, array: str, images: int) -> np.ndarray:
+def _recording(path: Path, array: str, images: int) -> Float64:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             values = arrays[array]
@@ -78,10 +81,10 @@ def _recording(path: Path, array: str, images: int) -> np.ndarray:
             f"{path}: '{array}' is {values.shape}: expected finite numbers, one row for each of the "
             f"{images} images"
         )
-    return values.reshape(images, -1).astype(np.float64)
+    return np.asarray(values.reshape(images, -1), np.float64)
 
 
-def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: str) -> np.ndarray:
+def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: str) -> Float64:
     """All rows of one output, (images, classes) float64."""
     session = open_runtime(runtime, net, scores=output if len(manifest.recorded) > 1 else manifest.scores)
     try:

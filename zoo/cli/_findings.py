@@ -9,6 +9,7 @@ from zoo.cli._common import print_table
 
 if TYPE_CHECKING:
     from zoo.audit import Audit, ClaimAudit
+    from zoo.parity import Parity
     from zoo.report.rows import ClaimRows
 
 
@@ -31,6 +32,9 @@ def print_claims(audits: Sequence[Audit]) -> None:
         header = header[:5]
     cut = [line[: len(header)] for line in lines]
     print_table(header, _blank_repeats(cut, columns=2), right=(2, 3, 5))
+    for audit in audits:
+        if audit.unpinned_files:
+            print(f"{audit.model}: no hash was known beforehand for {', '.join(audit.unpinned_files)}")
 
 
 def print_gains(audits: Sequence[Audit]) -> None:
@@ -78,15 +82,37 @@ def print_conflicts(audits: Sequence[Audit]) -> None:
             )
 
 
-def print_verdict(audits: Sequence[Audit]) -> None:
+def print_parity(parity: Sequence[Parity]) -> None:
+    """How far the converted forms are from what the original frameworks computed."""
+    from zoo.report import words
+
+    lines = [
+        (
+            row.model,
+            words.RUNTIME_NAMES[row.runtime],
+            row.output,
+            f"{row.images:,}",
+            f"{row.difference:.1e}",
+            f"{row.bound:.0e}",
+            "agrees" if row.holds else "differs",
+        )
+        for row in parity
+    ]
+    header = ("MODEL", "CONVERTED, RUN WITH", "OUTPUT", "IMAGES", "DIFFERENCE", "ALLOWED", "VERDICT")
+    print_table(header, _blank_repeats(lines, columns=1), right=(3, 4, 5))
+    print(
+        "Largest difference from what the original framework put out, relative to its largest value."
+    )
+
+
+def print_verdict(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> None:
     """What does not hold, and the last word."""
     from zoo.report import words
 
     print()
-    for audit in audits:
-        for problem in audit.problems:
-            print(f"{audit.model}: {problem}")
-    print(words.headline(audits))
+    for model, problem in words.problems(audits, parity):
+        print(f"{model}: {problem}")
+    print(words.headline(audits, parity))
 
 
 def _claim(row: ClaimRows) -> list[tuple[str, ...]]:

@@ -85,9 +85,9 @@ def render(subjects: Sequence[Subject], parity: Sequence[Parity] = ()) -> str:
     audits = [subject.audit for subject in subjects]
     gains = [row for audit in audits for row in rows.gain_rows(audit)]
     return environment.get_template("page.html.jinja").render(
-        headline=words.headline(audits),
+        headline=words.headline(audits, parity),
         findings=[(audit, found) for audit in audits if (found := words.gain_sentences(audit))],
-        problems=[(audit.model, problem) for audit in audits for problem in audit.problems],
+        problems=words.problems(audits, parity),
         overview=_overview(subjects),
         models=subjects,
         audits=audits,

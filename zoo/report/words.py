@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from zoo.audit import METRIC_NAMES, Audit, ClaimAudit
 from zoo.gains import ClaimedGain, PairedGain
 from zoo.statistics import Interval
+
+if TYPE_CHECKING:
+    from zoo.parity import Parity
 
 RUNTIME_NAMES = {"onnx": "ONNX Runtime", "pytorch": "PyTorch"}
 FRAMEWORK_NAMES = {"caffe": "Caffe", "torch7": "Torch7"}
@@ -107,15 +111,32 @@ def gain_verdict(gain: ClaimedGain | PairedGain) -> str:
     return "significant gain" if gain.gain > 0 else "significant loss"
 
 
-def headline(audits: Sequence[Audit]) -> str:
+def problems(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> list[tuple[str, str]]:
+    """What does not hold, as (model, sentence)."""
+    found = [(audit.model, problem) for audit in audits for problem in audit.problems]
+    found += [
+        (
+            row.model,
+            f"{row.output} with {row.runtime} is off by {row.difference:.1e} of the largest recorded value, "
+            f"allowed are {row.bound:.0e}",
+        )
+        for row in parity
+        if not row.holds
+    ]
+    return found
+
+
+def headline(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> str:
     """Does what was published hold, and is a gain among it? Two sentences."""
-    return f"{_claims_sentence(audits)} {_gains_sentence(audits)}".strip()
+    wrong = len(problems(audits, parity))
+    if wrong:
+        first = f"{wrong} {'thing does' if wrong == 1 else 'things do'} not hold."
+    else:
+        first = _claims_sentence(audits)
+    return f"{first} {_gains_sentence(audits)}".strip()
 
 
 def _claims_sentence(audits: Sequence[Audit]) -> str:
-    problems = sum(len(audit.problems) for audit in audits)
-    if problems:
-        return f"{problems} {'thing does' if problems == 1 else 'things do'} not hold."
     claims = [claim for audit in audits for claim in audit.claims]
     agreeing = sum(claim.verdict == "agrees" for claim in claims)
     if claims and agreeing == len(claims):

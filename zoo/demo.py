@@ -1,0 +1,110 @@
+"""The whole job on the embedded models: what `dsd-zoo demo` does, offline.
+
+Six small nets for handwritten digits ship with the zoo: a baseline, a sparse and a DSD net, trained once with
+Caffe and once with Torch7, with the logs of their tests, the outputs recorded there and the 500 test images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import converters
+from zoo.cache import Cache
+from zoo.catalog import Catalog, bundled_folder
+from zoo.datasets import Dataset, open_dataset
+from zoo.environment import sha256
+from zoo.errors import IntegrityError
+from zoo.evidence import Result, Row, read_run, write_run
+from zoo.manifest import Manifest
+from zoo.parity import Parity, against_recorded
+from zoo.report.html import Subject, subjects_of
+from zoo.report.words import problems
+from zoo.validate import validate
+from zoo.verify import check_integrity
+
+FORMS: dict[Literal["onnx", "pytorch"], str] = {"onnx": "net.onnx", "pytorch": "net.py"}
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What the demo found."""
+
+    subjects: list[Subject]
+    parity: list[Parity]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every claim was met and every converted form computes what was recorded."""
+        return not problems([subject.audit for subject in self.subjects], self.parity)
+
+
+def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
+    """Verify, convert, check against the recordings, validate and audit the embedded models.
+
+    folder: for the converted forms (converted/MODEL/) and the evidence (runs/MODEL-RUNTIME/).
+    say: told in one line what was done with each model.
+    Raises IntegrityError if a shipped file is not what its manifest says.
+    """
+    catalog = Catalog.load()
+    store = Cache(folder / "cache")
+    models = [manifest for manifest in catalog if manifest.dataset == "digits-test"]
+    parity: list[Parity] = []
+    runs: list[tuple[Result, list[Row]]] = []
+    with open_test_images() as data:
+        for manifest in models:
+            sources = _verified(manifest, store)
+            for runtime, name in FORMS.items():
+                net = folder / "converted" / manifest.name / name
+                net.parent.mkdir(parents=True, exist_ok=True)
+                converters.convert(sources, net)
+                recorded = store.require(manifest, "recorded")
+                parity += against_recorded(manifest, net, runtime, data, recorded)
+                runs.append(_validated(manifest, net, runtime, data, sources, folder))
+            say(f"{manifest.name}: {len(manifest.files)} files verified, 2 forms converted and run")
+    return Demo(subjects_of(catalog, runs), parity)
+
+
+@contextmanager
+def open_test_images() -> Iterator[Dataset]:
+    """The 500 test images that ship with the zoo, in the order of their list."""
+    with open_dataset(bundled_folder() / "digits" / "images" / "test_images.tar") as data:
+        yield data
+
+
+def _verified(manifest: Manifest, store: Cache) -> list[Path]:
+    """The files to convert, after every file of the model was compared with the hashes on record."""
+    failed = [check for check in check_integrity(manifest, store) if not check.ok]
+    if failed:
+        raise IntegrityError(
+            f"{manifest.name}: a file that ships with the zoo is not the one on record\n"
+            + "\n".join(f"  {check.subject}: {check.detail}" for check in failed)
+        )
+    return [path for file in manifest.source_files() if (path := store.find(manifest, file)) is not None]
+
+
+def _validated(
+    manifest: Manifest,
+    net: Path,
+    runtime: Literal["onnx", "pytorch"],
+    data: Dataset,
+    sources: list[Path],
+    folder: Path,
+) -> tuple[Result, list[Row]]:
+    result, rows = validate(
+        net,
+        data,
+        manifest.preprocessing,
+        model=manifest.name,
+        scores=manifest.scores,
+        runtime=runtime,
+        files={path.name: sha256(path) for path in sources},
+        command=f"dsd-zoo validate {manifest.name} --data {data.source} --runtime {runtime}",
+    )
+    run = folder / "runs" / f"{manifest.name}-{runtime}"
+    write_run(run, result, rows)
+    # What the audit and the page see is what anyone can read again from the folder.
+    return read_run(run)
