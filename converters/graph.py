@@ -108,6 +108,14 @@ class Graph:
             self._constants[key] = self._initializer(f"constant_{len(self._constants)}", array)
         return self._constants[key]
 
+    def constant_per_channel(self, channels: int, value: float) -> ir.Value:
+        """A shared float32 vector of one value."""
+        key = ("channel", (channels,), np.float32(value).tobytes())
+        if key not in self._constants:
+            array = np.full(channels, value, np.float32)
+            self._constants[key] = self._initializer(f"constant_{len(self._constants)}", array)
+        return self._constants[key]
+
     def node(
         self,
         op_type: str,

@@ -1,0 +1,56 @@
+"""Caffe -> onnx_ir.Model: parse the definition, keep what computes at inference, bind the weights, build."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx_ir as ir
+
+from converters.errors import ConverterError, UsageError
+from converters.from_caffe import deploy
+from converters.from_caffe.bind import Binder
+from converters.from_caffe.build import Walk
+from converters.from_caffe.inputs import resolve
+from converters.from_caffe.netstate import filter_net
+from converters.from_caffe.prototxt import parse
+from converters.from_caffe.weights import Weights, open_weights
+from converters.options import Options
+from converters.report import ConversionReport
+
+
+def read(definition: Path | None, weights_path: Path | None, options: Options) -> ir.Model:
+    """The net of a prototxt with the parameters of a weights file (or with constant fillers alone)."""
+    if definition is None:
+        raise UsageError(f"{weights_path}: these are weights; give the network definition (.prototxt) with them")
+    message, ignored = parse(definition, options.ignore_fields)
+    layers = filter_net(message, options.stages, options.level)
+    net = deploy.prepare(message.name, layers, options.outputs)
+    weights = open_weights(weights_path, net.layers) if weights_path is not None else None
+    notes = [f"ignored the field {field}, as asked" for field in ignored]
+    try:
+        model = _build(net, weights, options, symbolic=True)
+    except ConverterError:
+        # Not every net allows any batch size. If the net's own is right, the reason was just that.
+        model = _build(net, weights, options, symbolic=False)
+        if options.static_batch is None and not options.input_shapes:
+            notes.append("the batch is fixed: a layer of this net mixes or counts the items of its batch")
+    model.meta["report"].notes.extend(notes)
+    return model
+
+
+def _build(net: deploy.Net, weights: Weights | None, options: Options, *, symbolic: bool) -> ir.Model:
+    binder = Binder(weights, net.layers)
+    walk = Walk(net.name, binder)
+    walk.inputs(resolve(net.inputs, net.layers, weights, options, symbolic=symbolic))
+    walk.run()
+    model = walk.graph.model(walk.outputs(net.outputs))
+    model.meta["maps"] = weights.maps if weights is not None else {}
+    model.meta["report"] = ConversionReport(
+        framework="caffe",
+        layers=len(net.layers),
+        parameters=binder.parameter_count,
+        dropped=net.dropped,
+        unused_weights=binder.unused(),
+        preprocessing=net.preprocessing,
+    )
+    return model

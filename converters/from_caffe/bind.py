@@ -1,0 +1,214 @@
+"""Definition + weights -> layers with their parameters, checked for name, count and shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from converters.errors import FormatError, MismatchError, UnsupportedError
+from converters.from_caffe import schema
+from converters.graph import Dim, Symbol, shape_text, static
+
+if TYPE_CHECKING:
+    from converters.from_caffe.weights import Blob, StoredLayer, Weights
+
+_PERMISSIVE = 1
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter blob a layer needs: `filler` says what it holds when the weights file has none."""
+
+    name: str
+    shape: tuple[int, ...]
+    filler: schema.Message | None = None
+
+
+@dataclass
+class BoundLayer:
+    """A layer of the net with access to its parameters.
+
+    `param` is the layer's own parameter message (convolution_param for a Convolution), set by the table of
+    layer types; `message` the whole LayerParameter.
+    """
+
+    message: schema.Message
+    binder: Binder
+    param: schema.Message = None
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+        return str(self.message.name)
+
+    @property
+    def type(self) -> str:
+        """The layer's type, such as "Convolution"."""
+        return str(self.message.type)
+
+    @property
+    def top_count(self) -> int:
+        """How many tops the definition gives it."""
+        return len(self.message.top)
+
+    def parameters(self, *wanted: Parameter) -> list[np.ndarray]:
+        """The arrays of these parameters, in order, float32, each of exactly the wanted shape."""
+        return self.binder.parameters(self, wanted)
+
+    def unsupported(self, why: str) -> UnsupportedError:
+        """An error that names the layer: understood, but not expressible."""
+        return UnsupportedError(f"layer {self.name!r} ({self.type}): {why}")
+
+    def refused(self, why: str) -> FormatError:
+        """An error that names the layer: Caffe itself refuses this."""
+        return FormatError(f"layer {self.name!r} ({self.type}): {why}")
+
+    def check(self, holds: bool, why: str) -> None:
+        """Raise what Caffe refuses unless `holds`."""
+        if not holds:
+            raise self.refused(why)
+
+    def check_count(self, made: Dim, have: Dim) -> None:
+        """Raise unless a rearrangement keeps the number of elements."""
+        self.check(made == have, f"the new shape holds {made} elements, the old one {have}")
+
+    def quotient(self, have: Dim, rest: Dim) -> Dim:
+        """The size that makes `rest` times it equal `have`."""
+        if isinstance(have, Symbol) and isinstance(rest, Symbol):
+            self.check(have.name == rest.name and have.factor % rest.factor == 0, f"{rest} does not divide {have}")
+            return have.factor // rest.factor
+        divisor = self.static(rest, "the size of the other axes")
+        self.check(divisor > 0, "the other sizes must not be zero")
+        if isinstance(have, Symbol):
+            return have // divisor
+        self.check(have % divisor == 0, f"{divisor} does not divide the {have} elements")
+        return have // divisor
+
+    def stored_inputs(self) -> int | None:
+        """The number of inputs of an InnerProduct as its stored weight tells it, where one is stored."""
+        stored = self.binder.weights.stored(self.name, None) if self.binder.weights is not None else None
+        if stored is None or not stored.blobs:
+            return None
+        rows, columns = stored.blobs[0].stated_shape[-2:]
+        return rows if self.param.transpose else columns
+
+    def axis(self, value: int, rank: int) -> int:
+        """A possibly negative axis as an index (Blob::CanonicalAxisIndex)."""
+        self.check(-rank <= value < rank, f"axis {value} does not exist in a blob of {rank} axes")
+        return value % rank
+
+    def static(self, size: Dim, what: str) -> int:
+        """A size as a number; StaticSizeRequired naming this layer where it is symbolic."""
+        return static(size, f"layer {self.name!r} ({self.type}): {what}")
+
+
+@dataclass
+class Binder:
+    """Hands out parameters: by layer name, shared ones by parameter name, missing ones by constant filler."""
+
+    weights: Weights | None
+    layers: Sequence[schema.Message]
+    used: set[str] = field(default_factory=set)
+    parameter_count: int = 0
+    _shared: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    _first: dict[str, int] = field(default_factory=dict)
+    _counted: set[tuple[str, int]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        for layer in self.layers:
+            self._first.setdefault(layer.name, id(layer))
+            for index, spec in enumerate(layer.param):
+                if spec.name:
+                    self._shared.setdefault(spec.name, []).append((layer.name, index))
+
+    def parameters(self, layer: BoundLayer, wanted: Sequence[Parameter]) -> list[np.ndarray]:
+        """See BoundLayer.parameters."""
+        stored = self._stored(layer, wanted)
+        if stored is not None and len(stored.blobs) != len(wanted):
+            raise MismatchError(
+                f"layer {layer.name!r} ({layer.type}): the definition needs {len(wanted)} parameter blob(s) "
+                f"({', '.join(p.name for p in wanted)}), {self._file} holds {len(stored.blobs)}: "
+                "do the two files belong together?"
+            )
+        return [self._parameter(layer, index, parameter, stored) for index, parameter in enumerate(wanted)]
+
+    def unused(self) -> list[str]:
+        """Names of stored layers that no layer of the net asked for."""
+        if self.weights is None:
+            return []
+        return [stored.name for stored in self.weights.layers() if stored.name not in self.used]
+
+    def _stored(self, layer: BoundLayer, wanted: Sequence[Parameter]) -> StoredLayer | None:
+        if self.weights is None or self._first[layer.name] != id(layer.message):
+            return None  # of several layers with one name, Caffe fills the first
+        self.used.add(layer.name)
+        return self.weights.stored(layer.name, [parameter.shape for parameter in wanted])
+
+    def _parameter(
+        self, layer: BoundLayer, index: int, wanted: Parameter, stored: StoredLayer | None
+    ) -> np.ndarray:
+        specs = layer.message.param
+        shared_as = specs[index].name if index < len(specs) else ""
+        owner, blob = layer.name, stored.blobs[index] if stored is not None else None
+        if shared_as:
+            owner, blob = self._shared_blob(shared_as, layer.name, blob)
+        self._count(shared_as or owner, index if not shared_as else 0, wanted.shape)
+        if blob is None:
+            return self._filled(layer, wanted)
+        permissive = shared_as and specs[index].share_mode == _PERMISSIVE
+        if not blob.fits(wanted.shape) and not (permissive and blob.values.size == math.prod(wanted.shape)):
+            held_by = "" if owner == layer.name else f" (shared with layer {owner!r})"
+            raise MismatchError(
+                f"layer {layer.name!r} ({layer.type}): the definition makes {wanted.name} "
+                f"{shape_text(wanted.shape)}, {self._file} holds {shape_text(blob.stated_shape)}{held_by}: "
+                "do the two files belong together?"
+            )
+        return blob.values.astype(np.float32, copy=False).reshape(wanted.shape)
+
+    def _shared_blob(self, name: str, layer: str, own: Blob | None) -> tuple[str, Blob | None]:
+        """Parameters of one name share memory: the layer stored last in the file decides for all."""
+        best, owner, blob = -1, layer, own
+        for other, index in self._shared[name]:
+            stored = self.weights.stored(other, None) if self.weights is not None else None
+            if stored is not None and stored.position > best and index < len(stored.blobs):
+                best, owner, blob = stored.position, other, stored.blobs[index]
+                self.used.add(other)
+        return owner, blob
+
+    def _count(self, owner: str, index: int, shape: tuple[int, ...]) -> None:
+        if (owner, index) not in self._counted:
+            self._counted.add((owner, index))
+            self.parameter_count += math.prod(shape)
+
+    def _filled(self, layer: BoundLayer, wanted: Parameter) -> np.ndarray:
+        from converters.from_caffe.fillers import fill
+
+        values = fill(wanted.filler, wanted.shape) if wanted.filler is not None else None
+        if values is not None:
+            return values
+        where = "no weights file was given" if self.weights is None else f"{self._file} holds no layer of this name"
+        close = self._close_name(layer.name)
+        raise MismatchError(
+            f"layer {layer.name!r} ({layer.type}) needs its {wanted.name} "
+            f"({shape_text(wanted.shape)}) and {where}{close}"
+        )
+
+    def _close_name(self, name: str) -> str:
+        import difflib
+
+        if self.weights is None:
+            return "; add the .caffemodel to the command"
+        names = [stored.name for stored in self.weights.layers()]
+        close = difflib.get_close_matches(name, names, n=1)
+        if close:
+            return f"; the closest stored name is {close[0]!r}: do the two files belong together?"
+        return f"; it holds {len(names)} layers with parameters, such as {', '.join(map(repr, names[:3]))}"
+
+    @property
+    def _file(self) -> str:
+        assert self.weights is not None
+        return self.weights.path.name

@@ -1,0 +1,151 @@
+"""Bound layers -> ONNX graph: follows blobs through the net as Caffe does, in place and shared memory included."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from converters.errors import FormatError, UnsupportedError
+from converters.from_caffe import schema
+from converters.from_caffe.bind import Binder, BoundLayer
+from converters.from_caffe.layers import LayerType, layer_types
+from converters.graph import Graph, Shape
+
+
+@dataclass
+class Version:
+    """What a blob name stands for at one point of the net.
+
+    memory: versions with the same one share it in Caffe; reads: how many layers read this version so far;
+    stale: why reading it would give something else in Caffe than in ONNX.
+    """
+
+    value: ir.Value
+    memory: int
+    reads: int = 0
+    stale: str | None = None
+
+
+class Walk:
+    """Builds a graph layer by layer."""
+
+    def __init__(self, name: str, binder: Binder) -> None:
+        self.graph = Graph(name)
+        self.binder = binder
+        self._blobs: dict[str, Version] = {}
+        self._memories = 0
+        self._last_writer = {
+            top: k for k, layer in enumerate(binder.layers) for top in layer.top
+        }
+
+    def inputs(self, shapes: Mapping[str, Shape]) -> None:
+        """Declare the net's inputs."""
+        for name, shape in shapes.items():
+            self._blobs[name] = Version(self.graph.input(name, shape), self._new_memory())
+
+    def run(self) -> None:
+        """Walk every layer in net order."""
+        for position, message in enumerate(self.binder.layers):
+            self._layer(position, message)
+
+    def outputs(self, names: Sequence[str]) -> dict[str, ir.Value]:
+        """The final values of these blobs."""
+        return {name: self._read(name, f"output {name!r}") for name in names}
+
+    def _layer(self, position: int, message: schema.Message) -> None:
+        layer_type = lookup(message)
+        param = getattr(message, layer_type.param) if layer_type.param else None
+        layer = BoundLayer(message, self.binder, param)
+        _check_counts(layer, layer_type)
+        in_place = self._check_tops(layer, layer_type)
+        reader = f"layer {layer.name!r} ({layer.type})"
+        bottoms = [self._read(name, reader) for name in message.bottom]
+        with self.graph.layer(layer.name, f"Caffe {layer.type}"):
+            tops = layer_type(self.graph, layer, bottoms)
+        self._publish(position, layer, layer_type, tops, in_place)
+
+    def _check_tops(self, layer: BoundLayer, layer_type: LayerType) -> set[str]:
+        """Names of the tops computed in place; FormatError for a blob that two layers would make."""
+        in_place = set()
+        for k, top in enumerate(layer.message.top):
+            bottoms = layer.message.bottom
+            if k < len(bottoms) and bottoms[k] == top:
+                layer.check(layer_type.in_place, f"the top {top!r} is its bottom; Caffe does not compute this in place")
+                version = self._blobs.get(top)
+                layer.check(
+                    version is None or version.reads == 0,
+                    f"changes the blob {top!r} in place after another layer read it; Caffe refuses this",
+                )
+                in_place.add(top)
+            else:
+                layer.check(top not in self._blobs, f"makes the blob {top!r}, which exists already")
+        return in_place
+
+    def _read(self, name: str, reader: str) -> ir.Value:
+        version = self._blobs.get(name)
+        if version is None:
+            close = difflib.get_close_matches(name, self._blobs, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else "; layers must stand in the order of computation"
+            raise FormatError(f"{reader} reads the blob {name!r}, which no layer before it makes{hint}")
+        if version.stale:
+            raise UnsupportedError(f"{reader} reads the blob {name!r}, but {version.stale}")
+        version.reads += 1
+        return version.value
+
+    def _publish(
+        self, position: int, layer: BoundLayer, layer_type: LayerType, tops: list[ir.Value], in_place: set[str]
+    ) -> None:
+        layer.check(len(tops) == layer.top_count, f"has {layer.top_count} top(s), expected {len(tops)}")
+        shares = layer_type.shares_memory or (len(layer.message.bottom) == 1 and layer.type in ("Concat", "Slice"))
+        for k, (name, value) in enumerate(zip(layer.message.top, tops, strict=True)):
+            memory = self._new_memory()
+            if name in in_place:
+                memory = self._blobs[name].memory
+                self._mark_stale(name, memory, layer)
+            elif shares and (k == 0 or layer_type.shares_memory):
+                memory = self._blobs[layer.message.bottom[0]].memory
+            self._blobs.pop(name, None)  # keeps the order of the dict that of the last writers
+            self._blobs[name] = Version(value, memory)
+            if self._last_writer[name] == position:
+                self.graph.name_result(value, layer.name, name)
+
+    def _mark_stale(self, changed: str, memory: int, layer: BoundLayer) -> None:
+        for name, version in self._blobs.items():
+            if name != changed and version.memory == memory:
+                version.stale = (
+                    f"in Caffe it shares memory with {changed!r}, which layer {layer.name!r} has changed in place; "
+                    "give that layer a top of its own"
+                )
+
+    def _new_memory(self) -> int:
+        self._memories += 1
+        return self._memories
+
+
+def lookup(message: schema.Message) -> LayerType:
+    """The entry of the table for this layer; UnsupportedError lists what was close."""
+    types = layer_types()
+    if message.type in types:
+        return types[message.type]
+    if not message.type:
+        raise FormatError(f"layer {message.name!r} has no type")
+    close = difflib.get_close_matches(message.type, types, n=3)
+    known = f"the closest known types are {', '.join(close)}" if close else f"{len(types)} types are known"
+    raise UnsupportedError(
+        f"layer {message.name!r} has the type {message.type!r}, which cannot be converted; {known} "
+        "(dsd-zoo inspect shows which layers of the net can be)"
+    )
+
+
+def _check_counts(layer: BoundLayer, layer_type: LayerType) -> None:
+    for what, count, (least, most) in (
+        ("bottom", len(layer.message.bottom), layer_type.bottoms),
+        ("top", layer.top_count, layer_type.tops),
+    ):
+        wanted = str(least) if least == most else f"{least} or more" if most is None else f"{least} to {most}"
+        layer.check(
+            count >= least and (most is None or count <= most), f"has {count} {what}(s), expected {wanted}"
+        )

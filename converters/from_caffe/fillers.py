@@ -1,0 +1,39 @@
+"""Parameters that no file holds: only fillers whose values do not come from a random number generator."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from converters.from_caffe import schema
+
+
+def fill(filler: schema.Message, shape: tuple[int, ...]) -> np.ndarray | None:
+    """float32 array of this shape as the filler makes it, or None where the filler is random."""
+    if filler.type == "constant":
+        return np.full(shape, filler.value, np.float32)
+    if filler.type == "bilinear" and len(shape) == 4 and shape[2] == shape[3]:
+        return _bilinear(shape)
+    return None
+
+
+def declared(param: schema.Message, name: str) -> schema.Message | None:
+    """The filler that the definition spells out, or None: no weight is made up from a default."""
+    return getattr(param, name) if param.HasField(name) else None
+
+
+def constant(value: float) -> schema.Message:
+    """A constant filler, for parameters whose default value is defined."""
+    filler = schema.new("FillerParameter")
+    filler.value = value
+    return filler
+
+
+def _bilinear(shape: tuple[int, ...]) -> np.ndarray:
+    """Interpolation weights for upsampling (BilinearFiller): the same square kernel for every channel."""
+    size = shape[3]
+    factor = math.ceil(size / 2)
+    centre = (2 * factor - 1 - factor % 2) / (2 * factor)
+    one_axis = 1 - np.abs(np.arange(size, dtype=np.float64) / factor - centre)
+    return np.broadcast_to(np.outer(one_axis, one_axis).astype(np.float32), shape).copy()

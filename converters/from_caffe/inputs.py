@@ -1,0 +1,202 @@
+"""Where a net's data enters: names, shapes and preprocessing of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from converters.errors import FormatError, UsageError
+from converters.from_caffe import schema
+from converters.from_caffe.weights import Weights
+from converters.graph import Dim, Shape, Symbol
+from converters.options import Options
+
+# The layers whose tops come from outside, and where each keeps its batch size.
+DATA_LAYERS = {
+    "Data": "data_param",
+    "ImageData": "image_data_param",
+    "HDF5Data": "hdf5_data_param",
+    "MemoryData": "memory_data_param",
+    "WindowData": "window_data_param",
+    "DenseImageData": "dense_image_data_param",
+    "AnnotatedData": "data_param",
+    "VideoData": "data_param",
+}
+# Layers with parameters whose first stored blob has one value per channel.
+_PER_CHANNEL = {"BatchNorm", "Scale", "Bias", "PReLU"}
+
+# A shape as far as the definition tells it: None for an unknown size; a shape of None has an unknown rank.
+PartialShape = tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """shapes: by input name; batch_sizes: the names whose first axis the definition calls a batch."""
+
+    shapes: Mapping[str, PartialShape]
+    layers: list[schema.Message] = field(default_factory=list)
+    preprocessing: dict[str, Any] | None = None
+
+    def restricted(self, names: set[str]) -> Inputs:
+        """Only the inputs that something reads."""
+        return replace(self, shapes={name: shape for name, shape in self.shapes.items() if name in names})
+
+
+def find_inputs(layers: Sequence[schema.Message]) -> tuple[Inputs, list[schema.Message]]:
+    """The inputs of a net and its other layers. DummyData is an input only where there is no other."""
+    sources = [layer for layer in layers if layer.type == "Input" or layer.type in DATA_LAYERS]
+    if not sources:
+        sources = [layer for layer in layers if layer.type == "DummyData"]
+    shapes: dict[str, PartialShape] = {}
+    preprocessing = None
+    for layer in sources:
+        for name, shape in zip(layer.top, _declared_shapes(layer), strict=True):
+            if name in shapes:
+                raise FormatError(f"layer {layer.name!r} ({layer.type}) makes the blob {name!r}, which exists already")
+            shapes[name] = shape
+        if preprocessing is None and layer.type in DATA_LAYERS:
+            preprocessing = _preprocessing(layer)
+    rest = [layer for layer in layers if all(layer is not source for source in sources)]
+    data_layers = [layer for layer in sources if layer.type != "Input"]
+    return Inputs(shapes, data_layers, preprocessing), rest
+
+
+def _declared_shapes(layer: schema.Message) -> list[PartialShape]:
+    if layer.type == "Input":
+        given = [tuple(shape.dim) for shape in layer.input_param.shape]
+        return _one_per_top(layer, given or [None])
+    if layer.type == "DummyData":
+        p = layer.dummy_data_param
+        legacy = zip(p.num, p.channels, p.height, p.width, strict=True)
+        return _one_per_top(layer, [tuple(shape.dim) for shape in p.shape] or list(legacy))
+    batch = getattr(layer, DATA_LAYERS[layer.type]).batch_size or None
+    if layer.type == "HDF5Data":
+        return [None] * len(layer.top)
+    return [_image_shape(layer, batch), *([(batch,)] * (len(layer.top) - 1))]
+
+
+def _one_per_top(layer: schema.Message, shapes: Sequence[PartialShape]) -> list[PartialShape]:
+    if len(shapes) not in (1, len(layer.top)):
+        raise FormatError(
+            f"layer {layer.name!r} ({layer.type}) gives {len(shapes)} shapes for {len(layer.top)} tops; "
+            "expected one, or one for each"
+        )
+    return list(shapes) if len(shapes) == len(layer.top) else list(shapes) * len(layer.top)
+
+
+def _image_shape(layer: schema.Message, batch: int | None) -> PartialShape:
+    if layer.type == "MemoryData":
+        p = layer.memory_data_param
+        return (batch, p.channels, p.height, p.width)
+    crop = layer.transform_param.crop_size or None
+    height = width = crop
+    channels = len(layer.transform_param.mean_value) if len(layer.transform_param.mean_value) > 1 else None
+    if layer.type == "ImageData":
+        p = layer.image_data_param
+        channels = 3 if p.is_color else 1
+        height, width = crop or p.new_height or None, crop or p.new_width or None
+    if layer.type == "WindowData" or layer.transform_param.force_color:
+        channels = 3
+    if layer.transform_param.force_gray:
+        channels = 1
+    return (batch, channels, height, width)
+
+
+def _preprocessing(layer: schema.Message) -> dict[str, Any]:
+    """What the layer does to an image, in the terms of Caffe's DataTransformer: (pixel - mean) * scale, BGR."""
+    p = layer.transform_param
+    image = layer.image_data_param
+    size = [image.new_height, image.new_width] if layer.type == "ImageData" and image.new_height else None
+    return {
+        "framework": "caffe",
+        "layer": layer.name,
+        "channel_order": "BGR",
+        "resize": size,
+        "crop": p.crop_size or None,
+        "mean": list(p.mean_value) or None,
+        "mean_file": p.mean_file or None,
+        "scale": p.scale,
+    }
+
+
+def resolve(
+    inputs: Inputs, layers: Sequence[schema.Message], weights: Weights | None, options: Options, *, symbolic: bool
+) -> dict[str, Shape]:
+    """The shape of every input: as given, as declared, or as the stored weights imply it.
+
+    With `symbolic` the first size is a Symbol; inputs with equal declared batch sizes share one.
+    """
+    unknown = options.input_shapes.keys() - inputs.shapes.keys()
+    if unknown:
+        raise UsageError(
+            f"--input-shape names {', '.join(sorted(unknown))}; the inputs are {', '.join(inputs.shapes) or 'none'}"
+        )
+    batches: dict[int | None, Symbol] = {}
+    first_batch = next((shape[0] for shape in inputs.shapes.values() if shape), None)
+    shapes: dict[str, Shape] = {}
+    for name, declared in inputs.shapes.items():
+        if name in options.input_shapes:
+            shapes[name] = options.input_shapes[name]
+            continue
+        partial = declared if declared is not None and None not in declared[1:] else _implied(name, declared, layers, weights)
+        if not partial:
+            shapes[name] = ()
+            continue
+        batch: Dim | None = partial[0]
+        if options.static_batch is not None and partial[0] in (None, first_batch):
+            batch = options.static_batch
+        elif symbolic:
+            batch = batches.setdefault(partial[0], Symbol("N" if not batches else f"N{len(batches) + 1}"))
+        shapes[name] = (batch or 1, *(s if s is not None else Symbol(f"{name}_{k}") for k, s in enumerate(partial[1:], 1)))
+    return shapes
+
+
+def _implied(
+    name: str, declared: PartialShape, layers: Sequence[schema.Message], weights: Weights | None
+) -> tuple[int | None, ...]:
+    """A shape completed from the weights that read it; spatial sizes that nothing fixes stay None."""
+    found = _channels(name, layers, weights) if weights is not None else None
+    if found is None and (declared is None or declared[1] is None):
+        raise UsageError(
+            f"the definition does not tell the shape of input {name!r}; give it: --input-shape {name}=N,C,H,W"
+        )
+    channels, rank = found if found is not None else (declared[1], len(declared))  # type: ignore[index, arg-type]
+    if declared is None:
+        return (None, channels, *(None,) * (rank - 2))
+    return (declared[0], declared[1] or channels, *declared[2:])
+
+
+def _channels(
+    blob: str, layers: Sequence[schema.Message], weights: Weights | None
+) -> tuple[int, int] | None:
+    """(channels, rank) that the stored parameters of the layers reading `blob` ask for, if they tell."""
+    assert weights is not None
+    for k, layer in enumerate(layers):
+        if not len(layer.bottom) or layer.bottom[0] != blob:
+            continue
+        stored = weights.stored(layer.name, None)
+        shape = stored.blobs[0].stated_shape if stored is not None and stored.blobs else ()
+        if layer.type in ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution") and len(shape) > 2:
+            return shape[1] * layer.convolution_param.group, len(shape)
+        if layer.type == "Deconvolution" and len(shape) > 2:
+            return shape[0], len(shape)
+        if layer.type == "InnerProduct" and len(shape) >= 2:
+            return (shape[-2] if layer.inner_product_param.transpose else shape[-1]), 2
+        if layer.type in _PER_CHANNEL and shape:
+            return shape[-1], 4
+        found = _through(layer, layers[k + 1 :], weights)
+        if found is not None:
+            return found
+    return None
+
+
+def _through(layer: schema.Message, rest: Sequence[schema.Message], weights: Weights) -> tuple[int, int] | None:
+    """The same question for the tops of a layer that passes its channels on."""
+    if layer.type == "Slice":
+        parts = [_channels(top, rest, weights) for top in layer.top]
+        known = [part for part in parts if part is not None]
+        if len(known) == len(parts):
+            return sum(channels for channels, _ in known), known[0][1]
+        return None
+    return _channels(layer.top[0], rest, weights) if len(layer.top) else None

@@ -1,0 +1,63 @@
+"""Layers that are a matrix product."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from converters.from_caffe.bind import BoundLayer, Parameter
+from converters.from_caffe.fillers import declared
+from converters.from_caffe.layers.table import layer
+from converters.graph import Graph, Symbol, dims, product
+
+
+@layer("InnerProduct", param="inner_product_param")
+def inner_product(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
+    """Everything from `axis` on, flattened, times the weight, plus the bias."""
+    p = layer.param
+    if p.relu or p.normalize:
+        raise layer.unsupported("the fork's fused relu or normalize is not BVLC Caffe's InnerProduct")
+    shape = dims(x)
+    axis = layer.axis(p.axis, len(shape))
+    layer.check(p.num_output > 0, "num_output must be positive")
+    inputs = layer.static(_flattened(layer, shape[axis:]), f"the size of the axes from {axis} on")
+    weight_shape = (inputs, p.num_output) if p.transpose else (p.num_output, inputs)
+    wanted = [Parameter("weight", weight_shape, declared(p, "weight_filler"))]
+    if p.bias_term:
+        wanted.append(Parameter("bias", (p.num_output,), p.bias_filler))
+    arrays = layer.parameters(*wanted)
+    parameters = [g.parameter(w.name, array) for w, array in zip(wanted, arrays, strict=True)]
+    rows = product(shape[:axis])
+    if len(shape) == 2 and axis == 1:
+        flat = x
+    elif axis == 1:
+        flat = g.node("Flatten", x, shape=(rows, inputs), axis=1)
+    else:
+        flat = g.reshape(x, (rows, inputs))
+    y = g.node(
+        "Gemm", flat, *parameters, shape=(rows, p.num_output), transB=None if p.transpose else 1
+    )
+    return g.reshape(y, (*shape[:axis], p.num_output))
+
+
+def _flattened(layer: BoundLayer, sizes: tuple[int | Symbol, ...]) -> int | Symbol:
+    """The number of inputs; where a spatial size is symbolic the stored weight tells it."""
+    if sum(isinstance(size, Symbol) for size in sizes) and (stored := layer.stored_inputs()) is not None:
+        return stored
+    return product(sizes)
+
+
+@layer("Embed", param="embed_param", in_place=False)
+def embed(g: Graph, layer: BoundLayer, index: ir.Value) -> ir.Value:
+    """A row of the weight for each index (given as floats), plus the bias."""
+    p = layer.param
+    layer.check(p.num_output > 0, "num_output must be positive")
+    layer.check(p.input_dim > 0, "input_dim must be positive")
+    wanted = [Parameter("weight", (p.input_dim, p.num_output), declared(p, "weight_filler"))]
+    if p.bias_term:
+        wanted.append(Parameter("bias", (p.num_output,), p.bias_filler))
+    weight, *bias = layer.parameters(*wanted)
+    rows = g.node("Cast", index, dtype=ir.DataType.INT64, to=ir.DataType.INT64.value)
+    shape = (*dims(index), p.num_output)
+    y = g.node("Gather", g.parameter("weight", weight), rows, shape=shape, dtype=ir.DataType.FLOAT, axis=0)
+    return g.node("Add", y, g.parameter("bias", np.asarray(bias[0]))) if bias else y

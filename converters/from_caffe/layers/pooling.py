@@ -1,0 +1,171 @@
+"""Pooling, by Caffe's own rules for sizes, borders and divisors.
+
+The output has ceil((H + 2 pad - kernel) / stride) + 1 rows; only where there is padding, a last window that
+would start at or past H + pad is dropped. A window may hang over the end: MAX ignores what is outside, AVE
+divides by the part of the window inside [-pad, H + pad), so padding counts and what hangs over does not.
+In ONNX both become explicit end pads without ceil_mode, which every runtime computes alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.layers.table import layer
+from converters.graph import Dim, Graph, Symbol, dims
+
+MAX, AVE, STOCHASTIC = range(3)
+_FLOOR = 1
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One pooled axis: output size, and how far the last window hangs over the padded input.
+
+    `end` is None where the input size is symbolic: then ONNX's ceil_mode has to find out.
+    """
+
+    size: Dim
+    kernel: int
+    stride: int
+    pad: int
+    end: int | None
+
+
+@layer("Pooling", param="pooling_param", in_place=False, tops=(1, 2))
+def pooling(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value | list[ir.Value]:
+    """MAX or AVE pooling; the optional second top of MAX is where each maximum was found."""
+    p = layer.param
+    shape = dims(x)
+    layer.check(len(shape) == 4, f"takes 4 axes (num, channels, height, width), the bottom has {len(shape)}")
+    layer.check(p.pool != STOCHASTIC, "STOCHASTIC pooling is not implemented in Caffe's own inference")
+    layer.check(layer.top_count == 1 or p.pool == MAX, "only MAX pooling has a second top")
+    if not (p.avg_include_pad and p.ceil_mode) or p.torch_pooling:
+        raise layer.unsupported("avg_include_pad, ceil_mode and torch_pooling are a fork's other pooling rules")
+    if p.global_pooling and layer.top_count == 1:
+        _check_global(layer)
+        op = "GlobalMaxPool" if p.pool == MAX else "GlobalAveragePool"
+        return g.node(op, x, shape=(*shape[:2], 1, 1))
+    height, width = axes(layer, shape[2], shape[3])
+    if p.pool == AVE:
+        return average_pool(g, x, height, width)
+    return max_pool(g, layer, x, height, width)
+
+
+def axes(layer: BoundLayer, height: Dim, width: Dim) -> tuple[Axis, Axis]:
+    """The two axes of a Pooling layer, with Caffe's checks of its parameters."""
+    p = layer.param
+    if p.global_pooling:
+        _check_global(layer)
+        sizes = [layer.static(size, "the size under global pooling") for size in (height, width)]
+        return _axis(layer, sizes[0], sizes[0], 1, 0, "h"), _axis(layer, sizes[1], sizes[1], 1, 0, "w")
+    by_name = p.HasField("kernel_h") and p.HasField("kernel_w")
+    layer.check(
+        p.HasField("kernel_size") != by_name and (by_name or not (p.HasField("kernel_h") or p.HasField("kernel_w"))),
+        "give either kernel_size, or both kernel_h and kernel_w",
+    )
+    kernel = (p.kernel_h, p.kernel_w) if by_name else (p.kernel_size, p.kernel_size)
+    stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") else (p.stride, p.stride)
+    pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") else (p.pad, p.pad)
+    for what in ("stride", "pad"):
+        both = p.HasField(f"{what}_h"), p.HasField(f"{what}_w")
+        layer.check(
+            both[0] == both[1] and not (both[0] and p.HasField(what)),
+            f"give either {what}, or both {what}_h and {what}_w",
+        )
+    return (
+        _axis(layer, height, kernel[0], stride[0], pad[0], "h"),
+        _axis(layer, width, kernel[1], stride[1], pad[1], "w"),
+    )
+
+
+def _check_global(layer: BoundLayer) -> None:
+    p = layer.param
+    layer.check(
+        not (p.HasField("kernel_size") or p.HasField("kernel_h") or p.HasField("kernel_w")),
+        "global_pooling takes its kernel from the bottom; give none",
+    )
+    layer.check(
+        p.pad_h == p.pad_w == p.pad == 0 and {p.stride, p.stride_h or 1, p.stride_w or 1} == {1},
+        "global_pooling allows only pad 0 and stride 1",
+    )
+
+
+def _axis(layer: BoundLayer, size: Dim, kernel: int, stride: int, pad: int, name: str) -> Axis:
+    layer.check(kernel > 0, "kernel sizes must not be zero")
+    layer.check(stride > 0, "strides must not be zero")
+    layer.check(pad == 0 or pad < kernel, f"pad {pad} must be less than the kernel {kernel}")
+    if isinstance(size, Symbol):
+        if layer.param.round_mode == _FLOOR:
+            return Axis(Symbol(f"{layer.name}_{name}"), kernel, stride, pad, 0)
+        layer.static(size if stride > kernel and not pad else 1, "the input size, with a stride beyond the kernel,")
+        return Axis(Symbol(f"{layer.name}_{name}"), kernel, stride, pad, None)
+    span = size + 2 * pad - kernel
+    layer.check(span >= 0, f"the kernel {kernel} exceeds the padded input of size {size + 2 * pad}")
+    pooled = span // stride + 1 if layer.param.round_mode == _FLOOR else -(-span // stride) + 1
+    if pad and (pooled - 1) * stride >= size + pad:
+        pooled -= 1
+    if (pooled - 1) * stride >= size + pad:
+        raise layer.unsupported(
+            f"its last window starts outside the image (size {size}, kernel {kernel}, stride {stride}); "
+            "Caffe fills it with -FLT_MAX or 0/0"
+        )
+    return Axis(pooled, kernel, stride, pad, max(0, (pooled - 1) * stride - span))
+
+
+def max_pool(
+    g: Graph, layer: BoundLayer, x: ir.Value, height: Axis, width: Axis
+) -> ir.Value | list[ir.Value]:
+    """MAX over the part of each window inside the image, with the place of the maximum as second top."""
+    shape = (*dims(x)[:2], height.size, width.size)
+    attributes = {
+        "kernel_shape": (height.kernel, width.kernel),
+        "strides": (height.stride, width.stride),
+        **_end_pads(height, width, begin=True),
+    }
+    if layer.top_count == 1:
+        return g.node("MaxPool", x, shape=shape, **attributes)
+    y, place = g.nodes(
+        "MaxPool", x, shapes=[shape, shape], dtypes=[ir.DataType.FLOAT, ir.DataType.INT64], **attributes
+    )
+    # ONNX counts places over the whole tensor, Caffe within one channel's plane.
+    plane = layer.static(dims(x)[2], "the height") * layer.static(dims(x)[3], "the width")
+    within = g.node("Mod", place, np.array(plane, np.int64))
+    return [y, g.node("Cast", within, dtype=ir.DataType.FLOAT, to=ir.DataType.FLOAT.value)]
+
+
+def average_pool(g: Graph, x: ir.Value, height: Axis, width: Axis) -> ir.Value:
+    """AVE over the part of each window inside the padded image."""
+    shape = (*dims(x)[:2], height.size, width.size)
+    attributes = {"kernel_shape": (height.kernel, width.kernel), "strides": (height.stride, width.stride)}
+    padded = height.pad or width.pad
+    if padded and height.end == width.end == 0:
+        pads = (height.pad, width.pad) * 2
+        return g.node("AveragePool", x, shape=shape, pads=pads, count_include_pad=1, **attributes)
+    if padded:
+        x = zero_pad(g, x, height.pad, width.pad)
+    return g.node("AveragePool", x, shape=shape, **_end_pads(height, width, begin=False), **attributes)
+
+
+def zero_pad(g: Graph, x: ir.Value, height: int, width: int) -> ir.Value:
+    """Zeros around the last two axes."""
+    n, c, h, w = dims(x)
+    padded = (
+        n,
+        c,
+        h if isinstance(h, Symbol) else h + 2 * height,
+        w if isinstance(w, Symbol) else w + 2 * width,
+    )
+    return g.node("Pad", x, np.array([0, 0, height, width] * 2, np.int64), shape=padded)
+
+
+def _end_pads(height: Axis, width: Axis, *, begin: bool) -> dict[str, object]:
+    """The pads attribute (or ceil_mode), with the layer's own padding included if `begin`."""
+    start = (height.pad, width.pad) if begin else (0, 0)
+    if height.end is None or width.end is None:
+        return {"pads": start * 2 if any(start) else None, "ceil_mode": 1}
+    pads = (*start, start[0] + height.end, start[1] + width.end)
+    return {"pads": pads if any(pads) else None}

@@ -1,0 +1,149 @@
+"""Layers that rearrange, cut or reduce axes."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.layers.activation import scalar
+from converters.from_caffe.layers.table import layer
+from converters.graph import Dim, Graph, Symbol, dims, product, shape_text
+
+
+@layer("Flatten", param="flatten_param", in_place=False, shares_memory=True)
+def flatten(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
+    """The axes from `axis` to `end_axis` as one."""
+    shape = dims(x)
+    start, end = layer.axis(layer.param.axis, len(shape)), layer.axis(layer.param.end_axis, len(shape))
+    layer.check(start <= end, f"axis {start} lies behind end_axis {end}")
+    wanted = (*shape[:start], product(shape[start : end + 1]), *shape[end + 1 :])
+    if start == 1 and end == len(shape) - 1 and wanted != shape:
+        return g.node("Flatten", x, shape=wanted, axis=1)
+    return g.reshape(x, wanted)
+
+
+@layer("Reshape", param="reshape_param", in_place=False, shares_memory=True)
+def reshape(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
+    """Axes `axis` .. `axis + num_axes` get new sizes; 0 copies the old one, -1 is what remains."""
+    p = layer.param
+    shape = dims(x)
+    # An axis may point behind the last one, to append axes.
+    layer.check(-len(shape) - 1 <= p.axis <= len(shape), f"axis {p.axis} does not exist in {len(shape)} axes")
+    start = p.axis if p.axis >= 0 else len(shape) + p.axis + 1
+    layer.check(p.num_axes >= -1, f"num_axes must be -1 or more, it is {p.num_axes}")
+    end = len(shape) if p.num_axes == -1 else start + p.num_axes
+    layer.check(end <= len(shape), f"axis {start} and num_axes {p.num_axes} reach beyond the {len(shape)} axes")
+    middle = _middle(layer, list(p.shape.dim), shape, start, end)
+    return g.reshape(x, (*shape[:start], *middle, *shape[end:]))
+
+
+def _middle(layer: BoundLayer, wanted: list[int], shape: tuple[Dim, ...], start: int, end: int) -> list[Dim]:
+    layer.check(sum(size == -1 for size in wanted) <= 1, "at most one size may be -1")
+    sizes: list[Dim] = []
+    for k, size in enumerate(wanted):
+        layer.check(size >= -1, f"a size of {size} makes no sense")
+        if size == 0:
+            layer.check(start + k < len(shape), f"size {k} copies an axis that the bottom does not have")
+        sizes.append(shape[start + k] if size == 0 else size)
+    have = product(shape[start:end])
+    if -1 not in wanted:
+        layer.check_count(product(sizes), have)
+        return sizes
+    rest = product([size for size, stated in zip(sizes, wanted, strict=True) if stated != -1])
+    sizes[wanted.index(-1)] = layer.quotient(have, rest)
+    return sizes
+
+
+@layer("Crop", param="crop_param", in_place=False)
+def crop(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value) -> ir.Value:
+    """The part of x, from `offset` on, that has the reference's size along the axes from `axis` on."""
+    p = layer.param
+    shape, like = dims(x), dims(reference)
+    axis = layer.axis(p.axis, len(shape))
+    layer.check(len(like) == len(shape), f"the reference has {len(like)} axes, the bottom {len(shape)}")
+    cropped = range(axis, len(shape))
+    layer.check(
+        len(p.offset) in (0, 1, len(cropped)), f"{len(p.offset)} offsets for {len(cropped)} cropped axes"
+    )
+    given = list(p.offset) or [0]
+    offsets = given * len(cropped) if len(given) == 1 else given
+    todo = [(k, offset) for k, offset in zip(cropped, offsets, strict=True) if offset or shape[k] != like[k]]
+    for k, offset in todo:
+        size, wanted = (layer.static(s[k], f"the size of axis {k}") for s in (shape, like))
+        layer.check(size - offset >= wanted, f"axis {k}: offset {offset} + size {wanted} exceed {size}")
+    if not todo:
+        return x
+    starts = np.array([offset for _, offset in todo], np.int64)
+    ends = np.array([offset + int(like[k]) for k, offset in todo], np.int64)  # type: ignore[arg-type]
+    result = (*shape[:axis], *like[axis:])
+    return g.node("Slice", x, starts, ends, np.array([k for k, _ in todo], np.int64), shape=result)
+
+
+@layer("Tile", param="tile_param", in_place=False)
+def tile(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
+    """An axis repeated `tiles` times."""
+    p = layer.param
+    layer.check(p.HasField("tiles"), "the number of tiles must be given")
+    layer.check(p.tiles > 0, f"the number of tiles must be positive, it is {p.tiles}")
+    shape = dims(x)
+    axis = layer.axis(p.axis, len(shape))
+    repeats = np.array([p.tiles if k == axis else 1 for k in range(len(shape))], np.int64)
+    return g.node("Tile", x, repeats, shape=(*shape[:axis], shape[axis] * p.tiles, *shape[axis + 1 :]))
+
+
+SUM, ASUM, SUMSQ, MEAN = range(1, 5)
+
+
+@layer("Reduction", param="reduction_param", in_place=False)
+def reduction(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
+    """Sum, sum of magnitudes, sum of squares or mean over all axes from `axis` on, times `coeff`."""
+    p = layer.param
+    operators = {SUM: "ReduceSum", ASUM: "ReduceL1", SUMSQ: "ReduceSumSquare", MEAN: "ReduceMean"}
+    shape = dims(x)
+    axis = layer.axis(p.axis, len(shape))
+    axes = np.arange(axis, len(shape), dtype=np.int64)
+    y = g.node(operators[p.operation], x, axes, shape=shape[:axis], keepdims=0)
+    return g.node("Mul", y, scalar(p.coeff)) if p.coeff != 1 else y
+
+
+@layer("ArgMax", param="argmax_param", in_place=False)
+def argmax(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
+    """The places (as floats) of the top_k largest values, ties taking the larger index; or the values.
+
+    Along `axis`, or over each flattened item; there, out_max_val gives places and values side by side.
+    """
+    p = layer.param
+    shape = dims(x)
+    along = layer.axis(p.axis, len(shape)) if p.HasField("axis") else 1
+    searched = shape if p.HasField("axis") else (shape[0], product(shape[1:]))
+    size = layer.static(searched[along], "the number of values compared")
+    layer.check(p.top_k >= 1, "top_k must be at least 1")
+    layer.check(p.top_k <= size, f"top_k {p.top_k} exceeds the {size} values compared")
+    found_shape = (*searched[:along], p.top_k, *searched[along + 1 :])
+    values, places = _top(g, g.reshape(x, searched), along, size, p.top_k, found_shape)
+    if p.HasField("axis"):
+        return values if p.out_max_val else places
+    rank = max(len(shape), 3)
+    if not p.out_max_val:
+        return g.reshape(places, (shape[0], 1, p.top_k, *(1,) * (rank - 3)))
+    rows = [g.reshape(part, (shape[0], 1, p.top_k, *(1,) * (rank - 3))) for part in (places, values)]
+    return g.node("Concat", *rows, shape=(shape[0], 2, p.top_k, *(1,) * (rank - 3)), axis=1)
+
+
+def _top(
+    g: Graph, x: ir.Value, axis: int, size: int, k: int, shape: tuple[Dim, ...]
+) -> tuple[ir.Value, ir.Value]:
+    """(values, places as floats). The axis is reversed first: TopK takes the smaller index of equals."""
+    reverse = np.array([-1], np.int64)
+    backwards = g.node("Slice", x, reverse, np.array([-(2**63)], np.int64), np.array([axis], np.int64), reverse)
+    values, places = g.nodes(
+        "TopK",
+        backwards,
+        np.array([k], np.int64),
+        shapes=[shape, shape],
+        dtypes=[ir.DataType.FLOAT, ir.DataType.INT64],
+        axis=axis,
+    )
+    forwards = g.node("Sub", g.constant(np.array(size - 1, np.int64)), places, shape=shape)
+    return values, g.node("Cast", forwards, dtype=ir.DataType.FLOAT, to=ir.DataType.FLOAT.value)

@@ -1,0 +1,34 @@
+"""Which layers of a definition exist in a NetState: Caffe's include and exclude rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from converters.errors import FormatError
+from converters.from_caffe import schema
+
+TRAIN, TEST = 0, 1
+
+
+def filter_net(net: schema.Message, stages: Sequence[str], level: int) -> list[schema.Message]:
+    """The layers of `net` in phase TEST with these stages (and the definition's own) at this level."""
+    active = set(net.state.stage) | set(stages)
+    return [layer for layer in net.layer if _included(layer, active, level)]
+
+
+def _included(layer: schema.Message, stages: set[str], level: int) -> bool:
+    if len(layer.include) and len(layer.exclude):
+        raise FormatError(f"layer {layer.name!r} has both include and exclude rules; Caffe allows one kind")
+    if len(layer.include):
+        return any(_meets(rule, stages, level) for rule in layer.include)
+    return not any(_meets(rule, stages, level) for rule in layer.exclude)
+
+
+def _meets(rule: schema.Message, stages: set[str], level: int) -> bool:
+    return (
+        not (rule.HasField("phase") and rule.phase != TEST)
+        and not (rule.HasField("min_level") and level < rule.min_level)
+        and not (rule.HasField("max_level") and level > rule.max_level)
+        and all(stage in stages for stage in rule.stage)
+        and not any(stage in stages for stage in rule.not_stage)
+    )

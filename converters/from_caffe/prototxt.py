@@ -1,0 +1,151 @@
+"""Prototxt text -> typed net, in the current (V2) form.
+
+The grammar is protobuf's text format, read by protobuf itself; this module turns its complaints into errors
+that name the file, line, layer and field, and skips the unknown fields a user chose to ignore.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from google.protobuf import text_format
+
+from converters.errors import FormatError, UnsupportedError, UsageError
+from converters.from_caffe import schema
+from converters.from_caffe.upgrade import upgrade
+
+# ResNet-1001's definition has 1.3 MB; protobuf reads about 1 MB a second.
+MAX_BYTES = 8 * 2**20
+
+_UNKNOWN_FIELD = re.compile(r'Message type "caffe\.(\w+)" has no field named "(\w+)"')
+
+
+def parse(path: Path, ignore_fields: Collection[str] = ()) -> tuple[schema.Message, list[str]]:
+    """The NetParameter in `path`, upgraded to the current form, and the ignored fields as "name (line n)".
+
+    FormatError for text that Caffe's parser would refuse; UnsupportedError for a field that neither BVLC
+    Caffe nor a known fork declares.
+    """
+    text = _read(path)
+    ignored: list[str] = []
+    while True:
+        net = schema.new("NetParameter")
+        try:
+            text_format.Parse(text, net)
+        except text_format.ParseError as error:
+            unknown = _UNKNOWN_FIELD.search(str(error))
+            if unknown and unknown[2] in ignore_fields:
+                ignored.append(f"{unknown[2]} (line {error.GetLine()})")
+                text = _without_field(text, *_position(error))
+                continue
+            raise _explained(error, path, text) from None
+        except RecursionError:
+            raise FormatError(f"{path}: messages are nested too deeply for a network definition") from None
+        return upgrade(net, path), ignored
+
+
+def _read(path: Path) -> str:
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise FormatError(
+            f"{path}: {size:,} bytes of text; a network definition has at most {MAX_BYTES:,}: is this the right file?"
+        )
+    raw = path.read_bytes()
+    if raw.startswith(b"\xef\xbb\xbf"):
+        raise FormatError(f"{path}: starts with a UTF-8 byte order mark, which Caffe refuses; save it without one")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: byte {error.start} is not UTF-8 text; is this a prototxt?") from None
+
+
+def _explained(error: text_format.ParseError, path: Path, text: str) -> FormatError | UnsupportedError:
+    line = error.GetLine() or _last_line(error)
+    where = f"{path}:{line}" if line else str(path)
+    layer = _enclosing_layer(text, line) if line else None
+    inside = f" in layer {layer!r}" if layer else ""
+    unknown = _UNKNOWN_FIELD.search(str(error))
+    if unknown is None:
+        return FormatError(f"{where}: {_reason(error)}{inside}")
+    message, field = unknown.groups()
+    known = [f.name for f in schema.new(message).DESCRIPTOR.fields]
+    close = difflib.get_close_matches(field, known, n=3)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    return UnsupportedError(
+        f"{where}: unknown field {field!r} of {message}{inside}{hint}\n"
+        f"  If it does not matter at inference, accept it by name: --ignore-field {field}"
+    )
+
+
+def _reason(error: text_format.ParseError) -> str:
+    return re.sub(r"^\d+:\d+ : ", "", str(error)).replace("caffe.", "")
+
+
+def _last_line(error: text_format.ParseError) -> int | None:
+    found = re.match(r"(\d+):\d+ : ", str(error))
+    return int(found[1]) if found else None
+
+
+def _position(error: text_format.ParseError) -> tuple[int, int]:
+    line, column = error.GetLine(), error.GetColumn()
+    assert line is not None
+    assert column is not None
+    return line, column
+
+
+def _enclosing_layer(text: str, line: int) -> str | None:
+    """The name given in the top-level message that is open at `line`; only for error messages."""
+    head = "\n".join(text.split("\n")[:line])
+    starts = [m.start() for m in re.finditer(r"^\s*layers?\s*:?\s*[{<]", head, re.MULTILINE)]
+    if not starts:
+        return None
+    name = re.search(r"name\s*:\s*(\"([^\"]*)\"|'([^']*)')", text[starts[-1] :])
+    return (name[2] or name[3]) if name else None
+
+
+def _without_field(text: str, line: int, column: int) -> str:
+    """The text with the field whose name ends before, or starts at, this position blanked out."""
+    lines = text.split("\n")
+    offset = sum(len(part) + 1 for part in lines[: line - 1]) + column - 1
+    start = _word_start(text, offset)
+    end = _field_end(text, start)
+    blank = re.sub(r"[^\n]", " ", text[start:end])  # keeps the line numbers of later errors
+    return text[:start] + blank + text[end:]
+
+
+def _word_start(text: str, offset: int) -> int:
+    while offset > 0 and (text[offset - 1].isalnum() or text[offset - 1] == "_"):
+        offset -= 1
+    return offset
+
+
+_TOKEN = re.compile(r"\s+|#[^\n]*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[{}<>\[\]]|[^\s{}<>\[\]#\"']+")
+
+
+def _field_end(text: str, start: int) -> int:
+    """Where the field that starts at `start` ends: after its balanced message, or after its scalar."""
+    depth, seen_value, position = 0, False, start
+    name_seen = False
+    for token in _TOKEN.finditer(text, start):
+        word = token.group()
+        position = token.end()
+        if word.isspace() or word.startswith("#"):
+            continue
+        if not name_seen:
+            name_seen = True
+            if ":" in word and not word.endswith(":"):
+                return position
+            continue
+        if word in "{<[":
+            depth += 1
+        elif word in "}>]":
+            depth -= 1
+            seen_value = True
+        elif word != ":":
+            seen_value = True
+        if depth == 0 and seen_value:
+            return position
+    raise UsageError("the ignored field does not end; is a brace missing?")

@@ -1,0 +1,306 @@
+"""V0 and V1 definitions -> the current form, with the semantics of Caffe's own upgrade tools.
+
+The order is Caffe's: V0 padding layers, V0 -> V1, transformation fields of data layers, V1 -> V2,
+legacy `input` fields -> Input layer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from converters.errors import FormatError, UnsupportedError
+from converters.from_caffe import schema
+
+# V1LayerParameter.LayerType -> the type string of the current form.
+V1_TYPES = {
+    "ABSVAL": "AbsVal",
+    "ACCURACY": "Accuracy",
+    "ARGMAX": "ArgMax",
+    "BNLL": "BNLL",
+    "CONCAT": "Concat",
+    "CONTRASTIVE_LOSS": "ContrastiveLoss",
+    "CONVOLUTION": "Convolution",
+    "DATA": "Data",
+    "DECONVOLUTION": "Deconvolution",
+    "DROPOUT": "Dropout",
+    "DUMMY_DATA": "DummyData",
+    "ELTWISE": "Eltwise",
+    "EUCLIDEAN_LOSS": "EuclideanLoss",
+    "EXP": "Exp",
+    "FLATTEN": "Flatten",
+    "HDF5_DATA": "HDF5Data",
+    "HDF5_OUTPUT": "HDF5Output",
+    "HINGE_LOSS": "HingeLoss",
+    "IM2COL": "Im2col",
+    "IMAGE_DATA": "ImageData",
+    "INFOGAIN_LOSS": "InfogainLoss",
+    "INNER_PRODUCT": "InnerProduct",
+    "LRN": "LRN",
+    "MEMORY_DATA": "MemoryData",
+    "MULTINOMIAL_LOGISTIC_LOSS": "MultinomialLogisticLoss",
+    "MVN": "MVN",
+    "POOLING": "Pooling",
+    "POWER": "Power",
+    "RELU": "ReLU",
+    "SIGMOID": "Sigmoid",
+    "SIGMOID_CROSS_ENTROPY_LOSS": "SigmoidCrossEntropyLoss",
+    "SILENCE": "Silence",
+    "SLICE": "Slice",
+    "SOFTMAX": "Softmax",
+    "SOFTMAX_LOSS": "SoftmaxWithLoss",
+    "SPLIT": "Split",
+    "TANH": "TanH",
+    "THRESHOLD": "Threshold",
+    "WINDOW_DATA": "WindowData",
+}
+
+# V0 type string -> (V1 type, {V0 field: path of the V1 field}).
+_V0_CONVOLUTION = {
+    "num_output": "convolution_param.num_output",
+    "biasterm": "convolution_param.bias_term",
+    "weight_filler": "convolution_param.weight_filler",
+    "bias_filler": "convolution_param.bias_filler",
+    "pad": "convolution_param.pad",
+    "kernelsize": "convolution_param.kernel_size",
+    "group": "convolution_param.group",
+    "stride": "convolution_param.stride",
+}
+_V0_TRANSFORM = {"scale": "scale", "meanfile": "mean_file", "cropsize": "crop_size", "mirror": "mirror"}
+
+
+def _v0_source(param: str, **fields: str) -> dict[str, str]:
+    shared = {"source": "source", "batchsize": "batch_size", **_V0_TRANSFORM, **fields}
+    return {old: f"{param}.{new}" for old, new in shared.items()}
+
+
+V0_TYPES: dict[str, tuple[str, dict[str, str]]] = {
+    "accuracy": ("ACCURACY", {}),
+    "bnll": ("BNLL", {}),
+    "concat": ("CONCAT", {"concat_dim": "concat_param.concat_dim"}),
+    "conv": ("CONVOLUTION", _V0_CONVOLUTION),
+    "data": ("DATA", _v0_source("data_param", rand_skip="rand_skip")),
+    "dropout": ("DROPOUT", {"dropout_ratio": "dropout_param.dropout_ratio"}),
+    "euclidean_loss": ("EUCLIDEAN_LOSS", {}),
+    "flatten": ("FLATTEN", {}),
+    "hdf5_data": (
+        "HDF5_DATA",
+        {"source": "hdf5_data_param.source", "batchsize": "hdf5_data_param.batch_size"},
+    ),
+    "hdf5_output": ("HDF5_OUTPUT", {"hdf5_output_param": "hdf5_output_param"}),
+    "im2col": ("IM2COL", _V0_CONVOLUTION),
+    "images": (
+        "IMAGE_DATA",
+        _v0_source(
+            "image_data_param",
+            rand_skip="rand_skip",
+            shuffle_images="shuffle",
+            new_height="new_height",
+            new_width="new_width",
+        ),
+    ),
+    "infogain_loss": ("INFOGAIN_LOSS", {"source": "infogain_loss_param.source"}),
+    "innerproduct": (
+        "INNER_PRODUCT",
+        {
+            "num_output": "inner_product_param.num_output",
+            "biasterm": "inner_product_param.bias_term",
+            "weight_filler": "inner_product_param.weight_filler",
+            "bias_filler": "inner_product_param.bias_filler",
+        },
+    ),
+    "lrn": (
+        "LRN",
+        {
+            "local_size": "lrn_param.local_size",
+            "alpha": "lrn_param.alpha",
+            "beta": "lrn_param.beta",
+            "k": "lrn_param.k",
+        },
+    ),
+    "multinomial_logistic_loss": ("MULTINOMIAL_LOGISTIC_LOSS", {}),
+    "pool": (
+        "POOLING",
+        {
+            "pool": "pooling_param.pool",
+            "pad": "pooling_param.pad",
+            "kernelsize": "pooling_param.kernel_size",
+            "stride": "pooling_param.stride",
+        },
+    ),
+    "relu": ("RELU", {}),
+    "sigmoid": ("SIGMOID", {}),
+    "softmax": ("SOFTMAX", {}),
+    "softmax_loss": ("SOFTMAX_LOSS", {}),
+    "split": ("SPLIT", {}),
+    "tanh": ("TANH", {}),
+    "window_data": (
+        "WINDOW_DATA",
+        _v0_source(
+            "window_data_param",
+            det_fg_threshold="fg_threshold",
+            det_bg_threshold="bg_threshold",
+            det_fg_fraction="fg_fraction",
+            det_context_pad="context_pad",
+            det_crop_mode="crop_mode",
+        ),
+    ),
+}
+# Fields of V0LayerParameter that belong to the layer itself or to training, whatever its type.
+_V0_GENERAL = {"name", "type", "blobs", "blobs_lr", "weight_decay"}
+
+_DATA_PARAMS = ("data_param", "image_data_param", "window_data_param")
+_TRANSFORM_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
+
+
+def upgrade(net: schema.Message, path: Path) -> schema.Message:
+    """`net` (changed in place and returned) with everything in `layer` and no legacy fields."""
+    if len(net.layers) and len(net.layer):
+        raise FormatError(
+            f"{path}: the definition has both 'layer' and 'layers' fields; Caffe refuses this. Keep one generation"
+        )
+    if any(layer.HasField("layer") for layer in net.layers):
+        _upgrade_v0(net, path)
+    for layer in net.layers:
+        _move_transform_fields(layer)
+        net.layer.append(_from_v1(layer, path))
+    net.ClearField("layers")
+    _upgrade_inputs(net, path)
+    return net
+
+
+def _upgrade_v0(net: schema.Message, path: Path) -> None:
+    _fold_padding(net, path)
+    for connected in net.layers:
+        old = connected.layer
+        connected.name = old.name
+        if old.type not in V0_TYPES:
+            raise UnsupportedError(
+                f"{path}: layer {old.name!r} has the V0 type {old.type!r}; known: {', '.join(sorted(V0_TYPES))}"
+            )
+        v1_type, targets = V0_TYPES[old.type]
+        connected.type = connected.LayerType.Value(v1_type)
+        connected.blobs.extend(old.blobs)
+        for field, value in old.ListFields():
+            if field.name in targets:
+                _assign(connected, targets[field.name], value)
+            elif field.name not in _V0_GENERAL:
+                raise UnsupportedError(
+                    f"{path}: layer {old.name!r}: the V0 field {field.name!r} means nothing for type {old.type!r}"
+                )
+        connected.ClearField("layer")
+
+
+def _assign(layer: schema.Message, target: str, value: object) -> None:
+    """Set `a.b` of a layer to a scalar or message; a repeated target gets the one value."""
+    *parents, last = target.split(".")
+    message = layer
+    for parent in parents:
+        message = getattr(message, parent)
+    field = message.DESCRIPTOR.fields_by_name[last]
+    if field.message_type is not None:
+        getattr(message, last).CopyFrom(value)
+    elif field.is_repeated:
+        getattr(message, last).append(value)
+    else:
+        setattr(message, last, value)
+
+
+def _fold_padding(net: schema.Message, path: Path) -> None:
+    """V0 knew padding as a layer of its own: its pad moves into the convolutions and poolings that read it."""
+    made_by = {name: None for name in net.input}
+    kept = []
+    for connected in net.layers:
+        layer = connected.layer
+        for k, bottom in enumerate(connected.bottom):
+            padding = made_by.get(bottom)
+            if padding is None or padding.layer.type != "padding":
+                continue
+            if layer.type not in ("conv", "pool"):
+                raise FormatError(
+                    f"{path}: the padding layer {padding.layer.name!r} feeds {layer.name!r} of type {layer.type!r}; "
+                    "only a convolution or a pooling can take its padding"
+                )
+            layer.pad = padding.layer.pad
+            connected.bottom[k] = padding.bottom[0]
+        if layer.type != "padding":
+            kept.append(connected)
+        for top in connected.top:
+            made_by[top] = connected
+    copies = [_copy(layer) for layer in kept]
+    net.ClearField("layers")
+    net.layers.extend(copies)
+
+
+def _copy(message: schema.Message) -> schema.Message:
+    new = type(message)()
+    new.CopyFrom(message)
+    return new
+
+
+def _move_transform_fields(layer: schema.Message) -> None:
+    """scale, mean_file, crop_size and mirror moved from the data layers' own messages to transform_param."""
+    for param_name in _DATA_PARAMS:
+        if not layer.HasField(param_name):
+            continue
+        param = getattr(layer, param_name)
+        for field in _TRANSFORM_FIELDS:
+            if param.HasField(field):
+                setattr(layer.transform_param, field, getattr(param, field))
+                param.ClearField(field)
+
+
+def _from_v1(old: schema.Message, path: Path) -> schema.Message:
+    new = schema.new("LayerParameter")
+    new.name = old.name
+    type_name = old.LayerType.Name(old.type)
+    if type_name not in V1_TYPES:
+        raise UnsupportedError(f"{path}: layer {old.name!r} has the V1 type {type_name}, which names no layer")
+    new.type = V1_TYPES[type_name]
+    for field, value in old.ListFields():
+        target = new.DESCRIPTOR.fields_by_name.get(field.name)
+        if field.name in ("name", "type", "param", "blobs_lr", "weight_decay", "blob_share_mode") or target is None:
+            continue
+        if field.is_repeated:
+            getattr(new, field.name).extend(value)
+        elif field.message_type is not None:
+            getattr(new, field.name).CopyFrom(value)
+    for k in range(max(len(old.param), len(old.blob_share_mode))):
+        spec = new.param.add()
+        if k < len(old.param):
+            spec.name = old.param[k]
+        if k < len(old.blob_share_mode):
+            spec.share_mode = old.blob_share_mode[k]
+    return new
+
+
+def _upgrade_inputs(net: schema.Message, path: Path) -> None:
+    """The legacy `input`, `input_dim` and `input_shape` fields of a net become one Input layer at its head."""
+    names = list(net.input)
+    if names:
+        shapes = _legacy_shapes(net, path)
+        layer = schema.new("LayerParameter")
+        layer.name, layer.type = "input", "Input"
+        layer.top.extend(names)
+        for shape in shapes:
+            layer.input_param.shape.add(dim=shape)
+        rest = [_copy(other) for other in net.layer]
+        net.ClearField("layer")
+        net.layer.append(layer)
+        net.layer.extend(rest)
+    for field in ("input", "input_dim", "input_shape"):
+        net.ClearField(field)
+
+
+def _legacy_shapes(net: schema.Message, path: Path) -> list[list[int]]:
+    if len(net.input_shape):
+        shapes = [list(shape.dim) for shape in net.input_shape]
+    else:
+        sizes = list(net.input_dim)
+        if len(sizes) % 4:
+            raise FormatError(f"{path}: {len(sizes)} input_dim values; expected four for each input")
+        shapes = [sizes[k : k + 4] for k in range(0, len(sizes), 4)]
+    if len(shapes) not in (0, len(net.input)):
+        raise FormatError(
+            f"{path}: {len(net.input)} input(s) ({', '.join(net.input)}) but {len(shapes)} shape(s); give one for each"
+        )
+    return shapes

@@ -1,0 +1,257 @@
+"""Weights files -> the parameter blobs of each layer, as array views over a memory map."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from converters.from_caffe import schema
+from converters.from_caffe.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer, Field
+from converters.sniff import Kind, identify
+
+# NVCaffe's BlobProto.Type, the element types of raw_data.
+_RAW_TYPES = {0: np.dtype("<f8"), 1: np.dtype("<f4"), 2: np.dtype("<f2")}
+_FLOAT32, _FLOAT64 = np.dtype("<f4"), np.dtype("<f8")
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A stored parameter blob. `shape` is None where the file gives only the legacy four sizes."""
+
+    values: np.ndarray
+    shape: tuple[int, ...] | None
+    legacy_shape: tuple[int, int, int, int] | None = None
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Caffe's Blob::ShapeEquals: legacy sizes match any shape that they extend with leading ones."""
+        if self.shape is not None:
+            return self.shape == tuple(shape)
+        assert self.legacy_shape is not None
+        return len(shape) <= 4 and self.legacy_shape == (1,) * (4 - len(shape)) + tuple(shape)
+
+    @property
+    def stated_shape(self) -> tuple[int, ...]:
+        """The shape as the file gives it."""
+        shape = self.shape if self.shape is not None else self.legacy_shape
+        assert shape is not None
+        return shape
+
+
+@dataclass(frozen=True)
+class StoredLayer:
+    """A layer of a weights file that holds blobs; `position` is its place in the file."""
+
+    name: str
+    type: str
+    blobs: list[Blob]
+    position: int
+
+
+class Weights(Protocol):
+    """Where `bind` gets parameters from."""
+
+    path: Path
+    # uint8 arrays over the mapped files, for links into them
+    maps: dict[str, np.ndarray]
+
+    def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
+        """The blobs stored under this layer name; where a name is stored twice, the last.
+
+        `shapes`, where known, are the shapes the net needs: a format without shapes of its own goes by them.
+        """
+
+    def layers(self) -> Sequence[StoredLayer]:
+        """Every stored layer that has blobs, in file order."""
+
+
+@dataclass
+class CaffeModel:
+    """A binary .caffemodel of any generation (V0, V1 or V2)."""
+
+    path: Path
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
+    _layers: list[StoredLayer] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, path: Path) -> CaffeModel:
+        """Map the file and find every blob in it; FormatError at the first byte that breaks a rule."""
+        data = np.asarray(np.memmap(path, np.uint8, mode="r"))
+        buffer = Buffer(data, str(path))
+        layers = [layer for layer in _stored_layers(buffer) if layer.blobs]
+        return cls(path, {str(path): data}, layers)
+
+    def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None = None) -> StoredLayer | None:
+        """See Weights."""
+        return next((stored for stored in reversed(self._layers) if stored.name == layer), None)
+
+    def layers(self) -> Sequence[StoredLayer]:
+        """See Weights."""
+        return self._layers
+
+
+# Field numbers of the three generations: NetParameter.layer = 100, .layers = 2; V1LayerParameter.layer = 1 (V0).
+_NET_LAYER, _NET_V1_LAYER, _V1_V0_LAYER = 100, 2, 1
+
+
+@dataclass(frozen=True)
+class _LayerFields:
+    name: int
+    type: int
+    blobs: int
+
+
+_V2, _V1, _V0 = _LayerFields(1, 2, 7), _LayerFields(4, 5, 6), _LayerFields(1, 2, 50)
+
+
+def _stored_layers(buffer: Buffer) -> Iterator[StoredLayer]:
+    position = 0
+    for item in buffer.fields(0, len(buffer)):
+        if item.wire_type != LENGTH or item.number not in (_NET_LAYER, _NET_V1_LAYER):
+            continue
+        yield _stored_layer(buffer, item, _V2 if item.number == _NET_LAYER else _V1, position)
+        position += 1
+
+
+def _stored_layer(buffer: Buffer, item: Field, fields: _LayerFields, position: int) -> StoredLayer:
+    name, kind, blobs = "", "", []
+    for inner in buffer.fields(item.start, item.end):
+        if inner.number == fields.name and inner.wire_type == LENGTH:
+            name = _text(buffer, inner)
+        elif inner.number == fields.type:
+            kind = _text(buffer, inner) if inner.wire_type == LENGTH else str(inner.value)
+        elif inner.number == fields.blobs and inner.wire_type == LENGTH:
+            blobs.append(inner)
+        elif fields is _V1 and inner.number == _V1_V0_LAYER and inner.wire_type == LENGTH:
+            return _stored_layer(buffer, inner, _V0, position)
+    return StoredLayer(name, kind, [_blob(buffer, blob, name, k) for k, blob in enumerate(blobs)], position)
+
+
+def _text(buffer: Buffer, item: Field) -> str:
+    try:
+        return buffer.bytes(item.start, item.end).decode("utf-8")
+    except UnicodeDecodeError:
+        raise buffer.error(item.start, "a name that is not UTF-8 text: damaged") from None
+
+
+def _blob(buffer: Buffer, item: Field, layer: str, index: int) -> Blob:
+    legacy = [0, 0, 0, 0]
+    has_shape, has_legacy, raw_type = False, False, None
+    dims: list[int] = []
+    floats: list[Field] = []
+    doubles: list[Field] = []
+    raw: Field | None = None
+    for inner in _skipping_runs(buffer, item):
+        if inner.number == 5:
+            floats.append(inner)
+        elif inner.number == 8:
+            doubles.append(inner)
+        elif inner.number == 7 and inner.wire_type == LENGTH:
+            has_shape = True
+            dims += _dims(buffer, inner)
+        elif 1 <= inner.number <= 4 and inner.wire_type == VARINT:
+            has_legacy = True
+            legacy[inner.number - 1] = inner.value
+        elif inner.number == 10 and inner.wire_type == VARINT:
+            raw_type = inner.value
+        elif inner.number == 12 and inner.wire_type == LENGTH:
+            raw = inner
+    where = f"blob {index} of layer {layer!r}"
+    if raw is not None and not floats and not doubles:
+        values = _raw_values(buffer, raw, raw_type, where)
+    else:  # double_data wins where both are present
+        values = _values(buffer, doubles, _FLOAT64, where) if doubles else _values(buffer, floats, _FLOAT32, where)
+    shape = tuple(dims) if has_shape or not has_legacy else None
+    blob = Blob(values, shape, None if shape is not None else (legacy[0], legacy[1], legacy[2], legacy[3]))
+    count = math.prod(blob.stated_shape)
+    if any(size < 0 or size > 2**31 for size in blob.stated_shape) or count != values.size:
+        stated = "x".join(map(str, blob.stated_shape)) or "a scalar"
+        raise buffer.error(item.start, f"{where} says {stated} and holds {values.size:,} values: damaged")
+    return blob
+
+
+def _skipping_runs(buffer: Buffer, item: Field) -> Iterator[Field]:
+    """The fields of a blob, with a run of unpacked floats (one tag and four bytes each) as a single Field.
+
+    Such a run comes out with wire type FIXED32 or FIXED64 and spans tags and values.
+    """
+    position = item.start
+    while position < item.end:
+        tag, after = buffer.varint(position, item.end)
+        number, width = tag >> 3, {FIXED32: 4, FIXED64: 8}.get(tag & 7)
+        if width is not None and number in (5, 8) and after == position + 1:
+            stride = 1 + width
+            whole = (item.end - position) // stride
+            tags = buffer.data[position : position + whole * stride : stride]
+            other = np.flatnonzero(tags != tag)
+            length = int(other[0]) if other.size else whole
+            if length == 0:
+                raise buffer.error(position, "the blob ends inside a value: truncated or damaged")
+            yield Field(number, tag & 7, 0, position, position + length * stride)
+            position += length * stride
+            continue
+        field_ = next(buffer.fields(position, item.end), None)
+        if field_ is None:
+            return
+        if number not in (5, 8) or field_.wire_type == LENGTH:
+            yield field_
+        position = field_.end
+
+
+def _dims(buffer: Buffer, item: Field) -> Iterator[int]:
+    """BlobShape.dim, packed or not, one occurrence or several."""
+    for inner in buffer.fields(item.start, item.end):
+        if inner.number == 1 and inner.wire_type == VARINT:
+            yield _signed(inner.value)
+        elif inner.number == 1 and inner.wire_type == LENGTH:
+            position = inner.start
+            while position < inner.end:
+                value, position = buffer.varint(position, inner.end)
+                yield _signed(value)
+
+
+def _signed(value: int) -> int:
+    return value - 2**64 if value >= 2**63 else value
+
+
+def _values(buffer: Buffer, items: list[Field], dtype: np.dtype, where: str) -> np.ndarray:
+    parts = [_packed(buffer, item, dtype, where) for item in items]
+    if len(parts) == 1:
+        return parts[0]  # the usual case: one packed run, a view
+    return np.concatenate(parts) if parts else np.empty(0, dtype)
+
+
+def _packed(buffer: Buffer, item: Field, dtype: np.dtype, where: str) -> np.ndarray:
+    data = buffer.data[item.start : item.end]
+    if item.wire_type in (FIXED32, FIXED64):
+        record = np.dtype([("tag", "u1"), ("value", dtype)])
+        values: np.ndarray = data.view(record)["value"].copy()
+        return values
+    if data.size % dtype.itemsize:
+        raise buffer.error(item.start, f"{where}: {data.size} bytes are not a whole number of {dtype.name} values")
+    return data.view(dtype)
+
+
+def _raw_values(buffer: Buffer, raw: Field, raw_type: int | None, where: str) -> np.ndarray:
+    dtype = _RAW_TYPES.get(1 if raw_type is None else raw_type)
+    if dtype is None:
+        raise buffer.error(raw.start, f"{where}: raw_data of element type {raw_type}; known: double, float, half")
+    return _packed(buffer, raw, dtype, where)
+
+
+def open_weights(path: Path, layers: Sequence[schema.Message]) -> Weights:
+    """The weights in a .caffemodel, Caffe HDF5 or Deep Compression file for a net of these layers."""
+    kind = identify(path)
+    if kind is Kind.CAFFE_HDF5:
+        from converters.from_caffe.hdf5 import Hdf5Weights
+
+        return Hdf5Weights.open(path)
+    if kind is Kind.DEEP_COMPRESSION:
+        from converters.from_caffe.deep_compression import DeepCompression
+
+        return DeepCompression(path, layers)
+    return CaffeModel.open(path)
