@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +25,10 @@ def environment() -> dict[str, str]:
     }
 
 
-def hashes(paths: Iterable[Path]) -> dict[str, str]:
-    """File name to sha256 in hex."""
-    result = {}
-    for path in paths:
-        with path.open("rb") as file:
-            result[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return result
+def sha256(path: Path) -> str:
+    """The file's SHA-256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _processor() -> str:

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from zoo.datasets import Dataset, Item
-from zoo.environment import environment, hashes
+from zoo.environment import environment, sha256
 from zoo.errors import DataError, UsageError
 from zoo.evidence import RANKS, Result, Row
 from zoo.manifest import Preprocessing
@@ -89,7 +89,7 @@ def validate(
         device=device,
         precision=precision,
         batch_size=size,
-        files={**(files or {}), **hashes(parts)},
+        files={**(files or {}), **{path.name: sha256(path) for path in parts}},
         environment=about,
         command=command,
         started=started,

@@ -102,6 +102,12 @@ def test_one_of_several_outputs_is_chosen_by_name(make_net, batch):
         open_runtime("onnx", net, scores="softmax")
 
 
+def test_several_outputs_of_a_net_py_are_refused_with_advice(make_net, batch):
+    runtime = open_runtime("pytorch", make_net("pytorch", outputs=("prob", "twice")), scores="twice")
+    with pytest.raises(UsageError, match=r"returns 2 outputs.* dsd-zoo convert \.\.\. --output twice"):
+        runtime.run(batch)
+
+
 @pytest.mark.parametrize("name", ["onnx", "pytorch"])
 def test_a_batch_that_does_not_fit_is_an_error(make_net, name):
     runtime = open_runtime(name, make_net(name))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import DeviceError, UsageError
-from zoo.runtimes.runtime import Float32, as_scores, parse_device, select_output
+from zoo.runtimes.runtime import Float32, as_scores, parse_device
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -50,11 +50,13 @@ class PyTorch:
                 outputs = self._module(torch.from_numpy(batch).to(self._device))
         except (RuntimeError, ValueError) as error:
             raise UsageError(f"{self._net}: PyTorch failed on a batch {batch.shape}: {error}") from error
-        if isinstance(outputs, torch.Tensor):
-            outputs = (outputs,)
-        names = tuple(getattr(self._module, "output_names", map(str, range(len(outputs)))))
-        output = outputs[select_output(names, self._scores, self._net)]
-        return as_scores(output.cpu().numpy(), len(batch), self._net)
+        if not isinstance(outputs, torch.Tensor):
+            wanted = self._scores or "NAME"
+            raise UsageError(
+                f"{self._net}: returns {len(outputs)} outputs, which have no names in PyTorch; "
+                f"keep only the one that ranks the classes: dsd-zoo convert ... --output {wanted}"
+            )
+        return as_scores(outputs.cpu().numpy(), len(batch), self._net)
 
     def describe(self) -> dict[str, str]:
         """Version and threads."""

@@ -1,0 +1,90 @@
+"""Converted forms of nets, made once and kept: net.onnx for ONNX Runtime, net.py for PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import converters
+from zoo.environment import sha256
+from zoo.errors import UsageError
+
+Target = Literal["onnx", "pytorch"]
+# A net that works only at a fixed batch is converted for this one; the validator fills up its last batch.
+FIXED_BATCH = 16
+FORM_NAMES: dict[Target, str] = {"onnx": "net.onnx", "pytorch": "net.py"}
+
+
+def converted(
+    sources: Sequence[Path],
+    target: Target,
+    cache_root: Path,
+    input_shape: Sequence[int] | None = None,
+    scores: str | None = None,
+) -> Path:
+    """The net in `sources` (what `converters.load` takes) in the form that a runtime needs.
+
+    It is kept in <cache_root>/converted/, under a key of the content of the sources and of the converter
+    itself, so neither can be stale. A file that already has the form is returned as it is.
+
+    input_shape: (channels, height, width), for a Torch7 net that does not imply it.
+    scores: the output to keep, if the net has several.
+
+    Raises:
+        UsageError: a .py file cannot become anything else.
+        converters.ConverterError: the net cannot be converted.
+    """
+    suffix = Path(FORM_NAMES[target]).suffix
+    if [source.suffix for source in sources] == [suffix]:
+        return sources[0]
+    for source in sources:
+        if source.suffix == ".py":
+            raise UsageError(f"{source}: a net.py runs in PyTorch only; use --runtime pytorch")
+        if not source.is_file():
+            raise UsageError(f"{source}: no such file")
+    outputs = None if scores is None or sources[0].suffix == ".onnx" else [scores]
+    shape = None if input_shape is None else list(input_shape)
+    key = [_converter(), *map(sha256, sources), outputs, shape]
+    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
+    form = cache_root / "converted" / digest / target
+    if not form.is_dir():
+        _convert(sources, form, FORM_NAMES[target], outputs, shape)
+    return form / FORM_NAMES[target]
+
+
+def _convert(
+    sources: Sequence[Path], form: Path, name: str, outputs: list[str] | None, shape: list[int] | None
+) -> None:
+    """Make the folder `form` with one rename, so that it is whole from the moment it exists."""
+    form.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=form.parent, prefix=".incoming-") as temporary:
+        made = Path(temporary) / form.name
+        made.mkdir()
+        try:
+            converters.convert(sources, made / name, outputs=outputs)
+        except converters.StaticSizeRequired:
+            if shape is None:
+                raise
+            converters.convert(
+                sources, made / name, outputs=outputs, input_shapes={"input": [FIXED_BATCH, *shape]}
+            )
+        try:
+            made.rename(form)
+        except OSError:
+            # Another process was faster; what it made is the same.
+            if not (form / name).is_file():
+                raise
+
+
+def _converter() -> str:
+    """What the converter is: a digest of its own files, which a version number does not replace."""
+    folder = Path(converters.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
