@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 import converters
 from zoo import cli
 from zoo.catalog import Catalog, bundled_folder
+from zoo.evidence import write_run
 
 
 @dataclass(frozen=True)
@@ -86,17 +89,10 @@ def test_version(dsd_zoo):
 def test_list_shows_claims_gain_and_what_is_here(dsd_zoo):
     outcome = dsd_zoo("list")
     assert outcome.code == 0
-    rows = {line.split()[0]: line.split() for line in outcome.out.splitlines() if line}
-    assert rows["squeezenet-dsd"][1:] == ["caffe", "61.76", "83.47", "+4.32", "pinned", "0", "of", "3"]
-    assert rows["digits-torch7-dsd"][1:] == [
-        "torch7",
-        "98.00",
-        "100.00",
-        "-0.20",
-        "pinned",
-        "all,",
-        "shipped",
-    ]
+    rows = [re.split(r"\s{2,}", line) for line in outcome.out.splitlines()]
+    assert ["squeezenet-dsd", "caffe", "61.76", "83.47", "+4.32", "pinned", "0 of 3", "not yet"] in rows
+    digits = ["digits-torch7-dsd", "torch7", "98.00", "100.00", "-0.20", "pinned", "all, shipped", "not yet"]
+    assert digits in rows
 
 
 def test_list_as_json(dsd_zoo):
@@ -107,6 +103,26 @@ def test_list_as_json(dsd_zoo):
     assert entry["gain"] == {"top1": 4.318, "top5": 2.994}
     assert entry["files"] == {"here": 0, "shipped": 0, "total": 3}
     assert entry["trust"] == "pinned"
+
+
+def test_what_was_measured_is_listed_and_shown(dsd_zoo, made_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_run(Path("results/a"), *made_run("digits-caffe-dsd"))
+    write_run(Path("results/b"), *made_run("digits-caffe-dsd", images=100, device="cuda", runtime="pytorch"))
+    row = next(line for line in dsd_zoo("list").out.splitlines() if line.startswith("digits-caffe-dsd"))
+    assert row.endswith("98.40 onnx; 97.00 pytorch on cuda of 100 images")
+    shown = dsd_zoo("show", "digits-caffe-dsd").out
+    assert "98.40 onnx: top-1 492, top-5 500 of 500 images; caffe-warp36, float32" in shown
+    entry = json.loads(dsd_zoo("show", "digits-caffe-dsd", "--json").out)["measured"][0]
+    assert (entry["runtime"], entry["top1_correct"], entry["n"]) == ("onnx", 492, 500)
+    assert dsd_zoo("list", "--evidence", "elsewhere").out.count("not yet") == len(Catalog.load())
+
+
+def test_a_broken_result_is_named(dsd_zoo, tmp_path):
+    (tmp_path / "result.json").write_text("{}")
+    outcome = dsd_zoo("list", "--evidence", tmp_path)
+    assert outcome.code == 2
+    assert f"{tmp_path / 'result.json'}: not the result of a run" in outcome.err
 
 
 def test_show_tells_a_newcomer_everything(dsd_zoo):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zoo.cli._common import JsonOption, ManifestsOption, load_catalog, print_json, print_table
+from zoo.cli._measured import EVIDENCE_DEFAULT, EvidenceOption, as_json, in_short, read_results
 
 if TYPE_CHECKING:
     from zoo.cache import Cache, Trust
     from zoo.catalog import Catalog
+    from zoo.evidence import Result
     from zoo.manifest import Claim, Manifest, Metric
 
 METRICS: tuple[Metric, ...] = ("top1", "top5")
@@ -16,25 +19,31 @@ METRICS: tuple[Metric, ...] = ("top1", "top5")
 TRUST_LEVELS: tuple[Trust, ...] = ("pinned", "recorded", "unverified")
 
 
-def list_(json: JsonOption = False, manifests: ManifestsOption = None) -> None:
+def list_(
+    evidence: EvidenceOption = EVIDENCE_DEFAULT, json: JsonOption = False, manifests: ManifestsOption = None
+) -> None:
     """List all models: claims, gain over the baseline, trust, what is here.
 
     --json prints a list with, for each model: name, title, architecture, recipe, framework, dataset,
-    baseline, claims (per metric: percent, correct, n), gain (per metric, in points), trust, and
-    files (here, shipped, total).
+    baseline, claims (per metric: percent, correct, n), gain (per metric, in points), trust,
+    files (here, shipped, total), and measured (for each run: runtime, device, precision, flavour, dataset,
+    n, n_dataset, top1_correct, top5_correct).
     """
     from zoo.cache import Cache
 
-    catalog, store = load_catalog(manifests), Cache()
+    catalog, store, measured = load_catalog(manifests), Cache(), read_results(evidence)
     if json:
-        print_json([_entry(manifest, catalog, store) for manifest in catalog])
+        print_json(
+            [_entry(manifest, catalog, store, measured.get(manifest.name, ())) for manifest in catalog]
+        )
         return
-    header = ("MODEL", "FRAMEWORK", "TOP-1 %", "TOP-5 %", "GAIN", "TRUST", "FILES HERE")
-    print_table(header, [_row(manifest, catalog, store) for manifest in catalog], right=(2, 3, 4))
-    print("\nAccuracies as claimed; GAIN is top-1 points over the baseline. More: dsd-zoo show MODEL")
+    header = ("MODEL", "FRAMEWORK", "TOP-1 %", "TOP-5 %", "GAIN", "TRUST", "FILES HERE", "MEASURED TOP-1 %")
+    rows = [_row(manifest, catalog, store, measured.get(manifest.name, ())) for manifest in catalog]
+    print_table(header, rows, right=(2, 3, 4))
+    print("\nTOP-1 and TOP-5 as claimed; GAIN is top-1 points over the baseline. More: dsd-zoo show MODEL")
 
 
-def _row(manifest: Manifest, catalog: Catalog, store: Cache) -> tuple[str, ...]:
+def _row(manifest: Manifest, catalog: Catalog, store: Cache, results: Sequence[Result]) -> tuple[str, ...]:
     gain = _gain(manifest, catalog).get("top1")
     files = _files(manifest, store)
     return (
@@ -44,6 +53,7 @@ def _row(manifest: Manifest, catalog: Catalog, store: Cache) -> tuple[str, ...]:
         "" if gain is None else f"{gain:+.2f}",
         _trust(manifest, store),
         "all, shipped" if files["shipped"] == files["total"] else f"{files['here']} of {files['total']}",
+        "; ".join(map(in_short, results)) or "not yet",
     )
 
 
@@ -51,7 +61,9 @@ def _percent(claim: Claim | None) -> str:
     return "" if claim is None else f"{claim.percent:.2f}"
 
 
-def _entry(manifest: Manifest, catalog: Catalog, store: Cache) -> dict[str, object]:
+def _entry(
+    manifest: Manifest, catalog: Catalog, store: Cache, results: Sequence[Result]
+) -> dict[str, object]:
     return {
         "name": manifest.name,
         "title": manifest.title,
@@ -67,6 +79,7 @@ def _entry(manifest: Manifest, catalog: Catalog, store: Cache) -> dict[str, obje
         "gain": _gain(manifest, catalog),
         "trust": _trust(manifest, store),
         "files": _files(manifest, store),
+        "measured": [as_json(result) for result in results],
     }
 
 

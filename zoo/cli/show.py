@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,10 +17,12 @@ from zoo.cli._common import (
     print_fields,
     print_json,
 )
+from zoo.cli._measured import EVIDENCE_DEFAULT, EvidenceOption, as_json, in_short, read_results
 
 if TYPE_CHECKING:
     from zoo.cache import Cache
     from zoo.catalog import Catalog
+    from zoo.evidence import Result
     from zoo.manifest import Claim, File, Manifest, Metric
 
 WIDTH = 100
@@ -32,23 +35,26 @@ DATASETS = {
 
 def show(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model; see `dsd-zoo list`.")],
+    evidence: EvidenceOption = EVIDENCE_DEFAULT,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
     """Show one model: what it is, its claims and their origin, its files, what to run next.
 
-    --json prints the manifest as it is, with `trust` and `here` (its path, or null) for each file, and
-    `gain` over the baseline per metric, in points.
+    --json prints the manifest as it is, with `trust` and `here` (its path, or null) for each file,
+    `gain` over the baseline per metric, in points, and `measured` as in `dsd-zoo list --json`.
     """
     from zoo.cache import Cache
 
     catalog, store = load_catalog(manifests), Cache()
     manifest = catalog.get(model)
+    results = read_results(evidence).get(manifest.name, [])
     if json:
-        print_json(_as_json(manifest, catalog, store))
+        print_json(_as_json(manifest, catalog, store) | {"measured": [as_json(result) for result in results]})
         return
     _print_identity(manifest)
     _print_claims(manifest)
+    _print_measured(results)
     _print_baseline(manifest, catalog)
     _print_files(manifest, store)
     _print_notes(manifest)
@@ -111,6 +117,16 @@ def _count(claim: Claim) -> str:
     if claim.correct is None:
         return f"of {claim.n:,} images; the exact count is unknown"
     return f"{claim.correct:,} of {claim.n:,} images"
+
+
+def _print_measured(results: Sequence[Result]) -> None:
+    if results:
+        print("\nMeasured here")
+    for result in results:
+        print(
+            f"  {in_short(result)}: top-1 {result.top1_correct:,}, top-5 {result.top5_correct:,} "
+            f"of {result.n:,} images; {result.flavour}, {result.precision}"
+        )
 
 
 def _print_baseline(manifest: Manifest, catalog: Catalog) -> None:
