@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli import add, audit, fetch, list_, report, show, validate, verify
+from zoo.cli import add, audit, compare, convert, fetch, list_, report, show, validate, verify
 from zoo.errors import ZooError
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -24,6 +24,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "fetch": fetch.fetch,
     "add": add.add,
     "verify": verify.verify,
+    "convert": convert.convert,
+    "compare": compare.compare,
     "validate": validate.validate,
     "audit": audit.audit,
     "report": report.report,

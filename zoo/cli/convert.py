@@ -1,0 +1,102 @@
+"""`dsd-zoo convert MODEL|FILE... -o OUT`: Caffe and Torch7 to ONNX and PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zoo.cli._common import JsonOption, ManifestsOption, human_bytes, print_fields, print_json
+from zoo.cli._sources import InputShapeOption, input_shapes, source_files
+
+if TYPE_CHECKING:
+    from converters import ConversionReport
+
+
+def convert(
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL|FILE...",
+            help="A model of the catalog, or the files of a net: a prototxt and its weights, or one .t7.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="OUT",
+            help="NET.onnx, NET.py (with NET.safetensors), or a folder for both.",
+        ),
+    ],
+    output: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Expose this blob instead of the net's outputs; may be repeated."),
+    ] = None,
+    input_shape: InputShapeOption = None,
+    static_batch: Annotated[int | None, typer.Option(metavar="N", help="Fix the batch.", min=1)] = None,
+    stage: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Stage of a Caffe net's state; may be repeated.")
+    ] = None,
+    level: Annotated[int, typer.Option(metavar="N", help="Level of a Caffe net's state.")] = 0,
+    ignore_field: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="An unknown prototxt field that may be ignored; may be repeated."),
+    ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="ONNX: point into the original weights file, copy nothing.")
+    ] = False,
+    external: Annotated[
+        bool, typer.Option("--external", help="ONNX: weights in a file of their own beside it.")
+    ] = False,
+    json: JsonOption = False,
+    manifests: ManifestsOption = None,
+) -> None:
+    """Convert a net, and report what was done. What cannot be carried over exactly is an error.
+
+    Neither Caffe nor Torch7 is needed. `dsd-zoo inspect` shows beforehand what would convert.
+    """
+    import converters
+
+    report = converters.convert(
+        source_files(what, manifests),
+        out,
+        link=link,
+        external=external,
+        outputs=output,
+        input_shapes=input_shapes(input_shape),
+        stages=stage or (),
+        level=level,
+        static_batch=static_batch,
+        ignore_fields=ignore_field or (),
+    )
+    if json:
+        print_json(report.to_dict())
+    else:
+        _print_report(report, what)
+
+
+def _print_report(report: ConversionReport, what: Sequence[str]) -> None:
+    preprocessing = {name: value for name, value in (report.preprocessing or {}).items() if value is not None}
+    fields = [
+        ("read", "\n".join(f"{source.name}  {human_bytes(source.bytes)}" for source in report.sources)),
+        ("inputs", _shapes(report.inputs)),
+        ("outputs", _shapes(report.outputs)),
+        ("net", f"{report.layers:,} layers, {report.nodes:,} ONNX nodes, {report.parameters:,} parameters"),
+        ("left out", "\n".join(f"{layer.name} ({layer.type}): {layer.reason}" for layer in report.dropped)),
+        ("weights not used", ", ".join(report.unused_weights)),
+        ("preprocessing", ", ".join(f"{name} {value}" for name, value in preprocessing.items())),
+        ("notes", "\n".join(report.notes)),
+        ("written", "\n".join(f"{path}  {human_bytes(path.stat().st_size)}" for path in report.files)),
+    ]
+    print(f"{report.framework} to {' and '.join(path.suffix.lstrip('.') for path in report.files)}")
+    print_fields([(name, value) for name, value in fields if value])
+    nets = [path for path in report.files if path.suffix in (".onnx", ".py")]
+    print_fields([("next", "\n".join(f"dsd-zoo compare {','.join(what)} {net}" for net in nets))])
+
+
+def _shapes(values: dict[str, str]) -> str:
+    return "\n".join(f"{name}  {shape}" for name, shape in values.items())

@@ -1,0 +1,138 @@
+"""Nets that show what they compute inside: every named value of one run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+import converters
+from zoo.runtimes.pytorch import _load
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+Shape = tuple[int, ...]
+Array = NDArray[Any]
+# An open batch is this large; other open sizes are marked OPEN.
+BATCH = 2
+OPEN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a net computed under some name; `keys` are what it can be found by in another form of it."""
+
+    name: str
+    keys: tuple[tuple[str, str], ...]
+    array: Array
+
+
+class Form(Protocol):
+    """A net that can be run with its named values visible.
+
+    `inputs` are names and shapes in order, None where the form does not know them.
+    """
+
+    inputs: Mapping[str, Shape] | None
+
+    def run(self, inputs: Sequence[Array]) -> tuple[list[Value], list[Array]]:
+        """Its values in order of computation, and its outputs."""
+        ...
+
+
+def open_form(paths: Sequence[Path], shapes: Mapping[str, Sequence[int]] | None, folder: Path) -> Form:
+    """The net in `paths`: a net.onnx, a net.py, or source files, which are read with these input shapes.
+
+    folder: a name that is free, for files that must stay while the net is used.
+    Raises UsageError or converters.ConverterError if the net cannot be read.
+    """
+    if [path.suffix for path in paths] == [".py"]:
+        return TorchForm(paths[0])
+    is_onnx = [path.suffix for path in paths] == [".onnx"]
+    return OnnxForm(converters.load(*paths, input_shapes=None if is_onnx else shapes), folder)
+
+
+class OnnxForm:
+    """A loaded model in ONNX Runtime, unoptimised, with the result of every node as an output."""
+
+    def __init__(self, model: ir.Model, folder: Path) -> None:
+        import onnxruntime
+
+        graph = model.graph
+        weights = set(graph.initializers)
+        taken = [value for value in graph.inputs if value.name not in weights]
+        self.inputs: Mapping[str, Shape] | None = {str(value.name): _shape(value) for value in taken}
+        self._count = len(graph.outputs)
+        shown = set(graph.outputs)
+        inner = [node.outputs[0] for node in graph if node.outputs[0] not in shown]
+        graph.outputs.extend(inner)
+        self._nodes = [(str(node.name or ""), str(node.outputs[0].name)) for node in graph]
+        folder.mkdir()
+        path = folder / "net.onnx"
+        converters.save(model, path)
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def run(self, inputs: Sequence[Array]) -> tuple[list[Value], list[Array]]:
+        """See `Form`."""
+        assert self.inputs is not None
+        names = [value.name for value in self._session.get_outputs()]
+        results = self._session.run(None, dict(zip(self.inputs, inputs, strict=True)))
+        found = dict(zip(names, results, strict=True))
+        values = [
+            Value(name, (("layer", _plain(layer)), ("value", _plain(name))), found[name])
+            for layer, name in self._nodes
+            if isinstance(found[name], np.ndarray)
+        ]
+        return values, results[: self._count]
+
+
+class TorchForm:
+    """A generated net.py, with the results of its submodules recorded."""
+
+    inputs: Mapping[str, Shape] | None = None
+
+    def __init__(self, path: Path) -> None:
+        self._module = _load(path)
+
+    def run(self, inputs: Sequence[Array]) -> tuple[list[Value], list[Array]]:
+        """See `Form`."""
+        import torch
+
+        values: list[Value] = []
+        handles = [
+            module.register_forward_hook(_recorder(name, values))
+            for name, module in self._module.named_children()
+        ]
+        with torch.inference_mode():
+            result = self._module(*map(torch.from_numpy, inputs))
+        for handle in handles:
+            handle.remove()
+        outputs = [result] if isinstance(result, torch.Tensor) else list(result)
+        return values, [output.numpy() for output in outputs]
+
+
+def _recorder(name: str, values: list[Value]) -> Callable[..., None]:
+    def record(module: object, inputs: object, output: Any) -> None:  # noqa: ANN401
+        if hasattr(output, "numpy"):
+            values.append(Value(name, (("layer", _plain(name)),), output.numpy()))
+
+    return record
+
+
+def _shape(value: ir.Value) -> Shape:
+    """Sizes of an input, an open batch as BATCH and other open ones as OPEN."""
+    sizes = [size if isinstance(size, int) else OPEN for size in value.shape or ()]
+    return tuple(BATCH if axis == 0 and size == OPEN else size for axis, size in enumerate(sizes))
+
+
+def _plain(name: str) -> str:
+    """A layer's name as a Python identifier carries it: fire2/squeeze1x1 -> fire2_squeeze1x1."""
+    return re.sub(r"\W+", "_", name).strip("_")
