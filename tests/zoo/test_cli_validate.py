@@ -1,0 +1,140 @@
+"""`dsd-zoo validate` as a user meets it: on the embedded digits, without network or other people's files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tarfile
+from dataclasses import dataclass
+
+import pytest
+
+from zoo import cli
+from zoo.catalog import bundled_folder
+from zoo.evidence import read_run
+
+DIGITS = bundled_folder() / "digits"
+FILES = [DIGITS / "caffe" / "train_val.prototxt", DIGITS / "caffe" / "dsd.caffemodel"]
+IMAGES = DIGITS / "images" / "test_images.tar"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def validate(monkeypatch, capsys, tmp_path):
+    """Runs the command in this process, in an empty folder with a cache of its own."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path / "cache"))
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["dsd-zoo", "validate", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        code = caught.value.code
+        return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("model", "top1"),
+    [("digits-caffe-baseline", 493), ("digits-caffe-sparse", 490), ("digits-caffe-dsd", 492)],
+)
+def test_an_embedded_model_gives_the_count_that_caffe_reported(validate, tmp_path, model, top1):
+    outcome = validate(model)
+    assert outcome.code == 0
+    assert outcome.err == ""
+    assert f"{model} on digits-test: 500 images" in outcome.out
+    assert "agrees" in outcome.out
+    folder = tmp_path / "work" / "results" / model / "onnx"
+    assert f"evidence       {folder.relative_to(tmp_path / 'work')}" in outcome.out
+    result, rows = read_run(folder)
+    assert (result.n, result.top1_correct, result.top5_correct) == (500, top1, 500)
+    assert [row.image for row in rows[:2]] == ["test_00000.png", "test_00001.png"]
+    assert result.command == f"dsd-zoo validate {model}"
+    assert {"net.onnx", f"{model.rpartition('-')[2]}.caffemodel"} <= set(result.files)
+
+
+def test_json_holds_result_folder_and_audit(validate):
+    outcome = validate("digits-caffe-dsd", "--json")
+    printed = json.loads(outcome.out)
+    assert printed["result"]["top1_correct"] == 492
+    assert printed["out"] == "results/digits-caffe-dsd/onnx"
+    assert [claim["verdict"] for claim in printed["audit"]["claims"]] == ["agrees", "agrees"]
+    assert outcome.code == 0
+
+
+def test_files_of_ones_own_need_only_what_the_definition_does_not_tell(validate, tmp_path):
+    outcome = validate(*FILES, "--data", IMAGES, "--flavour", "caffe-warp36", "--out", "mine", "--json")
+    printed = json.loads(outcome.out)
+    assert (printed["result"]["top1_correct"], printed["audit"]) == (492, None)
+    assert printed["result"]["preprocessing"]["mean"] == [127, 127, 127]
+    assert read_run(tmp_path / "work" / "mine")[0].model == "dsd"
+    outcome = validate(*FILES, "--data", IMAGES)
+    assert outcome.code == 2
+    assert "give --flavour" in outcome.err
+
+
+def test_a_contradicted_claim_ends_with_1(validate, tmp_path):
+    folder = tmp_path / "images"
+    with tarfile.open(IMAGES) as archive:
+        archive.extractall(folder, filter="data")
+    # Every name and label is right, every picture is the same 9.
+    for path in folder.glob("*.png"):
+        if path.name != "test_00001.png":
+            shutil.copyfile(folder / "test_00001.png", path)
+    outcome = validate("digits-caffe-dsd", "--data", folder)
+    assert outcome.code == 1
+    assert "differs" in outcome.out
+
+
+def test_variants_of_a_run_do_not_overwrite_the_whole(validate, tmp_path):
+    validate("digits-caffe-dsd")
+    outcome = validate("digits-caffe-dsd", "--limit", 20, "--flavour", "caffe-warp32", "--batch-size", 7)
+    assert outcome.code == 0
+    assert "20 of 500 images" in outcome.out
+    names = sorted(path.name for path in (tmp_path / "work" / "results" / "digits-caffe-dsd").iterdir())
+    assert names == ["onnx", "onnx-caffe-warp32-first20"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["digits-caffe-dst"], "did you mean digits-caffe-ds"),
+        (["nowhere.prototxt"], "no such file: nowhere.prototxt"),
+        ([*FILES, "absent.net"], "no such file: absent.net"),
+        (["squeezenet-dsd"], "run: dsd-zoo fetch squeezenet-dsd"),
+        (["digits-caffe-dsd", "--data", "nowhere"], "nowhere: no such folder or tar"),
+        (["digits-caffe-dsd", "--data", "."], "no images there"),
+        (["digits-caffe-dsd", "--device", "gpu"], "no device is called 'gpu'"),
+        (["digits-caffe-dsd", "--limit", "0"], "limit must be 1 image or more"),
+        (["digits-caffe-dsd", "--mean", "1,x"], "--mean takes numbers"),
+        (["digits-caffe-dsd", "--crop", "28"], "takes 3 x 32 x 32, the preprocessing makes 3 x 28 x 28"),
+        (["digits-caffe-dsd", "--flavour", "torch7-bicubic36"], "takes BGR images"),
+        (["digits-caffe-dsd", "--scores", "softmax"], "softmax"),
+        ([*FILES, "--flavour", "caffe-warp36"], "say where the images are: --data"),
+    ],
+)
+def test_mistakes_are_answered_in_a_few_words(validate, tmp_path, arguments, message):
+    outcome = validate(*arguments)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert "Traceback" not in outcome.err
+    assert outcome.out == ""
+    assert not (tmp_path / "work" / "results").exists()
+
+
+def test_an_absent_device_is_no_cpu_run(validate, tmp_path):
+    import torch
+
+    outcome = validate("digits-caffe-dsd", "--device", f"cuda:{torch.cuda.device_count()}")
+    assert outcome.code == 2
+    assert "would have run on the CPU" in outcome.err or "built without CUDA" in outcome.err
+    assert not (tmp_path / "work" / "results").exists()

@@ -1,0 +1,37 @@
+"""The recorded truth: Deep Compression SqueezeNet over 200 photographs, image by image as in real Caffe."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+from zoo.datasets import open_dataset
+from zoo.forms import converted
+from zoo.manifest import Preprocessing
+from zoo.validate import validate
+
+SETTINGS = Preprocessing(flavour="caffe-warp256", crop=227, mean=[104, 117, 123])
+
+
+@pytest.fixture
+def model(shared):
+    return shared / "models" / "squeezenet-deep-compression"
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "pytorch"])
+def test_every_photograph_gets_the_five_classes_that_caffe_gave_it(shared, model, tmp_path, runtime):
+    sources = [model / "SqueezeNet_deploy.prototxt", model / "compressed_SqueezeNet.net"]
+    net = converted(sources, runtime, tmp_path)
+    with open_dataset(shared / "imagenet-sample") as data:
+        result, rows = validate(net, data, SETTINGS, model="squeezenet-deep-compression", runtime=runtime)
+    with (model / "imagenet-sample-top5.csv").open(newline="") as file:
+        recorded = {line["file"]: line for line in csv.DictReader(file)}
+    assert (result.n, result.top1_correct, result.top5_correct) == (200, 135, 177)
+    assert {row.image for row in rows} == set(recorded)
+    for row in rows:
+        line = recorded[row.image]
+        assert row.label == int(line["label"])
+        assert row.top5 == tuple(int(line[f"id{i}"]) for i in range(1, 6)), row.image
+        np.testing.assert_allclose(row.scores, [float(line[f"score{i}"]) for i in range(1, 6)], rtol=2e-5)
