@@ -15,6 +15,11 @@ def bundled_folder() -> Path:
     return Path(__file__).resolve().parent.parent / "manifests"
 
 
+def embedded_images(dataset: str) -> Path | None:
+    """The labelled images of `dataset`, as `open_dataset` takes them, if they ship with the zoo."""
+    return bundled_folder() / "digits" / "images" / "test_images.tar" if dataset == "digits-test" else None
+
+
 class Catalog:
     """The models by name. A manifest is read when it is asked for, so one broken file spoils only itself."""
 

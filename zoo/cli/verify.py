@@ -23,8 +23,12 @@ def verify(
 ) -> None:
     """Verify models or files against everything on record.
 
-    A model: every file is read again and compared with all known sizes and hashes. A file: says which
-    file of which model it is. Ends with 1 if something is missing, wrong or unknown.
+    A model: every file is read again and compared with all known sizes and hashes; definition and weights
+    are read as a net, every parameter in its place and shape; the ONNX and the PyTorch form must compute
+    what the original framework recorded, or where nothing is recorded, the same as each other.
+    A file: says which file of which model it is.
+
+    Ends with 1 if something is missing, wrong or unknown.
     """
     from zoo.cache import Cache
 
@@ -45,10 +49,10 @@ def _target(name: str, catalog: Catalog) -> Manifest | Path:
 
 
 def _verify_model(manifest: Manifest, store: Cache) -> bool:
-    from zoo.verify import check_integrity
+    from zoo.verify import verify_model
 
     print(manifest.name)
-    checks = check_integrity(manifest, store)
+    checks = verify_model(manifest, store)
     for check in checks:
         verdict = "ok" if check.ok else "FAILED"
         trust = "" if check.trust is None else f" ({check.trust})"
