@@ -223,7 +223,7 @@ class Graph:
         return model
 
     def _output(self, name: str, value: ir.Value) -> ir.Value:
-        if value.name != name or value.producer() is None:
+        if value.name != name:
             holder = next((v for v in self._every_value() if v.name == name), None)
             if holder is not None and holder.producer() is None:
                 raise UsageError(f"{name!r} names an input or a weight and cannot name a different output too")

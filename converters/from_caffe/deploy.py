@@ -8,7 +8,7 @@ layer (labels, class weights) goes too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from converters.errors import UsageError
@@ -50,7 +50,7 @@ class Net:
     inputs: Inputs
     layers: list[schema.Message]
     outputs: list[str]
-    dropped: list[Dropped] = field(default_factory=list)
+    dropped: list[Dropped]
 
     @property
     def preprocessing(self) -> dict[str, Any] | None:
@@ -63,7 +63,7 @@ def prepare(name: str, layers: Sequence[schema.Message], wanted: Sequence[str] |
     inputs, rest = find_inputs(layers)
     dropped = [Dropped(layer.name, layer.type, "data layer: its first top becomes an input") for layer in inputs.layers]
     kept, heads = _without_training(rest, dropped, wanted)
-    outputs = list(wanted) if wanted is not None else _unconsumed(kept, heads)
+    outputs = list(wanted) if wanted is not None else _unconsumed(inputs, kept, heads)
     _check_outputs(outputs, kept, inputs)
     needed, unneeded = _needed(kept, outputs)
     inputs = inputs.restricted({bottom for layer in needed for bottom in layer.bottom} | set(outputs))
@@ -142,9 +142,10 @@ def _probability_layer(loss: schema.Message) -> schema.Message:
     return layer
 
 
-def _unconsumed(layers: Sequence[schema.Message], not_outputs: set[str]) -> list[str]:
-    """Tops that no layer reads, in net order."""
-    available: dict[str, None] = {}
+def _unconsumed(inputs: Inputs, layers: Sequence[schema.Message], not_outputs: set[str]) -> list[str]:
+    """Tops that no layer reads, in net order; to Caffe an unread Input is one of them."""
+    from_data = {top for layer in inputs.layers for top in layer.top}
+    available = dict.fromkeys(name for name in inputs.shapes if name not in from_data)
     for layer in layers:
         for bottom in layer.bottom:
             available.pop(bottom, None)

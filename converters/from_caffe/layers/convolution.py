@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
 from converters.from_caffe import schema
@@ -85,6 +87,18 @@ def depthwise_convolution(g: Graph, layer: BoundLayer, x: ir.Value) -> list[ir.V
     return _apply(g, layer, (x,), channels, transposed=False)
 
 
+@layer("Im2col", param="convolution_param", in_place=False)
+def im2col(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
+    """Every window as a column: (N, C, H, W) -> (N, C * kh * kw, H', W'), by convolving with unit kernels."""
+    shape = dims(x)
+    axis = layer.axis(layer.param.axis, len(shape))
+    layer.check(axis == 1, "only axis 1 makes sense for Im2col")
+    window = Window.of(layer, len(shape) - 2)
+    channels, taps = layer.static(shape[1], "the number of channels"), math.prod(window.kernel)
+    unit = np.tile(np.eye(taps, dtype=np.float32).reshape(taps, 1, *window.kernel), (channels, *(1,) * (len(shape) - 1)))
+    return _one(g, layer, x, 1, window, channels, [g.parameter("unit", unit)], channels * taps, transposed=False)
+
+
 def _apply(
     g: Graph, layer: BoundLayer, bottoms: tuple[ir.Value, ...], group: int, *, transposed: bool
 ) -> list[ir.Value]:
@@ -110,7 +124,7 @@ def _apply(
         wanted.append(Parameter("bias", (outputs,), p.bias_filler))
     arrays = layer.parameters(*wanted)
     parameters = [g.parameter(w.name, array) for w, array in zip(wanted, arrays, strict=True)]
-    return [_one(g, layer, x, axis, window, group, parameters, outputs, transposed) for x in bottoms]
+    return [_one(g, layer, x, axis, window, group, parameters, outputs, transposed=transposed) for x in bottoms]
 
 
 def _one(
@@ -122,6 +136,7 @@ def _one(
     group: int,
     parameters: list[ir.Value],
     outputs: int,
+    *,
     transposed: bool,
 ) -> ir.Value:
     shape = dims(x)

@@ -73,7 +73,7 @@ def batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     )
 
 
-@layer("MVN", param="mvn_param", in_place=False)
+@layer("MVN", param="mvn_param")
 def mvn(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """X minus its mean, divided by (standard deviation + eps), over each channel or each image."""
     p = layer.param

@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from converters.from_caffe.bind import BoundLayer
 from converters.from_caffe.layers.table import layer
-from converters.graph import Dim, Graph, Symbol, dims
+from converters.graph import Dim, Graph, Symbol, dims, product
 
 MAX, AVE, STOCHASTIC = range(3)
 _FLOOR = 1
@@ -52,7 +52,36 @@ def pooling(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value | list[ir.Valu
     height, width = axes(layer, shape[2], shape[3])
     if p.pool == AVE:
         return average_pool(g, x, height, width)
-    return max_pool(g, layer, x, height, width)
+    if layer.top_count == 2:
+        return max_pool_with_places(g, layer, x, height, width)
+    return max_pool(g, x, height, width)
+
+
+@layer("SPP", param="spp_param", in_place=False)
+def spp(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
+    """Spatial pyramid: poolings into 1, 2, 4, ... bins a side, flattened and joined; one level alone stays 4-D."""
+    p = layer.param
+    layer.check(len(dims(x)) == 4, f"takes 4 axes (num, channels, height, width), the bottom has {len(dims(x))}")
+    layer.check(p.pool != STOCHASTIC, "STOCHASTIC pooling is not implemented in Caffe's own inference")
+    layer.check(p.pyramid_height > 0, "pyramid_height must be positive")
+    levels = [_pyramid_level(g, layer, x, 2**level) for level in range(p.pyramid_height)]
+    if len(levels) == 1:
+        return levels[0]
+    flat = [g.node("Flatten", y, shape=(dims(y)[0], product(dims(y)[1:])), axis=1) for y in levels]
+    return g.node("Concat", *flat, shape=(dims(x)[0], sum(int(dims(y)[1]) for y in flat)), axis=1)
+
+
+def _pyramid_level(g: Graph, layer: BoundLayer, x: ir.Value, bins: int) -> ir.Value:
+    height, width = (_bin_axis(layer, layer.static(size, "the input size"), bins) for size in dims(x)[2:])
+    if layer.param.pool == AVE:
+        return average_pool(g, x, height, width)
+    return max_pool(g, x, height, width)
+
+
+def _bin_axis(layer: BoundLayer, size: int, bins: int) -> Axis:
+    kernel = -(-size // bins)
+    pad = (kernel * bins - size + 1) // 2
+    return _axis(layer, size, kernel, kernel, pad, floor=False, name="")
 
 
 def axes(layer: BoundLayer, height: Dim, width: Dim) -> tuple[Axis, Axis]:
@@ -61,7 +90,7 @@ def axes(layer: BoundLayer, height: Dim, width: Dim) -> tuple[Axis, Axis]:
     if p.global_pooling:
         _check_global(layer)
         sizes = [layer.static(size, "the size under global pooling") for size in (height, width)]
-        return _axis(layer, sizes[0], sizes[0], 1, 0, "h"), _axis(layer, sizes[1], sizes[1], 1, 0, "w")
+        return _axis(layer, sizes[0], sizes[0], 1, 0), _axis(layer, sizes[1], sizes[1], 1, 0)
     by_name = p.HasField("kernel_h") and p.HasField("kernel_w")
     layer.check(
         p.HasField("kernel_size") != by_name and (by_name or not (p.HasField("kernel_h") or p.HasField("kernel_w"))),
@@ -76,9 +105,10 @@ def axes(layer: BoundLayer, height: Dim, width: Dim) -> tuple[Axis, Axis]:
             both[0] == both[1] and not (both[0] and p.HasField(what)),
             f"give either {what}, or both {what}_h and {what}_w",
         )
+    floor = p.round_mode == _FLOOR
     return (
-        _axis(layer, height, kernel[0], stride[0], pad[0], "h"),
-        _axis(layer, width, kernel[1], stride[1], pad[1], "w"),
+        _axis(layer, height, kernel[0], stride[0], pad[0], floor=floor, name="h"),
+        _axis(layer, width, kernel[1], stride[1], pad[1], floor=floor, name="w"),
     )
 
 
@@ -94,18 +124,20 @@ def _check_global(layer: BoundLayer) -> None:
     )
 
 
-def _axis(layer: BoundLayer, size: Dim, kernel: int, stride: int, pad: int, name: str) -> Axis:
+def _axis(
+    layer: BoundLayer, size: Dim, kernel: int, stride: int, pad: int, *, floor: bool = False, name: str = ""
+) -> Axis:
     layer.check(kernel > 0, "kernel sizes must not be zero")
     layer.check(stride > 0, "strides must not be zero")
     layer.check(pad == 0 or pad < kernel, f"pad {pad} must be less than the kernel {kernel}")
     if isinstance(size, Symbol):
-        if layer.param.round_mode == _FLOOR:
+        if floor:
             return Axis(Symbol(f"{layer.name}_{name}"), kernel, stride, pad, 0)
         layer.static(size if stride > kernel and not pad else 1, "the input size, with a stride beyond the kernel,")
         return Axis(Symbol(f"{layer.name}_{name}"), kernel, stride, pad, None)
     span = size + 2 * pad - kernel
-    layer.check(span >= 0, f"the kernel {kernel} exceeds the padded input of size {size + 2 * pad}")
-    pooled = span // stride + 1 if layer.param.round_mode == _FLOOR else -(-span // stride) + 1
+    pooled = span // stride + 1 if floor else -(-span // stride) + 1
+    layer.check(pooled > 0, f"the kernel {kernel} leaves no output of the padded input of size {size + 2 * pad}")
     if pad and (pooled - 1) * stride >= size + pad:
         pooled -= 1
     if (pooled - 1) * stride >= size + pad:
@@ -116,25 +148,35 @@ def _axis(layer: BoundLayer, size: Dim, kernel: int, stride: int, pad: int, name
     return Axis(pooled, kernel, stride, pad, max(0, (pooled - 1) * stride - span))
 
 
-def max_pool(
+def max_pool(g: Graph, x: ir.Value, height: Axis, width: Axis) -> ir.Value:
+    """MAX over the part of each window inside the image."""
+    return g.node("MaxPool", x, shape=(*dims(x)[:2], height.size, width.size), **_max_attributes(height, width))
+
+
+def max_pool_with_places(
     g: Graph, layer: BoundLayer, x: ir.Value, height: Axis, width: Axis
-) -> ir.Value | list[ir.Value]:
-    """MAX over the part of each window inside the image, with the place of the maximum as second top."""
+) -> list[ir.Value]:
+    """MAX, and where in its channel's plane each maximum was found (as floats; of equals, the first)."""
     shape = (*dims(x)[:2], height.size, width.size)
-    attributes = {
+    y, place = g.nodes(
+        "MaxPool",
+        x,
+        shapes=[shape, shape],
+        dtypes=[ir.DataType.FLOAT, ir.DataType.INT64],
+        **_max_attributes(height, width),
+    )
+    # ONNX counts places over the whole tensor, Caffe within one plane.
+    plane = layer.static(dims(x)[2], "the height") * layer.static(dims(x)[3], "the width")
+    within = g.node("Mod", place, np.array(plane, np.int64))
+    return [y, g.node("Cast", within, dtype=ir.DataType.FLOAT, to=ir.DataType.FLOAT.value)]
+
+
+def _max_attributes(height: Axis, width: Axis) -> dict[str, object]:
+    return {
         "kernel_shape": (height.kernel, width.kernel),
         "strides": (height.stride, width.stride),
         **_end_pads(height, width, begin=True),
     }
-    if layer.top_count == 1:
-        return g.node("MaxPool", x, shape=shape, **attributes)
-    y, place = g.nodes(
-        "MaxPool", x, shapes=[shape, shape], dtypes=[ir.DataType.FLOAT, ir.DataType.INT64], **attributes
-    )
-    # ONNX counts places over the whole tensor, Caffe within one channel's plane.
-    plane = layer.static(dims(x)[2], "the height") * layer.static(dims(x)[3], "the width")
-    within = g.node("Mod", place, np.array(plane, np.int64))
-    return [y, g.node("Cast", within, dtype=ir.DataType.FLOAT, to=ir.DataType.FLOAT.value)]
 
 
 def average_pool(g: Graph, x: ir.Value, height: Axis, width: Axis) -> ir.Value:

@@ -72,7 +72,7 @@ def _bottom_range(function: Callable[..., Any]) -> tuple[int, int | None]:
     least, most = 0, 0
     for parameter in list(inspect.signature(function).parameters.values())[2:]:
         if parameter.kind is parameter.VAR_POSITIONAL:
-            return least + 1, None
+            return max(least, 1), None
         most += 1
         least += parameter.default is parameter.empty
     return least, most

@@ -1,0 +1,56 @@
+"""Caffe's HDF5 weights: dataset /data/<layer name>/<blob index>, parameters that are shared stored once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from converters.errors import FormatError
+from converters.from_caffe.weights import Blob, StoredLayer
+
+
+class Hdf5Weights:
+    """The blobs of a .caffemodel.h5, read when asked for."""
+
+    def __init__(self, path: Path, layers: list[StoredLayer]) -> None:
+        self.path = path
+        self.maps: dict[str, np.ndarray] = {}
+        self._layers = layers
+
+    @classmethod
+    def open(cls, path: Path) -> Hdf5Weights:
+        """Read every blob; FormatError for a file that is not laid out as Caffe's."""
+        try:
+            with h5py.File(path, "r") as file:
+                data = file.get("data")
+                if not isinstance(data, h5py.Group):
+                    raise FormatError(f"{path}: no group /data, where Caffe keeps a net's weights")
+                named = [(name, group) for name, group in data.items() if isinstance(group, h5py.Group) and len(group)]
+                layers = [_layer(path, name, group, k) for k, (name, group) in enumerate(named)]
+        except OSError as error:
+            raise FormatError(f"{path}: not a readable HDF5 file: {error}") from error
+        return cls(path, layers)
+
+    def layers(self) -> Sequence[StoredLayer]:
+        """See Weights."""
+        return self._layers
+
+    def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
+        """See Weights."""
+        return next((stored for stored in self._layers if stored.name == layer), None)
+
+
+def _layer(path: Path, name: str, group: h5py.Group, position: int) -> StoredLayer:
+    blobs = []
+    for index in range(len(group)):
+        dataset = group.get(str(index))
+        if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
+            raise FormatError(f"{path}: /data/{name}/{index} is missing or holds no floats")
+        if dataset.nbytes > path.stat().st_size and dataset.chunks is None:
+            raise FormatError(f"{path}: /data/{name}/{index} claims {dataset.nbytes:,} bytes, more than the file has")
+        values = np.asarray(dataset)
+        blobs.append(Blob(values.reshape(-1), values.shape))
+    return StoredLayer(name, "", blobs, position)
