@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo.traced import Array, Shape, open_form
+from zoo.traced import OPEN, Array, Shape, Value, open_form
 
 BOUND = 1e-5
+# For nets that take any.
+BATCH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All values that both forms have, in the first form's order, the outputs last."""
+    """All values that both forms have, in the first form's order."""
 
     rows: list[Row]
     bound: float
+    only_first: list[str]
+    """Outputs of the first form that the second does not have."""
 
     @property
     def first_divergence(self) -> Row | None:
@@ -72,20 +76,31 @@ def compare(
         random = np.random.default_rng(seed)
         shapes = _common_shapes([form.inputs for form in forms], input_shapes)
         inputs = [random.standard_normal(shape, np.float32) for shape in shapes]
-        (values, outputs), (other_values, other_outputs) = (form.run(inputs) for form in forms)
-    if len(outputs) != len(other_outputs):
-        raise UsageError(f"the first net has {len(outputs)} outputs, the second {len(other_outputs)}")
-    by_key = {key: value for value in reversed(other_values) for key in value.keys}
-    rows = []
-    for value in values:
-        partner = next((by_key[key] for key in value.keys if key in by_key), None)
-        if partner is not None:
-            rows.append(_row(value.name, value.array, partner.array, bound))
-    rows += [
-        _row(f"output {k}", mine, theirs, bound)
-        for k, (mine, theirs) in enumerate(zip(outputs, other_outputs, strict=True))
-    ]
-    return Comparison(rows, bound)
+        values, others = (form.run(inputs) for form in forms)
+    pairs = _pairs(values, others)
+    if not pairs:
+        raise UsageError("the two nets have no layer, value or output in common; are they the same net?")
+    paired = {id(value) for value, _ in pairs}
+    return Comparison(
+        rows=[_row(value.name, value.array, other.array, bound) for value, other in pairs],
+        bound=bound,
+        only_first=[value.name for value in values if value.is_output and id(value) not in paired],
+    )
+
+
+def _pairs(values: Sequence[Value], others: Sequence[Value]) -> list[tuple[Value, Value]]:
+    """What belongs together, each value once: names of layers go before names of values and places."""
+    partners: dict[int, Value] = {}
+    free = list(others)
+    for kind in ("layer", "value", "output"):
+        by_key = {key: other for other in reversed(free) for key in other.keys if key[0] == kind}
+        for value in values:
+            key = next((key for key in value.keys if key[0] == kind), None)
+            if id(value) not in partners and key in by_key:
+                partners[id(value)] = by_key.pop(key)
+        taken = {id(other) for other in partners.values()}
+        free = [other for other in free if id(other) not in taken]
+    return [(value, partners[id(value)]) for value in values if id(value) in partners]
 
 
 def _row(name: str, mine: Array, theirs: Array, bound: float) -> Row:
@@ -101,22 +116,35 @@ def _row(name: str, mine: Array, theirs: Array, bound: float) -> Row:
 
 
 def _common_shapes(
-    known: Sequence[Mapping[str, Shape] | None], given: Mapping[str, Sequence[int]] | None
+    forms: Sequence[Mapping[str, Shape] | None], given: Mapping[str, Sequence[int]] | None
 ) -> list[Shape]:
-    """The shapes to make inputs of: as given, else those of the form that knows its own."""
-    stated = [shapes for shapes in known if shapes is not None]
-    if not stated:
+    """Shapes for the inputs of both: as given, else every size that one of the forms fixes."""
+    known = [shapes for shapes in forms if shapes is not None]
+    if not known:
         if not given:
             raise UsageError(
                 "a net.py does not say what it takes; give --input-shape NAME=2,3,224,224 for each input"
             )
         return [tuple(shape) for shape in given.values()]
-    shapes = {name: tuple((given or {}).get(name, shape)) for name, shape in stated[0].items()}
-    for name, shape in shapes.items():
-        if any(size < 1 for size in shape):
-            sizes = ",".join(str(size) if size > 0 else "?" for size in shape)
-            raise UsageError(f"input {name} has open sizes ({sizes}); give --input-shape {name}={sizes}")
-    for other in stated[1:]:
-        if len(other) != len(shapes):
-            raise UsageError(f"the first net takes {len(shapes)} inputs, the second {len(other)}")
-    return list(shapes.values())
+    if len({len(shapes) for shapes in known}) > 1:
+        raise UsageError(f"the first net takes {len(known[0])} inputs, the second {len(known[1])}")
+    return [
+        tuple(given[name]) if given and name in given else _merged(name, sizes)
+        for name, *sizes in zip(known[0], *(shapes.values() for shapes in known), strict=True)
+    ]
+
+
+def _merged(name: str, shapes: Sequence[Shape]) -> Shape:
+    if len({len(shape) for shape in shapes}) > 1:
+        raise UsageError(
+            f"input {name} has {len(shapes[0])} axes in the first net, {len(shapes[1])} in the second"
+        )
+    merged = []
+    for axis, sizes in enumerate(zip(*shapes, strict=True)):
+        fixed = {size for size in sizes if size != OPEN}
+        if len(fixed) > 1:
+            raise UsageError(f"input {name} has size {sizes[0]} in the first net, {sizes[1]} in the second")
+        if not fixed and axis > 0:
+            raise UsageError(f"input {name} has an open size; give --input-shape {name}=SIZE,SIZE,...")
+        merged.append(fixed.pop() if fixed else BATCH)
+    return tuple(merged)

@@ -6,15 +6,14 @@ Caffe and once with Torch7, with the logs of their tests, the outputs recorded t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import converters
 from zoo.cache import Cache
-from zoo.catalog import Catalog, bundled_folder
+from zoo.catalog import Catalog, embedded_images
 from zoo.datasets import Dataset, open_dataset
 from zoo.environment import sha256
 from zoo.errors import IntegrityError
@@ -51,10 +50,12 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
     """
     catalog = Catalog.load()
     store = Cache(folder / "cache")
+    images = embedded_images("digits-test")
+    assert images is not None
     models = [manifest for manifest in catalog if manifest.dataset == "digits-test"]
     parity: list[Parity] = []
     runs: list[tuple[Result, list[Row]]] = []
-    with open_test_images() as data:
+    with open_dataset(images) as data:
         for manifest in models:
             sources = _verified(manifest, store)
             for runtime, name in FORMS.items():
@@ -66,13 +67,6 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
                 runs.append(_validated(manifest, net, runtime, data, sources, folder))
             say(f"{manifest.name}: {len(manifest.files)} files verified, 2 forms converted and run")
     return Demo(subjects_of(catalog, runs), parity)
-
-
-@contextmanager
-def open_test_images() -> Iterator[Dataset]:
-    """The 500 test images that ship with the zoo, in the order of their list."""
-    with open_dataset(bundled_folder() / "digits" / "images" / "test_images.tar") as data:
-        yield data
 
 
 def _verified(manifest: Manifest, store: Cache) -> list[Path]:
@@ -102,7 +96,7 @@ def _validated(
         scores=manifest.scores,
         runtime=runtime,
         files={path.name: sha256(path) for path in sources},
-        command=f"dsd-zoo validate {manifest.name} --data {data.source} --runtime {runtime}",
+        command=f"dsd-zoo validate {manifest.name} --runtime {runtime}",
     )
     run = folder / "runs" / f"{manifest.name}-{runtime}"
     write_run(run, result, rows)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import converters
+from zoo.errors import UsageError
 from zoo.runtimes.pytorch import _load
 
 if TYPE_CHECKING:
@@ -19,18 +20,21 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 Array = NDArray[Any]
-# An open batch is this large; other open sizes are marked OPEN.
-BATCH = 2
+# A size that is known only at run time.
 OPEN = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What a net computed under some name; `keys` are what it can be found by in another form of it."""
+    """What a net computed under some name.
+
+    `keys` are what it can be found by in another form of the net, best first: kind of name and name.
+    """
 
     name: str
     keys: tuple[tuple[str, str], ...]
     array: Array
+    is_output: bool = False
 
 
 class Form(Protocol):
@@ -41,8 +45,8 @@ class Form(Protocol):
 
     inputs: Mapping[str, Shape] | None
 
-    def run(self, inputs: Sequence[Array]) -> tuple[list[Value], list[Array]]:
-        """Its values in order of computation, and its outputs."""
+    def run(self, inputs: Sequence[Array]) -> list[Value]:
+        """Its values in order of computation."""
         ...
 
 
@@ -68,7 +72,7 @@ class OnnxForm:
         weights = set(graph.initializers)
         taken = [value for value in graph.inputs if value.name not in weights]
         self.inputs: Mapping[str, Shape] | None = {str(value.name): _shape(value) for value in taken}
-        self._count = len(graph.outputs)
+        self._outputs = {str(value.name) for value in graph.outputs}
         shown = set(graph.outputs)
         inner = [node.outputs[0] for node in graph if node.outputs[0] not in shown]
         graph.outputs.extend(inner)
@@ -78,20 +82,25 @@ class OnnxForm:
         converters.save(model, path)
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions are those of a compiled module, without a base
+            raise UsageError(f"ONNX Runtime cannot load the net: {error}") from error
 
-    def run(self, inputs: Sequence[Array]) -> tuple[list[Value], list[Array]]:
+    def run(self, inputs: Sequence[Array]) -> list[Value]:
         """See `Form`."""
         assert self.inputs is not None
         names = [value.name for value in self._session.get_outputs()]
-        results = self._session.run(None, dict(zip(self.inputs, inputs, strict=True)))
+        try:
+            results = self._session.run(None, dict(zip(self.inputs, inputs, strict=True)))
+        except Exception as error:  # see above
+            raise UsageError(f"ONNX Runtime cannot run the net on this input: {error}") from error
         found = dict(zip(names, results, strict=True))
-        values = [
-            Value(name, (("layer", _plain(layer)), ("value", _plain(name))), found[name])
+        return [
+            _value(found[name], name, layer, names.index(name) if name in self._outputs else None)
             for layer, name in self._nodes
             if isinstance(found[name], np.ndarray)
         ]
-        return values, results[: self._count]
 
 
 class TorchForm:
@@ -102,7 +111,7 @@ class TorchForm:
     def __init__(self, path: Path) -> None:
         self._module = _load(path)
 
-    def run(self, inputs: Sequence[Array]) -> tuple[list[Value], list[Array]]:
+    def run(self, inputs: Sequence[Array]) -> list[Value]:
         """See `Form`."""
         import torch
 
@@ -111,26 +120,35 @@ class TorchForm:
             module.register_forward_hook(_recorder(name, values))
             for name, module in self._module.named_children()
         ]
-        with torch.inference_mode():
-            result = self._module(*map(torch.from_numpy, inputs))
+        try:
+            with torch.inference_mode():
+                result = self._module(*map(torch.from_numpy, inputs))
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise UsageError(f"PyTorch cannot run the net on this input: {error}") from error
         for handle in handles:
             handle.remove()
         outputs = [result] if isinstance(result, torch.Tensor) else list(result)
-        return values, [output.numpy() for output in outputs]
+        return values + [_value(output.numpy(), f"output {k}", None, k) for k, output in enumerate(outputs)]
 
 
-def _recorder(name: str, values: list[Value]) -> Callable[..., None]:
+def _recorder(layer: str, values: list[Value]) -> Callable[..., None]:
     def record(module: object, inputs: object, output: Any) -> None:  # noqa: ANN401
         if hasattr(output, "numpy"):
-            values.append(Value(name, (("layer", _plain(name)),), output.numpy()))
+            # Copied, because a later layer may work in place.
+            values.append(_value(output.numpy().copy(), layer, layer, None))
 
     return record
 
 
+def _value(array: Array, name: str, layer: str | None, place: int | None) -> Value:
+    """place: among the outputs of the net, if it is one."""
+    keys = [] if layer is None else [("layer", _plain(layer))]
+    keys += [("value", _plain(name))] + ([] if place is None else [("output", str(place))])
+    return Value(name, tuple(keys), array, is_output=place is not None)
+
+
 def _shape(value: ir.Value) -> Shape:
-    """Sizes of an input, an open batch as BATCH and other open ones as OPEN."""
-    sizes = [size if isinstance(size, int) else OPEN for size in value.shape or ()]
-    return tuple(BATCH if axis == 0 and size == OPEN else size for axis, size in enumerate(sizes))
+    return tuple(size if isinstance(size, int) else OPEN for size in value.shape or ())
 
 
 def _plain(name: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from zoo.cli._common import JsonOption, ManifestsOption, load_catalog, print_json
+from zoo.cli._measured import EVIDENCE_DEFAULT, EvidenceOption
 
 
 def audit(
@@ -15,10 +15,7 @@ def audit(
         list[str] | None,
         typer.Argument(metavar="[MODEL]...", help="Names of models; all of the catalog if none is given."),
     ] = None,
-    evidence: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Hold the claims against the runs found below this folder."),
-    ] = None,
+    evidence: EvidenceOption = EVIDENCE_DEFAULT,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
@@ -33,7 +30,7 @@ def audit(
     from zoo.cli import _findings
 
     catalog = load_catalog(manifests)
-    runs = [] if evidence is None else read_runs(evidence)
+    runs = [] if evidence == EVIDENCE_DEFAULT and not evidence.is_dir() else read_runs(evidence)
     audits = [audit_model(catalog.get(name), catalog, runs) for name in model or catalog.names()]
     if json:
         print_json([found.to_json() for found in audits])

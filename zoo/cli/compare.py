@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from zoo.cli._common import JsonOption, ManifestsOption, print_json, print_table
-from zoo.cli._sources import InputShapeOption, input_shapes, source_files
+from zoo.cli._shapes import InputShapeOption, input_shapes
+from zoo.cli._subject import find_subject
 
 FORM = "A model's name, net.onnx, net.py, or source files joined by commas."
 
@@ -32,7 +33,7 @@ def compare(
     from zoo.compare import compare as compare_forms
 
     found = compare_forms(
-        *(source_files(form.split(","), manifests) for form in (a, b)),
+        *(find_subject(form.split(","), manifests).sources for form in (a, b)),
         input_shapes=input_shapes(input_shape),
         seed=seed,
         bound=bound,
@@ -40,7 +41,14 @@ def compare(
     first = found.first_divergence
     if json:
         rows = [asdict(row) for row in found.rows]
-        print_json({"bound": bound, "values": rows, "first_divergence": first and first.name})
+        print_json(
+            {
+                "bound": bound,
+                "values": rows,
+                "first_divergence": first and first.name,
+                "only_first": found.only_first,
+            }
+        )
     else:
         lines = [
             (
@@ -54,6 +62,8 @@ def compare(
         ]
         print_table(("VALUE", "SHAPE", "DIFFERENCE", "RELATIVE", "VERDICT"), lines, right=(2, 3))
         print()
+        for name in found.only_first:
+            print(f"Not compared: output {name} of A, which B does not have.")
         if first is None:
             print(f"All {len(found.rows)} values that both have agree within {bound:g}.")
         elif first.shape != first.other_shape:

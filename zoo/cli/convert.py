@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo.cli._common import JsonOption, ManifestsOption, human_bytes, print_fields, print_json
-from zoo.cli._sources import InputShapeOption, input_shapes, source_files
+from zoo.cli._shapes import InputShapeOption, input_shapes
+from zoo.cli._subject import find_subject
 
 if TYPE_CHECKING:
     from converters import ConversionReport
@@ -62,7 +63,7 @@ def convert(
     import converters
 
     report = converters.convert(
-        source_files(what, manifests),
+        find_subject(what, manifests).sources,
         out,
         link=link,
         external=external,
@@ -81,6 +82,7 @@ def convert(
 
 def _print_report(report: ConversionReport, what: Sequence[str]) -> None:
     preprocessing = {name: value for name, value in (report.preprocessing or {}).items() if value is not None}
+    nets = [path for path in report.files if path.suffix in (".onnx", ".py")]
     fields = [
         ("read", "\n".join(f"{source.name}  {human_bytes(source.bytes)}" for source in report.sources)),
         ("inputs", _shapes(report.inputs)),
@@ -91,11 +93,10 @@ def _print_report(report: ConversionReport, what: Sequence[str]) -> None:
         ("preprocessing", ", ".join(f"{name} {value}" for name, value in preprocessing.items())),
         ("notes", "\n".join(report.notes)),
         ("written", "\n".join(f"{path}  {human_bytes(path.stat().st_size)}" for path in report.files)),
+        ("next", "\n".join(f"dsd-zoo compare {','.join(what)} {net}" for net in nets)),
     ]
     print(f"{report.framework} to {' and '.join(path.suffix.lstrip('.') for path in report.files)}")
     print_fields([(name, value) for name, value in fields if value])
-    nets = [path for path in report.files if path.suffix in (".onnx", ".py")]
-    print_fields([("next", "\n".join(f"dsd-zoo compare {','.join(what)} {net}" for net in nets))])
 
 
 def _shapes(values: dict[str, str]) -> str:
