@@ -1,0 +1,120 @@
+"""The graph builder with what Torch modules need on top: shared weights and broadcasting arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from converters.errors import FormatError
+from converters.graph import Dim, Graph, Shape, Symbol, dims, shape_text
+
+
+class Builder(Graph):
+    """A `Graph` in which tensors over the same memory become one initializer."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._weights: dict[tuple[int, Shape, tuple[int, ...], str], tuple[np.ndarray, ir.Value]] = {}
+        self._sizes: dict[tuple[str, object], Symbol] = {}
+
+    def weight(self, name: str, array: np.ndarray) -> ir.Value:
+        """A parameter of the current layer in float32; the same part of the file is stored once.
+
+        The array is kept as it is unless its type has to change.
+        """
+        address = array.__array_interface__["data"][0]
+        key = address, array.shape, array.strides, array.dtype.str
+        if key not in self._weights:
+            # The array is kept too: as long as it lives, its address names nothing else.
+            self._weights[key] = array, self.parameter(name, array.astype(np.float32, copy=False))
+        return self._weights[key][1]
+
+    def size(self, base: Symbol, formula: object) -> Symbol:
+        """The name of a size derived from another; the same formula gives the same name."""
+        key = str(base), formula
+        if key not in self._sizes:
+            family = str(base).split("_")[0]
+            count = sum(known.name.startswith(family) for known in self._sizes.values())
+            self._sizes[key] = Symbol(f"{family}_{count + 1}")
+        return self._sizes[key]
+
+    def binary(self, op_type: str, a: ir.Value, b: ir.Value | float) -> ir.Value:
+        """An elementwise operator on two values of broadcastable shapes, or a value and a number."""
+        if not isinstance(b, ir.Value):
+            return self.node(op_type, a, scalar(b))
+        return self.node(op_type, a, b, shape=broadcast(dims(a), dims(b)))
+
+    def transpose(self, x: ir.Value, order: Sequence[int]) -> ir.Value:
+        """x with its dimensions in the given order."""
+        if list(order) == list(range(len(order))):
+            return x
+        return self.node("Transpose", x, shape=[dims(x)[axis] for axis in order], perm=list(order))
+
+    def unsqueeze(self, x: ir.Value, axis: int) -> ir.Value:
+        """x with a new dimension of size 1 at `axis`."""
+        shape = list(dims(x))
+        shape.insert(axis, 1)
+        return self.node("Unsqueeze", x, np.array([axis], np.int64), shape=shape)
+
+    def squeeze(self, x: ir.Value, axes: Sequence[int]) -> ir.Value:
+        """x without these dimensions, each of size 1."""
+        if not axes:
+            return x
+        shape = [size for axis, size in enumerate(dims(x)) if axis not in axes]
+        return self.node("Squeeze", x, np.array(sorted(axes), np.int64), shape=shape)
+
+    def slice(self, x: ir.Value, axis: int, start: int, stop: int) -> ir.Value:
+        """x[..., start:stop, ...] along `axis`; start and stop count from 0 and lie within the size."""
+        shape = list(dims(x))
+        if (start, stop) == (0, shape[axis]):
+            return x
+        shape[axis] = stop - start
+        return self.node("Slice", x, *(np.array([n], np.int64) for n in (start, stop, axis)), shape=shape)
+
+    def pad(self, x: ir.Value, pads: Sequence[tuple[int, int]], mode: str | None = None) -> ir.Value:
+        """x with (before, after) entries added per dimension: zeros, or what ONNX's `mode` says."""
+        shape = [add_sizes([size, sum(pair)], self) for size, pair in zip(dims(x), pads, strict=True)]
+        amounts = np.array([pair[0] for pair in pads] + [pair[1] for pair in pads], np.int64)
+        return self.node("Pad", x, amounts, shape=shape, mode=mode)
+
+    def concat(self, parts: Sequence[ir.Value], axis: int) -> ir.Value:
+        """The parts joined along `axis`; all other sizes equal."""
+        if len(parts) == 1:
+            return parts[0]
+        shape = list(dims(parts[0]))
+        shape[axis] = add_sizes([dims(part)[axis] for part in parts], self)
+        return self.node("Concat", *parts, shape=shape, axis=axis)
+
+    def cast(self, x: ir.Value, dtype: ir.DataType) -> ir.Value:
+        """x in another element type."""
+        return x if x.dtype == dtype else self.node("Cast", x, dtype=dtype, to=dtype.value)
+
+
+def scalar(value: float) -> np.ndarray:
+    """A float32 constant without dimensions."""
+    return np.array(value, np.float32)
+
+
+def broadcast(a: Shape, b: Shape) -> Shape:
+    """The shape of an elementwise operation; FormatError if the shapes do not go together."""
+    width = max(len(a), len(b))
+    padded = [(1,) * (width - len(shape)) + shape for shape in (a, b)]
+    shape = []
+    for left, right in zip(*padded, strict=True):
+        if isinstance(left, int) and isinstance(right, int) and left != right and 1 not in (left, right):
+            raise FormatError(f"sizes {shape_text(a)} and {shape_text(b)} do not go together")
+        shape.append(right if left == 1 or (isinstance(left, Symbol) and right != 1) else left)
+    return tuple(shape)
+
+
+def add_sizes(sizes: Sequence[Dim], graph: Builder) -> Dim:
+    """The sum of sizes; a new name where one of them is symbolic."""
+    known = sum(size for size in sizes if isinstance(size, int))
+    symbols = [size for size in sizes if isinstance(size, Symbol)]
+    if not symbols:
+        return known
+    if len({symbol.name for symbol in symbols}) == 1 and not known:
+        return Symbol(symbols[0].name, sum(symbol.factor for symbol in symbols))
+    return graph.size(symbols[0], ("sum", known, *map(str, symbols)))

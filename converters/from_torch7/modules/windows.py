@@ -1,0 +1,103 @@
+"""Sliding windows: the sizes they give and the padding they take, by Torch's own rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from converters.errors import FormatError
+from converters.from_torch7.builder import Builder
+from converters.from_torch7.module import Module
+from converters.graph import Dim, Shape, Symbol, static
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window sliding along one dimension."""
+
+    kernel: int
+    stride: int
+    pad: int
+    dilation: int = 1
+    ceil: bool = False
+
+    @property
+    def extent(self) -> int:
+        """Entries from its first to its last element."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    def count(self, size: int) -> int:
+        """How many windows fit (THNN's rule for convolution and pooling)."""
+        room = size + 2 * self.pad - self.extent
+        count = (-(-room // self.stride) if self.ceil else room // self.stride) + 1
+        # With padding, a last window that would start beyond image and left padding is left out.
+        if self.ceil and self.pad and (count - 1) * self.stride >= size + self.pad:
+            count -= 1
+        return count
+
+    def overhang(self, size: int) -> int:
+        """How far the last window reaches beyond the right padding."""
+        return max(0, (self.count(size) - 1) * self.stride + self.extent - size - 2 * self.pad)
+
+    def output_size(self, g: Builder, size: Dim) -> Dim:
+        """`count` for a size that may be symbolic."""
+        if isinstance(size, int):
+            return self.count(size)
+        if self.stride == 1 and 2 * self.pad == self.extent - 1:
+            return size
+        return g.size(size, ("windows", self.extent, self.stride, self.pad, self.ceil))
+
+
+def convolution_window(m: Module, side: str) -> Window:
+    """The window of a convolution along a side, "T", "H" or "W".
+
+    Old files have one field `padding` for all sides; a missing padH is padW.
+    """
+    pad = m.integer("padding", 0) if not m.has("padW") else m.integer("padW")
+    return Window(
+        m.integer(f"k{side}", least=1),
+        m.integer(f"d{side}", 1, least=1),
+        m.integer(f"pad{side}", pad, least=0),
+        m.integer(f"dilation{side}", 1, least=1),
+    )
+
+
+def pooling_window(m: Module, side: str) -> Window:
+    """The window of a pooling along a side. Old files have no padding and no ceil_mode."""
+    return Window(
+        m.integer(f"k{side}", least=1),
+        m.integer(f"d{side}", m.integer(f"k{side}"), least=1),
+        m.integer(f"pad{side}", 0, least=0),
+        m.integer(f"dilation{side}", 1, least=1),
+        m.flag("ceil_mode"),
+    )
+
+
+def output_sizes(g: Builder, m: Module, sizes: Shape, windows: Sequence[Window]) -> list[Dim]:
+    """The output sizes; FormatError where no window fits."""
+    counts = [window.output_size(g, size) for window, size in zip(windows, sizes, strict=True)]
+    for window, size, count in zip(windows, sizes, counts, strict=True):
+        if isinstance(count, int) and count < 1:
+            raise m.error(
+                FormatError, f"a window of {window.extent} does not fit into {size} + 2 x {window.pad}"
+            )
+    return counts
+
+
+def is_static(sizes: Shape) -> bool:
+    """Whether all sizes are numbers."""
+    return not any(isinstance(size, Symbol) for size in sizes)
+
+
+def overhangs(m: Module, sizes: Shape, windows: Sequence[Window]) -> list[int]:
+    """How far the last windows reach beyond the right padding; no window may lie wholly outside the image."""
+    ends = []
+    for window, size in zip(windows, sizes, strict=True):
+        end = window.overhang(static(size, f"the input size of {m.place}"))
+        if window.pad + end >= window.extent:
+            raise m.unsupported(
+                f"the last window lies wholly outside the image (size {size}, kernel {window.kernel}, "
+                f"stride {window.stride}, pad {window.pad}, ceil mode), where Torch's result is undefined"
+            )
+        ends.append(end)
+    return ends

@@ -1,0 +1,116 @@
+"""The walk through a net: every module turned into graph nodes in the order Torch would run them."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from converters.errors import FormatError
+from converters.from_torch7.builder import Builder
+from converters.from_torch7.handles import Memory, Nest, ValueNest
+from converters.from_torch7.module import Module
+from converters.from_torch7.objects import Function
+from converters.from_torch7.registry import Entry
+from converters.report import Dropped
+
+# Nets nest some ten deep; a hostile file must not exhaust Python's stack.
+MAX_NESTING = 100
+
+# Classes that mirror nn's under a prefix of their own.
+TWINS = ("nn.", "cudnn.", "cunn.", "fbcunn.", "fbnn.", "inn.", "ccn2.", "clnn.")
+
+# The methods whose replacement by a stored function would change what a module computes.
+_METHODS = ("updateOutput", "forward", "__call__")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The layer being built."""
+
+    net: Net
+    module: Module
+    name: str
+
+    def results(self, given: object, result: ValueNest) -> None:
+        """Name the layer's result after it; a layer that only hands its input on is reported as left out."""
+        if not isinstance(result, ir.Value):
+            return
+        producer = result.producer()
+        if producer is not None and str(producer.name).startswith(f"{self.name}/"):
+            self.net.graph.name_result(result, self.name, self.name)
+        elif result is given:
+            reason = "passes its input on unchanged in evaluation"
+            self.net.dropped.append(Dropped(self.module.path, self.module.class_name, reason))
+        self.net.results[self.name] = result
+
+
+class Net:
+    """A conversion under way.
+
+    graph: what is built. results: the value each layer gave. dropped: layers that left no trace.
+    notes: what a user should know about the result.
+    """
+
+    def __init__(self, name: str, classes: Mapping[str, Entry]) -> None:
+        self.graph = Builder(name)
+        self.results: dict[str, ir.Value] = {}
+        self.dropped: list[Dropped] = []
+        self.notes: list[str] = []
+        self._classes = classes
+        self._numbers: Counter[str] = Counter()
+        self._active: list[int] = []
+        self._outputs: dict[tuple[int, int], Memory] = {}
+
+    def run(self, m: Module, x: Nest) -> Nest:
+        """The output of a module for an input, as its updateOutput gives it after evaluate()."""
+        entry = self.entry(m)
+        for method in _METHODS:
+            if isinstance(m.get(method), Function) and not entry.replaces_methods:
+                raise m.unsupported(
+                    f"its method {method!r} was replaced by a stored Lua function, which is never run"
+                )
+        if id(m.item) in self._active:
+            raise m.error(FormatError, "the module contains itself")
+        if len(self._active) == MAX_NESTING:
+            raise m.unsupported(f"modules are nested deeper than {MAX_NESTING}")
+        self._active.append(id(m.item))
+        try:
+            return entry.run(self, m, x)
+        finally:
+            self._active.pop()
+
+    def entry(self, m: Module) -> Entry:
+        """The declaration of a module's class; UnsupportedError if there is none."""
+        found = self._classes.get(m.class_name)
+        prefix = next((p for p in TWINS if m.class_name.startswith(p)), None)
+        if found is None and prefix:
+            found = self._classes.get(m.class_name.removeprefix(prefix))
+        if found is None:
+            near = difflib.get_close_matches(m.class_name.split(".")[-1], self._classes, 1)
+            hint = f" (the nearest known is {near[0]})" if near else ""
+            raise m.unsupported(f"no module class of this name is known{hint}")
+        return found
+
+    @contextlib.contextmanager
+    def layer(self, m: Module, short: str) -> Iterator[Layer]:
+        """Nodes made inside belong to a new layer called after `short`."""
+        self._numbers[short] += 1
+        layer = Layer(self, m, f"{short}{self._numbers[short]}")
+        with self.graph.layer(layer.name, doc=m.place):
+            yield layer
+
+    def output_of(self, m: Module, result: ValueNest, position: int = 0) -> Nest:
+        """The module's output tensors, which a later run of the same module overwrites, as in Torch."""
+        if isinstance(result, list):
+            return [self.output_of(m, part, position + k + 1) for k, part in enumerate(result)]
+        key = id(m.item), position
+        if key in self._outputs:
+            self._outputs[key].write(result)
+        else:
+            self._outputs[key] = Memory(result)
+        return self._outputs[key]

@@ -1,0 +1,237 @@
+"""The primitive values of a .t7 file, binary or ASCII, read with every length checked first.
+
+Torch's DiskFile writes the same sequence of values in both modes. Binary: little-endian, with `long` of 8
+bytes, or 4 where the writer was a 32-bit Torch or asked for it. ASCII: one group a line, numbers as text,
+characters and bytes raw.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import struct
+from collections.abc import Iterator
+from typing import NoReturn, Protocol
+
+import numpy as np
+
+_TOKEN = re.compile(rb"\S+")
+# More than any number takes; what is longer is no number and is cut in messages.
+_SHOWN_CHARACTERS = 40
+
+
+class Damage(Exception):  # noqa: N818
+    """A rule of the format is broken at byte `offset`; becomes a FormatError once the file is given up."""
+
+    def __init__(self, offset: int, message: str) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+
+class Stream(Protocol):
+    """Where a reader is in the file. `what` names the thing read, for the error message."""
+
+    offset: int
+    smallest_value: int
+
+    def remaining(self) -> int:
+        """Bytes left."""
+
+    def integer(self, what: str) -> int:
+        """A C int."""
+
+    def long(self, what: str) -> int:
+        """A C long."""
+
+    def longs(self, count: int, what: str) -> list[int]:
+        """`count` C longs."""
+
+    def double(self, what: str) -> float:
+        """A C double."""
+
+    def characters(self, count: int, what: str) -> bytes:
+        """`count` bytes of text or bytecode."""
+
+    def elements(self, element: str, count: int, what: str) -> np.ndarray:
+        """`count` elements of a storage of the Torch type `element` ("Float", "Long", ...)."""
+
+
+ELEMENT_TYPES = {
+    "Byte": "<u1",
+    "Char": "<i1",
+    "Short": "<i2",
+    "Int": "<i4",
+    "Long": "<i8",
+    "Half": "<f2",
+    "Float": "<f4",
+    "Double": "<f8",
+}
+
+
+def binary(data: np.ndarray, long_bytes: int) -> Stream:
+    """A binary file with longs of `long_bytes`; storages come out as views of `data` (uint8)."""
+    return _Binary(data, long_bytes)
+
+
+def ascii_text(data: np.ndarray) -> Stream:
+    """An ASCII file; storages are parsed into arrays of their own."""
+    return _Ascii(data)
+
+
+class _Binary:
+    # nil: a tag and nothing else.
+    smallest_value = 4
+
+    def __init__(self, data: np.ndarray, long_bytes: int) -> None:
+        self.data = data
+        self.offset = 0
+        self._bytes = memoryview(data.data)
+        self._long = struct.Struct("<q" if long_bytes == 8 else "<i")
+        self._long_type = np.dtype(f"<i{long_bytes}")
+        self._int = struct.Struct("<i")
+        self._double = struct.Struct("<d")
+
+    def remaining(self) -> int:
+        return self.data.size - self.offset
+
+    def integer(self, what: str) -> int:
+        start = self._take(4, what)
+        value: int = self._int.unpack_from(self._bytes, start)[0]
+        return value
+
+    def long(self, what: str) -> int:
+        start = self._take(self._long.size, what)
+        value: int = self._long.unpack_from(self._bytes, start)[0]
+        return value
+
+    def longs(self, count: int, what: str) -> list[int]:
+        start = self._take(count * self._long.size, what)
+        values: list[int] = np.frombuffer(self._bytes, self._long_type, count, start).tolist()
+        return values
+
+    def double(self, what: str) -> float:
+        start = self._take(8, what)
+        value: float = self._double.unpack_from(self._bytes, start)[0]
+        return value
+
+    def characters(self, count: int, what: str) -> bytes:
+        start = self._take(count, what)
+        return bytes(self._bytes[start : start + count])
+
+    def elements(self, element: str, count: int, what: str) -> np.ndarray:
+        dtype = self._long_type if element == "Long" else np.dtype(ELEMENT_TYPES[element])
+        start = self._take(count * dtype.itemsize, what)
+        array = self.data[start : start + count * dtype.itemsize].view(dtype)
+        return array.astype(np.int64) if dtype.itemsize == 4 and element == "Long" else array
+
+    def _take(self, count: int, what: str) -> int:
+        start = self.offset
+        if count < 0:
+            raise Damage(start, f"{what} has a negative length ({count})")
+        if count > self.remaining():
+            raise Damage(start, f"{what} needs {count:,} bytes, but only {self.remaining():,} are left")
+        self.offset = start + count
+        return start
+
+
+class _Ascii:
+    # nil: "0\n".
+    smallest_value = 2
+
+    def __init__(self, data: np.ndarray) -> None:
+        self.offset = 0
+        self._bytes = memoryview(data.data)
+
+    def remaining(self) -> int:
+        return len(self._bytes) - self.offset
+
+    def integer(self, what: str) -> int:
+        start = self.offset
+        token = self._token(what)
+        try:
+            return int(token)
+        except ValueError:
+            self._not_a_number(start, token, what)
+
+    long = integer
+
+    def longs(self, count: int, what: str) -> list[int]:
+        self._room(count, what)
+        return [self.integer(what) for _ in range(count)]
+
+    def double(self, what: str) -> float:
+        start = self.offset
+        token = self._token(what)
+        try:
+            return float(token)
+        except ValueError:
+            self._not_a_number(start, token, what)
+
+    def characters(self, count: int, what: str) -> bytes:
+        self._room(count, what, each=1)
+        start = self.offset
+        self.offset = start + count
+        if count:  # nothing written, no line end either
+            self._end_line()
+        return bytes(self._bytes[start : start + count])
+
+    def elements(self, element: str, count: int, what: str) -> np.ndarray:
+        dtype = np.dtype(ELEMENT_TYPES[element])
+        if element in {"Byte", "Char"}:
+            return np.frombuffer(self.characters(count, what), dtype)
+        self._room(count, what)
+        if not count:
+            return np.zeros(0, dtype)
+        convert = int if dtype.kind == "i" else float
+        try:
+            array = np.fromiter(self._numbers(count, convert, what), dtype, count)
+        except OverflowError:
+            raise Damage(self.offset, f"{what}: a number is out of the range of {element}") from None
+        self._end_line()
+        return array
+
+    def _numbers(self, count: int, convert: type[int] | type[float], what: str) -> Iterator[float]:
+        found = 0
+        for match in itertools.islice(_TOKEN.finditer(self._bytes, self.offset), count):
+            try:
+                number = convert(match[0])
+            except ValueError:
+                self._not_a_number(match.start(), match[0], what)
+            self.offset = match.end()
+            found += 1
+            yield number
+        if found < count:
+            raise Damage(
+                self.offset, f"{what}: {count:,} numbers expected, but the file ends after {found:,}"
+            )
+
+    def _token(self, what: str) -> bytes:
+        match = _TOKEN.search(self._bytes, self.offset)
+        if match is None:
+            raise Damage(self.offset, f"{what} expected, but the file ends")
+        token = bytes(self._bytes[match.start() : min(match.end(), match.start() + _SHOWN_CHARACTERS)])
+        self.offset = match.end()
+        self._end_line()
+        return token
+
+    def _end_line(self) -> None:
+        """One line end, of a Windows text file too; more would eat into a string that follows."""
+        ahead = bytes(self._bytes[self.offset : self.offset + 2])
+        if ahead == b"\r\n":
+            self.offset += 2
+        elif ahead[:1] == b"\n":
+            self.offset += 1
+
+    def _room(self, count: int, what: str, each: int = 2) -> None:
+        """A number takes two characters at least, the last one's separator may be missing."""
+        if count < 0:
+            raise Damage(self.offset, f"{what} has a negative length ({count})")
+        if count * each - (each - 1) > self.remaining():
+            raise Damage(
+                self.offset, f"{what} claims {count:,} values, but only {self.remaining():,} bytes are left"
+            )
+
+    @staticmethod
+    def _not_a_number(offset: int, token: bytes, what: str) -> NoReturn:
+        shown = token[:_SHOWN_CHARACTERS].decode("ascii", "backslashreplace")
+        raise Damage(offset, f"{what} expected, a number, but {shown!r} stands there")
