@@ -131,7 +131,9 @@ class Graph:
         """
         first = next(x for x in inputs if isinstance(x, ir.Value))
         out_shape = dims(first) if shape is None else tuple(shape)
-        return self.nodes(op_type, *inputs, shapes=[out_shape], dtypes=[dtype or first.dtype], **attributes)[0]
+        return self.nodes(op_type, *inputs, shapes=[out_shape], dtypes=[dtype or first.dtype], **attributes)[
+            0
+        ]
 
     def nodes(
         self,
@@ -226,7 +228,9 @@ class Graph:
         if value.name != name:
             holder = next((v for v in self._every_value() if v.name == name), None)
             if holder is not None and holder.producer() is None:
-                raise UsageError(f"{name!r} names an input or a weight and cannot name a different output too")
+                raise UsageError(
+                    f"{name!r} names an input or a weight and cannot name a different output too"
+                )
             if holder is not None:
                 holder.name = _claim(self._value_names, f"{name}:inner")
             if value.producer() is None or value.meta.get("is_output"):
@@ -268,6 +272,6 @@ def _claim(taken: set[str], wanted: str) -> str:
     return name
 
 
-def shape_text(shape: Sequence[Dim]) -> str:
+def shape_text(shape: Sequence[Dim | str]) -> str:
     """A shape as people write it: 10x3x227x227, Nx1000, scalar."""
     return "x".join(str(size) for size in shape) or "scalar"

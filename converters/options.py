@@ -46,7 +46,9 @@ class Options:
         shapes = {name: tuple(int(size) for size in shape) for name, shape in (input_shapes or {}).items()}
         for name, shape in shapes.items():
             if any(size < 1 for size in shape):
-                raise UsageError(f"the shape given for input {name!r} is {shape}: every size must be 1 or more")
+                raise UsageError(
+                    f"the shape given for input {name!r} is {shape}: every size must be 1 or more"
+                )
         return cls(
             outputs=tuple(outputs) if outputs is not None else None,
             input_shapes=shapes,

@@ -52,13 +52,17 @@ def kinds_of(paths: Sequence[Path]) -> Mapping[Kind, Path]:
     if alone and len(kinds) > 1:
         raise UsageError(f"{kinds[next(iter(alone))]} is complete by itself; give it alone")
     if len(weights) > 1:
-        raise UsageError("two weights files: " + " and ".join(str(kinds[kind]) for kind in weights) + "; give one")
+        raise UsageError(
+            "two weights files: " + " and ".join(str(kinds[kind]) for kind in weights) + "; give one"
+        )
     return kinds
 
 
 def _read_onnx(path: Path, options: Options) -> ir.Model:
     if options.outputs or options.input_shapes or options.static_batch:
-        raise UsageError(f"{path}: outputs, shapes and batch can be chosen only when converting from the original files")
+        raise UsageError(
+            f"{path}: outputs, shapes and batch can be chosen only when converting from the original files"
+        )
     try:
         model = ir.load(path)
     except Exception as error:  # whatever the parser raises on a damaged file
@@ -89,7 +93,7 @@ def _complete(model: ir.Model, paths: Sequence[Path]) -> None:
 
 
 def _shape(value: ir.Value) -> str:
-    return shape_text(tuple(value.shape)) if value.shape is not None else "unknown"
+    return shape_text([str(size) for size in value.shape]) if value.shape is not None else "unknown"
 
 
 def _source(path: Path) -> Source:

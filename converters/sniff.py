@@ -25,14 +25,20 @@ class Kind(Enum):
 
 # What people actually end up with under a model's name, and what to do about it.
 _FOREIGN = (
-    (b"version https://git-lfs", "a Git LFS pointer, not the file it points to: fetch the real one (git lfs pull)"),
+    (
+        b"version https://git-lfs",
+        "a Git LFS pointer, not the file it points to: fetch the real one (git lfs pull)",
+    ),
     (b"PK\x03\x04", "a zip archive (a PyTorch .pth is one too): unpack it and name the file inside"),
     (b"\x1f\x8b", "gzip-compressed: unpack it first (gunzip)"),
     (b"BZh", "bzip2-compressed: unpack it first (bunzip2)"),
     (b"\xfd7zXZ\x00", "xz-compressed: unpack it first (unxz)"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-zip archive: unpack it first"),
     (b"Rar!", "a RAR archive: unpack it first"),
-    (b"\x80\x02", "a Python pickle (an old PyTorch file?), which is neither Caffe nor Torch7 and is never loaded"),
+    (
+        b"\x80\x02",
+        "a Python pickle (an old PyTorch file?), which is neither Caffe nor Torch7 and is never loaded",
+    ),
     (b"\x80\x03", "a Python pickle, which is neither Caffe nor Torch7 and is never loaded"),
     (b"\x80\x04", "a Python pickle, which is neither Caffe nor Torch7 and is never loaded"),
     (b"\x80\x05", "a Python pickle, which is neither Caffe nor Torch7 and is never loaded"),

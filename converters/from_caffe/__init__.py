@@ -11,17 +11,22 @@ from converters.from_caffe import deploy
 from converters.from_caffe.bind import Binder
 from converters.from_caffe.build import Walk
 from converters.from_caffe.inputs import resolve
+from converters.from_caffe.inspection import inspect
 from converters.from_caffe.netstate import filter_net
 from converters.from_caffe.prototxt import parse
 from converters.from_caffe.weights import Weights, open_weights
 from converters.options import Options
 from converters.report import ConversionReport
 
+__all__ = ["inspect", "read"]
+
 
 def read(definition: Path | None, weights_path: Path | None, options: Options) -> ir.Model:
     """The net of a prototxt with the parameters of a weights file (or with constant fillers alone)."""
     if definition is None:
-        raise UsageError(f"{weights_path}: these are weights; give the network definition (.prototxt) with them")
+        raise UsageError(
+            f"{weights_path}: these are weights; give the network definition (.prototxt) with them"
+        )
     message, ignored = parse(definition, options.ignore_fields)
     layers = filter_net(message, options.stages, options.level)
     net = deploy.prepare(message.name, layers, options.outputs)

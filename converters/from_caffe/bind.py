@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -79,7 +79,9 @@ class BoundLayer:
     def quotient(self, have: Dim, rest: Dim) -> Dim:
         """The size that makes `rest` times it equal `have`."""
         if isinstance(have, Symbol) and isinstance(rest, Symbol):
-            self.check(have.name == rest.name and have.factor % rest.factor == 0, f"{rest} does not divide {have}")
+            self.check(
+                have.name == rest.name and have.factor % rest.factor == 0, f"{rest} does not divide {have}"
+            )
             return have.factor // rest.factor
         divisor = self.static(rest, "the size of the other axes")
         self.check(divisor > 0, "the other sizes must not be zero")
@@ -87,6 +89,14 @@ class BoundLayer:
             return have // divisor
         self.check(have % divisor == 0, f"{divisor} does not divide the {have} elements")
         return have // divisor
+
+    def total(self, sizes: Iterable[Dim]) -> Dim:
+        """The sum of sizes that are all numbers, or all multiples of one symbol."""
+        listed = list(sizes)
+        symbols = [size for size in listed if isinstance(size, Symbol)]
+        if len(symbols) == len(listed) and len({s.name for s in symbols}) == 1:
+            return Symbol(symbols[0].name, sum(s.factor for s in symbols))
+        return sum(self.static(size, "a size that is added to others") for size in listed)
 
     def stored_inputs(self) -> int | None:
         """The number of inputs of an InnerProduct as its stored weight tells it, where one is stored."""
@@ -113,6 +123,7 @@ class Binder:
     weights: Weights | None
     layers: Sequence[schema.Message]
     used: set[str] = field(default_factory=set)
+    asked: dict[str, Sequence[Parameter]] = field(default_factory=dict)
     parameter_count: int = 0
     _shared: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     _first: dict[str, int] = field(default_factory=dict)
@@ -127,6 +138,7 @@ class Binder:
 
     def parameters(self, layer: BoundLayer, wanted: Sequence[Parameter]) -> list[np.ndarray]:
         """See BoundLayer.parameters."""
+        self.asked[layer.name] = wanted
         stored = self._stored(layer, wanted)
         if stored is not None and len(stored.blobs) != len(wanted):
             raise MismatchError(
@@ -190,7 +202,11 @@ class Binder:
         values = fill(wanted.filler, wanted.shape) if wanted.filler is not None else None
         if values is not None:
             return values
-        where = "no weights file was given" if self.weights is None else f"{self._file} holds no layer of this name"
+        where = (
+            "no weights file was given"
+            if self.weights is None
+            else f"{self._file} holds no layer of this name"
+        )
         close = self._close_name(layer.name)
         raise MismatchError(
             f"layer {layer.name!r} ({layer.type}) needs its {wanted.name} "

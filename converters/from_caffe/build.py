@@ -1,4 +1,4 @@
-"""Bound layers -> ONNX graph: follows blobs through the net as Caffe does, in place and shared memory included."""
+"""Bound layers -> ONNX graph: follows the blobs as Caffe does, in place and shared memory included."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from converters.errors import FormatError, UnsupportedError
+from converters.errors import ConverterError, FormatError, UnsupportedError
 from converters.from_caffe import schema
 from converters.from_caffe.bind import Binder, BoundLayer
 from converters.from_caffe.layers import LayerType, layer_types
-from converters.graph import Graph, Shape
+from converters.graph import Graph, Shape, dims, shape_text
 
 
 @dataclass
@@ -35,11 +35,12 @@ class Walk:
     def __init__(self, name: str, binder: Binder) -> None:
         self.graph = Graph(name)
         self.binder = binder
+        # id of a layer's message -> the values of its tops
+        self.made: dict[int, list[ir.Value]] = {}
         self._blobs: dict[str, Version] = {}
+        self._broken: dict[str, str] = {}
         self._memories = 0
-        self._last_writer = {
-            top: k for k, layer in enumerate(binder.layers) for top in layer.top
-        }
+        self._last_writer = {top: k for k, layer in enumerate(binder.layers) for top in layer.top}
 
     def inputs(self, shapes: Mapping[str, Shape]) -> None:
         """Declare the net's inputs."""
@@ -50,6 +51,23 @@ class Walk:
         """Walk every layer in net order."""
         for position, message in enumerate(self.binder.layers):
             self._layer(position, message)
+
+    def run_leniently(self) -> dict[int, ConverterError]:
+        """Walk every layer and return the problems by layer position; what depends on one cannot be known."""
+        problems: dict[int, ConverterError] = {}
+        for position, message in enumerate(self.binder.layers):
+            try:
+                self._layer(position, message)
+            except ConverterError as error:
+                problems[position] = error
+                for top in message.top:
+                    self._broken[top] = message.name
+        return problems
+
+    def shape_text(self, name: str) -> str:
+        """The shape of a blob as it stands now."""
+        version = self._blobs.get(name)
+        return shape_text(dims(version.value)) if version is not None else "unknown"
 
     def outputs(self, names: Sequence[str]) -> dict[str, ir.Value]:
         """The final values of these blobs."""
@@ -73,7 +91,10 @@ class Walk:
         for k, top in enumerate(layer.message.top):
             bottoms = layer.message.bottom
             if k < len(bottoms) and bottoms[k] == top:
-                layer.check(layer_type.in_place, f"the top {top!r} is its bottom; Caffe does not compute this in place")
+                layer.check(
+                    layer_type.in_place,
+                    f"the top {top!r} is its bottom; Caffe does not compute this in place",
+                )
                 version = self._blobs.get(top)
                 layer.check(
                     version is None or version.reads == 0,
@@ -85,10 +106,18 @@ class Walk:
         return in_place
 
     def _read(self, name: str, reader: str) -> ir.Value:
+        if name in self._broken:
+            raise UnsupportedError(
+                f"{reader} depends on layer {self._broken[name]!r}, which cannot be converted"
+            )
         version = self._blobs.get(name)
         if version is None:
             close = difflib.get_close_matches(name, self._blobs, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else "; layers must stand in the order of computation"
+            hint = (
+                f"; did you mean {close[0]!r}?"
+                if close
+                else "; layers must stand in the order of computation"
+            )
             raise FormatError(f"{reader} reads the blob {name!r}, which no layer before it makes{hint}")
         if version.stale:
             raise UnsupportedError(f"{reader} reads the blob {name!r}, but {version.stale}")
@@ -96,10 +125,18 @@ class Walk:
         return version.value
 
     def _publish(
-        self, position: int, layer: BoundLayer, layer_type: LayerType, tops: list[ir.Value], in_place: set[str]
+        self,
+        position: int,
+        layer: BoundLayer,
+        layer_type: LayerType,
+        tops: list[ir.Value],
+        in_place: set[str],
     ) -> None:
         layer.check(len(tops) == layer.top_count, f"has {layer.top_count} top(s), expected {len(tops)}")
-        shares = layer_type.shares_memory or (len(layer.message.bottom) == 1 and layer.type in ("Concat", "Slice"))
+        self.made[id(layer.message)] = tops
+        shares = layer_type.shares_memory or (
+            len(layer.message.bottom) == 1 and layer.type in ("Concat", "Slice")
+        )
         for k, (name, value) in enumerate(zip(layer.message.top, tops, strict=True)):
             memory = self._new_memory()
             if name in in_place:
@@ -116,8 +153,8 @@ class Walk:
         for name, version in self._blobs.items():
             if name != changed and version.memory == memory:
                 version.stale = (
-                    f"in Caffe it shares memory with {changed!r}, which layer {layer.name!r} has changed in place; "
-                    "give that layer a top of its own"
+                    f"in Caffe it shares memory with {changed!r}, which layer {layer.name!r} has changed in "
+                    "place; give that layer a top of its own"
                 )
 
     def _new_memory(self) -> int:

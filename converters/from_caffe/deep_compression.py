@@ -44,7 +44,9 @@ class DeepCompression:
         if layer not in self._decoded and shapes is not None and layer in self._counts:
             expected = self._names[len(self._decoded)]
             if layer != expected:
-                raise FormatError(f"{self.path}: the definition asks for layer {layer!r} where {expected!r} is stored")
+                raise FormatError(
+                    f"{self.path}: the definition asks for layer {layer!r} where {expected!r} is stored"
+                )
             self._decoded[layer] = self._decode(layer, shapes)
             if len(self._decoded) == len(self._names) and self._position != self._data.size:
                 raise FormatError(
@@ -55,7 +57,9 @@ class DeepCompression:
 
     def _decode(self, layer: str, shapes: Sequence[tuple[int, ...]]) -> StoredLayer:
         if len(shapes) != 2:
-            raise FormatError(f"{self.path}: layer {layer!r} needs {len(shapes)} parameter blobs; the format has two")
+            raise FormatError(
+                f"{self.path}: layer {layer!r} needs {len(shapes)} parameter blobs; the format has two"
+            )
         weight_shape, bias_shape = shapes
         count, bits = self._counts[layer], _CODE_BITS[self._types[layer]]
         size = math.prod(weight_shape)

@@ -1,8 +1,8 @@
 """Any definition -> the net that computes at inference: inputs, layers, outputs, preprocessing.
 
-Rules for a training definition: layers outside phase TEST, data, accuracy, loss and output layers go; the last
-SoftmaxWithLoss becomes a Softmax whose top is `prob`; other heads end at their scores; what only fed a dropped
-layer (labels, class weights) goes too.
+Rules for a training definition: layers outside phase TEST, data, accuracy, loss and output layers go; the
+last SoftmaxWithLoss becomes a Softmax whose top is `prob`; other heads end at their scores; what only fed a
+dropped layer (labels, class weights) goes too.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Any
 
 from converters.errors import UsageError
 from converters.from_caffe import schema
-from converters.from_caffe.inputs import Inputs, find_inputs
+from converters.from_caffe.inputs import DATA_LAYERS, Inputs, find_inputs
 from converters.report import Dropped
+
+__all__ = ["DATA_LAYERS", "EVALUATION", "LOSSES", "OUTPUT_WRITERS", "Net", "prepare"]
 
 LOSSES = frozenset(
     {
@@ -59,9 +61,12 @@ class Net:
 
 
 def prepare(name: str, layers: Sequence[schema.Message], wanted: Sequence[str] | None) -> Net:
-    """The inference net among the layers of phase TEST; `wanted` names the outputs, None means the net's own."""
+    """The inference net among the layers of phase TEST; `wanted` names its outputs, None means its own."""
     inputs, rest = find_inputs(layers)
-    dropped = [Dropped(layer.name, layer.type, "data layer: its first top becomes an input") for layer in inputs.layers]
+    dropped = [
+        Dropped(layer.name, layer.type, "data layer: its first top becomes an input")
+        for layer in inputs.layers
+    ]
     kept, heads = _without_training(rest, dropped, wanted)
     outputs = list(wanted) if wanted is not None else _unconsumed(inputs, kept, heads)
     _check_outputs(outputs, kept, inputs)
@@ -82,7 +87,7 @@ def _without_training(
         if layer.type not in LOSSES | EVALUATION | OUTPUT_WRITERS:
             kept.append(layer)
             continue
-        if layer is last:
+        if last is not None and layer is last:
             kept.append(_probability_layer(layer))
             dropped.append(Dropped(layer.name, layer.type, f"loss: replaced by {_PROBABILITY[layer.type]}"))
         else:
@@ -102,7 +107,18 @@ def _why(layer: schema.Message) -> str:
 
 def _learned(layers: Sequence[schema.Message]) -> set[str]:
     """Blobs that depend on anything but sources: what a loss reads of these are scores, the rest are labels."""
-    passive = {"Slice", "Split", "Flatten", "Reshape", "Concat", "Power", "Crop", "Eltwise", "Silence", "Reduction"}
+    passive = {
+        "Slice",
+        "Split",
+        "Flatten",
+        "Reshape",
+        "Concat",
+        "Power",
+        "Crop",
+        "Eltwise",
+        "Silence",
+        "Reduction",
+    }
     learned: set[str] = set()
     for layer in layers:
         active = layer.type not in passive | {"DummyData"} and len(layer.bottom) > 0
@@ -111,7 +127,9 @@ def _learned(layers: Sequence[schema.Message]) -> set[str]:
     return learned
 
 
-def _last_probability(layers: Sequence[schema.Message], wanted: Sequence[str] | None) -> schema.Message | None:
+def _last_probability(
+    layers: Sequence[schema.Message], wanted: Sequence[str] | None
+) -> schema.Message | None:
     """The loss that turns into probabilities: the last SoftmaxWithLoss, or what makes a wanted `prob`."""
     made = {top for layer in layers if layer.type not in LOSSES for top in layer.top}
     already = {layer.bottom[0] for layer in layers if layer.type == "Softmax"}

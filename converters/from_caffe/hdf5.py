@@ -28,7 +28,11 @@ class Hdf5Weights:
                 data = file.get("data")
                 if not isinstance(data, h5py.Group):
                     raise FormatError(f"{path}: no group /data, where Caffe keeps a net's weights")
-                named = [(name, group) for name, group in data.items() if isinstance(group, h5py.Group) and len(group)]
+                named = [
+                    (name, group)
+                    for name, group in data.items()
+                    if isinstance(group, h5py.Group) and len(group)
+                ]
                 layers = [_layer(path, name, group, k) for k, (name, group) in enumerate(named)]
         except OSError as error:
             raise FormatError(f"{path}: not a readable HDF5 file: {error}") from error
@@ -50,7 +54,9 @@ def _layer(path: Path, name: str, group: h5py.Group, position: int) -> StoredLay
         if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
             raise FormatError(f"{path}: /data/{name}/{index} is missing or holds no floats")
         if dataset.nbytes > path.stat().st_size and dataset.chunks is None:
-            raise FormatError(f"{path}: /data/{name}/{index} claims {dataset.nbytes:,} bytes, more than the file has")
+            raise FormatError(
+                f"{path}: /data/{name}/{index} claims {dataset.nbytes:,} bytes, more than the file has"
+            )
         values = np.asarray(dataset)
         blobs.append(Blob(values.reshape(-1), values.shape))
     return StoredLayer(name, "", blobs, position)

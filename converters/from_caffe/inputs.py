@@ -53,7 +53,9 @@ def find_inputs(layers: Sequence[schema.Message]) -> tuple[Inputs, list[schema.M
     for layer in sources:
         for name, shape in zip(layer.top, _declared_shapes(layer), strict=True):
             if name in shapes:
-                raise FormatError(f"layer {layer.name!r} ({layer.type}) makes the blob {name!r}, which exists already")
+                raise FormatError(
+                    f"layer {layer.name!r} ({layer.type}) makes the blob {name!r}, which exists already"
+                )
             shapes[name] = shape
         if preprocessing is None and layer.type in DATA_LAYERS:
             preprocessing = _preprocessing(layer)
@@ -64,12 +66,12 @@ def find_inputs(layers: Sequence[schema.Message]) -> tuple[Inputs, list[schema.M
 
 def _declared_shapes(layer: schema.Message) -> list[PartialShape]:
     if layer.type == "Input":
-        given = [tuple(shape.dim) for shape in layer.input_param.shape]
+        given: list[PartialShape] = [tuple(shape.dim) for shape in layer.input_param.shape]
         return _one_per_top(layer, given or [None])
     if layer.type == "DummyData":
         p = layer.dummy_data_param
-        legacy = zip(p.num, p.channels, p.height, p.width, strict=True)
-        return _one_per_top(layer, [tuple(shape.dim) for shape in p.shape] or list(legacy))
+        legacy = [tuple(sizes) for sizes in zip(p.num, p.channels, p.height, p.width, strict=True)]
+        return _one_per_top(layer, [tuple(shape.dim) for shape in p.shape] or legacy)
     batch = getattr(layer, DATA_LAYERS[layer.type]).batch_size or None
     if layer.type == "HDF5Data":
         return [None] * len(layer.top)
@@ -104,7 +106,7 @@ def _image_shape(layer: schema.Message, batch: int | None) -> PartialShape:
 
 
 def _preprocessing(layer: schema.Message) -> dict[str, Any]:
-    """What the layer does to an image, in the terms of Caffe's DataTransformer: (pixel - mean) * scale, BGR."""
+    """What the layer does to an image, in the terms of Caffe's DataTransformer."""
     p = layer.transform_param
     image = layer.image_data_param
     size = [image.new_height, image.new_width] if layer.type == "ImageData" and image.new_height else None
@@ -121,7 +123,12 @@ def _preprocessing(layer: schema.Message) -> dict[str, Any]:
 
 
 def resolve(
-    inputs: Inputs, layers: Sequence[schema.Message], weights: Weights | None, options: Options, *, symbolic: bool
+    inputs: Inputs,
+    layers: Sequence[schema.Message],
+    weights: Weights | None,
+    options: Options,
+    *,
+    symbolic: bool,
 ) -> dict[str, Shape]:
     """The shape of every input: as given, as declared, or as the stored weights imply it.
 
@@ -130,7 +137,7 @@ def resolve(
     unknown = options.input_shapes.keys() - inputs.shapes.keys()
     if unknown:
         raise UsageError(
-            f"--input-shape names {', '.join(sorted(unknown))}; the inputs are {', '.join(inputs.shapes) or 'none'}"
+            f"--input-shape names {', '.join(sorted(unknown))}; inputs: {', '.join(inputs.shapes) or 'none'}"
         )
     batches: dict[int | None, Symbol] = {}
     first_batch = next((shape[0] for shape in inputs.shapes.values() if shape), None)
@@ -139,7 +146,11 @@ def resolve(
         if name in options.input_shapes:
             shapes[name] = options.input_shapes[name]
             continue
-        partial = declared if declared is not None and None not in declared[1:] else _implied(name, declared, layers, weights)
+        partial = (
+            declared
+            if declared is not None and None not in declared[1:]
+            else _implied(name, declared, layers, weights)
+        )
         if not partial:
             shapes[name] = ()
             continue
@@ -148,7 +159,10 @@ def resolve(
             batch = options.static_batch
         elif symbolic:
             batch = batches.setdefault(partial[0], Symbol("N" if not batches else f"N{len(batches) + 1}"))
-        shapes[name] = (batch or 1, *(s if s is not None else Symbol(f"{name}_{k}") for k, s in enumerate(partial[1:], 1)))
+        shapes[name] = (
+            batch or 1,
+            *(s if s is not None else Symbol(f"{name}_{k}") for k, s in enumerate(partial[1:], 1)),
+        )
     return shapes
 
 
@@ -161,15 +175,14 @@ def _implied(
         raise UsageError(
             f"the definition does not tell the shape of input {name!r}; give it: --input-shape {name}=N,C,H,W"
         )
-    channels, rank = found if found is not None else (declared[1], len(declared))  # type: ignore[index, arg-type]
     if declared is None:
+        assert found is not None
+        channels, rank = found
         return (None, channels, *(None,) * (rank - 2))
-    return (declared[0], declared[1] or channels, *declared[2:])
+    return (declared[0], declared[1] or (found[0] if found else None), *declared[2:])
 
 
-def _channels(
-    blob: str, layers: Sequence[schema.Message], weights: Weights | None
-) -> tuple[int, int] | None:
+def _channels(blob: str, layers: Sequence[schema.Message], weights: Weights | None) -> tuple[int, int] | None:
     """(channels, rank) that the stored parameters of the layers reading `blob` ask for, if they tell."""
     assert weights is not None
     for k, layer in enumerate(layers):
@@ -191,7 +204,9 @@ def _channels(
     return None
 
 
-def _through(layer: schema.Message, rest: Sequence[schema.Message], weights: Weights) -> tuple[int, int] | None:
+def _through(
+    layer: schema.Message, rest: Sequence[schema.Message], weights: Weights
+) -> tuple[int, int] | None:
     """The same question for the tops of a layer that passes its channels on."""
     if layer.type == "Slice":
         parts = [_channels(top, rest, weights) for top in layer.top]

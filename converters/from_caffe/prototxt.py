@@ -51,11 +51,13 @@ def _read(path: Path) -> str:
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise FormatError(
-            f"{path}: {size:,} bytes of text; a network definition has at most {MAX_BYTES:,}: is this the right file?"
+            f"{path}: {size:,} bytes of text; a definition has at most {MAX_BYTES:,}: is this the file?"
         )
     raw = path.read_bytes()
     if raw.startswith(b"\xef\xbb\xbf"):
-        raise FormatError(f"{path}: starts with a UTF-8 byte order mark, which Caffe refuses; save it without one")
+        raise FormatError(
+            f"{path}: starts with a UTF-8 byte order mark, which Caffe refuses; save it without one"
+        )
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:

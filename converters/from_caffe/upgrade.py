@@ -156,7 +156,7 @@ def upgrade(net: schema.Message, path: Path) -> schema.Message:
     """`net` (changed in place and returned) with everything in `layer` and no legacy fields."""
     if len(net.layers) and len(net.layer):
         raise FormatError(
-            f"{path}: the definition has both 'layer' and 'layers' fields; Caffe refuses this. Keep one generation"
+            f"{path}: the definition has both 'layer' and 'layers' fields, which Caffe refuses: keep one kind"
         )
     if any(layer.HasField("layer") for layer in net.layers):
         _upgrade_v0(net, path)
@@ -175,7 +175,7 @@ def _upgrade_v0(net: schema.Message, path: Path) -> None:
         connected.name = old.name
         if old.type not in V0_TYPES:
             raise UnsupportedError(
-                f"{path}: layer {old.name!r} has the V0 type {old.type!r}; known: {', '.join(sorted(V0_TYPES))}"
+                f"{path}: layer {old.name!r} has the V0 type {old.type!r}; known: {', '.join(V0_TYPES)}"
             )
         v1_type, targets = V0_TYPES[old.type]
         connected.type = connected.LayerType.Value(v1_type)
@@ -185,7 +185,7 @@ def _upgrade_v0(net: schema.Message, path: Path) -> None:
                 _assign(connected, targets[field.name], value)
             elif field.name not in _V0_GENERAL:
                 raise UnsupportedError(
-                    f"{path}: layer {old.name!r}: the V0 field {field.name!r} means nothing for type {old.type!r}"
+                    f"{path}: layer {old.name!r}: a V0 layer of type {old.type!r} has no field {field.name!r}"
                 )
         connected.ClearField("layer")
 
@@ -206,8 +206,8 @@ def _assign(layer: schema.Message, target: str, value: object) -> None:
 
 
 def _fold_padding(net: schema.Message, path: Path) -> None:
-    """V0 knew padding as a layer of its own: its pad moves into the convolutions and poolings that read it."""
-    made_by = {name: None for name in net.input}
+    """V0 knew padding as a layer: its pad moves into the convolutions and poolings that read it."""
+    made_by = dict.fromkeys(net.input)
     kept = []
     for connected in net.layers:
         layer = connected.layer
@@ -217,7 +217,7 @@ def _fold_padding(net: schema.Message, path: Path) -> None:
                 continue
             if layer.type not in ("conv", "pool"):
                 raise FormatError(
-                    f"{path}: the padding layer {padding.layer.name!r} feeds {layer.name!r} of type {layer.type!r}; "
+                    f"{path}: padding layer {padding.layer.name!r} feeds {layer.name!r} ({layer.type}); "
                     "only a convolution or a pooling can take its padding"
                 )
             layer.pad = padding.layer.pad
@@ -254,11 +254,16 @@ def _from_v1(old: schema.Message, path: Path) -> schema.Message:
     new.name = old.name
     type_name = old.LayerType.Name(old.type)
     if type_name not in V1_TYPES:
-        raise UnsupportedError(f"{path}: layer {old.name!r} has the V1 type {type_name}, which names no layer")
+        raise UnsupportedError(
+            f"{path}: layer {old.name!r} has the V1 type {type_name}, which names no layer"
+        )
     new.type = V1_TYPES[type_name]
     for field, value in old.ListFields():
         target = new.DESCRIPTOR.fields_by_name.get(field.name)
-        if field.name in ("name", "type", "param", "blobs_lr", "weight_decay", "blob_share_mode") or target is None:
+        if (
+            field.name in ("name", "type", "param", "blobs_lr", "weight_decay", "blob_share_mode")
+            or target is None
+        ):
             continue
         if field.is_repeated:
             getattr(new, field.name).extend(value)
@@ -274,7 +279,7 @@ def _from_v1(old: schema.Message, path: Path) -> schema.Message:
 
 
 def _upgrade_inputs(net: schema.Message, path: Path) -> None:
-    """The legacy `input`, `input_dim` and `input_shape` fields of a net become one Input layer at its head."""
+    """The legacy `input`, `input_dim` and `input_shape` fields become one Input layer before all others."""
     names = list(net.input)
     if names:
         shapes = _legacy_shapes(net, path)
@@ -301,6 +306,6 @@ def _legacy_shapes(net: schema.Message, path: Path) -> list[list[int]]:
         shapes = [sizes[k : k + 4] for k in range(0, len(sizes), 4)]
     if len(shapes) not in (0, len(net.input)):
         raise FormatError(
-            f"{path}: {len(net.input)} input(s) ({', '.join(net.input)}) but {len(shapes)} shape(s); give one for each"
+            f"{path}: {len(net.input)} inputs ({', '.join(net.input)}), {len(shapes)} shapes: expected one each"
         )
     return shapes

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from converters.from_caffe.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer,
 from converters.sniff import Kind, identify
 
 # NVCaffe's BlobProto.Type, the element types of raw_data.
-_RAW_TYPES = {0: np.dtype("<f8"), 1: np.dtype("<f4"), 2: np.dtype("<f2")}
+_RAW_TYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<f8"), 1: np.dtype("<f4"), 2: np.dtype("<f2")}
 _FLOAT32, _FLOAT64 = np.dtype("<f4"), np.dtype("<f8")
 
 
@@ -94,7 +94,7 @@ class CaffeModel:
         return self._layers
 
 
-# Field numbers of the three generations: NetParameter.layer = 100, .layers = 2; V1LayerParameter.layer = 1 (V0).
+# NetParameter.layer (V2) and .layers (V1), and V1LayerParameter.layer (V0).
 _NET_LAYER, _NET_V1_LAYER, _V1_V0_LAYER = 100, 2, 1
 
 
@@ -164,7 +164,9 @@ def _blob(buffer: Buffer, item: Field, layer: str, index: int) -> Blob:
     if raw is not None and not floats and not doubles:
         values = _raw_values(buffer, raw, raw_type, where)
     else:  # double_data wins where both are present
-        values = _values(buffer, doubles, _FLOAT64, where) if doubles else _values(buffer, floats, _FLOAT32, where)
+        values = (
+            _values(buffer, doubles, _FLOAT64, where) if doubles else _values(buffer, floats, _FLOAT32, where)
+        )
     shape = tuple(dims) if has_shape or not has_legacy else None
     blob = Blob(values, shape, None if shape is not None else (legacy[0], legacy[1], legacy[2], legacy[3]))
     count = math.prod(blob.stated_shape)
@@ -232,14 +234,18 @@ def _packed(buffer: Buffer, item: Field, dtype: np.dtype, where: str) -> np.ndar
         values: np.ndarray = data.view(record)["value"].copy()
         return values
     if data.size % dtype.itemsize:
-        raise buffer.error(item.start, f"{where}: {data.size} bytes are not a whole number of {dtype.name} values")
+        raise buffer.error(
+            item.start, f"{where}: {data.size} bytes are not a whole number of {dtype.name} values"
+        )
     return data.view(dtype)
 
 
 def _raw_values(buffer: Buffer, raw: Field, raw_type: int | None, where: str) -> np.ndarray:
     dtype = _RAW_TYPES.get(1 if raw_type is None else raw_type)
     if dtype is None:
-        raise buffer.error(raw.start, f"{where}: raw_data of element type {raw_type}; known: double, float, half")
+        raise buffer.error(
+            raw.start, f"{where}: raw_data of element type {raw_type}; known: double, float, half"
+        )
     return _packed(buffer, raw, dtype, where)
 
 

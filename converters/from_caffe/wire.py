@@ -36,7 +36,7 @@ class Buffer:
     def __init__(self, data: np.ndarray, name: str) -> None:
         self.data = data
         self.name = name
-        self._view = memoryview(data).cast("B")
+        self._view = data.data.cast("B")
 
     def __len__(self) -> int:
         return len(self._view)

@@ -24,7 +24,9 @@ def save_external(model: ir.Model, path: Path) -> list[Path]:
     from safetensors.numpy import save_file
 
     weights = path.with_suffix(".safetensors")
-    large = {name: little_endian(array) for name, array in initializers(model) if array.nbytes >= INLINE_BYTES}
+    large = {
+        name: little_endian(array) for name, array in initializers(model) if array.nbytes >= INLINE_BYTES
+    }
     with replacing(weights) as temporary:
         save_file(large, temporary)
     places = safetensors_places(weights)
@@ -64,7 +66,9 @@ def safetensors_places(path: Path) -> dict[str, Reference]:
         header = json.loads(file.read(header_size))
     start = 8 + header_size
     return {
-        name: Reference(path.name, start + entry["data_offsets"][0], entry["data_offsets"][1] - entry["data_offsets"][0])
+        name: Reference(
+            path.name, start + entry["data_offsets"][0], entry["data_offsets"][1] - entry["data_offsets"][0]
+        )
         for name, entry in header.items()
         if name != "__metadata__"
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 import onnx_ir as ir
@@ -10,7 +11,7 @@ import onnx_ir as ir
 from converters.from_caffe.bind import BoundLayer
 from converters.from_caffe.layers.activation import scalar
 from converters.from_caffe.layers.table import layer
-from converters.graph import Dim, Graph, Symbol, dims, shape_text
+from converters.graph import Graph, Symbol, dims, shape_text
 
 PROD, SUM, MAX = range(3)
 _STOCHASTIC_SUM = 3
@@ -27,7 +28,9 @@ def eltwise(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> 
     layer.check(not (p.operation == PROD and len(p.coeff)), "PROD takes no coeff")
     layer.check(len(p.coeff) in (0, len(bottoms)), f"{len(p.coeff)} coeff for {len(bottoms)} bottoms")
     if p.operation != PROD and layer.message.top[0] == layer.message.bottom[0]:
-        raise layer.unsupported("in place, Caffe's SUM and MAX lose the first operand; give the top its own name")
+        raise layer.unsupported(
+            "in place, Caffe's SUM and MAX lose the first operand; give the top its own name"
+        )
     if p.operation == MAX:
         return functools.reduce(lambda a, b: g.node("Max", a, b), bottoms)
     if p.operation == PROD:
@@ -47,39 +50,31 @@ def _text(x: ir.Value) -> str:
 def concat(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> ir.Value:
     """Blobs joined along an axis; a single one passes through."""
     p = layer.param
-    layer.check(not (p.HasField("concat_dim") and p.HasField("axis")), "give either axis or concat_dim, not both")
+    layer.check(
+        not (p.HasField("concat_dim") and p.HasField("axis")), "give either axis or concat_dim, not both"
+    )
     rank = len(dims(first))
     axis = layer.axis(p.concat_dim if p.HasField("concat_dim") else p.axis, rank)
     if not others:
         return first
     for other in others:
-        same = [
-            a == b for k, (a, b) in enumerate(zip(dims(first), dims(other), strict=False)) if k != axis
-        ]
+        same = [a == b for k, (a, b) in enumerate(zip(dims(first), dims(other), strict=False)) if k != axis]
         layer.check(
             len(dims(other)) == rank and all(same),
             f"apart from axis {axis} the shapes must agree: {_text(first)} and {_text(other)}",
         )
     sizes = [dims(x)[axis] for x in (first, *others)]
-    joined = _sum(layer, sizes)
-    shape = (*dims(first)[:axis], joined, *dims(first)[axis + 1 :])
+    shape = (*dims(first)[:axis], layer.total(sizes), *dims(first)[axis + 1 :])
     return g.node("Concat", first, *others, shape=shape, axis=axis)
-
-
-def _sum(layer: BoundLayer, sizes: list[Dim]) -> Dim:
-    symbols = [size for size in sizes if isinstance(size, Symbol)]
-    if not symbols:
-        return sum(int(size) for size in sizes)  # type: ignore[arg-type]
-    if len({s.name for s in symbols}) == 1 and len(symbols) == len(sizes):
-        return Symbol(symbols[0].name, sum(s.factor for s in symbols))
-    return layer.static(symbols[0], "a size that is added to others along the axis of concatenation")
 
 
 @layer("Slice", param="slice_param", in_place=False, tops=(1, None))
 def slice_(g: Graph, layer: BoundLayer, x: ir.Value) -> list[ir.Value]:
     """A blob cut along an axis at the slice points, or into equal parts."""
     p = layer.param
-    layer.check(not (p.HasField("slice_dim") and p.HasField("axis")), "give either axis or slice_dim, not both")
+    layer.check(
+        not (p.HasField("slice_dim") and p.HasField("axis")), "give either axis or slice_dim, not both"
+    )
     shape = dims(x)
     axis = layer.axis(p.slice_dim if p.HasField("slice_dim") else p.axis, len(shape))
     parts = layer.top_count
@@ -90,10 +85,10 @@ def slice_(g: Graph, layer: BoundLayer, x: ir.Value) -> list[ir.Value]:
         layer.check(len(p.slice_point) == parts - 1, f"{len(p.slice_point)} slice points make {parts} tops")
         points = [0, *p.slice_point, size]
         layer.check(
-            all(a < b for a, b in zip(points, points[1:], strict=False)),
+            all(a < b for a, b in itertools.pairwise(points)),
             f"slice points {list(p.slice_point)} must ascend and lie inside the axis of size {size}",
         )
-        sizes = [b - a for a, b in zip(points, points[1:], strict=False)]
+        sizes = [b - a for a, b in itertools.pairwise(points)]
     else:
         layer.check(size % parts == 0, f"{parts} tops do not evenly divide the axis of size {size}")
         sizes = [size // parts] * parts
@@ -117,9 +112,12 @@ def silence(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> 
 def filter_(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> list[ir.Value]:
     """The items of each bottom where the last bottom, the selector, is not zero."""
     *bottoms, selector = (first, *others)
-    layer.check(len(bottoms) == layer.top_count, f"{len(bottoms)} blobs and a selector make {len(bottoms)} tops")
     layer.check(
-        all(size == 1 for size in dims(selector)[1:]), f"the selector must be N x 1 x 1 ..., it is {_text(selector)}"
+        len(bottoms) == layer.top_count, f"{len(bottoms)} blobs and a selector make {len(bottoms)} tops"
+    )
+    layer.check(
+        all(size == 1 for size in dims(selector)[1:]),
+        f"the selector must be N x 1 x 1 ..., it is {_text(selector)}",
     )
     flat = g.reshape(selector, dims(selector)[:1])
     chosen = g.node("Cast", flat, dtype=ir.DataType.BOOL, to=ir.DataType.BOOL.value)

@@ -28,7 +28,9 @@ class Window:
     def of(cls, layer: BoundLayer, axes: int) -> Window:
         """Read from the layer's convolution_param, with Caffe's own checks."""
         p = layer.param
-        kernel = _per_axis(layer, axes, "kernel", p.kernel_size, None, (p.kernel_h, p.kernel_w), _given(p, "kernel"))
+        kernel = _per_axis(
+            layer, axes, "kernel", p.kernel_size, None, (p.kernel_h, p.kernel_w), _given(p, "kernel")
+        )
         stride = _per_axis(layer, axes, "stride", p.stride, 1, (p.stride_h, p.stride_w), _given(p, "stride"))
         pad = _per_axis(layer, axes, "pad", p.pad, 0, (p.pad_h, p.pad_w), _given(p, "pad"))
         dilation = _per_axis(layer, axes, "dilation", p.dilation, 1, (0, 0), False)
@@ -95,8 +97,12 @@ def im2col(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     layer.check(axis == 1, "only axis 1 makes sense for Im2col")
     window = Window.of(layer, len(shape) - 2)
     channels, taps = layer.static(shape[1], "the number of channels"), math.prod(window.kernel)
-    unit = np.tile(np.eye(taps, dtype=np.float32).reshape(taps, 1, *window.kernel), (channels, *(1,) * (len(shape) - 1)))
-    return _one(g, layer, x, 1, window, channels, [g.parameter("unit", unit)], channels * taps, transposed=False)
+    unit = np.tile(
+        np.eye(taps, dtype=np.float32).reshape(taps, 1, *window.kernel), (channels, *(1,) * (len(shape) - 1))
+    )
+    return _one(
+        g, layer, x, 1, window, channels, [g.parameter("unit", unit)], channels * taps, transposed=False
+    )
 
 
 def _apply(
@@ -124,7 +130,9 @@ def _apply(
         wanted.append(Parameter("bias", (outputs,), p.bias_filler))
     arrays = layer.parameters(*wanted)
     parameters = [g.parameter(w.name, array) for w, array in zip(wanted, arrays, strict=True)]
-    return [_one(g, layer, x, axis, window, group, parameters, outputs, transposed=transposed) for x in bottoms]
+    return [
+        _one(g, layer, x, axis, window, group, parameters, outputs, transposed=transposed) for x in bottoms
+    ]
 
 
 def _one(

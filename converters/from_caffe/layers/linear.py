@@ -34,9 +34,7 @@ def inner_product(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
         flat = g.node("Flatten", x, shape=(rows, inputs), axis=1)
     else:
         flat = g.reshape(x, (rows, inputs))
-    y = g.node(
-        "Gemm", flat, *parameters, shape=(rows, p.num_output), transB=None if p.transpose else 1
-    )
+    y = g.node("Gemm", flat, *parameters, shape=(rows, p.num_output), transB=None if p.transpose else 1)
     return g.reshape(y, (*shape[:axis], p.num_output))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import onnx_ir as ir
 
@@ -12,7 +10,7 @@ from converters.from_caffe.fillers import constant
 from converters.from_caffe.layers.activation import scalar
 from converters.from_caffe.layers.table import layer
 from converters.from_caffe.netstate import TRAIN
-from converters.graph import Dim, Graph, Symbol, dims
+from converters.graph import Dim, Graph, dims
 
 _WITHIN_CHANNEL = 1
 
@@ -24,7 +22,9 @@ def lrn(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     Caffe's alpha is divided by the window's size, as ONNX's is. WITHIN_CHANNEL ignores k: it is 1.
     """
     p = layer.param
-    layer.check(len(dims(x)) == 4, f"takes 4 axes (num, channels, height, width), the bottom has {len(dims(x))}")
+    layer.check(
+        len(dims(x)) == 4, f"takes 4 axes (num, channels, height, width), the bottom has {len(dims(x))}"
+    )
     layer.check(p.local_size % 2 == 1, f"local_size must be odd, it is {p.local_size}")
     if p.norm_region != _WITHIN_CHANNEL:
         return g.node("LRN", x, size=p.local_size, alpha=p.alpha, beta=p.beta, bias=p.k)
@@ -121,7 +121,10 @@ def scale(g: Graph, layer: BoundLayer, x: ir.Value, factor: ir.Value | None = No
         spanned = dims(factor) if factor is not None else shape
         sizes = tuple(layer.static(size, "the size of the bias") for size in spanned)
         wanted.append(Parameter("bias", sizes, p.bias_filler))
-    arrays = [g.parameter(w.name, _aligned(a, axis, x)) for w, a in zip(wanted, layer.parameters(*wanted), strict=True)]
+    arrays = [
+        g.parameter(w.name, _aligned(a, axis, x))
+        for w, a in zip(wanted, layer.parameters(*wanted), strict=True)
+    ]
     by = _aligned_value(g, factor, axis, x) if factor is not None else arrays.pop(0)
     y = g.node("Mul", x, by)
     return g.node("Add", y, arrays[0]) if arrays else y

@@ -9,6 +9,7 @@ In ONNX both become explicit end pads without ceil_mode, which every runtime com
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -44,7 +45,9 @@ def pooling(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value | list[ir.Valu
     layer.check(p.pool != STOCHASTIC, "STOCHASTIC pooling is not implemented in Caffe's own inference")
     layer.check(layer.top_count == 1 or p.pool == MAX, "only MAX pooling has a second top")
     if not (p.avg_include_pad and p.ceil_mode) or p.torch_pooling:
-        raise layer.unsupported("avg_include_pad, ceil_mode and torch_pooling are a fork's other pooling rules")
+        raise layer.unsupported(
+            "avg_include_pad, ceil_mode and torch_pooling are a fork's other pooling rules"
+        )
     if p.global_pooling and layer.top_count == 1:
         _check_global(layer)
         op = "GlobalMaxPool" if p.pool == MAX else "GlobalAveragePool"
@@ -59,16 +62,18 @@ def pooling(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value | list[ir.Valu
 
 @layer("SPP", param="spp_param", in_place=False)
 def spp(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """Spatial pyramid: poolings into 1, 2, 4, ... bins a side, flattened and joined; one level alone stays 4-D."""
+    """Poolings into 1, 2, 4, ... bins a side, flattened and joined; one level alone stays 4-D."""
     p = layer.param
-    layer.check(len(dims(x)) == 4, f"takes 4 axes (num, channels, height, width), the bottom has {len(dims(x))}")
+    layer.check(
+        len(dims(x)) == 4, f"takes 4 axes (num, channels, height, width), the bottom has {len(dims(x))}"
+    )
     layer.check(p.pool != STOCHASTIC, "STOCHASTIC pooling is not implemented in Caffe's own inference")
     layer.check(p.pyramid_height > 0, "pyramid_height must be positive")
     levels = [_pyramid_level(g, layer, x, 2**level) for level in range(p.pyramid_height)]
     if len(levels) == 1:
         return levels[0]
     flat = [g.node("Flatten", y, shape=(dims(y)[0], product(dims(y)[1:])), axis=1) for y in levels]
-    return g.node("Concat", *flat, shape=(dims(x)[0], sum(int(dims(y)[1]) for y in flat)), axis=1)
+    return g.node("Concat", *flat, shape=(dims(x)[0], layer.total(dims(y)[1] for y in flat)), axis=1)
 
 
 def _pyramid_level(g: Graph, layer: BoundLayer, x: ir.Value, bins: int) -> ir.Value:
@@ -93,7 +98,8 @@ def axes(layer: BoundLayer, height: Dim, width: Dim) -> tuple[Axis, Axis]:
         return _axis(layer, sizes[0], sizes[0], 1, 0), _axis(layer, sizes[1], sizes[1], 1, 0)
     by_name = p.HasField("kernel_h") and p.HasField("kernel_w")
     layer.check(
-        p.HasField("kernel_size") != by_name and (by_name or not (p.HasField("kernel_h") or p.HasField("kernel_w"))),
+        p.HasField("kernel_size") != by_name
+        and (by_name or not (p.HasField("kernel_h") or p.HasField("kernel_w"))),
         "give either kernel_size, or both kernel_h and kernel_w",
     )
     kernel = (p.kernel_h, p.kernel_w) if by_name else (p.kernel_size, p.kernel_size)
@@ -133,11 +139,15 @@ def _axis(
     if isinstance(size, Symbol):
         if floor:
             return Axis(Symbol(f"{layer.name}_{name}"), kernel, stride, pad, 0)
-        layer.static(size if stride > kernel and not pad else 1, "the input size, with a stride beyond the kernel,")
+        layer.static(
+            size if stride > kernel and not pad else 1, "the input size, with a stride beyond the kernel,"
+        )
         return Axis(Symbol(f"{layer.name}_{name}"), kernel, stride, pad, None)
     span = size + 2 * pad - kernel
     pooled = span // stride + 1 if floor else -(-span // stride) + 1
-    layer.check(pooled > 0, f"the kernel {kernel} leaves no output of the padded input of size {size + 2 * pad}")
+    layer.check(
+        pooled > 0, f"the kernel {kernel} leaves no output of the padded input of size {size + 2 * pad}"
+    )
     if pad and (pooled - 1) * stride >= size + pad:
         pooled -= 1
     if (pooled - 1) * stride >= size + pad:
@@ -150,7 +160,9 @@ def _axis(
 
 def max_pool(g: Graph, x: ir.Value, height: Axis, width: Axis) -> ir.Value:
     """MAX over the part of each window inside the image."""
-    return g.node("MaxPool", x, shape=(*dims(x)[:2], height.size, width.size), **_max_attributes(height, width))
+    return g.node(
+        "MaxPool", x, shape=(*dims(x)[:2], height.size, width.size), **_max_attributes(height, width)
+    )
 
 
 def max_pool_with_places(
@@ -171,7 +183,7 @@ def max_pool_with_places(
     return [y, g.node("Cast", within, dtype=ir.DataType.FLOAT, to=ir.DataType.FLOAT.value)]
 
 
-def _max_attributes(height: Axis, width: Axis) -> dict[str, object]:
+def _max_attributes(height: Axis, width: Axis) -> dict[str, Any]:
     return {
         "kernel_shape": (height.kernel, width.kernel),
         "strides": (height.stride, width.stride),
@@ -182,7 +194,10 @@ def _max_attributes(height: Axis, width: Axis) -> dict[str, object]:
 def average_pool(g: Graph, x: ir.Value, height: Axis, width: Axis) -> ir.Value:
     """AVE over the part of each window inside the padded image."""
     shape = (*dims(x)[:2], height.size, width.size)
-    attributes = {"kernel_shape": (height.kernel, width.kernel), "strides": (height.stride, width.stride)}
+    attributes: dict[str, Any] = {
+        "kernel_shape": (height.kernel, width.kernel),
+        "strides": (height.stride, width.stride),
+    }
     padded = height.pad or width.pad
     if padded and height.end == width.end == 0:
         pads = (height.pad, width.pad) * 2
@@ -204,7 +219,7 @@ def zero_pad(g: Graph, x: ir.Value, height: int, width: int) -> ir.Value:
     return g.node("Pad", x, np.array([0, 0, height, width] * 2, np.int64), shape=padded)
 
 
-def _end_pads(height: Axis, width: Axis, *, begin: bool) -> dict[str, object]:
+def _end_pads(height: Axis, width: Axis, *, begin: bool) -> dict[str, Any]:
     """The pads attribute (or ceil_mode), with the layer's own padding included if `begin`."""
     start = (height.pad, width.pad) if begin else (0, 0)
     if height.end is None or width.end is None:

@@ -95,9 +95,7 @@ def lstm_unit(g: Graph, layer: BoundLayer, c: ir.Value, gates: ir.Value, cont: i
     return list(lstm_unit_step(g, c, gates, g.reshape(cont, (*dims(c)[:2], 1))))
 
 
-def lstm_unit_step(
-    g: Graph, c: ir.Value, gates: ir.Value, keep: ir.Value
-) -> tuple[ir.Value, ir.Value]:
+def lstm_unit_step(g: Graph, c: ir.Value, gates: ir.Value, keep: ir.Value) -> tuple[ir.Value, ir.Value]:
     """(new cell, hidden): keep * sigmoid(f) * c + sigmoid(i) * tanh(g), and sigmoid(o) * tanh of it."""
     size = dims(c)[-1]
     assert isinstance(size, int)
@@ -118,7 +116,10 @@ def _weights(
     """The layer's parameters in Caffe's order: of x, its bias, of x_static, then those of the state."""
     layer.check(layer.param.num_output > 0, "num_output must be positive")
     inputs = layer.static(product(dims(sequences.x)[2:]), "the size of a step")
-    wanted = [_parameter("weight_x", (width, inputs), layer), Parameter("bias", (width,), layer.param.bias_filler)]
+    wanted = [
+        _parameter("weight_x", (width, inputs), layer),
+        Parameter("bias", (width,), layer.param.bias_filler),
+    ]
     if sequences.static is not None:
         static_inputs = layer.static(product(dims(sequences.static)[1:]), "the size of x_static")
         wanted.append(_parameter("weight_x_static", (width, static_inputs), layer))
@@ -164,5 +165,3 @@ def _initial(g: Graph, sequences: Sequences, size: int, count: int) -> list[ir.V
     if sequences.states:
         return list(sequences.states)
     return [g.constant(np.zeros((1, sequences.items, size), np.float32))] * count
-
-

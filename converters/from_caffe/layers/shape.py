@@ -8,7 +8,7 @@ import onnx_ir as ir
 from converters.from_caffe.bind import BoundLayer
 from converters.from_caffe.layers.activation import scalar
 from converters.from_caffe.layers.table import layer
-from converters.graph import Dim, Graph, Symbol, dims, product, shape_text
+from converters.graph import Dim, Graph, dims, product
 
 
 @layer("Flatten", param="flatten_param", in_place=False, shares_memory=True)
@@ -33,7 +33,9 @@ def reshape(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     start = p.axis if p.axis >= 0 else len(shape) + p.axis + 1
     layer.check(p.num_axes >= -1, f"num_axes must be -1 or more, it is {p.num_axes}")
     end = len(shape) if p.num_axes == -1 else start + p.num_axes
-    layer.check(end <= len(shape), f"axis {start} and num_axes {p.num_axes} reach beyond the {len(shape)} axes")
+    layer.check(
+        end <= len(shape), f"axis {start} and num_axes {p.num_axes} reach beyond the {len(shape)} axes"
+    )
     middle = _middle(layer, list(p.shape.dim), shape, start, end)
     return g.reshape(x, (*shape[:start], *middle, *shape[end:]))
 
@@ -136,7 +138,9 @@ def _top(
 ) -> tuple[ir.Value, ir.Value]:
     """(values, places as floats). The axis is reversed first: TopK takes the smaller index of equals."""
     reverse = np.array([-1], np.int64)
-    backwards = g.node("Slice", x, reverse, np.array([-(2**63)], np.int64), np.array([axis], np.int64), reverse)
+    backwards = g.node(
+        "Slice", x, reverse, np.array([-(2**63)], np.int64), np.array([axis], np.int64), reverse
+    )
     values, places = g.nodes(
         "TopK",
         backwards,

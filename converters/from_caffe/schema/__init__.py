@@ -14,7 +14,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-# protobuf's message classes are made at run time: their fields are known to the schema, not to a type checker.
+# protobuf makes its message classes at run time: the schema knows their fields, a type checker does not.
 Message = Any
 
 _SCALARS = {

@@ -1,0 +1,114 @@
+"""The lenient twin of reading a Caffe net: every layer is tried, nothing stops at the first problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from converters.errors import ConverterError
+from converters.from_caffe import deploy, schema
+from converters.from_caffe.bind import Binder
+from converters.from_caffe.build import Walk, lookup
+from converters.from_caffe.inputs import resolve
+from converters.from_caffe.netstate import filter_net
+from converters.from_caffe.prototxt import parse
+from converters.from_caffe.weights import Blob, StoredLayer, Weights, open_weights
+from converters.graph import dims, shape_text
+from converters.inspection import Inspection, LayerRow
+from converters.options import Options
+
+
+class _Anything:
+    """Contains every name: every unknown field is passed over (and reported)."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+class _Assumed:
+    """Weights of whatever shape is wanted, for a definition that comes alone; they take no memory."""
+
+    path = Path("(no weights)")
+
+    def __init__(self) -> None:
+        self.maps: dict[str, np.ndarray] = {}
+
+    def layers(self) -> Sequence[StoredLayer]:
+        return []
+
+    def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
+        if shapes is None:
+            return None
+        blobs = [Blob(np.broadcast_to(np.float32(1), int(np.prod(shape))), tuple(shape)) for shape in shapes]
+        return StoredLayer(layer, "", blobs, 0)
+
+
+def inspect(definition: Path | None, weights_path: Path | None) -> Inspection:
+    """What is in a definition, its weights, or both."""
+    files = [str(path) for path in (definition, weights_path) if path is not None]
+    if definition is None:
+        assert weights_path is not None
+        return _weights_alone(weights_path)
+    message, ignored = parse(definition, _Anything())  # type: ignore[arg-type]
+    result = Inspection("Caffe network", files)
+    result.problems += [f"unknown field {field}; --ignore-field accepts it" for field in ignored]
+    layers = filter_net(message, (), 0)
+    try:
+        net = deploy.prepare(message.name, layers, None)
+        weights = open_weights(weights_path, net.layers) if weights_path is not None else _Assumed()
+        _inspect_net(net, weights, result)
+    except ConverterError as error:
+        result.problems.append(str(error))
+        result.layers = [_type_row(layer) for layer in layers]
+    if weights_path is None:
+        result.notes.append("no weights were given: parameters are those the definition asks for")
+    return result
+
+
+def _inspect_net(net: deploy.Net, weights: Weights, result: Inspection) -> None:
+    for symbolic in (True, False):
+        binder = Binder(weights, net.layers)
+        walk = Walk(net.name, binder)
+        shapes = resolve(net.inputs, net.layers, weights, Options(), symbolic=symbolic)
+        walk.inputs(shapes)
+        problems = walk.run_leniently()
+        if not problems:
+            break
+    result.layers = [_row(layer, walk, binder, problems.get(k)) for k, layer in enumerate(net.layers)]
+    result.inputs = {name: shape_text(shape) for name, shape in shapes.items()}
+    result.outputs = {name: walk.shape_text(name) for name in net.outputs}
+    result.parameters = binder.parameter_count
+    result.left_out = [f"{d.name} ({d.type}): {d.reason}" for d in net.dropped]
+    if binder.unused():
+        result.notes.append(f"stored but not used by this net: {', '.join(binder.unused())}")
+
+
+def _row(layer: schema.Message, walk: Walk, binder: Binder, problem: ConverterError | None) -> LayerRow:
+    parameters = [f"{p.name} {shape_text(p.shape)}" for p in binder.asked.get(layer.name, ())]
+    shapes = [shape_text(dims(value)) for value in walk.made.get(id(layer), ())]
+    return LayerRow(layer.name, layer.type, shapes, parameters, str(problem) if problem else None)
+
+
+def _type_row(layer: schema.Message) -> LayerRow:
+    """What can be said of a layer by its type alone."""
+    row = LayerRow(layer.name, layer.type)
+    known = deploy.LOSSES | deploy.EVALUATION | deploy.OUTPUT_WRITERS | {"Input", *deploy.DATA_LAYERS}
+    try:
+        if layer.type not in known:
+            lookup(layer)
+    except ConverterError as error:
+        row.problem = str(error)
+    return row
+
+
+def _weights_alone(path: Path) -> Inspection:
+    weights = open_weights(path, [])
+    result = Inspection("Caffe weights", [str(path)])
+    for stored in weights.layers():
+        shapes = [shape_text(blob.stated_shape) for blob in stored.blobs]
+        result.layers.append(LayerRow(stored.name, stored.type, [], shapes))
+        result.parameters += sum(blob.values.size for blob in stored.blobs)
+    result.problems.append("weights alone: give the network definition (.prototxt) with them to convert")
+    return result
