@@ -94,11 +94,21 @@ def check_structure(manifest: Manifest, store: Cache) -> Check:
     lines = [f"{report.layers} layers, {report.parameters:,} parameters"]
     if report.unused_weights:
         lines.append(f"stored, but not used by the definition: {', '.join(report.unused_weights)}")
-    shapes = [list(value.shape or ())[1:] for value in model.graph.inputs]
-    fits = shapes == [manifest.input_shape]
+    shapes = [tuple(value.shape or ())[1:] for value in model.graph.inputs]
+    fits = len(shapes) == 1 and _fits(shapes[0], manifest.input_shape)
     if not fits:
-        lines.append(f"the input is {shapes}, the manifest says {[manifest.input_shape]}")
+        wanted = "x".join(map(str, manifest.input_shape))
+        lines.append(
+            f"the input is {', '.join(report.inputs.values())}, the manifest says {wanted} per image"
+        )
     return Check("structure", "net", fits, "\n".join(lines))
+
+
+def _fits(shape: Sequence[object], wanted: Sequence[int]) -> bool:
+    """Whether a net takes images of this shape; a size that the net leaves open fits all."""
+    return len(shape) == len(wanted) and all(
+        size == given or not isinstance(size, int) for size, given in zip(shape, wanted, strict=True)
+    )
 
 
 def _load(sources: Sequence[Path], manifest: Manifest) -> ir.Model:
