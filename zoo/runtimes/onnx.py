@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo.errors import DeviceError, UsageError
 from zoo.runtimes.runtime import Float32, as_scores, parse_device, select_output
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession, SessionOptions
+
+# ONNX Runtime's log levels; warnings are its default.
+LOG_WARNING, LOG_FATAL = 2, 4
 
 
 class OnnxRuntime:
@@ -19,31 +28,14 @@ class OnnxRuntime:
         import onnxruntime
 
         kind, index = parse_device(device)
-        provider = "CPUExecutionProvider"
-        settings: dict[str, str] = {}
-        if kind == "cuda":
-            provider = "CUDAExecutionProvider"
-            # The provider uses TF32 unless told otherwise.
-            settings = {"device_id": str(index), "use_tf32": "0"}
-            if provider not in onnxruntime.get_available_providers():
-                raise DeviceError(
-                    f"{device}: this ONNX Runtime ({onnxruntime.__version__}) is built without CUDA; "
-                    "install onnxruntime-gpu, or use --runtime pytorch or --device cpu"
-                )
-            onnxruntime.preload_dlls()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         # Waiting threads would otherwise spin and take the processor from those that decode images.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            session = onnxruntime.InferenceSession(net, options, providers=[(provider, settings)])
-        except Exception as error:  # its exception classes are those of a compiled module, without a base
-            raise UsageError(f"{net}: ONNX Runtime cannot load it: {error}") from error
-        if session.get_providers()[0] != provider:
-            raise DeviceError(
-                f"{device}: ONNX Runtime could not start its CUDA provider and would have run on the CPU; "
-                "check the GPU's driver, CUDA and cuDNN (its own message stands above), or use --device cpu"
-            )
+        if kind == "cuda":
+            session = _cuda_session(net, options, index)
+        else:
+            session = _session(net, options, "CPUExecutionProvider", {})
         if len(session.get_inputs()) != 1:
             names = ", ".join(value.name for value in session.get_inputs())
             raise UsageError(f"{net}: expected a net with one input, it has {names or 'none'}")
@@ -51,12 +43,12 @@ class OnnxRuntime:
         self._input = session.get_inputs()[0].name
         outputs = tuple(value.name for value in session.get_outputs())
         self._output = outputs[select_output(outputs, scores, net)]
-        batch, *self._shape = session.get_inputs()[0].shape
+        batch, *shape = session.get_inputs()[0].shape
         self.batch = batch if isinstance(batch, int) else None
-        self.input_shape = tuple(size if isinstance(size, int) else None for size in self._shape)
+        self.input_shape = tuple(size if isinstance(size, int) else None for size in shape)
         self._about = {
             "onnxruntime": onnxruntime.__version__,
-            "provider": provider,
+            "provider": session.get_providers()[0],
             "threads": str(threads or "default"),
         }
 
@@ -75,3 +67,40 @@ class OnnxRuntime:
     def close(self) -> None:
         """Drop the session, and with it the device memory."""
         del self._session
+
+
+def _cuda_session(net: Path, options: SessionOptions, index: int) -> InferenceSession:
+    """A session on CUDA. Where that does not start, ONNX Runtime would take the CPU: here it is an error."""
+    import onnxruntime
+
+    provider = "CUDAExecutionProvider"
+    if provider not in onnxruntime.get_available_providers():
+        raise DeviceError(
+            f"cuda:{index}: this ONNX Runtime ({onnxruntime.__version__}) is built without CUDA; "
+            "install onnxruntime-gpu, or use --runtime pytorch or --device cpu"
+        )
+    # Both calls print what they do not find.
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        onnxruntime.preload_dlls()
+        # TF32 is on unless told otherwise.
+        session = _session(net, options, provider, {"device_id": str(index), "use_tf32": "0"})
+    if session.get_providers()[0] != provider:
+        missing = "".join(f"\n  {line}" for line in printed.getvalue().splitlines())
+        raise DeviceError(
+            f"cuda:{index}: ONNX Runtime could not start on it and would have run on the CPU; "
+            f"check the GPU's driver, CUDA and cuDNN, or use --device cpu{missing}"
+        )
+    return session
+
+
+def _session(net: Path, options: SessionOptions, provider: str, settings: dict[str, str]) -> InferenceSession:
+    import onnxruntime
+
+    # What goes wrong comes as an exception or shows in the providers; the log would say it again on stderr.
+    onnxruntime.set_default_logger_severity(LOG_FATAL)
+    try:
+        return onnxruntime.InferenceSession(net, options, providers=[(provider, settings)])
+    except Exception as error:  # its exception classes are those of a compiled module, without a base
+        raise UsageError(f"{net}: ONNX Runtime cannot load it: {error}") from error
+    finally:
+        onnxruntime.set_default_logger_severity(LOG_WARNING)
