@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli import add, audit, compare, convert, fetch, list_, report, show, validate, verify
+from zoo.cli import add, audit, compare, convert, demo, fetch, inspect, list_, report, show, validate, verify
 from zoo.errors import ZooError
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -24,11 +24,13 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "fetch": fetch.fetch,
     "add": add.add,
     "verify": verify.verify,
+    "inspect": inspect.inspect,
     "convert": convert.convert,
     "compare": compare.compare,
     "validate": validate.validate,
     "audit": audit.audit,
     "report": report.report,
+    "demo": demo.demo,
 }
 
 

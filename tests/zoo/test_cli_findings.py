@@ -1,0 +1,188 @@
+"""`dsd-zoo audit`, `report`, `convert`, `inspect`, `compare` as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from zoo import cli
+from zoo.catalog import bundled_folder
+from zoo.evidence import write_run
+
+CAFFE = bundled_folder() / "digits" / "caffe"
+NET = [str(CAFFE / "train_val.prototxt"), str(CAFFE / "dsd.caffemodel")]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def dsd_zoo(monkeypatch, capsys, tmp_path) -> Callable[..., Outcome]:
+    """Runs the command line in this process, in an empty folder with a cache of its own."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path / "cache"))
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["dsd-zoo", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        code = caught.value.code
+        return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def runs(tmp_path, made_run) -> Path:
+    """Evidence of the Caffe pair, as measured."""
+    for name in ("digits-caffe-dsd", "digits-caffe-baseline"):
+        result, rows = made_run(name)
+        write_run(tmp_path / "runs" / name, result, rows)
+    return tmp_path / "runs"
+
+
+def test_audit_of_everything_needs_no_evidence(dsd_zoo) -> None:
+    outcome = dsd_zoo("audit")
+    assert outcome.code == 0
+    assert "1000 batches of 50" in outcome.out
+    assert "+4.32" in outcome.out
+    assert "conflict: squeezenet-v1.0 top-1 is also published as 42.39% error" in outcome.out
+    assert outcome.out.endswith("None was measured here in full.\n")
+
+
+def test_audit_with_evidence(dsd_zoo, runs) -> None:
+    outcome = dsd_zoo("audit", "digits-caffe-dsd", "--evidence", runs)
+    assert outcome.code == 0
+    assert "492 of 500  ONNX Runtime  agrees" in outcome.out
+    assert "ONNX Runtime, 500 images, p = 1  not significant" in outcome.out
+    assert "measured again and agrees. No measured gain over a baseline is significant." in outcome.out
+
+
+def test_audit_finds_evidence_in_its_usual_place(dsd_zoo, made_run) -> None:
+    write_run(Path("results") / "digits-caffe-dsd" / "onnx", *made_run("digits-caffe-dsd"))
+    assert "492 of 500  ONNX Runtime  agrees" in dsd_zoo("audit", "digits-caffe-dsd").out
+
+
+def test_audit_ends_with_1_when_a_claim_is_contradicted(dsd_zoo, tmp_path, made_run) -> None:
+    write_run(tmp_path / "runs", *made_run("digits-caffe-dsd", wrong=range(30)))
+    outcome = dsd_zoo("audit", "digits-caffe-dsd", "--evidence", tmp_path)
+    assert outcome.code == 1
+    assert "digits-caffe-dsd: top-1: published is '0.984', measured 470 of 500" in outcome.out
+    assert "1 thing does not hold." in outcome.out
+
+
+def test_audit_as_json(dsd_zoo, runs) -> None:
+    (found,) = json.loads(dsd_zoo("audit", "digits-caffe-dsd", "--evidence", runs, "--json").out)
+    assert found["holds"] is True
+    assert found["gains"][0]["measured"][0]["p_value"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("audit", "digits-caffe-dsb"), "did you mean digits-caffe-dsd"),
+        (("audit", "--evidence", "nowhere"), "no run (result.json) at or below it"),
+        (("report", "nowhere"), "no run (result.json) at or below it"),
+        (("convert", "net.prototxt", "-o", "x.onnx"), "no such file: net.prototxt"),
+        (("convert", *NET, "-o", "x.txt"), "the ending '.txt' is none of"),
+        (("convert", *NET, "-o", "x.onnx", "--output", "fc7"), "fc7"),
+        (("convert", *NET, "-o", "x.onnx", "--input-shape", "data"), "expected NAME=SIZE,SIZE,..."),
+        (("convert", *NET, "-o", "x.onnx", "--input-shape", "data=0,3"), "expected NAME=SIZE,SIZE,..."),
+        (("compare", "nowhere.onnx", "digits-caffe-dsd"), "no such file: nowhere.onnx"),
+        (("inspect", "nowhere.t7"), "no such file: nowhere.t7"),
+    ],
+)
+def test_usage_errors_say_what_to_do_and_write_nothing(dsd_zoo, arguments, message) -> None:
+    outcome = dsd_zoo(*arguments)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert "Traceback" not in outcome.err
+    assert list(Path().iterdir()) == []
+
+
+def test_report_writes_the_page(dsd_zoo, runs) -> None:
+    outcome = dsd_zoo("report", runs, "-o", "page.html")
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[-1] == "page.html"
+    assert "digits-caffe-baseline" in Path("page.html").read_text(encoding="utf-8")
+
+
+def test_report_leaves_out_what_the_catalog_does_not_know(dsd_zoo, runs, made_run) -> None:
+    write_run(runs / "own", *made_run("digits-caffe-dsd", **{"model": "my-net"}))
+    outcome = dsd_zoo("report", runs)
+    assert outcome.code == 0
+    assert "left out: my-net is not in the catalog" in outcome.err
+
+
+def test_report_ends_with_1_when_something_does_not_hold(dsd_zoo, tmp_path, made_run) -> None:
+    write_run(tmp_path / "runs", *made_run("digits-caffe-dsd", wrong=range(30)))
+    outcome = dsd_zoo("report", tmp_path)
+    assert outcome.code == 1
+    assert Path("report.html").is_file()
+
+
+@pytest.mark.parametrize("what", [["digits-caffe-dsd"], NET])
+def test_convert_reports_what_it_did(dsd_zoo, what) -> None:
+    outcome = dsd_zoo("convert", *what, "-o", "net.onnx")
+    assert outcome.code == 0, outcome.err
+    for said in (
+        "caffe to onnx",
+        "data  Nx3x32x32",
+        "prob  Nx10",
+        "27,490 parameters",
+        "loss (SoftmaxWithLoss)",
+        "scale 0.0078125",
+        f"net.onnx  {Path('net.onnx').stat().st_size:,} bytes",
+        f"dsd-zoo compare {','.join(what)} net.onnx",
+    ):
+        assert said in outcome.out
+    assert [path.name for path in Path().iterdir()] == ["net.onnx"]
+
+
+def test_convert_options_reach_the_converter(dsd_zoo) -> None:
+    outcome = dsd_zoo(
+        "convert", "digits-caffe-dsd", "-o", "net.onnx", "--output", "ip1", "--static-batch", 4, "--json"
+    )
+    report = json.loads(outcome.out)
+    assert report["outputs"] == {"ip1": "4x64"}
+    assert report["files"] == ["net.onnx"]
+
+
+def test_a_converted_net_compares_equal_and_another_one_does_not(dsd_zoo) -> None:
+    dsd_zoo("convert", "digits-caffe-dsd", "-o", "net.onnx")
+    outcome = dsd_zoo("compare", ",".join(NET), "net.onnx")
+    assert outcome.code == 0
+    assert "values that both have agree within 1e-05." in outcome.out
+    outcome = dsd_zoo("compare", "digits-caffe-baseline", "net.onnx")
+    assert outcome.code == 1
+    assert "First divergence: conv1" in outcome.out
+    found = json.loads(dsd_zoo("compare", "digits-caffe-baseline", "net.onnx", "--json").out)
+    assert found["first_divergence"] == found["values"][0]["name"]
+
+
+def test_inspect_shows_the_layers(dsd_zoo) -> None:
+    outcome = dsd_zoo("inspect", "digits-caffe-dsd")
+    assert outcome.code == 0
+    assert "conv1" in outcome.out
+    assert "All of it converts." in outcome.out
+    found = json.loads(dsd_zoo("inspect", *NET, "--json").out)
+    assert found["complete"] is True
+
+
+def test_inspect_ends_with_1_when_a_layer_does_not_convert(dsd_zoo) -> None:
+    text = Path(NET[0]).read_text(encoding="utf-8").replace('type: "LRN"', 'type: "Unheard"')
+    Path("net.prototxt").write_text(text, encoding="utf-8")
+    outcome = dsd_zoo("inspect", "net.prototxt", NET[1])
+    assert outcome.code == 1
+    assert "Unheard" in outcome.out
+    assert "Not all of it converts." in outcome.out
