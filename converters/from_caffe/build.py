@@ -12,6 +12,7 @@ from converters.errors import ConverterError, FormatError, UnsupportedError
 from converters.from_caffe import schema
 from converters.from_caffe.bind import Binder, BoundLayer
 from converters.from_caffe.layers import LayerType, layer_types
+from converters.from_caffe.wiring import in_place_tops
 from converters.graph import Graph, Shape, dims, shape_text
 
 
@@ -19,13 +20,12 @@ from converters.graph import Graph, Shape, dims, shape_text
 class Version:
     """What a blob name stands for at one point of the net.
 
-    memory: versions with the same one share it in Caffe; reads: how many layers read this version so far;
+    memory: versions with the same one share it in Caffe.
     stale: why reading it would give something else in Caffe than in ONNX.
     """
 
     value: ir.Value
     memory: int
-    reads: int = 0
     stale: str | None = None
 
 
@@ -78,50 +78,22 @@ class Walk:
         param = getattr(message, layer_type.param) if layer_type.param else None
         layer = BoundLayer(message, self.binder, param)
         _check_counts(layer, layer_type)
-        in_place = self._check_tops(layer, layer_type)
+        in_place = in_place_tops(message)
+        layer.check(layer_type.in_place or not in_place, "Caffe does not compute this in place")
         reader = f"layer {layer.name!r} ({layer.type})"
         bottoms = [self._read(name, reader) for name in message.bottom]
         with self.graph.layer(layer.name, f"Caffe {layer.type}"):
             tops = layer_type(self.graph, layer, bottoms)
         self._publish(position, layer, layer_type, tops, in_place)
 
-    def _check_tops(self, layer: BoundLayer, layer_type: LayerType) -> set[str]:
-        """Names of the tops computed in place; FormatError for a blob that two layers would make."""
-        in_place = set()
-        for k, top in enumerate(layer.message.top):
-            bottoms = layer.message.bottom
-            if k < len(bottoms) and bottoms[k] == top:
-                layer.check(
-                    layer_type.in_place,
-                    f"the top {top!r} is its bottom; Caffe does not compute this in place",
-                )
-                version = self._blobs.get(top)
-                layer.check(
-                    version is None or version.reads == 0,
-                    f"changes the blob {top!r} in place after another layer read it; Caffe refuses this",
-                )
-                in_place.add(top)
-            else:
-                layer.check(top not in self._blobs, f"makes the blob {top!r}, which exists already")
-        return in_place
-
     def _read(self, name: str, reader: str) -> ir.Value:
         if name in self._broken:
             raise UnsupportedError(
                 f"{reader} depends on layer {self._broken[name]!r}, which cannot be converted"
             )
-        version = self._blobs.get(name)
-        if version is None:
-            close = difflib.get_close_matches(name, self._blobs, n=1)
-            hint = (
-                f"; did you mean {close[0]!r}?"
-                if close
-                else "; layers must stand in the order of computation"
-            )
-            raise FormatError(f"{reader} reads the blob {name!r}, which no layer before it makes{hint}")
+        version = self._blobs[name]
         if version.stale:
             raise UnsupportedError(f"{reader} reads the blob {name!r}, but {version.stale}")
-        version.reads += 1
         return version.value
 
     def _publish(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from converters.errors import UsageError
-from converters.from_caffe import schema
+from converters.from_caffe import schema, wiring
 from converters.from_caffe.inputs import DATA_LAYERS, Inputs, find_inputs
 from converters.report import Dropped
 
@@ -62,6 +62,7 @@ class Net:
 
 def prepare(name: str, layers: Sequence[schema.Message], wanted: Sequence[str] | None) -> Net:
     """The inference net among the layers of phase TEST; `wanted` names its outputs, None means its own."""
+    wiring.check(layers)
     inputs, rest = find_inputs(layers)
     dropped = [
         Dropped(layer.name, layer.type, "data layer: its first top becomes an input")
@@ -106,7 +107,7 @@ def _why(layer: schema.Message) -> str:
 
 
 def _learned(layers: Sequence[schema.Message]) -> set[str]:
-    """Blobs that depend on anything but sources: what a loss reads of these are scores, the rest are labels."""
+    """Blobs that depend on more than sources: what a loss reads of these are scores, the rest labels."""
     passive = {
         "Slice",
         "Split",

@@ -52,10 +52,6 @@ def find_inputs(layers: Sequence[schema.Message]) -> tuple[Inputs, list[schema.M
     preprocessing = None
     for layer in sources:
         for name, shape in zip(layer.top, _declared_shapes(layer), strict=True):
-            if name in shapes:
-                raise FormatError(
-                    f"layer {layer.name!r} ({layer.type}) makes the blob {name!r}, which exists already"
-                )
             shapes[name] = shape
         if preprocessing is None and layer.type in DATA_LAYERS:
             preprocessing = _preprocessing(layer)

@@ -54,8 +54,9 @@ def inspect(definition: Path | None, weights_path: Path | None) -> Inspection:
     message, ignored = parse(definition, _Anything())  # type: ignore[arg-type]
     result = Inspection("Caffe network", files)
     result.problems += [f"unknown field {field}; --ignore-field accepts it" for field in ignored]
-    layers = filter_net(message, (), 0)
+    layers: Sequence[schema.Message] = message.layer
     try:
+        layers = filter_net(message, (), 0)
         net = deploy.prepare(message.name, layers, None)
         weights = open_weights(weights_path, net.layers) if weights_path is not None else _Assumed()
         _inspect_net(net, weights, result)

@@ -44,6 +44,8 @@ def parse(path: Path, ignore_fields: Collection[str] = ()) -> tuple[schema.Messa
             raise _explained(error, path, text) from None
         except RecursionError:
             raise FormatError(f"{path}: messages are nested too deeply for a network definition") from None
+        if missing := net.FindInitializationErrors():
+            raise FormatError(f"{path}: required fields are missing: {', '.join(missing)}")
         return upgrade(net, path), ignored
 
 

@@ -306,6 +306,6 @@ def _legacy_shapes(net: schema.Message, path: Path) -> list[list[int]]:
         shapes = [sizes[k : k + 4] for k in range(0, len(sizes), 4)]
     if len(shapes) not in (0, len(net.input)):
         raise FormatError(
-            f"{path}: {len(net.input)} inputs ({', '.join(net.input)}), {len(shapes)} shapes: expected one each"
+            f"{path}: {len(net.input)} inputs ({', '.join(net.input)}), {len(shapes)} shapes: give one each"
         )
     return shapes

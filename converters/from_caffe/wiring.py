@@ -1,0 +1,40 @@
+"""Who makes and who reads each blob: the rules of Caffe's Net::Init, checked over the whole definition."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from converters.errors import FormatError
+from converters.from_caffe import schema
+
+
+def in_place_tops(layer: schema.Message) -> set[str]:
+    """Names of the tops that are the bottom of the same index: Caffe computes these in place."""
+    return {top for top, bottom in zip(layer.top, layer.bottom, strict=False) if top == bottom}
+
+
+def check(layers: Sequence[schema.Message]) -> None:
+    """FormatError for a blob read before it is made, made twice, or changed in place after it was read."""
+    reads: dict[str, int] = {}
+    for layer in layers:
+        where = f"layer {layer.name!r} ({layer.type})"
+        in_place = in_place_tops(layer)
+        for bottom in layer.bottom:
+            if bottom not in reads:
+                hint = _hint(bottom, reads)
+                raise FormatError(f"{where} reads the blob {bottom!r}, which no layer before it makes{hint}")
+            reads[bottom] += 1
+        for top in layer.top:
+            if top in in_place and reads[top] > 1:
+                raise FormatError(
+                    f"{where} changes the blob {top!r} in place after another layer read it; Caffe refuses"
+                )
+            if top in reads and top not in in_place:
+                raise FormatError(f"{where} makes the blob {top!r}, which exists already")
+            reads[top] = 0
+
+
+def _hint(name: str, made: dict[str, int]) -> str:
+    close = difflib.get_close_matches(name, made, n=1)
+    return f"; did you mean {close[0]!r}?" if close else "; layers must stand in the order of computation"

@@ -1,0 +1,76 @@
+"""Every recorded Caffe case: the converted net gives what the real Caffe gave, or refuses for a stated reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from corpus_cases import DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx
+
+import converters
+
+CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "caffe"
+CASES = sorted(
+    path.parent.name for path in CORPUS.glob("*/case.json") if json.loads(path.read_text())["inputs"]
+)
+REFUSED = json.loads((CORPUS / "refused.json").read_text())
+
+# Cases we refuse although Caffe runs them without a quirk, and the reason a user reads.
+OUR_REFUSALS = {
+    # Caffe fills a layer that the weights file lacks with zeros, because that is the default of its filler.
+    # A missing weight is an error here unless the definition itself spells out a constant.
+    "match-missing-zero": "needs its weight",
+}
+
+# Nets that Caffe refuses and we convert, and why that is no wrong answer.
+ACCEPTED = {
+    "permute-type",  # a layer of SSD's fork, unknown to BVLC Caffe alone
+    "softmaxloss-two-tops-plain",  # a loss that Caffe cannot set up; at inference there is no loss
+    "softmaxloss-two-tops-weights",
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_onnx_gives_what_caffe_gave(name: str, tmp_path: Path) -> None:
+    case = Case.load(CORPUS / name)
+    if name in OUR_REFUSALS:
+        with pytest.raises(converters.MismatchError, match=OUR_REFUSALS[name]):
+            converters.load(*case.sources, **case.options)
+        return
+    try:
+        converters.convert(case.sources, tmp_path / "net.onnx", **case.options)
+    except converters.ConverterError as error:
+        assert "quirk" in case.meta, f"refused: {error}"
+        assert not list(tmp_path.iterdir()), "a refused conversion leaves nothing behind"
+        return
+    got = run_onnx(tmp_path / "net.onnx", case.inputs)
+    assert_agrees(got, case.outputs, float(case.meta.get("tolerance", DEFAULT_TOLERANCE)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        name for name in CASES if "equal_in_caffe" in json.loads((CORPUS / name / "case.json").read_text())
+    ),
+)
+def test_other_generations_of_the_same_net_convert_alike(name: str, tmp_path: Path) -> None:
+    """Pairs of files (upgraded, V1, V2, HDF5) that the real Caffe ran to bit-identical outputs."""
+    case = Case.load(CORPUS / name)
+    for k, (definition, weights) in enumerate(case.meta["equal_in_caffe"]):
+        sources = [case.folder / definition, case.folder / weights]
+        out = tmp_path / f"{k}.onnx"
+        converters.convert(sources, out, **case.options)
+        assert_agrees(run_onnx(out, case.inputs), case.outputs, DEFAULT_TOLERANCE)
+
+
+@pytest.mark.parametrize("name", sorted(set(REFUSED) - ACCEPTED))
+def test_what_caffe_refuses_is_refused(name: str, tmp_path: Path) -> None:
+    definition = tmp_path / "net.prototxt"
+    definition.write_text(REFUSED[name]["prototxt"])
+    with pytest.raises(converters.ConverterError) as caught:
+        converters.load(definition)
+    if isinstance(caught.value, converters.MismatchError):  # stopped at the missing weights: look past them
+        inspection = converters.inspect(definition)
+        assert not inspection.complete
+        assert any(row.problem for row in inspection.layers)
