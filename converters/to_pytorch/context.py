@@ -1,0 +1,171 @@
+"""What an operator function is given beside its inputs: the node, what is known of values, the net so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, cast
+
+import numpy as np
+import onnx_ir as ir
+import torch
+from torch import Tensor, fx, nn
+
+from converters.errors import MismatchError, UnsupportedError
+from converters.to_pytorch.naming import printable
+from converters.to_pytorch.net import Initializer, Net, Submodule, Weight
+
+# A shape; None where a size is known only at run time.
+Shape = tuple[int | None, ...]
+
+
+class Context:
+    """The node being written, and the net it becomes part of."""
+
+    def __init__(self, net: Net, node: ir.Node, layer: str, *, is_layer: bool) -> None:
+        self.net = net
+        self.node = node
+        self.layer = layer
+        self._is_layer = is_layer
+
+    def module(
+        self,
+        module_type: type[nn.Module],
+        *arguments: Any,  # noqa: ANN401
+        weights: Mapping[str, Initializer] | None = None,
+        **keywords: Any,  # noqa: ANN401
+    ) -> Callable[..., Tensor]:
+        """A module made with these arguments, under the layer's name; call it to use it.
+
+        Layers that share their weights and are otherwise alike are one module, used several times.
+        """
+        weights = weights or {}
+        dtype = next((w.array.dtype for w in weights.values()), np.dtype(np.float32))
+        if dtype != np.float32:
+            keywords["dtype"] = torch_dtype(ir.DataType.from_numpy(dtype))
+        module = Submodule("", self.layer, module_type, arguments, keywords, weights)
+        for known in self.net.submodules.values():
+            if weights and known.computes_like(module):
+                return self._use(known.attribute)
+        self._check(module)
+        wanted = self.layer if self._is_layer else f"{self.layer}_{self.node.op_type.lower()}"
+        attribute = self.net.attributes.claim(wanted)
+        self.net.submodules[attribute] = Submodule(
+            attribute, self.layer, module_type, arguments, keywords, weights
+        )
+        return self._use(attribute)
+
+    def layer_or(
+        self,
+        function: Callable[..., Tensor],
+        module_type: type[nn.Module],
+        **options: Any,  # noqa: ANN401
+    ) -> Callable[..., Tensor]:
+        """The module where the node is a layer of the source, the function inside the formula of a layer."""
+        if self._is_layer:
+            return self.module(module_type, **options)
+        return lambda x: function(x, **options)
+
+    def call(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401
+        """`function(...)` as an expression; for helpers, and where no argument is a tensor."""
+        return self.net.proxy("call_function", function, arguments, keywords)
+
+    def parts(self, result: Any, count: int) -> tuple[Any, ...]:  # noqa: ANN401
+        """The elements of an expression that is a tuple."""
+        result.node.meta["tuple"] = count
+        return tuple(result[index] for index in range(count))
+
+    def device(self) -> dict[str, Any]:
+        """The argument that makes a new tensor where the net runs."""
+        first = next((node for node in self.net.graph.nodes if node.op == "placeholder"), None)
+        return {} if first is None else {"device": self.net.proxy_of(first).device}
+
+    def tensor(self, value: Any) -> Tensor:  # noqa: ANN401
+        """An operand of any form as a tensor expression."""
+        if isinstance(value, Initializer):
+            return cast(Tensor, self.net.proxy("get_attr", self._weight(value).attribute))
+        if isinstance(value, np.ndarray):
+            return cast(Tensor, self.call(torch.tensor, value.tolist(), **self.device()))
+        return cast(Tensor, value)
+
+    def rank(self, x: Any) -> int:  # noqa: ANN401
+        """Number of axes of an operand; UnsupportedError if the model does not tell."""
+        shape = self.shape(x)
+        if shape is None:
+            self.unsupported(
+                "the model does not record how many axes its input has; run ONNX shape inference on it first"
+            )
+        return len(shape)
+
+    def shape(self, x: Any) -> Shape | None:  # noqa: ANN401
+        """What is known beforehand of the shape of an operand; None if not even the rank is."""
+        if isinstance(x, fx.Proxy):
+            value = x.node.meta.get("value")
+            return shape_of(value) if value is not None else None
+        return np.shape(x.array if isinstance(x, Initializer) else x)
+
+    def dtype(self, x: Any) -> ir.DataType | None:  # noqa: ANN401
+        """Element type of an operand, where the model tells."""
+        if isinstance(x, fx.Proxy):
+            value = x.node.meta.get("value")
+            return value.dtype if value is not None else None
+        return ir.DataType.from_numpy(np.asarray(x.array if isinstance(x, Initializer) else x).dtype)
+
+    def output_shape(self) -> Shape | None:
+        """What is known beforehand of the shape of the first output."""
+        return shape_of(self.node.outputs[0])
+
+    def output_dtype(self) -> ir.DataType | None:
+        """Element type of the first output, where the model tells."""
+        return self.node.outputs[0].dtype
+
+    def wants(self, index: int) -> bool:
+        """Whether anything uses the node's output `index`."""
+        outputs = self.node.outputs
+        return index < len(outputs) and (bool(outputs[index].uses()) or outputs[index].is_graph_output())
+
+    def unsupported(self, reason: str) -> NoReturn:
+        """Raise UnsupportedError naming the layer and the operator."""
+        raise UnsupportedError(f"{self._where}: {reason}")
+
+    @property
+    def _where(self) -> str:
+        return f"layer '{printable(self.layer)}', ONNX operator {self.node.op_type}"
+
+    def _use(self, attribute: str) -> Callable[..., Tensor]:
+        return lambda *inputs: self.net.proxy("call_module", attribute, inputs)
+
+    def _weight(self, initializer: Initializer) -> Weight:
+        known = self.net.weights.get(initializer.name)
+        if known is None:
+            # Readers name weights <layer>.<parameter>; anything else is a constant of the computation.
+            trainable = "." in initializer.name and initializer.array.dtype.kind == "f"
+            attribute = self.net.attributes.claim(initializer.name)
+            known = self.net.weights[initializer.name] = Weight(attribute, initializer, trainable)
+        return known
+
+    def _check(self, module: Submodule) -> None:
+        with torch.device("meta"):
+            made = module.type(*module.arguments, **module.keywords)
+        takes = {key: tuple(t.shape) for key, t in made.state_dict().items() if key != "num_batches_tracked"}
+        given = {key: weight.array.shape for key, weight in module.weights.items()}
+        if takes != given:
+            raise MismatchError(
+                f"{self._where}: {module.type.__name__} takes weights of the shapes {takes}, "
+                f"the model has {given}; its attributes and its weights contradict each other"
+            )
+
+
+def shape_of(value: ir.Value) -> Shape | None:
+    """The recorded shape of a value, None if there is none."""
+    if value.shape is None:
+        return None
+    return tuple(size if isinstance(size, int) else None for size in value.shape)
+
+
+def torch_dtype(dtype: ir.DataType) -> torch.dtype:
+    """The torch type of an ONNX element type."""
+    name = {"FLOAT": "float32", "DOUBLE": "float64"}.get(dtype.name, dtype.name.lower())
+    found = getattr(torch, name, None)
+    if not isinstance(found, torch.dtype):
+        raise UnsupportedError(f"the element type {dtype.name} has no counterpart in PyTorch")
+    return found

@@ -1,0 +1,180 @@
+"""Python text of the nodes of an fx graph."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import fx
+
+WIDTH = 88
+ATOM, UNARY = 20, 11
+_INFIX: dict[Callable[..., Any], tuple[str, int]] = {
+    operator.matmul: ("@", 10),
+    operator.mul: ("*", 10),
+    operator.truediv: ("/", 10),
+    operator.floordiv: ("//", 10),
+    operator.mod: ("%", 10),
+    operator.add: ("+", 9),
+    operator.sub: ("-", 9),
+    operator.and_: ("&", 7),
+    operator.xor: ("^", 6),
+    operator.or_: ("|", 5),
+    operator.lt: ("<", 4),
+    operator.le: ("<=", 4),
+    operator.gt: (">", 4),
+    operator.ge: (">=", 4),
+    operator.eq: ("==", 4),
+    operator.ne: ("!=", 4),
+}
+_PREFIX = {operator.neg: "-", operator.invert: "~"}
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Text of an expression, and how it may be broken: `head`, the arguments, `tail`."""
+
+    text: str
+    precedence: int = ATOM
+    head: str = ""
+    arguments: tuple[Expression, ...] = ()
+    tail: str = ""
+
+    def within(self, precedence: int) -> str:
+        """The text as an operand of an operator that binds as strongly as `precedence`."""
+        return self.text if self.precedence >= precedence else f"({self.text})"
+
+    def keyword(self, name: str) -> Expression:
+        """`name=...`."""
+        return Expression(f"{name}={self.text}", 0, f"{name}={self.head}", self.arguments, self.tail)
+
+
+class Writer:
+    """Writes nodes as expressions. `variables` names the nodes that have a variable of their own."""
+
+    def __init__(self, variables: Mapping[fx.Node, str]) -> None:
+        self.variables = variables
+
+    def expression(self, node: fx.Node) -> Expression:
+        """How the value of `node` is computed."""
+        arguments = list(node.args)
+        if node.op == "get_attr":
+            return Expression(f"self.{node.target}")
+        if node.op == "call_module":
+            return self._call(f"self.{node.target}", arguments, {})
+        if node.op == "call_method":
+            head = self.value(arguments[0]).within(ATOM)
+            return self._call(f"{head}.{node.target}", arguments[1:], node.kwargs)
+        assert callable(node.target), node.format_node()
+        return self._function(node.target, arguments, node.kwargs)
+
+    def value(self, value: Any) -> Expression:  # noqa: ANN401
+        """An argument: a variable, the expression of a node that has none, or a literal."""
+        if isinstance(value, fx.Node):
+            if value in self.variables:
+                return Expression(self.variables[value])
+            return self.expression(value)
+        if isinstance(value, list | tuple):
+            items = tuple(self.value(item) for item in value)
+            brackets = "[]" if isinstance(value, list) else "()"
+            comma = "," if isinstance(value, tuple) and len(items) == 1 else ""
+            text = ", ".join(item.text for item in items)
+            return Expression(
+                f"{brackets[0]}{text}{comma}{brackets[1]}", ATOM, brackets[0], items, brackets[1]
+            )
+        return Expression(literal(value), UNARY if isinstance(value, int | float) and value < 0 else ATOM)
+
+    def _function(
+        self, function: Callable[..., Any], arguments: list[Any], keywords: Mapping[str, Any]
+    ) -> Expression:
+        if function in _INFIX:
+            sign, precedence = _INFIX[function]
+            left, right = self.value(arguments[0]), self.value(arguments[1])
+            return Expression(f"{left.within(precedence)} {sign} {right.within(precedence + 1)}", precedence)
+        if function in _PREFIX:
+            return Expression(f"{_PREFIX[function]}{self.value(arguments[0]).within(UNARY)}", UNARY)
+        if function is getattr:
+            return Expression(f"{self.value(arguments[0]).within(ATOM)}.{arguments[1]}")
+        if function is operator.getitem:
+            return Expression(f"{self.value(arguments[0]).within(ATOM)}[{self._index(arguments[1])}]")
+        return self._call(function_name(function), arguments, telling(function, keywords))
+
+    def _call(self, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> Expression:
+        return call(name, [self.value(a) for a in arguments], {k: self.value(v) for k, v in keywords.items()})
+
+    def _index(self, index: Any) -> str:  # noqa: ANN401
+        if isinstance(index, tuple) and index:
+            return ", ".join(self._index(item) for item in index)
+        if isinstance(index, slice):
+            ends = [
+                "" if end is None else self.value(end).text for end in (index.start, index.stop, index.step)
+            ]
+            return ":".join(ends if ends[2] else ends[:2])
+        return self.value(index).text
+
+
+def call(
+    name: str, arguments: list[Expression], keywords: Mapping[str, Expression] | None = None
+) -> Expression:
+    """`name(arguments, key=value)`."""
+    items = (*arguments, *(value.keyword(key) for key, value in (keywords or {}).items()))
+    return Expression(f"{name}({', '.join(item.text for item in items)})", ATOM, f"{name}(", items, ")")
+
+
+def literal(value: Any) -> str:  # noqa: ANN401
+    """A constant as Python text."""
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return f'float("{value}")'
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(value)
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """How a function is called in the generated file: F.relu, torch.cat, or a helper's own name."""
+    name = function.__name__
+    if getattr(F, name, None) is function:
+        return f"F.{name}"
+    if getattr(torch, name, None) is function:
+        return f"torch.{name}"
+    return name
+
+
+def telling(function: Callable[..., Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments that differ from the function's own defaults; torch's tracing passes all."""
+    defaults = _defaults(function)
+    return {k: v for k, v in keywords.items() if k not in defaults or not _equal(defaults[k], v)}
+
+
+def _equal(default: Any, value: Any) -> bool:  # noqa: ANN401
+    return type(default) is type(value) and bool(default == value)
+
+
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # functions written in C++ tell nothing
+        return {}
+    return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
+
+
+def lines(indent: str, prefix: str, expression: Expression, suffix: str = "") -> list[str]:
+    """`prefix + expression + suffix`, broken at its arguments where it does not fit, as formatters do."""
+    line = f"{indent}{prefix}{expression.text}{suffix}"
+    if len(line) <= WIDTH:
+        return [line]
+    if not expression.arguments:
+        return [line]
+    inner = f"{indent}    "
+    joined = inner + ", ".join(argument.text for argument in expression.arguments)
+    first, last = f"{indent}{prefix}{expression.head}", f"{indent}{expression.tail}{suffix}"
+    # Displays are broken into one element a line at once, calls only if their arguments do not fit on one.
+    if len(joined) <= WIDTH and not expression.head.endswith("["):
+        return [first, joined, last]
+    body = [text for argument in expression.arguments for text in lines(inner, "", argument, ",")]
+    return [first, *body, last]

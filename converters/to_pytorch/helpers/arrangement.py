@@ -1,0 +1,27 @@
+"""Rearrangements that torch has no single function for."""
+
+from __future__ import annotations
+
+import torch
+
+
+def broadcast_to(x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
+    """x broadcast against a shape that is computed; 1 leaves an axis as it is."""
+    sizes = shape.tolist()
+    sizes = [1] * (x.dim() - len(sizes)) + sizes
+    x = x.reshape((1,) * (len(sizes) - x.dim()) + x.shape)
+    return x.expand([-1 if size == 1 else size for size in sizes])
+
+
+def depth_to_space(x: torch.Tensor, block: int) -> torch.Tensor:
+    """(N, block * block * C, H, W) to (N, C, H * block, W * block)."""
+    n, _, h, w = x.shape
+    x = x.reshape(n, block, block, -1, h, w).permute(0, 3, 4, 1, 5, 2)
+    return x.reshape(n, -1, h * block, w * block)
+
+
+def space_to_depth(x: torch.Tensor, block: int) -> torch.Tensor:
+    """(N, C, H * block, W * block) to (N, block * block * C, H, W)."""
+    n, c, h, w = x.shape
+    x = x.reshape(n, c, h // block, block, w // block, block)
+    return x.permute(0, 3, 5, 1, 2, 4).reshape(n, -1, h // block, w // block)

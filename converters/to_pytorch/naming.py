@@ -1,0 +1,55 @@
+"""From names of layers and blobs to Python identifiers."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterable
+
+# Names the generated file uses itself.
+_IMPORTED = {"F", "load", "load_file", "nn", "self", "torch"}
+# `input` shadows a builtin that no network calls; torch's own signatures use it too.
+_RESERVED = (set(dir(builtins)) | set(keyword.kwlist) | set(keyword.softkwlist) | _IMPORTED) - {"input"}
+
+
+class Names:
+    """Hands out identifiers, each once."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = _RESERVED | set(taken)
+
+    def claim(self, wanted: str) -> str:
+        """`wanted` as an identifier that is not taken: `data`, else `data_2`, `data_3`, ..."""
+        base = identifier(wanted)
+        name, k = (f"{base}_" if base in _RESERVED else base), 1
+        while name in self._taken:
+            k += 1
+            name = f"{base}_{k}"
+        self._taken.add(name)
+        return name
+
+
+def identifier(name: str) -> str:
+    """`name` with everything that Python does not allow replaced: fire2/squeeze1x1 -> fire2_squeeze1x1.
+
+    Leading underscores go, because Python mangles them inside a class.
+    """
+    plain = re.sub(r"[^0-9A-Za-z_]+", "_", name).strip("_")
+    if not plain:
+        return "unnamed"
+    return f"layer_{plain}" if plain[0].isdigit() else plain
+
+
+def class_name(name: str) -> str:
+    """A net's name as a class name: "VGG_ILSVRC_16_layers" -> VGGILSVRC16Layers."""
+    words = re.findall(r"[0-9A-Za-z]+", name)
+    camel = "".join(word[0].upper() + word[1:] for word in words)
+    if not camel or camel[0].isdigit() or camel in _RESERVED:
+        return f"Net{camel}"
+    return camel
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without characters that change how the text around it reads."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,0 +1,106 @@
+"""The PyTorch net under construction: an expression graph, the modules it calls and the weights it owns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import fx, nn
+
+from converters.to_pytorch.naming import Names
+
+
+@dataclass(frozen=True, eq=False)
+class Initializer:
+    """A constant tensor of the ONNX graph, its bytes as the reader left them."""
+
+    name: str
+    array: np.ndarray
+
+    def reshape(self, *shape: int) -> Initializer:
+        """The same bytes in another shape."""
+        return Initializer(self.name, self.array.reshape(shape))
+
+
+@dataclass(frozen=True)
+class Submodule:
+    """A module of the net: the layer it stands for, how it is made and the weights it takes."""
+
+    attribute: str
+    layer: str
+    type: type[nn.Module]
+    arguments: tuple[Any, ...]
+    keywords: Mapping[str, Any]
+    weights: Mapping[str, Initializer]
+
+    def computes_like(self, other: Submodule) -> bool:
+        """Whether both are made alike and take the same weights."""
+        mine, theirs = (
+            (m.type, m.arguments, m.keywords, {key: (w.name, w.array.shape) for key, w in m.weights.items()})
+            for m in (self, other)
+        )
+        return mine == theirs
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A tensor that the net itself owns: a parameter, or a buffer if it is not to be trained."""
+
+    attribute: str
+    initializer: Initializer
+    trainable: bool
+
+
+@dataclass
+class Net:
+    """What the file will say.
+
+    Nodes of `graph` that hold the value of an ONNX node carry that value in `meta["value"]` and the name
+    of its layer in `meta["layer"]`; all others are parts of their expressions.
+    """
+
+    graph: fx.Graph = field(default_factory=fx.Graph)
+    submodules: dict[str, Submodule] = field(default_factory=dict)
+    weights: dict[str, Weight] = field(default_factory=dict)
+    attributes: Names = field(default_factory=lambda: Names(dir(nn.Module())))
+
+    def __post_init__(self) -> None:
+        self._tracer = fx.proxy.GraphAppendingTracer(self.graph)
+
+    def proxy(
+        self,
+        kind: str,
+        target: Any,  # noqa: ANN401
+        arguments: Sequence[Any] = (),
+        keywords: Mapping[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        """A new node of the graph, in the form that torch's functions and Python's operators take."""
+        return self._tracer.create_proxy(kind, target, tuple(arguments), dict(keywords or {}))
+
+    def proxy_of(self, node: fx.Node) -> Any:  # noqa: ANN401
+        """A node again in the form that torch's functions take."""
+        return fx.Proxy(node, self._tracer)
+
+    def drop_unused(self) -> None:
+        """Remove what no output needs: nodes, then the modules and weights that only those used."""
+        for node in reversed(self.graph.nodes):
+            if not node.users and node.op not in ("placeholder", "output"):
+                self.graph.erase_node(node)
+        used = {node.target for node in self.graph.nodes if node.op in ("call_module", "get_attr")}
+        self.submodules = {key: module for key, module in self.submodules.items() if key in used}
+        self.weights = {key: weight for key, weight in self.weights.items() if weight.attribute in used}
+
+    def state(self) -> dict[str, Initializer]:
+        """The weights under their keys in the state dict."""
+        keyed = {weight.attribute: weight.initializer for weight in self.weights.values()}
+        for module in self.submodules.values():
+            keyed.update({f"{module.attribute}.{key}": weight for key, weight in module.weights.items()})
+        return keyed
+
+
+def number(value: np.ndarray | np.generic) -> Any:  # noqa: ANN401
+    """A single element as a Python number; a float32 by its shortest decimal, which reads back the same."""
+    element = value.reshape(()).item()
+    return float(str(np.float32(element))) if value.dtype == np.float32 else element

@@ -1,0 +1,205 @@
+"""The same elements in another shape, order or number."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from converters.to_pytorch.context import Context, Shape
+from converters.to_pytorch.helpers import arrangement as helpers
+from converters.to_pytorch.registry import operator
+
+# ONNX's slices say "to the end" with the largest or smallest number there is.
+_FAR = 2**31 - 1
+
+
+@operator("Reshape")
+def reshape(ctx: Context, x: Tensor, shape: np.ndarray | Tensor, *, allowzero: int = 0) -> Tensor:
+    """Another shape; 0 copies a size, -1 is inferred. The batch is never written as a number."""
+    if not isinstance(shape, np.ndarray):
+        return x.reshape(shape.tolist())
+    have, sizes = ctx.shape(x), shape.tolist()
+    for axis, size in enumerate(sizes):
+        if isinstance(size, int) and size == 0 and not allowzero:
+            known = have[axis] if have is not None else None
+            sizes[axis] = x.shape[axis] if known is None else known
+    if _is_flatten(have, sizes):
+        return x.flatten(1)
+    computed = [axis for axis, size in enumerate(sizes) if not isinstance(size, int)]
+    if len(computed) == 1 and -1 not in sizes and 0 not in sizes:
+        sizes[computed[0]] = -1  # what the others leave over
+    return x.reshape(*sizes) if sizes else x.reshape(())
+
+
+def _is_flatten(have: Shape | None, sizes: list[Any]) -> bool:
+    """Whether everything but the first axis is made one."""
+    if have is None or len(sizes) != 2:
+        return False
+    if not isinstance(sizes[0], int):
+        return isinstance(sizes[1], int) and sizes[1] in (-1, math.prod(size or 0 for size in have[1:]))
+    rest = None if None in have[1:] else math.prod(size or 0 for size in have[1:])
+    return sizes in ([-1, rest], [have[0], rest], [have[0], -1])
+
+
+@operator("Flatten")
+def flatten(ctx: Context, x: Tensor, *, axis: int = 1) -> Tensor:
+    """A matrix: the axes before `axis` by the others."""
+    if axis == 1:
+        return x.flatten(1)
+    rank = ctx.rank(x)
+    axis += rank if axis < 0 else 0
+    if axis == rank:
+        return x.reshape(-1, 1)
+    return x.reshape(1, -1) if axis == 0 else x.flatten(0, axis - 1).flatten(1)
+
+
+@operator("Transpose")
+def transpose(ctx: Context, x: Tensor, *, perm: list[int] | None = None) -> Tensor:
+    """The axes in another order, by default the reverse one."""
+    return x.permute(*(reversed(range(ctx.rank(x))) if perm is None else perm))
+
+
+@operator("Squeeze")
+def squeeze(ctx: Context, x: Tensor, axes: np.ndarray | None = None) -> Tensor:
+    """Without these axes of size 1."""
+    if axes is None:
+        shape = ctx.shape(x)
+        if shape is None or None in shape:
+            ctx.unsupported("without axes, the shape of its input must be known beforehand")
+        axes = np.array([axis for axis, size in enumerate(shape) if size == 1], np.int64)
+    return x.squeeze(_axes(axes)) if axes.size else x
+
+
+@operator("Unsqueeze")
+def unsqueeze(ctx: Context, x: Tensor, axes: np.ndarray) -> Tensor:
+    """With new axes of size 1 at these places of the result."""
+    if any(axis < 0 for axis in axes.tolist()):
+        axes = axes % (ctx.rank(x) + axes.size)
+    for axis in sorted(axes.tolist()):
+        x = x.unsqueeze(axis)
+    return x
+
+
+@operator("Expand")
+def expand(ctx: Context, x: Tensor, shape: np.ndarray | Tensor) -> Tensor:
+    """Broadcast against a shape; 1 leaves an axis as it is."""
+    if not isinstance(shape, np.ndarray):
+        result: Tensor = ctx.call(helpers.broadcast_to, x, shape)
+        return result
+    sizes, rank = shape.tolist(), ctx.rank(x)
+    sizes = [1] * (rank - len(sizes)) + sizes
+    new = len(sizes) - rank
+    kept = [axis >= new and isinstance(size, int) and size == 1 for axis, size in enumerate(sizes)]
+    return x.expand(*(-1 if keep else size for keep, size in zip(kept, sizes, strict=True)))
+
+
+@operator("Tile")
+def tile(ctx: Context, x: Tensor, repeats: np.ndarray) -> Tensor:
+    """Repeated along each axis."""
+    return x.repeat(*repeats.tolist())
+
+
+@operator("Concat")
+def concat(ctx: Context, *xs: Tensor, axis: int) -> Tensor:
+    """One after the other along an axis."""
+    return torch.cat(list(xs), dim=axis) if len(xs) > 1 else xs[0]
+
+
+@operator("Split")
+def split(
+    ctx: Context, x: Tensor, split: np.ndarray | None = None, *, axis: int = 0, num_outputs: int | None = None
+) -> tuple[Tensor, ...]:
+    """Pieces along an axis, of the given sizes or as equal as can be."""
+    count = len(ctx.node.outputs)
+    if split is None:
+        shape = ctx.shape(x)
+        size = shape[axis] if shape is not None else None
+        if size is None:
+            ctx.unsupported("without sizes, the size of its input along the axis must be known beforehand")
+        step = -(-size // count)
+        split = np.array([min(step, size - k * step) for k in range(count)], np.int64)
+    return ctx.parts(torch.split(x, split.tolist(), dim=axis), count)
+
+
+@operator("Slice")
+def slice_(
+    ctx: Context,
+    x: Tensor,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    axes: np.ndarray | None = None,
+    steps: np.ndarray | None = None,
+) -> Tensor:
+    """A part of each axis; a negative step runs backwards."""
+    chosen = range(starts.size) if axes is None else axes.tolist()
+    parts: dict[int, slice] = {}
+    for k, axis in enumerate(chosen):
+        start, end, step = starts.tolist()[k], ends.tolist()[k], 1 if steps is None else int(steps[k])
+        axis += ctx.rank(x) if axis < 0 else 0
+        if step < 0:
+            # Backwards from i is forwards from -1 - i in the reversed axis; torch has no negative steps.
+            x, start, end, step = x.flip(axis), -1 - start, -1 - end, -step
+        parts[axis] = slice(_near(start, 0), _near(end), None if step == 1 else step)
+    index = tuple(parts.get(axis, slice(None)) for axis in range(max(parts, default=-1) + 1))
+    return x if all(part == slice(None) for part in index) else x[index if len(index) > 1 else index[0]]
+
+
+def _near(end: Any, default: int | None = None) -> Any:  # noqa: ANN401
+    """An end of a slice, None where it says as far as there is."""
+    if isinstance(end, int) and (end == default or abs(end) >= _FAR):
+        return None
+    return end
+
+
+@operator("Pad")
+def pad(
+    ctx: Context,
+    x: Tensor,
+    pads: np.ndarray,
+    constant_value: float | None = None,
+    axes: np.ndarray | None = None,
+    *,
+    mode: str = "constant",
+) -> Tensor:
+    """More elements (or, with negative pads, fewer) before and after each axis."""
+    count = pads.size // 2
+    rank = ctx.rank(x) if axes is not None else count
+    pairs = [(0, 0)] * rank
+    for k, axis in enumerate(range(count) if axes is None else axes.tolist()):
+        pairs[axis] = (int(pads[k]), int(pads[k + count]))
+    first = next((axis for axis, pair in enumerate(pairs) if any(pair)), None)
+    if first is None:
+        return x
+    if mode != "constant" and not 0 < min(first, 2) < rank <= 5:
+        ctx.unsupported(f"PyTorch pads at most the last three axes in mode {mode}, and not the first")
+    # Modes other than constant take the pads of all axes but batch and channel.
+    last = pairs[first:] if mode == "constant" else pairs[min(first, 2) :]
+    padding = tuple(size for pair in reversed(last) for size in pair)
+    if mode != "constant":
+        return F.pad(x, padding, mode={"edge": "replicate", "reflect": "reflect", "wrap": "circular"}[mode])
+    return F.pad(x, padding, value=constant_value or None)
+
+
+@operator("DepthToSpace")
+def depth_to_space(ctx: Context, x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
+    """Channels to blocks of pixels."""
+    if mode == "CRD":
+        return F.pixel_shuffle(x, blocksize)
+    result: Tensor = ctx.call(helpers.depth_to_space, x, blocksize)
+    return result
+
+
+@operator("SpaceToDepth")
+def space_to_depth(ctx: Context, x: Tensor, *, blocksize: int) -> Tensor:
+    """Blocks of pixels to channels."""
+    result: Tensor = ctx.call(helpers.space_to_depth, x, blocksize)
+    return result
+
+
+def _axes(axes: np.ndarray) -> int | tuple[int, ...]:
+    return int(axes[0]) if axes.size == 1 else tuple(axes.tolist())

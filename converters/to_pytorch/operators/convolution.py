@@ -1,0 +1,140 @@
+"""Conv and ConvTranspose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from converters.to_pytorch.context import Context
+from converters.to_pytorch.net import Initializer
+from converters.to_pytorch.operators.windows import Windows, plain
+from converters.to_pytorch.registry import operator
+
+_CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_CONV_FUNCTION = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_TRANSPOSE = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+_TRANSPOSE_FUNCTION = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+
+@operator("Conv")
+def conv(
+    ctx: Context,
+    x: Tensor,
+    w: Initializer | Tensor,
+    b: Initializer | Tensor | None = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: list[int] | None = None,
+    group: int = 1,
+    kernel_shape: list[int] | None = None,
+    pads: list[int] | None = None,
+    strides: list[int] | None = None,
+) -> Tensor:
+    """Weights (Cout, Cin/group, kernel...), as in torch."""
+    shape = _weight_shape(ctx, w)
+    windows = Windows.of(ctx, ctx.shape(x), shape[2:], strides, pads, dilations, auto_pad)
+    padding = plain(windows.begin)
+    if not windows.symmetric:
+        x, padding = F.pad(x, windows.padding), 0
+    options: dict[str, Any] = {
+        "stride": plain(windows.strides),
+        "padding": padding,
+        "dilation": plain(windows.dilations),
+        "groups": group,
+    }
+    rank = _rank(ctx, shape)
+    if isinstance(w, Initializer) and not isinstance(b, Tensor):
+        weights = {"weight": w} if b is None else {"weight": w, "bias": b}
+        kernel = plain(windows.kernel)
+        channels = shape[1] * group, shape[0]
+        return ctx.module(
+            _CONV[rank], *channels, kernel_size=kernel, **options, bias=b is not None, weights=weights
+        )(x)
+    return _CONV_FUNCTION[rank](x, ctx.tensor(w), ctx.tensor(b), **options)
+
+
+@operator("ConvTranspose")
+def conv_transpose(
+    ctx: Context,
+    x: Tensor,
+    w: Initializer | Tensor,
+    b: Initializer | Tensor | None = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: list[int] | None = None,
+    group: int = 1,
+    kernel_shape: list[int] | None = None,
+    output_padding: list[int] | None = None,
+    output_shape: list[int] | None = None,
+    pads: list[int] | None = None,
+    strides: list[int] | None = None,
+) -> Tensor:
+    """Weights (Cin, Cout/group, kernel...), as in torch. Pads are what is cut from the full result."""
+    shape = _weight_shape(ctx, w)
+    rank = _rank(ctx, shape)
+    windows = Windows.of(ctx, None, shape[2:], strides, pads, dilations)
+    extra = tuple(output_padding or [0] * rank)
+    if output_shape is not None or auto_pad.startswith("SAME"):
+        windows = _cut_to(ctx, x, windows, extra, output_shape, lower=auto_pad != "SAME_UPPER")
+    # Torch cuts as much at the end as at the beginning; output_padding gives back what is too much there.
+    padded = tuple(o + b - e for o, b, e in zip(extra, windows.begin, windows.end, strict=True))
+    limits = (max(s, d) for s, d in zip(windows.strides, windows.dilations, strict=True))
+    fits = all(0 <= p < limit for p, limit in zip(padded, limits, strict=True))
+    options: dict[str, Any] = {
+        "stride": plain(windows.strides),
+        "padding": plain(windows.begin) if fits else 0,
+        "output_padding": plain(padded if fits else extra),
+        "dilation": plain(windows.dilations),
+        "groups": group,
+    }
+    if isinstance(w, Initializer) and not isinstance(b, Tensor):
+        kernel = plain(windows.kernel)
+        channels = shape[0], shape[1] * group
+        weights = {"weight": w} if b is None else {"weight": w, "bias": b}
+        y = ctx.module(
+            _TRANSPOSE[rank], *channels, kernel_size=kernel, **options, bias=b is not None, weights=weights
+        )(x)
+    else:
+        y = _TRANSPOSE_FUNCTION[rank](x, ctx.tensor(w), ctx.tensor(b), **options)
+    return y if fits else F.pad(y, tuple(-size for size in windows.padding))
+
+
+def _cut_to(
+    ctx: Context,
+    x: Tensor,
+    windows: Windows,
+    extra: tuple[int, ...],
+    output_shape: list[int] | None,
+    *,
+    lower: bool,
+) -> Windows:
+    """The pads that give `output_shape`, or `stride` times the input where it is None."""
+    begin, end = [], []
+    sizes = (ctx.shape(x) or ())[2:] if output_shape is not None else (0,) * len(extra)
+    for axis, (size, span, stride) in enumerate(zip(sizes, windows.spans, windows.strides, strict=True)):
+        if size is None:
+            ctx.unsupported("output_shape needs the size of the input to be known beforehand")
+        wanted = stride * size if output_shape is None else output_shape[axis]
+        total = stride * (size - 1) + span + extra[axis] - wanted
+        if total < 0:
+            ctx.unsupported("its output_shape is larger than what the input reaches")
+        begin.append(total - total // 2 if lower else total // 2)
+        end.append(total - begin[-1])
+    return replace(windows, begin=tuple(begin), end=tuple(end))
+
+
+def _weight_shape(ctx: Context, w: Initializer | Tensor) -> tuple[int, ...]:
+    shape = ctx.shape(w)
+    if shape is None or None in shape:
+        ctx.unsupported("the shape of its weights must be known beforehand")
+    return tuple(size for size in shape if size is not None)
+
+
+def _rank(ctx: Context, shape: tuple[int, ...]) -> int:
+    rank = len(shape) - 2
+    if rank not in _CONV:
+        ctx.unsupported(f"its kernel has {rank} axes; PyTorch convolves along 1, 2 or 3")
+    return rank

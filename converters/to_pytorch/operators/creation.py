@@ -1,0 +1,76 @@
+"""Values from nothing but a shape or a range, and changes of type."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import torch
+from torch import Tensor
+
+from converters.to_pytorch.context import Context, torch_dtype
+from converters.to_pytorch.net import Initializer, number
+from converters.to_pytorch.registry import operator
+
+
+@operator("Constant")
+def constant(
+    ctx: Context,
+    *,
+    value: np.ndarray | None = None,
+    value_float: float | None = None,
+    value_floats: list[float] | None = None,
+    value_int: int | None = None,
+    value_ints: list[int] | None = None,
+) -> Initializer:
+    """A constant tensor."""
+    if value_float is not None or value_floats is not None:
+        value = np.array(value_floats if value_float is None else value_float, np.float32)
+    if value_int is not None or value_ints is not None:
+        value = np.array(value_ints if value_int is None else value_int, np.int64)
+    if value is None:
+        ctx.unsupported("it holds neither a tensor nor numbers")
+    return Initializer(str(ctx.node.outputs[0].name), value)
+
+
+@operator("ConstantOfShape")
+def constant_of_shape(ctx: Context, shape: np.ndarray, *, value: np.ndarray | None = None) -> Tensor:
+    """A tensor of this shape filled with one value, by default the float 0."""
+    element = np.zeros(1, np.float32) if value is None else value
+    dtype = torch_dtype(ir.DataType.from_numpy(element.dtype))
+    filled: Tensor = ctx.call(torch.full, shape.tolist(), number(element), dtype=dtype, **ctx.device())
+    return filled
+
+
+@operator("Range")
+def range_(ctx: Context, start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> Tensor:
+    """From start on in steps of delta, without limit."""
+    ends = [value.reshape(()).tolist() for value in (start, limit, delta)]
+    dtype = ctx.output_dtype()
+    kind = {} if dtype is None else {"dtype": torch_dtype(dtype)}
+    counted: Tensor = ctx.call(torch.arange, *ends, **kind, **ctx.device())
+    return counted
+
+
+@operator("EyeLike")
+def eye_like(ctx: Context, x: Tensor, *, dtype: int | None = None, k: int = 0) -> Tensor:
+    """Ones on a diagonal of a matrix of the shape of x."""
+    kind = None if dtype is None else torch_dtype(ir.DataType(dtype))
+    return torch.ones_like(x, dtype=kind).tril(k).triu(k)
+
+
+@operator("Cast")
+def cast(ctx: Context, x: Tensor, *, to: int, saturate: int = 1) -> Tensor:
+    """x in another element type."""
+    return x.to(torch_dtype(ir.DataType(to)))
+
+
+@operator("CastLike")
+def cast_like(ctx: Context, x: Tensor, like: Tensor) -> Tensor:
+    """x in the element type of `like`."""
+    return x.to(like.dtype)
+
+
+@operator("Identity")
+def identity(ctx: Context, x: Tensor) -> Tensor:
+    """x itself: no code at all."""
+    return x

@@ -1,0 +1,96 @@
+"""Elements chosen and placed by index."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import torch
+from torch import Tensor, nn
+
+from converters.to_pytorch.context import Context
+from converters.to_pytorch.helpers import indexing as helpers
+from converters.to_pytorch.net import Initializer
+from converters.to_pytorch.registry import operator
+
+
+@operator("Gather")
+def gather(ctx: Context, x: Initializer | Tensor, indices: np.ndarray | Tensor, *, axis: int = 0) -> Tensor:
+    """Slices of x at these places of an axis; rows of a weight are an nn.Embedding."""
+    if isinstance(x, Initializer) and x.array.ndim == 2 and axis == 0 and not isinstance(indices, np.ndarray):
+        return ctx.module(nn.Embedding, *x.array.shape, weights={"weight": x})(indices)
+    data = ctx.tensor(x)
+    where = indices.tolist() if isinstance(indices, np.ndarray) else indices
+    if axis < 0:
+        axis += ctx.rank(x)
+    return data[(slice(None),) * axis + (where,)] if axis else data[where]
+
+
+@operator("GatherElements")
+def gather_elements(ctx: Context, x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
+    """The element of x at each place, with its index along the axis replaced."""
+    return torch.gather(x, axis, _counted(ctx, indices, x, axis))
+
+
+@operator("GatherND")
+def gather_nd(ctx: Context, x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
+    """Slices of x at the index tuples that lie along the last axis of `indices`."""
+    result: Tensor = ctx.call(helpers.gather_nd, x, indices, batch_dims)
+    return result
+
+
+@operator("ScatterElements")
+def scatter_elements(
+    ctx: Context, x: Tensor, indices: Tensor, updates: Tensor, *, axis: int = 0, reduction: str = "none"
+) -> Tensor:
+    """x with elements replaced by, or combined with, the updates."""
+    where = _counted(ctx, indices, x, axis)
+    if reduction == "none":
+        return x.scatter(axis, where, updates)
+    return x.scatter_reduce(
+        axis, where, updates, {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}[reduction]
+    )
+
+
+@operator("ScatterND")
+def scatter_nd(
+    ctx: Context, x: Tensor, indices: Tensor, updates: Tensor, *, reduction: str = "none"
+) -> Tensor:
+    """x with slices replaced by, or added to, the updates."""
+    if reduction not in ("none", "add"):
+        ctx.unsupported(f"reduction={reduction!r} has no PyTorch form")
+    result: Tensor = ctx.call(helpers.scatter_nd, x, indices, updates, reduction == "add")
+    return result
+
+
+@operator("OneHot")
+def one_hot(ctx: Context, indices: Tensor, depth: np.ndarray, values: Tensor, *, axis: int = -1) -> Tensor:
+    """A new axis with values[1] at the index and values[0] elsewhere."""
+    result: Tensor = ctx.call(helpers.one_hot, indices, depth.reshape(()).tolist(), values, axis)
+    return result
+
+
+@operator("NonZero")
+def non_zero(ctx: Context, x: Tensor) -> Tensor:
+    """The indices of what is not zero, one column each."""
+    return x.nonzero().t()
+
+
+@operator("Compress")
+def compress(ctx: Context, x: Tensor, condition: Tensor, *, axis: int | None = None) -> Tensor:
+    """The slices where a vector of booleans, which may be shorter, is true."""
+    where = condition.nonzero().flatten()
+    return x.flatten().index_select(0, where) if axis is None else x.index_select(axis, where)
+
+
+@operator("Trilu")
+def trilu(ctx: Context, x: Tensor, k: np.ndarray | None = None, *, upper: int = 1) -> Tensor:
+    """The upper or lower triangle."""
+    diagonal = 0 if k is None else k.reshape(()).item()
+    return x.triu(diagonal) if upper else x.tril(diagonal)
+
+
+def _counted(ctx: Context, indices: Tensor, x: Tensor, axis: int) -> Tensor:
+    """Indices as torch.gather takes them: int64, counted from the beginning."""
+    wide = indices if ctx.dtype(indices) in (None, ir.DataType.INT64) else indices.long()
+    result: Tensor = ctx.call(helpers.from_beginning, wide, x.shape[axis])
+    return result

@@ -1,0 +1,89 @@
+"""Comparison, logic and choice."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from converters.to_pytorch.context import Context
+from converters.to_pytorch.registry import operator
+
+Operand = Tensor | float
+
+
+@operator("Equal")
+def equal(ctx: Context, a: Operand, b: Operand) -> Tensor | bool:
+    """a == b."""
+    return a == b
+
+
+@operator("Greater")
+def greater(ctx: Context, a: Operand, b: Operand) -> Tensor | bool:
+    """a > b."""
+    return a > b
+
+
+@operator("GreaterOrEqual")
+def greater_or_equal(ctx: Context, a: Operand, b: Operand) -> Tensor | bool:
+    """a >= b."""
+    return a >= b
+
+
+@operator("Less")
+def less(ctx: Context, a: Operand, b: Operand) -> Tensor | bool:
+    """a < b."""
+    return a < b
+
+
+@operator("LessOrEqual")
+def less_or_equal(ctx: Context, a: Operand, b: Operand) -> Tensor | bool:
+    """a <= b."""
+    return a <= b
+
+
+@operator("And")
+def logical_and(ctx: Context, a: Tensor, b: Tensor) -> Tensor:
+    """Both of two booleans."""
+    return a & b
+
+
+@operator("Or")
+def logical_or(ctx: Context, a: Tensor, b: Tensor) -> Tensor:
+    """One of two booleans, or both."""
+    return a | b
+
+
+@operator("Xor")
+def logical_xor(ctx: Context, a: Tensor, b: Tensor) -> Tensor:
+    """One of two booleans, but not both."""
+    return a ^ b
+
+
+@operator("Not")
+def logical_not(ctx: Context, x: Tensor) -> Tensor:
+    """The opposite of a boolean."""
+    return ~x
+
+
+@operator("IsNaN")
+def is_nan(ctx: Context, x: Tensor) -> Tensor:
+    """Whether x is not a number."""
+    return torch.isnan(x)
+
+
+@operator("IsInf")
+def is_inf(ctx: Context, x: Tensor, *, detect_negative: int = 1, detect_positive: int = 1) -> Tensor:
+    """Whether x is infinite, in the directions asked for."""
+    if detect_negative and detect_positive:
+        return torch.isinf(x)
+    if detect_positive:
+        return torch.isposinf(x)
+    return torch.isneginf(x) if detect_negative else torch.zeros_like(x, dtype=torch.bool)
+
+
+@operator("Where")
+def where(ctx: Context, condition: Tensor, x: Operand, y: Operand) -> Tensor:
+    """x where the condition holds, else y."""
+    if not isinstance(x, Tensor) and not isinstance(y, Tensor):
+        return torch.where(condition, x, y)
+    return torch.where(condition, x, y)

@@ -1,0 +1,110 @@
+"""Normalizations over channels, planes and layers."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from converters.to_pytorch.context import Context
+from converters.to_pytorch.net import Initializer
+from converters.to_pytorch.registry import operator
+
+_BATCH_NORM = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
+_INSTANCE_NORM = {3: nn.InstanceNorm1d, 4: nn.InstanceNorm2d, 5: nn.InstanceNorm3d}
+Weight = Initializer | Tensor
+
+
+@operator("BatchNormalization")
+def batch_normalization(
+    ctx: Context,
+    x: Tensor,
+    scale: Weight,
+    bias: Weight,
+    mean: Weight,
+    var: Weight,
+    *,
+    epsilon: float = 1e-5,
+    momentum: float = 0.9,
+    training_mode: int = 0,
+) -> Tensor:
+    """(x - mean) / sqrt(var + epsilon) * scale + bias, with the stored statistics."""
+    if training_mode:
+        ctx.unsupported("training_mode=1 uses the statistics of the batch; convert an inference net")
+    given = {"weight": scale, "bias": bias, "running_mean": mean, "running_var": var}
+    weights = {key: value for key, value in given.items() if isinstance(value, Initializer)}
+    rank = len(ctx.shape(x) or ())
+    if len(weights) < 4 or rank not in _BATCH_NORM:
+        return F.batch_norm(
+            x, ctx.tensor(mean), ctx.tensor(var), ctx.tensor(scale), ctx.tensor(bias), eps=epsilon
+        )
+    channels = weights["weight"].array.size
+    affine = bool((weights["weight"].array != 1).any() or (weights["bias"].array != 0).any())
+    if not affine:
+        del weights["weight"], weights["bias"]
+    return ctx.module(_BATCH_NORM[rank], channels, eps=epsilon, affine=affine, weights=weights)(x)
+
+
+@operator("InstanceNormalization")
+def instance_normalization(
+    ctx: Context, x: Tensor, scale: Weight, bias: Weight, *, epsilon: float = 1e-5
+) -> Tensor:
+    """Each plane with its own mean and variance, then scale and bias by channel."""
+    rank = len(ctx.shape(x) or ())
+    if isinstance(scale, Initializer) and isinstance(bias, Initializer) and rank in _INSTANCE_NORM:
+        weights = {"weight": scale, "bias": bias}
+        return ctx.module(_INSTANCE_NORM[rank], scale.array.size, eps=epsilon, affine=True, weights=weights)(
+            x
+        )
+    return F.instance_norm(x, weight=ctx.tensor(scale), bias=ctx.tensor(bias), eps=epsilon)
+
+
+@operator("LayerNormalization")
+def layer_normalization(
+    ctx: Context,
+    x: Tensor,
+    scale: Weight,
+    bias: Weight | None = None,
+    *,
+    axis: int = -1,
+    epsilon: float = 1e-5,
+    stash_type: int = 1,
+) -> Tensor:
+    """The axes from `axis` on with their own mean and variance, then scale and bias."""
+    if ctx.wants(1) or ctx.wants(2):
+        ctx.unsupported("its second and third outputs have no PyTorch form")
+    shape = ctx.shape(scale)
+    last = -axis if axis < 0 else ctx.rank(x) - axis
+    if shape is None or None in shape or len(shape) != last:
+        ctx.unsupported("the shape of its scale must be known beforehand and cover the normalized axes")
+    sizes = [size for size in shape if size is not None]
+    if isinstance(scale, Initializer) and not isinstance(bias, Tensor):
+        weights = {"weight": scale} if bias is None else {"weight": scale, "bias": bias}
+        return ctx.module(nn.LayerNorm, sizes, eps=epsilon, bias=bias is not None, weights=weights)(x)
+    return F.layer_norm(x, sizes, ctx.tensor(scale), ctx.tensor(bias), epsilon)
+
+
+@operator("LRN")
+def lrn(
+    ctx: Context, x: Tensor, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0
+) -> Tensor:
+    """x / (bias + alpha / size * sum of squares over neighbouring channels) ** beta."""
+    if size % 2:
+        return ctx.module(nn.LocalResponseNorm, size, alpha=alpha, beta=beta, k=bias)(x)
+    # ONNX lays the longer side of an even window after the channel, torch before it.
+    return torch.flip(F.local_response_norm(torch.flip(x, (1,)), size, alpha, beta, bias), (1,))
+
+
+@operator("LpNormalization")
+def lp_normalization(ctx: Context, x: Tensor, *, axis: int = -1, p: int = 2) -> Tensor:
+    """x over its p-norm along an axis; 0 where that is 0."""
+    norm = x.abs().sum(axis, keepdim=True) if p == 1 else x.square().sum(axis, keepdim=True).sqrt()
+    return torch.where(norm == 0, 0.0, x / norm)
+
+
+@operator("MeanVarianceNormalization")
+def mean_variance_normalization(ctx: Context, x: Tensor, *, axes: list[int] | None = None) -> Tensor:
+    """(x - mean) / (standard deviation + 1e-9) over the axes."""
+    over = [0, 2, 3] if axes is None else axes
+    centred = x - x.mean(over, keepdim=True)
+    return centred / (centred.square().mean(over, keepdim=True).sqrt() + 1e-9)

@@ -1,0 +1,181 @@
+"""Sums, extremes and orders along axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from converters.to_pytorch.context import Context, torch_dtype
+from converters.to_pytorch.helpers import reduction as helpers
+from converters.to_pytorch.registry import operator
+
+Axes = np.ndarray | None
+
+
+def _reduce(
+    ctx: Context, x: Tensor, axes: Axes, keepdims: int, noop: int, function: Callable[..., Tensor]
+) -> Tensor:
+    """`function(x, axes, keepdim=...)` in the way ONNX's reductions choose their axes."""
+    if axes is None or axes.size == 0:
+        if noop:
+            return x
+        over = tuple(range(ctx.rank(x)))
+    else:
+        over = tuple(axes.tolist())
+    if not over:
+        return x
+    return function(x, over[0] if len(over) == 1 else over, **({"keepdim": True} if keepdims else {}))
+
+
+def _kept_type(ctx: Context) -> dict[str, torch.dtype]:
+    """Torch sums small integers in int64; ONNX stays in their type."""
+    dtype = ctx.output_dtype()
+    return {} if dtype is None or dtype.is_floating_point() else {"dtype": torch_dtype(dtype)}
+
+
+@operator("ReduceSum")
+def reduce_sum(
+    ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
+) -> Tensor:
+    """The sum."""
+    kind = _kept_type(ctx)
+    return _reduce(ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.sum(a, **k, **kind))
+
+
+@operator("ReduceMean")
+def reduce_mean(
+    ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
+) -> Tensor:
+    """The mean."""
+    return _reduce(ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.mean(a, **k))
+
+
+@operator("ReduceMax")
+def reduce_max(
+    ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
+) -> Tensor:
+    """The maximum."""
+    return _reduce(ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.amax(a, **k))
+
+
+@operator("ReduceMin")
+def reduce_min(
+    ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
+) -> Tensor:
+    """The minimum."""
+    return _reduce(ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.amin(a, **k))
+
+
+@operator("ReduceProd")
+def reduce_prod(
+    ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
+) -> Tensor:
+    """The product, axis by axis, because torch takes one at a time."""
+    kind = _kept_type(ctx)
+
+    def product(start: Tensor, over: int | tuple[int, ...], **keep: Any) -> Tensor:  # noqa: ANN401
+        result: Any = start
+        for axis in (
+            [over] if isinstance(over, int) else sorted((a % ctx.rank(start) for a in over), reverse=True)
+        ):
+            result = result.prod(axis, **keep, **kind)
+        return ctx.tensor(result)
+
+    return _reduce(ctx, x, axes, keepdims, noop_with_empty_axes, product)
+
+
+@operator("ReduceL1")
+def reduce_l1(
+    ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
+) -> Tensor:
+    """The sum of the absolute values."""
+    kind = _kept_type(ctx)
+    return _reduce(
+        ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.abs().sum(a, **k, **kind)
+    )
+
+
+@operator("ReduceL2")
+def reduce_l2(
+    ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
+) -> Tensor:
+    """The square root of the sum of squares."""
+    return _reduce(
+        ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.square().sum(a, **k).sqrt()
+    )
+
+
+@operator("ReduceSumSquare")
+def reduce_sum_square(
+    ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
+) -> Tensor:
+    """The sum of squares."""
+    kind = _kept_type(ctx)
+    return _reduce(
+        ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.square().sum(a, **k, **kind)
+    )
+
+
+@operator("ReduceLogSum")
+def reduce_log_sum(
+    ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
+) -> Tensor:
+    """The logarithm of the sum."""
+    return _reduce(ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.sum(a, **k).log())
+
+
+@operator("ReduceLogSumExp")
+def reduce_log_sum_exp(
+    ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
+) -> Tensor:
+    """The logarithm of the sum of exponentials."""
+    return _reduce(ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.logsumexp(a, **k))
+
+
+@operator("ArgMax")
+def arg_max(
+    ctx: Context, x: Tensor, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0
+) -> Tensor:
+    """Where the maximum is, the first or the last of equal ones."""
+    if select_last_index:
+        return x.shape[axis] - 1 - x.flip(axis).argmax(axis, keepdim=bool(keepdims))
+    return x.argmax(axis, keepdim=bool(keepdims))
+
+
+@operator("ArgMin")
+def arg_min(
+    ctx: Context, x: Tensor, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0
+) -> Tensor:
+    """Where the minimum is, the first or the last of equal ones."""
+    if select_last_index:
+        return x.shape[axis] - 1 - x.flip(axis).argmin(axis, keepdim=bool(keepdims))
+    return x.argmin(axis, keepdim=bool(keepdims))
+
+
+@operator("TopK")
+def top_k(
+    ctx: Context,
+    x: Tensor,
+    k: np.ndarray,
+    *,
+    axis: int = -1,
+    largest: int = 1,
+    sorted: int = 1,
+) -> tuple[Tensor, ...]:
+    """The k largest or smallest and where they are; the first of equal ones, which torch.topk leaves open."""
+    found = ctx.parts(torch.sort(x, dim=axis, descending=bool(largest), stable=True), 2)
+    count = k.reshape(()).item()
+    return tuple(part.narrow(axis, 0, count) for part in found)
+
+
+@operator("CumSum")
+def cum_sum(ctx: Context, x: Tensor, axis: np.ndarray, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
+    """Running sums along an axis, without the element itself where exclusive."""
+    along = axis.reshape(()).item()
+    start = x.flip(along) if reverse else x
+    result = ctx.call(helpers.exclusive_cumsum, start, along) if exclusive else start.cumsum(along)
+    return result.flip(along) if reverse else result

@@ -1,0 +1,134 @@
+"""Arithmetic on shapes, done while the net is written.
+
+ONNX computes the target of a reshape with nodes: Shape, Gather, Mul, Concat. Here such values are small
+numpy arrays; a size known only at run time is an element that is an expression, `x.shape[0]`. So the
+code says `x.reshape(x.shape[0], 8, -1)`, and stays dynamic for torch.export.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from torch import fx
+
+from converters.graph import SHARED_CONSTANT_SIZE
+from converters.to_pytorch.context import shape_of
+from converters.to_pytorch.net import Initializer
+
+_ELEMENTWISE = {
+    "Add": np.add,
+    "Sub": np.subtract,
+    "Mul": np.multiply,
+    "Div": np.floor_divide,  # sizes are not negative, so flooring and truncating agree
+}
+_ARRANGING = {
+    "Cast",
+    "Concat",
+    "Gather",
+    "Identity",
+    "ReduceProd",
+    "Reshape",
+    "Slice",
+    "Squeeze",
+    "Unsqueeze",
+}
+
+
+def evaluate(node: ir.Node, inputs: Sequence[Any]) -> np.ndarray | None:
+    """The value of a node that only computes with sizes, None if it does anything else."""
+    if node.domain not in ("", "ai.onnx"):
+        return None
+    if node.op_type in ("Shape", "Size"):
+        return _measure(node, inputs[0])
+    if node.op_type not in _ELEMENTWISE and node.op_type not in _ARRANGING:
+        return None
+    arrays = [_known(entry) for entry in inputs]
+    known = [array for array in arrays if array is not None]
+    if len(known) < len(arrays):
+        return None
+    if node.op_type in _ELEMENTWISE:
+        return _integers(np.asarray(_ELEMENTWISE[node.op_type](*known)))
+    return _arrange(node, known)
+
+
+def _known(entry: Any) -> np.ndarray | None:  # noqa: ANN401
+    """Small integer arrays; anything else belongs into the computation."""
+    array = entry.array if isinstance(entry, Initializer) else entry
+    if not isinstance(array, np.ndarray) or array.size > SHARED_CONSTANT_SIZE or array.dtype.kind not in "iO":
+        return None
+    return array
+
+
+def _measure(node: ir.Node, x: Any) -> np.ndarray | None:  # noqa: ANN401
+    shape = shape_of(node.inputs[0]) if node.inputs[0] is not None else None
+    if shape is None or not isinstance(x, fx.Proxy):
+        return None
+    sizes = np.empty(len(shape), object)
+    run_time: Any = x.shape
+    for axis, size in enumerate(shape):
+        sizes[axis] = run_time[axis] if size is None else size
+    if node.op_type == "Size":
+        return np.asarray(np.prod(sizes, initial=1))
+    start, end = node.attributes.get_int("start", 0), node.attributes.get_int("end", len(shape))
+    return _integers(sizes[start:end])
+
+
+def _arrange(node: ir.Node, arrays: list[np.ndarray]) -> np.ndarray | None:
+    x, rest = arrays[0], arrays[1:]
+    attributes = node.attributes
+    match node.op_type:
+        case "Cast":
+            return (
+                x
+                if ir.DataType(attributes.get_int("to", 0)) in (ir.DataType.INT32, ir.DataType.INT64)
+                else None
+            )
+        case "Concat":
+            return _integers(
+                np.concatenate([a.astype(object) for a in arrays], attributes.get_int("axis", 0))
+            )
+        case "Gather":
+            return _integers(np.take(x, rest[0].astype(np.int64), attributes.get_int("axis", 0)))
+        case "Identity":
+            return x
+        case "ReduceProd":
+            keep = bool(attributes.get_int("keepdims", 1))
+            return (
+                _integers(np.asarray(np.prod(x.astype(object), axis=None, keepdims=keep)))
+                if x.ndim == 1
+                else None
+            )
+        case "Reshape":
+            return (
+                x.reshape(rest[0].astype(np.int64))
+                if attributes.get_int("allowzero", 0) or rest[0].all()
+                else None
+            )
+        case "Slice":
+            return _slice(x, *rest)
+        case "Squeeze":
+            return np.squeeze(x, tuple(rest[0].tolist()) if rest else None)
+        case _:
+            return np.expand_dims(x, tuple(rest[0].tolist()))
+
+
+def _slice(
+    x: np.ndarray,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    axes: np.ndarray | None = None,
+    steps: np.ndarray | None = None,
+) -> np.ndarray:
+    where = [slice(None)] * x.ndim
+    for k, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+        axis = k if axes is None else int(axes[k])
+        where[axis] = slice(start, end, None if steps is None else int(steps[k]))
+    return x[tuple(where)]
+
+
+def _integers(array: np.ndarray) -> np.ndarray:
+    """As int64 if no size is left to be known at run time."""
+    return array if any(isinstance(size, fx.Proxy) for size in array.flat) else array.astype(np.int64)
