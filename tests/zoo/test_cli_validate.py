@@ -8,6 +8,8 @@ import sys
 import tarfile
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import pytest
 
 from zoo import cli
@@ -129,6 +131,38 @@ def test_mistakes_are_answered_in_a_few_words(validate, tmp_path, arguments, mes
     assert "Traceback" not in outcome.err
     assert outcome.out == ""
     assert not (tmp_path / "work" / "results").exists()
+
+
+def test_a_mean_image_of_one_value_counts_as_the_mean_value(validate, tmp_path):
+    np.save(tmp_path / "mean.npy", np.full((3, 36, 36), 127.0))
+    outcome = validate("digits-caffe-dsd", "--mean", tmp_path / "mean.npy", "--json")
+    printed = json.loads(outcome.out)
+    assert printed["result"]["top1_correct"] == 492
+    assert (printed["result"]["preprocessing"]["mean"], printed["result"]["preprocessing"]["mean_image"]) == (
+        None,
+        True,
+    )
+    assert "mean.npy" in printed["result"]["files"]
+
+
+def test_images_left_out_and_ignored_orientations_are_reported(validate, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    exif = bytes.fromhex(
+        "ffe1 0022 45786966 0000 4d4d002a 00000008 0001 0112 0003 00000001 0006 0000 00000000"
+    )
+    jpeg = cv2.imencode(".jpg", np.zeros((40, 40, 3), np.uint8))[1].tobytes()
+    (folder / "turned.jpg").write_bytes(jpeg[:2] + exif + jpeg[2:])
+    (folder / "broken.jpg").write_bytes(jpeg[:200])
+    (folder / "labels.txt").write_text("broken.jpg 0\nturned.jpg 1\n")
+    outcome = validate("digits-caffe-dsd", "--data", folder)
+    assert outcome.code == 2
+    assert "broken.jpg: cannot decode a truncated or damaged JPEG" in outcome.err
+    outcome = validate("digits-caffe-dsd", "--data", folder, "--skip-unreadable")
+    assert outcome.code == 0
+    assert "on images: 1 of 2 images" in outcome.out
+    assert "unreadable: broken.jpg" in outcome.out
+    assert "orientation of 1 image ignored" in outcome.out
 
 
 def test_an_absent_device_is_no_cpu_run(validate, tmp_path):

@@ -147,6 +147,11 @@ def test_cmyk_is_refused_by_name():
         resolve("torch7-bicubic8").resize(header)
 
 
+def test_a_thread_of_pixels_is_refused_before_it_is_blown_up():
+    with pytest.raises(DataError, match="would make it 256x1048576: too long and narrow"):
+        resolve("torch7-bicubic256").resize(png(np.zeros((1, 4096, 3), np.uint8)))
+
+
 def test_a_stage_one_array_smaller_than_the_window_is_refused():
     flavour = resolve("torch7-bicubic8")
     numbers = preprocessor(Preprocessing(flavour="torch7-bicubic8", crop=8)).numbers

@@ -15,6 +15,9 @@ from zoo.errors import DataError
 from zoo.preprocessing.decode import decode_bgr, image_header
 from zoo.preprocessing.flavour import Flavour, Float32
 
+# 64 times as long as wide at size 256; beyond that a thread of pixels would be blown up to gigabytes.
+MOST_SCALED_PIXELS = 1 << 22
+
 
 class Torch7Bicubic(Flavour):
     """The shorter side scaled to `size` by Torch7's bicubic; RGB, pixels 0..1 (with over- and undershoot)."""
@@ -28,7 +31,8 @@ class Torch7Bicubic(Flavour):
 
         Raises:
             DataError: not decodable, or CMYK, which Torch7 read with false colours (it took the first three
-                of the four ink channels for RGB); no library here gives those channels.
+                of the four ink channels for RGB); no library here gives those channels. Or so long and
+                narrow that the scaled image would be enormous.
         """
         if image_header(data).components == 4:
             raise DataError("a CMYK JPEG, of which Torch7 took the ink channels for RGB: convert it to RGB")
@@ -37,6 +41,8 @@ class Torch7Bicubic(Flavour):
         unit = np.float32(1 / np.iinfo(pixels.dtype).max)
         image: Float32 = pixels[:, :, ::-1].astype(np.float32) * unit
         height, width = scaled_size(image.shape[0], image.shape[1], self.size)
+        if height * width > MOST_SCALED_PIXELS:
+            raise DataError(f"{self.name} would make it {height}x{width}: too long and narrow")
         return scale_axis(scale_axis(image, width, axis=1), height, axis=0)
 
     def offset(self, length: int, crop: int) -> int:

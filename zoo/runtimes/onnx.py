@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.errors import DeviceError, UsageError
-from zoo.runtimes.runtime import Float32, as_scores, parse_device, select_output
+from zoo.runtimes.runtime import Float32, as_scores, gpu_name, parse_device, select_output
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
@@ -50,6 +50,7 @@ class OnnxRuntime:
             "onnxruntime": onnxruntime.__version__,
             "provider": session.get_providers()[0],
             "threads": str(threads or "default"),
+            **({"gpu": gpu_name(index)} if kind == "cuda" else {}),
         }
 
     def run(self, batch: Float32) -> Float32:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import DeviceError, UsageError
-from zoo.runtimes.runtime import Float32, as_scores, parse_device
+from zoo.runtimes.runtime import Float32, as_scores, gpu_name, parse_device
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -39,6 +39,7 @@ class PyTorch:
         self._about = {
             "torch": torch.__version__,
             "threads": str(torch.get_num_threads()),
+            **({"gpu": gpu_name(index)} if kind == "cuda" else {}),
         }
 
     def run(self, batch: Float32) -> Float32:

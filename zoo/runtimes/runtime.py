@@ -48,6 +48,13 @@ def parse_device(device: str) -> tuple[str, int]:
     return ("cpu", 0) if match[1] else ("cuda", int(match[2] or 0))
 
 
+def gpu_name(index: int) -> str:
+    """What the CUDA device is, as far as PyTorch can tell."""
+    import torch
+
+    return torch.cuda.get_device_name(index) if torch.cuda.is_available() else "unknown"
+
+
 def select_output(names: tuple[str, ...], scores: str | None, net: object) -> int:
     """Index of the output to rank: the one called `scores`, or the only one. UsageError lists them."""
     if scores is None and len(names) == 1:
