@@ -65,7 +65,7 @@ def test_audit_with_evidence(dsd_zoo, runs) -> None:
     assert outcome.code == 0
     assert "492 of 500  ONNX Runtime  agrees" in outcome.out
     assert "ONNX Runtime, 500 images, p = 1  not significant" in outcome.out
-    assert "measured again and agrees. No measured gain over a baseline is significant." in outcome.out
+    assert "measured again and agrees. No model is significantly better than its baseline." in outcome.out
 
 
 def test_audit_finds_evidence_in_its_usual_place(dsd_zoo, made_run) -> None:

@@ -82,29 +82,6 @@ def print_conflicts(audits: Sequence[Audit]) -> None:
             )
 
 
-def print_parity(parity: Sequence[Parity]) -> None:
-    """How far the converted forms are from what the original frameworks computed."""
-    from zoo.report import words
-
-    lines = [
-        (
-            row.model,
-            words.RUNTIME_NAMES[row.runtime],
-            row.output,
-            f"{row.images:,}",
-            f"{row.difference:.1e}",
-            f"{row.bound:.0e}",
-            "agrees" if row.holds else "differs",
-        )
-        for row in parity
-    ]
-    header = ("MODEL", "CONVERTED, RUN WITH", "OUTPUT", "IMAGES", "DIFFERENCE", "ALLOWED", "VERDICT")
-    print_table(header, _blank_repeats(lines, columns=1), right=(3, 4, 5))
-    print(
-        "Largest difference from what the original framework put out, relative to its largest value."
-    )
-
-
 def print_verdict(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> None:
     """What does not hold, and the last word."""
     from zoo.report import words

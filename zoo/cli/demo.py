@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from zoo.cli._common import print_table
+
+if TYPE_CHECKING:
+    from zoo.demo import Demo
+    from zoo.manifest import Metric
+    from zoo.report.html import Subject
 
 
 def demo(
@@ -23,22 +31,91 @@ def demo(
 
     Ends with 1 if something does not reproduce. That a gain is not significant is a finding, no failure.
     """
-    from zoo.cli import _findings
     from zoo.demo import run_demo
     from zoo.report.html import write_page
 
+    print(
+        "Six small nets for handwritten digits, trained and tested with the real Caffe and the real Torch7."
+    )
+    print(
+        "Each: files verified, converted to ONNX and PyTorch, run on the 500 test images, claims audited.\n"
+    )
     with ExitStack() as stack:
         if out is None:
             out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dsd-zoo-demo-")))
-        done = run_demo(out, say=print)
+        done = run_demo(out, say=_progress)
     write_page(output, done.subjects, done.parity)
-    audits = [subject.audit for subject in done.subjects]
-    print()
-    _findings.print_parity(done.parity)
-    print()
-    _findings.print_claims(audits)
-    _findings.print_gains(audits)
-    _findings.print_verdict(audits, done.parity)
-    print(f"The report: {output}")
+    _print(done)
+    print(f"The whole story, with what every number rests on: {output}")
     if not done.holds:
         raise typer.Exit(1)
+
+
+def _progress(line: str) -> None:
+    """On a terminal only: one line that the next one replaces."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+
+def _print(done: Demo) -> None:
+    from zoo.cli import _findings
+
+    header = ("MODEL", "FILES", "OFF BY", "TOP-1 CLAIMED", "MEASURED", "TOP-5 CLAIMED", "MEASURED", "VERDICT")
+    print_table(header, [_line(subject, done) for subject in done.subjects], right=(2, 3, 4, 5, 6))
+    print("OFF BY: largest difference of the converted nets from what the original framework put out,")
+    print("relative to its largest value. MEASURED: with ONNX Runtime and, where it differs, / PyTorch.\n")
+    _print_gains(done)
+    _findings.print_verdict([subject.audit for subject in done.subjects], done.parity)
+
+
+def _print_gains(done: Demo) -> None:
+    """The measured top-1 gains over the fair baselines."""
+    from zoo.report import words
+    from zoo.report.rows import merged_pairs
+
+    found = [
+        (subject.manifest.name, gain.baseline, pair)
+        for subject in done.subjects
+        for gain in subject.audit.gains
+        for pair, _ in merged_pairs(gain)
+        if gain.metric == "top1"
+    ]
+    lines = [
+        (
+            model,
+            baseline,
+            words.signed(pair.only_model - pair.only_baseline),
+            words.points(pair.gain),
+            words.points_range(pair.interval),
+            words.p_value(pair.p_value),
+            words.gain_verdict(pair),
+        )
+        for model, baseline, pair in found
+    ]
+    header = ("MODEL", "AGAINST", "TOP-1 IMAGES", "POINTS", "95 % INTERVAL", "EXACT MCNEMAR", "VERDICT")
+    print_table(header, lines, right=(2, 3, 4))
+    least = min(pair.minimum_detectable for _, _, pair in found)
+    print(
+        f"With this many images a true gain shows up in 80 % of cases only from {100 * least:.1f} points on."
+    )
+
+
+def _line(subject: Subject, done: Demo) -> tuple[str, ...]:
+    name = subject.manifest.name
+    rows = [row for row in done.parity if row.model == name]
+    holds = subject.audit.holds and all(row.holds for row in rows)
+    return (
+        name,
+        f"{len(subject.manifest.files)} verified",
+        f"{max(row.difference for row in rows):.0e}",
+        *(cell for metric in ("top1", "top5") for cell in _counts(subject, metric)),
+        "reproduced" if holds else "NOT REPRODUCED",
+    )
+
+
+def _counts(subject: Subject, metric: Metric) -> tuple[str, str]:
+    from zoo.report import words
+
+    (claim,) = (claim for claim in subject.audit.claims if claim.metric == metric)
+    found = dict.fromkeys(str(run.correct) for run in claim.measurements)
+    return words.claimed(claim), " / ".join(found)

@@ -80,7 +80,7 @@ def gain_rows(audit: Audit) -> list[GainRows]:
         if gain.claimed is not None:
             counts = "" if gain.claimed.exact else ", from rounded percentages"
             lines.append(GainLine("claimed", gain.claimed, f"as published{counts}"))
-        for pair, runtimes in _merged_pairs(gain):
+        for pair, runtimes in merged_pairs(gain):
             basis = f"{runtimes}, {words.images(pair.n)}, {words.p_value(pair.p_value)}"
             lines.append(GainLine("measured", pair, basis))
         rows.append(GainRows(audit.model, gain.baseline, gain.metric, lines))
@@ -92,12 +92,13 @@ def pair_tables(audit: Audit) -> list[PairTable]:
     return [
         PairTable(audit.model, gain.baseline, gain.metric, runtimes, pair, _pair_note(pair))
         for gain in audit.gains
-        for pair, runtimes in _merged_pairs(gain)
+        for pair, runtimes in merged_pairs(gain)
         if pair.both < pair.n
     ]
 
 
-def _merged_pairs(gain: Gain) -> list[tuple[PairedGain, str]]:
+def merged_pairs(gain: Gain) -> list[tuple[PairedGain, str]]:
+    """The measured pairs, equal ones merged, each with the names of what it was measured with."""
     places: dict[PairedGain, list[str]] = {}
     for pair in gain.measured:
         places.setdefault(replace(pair, runtime="", device=""), []).append(

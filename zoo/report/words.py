@@ -157,7 +157,7 @@ def _gains_sentence(audits: Sequence[Audit]) -> str:
         return "Every measured gain is significant."
     if gains:
         return f"{gains} of {len(pairs)} measured gains are significant."
-    return "No measured gain over a baseline is significant."
+    return "No model is significantly better than its baseline."
 
 
 def gain_sentences(audit: Audit) -> list[str]:
