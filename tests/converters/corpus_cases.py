@@ -35,10 +35,7 @@ class Case:
 
     @property
     def sources(self) -> list[Path]:
-        weights = next(
-            (self.folder / n for n in ("net.caffemodel", "net.caffemodel.h5") if (self.folder / n).exists()),
-            None,
-        )
+        weights = next((path for path in candidates if path.exists()), None)
         return [self.folder / "net.prototxt", *([weights] if weights else [])]
 
 

@@ -1,0 +1,105 @@
+"""Definitions as text: what is read, and what an error says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import converters
+from converters.from_caffe.prototxt import MAX_BYTES, parse
+
+NET = """name: "small"
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 } } }
+layer {
+  name: "scaled"
+  type: "Power"
+  bottom: "data"
+  top: "scaled"
+  power_param { scale: 2 }
+}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "net.prototxt"
+    path.write_text(text)
+    return path
+
+
+def test_fields_and_defaults(tmp_path: Path) -> None:
+    net, ignored = parse(write(tmp_path, NET))
+    assert (net.name, len(net.layer), ignored) == ("small", 2, [])
+    power = net.layer[1].power_param
+    assert (power.power, power.scale, power.shift) == (1.0, 2.0, 0.0)
+
+
+def test_an_unknown_field_is_named_with_its_line_and_layer(tmp_path: Path) -> None:
+    path = write(tmp_path, NET.replace("scale: 2", "scales: 2"))
+    with pytest.raises(converters.UnsupportedError) as caught:
+        converters.load(path)
+    assert str(caught.value) == (
+        f"{path}:8: unknown field 'scales' of PowerParameter in layer 'scaled'; did you mean scale?\n"
+        "  If it does not matter at inference, accept it by name: --ignore-field scales"
+    )
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "odd: 3",
+        'odd: "a } string"',
+        "odd { inner { deeper: 1 } # } comment\n }",
+        "odd: [1, 2]",
+        "odd < a: 1 >",
+        "odd:{a:1}",
+    ],
+)
+def test_an_ignored_field_is_passed_over_and_reported(tmp_path: Path, field: str) -> None:
+    path = write(tmp_path, NET.replace("power_param", f"{field}\n  power_param"))
+    model = converters.load(path, ignore_fields=["odd"])
+    assert model.meta["report"].notes == ["ignored the field odd (line 8), as asked"]
+    assert [node.op_type for node in model.graph] == ["Mul"]
+
+
+def test_ignoring_one_field_does_not_accept_another(tmp_path: Path) -> None:
+    path = write(tmp_path, NET.replace("power_param", "odd: 1 even: 2 power_param"))
+    with pytest.raises(converters.UnsupportedError, match="unknown field 'even'"):
+        converters.load(path, ignore_fields=["odd"])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("layer {", "net.prototxt:1: "),
+        (NET + NET.replace("layer", "layers", 1), "net.prototxt"),
+        (NET.replace("scale: 2", "scale: two"), "net.prototxt:8: .*in layer 'scaled'"),
+        (NET.replace("scale: 2", "scale: 2 scale: 3"), "should not have multiple"),
+        ("\ufeff" + NET, "byte order mark"),
+    ],
+)
+def test_what_caffe_cannot_parse_is_refused(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(converters.FormatError, match=says):
+        parse(write(tmp_path, text))
+
+
+def test_text_larger_than_any_definition_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    with path.open("wb") as file:
+        file.write(NET.encode())
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(converters.FormatError, match="is this the file"):
+        parse(path)
+
+
+def test_bytes_that_are_not_utf8_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_bytes(b'name: "caf\xe9"\n')
+    with pytest.raises(converters.FormatError, match="byte 10 is not UTF-8"):
+        parse(path)
+
+
+def test_an_unknown_layer_type_names_what_is_close(tmp_path: Path) -> None:
+    path = write(tmp_path, NET.replace('"Power"', '"Powr"').replace("power_param { scale: 2 }", ""))
+    with pytest.raises(converters.UnsupportedError, match=r"layer 'scaled' has the type 'Powr'.*Power"):
+        converters.load(path)
