@@ -44,7 +44,7 @@ class Demo:
 def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
     """Verify, convert, check against the recordings, validate and audit the embedded models.
 
-    folder: for the converted forms (converted/MODEL/) and the evidence (runs/MODEL-RUNTIME/).
+    folder: for the converted forms (converted/MODEL/RUNTIME/) and the evidence (runs/MODEL-RUNTIME/).
     say: told in one line what was done with each model.
     Raises IntegrityError if a shipped file is not what its manifest says.
     """
@@ -59,7 +59,8 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
         for manifest in models:
             sources = _verified(manifest, store)
             for runtime, name in FORMS.items():
-                net = folder / "converted" / manifest.name / name
+                # A folder each, because a net.onnx beside a net.safetensors seems to rest on it.
+                net = folder / "converted" / manifest.name / runtime / name
                 net.parent.mkdir(parents=True, exist_ok=True)
                 converters.convert(sources, net)
                 recorded = store.require(manifest, "recorded")

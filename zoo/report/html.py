@@ -115,6 +115,7 @@ def _filters() -> dict[str, Callable[..., object]]:
         "place": words.place,
         "points": words.points,
         "points_range": words.points_range,
+        "prose": _prose,
         "runtime": words.RUNTIME_NAMES.__getitem__,
         "framework": words.FRAMEWORK_NAMES.__getitem__,
         "scientific": _scientific,
@@ -146,7 +147,20 @@ def _exact_intervals(result: Result) -> str:
 
 
 def _settings(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)
+    said = ((name, value) for name, value in values.items() if value is not None and value is not False)
+    return ", ".join(f"{name} {value}" for name, value in said)
+
+
+def _prose(text: str) -> Markup:
+    """Text in which what stands between backticks is code."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if k % 2 else escape(part) for k, part in enumerate(parts)
+    )
 
 
 def _scientific(value: float) -> Markup:
