@@ -35,6 +35,7 @@ class Case:
 
     @property
     def sources(self) -> list[Path]:
+        candidates = [self.folder / name for name in ("net.caffemodel", "net.caffemodel.h5")]
         weights = next((path for path in candidates if path.exists()), None)
         return [self.folder / "net.prototxt", *([weights] if weights else [])]
 
@@ -52,7 +53,7 @@ def run_onnx(path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]
 
 
 def assert_agrees(got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], tolerance: float) -> None:
-    """Same names and shapes, NaN and infinities in the same places, the rest within tolerance of the largest."""
+    """Same names, shapes, NaN and infinities; the rest within `tolerance` of the largest magnitude."""
     for name, reference in wanted.items():
         assert name in got, f"output {name!r} is missing; there are {sorted(got)}"
         assert got[name].shape == reference.shape, name

@@ -56,8 +56,8 @@ def test_dsd_definitions_with_seeded_weights(shared: Path, tmp_path: Path, name:
     assert [f"dropped {d.name} ({d.type})" for d in report.dropped[1:]] == case["changes"]
     own = run_onnx(tmp_path / "net.onnx", inputs)
 
-    # With seeded weights the scores reach hundreds, and a softmax turns their absolute rounding error into the
-    # relative error of its probabilities: those can agree no better than the scores do.
+    # With seeded weights the scores reach hundreds, and a softmax turns their absolute rounding error into
+    # the relative error of its probabilities: those can agree no better than the scores do.
     converters.convert(sources, tmp_path / "scores.onnx", outputs=case["logits"])
     scores = run_onnx(tmp_path / "scores.onnx", inputs)
     assert_agrees(scores, {blob: outputs[blob] for blob in case["logits"]}, DEFAULT_TOLERANCE)
