@@ -136,7 +136,7 @@ def test_convert_reports_what_it_did(dsd_zoo, what) -> None:
     outcome = dsd_zoo("convert", *what, "-o", "net.onnx")
     assert outcome.code == 0, outcome.err
     for said in (
-        "caffe to onnx",
+        "caffe to ONNX",
         "data  Nx3x32x32",
         "prob  Nx10",
         "27,490 parameters",

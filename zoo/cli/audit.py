@@ -19,9 +19,10 @@ def audit(
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
-    """Audit claims: re-derive them from their published traces, hold them against runs, compute the gains.
+    """Audit claims: do they follow, do they hold, what is gained?
 
-    Offline. Ends with 1 if a claim does not follow from its trace, a run contradicts a claim or used
+    They are derived again from their published traces and held against the runs of `dsd-zoo validate`, and
+    the gain over the baseline gets its interval and test. Offline. Ends with 1 if a claim does not follow from its trace, a run contradicts a claim or used
     other files than the pinned ones. A claim that was not measured, a gain that is not significant and
     published values that contradict each other are findings, not failures.
     """

@@ -25,9 +25,9 @@ def compare(
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
-    """Run two forms of one net on the same random input and compare them layer by layer.
+    """Compare two forms of one net, layer by layer.
 
-    Every value that both forms name is compared in the order in which A computes it, then the outputs.
+    Both run on the same random input. Every value that both forms name is compared in the order in which A computes it, then the outputs.
     Ends with 1 and the name of the first divergence if they do not agree.
     """
     from zoo.compare import compare as compare_forms

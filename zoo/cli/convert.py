@@ -15,6 +15,8 @@ from zoo.cli._subject import find_subject
 if TYPE_CHECKING:
     from converters import ConversionReport
 
+FORMS = {".onnx": "ONNX", ".py": "PyTorch"}
+
 
 def convert(
     what: Annotated[
@@ -56,9 +58,9 @@ def convert(
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
-    """Convert a net, and report what was done. What cannot be carried over exactly is an error.
+    """Convert a Caffe or Torch7 net to ONNX and PyTorch.
 
-    Neither Caffe nor Torch7 is needed. `dsd-zoo inspect` shows beforehand what would convert.
+    What was done is reported; what cannot be carried over exactly is an error. Neither Caffe nor Torch7 is needed. `dsd-zoo inspect` shows beforehand what would convert.
     """
     import converters
 
@@ -95,7 +97,7 @@ def _print_report(report: ConversionReport, what: Sequence[str]) -> None:
         ("written", "\n".join(f"{path}  {human_bytes(path.stat().st_size)}" for path in report.files)),
         ("next", "\n".join(f"dsd-zoo compare {','.join(what)} {net}" for net in nets)),
     ]
-    print(f"{report.framework} to {' and '.join(path.suffix.lstrip('.') for path in report.files)}")
+    print(f"{report.framework} to {' and '.join(FORMS[net.suffix] for net in nets)}")
     print_fields([(name, value) for name, value in fields if value])
 
 

@@ -24,9 +24,9 @@ def inspect(
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
-    """Inspect the files of a net: its layers, shapes and parameters, and what of it would convert.
+    """Inspect a net: its layers, and what would convert.
 
-    Ends with 0 only if all of it would.
+    Layers come with their output shapes and parameters; what stops one says why. Ends with 0 only if all of it would.
     """
     import converters
 

@@ -18,8 +18,9 @@ def report(
     ] = Path("report.html"),
     manifests: ManifestsOption = None,
 ) -> None:
-    """Write one self-contained HTML page about the runs below DIR: claims, gains, what they rest on.
+    """Write one HTML page about the runs below DIR.
 
+    It holds the claims, what was measured, the gains, and what every number rests on, and needs nothing else.
     Ends with 1 if something on the page does not hold.
     """
     from zoo.audit import read_runs
