@@ -21,10 +21,11 @@ def audit(
 ) -> None:
     """Audit claims: do they follow, do they hold, what is gained?
 
-    They are derived again from their published traces and held against the runs of `dsd-zoo validate`, and
-    the gain over the baseline gets its interval and test. Offline. Ends with 1 if a claim does not follow from its trace, a run contradicts a claim or used
-    other files than the pinned ones. A claim that was not measured, a gain that is not significant and
-    published values that contradict each other are findings, not failures.
+    They are derived again from their published traces and held against the runs of `dsd-zoo validate`,
+    and the gain over the baseline gets its interval and test. Offline. Ends with 1 if a claim does not
+    follow from its trace, a run contradicts a claim or used other files than the pinned ones. A claim
+    that was not measured, a gain that is not significant and published values that contradict each
+    other are findings, not failures.
     """
     from zoo.audit import audit as audit_model
     from zoo.audit import read_runs

@@ -27,8 +27,9 @@ def compare(
 ) -> None:
     """Compare two forms of one net, layer by layer.
 
-    Both run on the same random input. Every value that both forms name is compared in the order in which A computes it, then the outputs.
-    Ends with 1 and the name of the first divergence if they do not agree.
+    Both run on the same random input. Every value that both forms name is compared in the order in
+    which A computes it, then the outputs. Ends with 1 and the name of the first divergence if they do
+    not agree.
     """
     from zoo.compare import compare as compare_forms
 

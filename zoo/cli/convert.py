@@ -60,7 +60,8 @@ def convert(
 ) -> None:
     """Convert a Caffe or Torch7 net to ONNX and PyTorch.
 
-    What was done is reported; what cannot be carried over exactly is an error. Neither Caffe nor Torch7 is needed. `dsd-zoo inspect` shows beforehand what would convert.
+    What was done is reported; what cannot be carried over exactly is an error. Neither Caffe nor Torch7
+    is needed. `dsd-zoo inspect` shows beforehand what would convert.
     """
     import converters
 

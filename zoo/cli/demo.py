@@ -29,8 +29,9 @@ def demo(
 ) -> None:
     """Run the whole job on six small embedded models.
 
-    Verify, convert to ONNX and PyTorch, compare with what the original frameworks put out, validate, audit,
-    report: offline, in seconds. Ends with 1 if something does not reproduce. That a gain is not significant is a finding, no failure.
+    Verify, convert to ONNX and PyTorch, compare with what the original frameworks put out, validate,
+    audit, report: offline, in seconds. Ends with 1 if something does not reproduce. That a gain is not
+    significant is a finding, no failure.
     """
     from zoo.demo import run_demo
     from zoo.report.html import write_page

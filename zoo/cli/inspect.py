@@ -26,7 +26,8 @@ def inspect(
 ) -> None:
     """Inspect a net: its layers, and what would convert.
 
-    Layers come with their output shapes and parameters; what stops one says why. Ends with 0 only if all of it would.
+    Layers come with their output shapes and parameters; what stops one says why. Ends with 0 only if
+    all of it would.
     """
     import converters
 

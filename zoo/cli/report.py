@@ -20,8 +20,8 @@ def report(
 ) -> None:
     """Write one HTML page about the runs below DIR.
 
-    It holds the claims, what was measured, the gains, and what every number rests on, and needs nothing else.
-    Ends with 1 if something on the page does not hold.
+    It holds the claims, what was measured, the gains, and what every number rests on, and needs nothing
+    else. Ends with 1 if something on the page does not hold.
     """
     from zoo.audit import read_runs
     from zoo.report import words
