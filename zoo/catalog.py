@@ -52,12 +52,19 @@ class Catalog:
     def get(self, name: str) -> Manifest:
         """The manifest of `name`. UsageError with the closest names if there is none."""
         if name not in self._paths:
-            raise UsageError(f"no model is called '{name}'\n{self._advice(name)}")
+            raise UsageError(f"no model is called '{name}'\n{self.advice(name)}")
         return Manifest.read(self._paths[name])
 
     def baseline(self, manifest: Manifest) -> Manifest | None:
         """The manifest of the model that `manifest` names as its baseline, or None if it names none."""
         return None if manifest.baseline is None else self.get(manifest.baseline)
+
+    def advice(self, name: str) -> str:
+        """What to do about a name that no model has: the closest ones, and where to find all."""
+        folded = name.lower().replace("_", "-")
+        close = [folded] if folded in self._paths else difflib.get_close_matches(folded, self._paths, n=3)
+        advice = f"  did you mean {' or '.join(close)}?\n" if close else ""
+        return f"{advice}  all models: dsd-zoo list"
 
     def __iter__(self) -> Iterator[Manifest]:
         return (Manifest.read(path) for path in self._paths.values())
@@ -67,9 +74,3 @@ class Catalog:
 
     def __contains__(self, name: object) -> bool:
         return name in self._paths
-
-    def _advice(self, name: str) -> str:
-        folded = name.lower().replace("_", "-")
-        close = [folded] if folded in self._paths else difflib.get_close_matches(folded, self._paths, n=3)
-        advice = f"  did you mean {' or '.join(close)}?\n" if close else ""
-        return f"{advice}  all models: dsd-zoo list"

@@ -168,6 +168,23 @@ def test_an_unknown_model_is_one_block_on_stderr(dsd_zoo, command):
     assert outcome.out == ""
 
 
+@pytest.mark.parametrize("command", [("convert", "-o", "net.onnx"), ("validate",), ("inspect",)])
+def test_a_models_name_with_a_dot_is_no_file(dsd_zoo, command):
+    outcome = dsd_zoo(*command, "squeezenet-v1.0")
+    assert outcome.code == 2
+    assert "run: dsd-zoo fetch squeezenet-v1.0" in outcome.err
+
+
+@pytest.mark.parametrize("command", [("convert", "-o", "net.onnx"), ("verify",)])
+def test_what_is_neither_file_nor_model_is_told_so(dsd_zoo, command):
+    slip = dsd_zoo(*command, "squeezenet-v1.o")
+    assert slip.code == 2
+    assert "no such file: squeezenet-v1.o, nor is a model called so" in slip.err
+    assert "did you mean squeezenet-v1.0" in slip.err
+    elsewhere = dsd_zoo(*command, "nowhere/net.t7")
+    assert (elsewhere.code, elsewhere.err) == (2, "dsd-zoo: no such file: nowhere/net.t7\n")
+
+
 def test_debug_shows_the_traceback_and_keeps_the_exit_code(dsd_zoo):
     outcome = dsd_zoo("--debug", "show", "nothing")
     assert outcome.code == 2

@@ -11,6 +11,7 @@ from zoo.cli._common import load_catalog
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
+    from zoo.catalog import Catalog
     from zoo.manifest import Manifest
 
 
@@ -42,21 +43,40 @@ class Subject:
 def find_subject(arguments: Sequence[str], manifests: Sequence[Path] | None = None) -> Subject:
     """The model that the only argument names, or else the files that all of them name.
 
+    The catalog is asked first: the name of a model may look like that of a file (squeezenet-v1.0).
+
     Raises:
         UsageError: no such model (with suggestions) or file, or a model's file is not in the cache yet.
     """
     from zoo.cache import Cache
 
-    cache = Cache()
-    paths = [Path(argument) for argument in arguments]
-    if len(paths) > 1 or paths[0].is_file():
-        missing = [str(path) for path in paths if not path.is_file()]
-        if missing:
-            raise UsageError(f"no such file: {', '.join(missing)}")
-        return Subject(paths[-1].stem, {path.name: path for path in paths}, cache.root)
-    if paths[0].suffix or len(paths[0].parts) > 1:
-        raise UsageError(f"no such file: {paths[0]}")
-    manifest = load_catalog(manifests).get(arguments[0])
-    files = {file.name: cache.require(manifest, file.role) for file in manifest.source_files()}
-    mean = cache.require(manifest, "mean") if manifest.preprocessing.mean_image else None
-    return Subject(manifest.name, files, cache.root, manifest, mean)
+    cache, catalog = Cache(), load_catalog(manifests)
+    if len(arguments) > 1:
+        return _own_files([Path(argument) for argument in arguments], cache.root)
+    found = file_or_model(arguments[0], catalog)
+    if isinstance(found, Path):
+        return _own_files([found], cache.root)
+    files = {file.name: cache.require(found, file.role) for file in found.source_files()}
+    mean = cache.require(found, "mean") if found.preprocessing.mean_image else None
+    return Subject(found.name, files, cache.root, found, mean)
+
+
+def file_or_model(argument: str, catalog: Catalog) -> Path | Manifest:
+    """The model of that name, or else the file. UsageError if there is neither."""
+    path = Path(argument)
+    if argument in catalog:
+        return catalog.get(argument)
+    if path.exists():
+        return path
+    if path.name != argument:
+        raise UsageError(f"no such file: {argument}")
+    if path.suffix:
+        raise UsageError(f"no such file: {argument}, nor is a model called so\n{catalog.advice(argument)}")
+    return catalog.get(argument)
+
+
+def _own_files(paths: Sequence[Path], cache: Path) -> Subject:
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise UsageError(f"no such file: {', '.join(missing)}")
+    return Subject(paths[-1].stem, {path.name: path for path in paths}, cache)

@@ -170,10 +170,11 @@ def _metadata(subject: Subject) -> dict[str, Any] | None:
 
 def _shipped_data(subject: Subject) -> Path:
     """The images that ship with the zoo, for a model that was tested on them."""
-    from zoo.catalog import bundled_folder
+    from zoo.catalog import embedded_images
 
-    if subject.manifest is not None and subject.manifest.dataset == "digits-test":
-        return bundled_folder() / "digits" / "images" / "test_images.tar"
+    images = None if subject.manifest is None else embedded_images(subject.manifest.dataset)
+    if images is not None:
+        return images
     raise UsageError(
         "say where the images are: --data SRC, a folder or an uncompressed tar\n"
         "  such as ILSVRC2012_img_val.tar, the 50,000 validation images of ImageNet"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo.cli._common import ManifestsOption, load_catalog
+from zoo.cli._subject import file_or_model
 
 if TYPE_CHECKING:
     from zoo.cache import Cache
@@ -33,19 +34,13 @@ def verify(
     from zoo.cache import Cache
 
     catalog, store = load_catalog(manifests), Cache()
-    targets = [_target(name, catalog) for name in what]
+    targets = [file_or_model(name, catalog) for name in what]
     results = [
         _verify_file(target, catalog, store) if isinstance(target, Path) else _verify_model(target, store)
         for target in targets
     ]
     if not all(results):
         raise typer.Exit(1)
-
-
-def _target(name: str, catalog: Catalog) -> Manifest | Path:
-    path = Path(name)
-    is_file = name not in catalog and (path.exists() or path.name != name)
-    return path if is_file else catalog.get(name)
 
 
 def _verify_model(manifest: Manifest, store: Cache) -> bool:
