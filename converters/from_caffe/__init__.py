@@ -7,9 +7,10 @@ from pathlib import Path
 import onnx_ir as ir
 
 from converters.errors import ConverterError, UsageError
-from converters.from_caffe import deploy
+from converters.from_caffe import deploy, schema
 from converters.from_caffe.bind import Binder
 from converters.from_caffe.build import Walk
+from converters.from_caffe.embedded import definition_in
 from converters.from_caffe.inputs import resolve
 from converters.from_caffe.inspection import inspect
 from converters.from_caffe.netstate import filter_net
@@ -17,21 +18,17 @@ from converters.from_caffe.prototxt import parse
 from converters.from_caffe.weights import Weights, open_weights
 from converters.options import Options
 from converters.report import ConversionReport
+from converters.sniff import Kind, identify
 
 __all__ = ["inspect", "read"]
 
 
 def read(definition: Path | None, weights_path: Path | None, options: Options) -> ir.Model:
-    """The net of a prototxt with the parameters of a weights file (or with constant fillers alone)."""
-    if definition is None:
-        raise UsageError(
-            f"{weights_path}: these are weights; give the network definition (.prototxt) with them"
-        )
-    message, ignored = parse(definition, options.ignore_fields)
+    """The net of a prototxt, or the one a caffemodel carries, with the parameters of a weights file."""
+    message, notes = _definition(definition, weights_path, options)
     layers = filter_net(message, options.stages, options.level)
     net = deploy.prepare(message.name, layers, options.outputs)
     weights = open_weights(weights_path, net.layers) if weights_path is not None else None
-    notes = [f"ignored the field {field}, as asked" for field in ignored]
     try:
         model = _build(net, weights, options, symbolic=True)
     except ConverterError:
@@ -41,6 +38,20 @@ def read(definition: Path | None, weights_path: Path | None, options: Options) -
             notes.append("the batch is fixed: a layer of this net mixes or counts the items of its batch")
     model.meta["report"].notes.extend(notes)
     return model
+
+
+def _definition(
+    definition: Path | None, weights_path: Path | None, options: Options
+) -> tuple[schema.Message, list[str]]:
+    if definition is not None:
+        message, ignored = parse(definition, options.ignore_fields)
+        return message, [f"ignored the field {field}, as asked" for field in ignored]
+    assert weights_path is not None
+    if identify(weights_path) is not Kind.CAFFEMODEL:
+        raise UsageError(
+            f"{weights_path}: these are weights; give the network definition (.prototxt) with them"
+        )
+    return definition_in(weights_path), ["no definition was given: this is the net stored with the weights"]
 
 
 def _build(net: deploy.Net, weights: Weights | None, options: Options, *, symbolic: bool) -> ir.Model:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from converters.errors import ConverterError
+from converters.errors import ConverterError, UnsupportedError
 from converters.from_caffe import deploy, schema
 from converters.from_caffe.bind import Binder
 from converters.from_caffe.build import Walk, lookup
+from converters.from_caffe.embedded import definition_in
 from converters.from_caffe.inputs import resolve
 from converters.from_caffe.netstate import filter_net
 from converters.from_caffe.prototxt import parse
@@ -18,9 +19,10 @@ from converters.from_caffe.weights import Blob, StoredLayer, Weights, open_weigh
 from converters.graph import dims, shape_text
 from converters.inspection import Inspection, LayerRow
 from converters.options import Options
+from converters.sniff import Kind, identify
 
 
-class _Anything:
+class _Anything(frozenset[str]):
     """Contains every name: every unknown field is passed over (and reported)."""
 
     def __contains__(self, name: object) -> bool:
@@ -48,10 +50,11 @@ class _Assumed:
 def inspect(definition: Path | None, weights_path: Path | None) -> Inspection:
     """What is in a definition, its weights, or both."""
     files = [str(path) for path in (definition, weights_path) if path is not None]
-    if definition is None:
+    try:
+        message, ignored = _definition(definition, weights_path)
+    except UnsupportedError as error:
         assert weights_path is not None
-        return _weights_alone(weights_path)
-    message, ignored = parse(definition, _Anything())  # type: ignore[arg-type]
+        return _weights_alone(weights_path, str(error))
     result = Inspection("Caffe network", files)
     result.problems += [f"unknown field {field}; --ignore-field accepts it" for field in ignored]
     layers: Sequence[schema.Message] = message.layer
@@ -66,6 +69,15 @@ def inspect(definition: Path | None, weights_path: Path | None) -> Inspection:
     if weights_path is None:
         result.notes.append("no weights were given: parameters are those the definition asks for")
     return result
+
+
+def _definition(definition: Path | None, weights: Path | None) -> tuple[schema.Message, list[str]]:
+    if definition is not None:
+        return parse(definition, _Anything())
+    assert weights is not None
+    if identify(weights) is not Kind.CAFFEMODEL:
+        raise UnsupportedError(f"{weights}: weights alone; give the network definition (.prototxt) with them")
+    return definition_in(weights), []
 
 
 def _inspect_net(net: deploy.Net, weights: Weights, result: Inspection) -> None:
@@ -104,12 +116,12 @@ def _type_row(layer: schema.Message) -> LayerRow:
     return row
 
 
-def _weights_alone(path: Path) -> Inspection:
+def _weights_alone(path: Path, problem: str) -> Inspection:
     weights = open_weights(path, [])
     result = Inspection("Caffe weights", [str(path)])
     for stored in weights.layers():
         shapes = [shape_text(blob.stated_shape) for blob in stored.blobs]
         result.layers.append(LayerRow(stored.name, stored.type, [], shapes))
         result.parameters += sum(blob.values.size for blob in stored.blobs)
-    result.problems.append("weights alone: give the network definition (.prototxt) with them to convert")
+    result.problems.append(problem)
     return result

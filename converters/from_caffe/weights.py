@@ -193,7 +193,7 @@ def _skipping_runs(buffer: Buffer, item: Field) -> Iterator[Field]:
             length = int(other[0]) if other.size else whole
             if length == 0:
                 raise buffer.error(position, "the blob ends inside a value: truncated or damaged")
-            yield Field(number, tag & 7, 0, position, position + length * stride)
+            yield Field(number, tag & 7, 0, position, position, position + length * stride)
             position += length * stride
             continue
         field_ = next(buffer.fields(position, item.end), None)

@@ -21,11 +21,15 @@ _MAX_VARINT_BYTES = 10
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a message: its value is `value` (a varint) or the bytes [start, end) of the buffer."""
+    """One field of a message, from its tag at `begin` to `end`.
+
+    Its value is `value` (a varint) or the bytes [start, end) of the buffer.
+    """
 
     number: int
     wire_type: int
     value: int
+    begin: int
     start: int
     end: int
 
@@ -79,7 +83,7 @@ class Buffer:
             raise self.error(position, f"no field can have the tag {tag}: not a protobuf file, or damaged")
         if wire_type == VARINT:
             value, after_value = self.varint(after, end)
-            return Field(number, wire_type, value, after, after_value)
+            return Field(number, wire_type, value, position, after, after_value)
         if wire_type == LENGTH:
             size, after = self.varint(after, end)
         else:
@@ -90,7 +94,7 @@ class Buffer:
                 f"field {number} claims {size:,} bytes and {end - after:,} remain: truncated or damaged; "
                 "download or copy the file again",
             )
-        return Field(number, wire_type, 0, after, after + size)
+        return Field(number, wire_type, 0, position, after, after + size)
 
     def _group_end(self, group: Field, end: int) -> int:
         open_groups, position = [group.number], group.end

@@ -1,0 +1,140 @@
+"""The definition that a caffemodel carries: every layer is stored with its own parameters.
+
+Caffe writes the net as it was instantiated: include and exclude rules have been applied and are dropped here.
+Field numbers are BVLC's; where a fork numbers differently, the layer's type decides (see schema.dialects).
+What cannot be read without doubt is an error: then the definition has to be given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from google.protobuf import unknown_fields
+from google.protobuf.message import DecodeError
+
+from converters.errors import FormatError, UnsupportedError
+from converters.from_caffe import schema
+from converters.from_caffe.layers import layer_types
+from converters.from_caffe.schema.dialects import FORK_NUMBERS, SETTINGS
+from converters.from_caffe.upgrade import upgrade
+from converters.from_caffe.wire import LENGTH, Buffer, Field
+
+_NET_NAME, _NET_V1_LAYER, _NET_LAYER = 1, 2, 100
+_LEGACY_INPUTS = (3, 4, 8)
+_BLOBS = {_NET_LAYER: 7, _NET_V1_LAYER: 6}
+_V1_V0_LAYER, _V0_BLOBS = 1, 50
+# name, type, bottom, top, loss_weight, param, phase, propagate_down, transform_param, loss_param
+_GENERAL = frozenset({1, 2, 3, 4, 5, 6, 10, 11, 100, 101})
+# blobs, and the rules (include, exclude) that Caffe has applied already
+_PASSED_OVER = frozenset({7, 8, 9})
+
+
+def definition_in(path: Path) -> schema.Message:
+    """The NetParameter in a caffemodel, without blobs, in the current form.
+
+    UnsupportedError names the layer and the field that no dialect explains.
+    """
+    buffer = Buffer(np.asarray(np.memmap(path, np.uint8, mode="r")), str(path))
+    net = schema.new("NetParameter")
+    for item in buffer.fields(0, len(buffer)):
+        if item.wire_type == LENGTH and item.number == _NET_LAYER:
+            net.layer.append(_layer(buffer, item))
+        elif item.wire_type == LENGTH and item.number == _NET_V1_LAYER:
+            _merge(buffer, net.layers.add(), b"".join(_v1_fields(buffer, item)), item)
+        elif item.number == _NET_NAME or item.number in _LEGACY_INPUTS:
+            _merge(buffer, net, buffer.bytes(item.begin, item.end), item)
+    net = upgrade(net, path)
+    if not any(len(layer.top) for layer in net.layer):
+        raise UnsupportedError(
+            f"{path}: holds weights by layer name and no network; give the definition (.prototxt) with it"
+        )
+    phases = {layer.phase for layer in net.layer if layer.HasField("phase")}
+    for layer in net.layer:
+        for field in ("include", "exclude"):
+            layer.ClearField(field)
+        if len(phases) < 2:  # Caffe stamps the net's phase on every layer: only a different one was meant
+            layer.ClearField("phase")
+    return net
+
+
+def _v1_fields(buffer: Buffer, item: Field) -> Iterator[bytes]:
+    """A V1 layer's fields without blobs, those of the V0 layer inside it included."""
+    for inner in buffer.fields(item.start, item.end):
+        if inner.number == _V1_V0_LAYER and inner.wire_type == LENGTH:
+            kept = [
+                buffer.bytes(part.begin, part.end)
+                for part in buffer.fields(inner.start, inner.end)
+                if part.number != _V0_BLOBS
+            ]
+            content = b"".join(kept)
+            yield b"\x0a" + _length(len(content)) + content
+        elif inner.number != _BLOBS[_NET_V1_LAYER]:
+            yield buffer.bytes(inner.begin, inner.end)
+
+
+def _length(size: int) -> bytes:
+    out = bytearray()
+    while size > 0x7F:
+        out.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes(out) + bytes([size])
+
+
+def _layer(buffer: Buffer, item: Field) -> schema.Message:
+    layer = schema.new("LayerParameter")
+    fields = [inner for inner in buffer.fields(item.start, item.end) if inner.number not in _PASSED_OVER]
+    for inner in fields:
+        if inner.number in _GENERAL:
+            _merge(buffer, layer, buffer.bytes(inner.begin, inner.end), inner)
+    rest = [inner for inner in fields if inner.number not in _GENERAL]
+    own = layer_types()[layer.type].param if layer.type in layer_types() else None
+    numbers = _numbers_of(own)
+    bvlc = {field.number for field in layer.DESCRIPTOR.fields if field.number < 20000}
+    for inner in rest:
+        if own is not None and inner.number in numbers:
+            _merge(buffer, getattr(layer, own), buffer.bytes(inner.start, inner.end), inner)
+        elif inner.wire_type == LENGTH and inner.number in bvlc:
+            # Another type's parameters: kept for sources and losses, which are not in the table.
+            if own is None:
+                _merge(buffer, layer, buffer.bytes(inner.begin, inner.end), inner)
+        elif inner.number not in SETTINGS:
+            raise UnsupportedError(
+                f"{buffer.name}: layer {layer.name!r} ({layer.type}): no dialect of Caffe declares "
+                f"the parameter field {inner.number} for this type; give the network definition (.prototxt)"
+            )
+    if unknown := _unknown(layer, layer.type or "layer"):
+        raise UnsupportedError(
+            f"{buffer.name}: layer {layer.name!r} ({layer.type}) has fields that BVLC Caffe does not declare "
+            f"({', '.join(unknown)}); give the network definition (.prototxt)"
+        )
+    return layer
+
+
+def _numbers_of(param: str | None) -> frozenset[int]:
+    """The field numbers at which BVLC or a fork keeps these parameters."""
+    if param is None:
+        return frozenset()
+    number = schema.new("LayerParameter").DESCRIPTOR.fields_by_name[param].number
+    return FORK_NUMBERS.get(param, frozenset()) | {number}
+
+
+def _merge(buffer: Buffer, message: schema.Message, data: bytes, item: Field) -> None:
+    try:
+        message.MergeFromString(data)
+    except DecodeError as error:
+        raise FormatError(f"{buffer.name}: byte {item.begin:,}: {error}") from None
+
+
+def _unknown(message: schema.Message, where: str) -> list[str]:
+    """The fields, at any depth, that the schema does not know."""
+    found = [
+        f"{where} field {field.field_number}"
+        for field in unknown_fields.UnknownFieldSet(message)  # type: ignore[attr-defined]
+    ]
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for inner in value if field.is_repeated else [value]:
+                found += _unknown(inner, f"{where}.{field.name}")
+    return found

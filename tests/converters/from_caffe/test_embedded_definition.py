@@ -1,0 +1,83 @@
+"""A caffemodel without its prototxt: the net stored in it gives what Caffe gave, or is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from caffemodel_writer import blob, field, varint
+from corpus_cases import DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx
+
+import converters
+from converters.from_caffe import schema
+
+CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "caffe"
+CASES = sorted(
+    path.parent.name
+    for path in CORPUS.glob("*/net.caffemodel")
+    if json.loads((path.parent / "case.json").read_text())["inputs"]
+)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_never_a_different_answer(name: str, tmp_path: Path) -> None:
+    case = Case.load(CORPUS / name)
+    out = tmp_path / "net.onnx"
+    try:
+        converters.convert([case.folder / "net.caffemodel"], out, outputs=list(case.outputs))
+    except converters.ConverterError:
+        written_by_caffe = not name.startswith(("wire-", "match-", "share-", "v1-model-only"))
+        if written_by_caffe and "quirk" not in case.meta:
+            raise
+        return
+    assert_agrees(run_onnx(out, case.inputs), case.outputs, DEFAULT_TOLERANCE)
+
+
+def stored_net(folder: Path, *layers: bytes) -> Path:
+    path = folder / "net.caffemodel"
+    path.write_bytes(b"".join(field(100, layer) for layer in layers))
+    return path
+
+
+def stored_layer(name: str, kind: str, bottom: str, top: str, *rest: bytes) -> bytes:
+    head = field(1, name.encode()) + field(2, kind.encode())
+    return head + (field(3, bottom.encode()) if bottom else b"") + field(4, top.encode()) + b"".join(rest)
+
+
+INPUT = stored_layer("data", "Input", "", "data", field(143, field(1, field(1, b"\x01\x02\x03\x04"))))
+
+
+def test_a_parameter_at_a_number_of_no_dialect_is_refused(tmp_path: Path) -> None:
+    power = stored_layer("p", "Power", "data", "p", field(777, b"\x08\x01"))
+    with pytest.raises(converters.UnsupportedError, match=r"layer 'p' \(Power\) no dialect of Caffe declares the parameter field 777"):
+        converters.load(stored_net(tmp_path, INPUT, power))
+
+
+def test_a_field_that_bvlc_does_not_declare_is_refused(tmp_path: Path) -> None:
+    """Field 19 of a fork's ConvolutionParameter could be a fused ReLU: not to be guessed."""
+    conv = field(106, varint(1 << 3) + b"\x01" + varint(4 << 3) + b"\x01" + varint(19 << 3) + b"\x01")
+    weights = [field(7, blob(np.ones((1, 2, 1, 1)))), field(7, blob(np.ones(1)))]
+    layer = stored_layer("c", "Convolution", "data", "c", conv, *weights)
+    with pytest.raises(converters.UnsupportedError, match="convolution_param field 19"):
+        converters.load(stored_net(tmp_path, INPUT, layer))
+
+
+def test_settings_of_a_fork_do_not_matter(tmp_path: Path) -> None:
+    """NVCaffe stamps its element types (numbers) where BVLC keeps parameters (messages)."""
+    relu = stored_layer("r", "ReLU", "data", "r", varint(145 << 3) + b"\x01", varint(146 << 3) + b"\x01")
+    assert [node.op_type for node in converters.load(stored_net(tmp_path, INPUT, relu)).graph] == ["Relu"]
+
+
+def test_stored_phases_are_the_nets_own(tmp_path: Path) -> None:
+    """A net saved while training says TRAIN in every layer; inference means its statistics all the same."""
+    net = schema.new("NetParameter")
+    net.MergeFromString(stored_net(tmp_path, INPUT).read_bytes())
+    layer = net.layer.add(name="bn", type="BatchNorm", bottom=["data"], top=["bn"], phase=0)
+    for size in (2, 2, 1):
+        stored = layer.blobs.add(data=[1.0] * size)
+        stored.shape.dim.append(size)
+    path = tmp_path / "trained.caffemodel"
+    path.write_bytes(net.SerializeToString())
+    assert [node.op_type for node in converters.load(path).graph] == ["BatchNormalization"]
