@@ -106,8 +106,8 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
     """Two-sided p-value of the exact McNemar test: are the discordant images a fair coin?
 
     `only_first` images are right under the first model only, `only_second` under the second only. Twice
-    the smaller binomial(1/2) tail, at most 1 (McNemar, Psychometrika 12, 1947; exact form: Cochran,
-    Biometrika 37, 1950). The tail is summed in integers, so the result is correctly rounded.
+    the smaller binomial(1/2) tail, at most 1 (McNemar, Psychometrika 12, 1947, in its exact form, the sign
+    test on the discordant images). The tail is summed in integers, so the result is correctly rounded.
     """
     if only_first < 0 or only_second < 0:
         raise ValueError(f"counts of discordant images cannot be negative: {only_first}, {only_second}")
