@@ -100,6 +100,7 @@ def test_audit_as_json(dsd_zoo, runs) -> None:
         (("convert", *NET, "-o", "x.onnx", "--input-shape", "data=0,3"), "expected NAME=SIZE,SIZE,..."),
         (("compare", "nowhere.onnx", "digits-caffe-dsd"), "no such file: nowhere.onnx"),
         (("inspect", "nowhere.t7"), "no such file: nowhere.t7"),
+        (("demo", "-o", "nowhere/report.html"), "no such folder: nowhere"),
     ],
 )
 def test_usage_errors_say_what_to_do_and_write_nothing(dsd_zoo, arguments, message) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo.cli._common import print_table
+from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from zoo.demo import Demo
@@ -36,16 +37,15 @@ def demo(
     from zoo.demo import run_demo
     from zoo.report.html import write_page
 
-    print(
-        "Six small nets for handwritten digits, trained and tested with the real Caffe and the real Torch7."
-    )
-    print(
-        "Each: files verified, converted to ONNX and PyTorch, run on the 500 test images, claims audited.\n"
-    )
+    if not output.parent.is_dir():
+        raise UsageError(f"{output}: the report cannot be written there, no such folder: {output.parent}")
+    print("Six small nets for handwritten digits, trained and tested with real Caffe and real Torch7.")
+    print("Each: files verified, converted to ONNX and PyTorch, run on 500 test images, claims audited.\n")
     with ExitStack() as stack:
         if out is None:
             out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dsd-zoo-demo-")))
         done = run_demo(out, say=_progress)
+        _progress("")
     write_page(output, done.subjects, done.parity)
     _print(done)
     print(f"The whole story, with what every number rests on: {output}")
