@@ -64,16 +64,18 @@ def load(
     level: int = 0,
     static_batch: int | None = None,
     ignore_fields: Sequence[str] = (),
+    fold: bool = False,
 ) -> ir.Model:
     """Read a net into an `onnx_ir.Model` whose inputs and outputs carry the source's own names.
 
-    sources: a prototxt and its weights (.caffemodel, .h5 or Deep Compression .net) in any order, or one
-        .t7, or one .onnx.
+    sources: a prototxt and its weights (.caffemodel, .h5 or Deep Compression .net) in any order, or a
+        .caffemodel alone that carries its net, or one .t7, or one .onnx.
     outputs: names of blobs to expose instead of the net's own outputs; what they do not need is dropped.
     input_shapes: shapes by input name, taken as given; batch and other sizes are then fixed.
     stages, level: the NetState in which a Caffe definition is read (its phase is TEST).
     static_batch: fix the batch; None keeps it symbolic where the net allows it.
     ignore_fields: names of unknown prototxt fields that may be ignored.
+    fold: fold BatchNorm, Scale and Bias into the convolution before them; changes the last bits.
 
     The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
     """
@@ -86,20 +88,24 @@ def load(
         level=level,
         static_batch=static_batch,
         ignore_fields=ignore_fields,
+        fold=fold,
     )
     return read([Path(source) for source in sources], options)
 
 
-def save(model: ir.Model, path: PathLike, *, link: bool = False, external: bool = False) -> list[Path]:
+def save(
+    model: ir.Model, path: PathLike, *, link: bool = False, external: bool = False, opset: int | None = None
+) -> list[Path]:
     """Write a loaded model and return the files written; the ending of `path` chooses the form.
 
-    `net.onnx`: ONNX, self-contained, or see `converters.to_onnx.save` for link and external.
+    `net.onnx`: ONNX, self-contained, or see `converters.to_onnx.save` for link and external; `opset` 13 to 24
+    instead of 18.
     `net.py`: PyTorch, with `net.safetensors` beside it.
     `net/` (an existing directory or a path without ending): both, sharing one weights file.
     """
     from converters.writing import write
 
-    return write(model, Path(path), link=link, external=external)
+    return write(model, Path(path), link=link, external=external, opset=opset)
 
 
 def convert(
@@ -108,12 +114,14 @@ def convert(
     *,
     link: bool = False,
     external: bool = False,
+    opset: int | None = None,
     outputs: Sequence[str] | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     stages: Sequence[str] = (),
     level: int = 0,
     static_batch: int | None = None,
     ignore_fields: Sequence[str] = (),
+    fold: bool = False,
 ) -> ConversionReport:
     """`load` the sources, `save` to `out`, and say what was done. Nothing is written if anything fails."""
     if isinstance(sources, str | os.PathLike):
@@ -126,9 +134,10 @@ def convert(
         level=level,
         static_batch=static_batch,
         ignore_fields=ignore_fields,
+        fold=fold,
     )
     report: ConversionReport = model.meta["report"]
-    report.files = save(model, out, link=link, external=external)
+    report.files = save(model, out, link=link, external=external, opset=opset)
     return report
 
 

@@ -17,6 +17,7 @@ class Options:
     stages, level: the NetState a Caffe definition is read in.
     static_batch: fix the batch to this size; None keeps it symbolic where the net allows it.
     ignore_fields: names of unknown prototxt fields to accept.
+    fold: fold per-channel scaling into the layers before it.
     """
 
     outputs: tuple[str, ...] | None = None
@@ -25,6 +26,7 @@ class Options:
     level: int = 0
     static_batch: int | None = None
     ignore_fields: tuple[str, ...] = ()
+    fold: bool = False
 
     @classmethod
     def of(
@@ -36,6 +38,7 @@ class Options:
         level: int,
         static_batch: int | None,
         ignore_fields: Sequence[str],
+        fold: bool,
     ) -> Options:
         """Checked options; UsageError names the one that makes no sense."""
         for name, value in (("outputs", outputs), ("stages", stages), ("ignore_fields", ignore_fields)):
@@ -56,4 +59,5 @@ class Options:
             level=level,
             static_batch=static_batch,
             ignore_fields=tuple(ignore_fields),
+            fold=fold,
         )

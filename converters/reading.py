@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 import converters
 from converters.errors import FormatError, UsageError
+from converters.folding import fold
 from converters.graph import shape_text
 from converters.options import Options
 from converters.report import ConversionReport, Source
@@ -33,6 +34,8 @@ def read(paths: Sequence[Path], options: Options) -> ir.Model:
 
         weights = next((kinds[kind] for kind in _WEIGHTS if kind in kinds), None)
         model = from_caffe.read(kinds.get(Kind.PROTOTXT), weights, options)
+    if options.fold and (folded := fold(model)):
+        model.meta["report"].notes.append(f"folded {folded} scaling layer(s) into the one before, as asked")
     _complete(model, paths)
     return model
 

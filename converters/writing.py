@@ -11,10 +11,14 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 
-def write(model: ir.Model, path: Path, *, link: bool, external: bool) -> list[Path]:
+def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int | None) -> list[Path]:
     """Write `model` as the ending of `path` says; see `converters.save`."""
     if link and external:
         raise UsageError("--link and --external exclude each other: the weights lie in one place")
+    if opset is not None:
+        from converters.to_onnx.opset import retarget
+
+        retarget(model, opset)
     if path.suffix == ".onnx":
         from converters import to_onnx
 

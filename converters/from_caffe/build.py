@@ -78,13 +78,12 @@ class Walk:
         param = getattr(message, layer_type.param) if layer_type.param else None
         layer = BoundLayer(message, self.binder, param)
         _check_counts(layer, layer_type)
-        in_place = in_place_tops(message)
-        layer.check(layer_type.in_place or not in_place, "Caffe does not compute this in place")
+        layer.check(layer_type.in_place or not in_place_tops(message), "Caffe does not compute this in place")
         reader = f"layer {layer.name!r} ({layer.type})"
         bottoms = [self._read(name, reader) for name in message.bottom]
         with self.graph.layer(layer.name, f"Caffe {layer.type}"):
             tops = layer_type(self.graph, layer, bottoms)
-        self._publish(position, layer, layer_type, tops, in_place)
+        self._publish(position, layer, layer_type, bottoms, tops)
 
     def _read(self, name: str, reader: str) -> ir.Value:
         if name in self._broken:
@@ -101,8 +100,8 @@ class Walk:
         position: int,
         layer: BoundLayer,
         layer_type: LayerType,
+        bottoms: list[ir.Value],
         tops: list[ir.Value],
-        in_place: set[str],
     ) -> None:
         layer.check(len(tops) == layer.top_count, f"has {layer.top_count} top(s), expected {len(tops)}")
         self.made[id(layer.message)] = tops
@@ -111,15 +110,16 @@ class Walk:
         )
         for k, (name, value) in enumerate(zip(layer.message.top, tops, strict=True)):
             memory = self._new_memory()
-            if name in in_place:
+            if name in in_place_tops(layer.message):
                 memory = self._blobs[name].memory
                 self._mark_stale(name, memory, layer)
             elif shares and (k == 0 or layer_type.shares_memory):
                 memory = self._blobs[layer.message.bottom[0]].memory
             self._blobs.pop(name, None)  # keeps the order of the dict that of the last writers
             self._blobs[name] = Version(value, memory)
-            if self._last_writer[name] == position:
-                self.graph.name_result(value, layer.name, name)
+            if value not in bottoms:
+                final = self._last_writer[name] == position
+                self.graph.name_result(value, layer.name, name if final else None)
 
     def _mark_stale(self, changed: str, memory: int, layer: BoundLayer) -> None:
         for name, version in self._blobs.items():

@@ -51,7 +51,10 @@ INPUT = stored_layer("data", "Input", "", "data", field(143, field(1, field(1, b
 
 def test_a_parameter_at_a_number_of_no_dialect_is_refused(tmp_path: Path) -> None:
     power = stored_layer("p", "Power", "data", "p", field(777, b"\x08\x01"))
-    with pytest.raises(converters.UnsupportedError, match=r"layer 'p' \(Power\) no dialect of Caffe declares the parameter field 777"):
+    with pytest.raises(
+        converters.UnsupportedError,
+        match=r"layer 'p' \(Power\): no dialect of Caffe declares the parameter field 777",
+    ):
         converters.load(stored_net(tmp_path, INPUT, power))
 
 

@@ -1,0 +1,79 @@
+"""The same graph under another opset version.
+
+The readers write opset 18. From 13 to 24 revisions of an operator added element types, attributes and
+optional inputs; an operator keeps its meaning as long as the target version knows the attributes and inputs
+that the node uses. Exceptions: reductions, which took their axes from an attribute before 18, and the
+operators in _REDEFINED.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from converters.errors import UnsupportedError, UsageError
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+LOWEST, HIGHEST = 13, 24
+# From opset 18 on these take their axes as an input, before as an attribute.
+_REDUCTIONS = frozenset(
+    {
+        "ReduceL1",
+        "ReduceL2",
+        "ReduceLogSumExp",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceMin",
+        "ReduceProd",
+        "ReduceSumSquare",
+    }
+)
+# Revised in their meaning between opset 13 and 24.
+_REDEFINED = frozenset({"DequantizeLinear", "GroupNormalization", "QuantizeLinear", "Resize"})
+
+
+def retarget(model: ir.Model, opset: int) -> None:
+    """Change `model` to this opset version; UsageError outside 13..24, UnsupportedError for an operator."""
+    import onnx
+
+    if not LOWEST <= opset <= HIGHEST:
+        raise UsageError(f"--opset {opset}: supported are {LOWEST} to {HIGHEST}")
+    current = model.graph.opset_imports[""]
+    for node in model.graph:
+        if opset < 18 <= current and node.op_type in _REDUCTIONS and len(node.inputs) > 1:
+            _axes_to_attribute(node)
+        if not node.domain and not _means_the_same(node, current, opset):
+            raise UnsupportedError(
+                f"node {node.name!r}: the operator {node.op_type} means something else in opset {opset} than "
+                f"in {current}; choose another --opset"
+            )
+    model.graph.opset_imports[""] = opset
+    model.ir_version = max(8, onnx.helper.find_min_ir_version_for([onnx.helper.make_opsetid("", opset)]))
+
+
+def _means_the_same(node: ir.Node, current: int, opset: int) -> bool:
+    from onnx import defs
+
+    try:
+        now, then = (defs.get_schema(node.op_type, version, "") for version in (current, opset))
+    except defs.SchemaError:
+        return False
+    if now.since_version == then.since_version:
+        return True
+    known = set(then.attributes) >= set(node.attributes) and len(node.inputs) <= then.max_input
+    return known and node.op_type not in _REDEFINED
+
+
+def _axes_to_attribute(node: ir.Node) -> None:
+    import onnx_ir as ir
+
+    axes = node.inputs[1]
+    if axes is not None:
+        if axes.const_value is None:
+            raise UnsupportedError(
+                f"node {node.name!r}: its axes are computed, which needs --opset 18 or later"
+            )
+        node.attributes["axes"] = ir.AttrInt64s("axes", [int(axis) for axis in axes.const_value.numpy()])
+    node.replace_input_with(1, None)
+    node.resize_inputs(1)

@@ -1,0 +1,145 @@
+"""ONNX files: self-contained, external, linked, folded, and under other opsets; all compute the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from corpus_cases import DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx
+
+import converters
+from converters.to_onnx.opset import HIGHEST, LOWEST
+
+CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "caffe"
+# Nets that between them use most operators.
+NETS = [
+    "arch-alexnet",
+    "arch-caption",
+    "arch-densenet",
+    "arch-inception",
+    "arch-rpn",
+    "dag-00",
+    "dag-04",
+    "dag-17",
+]
+FOLDED = {
+    "fold-conv-bn": 3,
+    "fold-dw-bn": 3,
+    "fold-scale-nobias": 2,
+    "fold-conv-output": 1,
+    "share-scale-bn": 6,
+}
+
+
+def case_in(folder: Path, name: str) -> Case:
+    """A copy of a case, so that links into its files lie beside the model."""
+    shutil.copytree(CORPUS / name, folder / name)
+    return Case.load(folder / name)
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("form", ["self-contained", "external", "link"])
+def test_every_form_passes_the_checker_and_computes_the_same(tmp_path: Path, name: str, form: str) -> None:
+    case = case_in(tmp_path, name)
+    out = case.folder / "out.onnx"
+    options = {} if form == "self-contained" else {form: True}
+    report = converters.convert(case.sources, out, **case.options, **options)
+    assert report.files == [out, out.with_suffix(".safetensors")] if form == "external" else [out]
+    onnx.checker.check_model(out, full_check=True)
+    assert_agrees(run_onnx(out, case.inputs), case.outputs, DEFAULT_TOLERANCE)
+
+
+def test_the_self_contained_file_is_what_onnx_itself_reads(tmp_path: Path) -> None:
+    """The hand-written message, parsed by protobuf: names, types and every byte of the weights."""
+    model = converters.load(*Case.load(CORPUS / "arch-alexnet").sources)
+    converters.save(model, tmp_path / "net.onnx")
+    read = onnx.load(tmp_path / "net.onnx")
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in read.graph.initializer}
+    wanted = {name: value.const_value.numpy() for name, value in model.graph.initializers.items()}
+    assert stored.keys() == wanted.keys()
+    assert all(np.array_equal(stored[name], wanted[name]) for name in wanted)
+    assert [node.name for node in read.graph.node] == [node.name for node in model.graph]
+    metadata = {entry.key: entry.value for entry in read.metadata_props}
+    sources = json.loads(metadata["dsd-zoo.sources"])
+    assert [source["name"] for source in sources] == ["net.prototxt", "net.caffemodel"]
+    assert sources[0]["bytes"] == (CORPUS / "arch-alexnet" / "net.prototxt").stat().st_size
+
+
+def test_layer_and_blob_names_survive(tmp_path: Path) -> None:
+    model = converters.load(*Case.load(CORPUS / "arch-vgg").sources)
+    assert [(node.name, node.outputs[0].name) for node in model.graph] == [
+        ("c11", "c11/Conv"),  # its blob is changed in place by relu_c11, which makes the final c11
+        ("relu_c11", "c11"),
+        ("c12", "c12/Conv"),
+        ("relu_c12", "c12"),
+        ("p1", "p1"),
+        ("c21", "c21/Conv"),
+        ("relu_c21", "c21"),
+        ("p2", "p2"),
+        ("fc/Flatten", "fc/Flatten"),
+        ("fc", "fc/Gemm"),
+        ("relu_fc", "fc"),
+        ("out", "out"),
+    ]
+
+
+def test_a_link_stays_in_the_folder_of_the_model(tmp_path: Path) -> None:
+    case = case_in(tmp_path, "arch-alexnet")
+    elsewhere = tmp_path / "elsewhere" / "net.onnx"
+    with pytest.raises(converters.UsageError, match="ONNX only allows files in or below the folder"):
+        converters.convert(case.sources, elsewhere, link=True)
+    assert not elsewhere.exists()
+
+
+def test_a_link_is_small_and_reads_the_caffemodel_itself(tmp_path: Path) -> None:
+    case = case_in(tmp_path, "arch-alexnet")
+    converters.convert(case.sources, case.folder / "net.onnx", link=True)
+    read = onnx.load(case.folder / "net.onnx", load_external_data=False)
+    external = [t for t in read.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
+    locations = {
+        entry.value for tensor in external for entry in tensor.external_data if entry.key == "location"
+    }
+    assert locations == {"net.caffemodel"}
+    (case.folder / "net.caffemodel").unlink()
+    with pytest.raises(Exception, match=r"net\.caffemodel"):
+        run_onnx(case.folder / "net.onnx", case.inputs)
+
+
+@pytest.mark.parametrize("opset", [LOWEST, 15, 17, 18, 19, 20, 21, 22, 23, HIGHEST])
+@pytest.mark.parametrize("name", NETS)
+def test_other_opsets_compute_the_same(tmp_path: Path, name: str, opset: int) -> None:
+    case = Case.load(CORPUS / name)
+    out = tmp_path / "net.onnx"
+    converters.convert(case.sources, out, opset=opset, **case.options)
+    assert onnx.load(out).opset_import[0].version == opset
+    onnx.checker.check_model(out, full_check=True)
+    assert_agrees(run_onnx(out, case.inputs), case.outputs, DEFAULT_TOLERANCE)
+
+
+@pytest.mark.parametrize("opset", [0, LOWEST - 1, HIGHEST + 1])
+def test_an_opset_out_of_range_is_refused(tmp_path: Path, opset: int) -> None:
+    with pytest.raises(converters.UsageError, match=f"supported are {LOWEST} to {HIGHEST}"):
+        converters.convert(Case.load(CORPUS / "relu-slope").sources, tmp_path / "net.onnx", opset=opset)
+
+
+@pytest.mark.parametrize("name", sorted(FOLDED))
+def test_folding_keeps_the_function(tmp_path: Path, name: str) -> None:
+    case = Case.load(CORPUS / name)
+    plain = converters.load(*case.sources)
+    report = converters.convert(case.sources, tmp_path / "net.onnx", fold=True)
+    assert report.nodes == len(plain.graph) - FOLDED[name]
+    assert f"folded {FOLDED[name]} scaling" in report.notes[-1]
+    onnx.checker.check_model(tmp_path / "net.onnx", full_check=True)
+    assert_agrees(run_onnx(tmp_path / "net.onnx", case.inputs), case.outputs, DEFAULT_TOLERANCE)
+
+
+def test_nothing_is_written_when_writing_fails(tmp_path: Path) -> None:
+    out = tmp_path / "a-file" / "net.onnx"
+    out.parent.write_text("in the way")
+    with pytest.raises(converters.UsageError, match="cannot be written"):
+        converters.convert(Case.load(CORPUS / "relu-slope").sources, out)
+    assert [path.name for path in tmp_path.iterdir()] == ["a-file"]
