@@ -82,7 +82,9 @@ class Context:
     def tensor(self, value: Any) -> Tensor:  # noqa: ANN401
         """An operand of any form as a tensor expression."""
         if isinstance(value, Initializer):
-            return cast(Tensor, self.net.proxy("get_attr", self._weight(value).attribute))
+            proxy = self.net.proxy("get_attr", self._weight(value).attribute)
+            proxy.node.meta["initializer"] = value
+            return cast(Tensor, proxy)
         if isinstance(value, np.ndarray):
             return cast(Tensor, self.call(torch.tensor, value.tolist(), **self.device()))
         return cast(Tensor, value)
@@ -98,17 +100,19 @@ class Context:
 
     def shape(self, x: Any) -> Shape | None:  # noqa: ANN401
         """What is known beforehand of the shape of an operand; None if not even the rank is."""
+        x = _constant(x)
         if isinstance(x, fx.Proxy):
             value = x.node.meta.get("value")
             return shape_of(value) if value is not None else None
-        return np.shape(x.array if isinstance(x, Initializer) else x)
+        return tuple(np.shape(x))
 
     def dtype(self, x: Any) -> ir.DataType | None:  # noqa: ANN401
         """Element type of an operand, where the model tells."""
+        x = _constant(x)
         if isinstance(x, fx.Proxy):
             value = x.node.meta.get("value")
             return value.dtype if value is not None else None
-        return ir.DataType.from_numpy(np.asarray(x.array if isinstance(x, Initializer) else x).dtype)
+        return ir.DataType.from_numpy(np.asarray(x).dtype)
 
     def output_shape(self) -> Shape | None:
         """What is known beforehand of the shape of the first output."""
@@ -153,6 +157,13 @@ class Context:
                 f"{self._where}: {module.type.__name__} takes weights of the shapes {takes}, "
                 f"the model has {given}; its attributes and its weights contradict each other"
             )
+
+
+def _constant(x: Any) -> Any:  # noqa: ANN401
+    """The array behind an initializer, also where it has become an expression."""
+    if isinstance(x, fx.Proxy):
+        x = x.node.meta.get("initializer", x)
+    return x.array if isinstance(x, Initializer) else x
 
 
 def shape_of(value: ir.Value) -> Shape | None:

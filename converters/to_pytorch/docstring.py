@@ -77,4 +77,6 @@ def _docstring(lines: Iterable[str], indent: str) -> list[str]:
     """The lines in triple quotes, whatever is in them."""
     safe = [printable(line).replace("\\", "\\\\").replace('"""', r"\"\"\"") for line in lines]
     safe = [f"{indent}{line}".rstrip() for line in safe]
+    if len(safe) == 1:
+        return [f'{indent}"""{safe[0].lstrip()}"""']
     return [f'{indent}"""{safe[0].lstrip()}', *safe[1:], f'{indent}"""']

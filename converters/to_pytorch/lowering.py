@@ -57,7 +57,7 @@ class _Lowering:
         for node in self.graph:
             self._node(node)
         self._outputs()
-        self.net.drop_unused()
+        self.net.finish()
         return self.net
 
     def _outputs(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,7 @@ class Net:
         """A node again in the form that torch's functions take."""
         return fx.Proxy(node, self._tracer)
 
-    def drop_unused(self) -> None:
+    def finish(self) -> None:
         """Remove what no output needs: nodes, then the modules and weights that only those used."""
         for node in reversed(self.graph.nodes):
             if not node.users and node.op not in ("placeholder", "output"):
@@ -91,6 +91,12 @@ class Net:
         used = {node.target for node in self.graph.nodes if node.op in ("call_module", "get_attr")}
         self.submodules = {key: module for key, module in self.submodules.items() if key in used}
         self.weights = {key: weight for key, weight in self.weights.items() if weight.attribute in used}
+        # What the net gives out as it is stored is no parameter to train.
+        output = next(node for node in self.graph.nodes if node.op == "output")
+        given = {node.target for node in output.all_input_nodes if node.op == "get_attr"}
+        for key, weight in self.weights.items():
+            if weight.attribute in given:
+                self.weights[key] = replace(weight, trainable=False)
 
     def state(self) -> dict[str, Initializer]:
         """The weights under their keys in the state dict."""

@@ -7,6 +7,7 @@ code says `x.reshape(x.shape[0], 8, -1)`, and stays dynamic for torch.export.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,7 +51,7 @@ def evaluate(node: ir.Node, inputs: Sequence[Any]) -> np.ndarray | None:
     if len(known) < len(arrays):
         return None
     if node.op_type in _ELEMENTWISE:
-        return _integers(np.asarray(_ELEMENTWISE[node.op_type](*known)))
+        return _integers(_boxed(_ELEMENTWISE[node.op_type](*known)))
     return _arrange(node, known)
 
 
@@ -71,7 +72,7 @@ def _measure(node: ir.Node, x: Any) -> np.ndarray | None:  # noqa: ANN401
     for axis, size in enumerate(shape):
         sizes[axis] = run_time[axis] if size is None else size
     if node.op_type == "Size":
-        return np.asarray(np.prod(sizes, initial=1))
+        return _integers(_boxed(math.prod(sizes.tolist())))
     start, end = node.attributes.get_int("start", 0), node.attributes.get_int("end", len(shape))
     return _integers(sizes[start:end])
 
@@ -95,12 +96,10 @@ def _arrange(node: ir.Node, arrays: list[np.ndarray]) -> np.ndarray | None:
         case "Identity":
             return x
         case "ReduceProd":
-            keep = bool(attributes.get_int("keepdims", 1))
-            return (
-                _integers(np.asarray(np.prod(x.astype(object), axis=None, keepdims=keep)))
-                if x.ndim == 1
-                else None
-            )
+            product = _boxed(math.prod(x.tolist())) if x.ndim == 1 else None
+            if product is not None and attributes.get_int("keepdims", True):
+                product = product.reshape(1)
+            return product if product is None else _integers(product)
         case "Reshape":
             return (
                 x.reshape(rest[0].astype(np.int64))
@@ -127,6 +126,15 @@ def _slice(
         axis = k if axes is None else int(axes[k])
         where[axis] = slice(start, end, None if steps is None else int(steps[k]))
     return x[tuple(where)]
+
+
+def _boxed(value: Any) -> np.ndarray:  # noqa: ANN401
+    """A result as an array; numpy gives single elements bare, and would look into an expression."""
+    if isinstance(value, np.ndarray):
+        return value
+    box = np.empty((), object)
+    box[()] = value
+    return box
 
 
 def _integers(array: np.ndarray) -> np.ndarray:

@@ -3,8 +3,8 @@
 1. A value of an ONNX node has a variable; parts of its expression have one only if used more than once.
 2. A graph output is called what it is called in ONNX.
 3. Where nothing else is alive, the value is the trunk of the net: `x`. Reassigning it frees memory.
-4. A value without a name of its own, from a layer that works in place, keeps its input's variable.
-5. Any other value is called after its blob.
+4. Any other value is called after its blob; a step inside the formula of a layer after the layer.
+5. A value whose name is that of the variable it is computed from takes that over: a layer in place.
 """
 
 from __future__ import annotations
@@ -80,15 +80,22 @@ class Body:
             return TRUNK
         if value is None:
             return self._names.claim("part")
-        layer = str(node.meta["layer"])
-        if str(value.name).startswith(f"{layer}/{value.producer().op_type}"):
-            read = [
-                other for other in self._reads(node) if last_use[other] == index and other.op != "placeholder"
-            ]
-            if len(read) == 1 and self.variables[read[0]] != TRUNK and not _is_output(read[0]):
-                return self.variables[read[0]]
-            return self._names.claim(layer)
-        return self._names.claim(str(value.name))
+        inner = str(value.name).startswith(f"{node.meta['layer']}/{value.producer().op_type}")
+        wanted = identifier(node.meta["layer"] if inner else str(value.name))
+        source = self._replaced(index, last_use)
+        if source is not None and self.variables[source] == wanted:
+            return wanted
+        return self._names.claim(wanted)
+
+    def _replaced(self, index: int, last_use: dict[fx.Node, int]) -> fx.Node | None:
+        """The one value that a statement reads, if it is read for the last time and may be replaced."""
+        read = set(self._reads(self.statements[index]))
+        if len(read) != 1 or _parts(self.statements[index]):
+            return None
+        source = read.pop()
+        if last_use[source] > index or source.op == "placeholder" or _is_output(source):
+            return None
+        return source if self.variables[source] != TRUNK else None
 
     def _last_uses(self) -> dict[fx.Node, int]:
         uses = {}

@@ -14,7 +14,10 @@ from converters.to_pytorch.operators import (
     logic,
     normalization,
     pooling,
+    recurrent,
     reduction,
+    regions,
+    resizing,
 )
 from converters.to_pytorch.registry import Operator, collect
 
@@ -33,5 +36,8 @@ def operators() -> dict[str, Operator]:
         logic,
         normalization,
         pooling,
+        recurrent,
         reduction,
+        regions,
+        resizing,
     )

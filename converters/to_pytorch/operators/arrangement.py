@@ -24,21 +24,33 @@ def reshape(ctx: Context, x: Tensor, shape: np.ndarray | Tensor, *, allowzero: i
     if not isinstance(shape, np.ndarray):
         return x.reshape(shape.tolist())
     have, sizes = ctx.shape(x), shape.tolist()
+    copied = []
     for axis, size in enumerate(sizes):
         if isinstance(size, int) and size == 0 and not allowzero:
             known = have[axis] if have is not None else None
             sizes[axis] = x.shape[axis] if known is None else known
+            copied += [axis] if known is None else []
     if _is_flatten(have, sizes):
         return x.flatten(1)
-    computed = [axis for axis, size in enumerate(sizes) if not isinstance(size, int)]
-    if len(computed) == 1 and -1 not in sizes and 0 not in sizes:
-        sizes[computed[0]] = -1  # what the others leave over
+    if have is not None and have.count(None) == 1 and len(copied) == 1:
+        sizes = _inferred(have, sizes, copied[0])
     return x.reshape(*sizes) if sizes else x.reshape(())
+
+
+def _inferred(have: Shape, sizes: list[Any], unknown: int) -> list[Any]:
+    """The one size that is unknown as -1, for torch to infer, and all others as numbers."""
+    others = [*sizes[:unknown], *sizes[unknown + 1 :]]
+    if not all(isinstance(size, int) and size != 0 for size in others):
+        return sizes
+    if -1 in others:
+        count = math.prod(size for size in have if size is not None)
+        others[others.index(-1)] = count // math.prod(size for size in others if size != -1)
+    return [*others[:unknown], -1, *others[unknown:]]
 
 
 def _is_flatten(have: Shape | None, sizes: list[Any]) -> bool:
     """Whether everything but the first axis is made one."""
-    if have is None or len(sizes) != 2:
+    if not have or len(sizes) != 2:
         return False
     if not isinstance(sizes[0], int):
         return isinstance(sizes[1], int) and sizes[1] in (-1, math.prod(size or 0 for size in have[1:]))

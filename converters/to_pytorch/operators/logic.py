@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import onnx_ir as ir
 import torch
 from torch import Tensor
 
-from converters.to_pytorch.context import Context
+from converters.to_pytorch.context import Context, torch_dtype
 from converters.to_pytorch.registry import operator
 
 Operand = Tensor | float
@@ -84,6 +85,10 @@ def is_inf(ctx: Context, x: Tensor, *, detect_negative: int = 1, detect_positive
 @operator("Where")
 def where(ctx: Context, condition: Tensor, x: Operand, y: Operand) -> Tensor:
     """x where the condition holds, else y."""
-    if not isinstance(x, Tensor) and not isinstance(y, Tensor):
-        return torch.where(condition, x, y)
-    return torch.where(condition, x, y)
+    chosen = torch.where(condition, x, y)
+    dtype = ctx.output_dtype()
+    if isinstance(x, int | float) and isinstance(y, int | float) and dtype is not None:
+        # Two numbers make a tensor of torch's default type.
+        usual = (ir.DataType.FLOAT, ir.DataType.INT64, ir.DataType.BOOL)
+        return chosen if dtype in usual else chosen.to(torch_dtype(dtype))
+    return chosen

@@ -191,15 +191,12 @@ def _torch_ceil(ctx: Context, x: Any, windows: Windows, ceil_mode: int) -> bool 
     """
     if any(begin > kernel // 2 for begin, kernel in zip(windows.begin, windows.kernel, strict=True)):
         return None  # torch refuses more padding than that
-    shape, result = ctx.shape(x), ctx.output_shape()
-    sizes = [size for size in (shape or ())[2:] if size is not None]
+    sizes = [size for size in (ctx.shape(x) or ())[2:] if size is not None]
     if len(sizes) != len(windows.kernel):
         return bool(ceil_mode) if windows.symmetric else None
-    wanted = windows.counts(sizes)
-    if ceil_mode:
-        recorded = [size for size in (result or ())[2:] if size is not None]
-        wanted = tuple(recorded) if len(recorded) == len(sizes) else windows.counts(sizes, torch_ceil=True)
-    return next((ceil for ceil in (False, True) if windows.counts(sizes, torch_ceil=ceil) == wanted), None)
+    wanted = windows.counts(sizes, ceil=bool(ceil_mode), end=windows.end)
+    found = (c for c in (False, True) if windows.counts(sizes, ceil=c, end=windows.begin) == wanted)
+    return next(found, None)
 
 
 def _with_pad_before(x: Any, windows: Windows) -> tuple[Any, Windows] | None:  # noqa: ANN401

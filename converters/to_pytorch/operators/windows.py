@@ -52,18 +52,17 @@ class Windows:
         """How far one window reaches."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilations, strict=True))
 
-    def counts(self, sizes: Sequence[int], *, torch_ceil: bool | None = None) -> tuple[int, ...]:
-        """Windows along each axis of these sizes.
+    def counts(self, sizes: Sequence[int], *, ceil: bool, end: Sequence[int]) -> tuple[int, ...]:
+        """How many windows there are along axes of these sizes with these end pads.
 
-        By ONNX's rule with the end pads, or by torch's, which pads the end like the beginning: with ceil
-        mode a last window may hang over, unless it would start in the padding.
+        With `ceil` a last one may hang over, unless it would start in the end pads.
         """
         found = []
         for axis, size in enumerate(sizes):
-            begin, end, stride = self.begin[axis], self.end[axis], self.strides[axis]
-            room = size + begin + (end if torch_ceil is None else begin) - self.spans[axis]
-            count = (-(-room // stride) if torch_ceil else room // stride) + 1
-            if torch_ceil and (count - 1) * stride >= size + begin:
+            stride = self.strides[axis]
+            room = size + self.begin[axis] + end[axis] - self.spans[axis]
+            count = (-(-room // stride) if ceil else room // stride) + 1
+            if ceil and (count - 1) * stride >= size + self.begin[axis]:
                 count -= 1
             found.append(count)
         return tuple(found)

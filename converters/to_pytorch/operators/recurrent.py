@@ -1,0 +1,155 @@
+"""LSTM, GRU and RNN with weights known beforehand, as torch's modules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from converters.to_pytorch.context import Context
+from converters.to_pytorch.net import Initializer
+from converters.to_pytorch.registry import operator
+
+Results = tuple[Tensor, ...]
+
+
+@operator("LSTM")
+def lstm(
+    ctx: Context,
+    x: Tensor,
+    w: Initializer,
+    r: Initializer,
+    b: Initializer | None = None,
+    sequence_lens: Tensor | None = None,
+    initial_h: Tensor | None = None,
+    initial_c: Tensor | None = None,
+    p: Initializer | None = None,
+    *,
+    activations: list[str] | None = None,
+    clip: float | None = None,
+    direction: str = "forward",
+    hidden_size: int | None = None,
+    input_forget: int = 0,
+    layout: int = 0,
+) -> Results:
+    """An nn.LSTM; torch keeps the gates in the order input, forget, cell, output."""
+    _plain(ctx, sequence_lens, clip, layout, activations, ["Sigmoid", "Tanh", "Tanh"])
+    if p is not None or input_forget:
+        ctx.unsupported("peepholes and coupled gates are not known in PyTorch")
+    weights = _weights(w, r, b, [0, 2, 3, 1])
+    state = (initial_h, initial_c) if initial_h is not None and initial_c is not None else None
+    if state is None and (initial_h is not None or initial_c is not None):
+        ctx.unsupported("one of its two initial states is missing")
+    outputs, (h, c) = _run(ctx, nn.LSTM, x, w, r, weights, direction, state, {})
+    return outputs, h, c
+
+
+@operator("GRU")
+def gru(
+    ctx: Context,
+    x: Tensor,
+    w: Initializer,
+    r: Initializer,
+    b: Initializer | None = None,
+    sequence_lens: Tensor | None = None,
+    initial_h: Tensor | None = None,
+    *,
+    activations: list[str] | None = None,
+    clip: float | None = None,
+    direction: str = "forward",
+    hidden_size: int | None = None,
+    layout: int = 0,
+    linear_before_reset: int = 0,
+) -> Results:
+    """An nn.GRU; torch keeps the gates in the order reset, update, new."""
+    _plain(ctx, sequence_lens, clip, layout, activations, ["Sigmoid", "Tanh"])
+    if not linear_before_reset:
+        ctx.unsupported("linear_before_reset=0 resets before the product, and nn.GRU after it")
+    outputs, (h,) = _run(ctx, nn.GRU, x, w, r, _weights(w, r, b, [1, 0, 2]), direction, initial_h, {})
+    return outputs, h
+
+
+@operator("RNN")
+def rnn(
+    ctx: Context,
+    x: Tensor,
+    w: Initializer,
+    r: Initializer,
+    b: Initializer | None = None,
+    sequence_lens: Tensor | None = None,
+    initial_h: Tensor | None = None,
+    *,
+    activations: list[str] | None = None,
+    clip: float | None = None,
+    direction: str = "forward",
+    hidden_size: int | None = None,
+    layout: int = 0,
+) -> Results:
+    """An nn.RNN with tanh or relu."""
+    relu = bool(activations) and set(activations or ()) == {"Relu"}
+    _plain(ctx, sequence_lens, clip, layout, activations, ["Relu" if relu else "Tanh"])
+    options = {"nonlinearity": "relu"} if relu else {}
+    outputs, (h,) = _run(ctx, nn.RNN, x, w, r, _weights(w, r, b, [0]), direction, initial_h, options)
+    return outputs, h
+
+
+def _plain(
+    ctx: Context,
+    sequence_lens: Tensor | None,
+    clip: float | None,
+    layout: int,
+    activations: list[str] | None,
+    usual: list[str],
+) -> None:
+    if sequence_lens is not None or clip or layout:
+        ctx.unsupported("sequence_lens, clip and layout=1 are not known in PyTorch")
+    if activations and activations not in (usual, usual * 2):
+        ctx.unsupported(f"its activations are {activations}, and PyTorch's are {usual}")
+
+
+def _weights(
+    w: Initializer, r: Initializer, b: Initializer | None, order: Sequence[int]
+) -> dict[str, Initializer]:
+    """Torch's parameters; ONNX keeps (directions, gates * hidden, ...) with the gates in another order."""
+    gates, hidden = len(order), r.array.shape[2]
+
+    def gathered(source: Initializer, array: np.ndarray) -> Initializer:
+        parts = array.reshape(gates, hidden, *array.shape[1:])
+        return Initializer(source.name, np.ascontiguousarray(parts[list(order)]).reshape(array.shape))
+
+    found = {}
+    for direction in range(w.array.shape[0]):
+        end = "_reverse" if direction else ""
+        found[f"weight_ih_l0{end}"] = gathered(w, w.array[direction])
+        found[f"weight_hh_l0{end}"] = gathered(r, r.array[direction])
+        if b is not None:
+            of_input, of_state = np.split(b.array[direction], 2)
+            found[f"bias_ih_l0{end}"] = gathered(b, of_input)
+            found[f"bias_hh_l0{end}"] = gathered(b, of_state)
+    return found
+
+
+def _run(
+    ctx: Context,
+    module_type: type[nn.Module],
+    x: Tensor,
+    w: Initializer,
+    r: Initializer,
+    weights: dict[str, Initializer],
+    direction: str,
+    state: Any,  # noqa: ANN401
+    options: dict[str, Any],
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The outputs (steps, directions, batch, hidden) and the last states."""
+    hidden, both = r.array.shape[2], direction == "bidirectional"
+    backwards = direction == "reverse"
+    if both:
+        options = {**options, "bidirectional": True}
+    bias = "bias_ih_l0" in weights
+    module = ctx.module(module_type, w.array.shape[2], hidden, bias=bias, **options, weights=weights)
+    steps, last = ctx.parts(module(x.flip(0) if backwards else x, *([] if state is None else [state])), 2)
+    outputs = steps.unflatten(2, (2, hidden)).transpose(1, 2) if both else steps.unsqueeze(1)
+    states = (last[0], last[1]) if module_type is nn.LSTM else (last,)
+    return outputs.flip(0) if backwards else outputs, states

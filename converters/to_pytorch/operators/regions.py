@@ -1,0 +1,87 @@
+"""Sampling on grids and in regions of interest, and the choice of boxes."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from converters.to_pytorch.context import Context
+from converters.to_pytorch.helpers import regions as helpers
+from converters.to_pytorch.net import number
+from converters.to_pytorch.registry import operator
+
+
+@operator("GridSample")
+def grid_sample(
+    ctx: Context,
+    x: Tensor,
+    grid: Tensor,
+    *,
+    align_corners: int = 0,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+) -> Tensor:
+    """x at the points of a grid, whose coordinates run from -1 to 1."""
+    names = {"linear": "bilinear", "cubic": "bicubic"}
+    return F.grid_sample(x, grid, names.get(mode, mode), padding_mode, bool(align_corners))
+
+
+@operator("MaxRoiPool")
+def max_roi_pool(
+    ctx: Context, x: Tensor, rois: Tensor, *, pooled_shape: list[int], spatial_scale: float = 1.0
+) -> Tensor:
+    """Maxima in a grid over each region (image, x1, y1, x2, y2), as in Fast R-CNN."""
+    result: Tensor = ctx.call(helpers.max_roi_pool, x, rois, tuple(pooled_shape), spatial_scale)
+    return result
+
+
+@operator("RoiAlign")
+def roi_align(
+    ctx: Context,
+    x: Tensor,
+    rois: Tensor,
+    batch_indices: Tensor,
+    *,
+    coordinate_transformation_mode: str = "half_pixel",
+    mode: str = "avg",
+    output_height: int = 1,
+    output_width: int = 1,
+    sampling_ratio: int = 0,
+    spatial_scale: float = 1.0,
+) -> Tensor:
+    """Means of bilinear samples in a grid over each region (x1, y1, x2, y2)."""
+    if mode != "avg":
+        ctx.unsupported("mode='max' is defined differently by the specification and by ONNX Runtime")
+    result: Tensor = ctx.call(
+        helpers.roi_align,
+        x,
+        rois,
+        batch_indices,
+        (output_height, output_width),
+        sampling_ratio,
+        spatial_scale,
+        coordinate_transformation_mode == "half_pixel",
+    )
+    return result
+
+
+@operator("NonMaxSuppression")
+def non_max_suppression(
+    ctx: Context,
+    boxes: Tensor,
+    scores: Tensor,
+    max_output_boxes_per_class: np.ndarray | None = None,
+    iou_threshold: np.ndarray | None = None,
+    score_threshold: np.ndarray | None = None,
+    *,
+    center_point_box: int = 0,
+) -> Tensor:
+    """Rows (image, class, box) of the boxes that no better one of the same class overlaps too much."""
+    limit = 0 if max_output_boxes_per_class is None else max_output_boxes_per_class.reshape(()).item()
+    overlap = 0.0 if iou_threshold is None else number(iou_threshold)
+    least = None if score_threshold is None else number(score_threshold)
+    result: Tensor = ctx.call(
+        helpers.non_max_suppression, boxes, scores, limit, overlap, least, bool(center_point_box)
+    )
+    return result
