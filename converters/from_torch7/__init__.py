@@ -1,7 +1,7 @@
 """A Torch7 file -> onnx_ir.Model.
 
-`reader` turns the bytes into objects, `net` walks the modules in the order Torch runs them, `modules` holds
-what each class computes. Nothing in the file is ever executed.
+`reader` turns the bytes into objects, `signature` finds out what the net takes, `net` walks the modules in
+the order Torch runs them, `modules` holds what each class computes. Nothing in the file is ever executed.
 """
 
 from __future__ import annotations
@@ -55,29 +55,38 @@ def _network(content: Content) -> Module:
 
 
 def _convert(name: str, root: Module, options: Options) -> ir.Model:
-    from converters.from_torch7.handles import Memory, Nest, flat
+    import onnx_ir as ir
+
+    from converters.from_torch7.expectation import is_table
+    from converters.from_torch7.handles import Memory, Nest, flat, nested
     from converters.from_torch7.modules import classes
     from converters.from_torch7.net import Net
-    from converters.from_torch7.signature import advice, input_shapes
+    from converters.from_torch7.signature import is_double, settle_integer_inputs, signature
 
     net = Net(name, classes())
-    shapes, is_table = input_shapes(net, root, options)
-    inputs: list[Nest] = [Memory(net.graph.input(key, shape)) for key, shape in shapes.items()]
+    takes = signature(net, root, options)
+    given = ir.DataType.DOUBLE if is_double(root) else ir.DataType.FLOAT
+    inputs: list[Nest] = [
+        Memory(net.graph.cast(net.graph.input(key, shape, given), ir.DataType.FLOAT))
+        for key, shape in takes.shapes.items()
+    ]
     try:
-        result = net.run(root, inputs if is_table else inputs[0])
+        result = net.run(root, nested(takes.nesting, inputs))
     except StaticSizeRequired as error:
-        raise UsageError(f"{error}; fix the size of the input, such as {advice(shapes)}") from error
-    tensors = [tensor.read() for tensor in flat(result)]
+        raise UsageError(f"{error}; fix the size of the input, such as {takes.advice()}") from error
+    tensors = [net.graph.cast(tensor.read(), given) for tensor in flat(result)]
     if not tensors:
         raise FormatError("the net gives an empty table")
-    names = [f"output_{k}" for k in range(len(tensors))] if isinstance(result, list) else ["output"]
+    names = [f"output_{k}" for k in range(len(tensors))] if len(tensors) > 1 else ["output"]
     outputs = dict(zip(names, tensors, strict=True))
     if options.outputs is not None:
         outputs = _chosen(net.results | outputs, options.outputs)
     model = net.graph.model(outputs)
-    model.meta["report"] = ConversionReport(
-        framework="torch7", layers=len(net.results), dropped=net.dropped, notes=net.notes
-    )
+    settle_integer_inputs(model.graph)
+    report = ConversionReport(framework="torch7", layers=len(net.results), dropped=net.dropped)
+    if is_table(takes.nesting):
+        report.notes.append(f"the net takes the table {takes.text()}")
+    model.meta["report"] = report
     return model
 
 

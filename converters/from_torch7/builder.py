@@ -40,6 +40,12 @@ class Builder(Graph):
             self._sizes[key] = Symbol(f"{family}_{count + 1}")
         return self._sizes[key]
 
+    def stretched(self, size: Dim, factor: int, more: int = 0) -> Dim:
+        """size * factor + more; a new name where the size is symbolic and something is added."""
+        if isinstance(size, Symbol) and more:
+            return self.size(size, ("stretched", factor, more))
+        return size * factor + more if isinstance(size, int) else size * factor
+
     def binary(self, op_type: str, a: ir.Value, b: ir.Value | float) -> ir.Value:
         """An elementwise operator on two values of broadcastable shapes, or a value and a number."""
         if not isinstance(b, ir.Value):
@@ -73,11 +79,19 @@ class Builder(Graph):
         shape[axis] = stop - start
         return self.node("Slice", x, *(np.array([n], np.int64) for n in (start, stop, axis)), shape=shape)
 
-    def pad(self, x: ir.Value, pads: Sequence[tuple[int, int]], mode: str | None = None) -> ir.Value:
-        """x with (before, after) entries added per dimension: zeros, or what ONNX's `mode` says."""
+    def full(self, shape: Sequence[int], value: float) -> ir.Value:
+        """A tensor filled with a number."""
+        sizes = np.array(shape, np.int64)
+        return self.nodes("Expand", scalar(value), sizes, shapes=[tuple(shape)])[0]
+
+    def pad(
+        self, x: ir.Value, pads: Sequence[tuple[int, int]], mode: str | None = None, value: float = 0
+    ) -> ir.Value:
+        """x with (before, after) entries added per dimension: the value, or what ONNX's `mode` says."""
         shape = [add_sizes([size, sum(pair)], self) for size, pair in zip(dims(x), pads, strict=True)]
         amounts = np.array([pair[0] for pair in pads] + [pair[1] for pair in pads], np.int64)
-        return self.node("Pad", x, amounts, shape=shape, mode=mode)
+        filling = scalar(value) if value else None
+        return self.node("Pad", x, amounts, filling, shape=shape, mode=mode)
 
     def concat(self, parts: Sequence[ir.Value], axis: int) -> ir.Value:
         """The parts joined along `axis`; all other sizes equal."""

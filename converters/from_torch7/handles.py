@@ -86,3 +86,13 @@ def values(nest: Nest) -> ValueNest:
 def flat(nest: Nest) -> list[Reference]:
     """The tensors of a nested table, depth first."""
     return [tensor for item in nest for tensor in flat(item)] if isinstance(nest, list) else [nest]
+
+
+def nested(nesting: object, tensors: list[Nest]) -> Nest:
+    """The tensors as a table nested like `nesting`; a single tensor where that is no list."""
+    left = iter(tensors)
+
+    def build(part: object) -> Nest:
+        return [build(entry) for entry in part] if isinstance(part, list) else next(left)
+
+    return build(nesting)

@@ -10,7 +10,7 @@ import numpy as np
 
 from converters.errors import ConverterError, FormatError, MismatchError, UnsupportedError
 from converters.from_torch7.objects import Function, Storage, Table, Tensor, TorchObject
-from converters.graph import shape_text
+from converters.graph import Dim, shape_text, static
 
 # Expanded tensors (stride 0) take no room in the file; as weights they have to be written out.
 MAX_EXPANDED_ELEMENTS = 2**24
@@ -126,9 +126,15 @@ class Module:
         """A tensor as `tensor` gives it, or None where the field is absent."""
         return self.tensor(name, shape) if self.has(name) else None
 
+    def with_tensor(self, name: str, array: np.ndarray) -> Module:
+        """The same module with a tensor replaced."""
+        fields = Table(dict(self.item.fields.fields))
+        fields.set(name, Tensor("torch.FloatTensor", array, None))
+        return Module(TorchObject(self.class_name, self.item.version, fields), self.path)
+
     def child(self, name: str) -> Module:
         """The module in a field."""
-        return self._module(self.get(name), f"field {name!r}", name)
+        return self.inside(self.get(name), f"field {name!r}", name)
 
     def children(self, name: str = "modules") -> list[Module]:
         """The modules in a list field, in order."""
@@ -138,12 +144,17 @@ class Module:
         listed = value.sequence()
         if len(listed) != len(value.numbered):
             raise self.error(FormatError, f"the list {name!r} has a gap after entry {len(listed)}")
-        return [self._module(item, f"{name}[{k}]", str(k)) for k, item in enumerate(listed, 1)]
+        return [self.inside(item, f"{name}[{k}]", str(k)) for k, item in enumerate(listed, 1)]
 
-    def _module(self, item: object, what: str, step: str) -> Module:
+    def inside(self, item: object, what: str, step: str) -> Module:
+        """The module that an object must be; `step` leads to it from here."""
         if not isinstance(item, TorchObject):
             raise self.error(FormatError, f"{what} should be a module, but is {describe(item)}")
         return Module(item, f"{self.path}.{step}" if self.path else step)
+
+    def known(self, size: Dim, what: str = "a size of its input") -> int:
+        """A size that this module needs as a number; StaticSizeRequired if it is symbolic."""
+        return static(size, f"{self.place}: {what}")
 
     def unsupported(self, why: str) -> UnsupportedError:
         """This module cannot be carried over exactly, because ..."""

@@ -14,7 +14,7 @@ from converters.errors import FormatError
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.handles import Memory, Nest, ValueNest
 from converters.from_torch7.module import Module
-from converters.from_torch7.objects import Function
+from converters.from_torch7.objects import Function, TorchObject
 from converters.from_torch7.registry import Entry
 from converters.report import Dropped
 
@@ -52,19 +52,21 @@ class Layer:
 class Net:
     """A conversion under way.
 
-    graph: what is built. results: the value each layer gave. dropped: layers that left no trace.
-    notes: what a user should know about the result.
+    graph: what is built. results: the value each layer gave. inputs, outputs: the tensor that
+    a module last got and gave. dropped: layers that left no trace.
     """
 
     def __init__(self, name: str, classes: Mapping[str, Entry]) -> None:
         self.graph = Builder(name)
         self.results: dict[str, ir.Value] = {}
+        self.inputs: dict[TorchObject, ir.Value] = {}
+        self.outputs: dict[TorchObject, ir.Value] = {}
         self.dropped: list[Dropped] = []
-        self.notes: list[str] = []
         self._classes = classes
         self._numbers: Counter[str] = Counter()
-        self._active: list[int] = []
-        self._outputs: dict[tuple[int, int], Memory] = {}
+        self._clones: list[int] = []
+        self._active: list[TorchObject] = []
+        self._memories: dict[tuple[object, ...], Memory] = {}
 
     def run(self, m: Module, x: Nest) -> Nest:
         """The output of a module for an input, as its updateOutput gives it after evaluate()."""
@@ -74,15 +76,20 @@ class Net:
                 raise m.unsupported(
                     f"its method {method!r} was replaced by a stored Lua function, which is never run"
                 )
-        if id(m.item) in self._active:
+        if m.item in self._active:
             raise m.error(FormatError, "the module contains itself")
         if len(self._active) == MAX_NESTING:
             raise m.unsupported(f"modules are nested deeper than {MAX_NESTING}")
-        self._active.append(id(m.item))
+        if not isinstance(x, list):
+            self.inputs[m.item] = x.read()
+        self._active.append(m.item)
         try:
-            return entry.run(self, m, x)
+            result = entry.run(self, m, x)
         finally:
             self._active.pop()
+        if not isinstance(result, list):
+            self.outputs[m.item] = result.read()
+        return result
 
     def entry(self, m: Module) -> Entry:
         """The declaration of a module's class; UnsupportedError if there is none."""
@@ -104,13 +111,22 @@ class Net:
         with self.graph.layer(layer.name, doc=m.place):
             yield layer
 
+    @contextlib.contextmanager
+    def clone(self, number: int) -> Iterator[None]:
+        """Modules run inside stand for clones of themselves, with memory of their own."""
+        self._clones.append(number)
+        try:
+            yield
+        finally:
+            self._clones.pop()
+
     def output_of(self, m: Module, result: ValueNest, position: int = 0) -> Nest:
         """The module's output tensors, which a later run of the same module overwrites, as in Torch."""
         if isinstance(result, list):
             return [self.output_of(m, part, position + k + 1) for k, part in enumerate(result)]
-        key = id(m.item), position
-        if key in self._outputs:
-            self._outputs[key].write(result)
+        key = (*self._clones, m.item, position)
+        if key in self._memories:
+            self._memories[key].write(result)
         else:
-            self._outputs[key] = Memory(result)
-        return self._outputs[key]
+            self._memories[key] = Memory(result)
+        return self._memories[key]

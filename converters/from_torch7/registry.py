@@ -19,20 +19,17 @@ import onnx_ir as ir
 
 from converters.errors import FormatError
 from converters.from_torch7.builder import Builder
+from converters.from_torch7.expectation import Expected, completed
 from converters.from_torch7.handles import Memory, Nest, ValueNest, View, flat, values
 from converters.from_torch7.module import Module
-from converters.graph import Dim, Shape, Symbol, dims, shape_text
+from converters.graph import Shape, dims, shape_text
 
 if TYPE_CHECKING:
     from converters.from_torch7.net import Net
 
-# What a module wants as input: a shape (None: any size), a table of such, PASS: whatever its successor
-# wants, or None: it does not say.
-Expected = tuple[Dim | None, ...] | list["Expected"] | None
-PASS: Expected = ()
-
-Expects = Callable[[Module], Expected]
-Ask = Callable[[Module], Expected]
+# What a module wants before a successor that wants something; see `expectation`.
+Ask = Callable[[Module, Expected], Expected]
+Expects = Expected | Callable[[Module], Expected]
 
 
 @dataclass(frozen=True)
@@ -51,8 +48,8 @@ class Entry(ABC):
         """The output for an input."""
 
     @abstractmethod
-    def expected(self, m: Module, ask: Ask) -> Expected:
-        """What the module wants as input."""
+    def expected(self, m: Module, ask: Ask, after: Expected) -> Expected:
+        """What the module wants as input, before a successor that wants `after`."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +60,10 @@ class _Computing(Entry):
     takes: Literal["tensor", "table", "any"]
     rank: int | None
     overwrites: bool
-    expects: Expects | None
+    expects: Expects
 
     def run(self, net: Net, m: Module, x: Nest) -> Nest:
+        """The function's result as new tensors, or in the input's own memory."""
         check_kind(m, x, self.takes)
         with net.layer(m, self.name) as layer:
             value = values(x)
@@ -93,8 +91,9 @@ class _Computing(Entry):
         assert isinstance(result, ir.Value)
         return g.squeeze(result, [0])
 
-    def expected(self, m: Module, ask: Ask) -> Expected:
-        return self.expects(m) if self.expects else None
+    def expected(self, m: Module, ask: Ask, after: Expected) -> Expected:
+        """What is declared, completed by what follows."""
+        return completed(self.expects(m) if callable(self.expects) else self.expects, after)
 
 
 @dataclass(frozen=True)
@@ -110,9 +109,10 @@ class _Viewing(Entry):
     put: Callable[[Builder, Module, ir.Value, ir.Value], ir.Value]
     contiguous: Callable[[Module, Shape], bool]
     copies: bool
-    expects: Expects | None
+    expects: Expects
 
     def run(self, net: Net, m: Module, x: Nest) -> Nest:
+        """A view of the input's memory."""
         check_kind(m, x, "tensor")
         assert not isinstance(x, list)
         with net.layer(m, self.name) as layer:
@@ -130,8 +130,9 @@ class _Viewing(Entry):
             layer.results(x.read(), view.read())
             return view
 
-    def expected(self, m: Module, ask: Ask) -> Expected:
-        return self.expects(m) if self.expects else None
+    def expected(self, m: Module, ask: Ask, after: Expected) -> Expected:
+        """What is declared, completed by what follows."""
+        return completed(self.expects(m) if callable(self.expects) else self.expects, after)
 
 
 @dataclass(frozen=True)
@@ -139,13 +140,15 @@ class _Structural(Entry):
     """A container, or a class that passes tensors on as they are."""
 
     function: Callable[[Net, Module, Nest], Nest]
-    expects: Callable[[Module, Ask], Expected] | None
+    expects: Expected | Callable[[Module, Ask, Expected], Expected]
 
     def run(self, net: Net, m: Module, x: Nest) -> Nest:
+        """The function's result."""
         return self.function(net, m, x)
 
-    def expected(self, m: Module, ask: Ask) -> Expected:
-        return self.expects(m, ask) if self.expects else None
+    def expected(self, m: Module, ask: Ask, after: Expected) -> Expected:
+        """What is declared, completed by what follows."""
+        return completed(self.expects(m, ask, after) if callable(self.expects) else self.expects, after)
 
 
 def module(
@@ -154,7 +157,7 @@ def module(
     takes: Literal["tensor", "table", "any"] = "tensor",
     rank: int | None = None,
     overwrites: bool = False,
-    expects: Expects | None = None,
+    expects: Expects = None,
 ) -> Callable[[Callable[..., ValueNest]], Entry]:
     """Declare a class that computes.
 
@@ -174,7 +177,7 @@ def view(
     name: str | None = None,
     contiguous: Callable[[Module, Shape], bool] = lambda m, shape: True,
     copies: bool = False,
-    expects: Expects | None = None,
+    expects: Expects = None,
 ) -> Callable[[Callable[[Builder, Module, ir.Value], ir.Value]], Entry]:
     """Declare a class whose output is a view of its input; see `_Viewing`."""
     short = name or short_name(classes[0])
@@ -183,7 +186,7 @@ def view(
 
 def structure(
     *classes: str,
-    expects: Callable[[Module, Ask], Expected] | None = None,
+    expects: Expected | Callable[[Module, Ask, Expected], Expected] = None,
     replaces_methods: bool = False,
 ) -> Callable[[Callable[[Net, Module, Nest], Nest]], Entry]:
     """Declare a class that passes its tensors on, possibly through modules inside it.
@@ -207,8 +210,3 @@ def check_kind(m: Module, x: Nest, takes: Literal["tensor", "table", "any"]) -> 
     if takes not in (came, "any"):
         detail = f" of {len(x)}" if isinstance(x, list) else ""
         raise m.error(FormatError, f"takes a {takes}, but a {came}{detail} arrives")
-
-
-def batch_first(*sizes: Dim | None) -> tuple[Dim | None, ...]:
-    """An expected shape: a batch called N and these sizes."""
-    return (Symbol("N"), *sizes)

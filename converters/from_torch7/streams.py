@@ -20,7 +20,7 @@ _TOKEN = re.compile(rb"\S+")
 _SHOWN_CHARACTERS = 40
 
 
-class Damage(Exception):  # noqa: N818
+class Damage(Exception):
     """A rule of the format is broken at byte `offset`; becomes a FormatError once the file is given up."""
 
     def __init__(self, offset: int, message: str) -> None:

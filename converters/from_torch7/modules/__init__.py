@@ -8,29 +8,45 @@ from types import MappingProxyType
 
 from converters.from_torch7.modules import (
     activation,
+    arithmetic,
     containers,
     convolution,
+    distance,
+    graph_module,
     linear,
-    math,
+    lookup,
     normalization,
     padding,
     pooling,
+    reduction,
     shape,
+    sparse_convolution,
     table,
+    unpooling,
+    upsampling,
+    wrappers,
 )
 from converters.from_torch7.registry import Entry
 
 FAMILIES = (
     activation,
+    arithmetic,
     containers,
     convolution,
+    distance,
+    graph_module,
     linear,
-    math,
+    lookup,
     normalization,
     padding,
     pooling,
+    reduction,
     shape,
+    sparse_convolution,
     table,
+    unpooling,
+    upsampling,
+    wrappers,
 )
 
 

@@ -1,12 +1,15 @@
-"""Elementwise activations and the softmax family."""
+"""Elementwise functions and the softmax family."""
 
 from __future__ import annotations
+
+import math
 
 import onnx_ir as ir
 
 from converters.from_torch7.builder import Builder, scalar
+from converters.from_torch7.expectation import PASS
 from converters.from_torch7.module import Module
-from converters.from_torch7.registry import PASS, module
+from converters.from_torch7.registry import module
 from converters.graph import dims
 
 
@@ -15,24 +18,165 @@ def clip(g: Builder, x: ir.Value, low: float, high: float) -> ir.Value:
     return g.node("Clip", x, scalar(low), scalar(high))
 
 
+def choose(g: Builder, condition: str, x: ir.Value, limit: float, a: object, b: object) -> ir.Value:
+    """`a` where x is "Greater" (or "Less", ...) than the limit, elsewhere `b`; values or numbers."""
+    mask = g.node(condition, x, scalar(limit), dtype=ir.DataType.BOOL)
+    parts = [part if isinstance(part, ir.Value) else scalar(part) for part in (a, b)]  # type: ignore[arg-type]
+    return g.node("Where", mask, *parts, shape=dims(x), dtype=ir.DataType.FLOAT)
+
+
 def threshold(g: Builder, x: ir.Value, limit: float, value: float) -> ir.Value:
     """x where it is above the limit, elsewhere the value."""
-    if limit == value == 0:
-        return g.node("Relu", x)
-    above = g.node("Greater", x, scalar(limit), dtype=ir.DataType.BOOL)
-    return g.node("Where", above, x, scalar(value), shape=dims(x), dtype=x.dtype)
+    return g.node("Relu", x) if limit == value == 0 else choose(g, "Greater", x, limit, x, value)
 
 
-@module("ReLU", overwrites=True, expects=lambda m: PASS)
+@module("ReLU", overwrites=True, expects=PASS)
 def relu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """nn.ReLU is a Threshold with both fields 0; cudnn's has neither."""
     return threshold(g, x, m.number("threshold", 0), m.number("val", 0))
 
 
-@module("Threshold", overwrites=True, expects=lambda m: PASS)
+@module("Threshold", overwrites=True, expects=PASS)
 def threshold_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x > threshold ? x : val."""
-    return threshold(g, x, m.number("threshold"), m.number("val"))
+    return threshold(g, x, m.number("threshold", 1e-6), m.number("val", 0))
+
+
+@module("ReLU6", overwrites=True, expects=PASS)
+def relu6(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x limited to [0, 6]."""
+    return clip(g, x, 0, 6)
+
+
+@module("ClippedReLU", overwrites=True, expects=PASS)
+def clipped_relu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """cudnn's: x limited to [0, ceiling]."""
+    return clip(g, x, 0, m.number("ceiling"))
+
+
+@module("HardTanh", "Clamp", overwrites=True, expects=PASS)
+def hard_tanh(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x limited to [min_val, max_val]; old files have neither field: [-1, 1]."""
+    return clip(g, x, m.number("min_val", -1), m.number("max_val", 1))
+
+
+@module("LeakyReLU", overwrites=True, expects=PASS)
+def leaky_relu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x > 0 ? x : negval * x."""
+    return g.node("LeakyRelu", x, alpha=m.number("negval", 0.01))
+
+
+@module("RReLU", overwrites=True, expects=PASS)
+def rrelu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """A LeakyReLU whose slope, random in training, is the middle of its range in evaluation."""
+    return g.node("LeakyRelu", x, alpha=(m.number("lower") + m.number("upper")) / 2)
+
+
+@module("PReLU", expects=PASS)
+def prelu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x > 0 ? x : w * x, with one w or one a channel (the first dimension of 1-D and 3-D input)."""
+    slope = m.tensor("weight")
+    axis = 0 if len(dims(x)) in (1, 3) else 1
+    if m.integer("nOutputPlane", 0):
+        slope = slope.reshape(-1, *[1] * (len(dims(x)) - axis - 1))
+    return g.node("PRelu", x, g.weight("weight", slope))
+
+
+@module("ELU", overwrites=True, expects=PASS)
+def elu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x > 0 ? x : alpha * (exp(x) - 1)."""
+    return g.node("Elu", x, alpha=m.number("alpha", 1))
+
+
+@module("SoftPlus", expects=PASS)
+def soft_plus(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """log(1 + exp(beta * x)) / beta, and x itself where beta * x is above the threshold."""
+    beta, limit = m.number("beta", 1), m.number("threshold", 20)
+    scaled = x if beta == 1 else g.binary("Mul", x, beta)
+    soft = g.node("Softplus", scaled)
+    if beta != 1:
+        soft = g.binary("Div", soft, beta)
+    # From 17 on softplus and its argument are the same number in float32.
+    return soft if limit >= 17 else choose(g, "Greater", scaled, limit, x, soft)
+
+
+@module("HardShrink", expects=PASS)
+def hard_shrink(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x where it is farther from zero than lambda, elsewhere 0."""
+    return choose(g, "Greater", g.node("Abs", x), m.number("lambda", 0.5), x, 0.0)
+
+
+@module("SoftShrink", expects=PASS)
+def soft_shrink(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x moved towards zero by lambda, at most to it."""
+    limit = m.number("lambda", 0.5)
+    return g.binary("Sub", x, clip(g, x, -limit, limit))
+
+
+@module("TanhShrink", expects=PASS)
+def tanh_shrink(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x - tanh(x)."""
+    return g.binary("Sub", x, g.node("Tanh", x))
+
+
+@module("LogSigmoid", expects=PASS)
+def log_sigmoid(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """log(1 / (1 + exp(-x)))."""
+    return g.node("Neg", g.node("Softplus", g.node("Neg", x)))
+
+
+@module("Sigmoid", expects=PASS)
+def sigmoid(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """1 / (1 + exp(-x))."""
+    return g.node("Sigmoid", x)
+
+
+@module("Tanh", expects=PASS)
+def tanh(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The hyperbolic tangent."""
+    return g.node("Tanh", x)
+
+
+@module("SoftSign", expects=PASS)
+def soft_sign(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x / (1 + |x|)."""
+    return g.node("Softsign", x)
+
+
+@module("Abs", expects=PASS)
+def absolute(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """|x|."""
+    return g.node("Abs", x)
+
+
+@module("Exp", expects=PASS)
+def exponential(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """e to the x."""
+    return g.node("Exp", x)
+
+
+@module("Log", expects=PASS)
+def logarithm(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The natural logarithm."""
+    return g.node("Log", x)
+
+
+@module("Sqrt", expects=PASS)
+def square_root(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The square root; the field eps is for the gradient only."""
+    return g.node("Sqrt", x)
+
+
+@module("Square", expects=PASS)
+def square(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x * x."""
+    return g.binary("Mul", x, x)
+
+
+@module("Power", expects=PASS)
+def power(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x to the pow."""
+    return g.binary("Pow", x, m.number("pow"))
 
 
 def softmax_axis(m: Module, x: ir.Value) -> int:
@@ -43,13 +187,66 @@ def softmax_axis(m: Module, x: ir.Value) -> int:
     return 0 if rank in (1, 3) else 1
 
 
-@module("SoftMax", expects=lambda m: PASS)
+@module("SoftMax", "SpatialSoftMax", expects=PASS)
 def softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """exp(x) / sum(exp(x)) along `softmax_axis`."""
     return g.node("Softmax", x, axis=softmax_axis(m, x))
 
 
-@module("LogSoftMax", expects=lambda m: PASS)
+@module("SoftMin", expects=PASS)
+def softmin(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The softmax of -x."""
+    return g.node("Softmax", g.node("Neg", x), axis=softmax_axis(m, x))
+
+
+@module("LogSoftMax", "SpatialLogSoftMax", expects=PASS)
 def log_softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The logarithm of `softmax`."""
     return g.node("LogSoftmax", x, axis=softmax_axis(m, x))
+
+
+def cudnn_softmax(g: Builder, m: Module, x: ir.Value, op_type: str, mode: str) -> ir.Value:
+    """cudnn's family: along the channels, or (mode INSTANCE) over all of a sample together.
+
+    1-D and 3-D inputs are single samples.
+    """
+    rank = len(dims(x))
+    first = 0 if rank in (1, 3) else 1
+    if rank - first == 1 or "CHANNEL" in m.text("mode", mode):
+        return g.node(op_type, x, axis=first)
+    shape = dims(x)
+    flat = g.reshape(x, (*shape[:first], math.prod(m.known(size) for size in shape[first:])))
+    return g.reshape(g.node(op_type, flat, axis=first), shape)
+
+
+@module("cudnn.SoftMax", name="softmax", expects=PASS)
+def cudnn_softmax_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Over channels, height and width together."""
+    return cudnn_softmax(g, m, x, "Softmax", "INSTANCE")
+
+
+@module("cudnn.LogSoftMax", name="logsoftmax", expects=PASS)
+def cudnn_log_softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Over channels, height and width together."""
+    return cudnn_softmax(g, m, x, "LogSoftmax", "INSTANCE")
+
+
+@module("cudnn.SpatialSoftMax", "cudnn.VolumetricSoftMax", name="softmax", expects=PASS)
+def cudnn_spatial_softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Over the channels at each position."""
+    return cudnn_softmax(g, m, x, "Softmax", "CHANNEL")
+
+
+@module("cudnn.SpatialLogSoftMax", "cudnn.VolumetricLogSoftMax", name="logsoftmax", expects=PASS)
+def cudnn_spatial_log_softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Over the channels at each position."""
+    return cudnn_softmax(g, m, x, "LogSoftmax", "CHANNEL")
+
+
+@module("GatedLinearUnit", name="glu")
+def gated_linear_unit(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The first half of a dimension times the sigmoid of the second."""
+    axis = (m.optional_integer("dim") or len(dims(x))) - 1
+    half = m.known(dims(x)[axis]) // 2
+    gate = g.node("Sigmoid", g.slice(x, axis, half, 2 * half))
+    return g.binary("Mul", g.slice(x, axis, 0, half), gate)

@@ -5,38 +5,42 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from converters.errors import FormatError
-from converters.from_torch7.builder import Builder
-from converters.from_torch7.handles import Nest
+from converters.from_torch7.expectation import PASS, Expected, Many, says_something
+from converters.from_torch7.handles import Memory, Nest
 from converters.from_torch7.module import Module
+from converters.from_torch7.modules.shape import pick
+from converters.from_torch7.modules.table import as_table, join
 from converters.from_torch7.net import Net
-from converters.from_torch7.registry import PASS, Ask, Expected, structure
-from converters.graph import dims
+from converters.from_torch7.registry import Ask, structure
+from converters.graph import Dim, Shape, dims, product
 
 
-def first_that_says(m: Module, ask: Ask) -> Expected:
-    """What branches over one input expect: the first that says more than "anything"."""
-    answers = [ask(child) for child in m.children()]
-    return next((answer for answer in answers if answer), PASS if PASS in answers else None)
+def branches_expect(m: Module, ask: Ask, after: Expected) -> Expected:
+    """What branches over one input want: what the first that says something wants."""
+    children = m.children()
+    wanted = after if isinstance(after, list) and len(after) == len(children) else [PASS] * len(children)
+    answers = [ask(child, then) for child, then in zip(children, wanted, strict=True)]
+    return next(filter(says_something, answers), None)
 
 
-def chain_expects(m: Module, ask: Ask) -> Expected:
-    """What a chain expects: what its first module says, channels left open as its successors say."""
-    found: Expected = PASS
-    for child in m.children():
-        answer = ask(child)
-        if answer == PASS:
-            continue
-        if not found:
-            found = answer
-        elif isinstance(answer, tuple) and isinstance(found, tuple) and len(answer) == len(found):
-            # Only the channels: a window changes the other sizes on the way.
-            found = (found[0], answer[1], *found[2:])
-        if not isinstance(found, tuple) or found[1] is not None or answer is None:
-            break
-    return found
+def chain_expects(m: Module, ask: Ask, after: Expected) -> Expected:
+    """What a chain wants, from its end to its beginning."""
+    for child in reversed(m.children()):
+        after = ask(child, after)
+    return after
 
 
-@structure("Sequential", expects=chain_expects)
+def each_expects(m: Module, ask: Ask, after: Expected) -> Expected:
+    """One input for each module."""
+    return [ask(child, PASS) for child in m.children()]
+
+
+def mapped_expects(m: Module, ask: Ask, after: Expected) -> Expected:
+    """Any number of what the module inside wants."""
+    return Many(item=ask((m.children() or [m.child("module")])[0], PASS))
+
+
+@structure("Sequential", "SpatialLPPooling", "Maxout", "LayerNormalization", expects=chain_expects)
 def sequential(net: Net, m: Module, x: Nest) -> Nest:
     """One after the other."""
     for child in m.children():
@@ -44,18 +48,91 @@ def sequential(net: Net, m: Module, x: Nest) -> Nest:
     return x
 
 
-@structure("ConcatTable", expects=first_that_says)
+@structure("ConcatTable", expects=branches_expect)
 def concat_table(net: Net, m: Module, x: Nest) -> Nest:
     """The same input to every branch; their outputs as a table."""
     return [net.run(child, x) for child in m.children()]
 
 
-@structure("Concat", expects=first_that_says)
+@structure("ParallelTable", expects=each_expects)
+def parallel_table(net: Net, m: Module, x: Nest) -> Nest:
+    """Each entry of a table to a module of its own."""
+    table, children = as_table(m, x), m.children()
+    if len(table) < len(children):
+        raise m.error(FormatError, f"has {len(children)} modules, but a table of {len(table)} arrives")
+    return [net.run(child, entry) for child, entry in zip(children, table, strict=False)]
+
+
+@structure("MapTable", expects=mapped_expects)
+def map_table(net: Net, m: Module, x: Nest) -> Nest:
+    """Each entry of a table through a clone of one module; a file may hold fewer clones than entries."""
+    children = m.children() or [m.child("module")]
+    results = []
+    for k, entry in enumerate(as_table(m, x)):
+        with net.clone(k):
+            results.append(net.run(children[k] if k < len(children) else children[0], entry))
+    return results
+
+
+@structure("Concat", expects=branches_expect)
 def concat(net: Net, m: Module, x: Nest) -> Nest:
     """The same input to every branch; their outputs joined along `dimension`."""
     parts = [tensor_value(m, net.run(child, x)) for child in m.children()]
+    return joined(net, m, parts, m.integer("dimension", least=1) - 1)
+
+
+@structure("DepthConcat", expects=branches_expect)
+def depth_concat(net: Net, m: Module, x: Nest) -> Nest:
+    """Concat of branches of different sizes: smaller ones are centred in zeros, the odd one after."""
+    parts = [tensor_value(m, net.run(child, x)) for child in m.children()]
+    axis = m.integer("dimension", least=1) - 1
+    ranks = {len(dims(part)) for part in parts}
+    if len(ranks) != 1:
+        raise m.error(FormatError, "its branches give tensors of different rank")
+    largest = [max_size(m, parts, k) for k in range(ranks.pop())]
+    with net.layer(m, "pad"):
+        parts = [net.graph.pad(part, centring(m, part, largest, axis)) for part in parts]
+    return joined(net, m, parts, axis)
+
+
+def max_size(m: Module, parts: list[ir.Value], axis: int) -> Dim:
+    """The largest size along an axis; one symbolic size that all share counts as such."""
+    sizes = {dims(part)[axis] for part in parts}
+    return sizes.pop() if len(sizes) == 1 else max(m.known(size) for size in sizes)
+
+
+def centring(m: Module, part: ir.Value, largest: list[Dim], axis: int) -> list[tuple[int, int]]:
+    """How much to add before and after in each dimension."""
+    pads = []
+    for k, (size, wanted) in enumerate(zip(dims(part), largest, strict=True)):
+        missing = 0 if k == axis or size == wanted else m.known(wanted) - m.known(size)
+        pads.append((missing // 2, missing - missing // 2))
+    return pads
+
+
+@structure("Parallel")
+def parallel(net: Net, m: Module, x: Nest) -> Nest:
+    """Each entry of one dimension to a module of its own; their outputs joined along another."""
+    if isinstance(x, list):
+        raise m.error(FormatError, "takes a tensor, but a table arrives")
+    axis = m.integer("inputDimension", least=1) - 1
+    children = m.children()
+    if axis >= len(dims(x.read())) or m.known(dims(x.read())[axis]) > len(children):
+        raise m.error(FormatError, f"has {len(children)} modules for the entries of dimension {axis + 1}")
+    parts = []
+    for k in range(m.known(dims(x.read())[axis])):
+        with net.layer(m, "select"):
+            slice_ = Memory(pick(net.graph, x.read(), axis, k))
+        parts.append(tensor_value(m, net.run(children[k], slice_)))
+    return joined(net, m, parts, m.integer("outputDimension", least=1) - 1)
+
+
+def joined(net: Net, m: Module, parts: list[ir.Value], axis: int) -> Nest:
+    """The outputs of branches in memory of the container's own."""
+    if not parts:
+        raise m.error(FormatError, "has no modules")
     with net.layer(m, "concat") as layer:
-        result = join(net.graph, m, parts, m.integer("dimension", least=1) - 1)
+        result = join(net.graph, m, parts, axis)
         layer.results(parts, result)
     return net.output_of(m, result)
 
@@ -63,13 +140,43 @@ def concat(net: Net, m: Module, x: Nest) -> Nest:
 def tensor_value(m: Module, x: Nest) -> ir.Value:
     """The value of a tensor; FormatError for a table."""
     if isinstance(x, list):
-        raise m.error(FormatError, "a branch gives a table where a tensor is needed")
+        raise m.error(FormatError, "works on a tensor, but a table arrives")
     return x.read()
 
 
-def join(g: Builder, m: Module, parts: list[ir.Value], axis: int) -> ir.Value:
-    """Tensors joined along an axis, after checking that they fit."""
-    ranks = {len(dims(part)) for part in parts}
-    if len(ranks) != 1 or not 0 <= axis < ranks.pop():
-        raise m.error(FormatError, f"cannot join tensors of these shapes along dimension {axis + 1}")
-    return g.concat(parts, axis)
+@structure("Bottle", expects=None)
+def bottle(net: Net, m: Module, x: Nest) -> Nest:
+    """Leading dimensions folded into one around a module that takes fewer."""
+    inner = m.integer("nInputDim", 2, least=1)
+    (child,) = m.children()[:1] or [m.child("module")]
+    value = tensor_value(m, x)
+    lead = dims(value)[: len(dims(value)) - inner]
+    if not lead:
+        return net.run(child, x)
+    first = dims(value)[len(lead)]
+    folded = product([*lead, first])
+    result = tensor_value(m, net.run(child, reshaped(net, m, value, (folded, *dims(value)[len(lead) + 1 :]))))
+    if dims(result)[0] != folded:
+        folded, first = dims(result)[0], m.known(dims(result)[0]) // m.known(product(lead))
+    return reshaped(net, m, result, (*lead, first, *dims(result)[1:]))
+
+
+def reshaped(net: Net, m: Module, value: ir.Value, shape: Shape) -> Nest:
+    """A reshape as a layer of its own."""
+    with net.layer(m, "view") as layer:
+        result = net.graph.reshape(value, shape)
+        layer.results(value, result)
+    return Memory(result)
+
+
+@structure("CReLU", expects=None)
+def crelu(net: Net, m: Module, x: Nest) -> Nest:
+    """relu(x) and relu(-x) joined over the channels: a chain of modules over flattened samples."""
+    value = tensor_value(m, x)
+    shape = dims(value)
+    batched = len(shape) == m.integer("nInputDims") + 1
+    lead: Shape = shape[:1] if batched else (1,)
+    rest = shape[1:] if batched else shape
+    inner = sequential.run(net, m, reshaped(net, m, value, (*lead, product(rest))))
+    doubled = (2 * rest[0], *rest[1:])
+    return reshaped(net, m, tensor_value(m, inner), (*lead, *doubled) if batched else doubled)

@@ -1,29 +1,31 @@
-"""Convolutions."""
+"""Convolutions and transposed convolutions over maps and volumes."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import onnx_ir as ir
 
-from converters.errors import MismatchError
+from converters.errors import FormatError, MismatchError
 from converters.from_torch7.builder import Builder
+from converters.from_torch7.expectation import Expected, batch_first
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.windows import Window, convolution_window, output_sizes
-from converters.from_torch7.registry import batch_first, module
+from converters.from_torch7.registry import module
 from converters.graph import dims, shape_text
 
 
-def kernel_weight(m: Module, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """A kernel of this shape, which old files and the MM classes keep with its last dimensions folded."""
-    array = m.tensor(name)
-    if array.shape == (shape[0], int(np.prod(shape[1:]))):
-        return array.reshape(shape)
-    if array.shape != shape:
+def kernel_weight(m: Module, shape: tuple[int, ...]) -> np.ndarray:
+    """The weight in this shape, which old files and the MM classes keep with its last dimensions folded."""
+    array = m.tensor("weight")
+    if array.shape not in (shape, (shape[0], math.prod(shape[1:]))):
         raise m.error(
             MismatchError,
-            f"tensor {name!r} is {shape_text(array.shape)}, but the fields ask for {shape_text(shape)}",
+            f"tensor 'weight' is {shape_text(array.shape)}, but the fields ask for {shape_text(shape)}",
         )
-    return array
+    return array.reshape(shape)
 
 
 def check_channels(m: Module, x: ir.Value, axis: int, channels: int) -> None:
@@ -33,20 +35,32 @@ def check_channels(m: Module, x: ir.Value, axis: int, channels: int) -> None:
         raise m.error(MismatchError, f"takes {channels} channels, but {came} arrive ({shape_text(dims(x))})")
 
 
-def convolve(g: Builder, m: Module, x: ir.Value, windows: list[Window], groups: int = 1) -> ir.Value:
-    """A convolution of a batched input by the module's weight and bias."""
-    inputs, outputs = m.integer("nInputPlane", least=1), m.integer("nOutputPlane", least=1)
-    check_channels(m, x, 1, inputs)
+def bias_of(g: Builder, m: Module, outputs: int) -> ir.Value | None:
+    """The bias, where the module has one."""
+    bias = m.optional_tensor("bias", (outputs,))
+    return None if bias is None else g.weight("bias", bias)
+
+
+def groups_of(m: Module, inputs: int, outputs: int) -> int:
+    """cudnn's groups, which must divide both numbers of channels."""
+    groups = m.integer("groups", 1, least=1)
     if inputs % groups or outputs % groups:
         raise m.error(MismatchError, f"{inputs} and {outputs} channels do not divide into {groups} groups")
-    shape = (outputs, inputs // groups, *(window.kernel for window in windows))
-    bias = m.optional_tensor("bias", (outputs,))
+    return groups
+
+
+def convolve(
+    g: Builder, m: Module, x: ir.Value, weight: ir.Value, bias: ir.Value | None, windows: Sequence[Window],
+    groups: int = 1,
+) -> ir.Value:  # fmt: skip
+    """A convolution of a batched input by a weight of outputs x inputs / groups x kernel."""
+    check_channels(m, x, 1, groups * _size(weight, 1))
     return g.node(
         "Conv",
         x,
-        g.weight("weight", kernel_weight(m, "weight", shape)),
-        None if bias is None else g.weight("bias", bias),
-        shape=(dims(x)[0], outputs, *output_sizes(g, m, dims(x)[2:], windows)),
+        weight,
+        bias,
+        shape=(dims(x)[0], dims(weight)[0], *output_sizes(g, m, dims(x)[2:], windows)),
         kernel_shape=[window.kernel for window in windows],
         strides=[window.stride for window in windows],
         pads=[window.pad for window in windows] * 2,
@@ -55,14 +69,125 @@ def convolve(g: Builder, m: Module, x: ir.Value, windows: list[Window], groups: 
     )
 
 
+def own_convolution(g: Builder, m: Module, x: ir.Value, sides: str) -> ir.Value:
+    """A convolution by the module's own weight and bias."""
+    windows = [convolution_window(m, side) for side in sides]
+    inputs, outputs = m.integer("nInputPlane", least=1), m.integer("nOutputPlane", least=1)
+    groups = groups_of(m, inputs, outputs)
+    shape = (outputs, inputs // groups, *(window.kernel for window in windows))
+    weight = g.weight("weight", kernel_weight(m, shape))
+    return convolve(g, m, x, weight, bias_of(g, m, outputs), windows, groups)
+
+
+def maps(m: Module) -> Expected:
+    """N x nInputPlane x H x W."""
+    return batch_first(m.integer("nInputPlane"), None, None)
+
+
+def volumes(m: Module) -> Expected:
+    """N x nInputPlane x T x H x W."""
+    return batch_first(m.integer("nInputPlane"), None, None, None)
+
+
 @module(
     "SpatialConvolution",
     "SpatialConvolutionMM",
     "SpatialDilatedConvolution",
     name="conv",
     rank=4,
-    expects=lambda m: batch_first(m.integer("nInputPlane"), None, None),
+    expects=maps,
 )
 def spatial_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Correlation, as everywhere; cudnn's class has groups, the dilated one dilationW and dilationH."""
-    return convolve(g, m, x, [convolution_window(m, side) for side in "HW"], m.integer("groups", 1, least=1))
+    return own_convolution(g, m, x, "HW")
+
+
+@module(
+    "VolumetricConvolution",
+    "VolumetricConvolutionMM",
+    "VolumetricDilatedConvolution",
+    name="conv",
+    rank=5,
+    expects=volumes,
+)
+def volumetric_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The same over time, height and width."""
+    return own_convolution(g, m, x, "THW")
+
+
+def transposed(
+    g: Builder, m: Module, x: ir.Value, weight: ir.Value, bias: ir.Value | None, windows: Sequence[Window],
+    extra: Sequence[int], groups: int = 1,
+) -> ir.Value:  # fmt: skip
+    """A transposed convolution by a weight of inputs x outputs / groups x kernel.
+
+    extra: rows and columns added at the end of the output (adjH, adjW).
+    """
+    check_channels(m, x, 1, _size(weight, 0))
+    sizes = [
+        g.stretched(size, window.stride, window.extent - window.stride - 2 * window.pad + more)
+        for size, window, more in zip(dims(x)[2:], windows, extra, strict=True)
+    ]
+    if any(isinstance(size, int) and size < 1 for size in sizes):
+        raise m.error(FormatError, f"gives an empty output for an input of {shape_text(dims(x))}")
+    return g.node(
+        "ConvTranspose",
+        x,
+        weight,
+        bias,
+        shape=(dims(x)[0], groups * _size(weight, 1), *sizes),
+        kernel_shape=[window.kernel for window in windows],
+        strides=[window.stride for window in windows],
+        pads=[window.pad for window in windows] * 2,
+        output_padding=list(extra) if any(extra) else None,
+        dilations=[w.dilation for w in windows] if any(w.dilation > 1 for w in windows) else None,
+        group=groups,
+    )
+
+
+def own_transposed(g: Builder, m: Module, x: ir.Value | list[ir.Value], sides: str) -> ir.Value:
+    """A transposed convolution by the module's own weight and bias.
+
+    With a table {x, target} the output gets the size of the target, whose values do not matter.
+    """
+    windows = [convolution_window(m, side) for side in sides]
+    extra = [m.integer(f"adj{side}", 0, least=0) for side in sides]
+    if isinstance(x, list):
+        x, target = two_tensors(m, x)
+        wanted = [m.known(size, "the size of its target") for size in dims(target)[-len(sides) :]]
+        extra = [(size + 2 * w.pad - w.kernel) % w.stride for size, w in zip(wanted, windows, strict=True)]
+    inputs, outputs = m.integer("nInputPlane", least=1), m.integer("nOutputPlane", least=1)
+    groups = groups_of(m, inputs, outputs)
+    shape = (inputs, outputs // groups, *(window.kernel for window in windows))
+    weight, bias = g.weight("weight", m.tensor("weight", shape)), bias_of(g, m, outputs)
+    rank = len(sides) + 2
+    if len(dims(x)) not in (rank - 1, rank):
+        raise m.error(FormatError, f"takes {rank - 1}-D or {rank}-D input, not {shape_text(dims(x))}")
+    if len(dims(x)) == rank:
+        return transposed(g, m, x, weight, bias, windows, extra, groups)
+    return g.squeeze(transposed(g, m, g.unsqueeze(x, 0), weight, bias, windows, extra, groups), [0])
+
+
+def two_tensors(m: Module, x: list[ir.Value]) -> list[ir.Value]:
+    """A table that must hold exactly two tensors."""
+    if len(x) != 2 or not all(isinstance(part, ir.Value) for part in x):
+        raise m.error(FormatError, "takes a table of two tensors")
+    return x
+
+
+@module("SpatialFullConvolution", name="deconv", takes="any", expects=maps)
+def spatial_full_convolution(g: Builder, m: Module, x: ir.Value | list[ir.Value]) -> ir.Value:
+    """A transposed convolution."""
+    return own_transposed(g, m, x, "HW")
+
+
+@module("VolumetricFullConvolution", name="deconv", takes="any", expects=volumes)
+def volumetric_full_convolution(g: Builder, m: Module, x: ir.Value | list[ir.Value]) -> ir.Value:
+    """A transposed convolution over time, height and width."""
+    return own_transposed(g, m, x, "THW")
+
+
+def _size(weight: ir.Value, axis: int) -> int:
+    size = dims(weight)[axis]
+    assert isinstance(size, int)
+    return size

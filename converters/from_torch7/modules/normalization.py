@@ -1,4 +1,4 @@
-"""Batch normalisation and local response normalisation."""
+"""Batch normalisation and local normalisation over channels and neighbourhoods."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import onnx_ir as ir
 
 from converters.errors import FormatError
 from converters.from_torch7.builder import Builder
+from converters.from_torch7.expectation import Expected, batch_first
+from converters.from_torch7.handles import Memory, Nest
 from converters.from_torch7.module import Module
+from converters.from_torch7.modules.containers import tensor_value
 from converters.from_torch7.modules.convolution import check_channels
-from converters.from_torch7.registry import batch_first, module
+from converters.from_torch7.net import Net
+from converters.from_torch7.registry import module, structure
 from converters.graph import dims, shape_text
 
 
@@ -25,40 +29,58 @@ def batch_normalization(g: Builder, m: Module, x: ir.Value, rank: int) -> ir.Val
         raise m.error(FormatError, f"takes {rank}-D input, not {shape_text(dims(x))}")
     eps = m.number("eps", 1e-5)
     mean = m.tensor("running_mean")
-    channels = mean.size
-    check_channels(m, x, 1, channels)
-    if m.has("running_var"):
-        variance = g.weight("running_var", m.tensor("running_var", mean.shape))
-    else:
+    check_channels(m, x, 1, mean.size)
+    if m.item.version < 2 and m.has("running_std"):
         inverse = m.tensor("running_std", mean.shape).astype(np.float64)
         variance = g.parameter("running_var", (inverse**-2 - eps).astype(np.float32))
+    else:
+        variance = g.weight("running_var", m.tensor("running_var", mean.shape))
     weight, bias = m.optional_tensor("weight", mean.shape), m.optional_tensor("bias", mean.shape)
     return g.node(
         "BatchNormalization",
         x,
-        g.parameter("weight", np.ones(channels, np.float32))
-        if weight is None
-        else g.weight("weight", weight),
-        g.parameter("bias", np.zeros(channels, np.float32)) if bias is None else g.weight("bias", bias),
+        g.weight("weight", np.ones(mean.shape, np.float32) if weight is None else weight),
+        g.weight("bias", np.zeros(mean.shape, np.float32) if bias is None else bias),
         g.weight("running_mean", mean),
         variance,
         epsilon=eps,
     )
 
 
-@module(
-    "SpatialBatchNormalization",
-    name="bn",
-    expects=lambda m: batch_first(m.tensor("running_mean").size, None, None),
-)
+def channels(m: Module) -> int:
+    """How many channels the statistics are for."""
+    return m.tensor("running_mean").size
+
+
+@module("BatchNormalization", name="bn", expects=lambda m: batch_first(channels(m)))
+def batch_normalization_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Per feature of vectors."""
+    return batch_normalization(g, m, x, 2)
+
+
+@module("SpatialBatchNormalization", name="bn", expects=lambda m: batch_first(channels(m), None, None))
 def spatial_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Per channel of a map."""
+    """Per channel of maps."""
     return batch_normalization(g, m, x, 4)
 
 
-@module("SpatialCrossMapLRN", name="lrn", rank=4, expects=lambda m: batch_first(None, None, None))
+@module(
+    "VolumetricBatchNormalization", name="bn", expects=lambda m: batch_first(channels(m), None, None, None)
+)
+def volumetric_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Per channel of volumes."""
+    return batch_normalization(g, m, x, 5)
+
+
+@module(
+    "SpatialCrossMapLRN",
+    "inn.SpatialCrossResponseNormalization",
+    name="lrn",
+    rank=4,
+    expects=batch_first(None, None, None),
+)
 def spatial_cross_map_lrn(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x / (k + alpha / size * sum of squares over `size` channels) ^ beta."""
+    """x / (k + alpha / size * sum of squares over `size` channels) ^ beta; old cudnn files say K."""
     size = m.integer("size", least=1)
     if size % 2 == 0:
         raise m.unsupported(f"an even size ({size}) is not defined")
@@ -68,5 +90,56 @@ def spatial_cross_map_lrn(g: Builder, m: Module, x: ir.Value) -> ir.Value:
         size=size,
         alpha=m.number("alpha", 1e-4),
         beta=m.number("beta", 0.75),
-        bias=m.number("k", 1.0),
+        bias=m.number("k", m.number("K", 1.0)),
     )
+
+
+def kernel_planes(m: Module, ask: object, after: object) -> Expected:
+    """N x nInputPlane x H x W."""
+    return batch_first(m.integer("nInputPlane"), None, None)
+
+
+@structure("SpatialSubtractiveNormalization", expects=kernel_planes)
+def spatial_subtractive_normalization(net: Net, m: Module, x: Nest) -> Nest:
+    """x minus its local mean; at the borders the mean of what lies inside the image."""
+    value = tensor_value(m, x)
+    means = corrected(net, m, value, m.child("meanestimator"))
+    with net.layer(m, "subtract") as layer:
+        result = net.graph.binary("Sub", value, net.graph.reshape(means, dims(value)))
+        layer.results(value, result)
+    return net.output_of(m, result)
+
+
+@structure("SpatialDivisiveNormalization", expects=kernel_planes)
+def spatial_divisive_normalization(net: Net, m: Module, x: Nest) -> Nest:
+    """x divided by its local deviation from zero, or by thresval where that is not above the threshold."""
+    value = tensor_value(m, x)
+    deviations = corrected(net, m, value, m.child("stdestimator"))
+    bounded = tensor_value(m, net.run(m.child("thresholder"), Memory(deviations)))
+    with net.layer(m, "divide") as layer:
+        result = net.graph.binary("Div", value, net.graph.reshape(bounded, dims(value)))
+        layer.results(value, result)
+    return net.output_of(m, result)
+
+
+@structure("SpatialContrastiveNormalization", expects=kernel_planes)
+def spatial_contrastive_normalization(net: Net, m: Module, x: Nest) -> Nest:
+    """First the subtractive, then the divisive normalisation."""
+    return net.run(m.child("normalizer"), x)
+
+
+def corrected(net: Net, m: Module, value: ir.Value, estimator: Module) -> ir.Value:
+    """What a local estimator gives, divided by what the mean estimator gives for an image of ones.
+
+    The estimators pad with zeros, so at the borders they are too small by that factor.
+    """
+    shape = [m.known(size) for size in dims(value)[-3:]]
+    batch = [1] * (len(dims(value)) - 3)
+    with net.layer(m, "ones"):
+        ones = net.graph.full([*batch, *shape], 1.0)
+    weights = tensor_value(m, net.run(m.child("meanestimator"), Memory(ones)))
+    sums = tensor_value(m, net.run(estimator, Memory(value)))
+    with net.layer(m, "corrected") as layer:
+        result = net.graph.binary("Div", sums, weights)
+        layer.results(sums, result)
+    return result

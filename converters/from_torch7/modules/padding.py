@@ -8,18 +8,20 @@ import onnx_ir as ir
 
 from converters.errors import FormatError
 from converters.from_torch7.builder import Builder
+from converters.from_torch7.expectation import batch_first
 from converters.from_torch7.module import Module
-from converters.from_torch7.registry import batch_first, module
-from converters.graph import dims, static
+from converters.from_torch7.registry import module
+from converters.graph import dims
 
 
 def pad_or_crop(
     g: Builder, m: Module, x: ir.Value, pads: Sequence[tuple[int, int]], mode: str | None = None
 ) -> ir.Value:
-    """x with (before, after) entries per dimension; negative amounts are cut off first."""
+    """x with (before, after) entries per last dimension; negative amounts are cut off first."""
+    pads = [(0, 0)] * (len(dims(x)) - len(pads)) + list(pads)
     for axis, (before, after) in enumerate(pads):
         if min(before, after) < 0:
-            size = static(dims(x)[axis], f"the size cropped at {m.place}")
+            size = m.known(dims(x)[axis])
             start, stop = max(0, -before), size - max(0, -after)
             if start >= stop:
                 raise m.error(FormatError, f"cuts {-min(before, 0)} and {-min(after, 0)} entries off {size}")
@@ -28,8 +30,56 @@ def pad_or_crop(
     return g.pad(x, grow, mode) if any(map(any, grow)) else x
 
 
-@module("SpatialZeroPadding", name="pad", rank=4, expects=lambda m: batch_first(None, None, None))
+def spatial_pads(m: Module) -> list[tuple[int, int]]:
+    """The four sides of the Spatial classes."""
+    top, bottom, left, right = (m.integer(f"pad_{side}") for side in "tblr")
+    return [(top, bottom), (left, right)]
+
+
+@module("SpatialZeroPadding", name="pad", rank=4, expects=batch_first(None, None, None))
 def spatial_zero_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Zeros at the four sides."""
-    sides = [m.integer(f"pad_{side}") for side in "tblr"]
-    return pad_or_crop(g, m, x, [(0, 0), (0, 0), (sides[0], sides[1]), (sides[2], sides[3])])
+    return pad_or_crop(g, m, x, spatial_pads(m))
+
+
+@module("SpatialReflectionPadding", name="pad", rank=4, expects=batch_first(None, None, None))
+def spatial_reflection_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The image mirrored at its border pixels."""
+    return pad_or_crop(g, m, x, spatial_pads(m), "reflect")
+
+
+@module("SpatialReplicationPadding", name="pad", rank=4, expects=batch_first(None, None, None))
+def spatial_replication_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The border pixels repeated."""
+    return pad_or_crop(g, m, x, spatial_pads(m), "edge")
+
+
+@module("VolumetricReplicationPadding", name="pad", rank=5, expects=batch_first(None, None, None, None))
+def volumetric_replication_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The border voxels repeated."""
+    pairs = [("pfront", "pback"), ("ptop", "pbottom"), ("pleft", "pright")]
+    return pad_or_crop(g, m, x, [(m.integer(before), m.integer(after)) for before, after in pairs], "edge")
+
+
+@module("Padding", name="pad")
+def padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """|pad| entries of `value` in one dimension, before entry `index` (from the end if pad is positive)."""
+    axis, amount, index = m.integer("dim") - 1, m.integer("pad"), m.integer("index", 1)
+    inner = m.optional_integer("nInputDim")
+    if inner is not None and len(dims(x)) != inner:
+        axis += 1
+    if not 0 <= axis < len(dims(x)):
+        raise m.error(FormatError, f"pads dimension {axis + 1} of {len(dims(x))}")
+    value = m.number("value", 0)
+    pads = [(0, 0)] * len(dims(x))
+    if index == 1:
+        pads[axis] = (0, amount) if amount > 0 else (-amount, 0)
+        return g.pad(x, pads, value=value)
+    size = m.known(dims(x)[axis])
+    split = size - index + 1 if amount > 0 else index - 1
+    if not 0 < split < size:
+        raise m.error(FormatError, f"pads at index {index} of {size} entries")
+    pads[axis] = (0, abs(amount))
+    return g.concat(
+        [g.pad(g.slice(x, axis, 0, split), pads, value=value), g.slice(x, axis, split, size)], axis
+    )

@@ -1,4 +1,4 @@
-"""Max and average pooling.
+"""Max, average and power pooling.
 
 Explicit end padding stands for ceil mode wherever sizes are known: it is right in every runtime, ONNX's own
 ceil_mode is not (ONNX Runtime before 1.17).
@@ -6,14 +6,20 @@ ceil_mode is not (ONNX Runtime before 1.17).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
 import onnx_ir as ir
 
 from converters.from_torch7.builder import Builder
+from converters.from_torch7.expectation import batch_first
 from converters.from_torch7.module import Module
+from converters.from_torch7.modules.convolution import check_channels, maps
+from converters.from_torch7.modules.reduction import reduce
+from converters.from_torch7.modules.sparse_convolution import frames
 from converters.from_torch7.modules.windows import Window, is_static, output_sizes, overhangs, pooling_window
-from converters.from_torch7.registry import batch_first, module
+from converters.from_torch7.registry import module
 from converters.graph import dims
 
 
@@ -49,23 +55,20 @@ def average_pool(
     """Means over windows, divided by their pixels with the padding (never the overhang) or without."""
     sizes = dims(x)[2:]
     if not include_pad or not any(window.pad for window in windows):
-        return pool(g, m, x, "AveragePool", windows, include_pad=0)
-    if any(window.ceil for window in windows):
-        ends = overhangs(m, sizes, windows)
-        if any(ends):
-            # The padding becomes part of the image, so that only the overhang is left out of the count.
-            x = g.pad(x, [(0, 0), (0, 0), *((window.pad, window.pad) for window in windows)])
-            shape = (*dims(x)[:2], *output_sizes(g, m, sizes, windows))
-            return g.node(
-                "AveragePool",
-                x,
-                shape=shape,
-                kernel_shape=[window.kernel for window in windows],
-                strides=[window.stride for window in windows],
-                pads=[0] * len(ends) + ends,
-                count_include_pad=0,
-            )
-    return pool(g, m, x, "AveragePool", windows, include_pad=1)
+        return pool(g, m, x, "AveragePool", windows, 0)
+    ends = overhangs(m, sizes, windows) if any(window.ceil for window in windows) else []
+    if not any(ends):
+        return pool(g, m, x, "AveragePool", windows, 1)
+    # The padding becomes part of the image, so that only the overhang is left out of the count.
+    return g.node(
+        "AveragePool",
+        g.pad(x, [(0, 0), (0, 0), *((window.pad, window.pad) for window in windows)]),
+        shape=(*dims(x)[:2], *output_sizes(g, m, sizes, windows)),
+        kernel_shape=[window.kernel for window in windows],
+        strides=[window.stride for window in windows],
+        pads=[0] * len(ends) + ends,
+        count_include_pad=0,
+    )
 
 
 @module(
@@ -73,14 +76,26 @@ def average_pool(
     "SpatialDilatedMaxPooling",
     name="maxpool",
     rank=4,
-    expects=lambda m: batch_first(None, None, None),
+    expects=batch_first(None, None, None),
 )
 def spatial_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The largest of each window; padding never wins."""
     return pool(g, m, x, "MaxPool", [pooling_window(m, side) for side in "HW"])
 
 
-@module("SpatialAveragePooling", name="avgpool", rank=4, expects=lambda m: batch_first(None, None, None))
+@module(
+    "VolumetricMaxPooling",
+    "VolumetricDilatedMaxPooling",
+    name="maxpool",
+    rank=5,
+    expects=batch_first(None, None, None, None),
+)
+def volumetric_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The largest of each window over time, height and width."""
+    return pool(g, m, x, "MaxPool", [pooling_window(m, side) for side in "THW"])
+
+
+@module("SpatialAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
 def spatial_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Means; in nn files without `divide` sums (cudnn's class never has the field and always divides).
 
@@ -91,3 +106,134 @@ def spatial_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     if m.flag("divide") or m.class_name.startswith("cudnn."):
         return means
     return g.binary("Mul", means, float(windows[0].kernel * windows[1].kernel))
+
+
+@module("inn.SpatialMaxPooling", name="maxpool", rank=4, expects=batch_first(None, None, None))
+def inn_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Caffe's rule, which is nn's ceil mode."""
+    return pool(g, m, x, "MaxPool", [pooling_window(m, side, ceil=True) for side in "HW"])
+
+
+@module("inn.SpatialAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
+def inn_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Caffe's rule, which is nn's ceil mode with the padding counted."""
+    return average_pool(g, m, x, [pooling_window(m, side, ceil=True) for side in "HW"], include_pad=True)
+
+
+@module("VolumetricAveragePooling", name="avgpool", rank=5, expects=batch_first(None, None, None, None))
+def volumetric_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Means over time, height and width."""
+    windows = [pooling_window(m, side) for side in "THW"]
+    return average_pool(g, m, x, windows, m.flag("count_include_pad", default=True))
+
+
+@module("SpatialSubSampling", name="subsampling", rank=4, expects=maps)
+def spatial_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The sum of each window times a weight a channel, plus a bias a channel."""
+    channels = m.integer("nInputPlane", least=1)
+    check_channels(m, x, 1, channels)
+    windows = [pooling_window(m, side) for side in "HW"]
+    means = pool(g, m, x, "AveragePool", windows)
+    return weighted(g, m, means, windows, (channels, 1, 1))
+
+
+def weighted(
+    g: Builder, m: Module, means: ir.Value, windows: Sequence[Window], shape: tuple[int, ...]
+) -> ir.Value:
+    """weight * sum + bias from the means of windows."""
+    sums = g.binary("Mul", means, float(math.prod(window.kernel for window in windows)))
+    weight = m.tensor("weight", (max(shape),)).reshape(shape)
+    bias = m.tensor("bias", (max(shape),)).reshape(shape)
+    return g.binary("Add", g.binary("Mul", sums, g.weight("weight", weight)), g.weight("bias", bias))
+
+
+@module("TemporalMaxPooling", name="maxpool", rank=3, expects=batch_first(None, None))
+def temporal_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The largest of each window over time of N x time x features."""
+    pooled = pool(g, m, g.transpose(x, [0, 2, 1]), "MaxPool", [pooling_window(m, "W")])
+    return g.transpose(pooled, [0, 2, 1])
+
+
+@module("TemporalSubSampling", name="subsampling", rank=3, expects=frames)
+def temporal_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The sum of each window over time times a weight a feature, plus a bias a feature."""
+    features = m.integer("inputFrameSize", least=1)
+    check_channels(m, x, 2, features)
+    windows = [pooling_window(m, "W")]
+    means = g.transpose(pool(g, m, g.transpose(x, [0, 2, 1]), "AveragePool", windows), [0, 2, 1])
+    return weighted(g, m, means, windows, (features,))
+
+
+@module("TemporalDynamicKMaxPooling", name="kmaxpool", expects=batch_first(None, None))
+def temporal_dynamic_k_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The k largest values of each feature in their order in time; k = max(minK, ceil(factor * time))."""
+    axis = len(dims(x)) - 2
+    time = m.known(dims(x)[axis])
+    k = max(m.integer("minK", least=1), math.ceil(m.number("factor", 0) * time))
+    shape = [k if place == axis else size for place, size in enumerate(dims(x))]
+    _, places = top(g, x, k, axis, shape, largest=1)
+    # Sorted by place, so that what was earlier stays earlier.
+    in_order, _ = top(g, places, k, axis, shape, largest=0)
+    return g.node("GatherElements", x, in_order, shape=shape, axis=axis)
+
+
+def top(g: Builder, x: ir.Value, k: int, axis: int, shape: Sequence[object], largest: int) -> list[ir.Value]:
+    """The k largest or smallest values, sorted, and where they were."""
+    return g.nodes(
+        "TopK", x, np.array([k], np.int64), shapes=[shape, shape], dtypes=[x.dtype, ir.DataType.INT64],  # type: ignore[list-item]
+        axis=axis, largest=largest, sorted=1,
+    )  # fmt: skip
+
+
+@module("SpatialAdaptiveMaxPooling", name="maxpool", rank=4, expects=batch_first(None, None, None))
+def spatial_adaptive_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The largest of each of H x W regions, which share a row where the sizes do not divide."""
+    for axis, cells in ((2, m.integer("H", least=1)), (3, m.integer("W", least=1))):
+        if cells == 1:
+            x = reduce(g, "ReduceMax", x, axis, keep=True)
+            continue
+        regions = adaptive_regions(m.known(dims(x)[axis]), cells)
+        widest = max(len(region) for region in regions)
+        # Shorter regions repeat their last entry, which changes no maximum.
+        places = np.array([[*r, *[r[-1]] * (widest - len(r))] for r in regions], np.int64)
+        shape = (*dims(x)[:axis], cells, widest, *dims(x)[axis + 1 :])
+        x = reduce(g, "ReduceMax", g.node("Gather", x, places, shape=shape, axis=axis), axis + 1)
+    return x
+
+
+@module("SpatialAdaptiveAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
+def spatial_adaptive_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The mean of each of H x W regions: first down the columns, then along the rows."""
+    height, width = m.integer("H", least=1), m.integer("W", least=1)
+    if (height, width) == (1, 1):
+        return g.node("GlobalAveragePool", x, shape=(*dims(x)[:2], 1, 1))
+    rows, columns = (m.known(size) for size in dims(x)[2:])
+    down = g.node("MatMul", averaging(rows, height), x, shape=(*dims(x)[:2], height, columns), dtype=x.dtype)
+    return g.node("MatMul", down, averaging(columns, width).T.copy(), shape=(*dims(x)[:2], height, width))
+
+
+def averaging(size: int, cells: int) -> np.ndarray:
+    """The matrix (cells x size) that takes the mean of each region."""
+    matrix = np.zeros((cells, size), np.float32)
+    for row, region in enumerate(adaptive_regions(size, cells)):
+        matrix[row, region] = 1 / len(region)
+    return matrix
+
+
+def adaptive_regions(size: int, cells: int) -> list[range]:
+    """The entries each cell covers: from floor(i * size / cells) to ceil((i + 1) * size / cells)."""
+    return [range(i * size // cells, -(-(i + 1) * size // cells)) for i in range(cells)]
+
+
+@module("FeatureLPPooling", name="lppool")
+def feature_lp_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """(sum of x^power) ^ (1/power) over windows of features, the dimension after a batch."""
+    axis = 1 if m.flag("batch_mode") else 0
+    window = Window(m.integer("width", least=1), m.integer("stride", 1, least=1), 0)
+    power = m.number("power")
+    (count,) = output_sizes(g, m, (m.known(dims(x)[axis]),), [window])
+    places = np.arange(m.known(count))[:, None] * window.stride + np.arange(window.kernel)
+    shape = (*dims(x)[:axis], *places.shape, *dims(x)[axis + 1 :])
+    gathered = g.node("Gather", x, places.astype(np.int64), shape=shape, axis=axis)
+    sums = reduce(g, "ReduceSum", g.binary("Pow", gathered, power), axis + 1)
+    return g.binary("Pow", sums, 1 / power)

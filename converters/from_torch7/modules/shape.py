@@ -1,14 +1,16 @@
-"""Modules that change the shape of a tensor and leave its values alone."""
+"""Modules that give a tensor another shape: views that share its memory, or copies in another order."""
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.windows import is_static
-from converters.from_torch7.registry import PASS, view
+from converters.from_torch7.objects import Table
+from converters.from_torch7.registry import module, view
 from converters.graph import Dim, Shape, Symbol, dims, product, shape_text, static
 
 
@@ -41,20 +43,22 @@ def view_shape(m: Module, came: Shape) -> Shape:
 def quotient(m: Module, total: Dim, part: Dim) -> Dim:
     """total / part, which must divide it."""
     divisor = static(part, "the size of a view")
-    if isinstance(total, int) and (divisor == 0 or total % divisor):
+    if isinstance(total, int) and (divisor <= 0 or total % divisor):
         raise m.error(FormatError, f"{total} elements cannot be viewed as several of {divisor}")
     return total // divisor
 
 
 def inferred(m: Module, size: list[int], total: Dim) -> Shape:
     """The sizes with a -1 replaced by what makes up the total."""
+    if min(size) < -1 or size.count(-1) > 1:
+        raise m.error(FormatError, f"cannot view as {shape_text(size)}: one size of -1 at most")
     if -1 not in size:
         return tuple(size)
     known = product([s for s in size if s != -1])
     return tuple(quotient(m, total, known) if s == -1 else s for s in size)
 
 
-@view("View", put=reshape_back, copies=True, expects=lambda m: PASS)
+@view("View", put=reshape_back, copies=True)
 def view_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The same elements under another shape; the batch is what is left over."""
     size, inner = m.sizes("size"), m.optional_integer("numInputDims")
@@ -64,7 +68,7 @@ def view_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return checked_reshape(g, m, x, view_shape(m, dims(x)))
 
 
-@view("Reshape", put=reshape_back, copies=True, expects=lambda m: PASS)
+@view("Reshape", put=reshape_back, copies=True)
 def reshape(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The same elements under another shape, with or without a batch dimension in front.
 
@@ -72,45 +76,210 @@ def reshape(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     size is not 1 (Reshape.lua).
     """
     size = m.sizes("size")
-    total = product(dims(x))
     single = not m.flag("batchMode")
     if m.get("batchMode") is None:
-        elements = product(size)
+        total, elements = product(dims(x)), product(size)
         single = total == elements and dims(x)[0] != 1
         if isinstance(total, Symbol) and total.factor != elements:
-            static(total, f"the element count at {m.place}")
+            m.known(total, "the number of elements it gets")
     if single:
-        return checked_reshape(g, m, x, inferred(m, size, total))
+        return checked_reshape(g, m, x, inferred(m, size, product(dims(x))))
     return checked_reshape(g, m, x, (dims(x)[0], *inferred(m, size, product(dims(x)[1:]))))
 
 
+@view("Collapse", put=reshape_back, copies=True)
+def collapse(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """All dimensions but the batch folded into one; all of them where there is no batch."""
+    if len(dims(x)) > m.integer("nInputDim"):
+        return g.reshape(x, (dims(x)[0], product(dims(x)[1:])))
+    return g.reshape(x, (product(dims(x)),))
+
+
+@view("Squeeze", put=reshape_back)
+def squeeze(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Dimensions of size 1 taken away: one, or all of them, but not the batch (numInputDims)."""
+    shape = dims(x)
+    batched = m.has("numInputDims") and len(shape) == m.integer("numInputDims") + 1
+    if m.has("dim"):
+        axis = m.integer("dim") - 1 + batched
+        if not 0 <= axis < len(shape):
+            raise m.error(FormatError, f"dimension {axis + 1} of {len(shape)} is to go")
+        axes = [axis] if shape[axis] == 1 and len(shape) > 1 else []
+    else:
+        axes = [axis for axis, size in enumerate(shape) if size == 1 and not (batched and axis == 0)]
+        if len(axes) == len(shape):
+            axes = axes[1:]  # a tensor keeps one dimension
+    return g.squeeze(x, axes)
+
+
+@view("Unsqueeze", put=reshape_back)
+def unsqueeze(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """A dimension of size 1 put in at `pos`, counted behind the batch (numInputDims)."""
+    rank = len(dims(x))
+    axis = m.integer("pos") - 1 + rank - m.integer("numInputDims", rank)
+    if not 0 <= axis <= rank:
+        raise m.error(FormatError, f"position {axis + 1} is not in or behind {rank} dimensions")
+    return g.unsqueeze(x, axis)
+
+
+def axis_of(m: Module, x: ir.Value, name: str = "dimension") -> int:
+    """The axis a field names, negative ones counted from the end."""
+    index = m.integer(name)
+    axis = index - 1 if index > 0 else index + len(dims(x))
+    if not 0 <= axis < len(dims(x)):
+        raise m.error(FormatError, f"works on dimension {index}, but the input is {shape_text(dims(x))}")
+    return axis
+
+
+def starts_in_order(m: Module, shape: Shape) -> bool:
+    """Whether a part of a dimension is without gaps: if there is only one entry of all before it."""
+    index = m.integer("dimension")
+    axis = index - 1 if index > 0 else index + len(shape)
+    return all(size == 1 for size in shape[:axis])
+
+
 def narrow_range(m: Module, x: ir.Value) -> tuple[int, int, int]:
-    """Axis, start and stop of nn.Narrow."""
-    axis = m.integer("dimension")
-    axis = axis - 1 if axis > 0 else axis + len(dims(x))
-    size = static(dims(x)[axis], f"the size narrowed at {m.place}")
-    length, start = m.integer("length"), m.integer("index")
+    """Axis, start and stop of nn.Narrow (Narrow.lua): negative lengths and offsets count from the end."""
+    axis, length, start = axis_of(m, x), m.integer("length"), m.integer("index")
     if length < 0:
-        length = size - start + length + 2
-    start = start - 1
-    if not 0 <= start < start + length <= size:
-        raise m.error(FormatError, f"takes {length} entries from {start + 1}, but there are {size}")
-    return axis, start, start + length
+        length += m.known(dims(x)[axis]) - start + 2
+    if start < 0:
+        length, start = m.known(dims(x)[axis]) - length, 1
+    size = dims(x)[axis]
+    if start < 1 or length < 1 or (isinstance(size, int) and start - 1 + length > size):
+        raise m.error(FormatError, f"takes {length} entries from {start} on, but there are {size}")
+    return axis, start - 1, start - 1 + length
+
+
+def put_part(
+    g: Builder, below: ir.Value, seen: ir.Value, axis: int, start: int, stop: int, size: int
+) -> ir.Value:
+    """The tensor below with entries start to stop of a dimension replaced."""
+    before = [g.slice(below, axis, 0, start)] if start else []
+    after = [g.slice(below, axis, stop, size)] if stop < size else []
+    return g.concat([*before, seen, *after], axis)
 
 
 def put_narrow(g: Builder, m: Module, below: ir.Value, seen: ir.Value) -> ir.Value:
     """The tensor below with the narrowed part replaced."""
     axis, start, stop = narrow_range(m, below)
-    size = static(dims(below)[axis], "the size")
-    parts = [seen]
-    if start:
-        parts.insert(0, g.slice(below, axis, 0, start))
-    if stop < size:
-        parts.append(g.slice(below, axis, stop, size))
-    return g.concat(parts, axis)
+    return put_part(g, below, seen, axis, start, stop, m.known(dims(below)[axis]))
 
 
-@view("Narrow", put=put_narrow, contiguous=lambda m, shape: m.integer("dimension") == 1)
+@view("Narrow", put=put_narrow, contiguous=starts_in_order)
 def narrow(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """`length` entries of a dimension from `index` on; a negative length counts from the end."""
+    """`length` entries of a dimension from `index` on."""
     return g.slice(x, *narrow_range(m, x))
+
+
+def pick(g: Builder, x: ir.Value, axis: int, index: int) -> ir.Value:
+    """One entry of a dimension, which goes away; index from 0, or negative from the end."""
+    shape = [size for k, size in enumerate(dims(x)) if k != axis]
+    return g.node("Gather", x, np.array(index, np.int64), shape=shape, axis=axis)
+
+
+def entry_of(m: Module, x: ir.Value) -> int:
+    """The entry that nn.Select picks, from 0, or negative from the end where the size is open."""
+    index, size = m.integer("index"), dims(x)[axis_of(m, x)]
+    if index == 0 or (isinstance(size, int) and abs(index) > size):
+        raise m.error(FormatError, f"takes entry {index} of {size}")
+    return index - 1 if index > 0 else index
+
+
+def put_select(g: Builder, m: Module, below: ir.Value, seen: ir.Value) -> ir.Value:
+    """The tensor below with the selected entry replaced."""
+    axis = axis_of(m, below)
+    size = m.known(dims(below)[axis])
+    start = entry_of(m, below) % size
+    return put_part(g, below, g.unsqueeze(seen, axis), axis, start, start + 1, size)
+
+
+@view("Select", put=put_select, contiguous=starts_in_order)
+def select(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """One entry of a dimension."""
+    return pick(g, x, axis_of(m, x), entry_of(m, x))
+
+
+def refuse_put(g: Builder, m: Module, below: ir.Value, seen: ir.Value) -> ir.Value:
+    """Torch would work through every copy in turn, on the same memory."""
+    raise m.unsupported("a module behind it works in place, on memory that its copies share")
+
+
+@view("Replicate", put=refuse_put, contiguous=lambda m, shape: False)
+def replicate(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """A new dimension of nfeatures equal entries at `dim`, counted behind a batch (ndim)."""
+    rank = len(dims(x))
+    axis = m.integer("dim", 1) - 1 + (m.has("ndim") and rank > m.integer("ndim"))
+    if not 0 <= axis <= rank:
+        raise m.error(FormatError, f"dimension {axis + 1} is not in or behind {rank} dimensions")
+    copies = m.integer("nfeatures", least=1)
+    shape = [*dims(x)[:axis], copies, *dims(x)[axis:]]
+    target = np.array([1] * axis + [copies] + [1] * (rank - axis), np.int64)
+    return g.node("Expand", g.unsqueeze(x, axis), target, shape=shape)
+
+
+@module("Transpose")
+def transpose(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Pairs of dimensions exchanged, one after the other, counted behind a batch (numInputDims)."""
+    rank = len(dims(x))
+    shift = rank - m.integer("numInputDims", rank)
+    order = list(range(rank))
+    for pair in swaps(m):
+        a, b = (index - 1 + shift for index in pair)
+        if not (0 <= a < rank and 0 <= b < rank):
+            raise m.error(FormatError, f"exchanges dimensions {pair[0]} and {pair[1]} of {rank}")
+        order[a], order[b] = order[b], order[a]
+    return g.transpose(x, order)
+
+
+def swaps(m: Module) -> list[tuple[int, int]]:
+    """The pairs in the field `permutations`."""
+    pairs = []
+    listed = m.get("permutations")
+    for pair in listed.sequence() if isinstance(listed, Table) else [None]:
+        numbers = pair.sequence() if isinstance(pair, Table) else []
+        if len(numbers) != 2 or not all(isinstance(n, float) and n.is_integer() for n in numbers):
+            raise m.error(FormatError, "field 'permutations' should be a list of pairs of dimensions")
+        pairs.append((int(numbers[0]), int(numbers[1])))
+    return pairs
+
+
+@module("Convert")
+def convert(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """A change between formats named by letters, such as bchw to bhwc or bf (Convert.lua).
+
+    A single sample gets a batch dimension for it.
+    """
+    source, target = m.text("inputShape"), m.text("outputShape")
+    if source == target:
+        return x
+    if set(source) != set(target) and target not in {"bf", "b", "bt"}:
+        raise m.unsupported(f"no conversion from {source} to {target} is defined")
+    single = len(dims(x)) < len(source)
+    if single:
+        x = g.unsqueeze(x, source.index("b"))
+    if len(dims(x)) != len(source):
+        raise m.error(FormatError, f"takes {source}, but {shape_text(dims(x))} arrives")
+    result = converted(g, m, x, source, target)
+    return g.squeeze(result, [target.index("b")]) if single else result
+
+
+def converted(g: Builder, m: Module, x: ir.Value, source: str, target: str) -> ir.Value:
+    """Convert of a batch."""
+    if set(source) == set(target):
+        return g.transpose(x, [source.index(letter) for letter in target])
+    if target in {"bf", "bt"}:
+        front = g.transpose(x, swapped_to_front(source))
+        return g.reshape(front, (dims(front)[0], product(dims(front)[1:])))
+    other = source.replace("b", "")
+    if len(other) != 1 or other not in "ft":
+        raise m.unsupported(f"no conversion from {source} to {target} is defined")
+    return pick(g, x, source.index(other), 0)
+
+
+def swapped_to_front(source: str) -> list[int]:
+    """The order of dimensions after the batch was exchanged with the first."""
+    order = list(range(len(source)))
+    place = source.index("b")
+    order[0], order[place] = order[place], order[0]
+    return order

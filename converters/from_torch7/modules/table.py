@@ -2,40 +2,245 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+from functools import partial
+
 import onnx_ir as ir
 
 from converters.errors import FormatError
-from converters.from_torch7.builder import Builder, broadcast
-from converters.from_torch7.handles import Nest
+from converters.from_torch7.builder import Builder
+from converters.from_torch7.expectation import PASS, Expected, Fitted, Many
+from converters.from_torch7.handles import Nest, View
 from converters.from_torch7.module import Module
+from converters.from_torch7.modules.reduction import dimension, reduce
+from converters.from_torch7.modules.shape import pick, put_part
 from converters.from_torch7.net import Net
-from converters.from_torch7.registry import PASS, module, structure
-from converters.graph import dims
+from converters.from_torch7.registry import module, structure
+from converters.graph import Dim, Shape, dims, product, shape_text
 
 
-@structure("Identity", expects=lambda m, ask: PASS)
+@structure("Identity", "PrintSize", "ZeroGrad", "L1Penalty", "GradientReversal", expects=PASS)
 def identity(net: Net, m: Module, x: Nest) -> Nest:
     """The input itself."""
     return x
 
 
-def tensors(m: Module, x: list[ir.Value], least: int = 1) -> list[ir.Value]:
-    """The entries of a table that must all be tensors."""
-    if len(x) < least or not all(isinstance(part, ir.Value) for part in x):
-        raise m.error(FormatError, f"takes a table of {least} or more tensors")
+@module("Contiguous", expects=PASS)
+def contiguous(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The same values in memory of their own, in order."""
     return x
 
 
-def elementwise(g: Builder, m: Module, op_type: str, x: list[ir.Value]) -> ir.Value:
-    """An n-ary elementwise operator."""
-    parts = tensors(m, x)
-    shape = dims(parts[0])
+def tensors(m: Module, x: list[ir.Value], least: int = 1, most: int | None = None) -> list[ir.Value]:
+    """The entries of a table that must all be tensors."""
+    if not all(isinstance(part, ir.Value) for part in x) or not least <= len(x) <= (most or len(x)):
+        raise m.error(FormatError, f"takes a table of {least}{'' if most == least else ' or more'} tensors")
+    return x
+
+
+def elementwise(g: Builder, m: Module, op_type: str, parts: list[ir.Value]) -> ir.Value:
+    """An elementwise operator on tensors of one element count; the first gives the shape, as in Torch."""
+    first = dims(parts[0])
+    aligned = [parts[0]]
     for part in parts[1:]:
-        shape = broadcast(shape, dims(part))
-    return parts[0] if len(parts) == 1 else g.node(op_type, *parts, shape=shape)
+        counts = product(first), product(dims(part))
+        if counts[0] != counts[1] and all(isinstance(count, int) for count in counts):
+            raise m.error(
+                FormatError, f"sizes {shape_text(first)} and {shape_text(dims(part))} do not go together"
+            )
+        aligned.append(part if len(dims(part)) == len(first) else g.reshape(part, first))
+    return parts[0] if len(parts) == 1 else g.node(op_type, *aligned, shape=first)
 
 
-@module("CAddTable", name="add", takes="table", overwrites=True)
+@module("CAddTable", name="add", takes="table", overwrites=True, expects=Many())
 def c_add_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The sum of all."""
-    return elementwise(g, m, "Sum" if len(x) > 2 else "Add", x)
+    return elementwise(g, m, "Sum" if len(x) > 2 else "Add", tensors(m, x))
+
+
+@module("CSubTable", name="sub", takes="table", expects=[None, None])
+def c_sub_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
+    """The first minus the second."""
+    return elementwise(g, m, "Sub", tensors(m, x, 2, 2))
+
+
+@module("CMulTable", name="mul", takes="table", expects=Many())
+def c_mul_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
+    """The product of all."""
+    result, *others = tensors(m, x)
+    for other in others:
+        result = elementwise(g, m, "Mul", [result, other])
+    return result
+
+
+@module("CDivTable", name="div", takes="table", expects=[None, None])
+def c_div_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
+    """The first divided by the second."""
+    return elementwise(g, m, "Div", tensors(m, x, 2, 2))
+
+
+@module("CMaxTable", name="max", takes="table", expects=Many())
+def c_max_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
+    """The largest of all at each place."""
+    return elementwise(g, m, "Max", tensors(m, x))
+
+
+@module("CMinTable", name="min", takes="table", expects=Many())
+def c_min_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
+    """The smallest of all at each place."""
+    return elementwise(g, m, "Min", tensors(m, x))
+
+
+def join(g: Builder, m: Module, parts: list[ir.Value], axis: int) -> ir.Value:
+    """Tensors joined along an axis, after checking that they fit."""
+    if len({len(dims(part)) for part in parts}) != 1 or not 0 <= axis < len(dims(parts[0])):
+        raise m.error(FormatError, f"cannot join along dimension {axis + 1}: {shapes(parts)}")
+    for k in range(len(dims(parts[0]))):
+        if k != axis and len({dims(part)[k] for part in parts if isinstance(dims(part)[k], int)}) > 1:
+            raise m.error(FormatError, f"cannot join along dimension {axis + 1}: {shapes(parts)}")
+    return g.concat(parts, axis)
+
+
+def shapes(parts: list[ir.Value]) -> str:
+    """The shapes of tensors, for messages."""
+    return ", ".join(shape_text(dims(part)) for part in parts)
+
+
+@module("JoinTable", name="concat", takes="table", expects=Many())
+def join_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
+    """Tensors joined along a dimension, counted behind a batch (nInputDims)."""
+    parts = tensors(m, x)
+    return join(g, m, parts, dimension(m, parts[0]))
+
+
+@structure("SplitTable", expects=None)
+def split_table(net: Net, m: Module, x: Nest) -> Nest:
+    """The entries of a dimension as a table; they share the input's memory."""
+    if isinstance(x, list):
+        raise m.error(FormatError, "takes a tensor, but a table arrives")
+    value = x.read()
+    axis = dimension(m, value)
+    size = m.known(dims(value)[axis])
+    in_order = x.contiguous and all(before == 1 for before in dims(value)[:axis])
+    g = net.graph
+
+    def put(below: ir.Value, seen: ir.Value, entry: int) -> ir.Value:
+        return put_part(g, below, g.unsqueeze(seen, axis), axis, entry, entry + 1, size)
+
+    with net.layer(m, "split"):
+        return [
+            View(x, partial(pick, g, axis=axis, index=k), partial(put, entry=k), in_order)
+            for k in range(size)
+        ]
+
+
+def as_table(m: Module, x: Nest) -> list[Nest]:
+    """An input that must be a table."""
+    if not isinstance(x, list):
+        raise m.error(FormatError, "takes a table, but a tensor arrives")
+    return x
+
+
+def entry(m: Module, x: list[Nest], index: int) -> Nest:
+    """table[index], counted from 1, or from the end if negative."""
+    place = index - 1 if index > 0 else index + len(x)
+    if not 0 <= place < len(x):
+        raise m.error(FormatError, f"takes entry {index} of a table of {len(x)}")
+    return x[place]
+
+
+def selected(m: Module, ask: object, after: Expected) -> Expected:
+    """A table in which the entry selected is what follows; how long it is, the module does not say."""
+    index = m.integer("index")
+    return Many(head=(*[PASS] * (index - 1), after)) if index > 0 else Many()
+
+
+@structure("SelectTable", expects=selected)
+def select_table(net: Net, m: Module, x: Nest) -> Nest:
+    """One entry of a table."""
+    return entry(m, as_table(m, x), m.integer("index"))
+
+
+@structure("NarrowTable", expects=Many())
+def narrow_table(net: Net, m: Module, x: Nest) -> Nest:
+    """`length` entries of a table from `offset` on."""
+    table = as_table(m, x)
+    start = m.integer("offset", least=1)
+    return [entry(m, table, start + k) for k in range(m.integer("length", 1, least=1))]
+
+
+@structure("FlattenTable", expects=Many())
+def flatten_table(net: Net, m: Module, x: Nest) -> Nest:
+    """Nested tables as one, depth first."""
+
+    def flat(nest: Nest) -> list[Nest]:
+        return [tensor for part in nest for tensor in flat(part)] if isinstance(nest, list) else [nest]
+
+    return flat(as_table(m, x))
+
+
+def rows_of_equals(shapes: Sequence[Shape]) -> Expected:
+    """Tables of tensors of one shape each; of four of one shape, two tables of two."""
+    runs = [len(list(run)) for _, run in itertools.groupby(shapes)]
+    if len(runs) == 1 and runs[0] == 4:
+        runs = [2, 2]
+    if len(runs) < 2 or len(set(runs)) != 1:
+        return None
+    return [[PASS] * run for run in runs]
+
+
+@structure("ZipTable", expects=Fitted(rows_of_equals))
+def zip_table(net: Net, m: Module, x: Nest) -> Nest:
+    """{{a1, a2}, {b1, b2}} -> {{a1, b1}, {a2, b2}}."""
+    rows = [as_table(m, row) for row in as_table(m, x)]
+    if len({len(row) for row in rows}) != 1:
+        raise m.error(FormatError, "takes tables of one length")
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+@structure("ZipTableOneToMany", expects=[PASS, Many()])
+def zip_table_one_to_many(net: Net, m: Module, x: Nest) -> Nest:
+    """{v, {a, b}} -> {{v, a}, {v, b}}."""
+    table = as_table(m, x)
+    if len(table) != 2:
+        raise m.error(FormatError, f"takes a table of two, not {len(table)}")
+    return [[table[0], one] for one in as_table(m, table[1])]
+
+
+@structure("JustTable", expects=PASS)
+def just_table(net: Net, m: Module, x: Nest) -> Nest:
+    """nngraph's: a tensor as a table of one."""
+    return x if isinstance(x, list) else [x]
+
+
+@structure("JustElement", expects=lambda m, ask, after: [after])
+def just_element(net: Net, m: Module, x: Nest) -> Nest:
+    """nngraph's: the only entry of a table."""
+    return entry(m, as_table(m, x), 1)
+
+
+@module("MixtureTable", name="mixture", takes="table", expects=[None, Many()])
+def mixture_table(g: Builder, m: Module, x: list[ir.Value | list[ir.Value]]) -> ir.Value:
+    """The sum of experts (a table, or slices of a tensor along `dim`), each times its gate."""
+    gates, experts = x if len(x) == 2 else (None, None)
+    if not isinstance(gates, ir.Value) or experts is None:
+        raise m.error(FormatError, "takes {gates, experts}")
+    last = len(dims(gates)) - 1
+    if isinstance(experts, list) and len(experts) == 1 and dims(gates)[last] != 1:
+        experts = experts[0]  # one tensor of all experts, taken for a table of one
+    if isinstance(experts, ir.Value):
+        axis = m.integer("dim", last + 1, least=1) - 1
+        shape: list[Dim] = [1] * len(dims(experts))
+        shape[0] = dims(gates)[0]
+        shape[axis] = dims(gates)[last]
+        weighted = g.binary("Mul", experts, g.reshape(gates, shape))
+        return reduce(g, "ReduceSum", weighted, axis)
+    if len(experts) != dims(gates)[last]:
+        raise m.error(FormatError, f"{len(experts)} experts, but gates of {shape_text(dims(gates))}")
+    products = []
+    for k, expert in enumerate(tensors(m, experts)):
+        gate = pick(g, gates, last, k)
+        padding = [1] * (len(dims(expert)) - len(dims(gate)))
+        products.append(g.binary("Mul", expert, g.reshape(gate, (*dims(gate), *padding))))
+    return elementwise(g, m, "Sum" if len(products) > 2 else "Add", products)

@@ -62,14 +62,14 @@ def convolution_window(m: Module, side: str) -> Window:
     )
 
 
-def pooling_window(m: Module, side: str) -> Window:
+def pooling_window(m: Module, side: str, ceil: bool = False) -> Window:
     """The window of a pooling along a side. Old files have no padding and no ceil_mode."""
     return Window(
         m.integer(f"k{side}", least=1),
         m.integer(f"d{side}", m.integer(f"k{side}"), least=1),
         m.integer(f"pad{side}", 0, least=0),
         m.integer(f"dilation{side}", 1, least=1),
-        m.flag("ceil_mode"),
+        ceil or m.flag("ceil_mode"),
     )
 
 

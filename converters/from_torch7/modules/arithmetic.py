@@ -1,0 +1,150 @@
+"""Arithmetic with constants and learned numbers, and regularisers that evaluation reduces to it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnx_ir as ir
+
+from converters.errors import MismatchError
+from converters.from_torch7.builder import Builder
+from converters.from_torch7.expectation import PASS
+from converters.from_torch7.module import Module
+from converters.from_torch7.objects import Tensor
+from converters.from_torch7.registry import module
+from converters.graph import Shape, Symbol, dims, shape_text
+
+
+@module("MulConstant", name="mul", overwrites=True, expects=PASS)
+def mul_constant(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x * constant_scalar."""
+    return with_constant(g, m, "Mul", x)
+
+
+@module("AddConstant", name="add", overwrites=True, expects=PASS)
+def add_constant(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x + constant_scalar."""
+    return with_constant(g, m, "Add", x)
+
+
+def with_constant(g: Builder, m: Module, op_type: str, x: ir.Value) -> ir.Value:
+    """An operation with constant_scalar: a number, or a vector over the last dimension."""
+    if isinstance(m.get("constant_scalar"), Tensor):
+        last = dims(x)[-1]
+        constant = m.tensor("constant_scalar", (last,) if isinstance(last, int) else None)
+        return g.binary(op_type, x, g.weight("constant", constant))
+    return g.binary(op_type, x, m.number("constant_scalar"))
+
+
+@module("Mul", expects=PASS)
+def mul(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x times one learned number."""
+    return g.binary("Mul", x, g.weight("weight", m.tensor("weight", (1,))))
+
+
+@module("Add", expects=PASS)
+def add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x plus one learned number (field `scalar`), or plus one for each of its elements or features."""
+    bias = m.tensor("bias")
+    if m.flag("scalar"):
+        return g.binary("Add", x, g.weight("bias", bias.reshape(-1)[:1]))
+    shape = dims(x) if bias.shape == dims(x) else (1, *dims(x)[1:])
+    return g.binary("Add", x, g.weight("bias", spread(m, "bias", bias, shape)))
+
+
+@module("CMul", expects=PASS)
+def c_mul(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x times learned factors, spread as `spread_over` says."""
+    return g.binary("Mul", x, g.weight("weight", spread_over(m, "weight", x)))
+
+
+@module("CAdd", expects=PASS)
+def c_add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x plus learned offsets, spread as `spread_over` says."""
+    return g.binary("Add", x, g.weight("bias", spread_over(m, "bias", x)))
+
+
+def spread_over(m: Module, name: str, x: ir.Value) -> np.ndarray:
+    """A learned tensor in a shape that broadcasts over x, by the rule of CMul.lua.
+
+    As many elements as x: one each, in order. As many dimensions: sizes of 1 are repeated. Otherwise it
+    belongs to a sample of the batch.
+    """
+    array, shape = m.tensor(name), dims(x)
+    if all(isinstance(size, int) for size in shape) and array.size == math.prod(shape):
+        return spread(m, name, array, shape)
+    if array.ndim == len(shape):
+        if any(
+            a not in (1, b) and not isinstance(b, Symbol) for a, b in zip(array.shape, shape, strict=True)
+        ):
+            raise mismatch(m, name, array, shape)
+        return array
+    return spread(m, name, array, (1, *shape[1:]))
+
+
+def spread(m: Module, name: str, array: np.ndarray, shape: Shape) -> np.ndarray:
+    """The array in another shape of as many elements; one symbolic size at most."""
+    sizes = [-1 if isinstance(size, Symbol) else size for size in shape]
+    try:
+        return array.reshape(sizes)
+    except ValueError:
+        raise mismatch(m, name, array, shape) from None
+
+
+def mismatch(m: Module, name: str, array: np.ndarray, shape: Shape) -> MismatchError:
+    """The error of a learned tensor that does not fit its input."""
+    return m.error(
+        MismatchError,
+        f"tensor {name!r} of {shape_text(array.shape)} does not fit an input of {shape_text(shape)}",
+    )
+
+
+@module("Constant")
+def constant(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """A stored tensor whatever the input is; once a sample where the input has a batch (nInputDim)."""
+    value = m.get("value")
+    array = np.array([value], np.float32) if isinstance(value, float) else m.tensor("value")
+    stored = g.weight("value", array)
+    inner = m.optional_integer("nInputDim")
+    if inner is None or len(dims(x)) <= inner:
+        return g.node("Identity", stored)
+    shape = (dims(x)[0], *array.shape)
+    batch = g.node("Shape", x, shape=(1,), dtype=ir.DataType.INT64, start=0, end=1)
+    target = g.node(
+        "Concat", batch, np.array(array.shape, np.int64), shape=(len(shape),), dtype=ir.DataType.INT64, axis=0
+    )
+    return g.node("Expand", stored, target, shape=shape)
+
+
+@module("Dropout", overwrites=True, expects=PASS)
+def dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Nothing since version 2 (field v2); before that activations were scaled in evaluation."""
+    refuse_random(m)
+    return x if m.flag("v2") else g.binary("Mul", x, 1 - m.number("p"))
+
+
+@module("cudnn.Dropout", name="dropout", overwrites=True, expects=PASS)
+def cudnn_dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Nothing: cudnn scales in training."""
+    return x
+
+
+@module("SpatialDropout", "VolumetricDropout", expects=PASS)
+def spatial_dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x * (1 - p), always."""
+    refuse_random(m)
+    return g.binary("Mul", x, 1 - m.number("p"))
+
+
+def refuse_random(m: Module) -> None:
+    """UnsupportedError for a dropout that was asked to drop at inference too."""
+    if m.flag("stochastic_inference") or m.flag("stochasticInference"):
+        raise m.unsupported("stochastic inference is random by nature")
+
+
+@module("WhiteNoise", expects=PASS)
+def white_noise(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x plus the mean of the noise."""
+    mean = m.number("mean", 0)
+    return g.binary("Add", x, mean) if mean else x

@@ -1,0 +1,139 @@
+"""Distances, similarities and normalisation of vectors."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnx_ir as ir
+
+from converters.errors import FormatError
+from converters.from_torch7.builder import Builder
+from converters.from_torch7.expectation import Expected, batch_first
+from converters.from_torch7.module import Module
+from converters.from_torch7.modules.convolution import check_channels, two_tensors
+from converters.from_torch7.modules.linear import affine, as_rows, features, matrix
+from converters.from_torch7.modules.reduction import reduce
+from converters.from_torch7.registry import module
+from converters.graph import dims, shape_text
+
+
+@module("Cosine", expects=features)
+def cosine(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """w_j . x / (|w_j| |x|) for each row of the weight, 1e-12 added to both lengths."""
+    weight = matrix(m)
+    lengths = np.sqrt((weight.astype(np.float64) ** 2).sum(axis=1)) + 1e-12
+    scaled = g.parameter("weight", (weight / lengths[:, None]).astype(np.float32))
+    norm = g.binary("Add", length(g, x), 1e-12)
+    return g.binary("Div", affine(g, m, x, scaled, None), norm)
+
+
+def length(g: Builder, x: ir.Value) -> ir.Value:
+    """The Euclidean length along the last dimension, which stays with size 1."""
+    return g.node("Sqrt", reduce(g, "ReduceSum", g.binary("Mul", x, x), len(dims(x)) - 1, keep=True))
+
+
+def templates(m: Module) -> Expected:
+    """N x inputs of an inputs x outputs weight."""
+    return batch_first(matrix(m).shape[0])
+
+
+@module("Euclidean", expects=templates)
+def euclidean(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """|w_j - x| for each column of the weight."""
+    return distances(g, m, x, None)
+
+
+@module("WeightedEuclidean", name="euclidean", expects=templates)
+def weighted_euclidean(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """|c_j * (w_j - x)| for each column of the weight and of diagCov."""
+    return distances(g, m, x, m.tensor("diagCov", matrix(m).shape))
+
+
+def distances(g: Builder, m: Module, x: ir.Value, factors: np.ndarray | None) -> ir.Value:
+    """The length of (x - w) * factors along the inputs, for a vector or every row of a matrix."""
+    weight = matrix(m)
+    check_channels(m, x, len(dims(x)) - 1, weight.shape[0])
+    if len(dims(x)) not in (1, 2):
+        raise m.error(FormatError, f"takes 1-D or 2-D input, not {shape_text(dims(x))}")
+    difference = g.binary("Sub", g.unsqueeze(x, len(dims(x))), g.weight("weight", weight))
+    if factors is not None:
+        difference = g.binary("Mul", difference, g.weight("diagCov", factors))
+    squares = g.binary("Mul", difference, difference)
+    return g.node(
+        "Sqrt", reduce(g, "ReduceSum", squares, len(dims(x)) - 1), shape=(*dims(x)[:-1], weight.shape[1])
+    )
+
+
+@module("Kmeans", expects=features)
+def kmeans(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The number (from 1, as a real number) of the centre nearest to each row."""
+    weight = matrix(m)
+    check_channels(m, x, len(dims(x)) - 1, weight.shape[1])
+    difference = g.binary("Sub", g.unsqueeze(x, 1), g.weight("weight", weight))
+    squares = reduce(g, "ReduceSum", g.binary("Mul", difference, difference), 2)
+    nearest = g.node("ArgMin", squares, shape=dims(x)[:1], dtype=ir.DataType.INT64, axis=1, keepdims=0)
+    return g.binary("Add", g.cast(nearest, ir.DataType.FLOAT), 1.0)
+
+
+def pair_of_rows(g: Builder, m: Module, x: list[ir.Value]) -> tuple[ir.Value, ir.Value]:
+    """Two vectors or two matrices of one size, as matrices."""
+    a, b = two_tensors(m, x)
+    if len(dims(a)) not in (1, 2) or len(dims(b)) != len(dims(a)):
+        raise m.error(
+            FormatError, f"takes two vectors or matrices, not {shape_text(dims(a))} and {shape_text(dims(b))}"
+        )
+    return as_rows(g, a), as_rows(g, b)
+
+
+def row_sum(g: Builder, a: ir.Value, b: ir.Value) -> ir.Value:
+    """The sum of a * b along each row."""
+    return reduce(g, "ReduceSum", g.binary("Mul", a, b), 1)
+
+
+@module("DotProduct", name="dot", takes="table", expects=[None, None])
+def dot_product(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
+    """a . b of each pair of rows."""
+    return row_sum(g, *pair_of_rows(g, m, x))
+
+
+@module("CosineDistance", takes="table", expects=[None, None])
+def cosine_distance(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
+    """a . b / (|a| |b|) of each pair of rows, 1e-12 added to both squared lengths."""
+    a, b = pair_of_rows(g, m, x)
+    lengths = [g.node("Sqrt", g.binary("Add", row_sum(g, v, v), 1e-12)) for v in (a, b)]
+    return g.binary("Div", g.binary("Div", row_sum(g, a, b), lengths[0]), lengths[1])
+
+
+@module("PairwiseDistance", takes="table", expects=[None, None])
+def pairwise_distance(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
+    """The p-norm (field `norm`) of the difference of each pair of rows."""
+    a, b = pair_of_rows(g, m, x)
+    return norm(g, g.binary("Sub", a, b), m.number("norm", 2), 0)
+
+
+def norm(g: Builder, x: ir.Value, p: float, eps: float) -> ir.Value:
+    """(sum |x|^p + eps) ^ (1/p) of each row; for infinite p the largest |x|, plus eps."""
+    if math.isinf(p):
+        return shifted(g, reduce(g, "ReduceMax", g.node("Abs", x), 1), eps)
+    if p == 1:
+        return shifted(g, reduce(g, "ReduceSum", g.node("Abs", x), 1), eps)
+    if p == 2:
+        return g.node("Sqrt", shifted(g, row_sum(g, x, x), eps))
+    powers = g.binary("Pow", g.node("Abs", x), p)
+    return g.binary("Pow", shifted(g, reduce(g, "ReduceSum", powers, 1), eps), 1 / p)
+
+
+def shifted(g: Builder, x: ir.Value, eps: float) -> ir.Value:
+    """x + eps."""
+    return g.binary("Add", x, eps) if eps else x
+
+
+@module("Normalize")
+def normalize(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Each vector divided by its p-norm."""
+    if len(dims(x)) not in (1, 2):
+        raise m.error(FormatError, f"takes 1-D or 2-D input, not {shape_text(dims(x))}")
+    rows = as_rows(g, x)
+    lengths = g.unsqueeze(norm(g, rows, m.number("p"), m.number("eps", 1e-10)), 1)
+    return g.reshape(g.binary("Div", rows, lengths), dims(x))

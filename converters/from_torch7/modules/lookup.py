@@ -1,0 +1,156 @@
+"""Modules that select by index or mask.
+
+Indices count from 1 and come in tensors of any number type, as Torch takes them; see
+`signature.settle_integer_inputs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from converters.errors import FormatError
+from converters.from_torch7.builder import Builder
+from converters.from_torch7.expectation import Expected, Fitted, batch_first
+from converters.from_torch7.module import Module
+from converters.from_torch7.modules.convolution import two_tensors
+from converters.from_torch7.modules.linear import matrix
+from converters.from_torch7.registry import module
+from converters.graph import Shape, Symbol, dims, shape_text
+
+
+def indices(g: Builder, x: ir.Value, first: int = 1) -> ir.Value:
+    """Indices that count from `first` as int64 that count from 0."""
+    whole = g.node("Cast", x, dtype=ir.DataType.INT64, to=ir.DataType.INT64.value)
+    return g.node("Sub", whole, np.array(first, np.int64)) if first else whole
+
+
+@module("LookupTable", name="embedding", expects=batch_first(None))
+def lookup_table(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The rows of the weight that the input names. Rows longer than maxNorm are shortened to it."""
+    weight = matrix(m)
+    if len(dims(x)) not in (1, 2):
+        raise m.error(FormatError, f"takes 1-D or 2-D input, not {shape_text(dims(x))}")
+    limit = m.number("maxNorm", 0)
+    table = g.parameter("weight", renormed(m, weight, limit)) if limit else g.weight("weight", weight)
+    return g.node("Gather", table, indices(g, x), shape=(*dims(x), weight.shape[1]), axis=0)
+
+
+def renormed(m: Module, weight: np.ndarray, limit: float) -> np.ndarray:
+    """The rows scaled down to a length of `limit` (THNN's LookupTable_renorm)."""
+    p = m.number("normType", 2)
+    lengths = (np.abs(weight.astype(np.float64)) ** p).sum(axis=1) ** (1 / p)
+    factors = np.where(lengths > limit, limit / (lengths + 1e-7), 1.0)
+    return (weight * factors[:, None]).astype(np.float32)
+
+
+@module("Index", takes="table", expects=[None, None])
+def index(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
+    """The entries of a dimension that a vector of indices names."""
+    data, places = two_tensors(m, x)
+    axis = m.integer("dimension") - 1
+    if len(dims(places)) != 1 or not 0 <= axis < len(dims(data)):
+        raise m.error(
+            FormatError,
+            f"cannot index dimension {axis + 1} of {shape_text(dims(data))} by {shape_text(dims(places))}",
+        )
+    shape = (*dims(data)[:axis], *dims(places), *dims(data)[axis + 1 :])
+    return g.node("Gather", data, indices(g, places), shape=shape, axis=axis)
+
+
+@module("MaskedSelect", takes="table", expects=[None, None])
+def masked_select(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
+    """The values where a mask is not zero, as a vector."""
+    data, mask = two_tensors(m, x)
+    chosen = g.node("Cast", mask, dtype=ir.DataType.BOOL, to=ir.DataType.BOOL.value)
+    flat = g.node("Reshape", chosen, np.array([-1], np.int64), shape=(Symbol("elements"),))
+    return g.node("Compress", data, flat, shape=(Symbol("selected"),))
+
+
+@module("OneHot", expects=(Symbol("N"),))
+def one_hot(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """A vector for each index with 1 at that place."""
+    size = m.integer("outputSize", least=1)
+    column = g.unsqueeze(indices(g, x, 0), len(dims(x)))
+    shape = (*dims(x), size)
+    equal = g.node("Equal", column, np.arange(1, size + 1), shape=shape, dtype=ir.DataType.BOOL)
+    return g.cast(equal, ir.DataType.FLOAT)
+
+
+@module("SparseLinear", takes="any")
+def sparse_linear(g: Builder, m: Module, x: ir.Value | list[ir.Value]) -> ir.Value:
+    """A Linear on sparse vectors given as rows (index, value): one sample, or a table or batch of them."""
+    if isinstance(x, list):
+        return g.concat([g.unsqueeze(sparse_linear_sample(g, m, sample), 0) for sample in x], 0)
+    return sparse_linear_sample(g, m, x)
+
+
+def sparse_linear_sample(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The sum of value times the weight's column over the pairs in the last two dimensions, plus bias."""
+    weight = matrix(m)
+    axis = len(dims(x)) - 1
+    if axis not in (1, 2) or dims(x)[axis] != 2:
+        raise m.error(FormatError, f"takes rows of (index, value), not {shape_text(dims(x))}")
+    places = indices(g, g.squeeze(g.slice(x, axis, 0, 1), [axis]))
+    columns = g.weight("weight", weight.T)
+    return weighted_rows(g, m, columns, places, g.slice(x, axis, 1, 2))
+
+
+def weighted_rows(g: Builder, m: Module, table: ir.Value, places: ir.Value, amounts: ir.Value) -> ir.Value:
+    """The sum over the last dimension of `places` of the rows named, times amounts (... x 1), plus bias."""
+    outputs = dims(table)[1]
+    rows = g.node("Gather", table, places, shape=(*dims(places), outputs), axis=0)
+    products = g.binary("Mul", rows, amounts)
+    axis = len(dims(places)) - 1
+    shape = (*dims(places)[:-1], outputs)
+    sums = g.node("ReduceSum", products, np.array([axis], np.int64), shape=shape, keepdims=0)
+    bias = m.optional_tensor("bias")
+    return sums if bias is None else g.binary("Add", sums, g.weight("bias", bias.reshape(-1)))
+
+
+def keys_and_values(shapes: Sequence[Shape]) -> Expected:
+    """{keys, values}, or two tables of as many keys and values."""
+    half = len(shapes) // 2
+    return [None, None] if half == 1 else [[None] * half, [None] * half]
+
+
+@module("IndexLinear", takes="table", expects=Fitted(keys_and_values))
+def index_linear(g: Builder, m: Module, x: list[ir.Value | list[ir.Value]]) -> ir.Value:
+    """A Linear on sparse vectors {keys, values}, or on a batch {{keys, ...}, {values, ...}}."""
+    if len(x) != 2 or isinstance(x[0], list) != isinstance(x[1], list):
+        raise m.unsupported("takes {keys, values} or {{keys, ...}, {values, ...}}")
+    keys, amounts = x
+    if not isinstance(keys, list) or not isinstance(amounts, list):
+        return index_linear_sample(g, m, keys, amounts)  # type: ignore[arg-type]
+    samples = [index_linear_sample(g, m, *pair) for pair in zip(keys, amounts, strict=True)]
+    return g.concat([g.unsqueeze(sample, 0) for sample in samples], 0)
+
+
+def index_linear_sample(g: Builder, m: Module, keys: ir.Value, amounts: ir.Value) -> ir.Value:
+    """The sum of value times the weight's row over the keys, plus bias.
+
+    With `normalize` the first columns of the weight are the largest value seen of each input, its inverse,
+    a counter and a bias: values are scaled by the inverse, cut off at +-1, and shifted (THNN's IndexLinear).
+    """
+    weight = matrix(m)
+    extra = m.integer("normalize", 0)
+    places = indices(g, keys, -m.integer("offset", -1))
+    if extra:
+        limits = g.node(
+            "Gather", g.weight("limits", weight[:, :extra]), places, shape=(*dims(keys), extra), axis=0
+        )
+        largest, inverse, shift = (g.squeeze(g.slice(limits, 1, k, k + 1), [1]) for k in (0, 1, 3))
+        above = g.node("Greater", g.node("Abs", amounts), largest, dtype=ir.DataType.BOOL)
+        cut = g.node(
+            "Where",
+            above,
+            g.node("Sign", amounts),
+            g.binary("Mul", amounts, inverse),
+            shape=dims(amounts),
+            dtype=amounts.dtype,
+        )
+        amounts = g.binary("Add", cut, shift)
+    table = g.weight("weight", weight[:, extra:])
+    return weighted_rows(g, m, table, places, g.unsqueeze(amounts, len(dims(amounts))))

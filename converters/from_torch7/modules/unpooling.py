@@ -1,0 +1,72 @@
+"""Max unpooling: values go back to where a max pooling took them from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from converters.errors import FormatError
+from converters.from_torch7.handles import Nest
+from converters.from_torch7.module import Module
+from converters.from_torch7.modules.containers import tensor_value
+from converters.from_torch7.modules.windows import output_sizes, overhangs, pooling_window
+from converters.from_torch7.net import Net
+from converters.from_torch7.registry import structure
+from converters.graph import dims, shape_text
+
+
+@structure("SpatialMaxUnpooling")
+def spatial_max_unpooling(net: Net, m: Module, x: Nest) -> Nest:
+    """Over height and width."""
+    return unpool(net, m, x, "HW")
+
+
+@structure("VolumetricMaxUnpooling")
+def volumetric_max_unpooling(net: Net, m: Module, x: Nest) -> Nest:
+    """Over time, height and width."""
+    return unpool(net, m, x, "THW")
+
+
+def unpool(net: Net, m: Module, x: Nest, sides: str) -> Nest:
+    """Each value where the pooling that the module refers to found its maximum, zeros elsewhere."""
+    pooling = m.child("pooling")
+    source, value = net.inputs.get(pooling.item), tensor_value(m, x)
+    if source is None:
+        raise m.error(FormatError, "the pooling it belongs to does not run before it")
+    single = len(dims(source)) == len(sides) + 1
+    windows = [pooling_window(pooling, side) for side in sides]
+    if any(window.stride < window.kernel for window in windows) and value is not net.outputs.get(
+        pooling.item
+    ):
+        raise m.unsupported("the windows of its pooling overlap, so that several values may go to one place")
+    with net.layer(m, "unpool") as layer:
+        g = net.graph
+        whole = g.unsqueeze(source, 0) if single else source
+        given = g.unsqueeze(value, 0) if single else value
+        sizes = dims(whole)[2:]
+        shape = (*dims(whole)[:2], *output_sizes(g, m, sizes, windows))
+        if dims(given) != shape:
+            raise m.error(
+                FormatError,
+                f"takes what its pooling gives, {shape_text(shape)}, not {shape_text(dims(given))}",
+            )
+        ends = overhangs(m, sizes, windows)
+        attributes: dict[str, Any] = {
+            "kernel_shape": [window.kernel for window in windows],
+            "strides": [window.stride for window in windows],
+            "pads": [w.pad for w in windows] + [w.pad + end for w, end in zip(windows, ends, strict=True)],
+        }
+        _, places = g.nodes(
+            "MaxPool",
+            whole,
+            shapes=[shape, shape],
+            dtypes=[ir.DataType.FLOAT, ir.DataType.INT64],
+            **attributes,
+        )
+        target = np.array([m.known(size) for size in dims(whole)], np.int64)
+        result = g.node("MaxUnpool", given, places, target, shape=dims(whole), **attributes)
+        result = g.squeeze(result, [0]) if single else result
+        layer.results(value, result)
+    return net.output_of(m, result)

@@ -1,0 +1,70 @@
+"""Modules around another module that change nothing, or only its weight."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from converters.errors import FormatError, MismatchError
+from converters.from_torch7.expectation import PASS, Expected
+from converters.from_torch7.handles import Memory, Nest
+from converters.from_torch7.module import Module
+from converters.from_torch7.net import Net
+from converters.from_torch7.registry import Ask, structure
+
+
+def wrapped(m: Module) -> Module:
+    """The module inside."""
+    children = m.children() if m.has("modules") else []
+    return children[0] if children else m.child("module")
+
+
+def wrapped_expects(m: Module, ask: Ask, after: Expected) -> Expected:
+    """What the module inside wants."""
+    return ask(wrapped(m), after)
+
+
+@structure(
+    "Decorator",
+    "DontCast",
+    "GPU",
+    "NaN",
+    "Profile",
+    "DataParallelTable",
+    "DataParallel",
+    expects=wrapped_expects,
+)
+def transparent(net: Net, m: Module, x: Nest) -> Nest:
+    """The module inside; of replicas the first."""
+    return net.run(wrapped(m), x)
+
+
+@structure("Copy", replaces_methods=True, expects=PASS)
+def copy(net: Net, m: Module, x: Nest) -> Nest:
+    """A copy in another number type; between equal types (an updateOutput is stored then) the input."""
+    return x if isinstance(x, list) or m.has("updateOutput") else Memory(x.read())
+
+
+@structure("WeightNorm", expects=lambda m, ask, after: ask(normed(m), after))
+def weight_norm(net: Net, m: Module, x: Nest) -> Nest:
+    """The module inside with weight = g * v / sqrt(|v|^2 + 1e-4) for each output."""
+    return net.run(normed(m), x)
+
+
+def normed(m: Module) -> Module:
+    """The module inside with its weight computed; the file leaves it out, as Torch does on writing.
+
+    v keeps the dimension of the outputs (outputDim) in front; the weight has it in its own place.
+    """
+    inside, v = wrapped(m), m.tensor("v")
+    outputs, place = v.shape[0], m.integer("outputDim", 1, least=1) - 1
+    sizes = m.sizes("weightSize") if m.has("weightSize") else m.sizes("viewOut")
+    if place >= len(sizes) or sizes[place] != outputs or np.prod(sizes) != v.size:
+        raise m.error(MismatchError, f"tensor 'v' of {v.shape} does not make a weight of {tuple(sizes)}")
+    scale = m.tensor("g").reshape(-1).astype(np.float64)
+    if scale.size != outputs:
+        raise m.error(FormatError, f"tensor 'g' has {scale.size} elements; expected {outputs}")
+    rows = v.reshape(outputs, -1).astype(np.float64)
+    rows = rows * (scale / np.sqrt((rows**2).sum(axis=1) + 1e-4))[:, None]
+    front = [outputs, *sizes[:place], *sizes[place + 1 :]]
+    weight = np.moveaxis(rows.reshape(front), 0, place).astype(np.float32)
+    return inside.with_tensor("weight", weight)
