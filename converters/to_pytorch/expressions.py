@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -173,8 +174,8 @@ def lines(indent: str, prefix: str, expression: Expression, suffix: str = "") ->
     inner = f"{indent}    "
     joined = inner + ", ".join(argument.text for argument in expression.arguments)
     first, last = f"{indent}{prefix}{expression.head}", f"{indent}{expression.tail}{suffix}"
-    # Displays are broken into one element a line at once, calls only if their arguments do not fit on one.
-    if len(joined) <= WIDTH and not expression.head.endswith("["):
+    # Calls are broken into one argument a line only if they do not fit on one; displays at once.
+    if len(joined) <= WIDTH and re.search(r"\w\($", expression.head):
         return [first, joined, last]
     body = [text for argument in expression.arguments for text in lines(inner, "", argument, ",")]
     return [first, *body, last]

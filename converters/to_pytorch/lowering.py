@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -75,10 +76,13 @@ class _Lowering:
         # The node that gives a layer's result is named after the layer; so is its only one.
         is_layer = node.name == layer or self.layers[layer] == 1
         context = Context(self.net, node, layer, is_layer=is_layer)
+        before = len(self.net.graph.nodes)
         results = self._call(context, self._operator(context), inputs)
+        for part in itertools.islice(self.net.graph.nodes, before, None):
+            part.meta["layer"] = layer
         for value, result in zip(node.outputs, results, strict=False):
             if isinstance(result, fx.Proxy) and "value" not in result.node.meta:
-                result.node.meta.update(value=value, layer=context.layer)
+                result.node.meta["value"] = value
             self.entries[value] = result
         self._check_results(context, results)
 

@@ -48,7 +48,7 @@ def source_text(net: Net, model: ir.Model) -> str:
 
 
 def _class(net: Net, model: ir.Model, name: str) -> list[str]:
-    body = Body(net.graph)
+    body = Body(net)
     inputs = [f"{body.variables[node]}: torch.Tensor" for node in body.inputs]
     count = len(model.graph.outputs)
     result = "torch.Tensor" if count == 1 else f"tuple[{', '.join(['torch.Tensor'] * count)}]"

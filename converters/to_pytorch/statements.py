@@ -1,36 +1,43 @@
-"""The body of `forward`: which values get a variable, what it is called, and one line for each.
+"""The body of `forward`: which values get a variable, what it is called, and one statement for each.
 
-1. A value of an ONNX node has a variable; parts of its expression have one only if used more than once.
-2. A graph output is called what it is called in ONNX.
-3. Where nothing else is alive, the value is the trunk of the net: `x`. Reassigning it frees memory.
-4. Any other value is called after its blob; a step inside the formula of a layer after the layer.
-5. A value whose name is that of the variable it is computed from takes that over: a layer in place.
+A value of an ONNX node has a variable; the parts of its expression have one only if used more than once.
+Names are chosen as people choose them, and so that reassigning a variable frees what is no longer needed:
+
+1. A graph output has its ONNX name.
+2. Where nothing else is in flight, the value is the trunk of the net, `x`.
+3. Elsewhere, values that only serve to compute the next one share a variable with it. It is named after the
+   blob at the end of that chain, or is `y` if the chain ends by joining the trunk, as in a residual block.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from torch import fx
 
-from converters.to_pytorch.expressions import WIDTH, Expression, Writer, lines
+from converters.to_pytorch.expressions import WIDTH, Writer, lines
 from converters.to_pytorch.naming import Names, identifier, printable
+from converters.to_pytorch.net import Net
 
 INDENT = " " * 8
-TRUNK = "x"
+TRUNK, SIDE = "x", "y"
 
 
 class Body:
-    """The statements of `forward` for one graph."""
+    """The statements of `forward` for one net."""
 
-    def __init__(self, graph: fx.Graph) -> None:
+    def __init__(self, net: Net) -> None:
+        graph = net.graph
+        self.submodules = net.submodules
         self.output = next(node for node in graph.nodes if node.op == "output")
         self.inputs = [node for node in graph.nodes if node.op == "placeholder"]
         self.statements = [node for node in graph.nodes if _is_statement(node)]
         self.variables: dict[fx.Node, str] = {node: str(node.target) for node in self.inputs}
-        self._names = Names([*self.variables.values(), TRUNK])
+        self._names = Names({*self.variables.values(), TRUNK, SIDE})
+        self._readers = self._find_readers()
         self._name_all()
         self._writer = Writer(self.variables)
 
@@ -39,19 +46,13 @@ class Body:
         body = [line for node in self.statements for line in self._statement(node)]
         value = self._writer.value(self.output.args[0])
         if isinstance(self.output.args[0], tuple):
-            value = Expression(value.text[1:-1] if len(value.arguments) > 1 else value.text)
+            value = replace(value, text=value.text[1:-1])
         return [*body, *lines(INDENT, "return ", value)]
 
     def _statement(self, node: fx.Node) -> list[str]:
-        parts = _parts(node)
-        if parts:
-            target = ", ".join(self.variables[part] if part is not None else "_" for part in parts)
-            told = True
-        else:
-            target = self.variables[node]
-            told = node.op == "call_module"
-        layer = node.meta.get("layer", "")
-        comment = "" if told or not layer or identifier(layer) == target else f"# {printable(layer)}"
+        parts = [self.variables[part] if part is not None else "_" for part in _parts(node)]
+        target = ", ".join(parts) or self.variables[node]
+        comment = self._comment(node, target)
         text = lines(INDENT, f"{target} = ", self._writer.expression(node))
         if not comment:
             return text
@@ -59,50 +60,80 @@ class Body:
             return [f"{text[0]}  {comment}"]
         return [f"{INDENT}{comment}", *text]
 
+    def _comment(self, node: fx.Node, target: str) -> str:
+        """The name of the layer, unless the statement says it anyway."""
+        layer = str(node.meta["layer"])
+        module = self.submodules.get(str(node.target)) if node.op == "call_module" else None
+        told = module is not None and module.layer == layer
+        return "" if told or identifier(layer) == target else f"# {printable(layer)}"
+
     def _name_all(self) -> None:
-        last_use = self._last_uses()
-        alive = {node for node in self.inputs if node in last_use}
+        alive = list(self.inputs)
         for index, node in enumerate(self.statements):
-            alive = {other for other in alive if last_use[other] > index}
-            parts = [part for part in _parts(node) if part is not None]
-            for result in parts or [node]:
-                others = alive.union(parts) - {result}
-                self.variables[result] = self._name(
-                    result, is_trunk=not others, last_use=last_use, index=index
-                )
-            alive.update(result for result in parts or [node] if result in last_use)
+            alive = [other for other in alive if max(self._readers.get(other, [0])) > index]
+            for result in [part for part in _parts(node) if part is not None] or [node]:
+                self.variables[result] = self._name(result, index, alive)
+                alive.append(result)
 
-    def _name(self, node: fx.Node, *, is_trunk: bool, last_use: dict[fx.Node, int], index: int) -> str:
-        value = node.meta.get("value")
-        if value is not None and value.is_graph_output():
-            return self._names.claim(str(value.name))
-        if is_trunk:
+    def _name(self, node: fx.Node, index: int, alive: list[fx.Node]) -> str:
+        if _is_output(node):
+            return self._names.claim(str(node.meta["value"].name))
+        held = {self.variables[other] for other in alive}
+        in_flight = [
+            other for other in alive if other.op != "placeholder" and not self._is_finished(other, index)
+        ]
+        if TRUNK not in held and not in_flight and node is self.statements[index]:
             return TRUNK
-        if value is None:
-            return self._names.claim("part")
-        inner = str(value.name).startswith(f"{node.meta['layer']}/{value.producer().op_type}")
-        wanted = identifier(node.meta["layer"] if inner else str(value.name))
-        source = self._replaced(index, last_use)
-        if source is not None and self.variables[source] == wanted:
-            return wanted
-        return self._names.claim(wanted)
+        source = self._source(node, index)
+        if source is not None and self.variables[source] != TRUNK:
+            return self.variables[source]
+        end = self._end(node)
+        joined = {self.variables.get(other) for other in self._joined(end)}
+        if joined == {TRUNK, None} and SIDE not in held:
+            return SIDE
+        return self._names.claim(_wanted(end))
 
-    def _replaced(self, index: int, last_use: dict[fx.Node, int]) -> fx.Node | None:
-        """The one value that a statement reads, if it is read for the last time and may be replaced."""
-        read = set(self._reads(self.statements[index]))
-        if len(read) != 1 or _parts(self.statements[index]):
-            return None
-        source = read.pop()
-        if last_use[source] > index or source.op == "placeholder" or _is_output(source):
-            return None
-        return source if self.variables[source] != TRUNK else None
+    def _is_finished(self, node: fx.Node, index: int) -> bool:
+        """Whether a value is only kept to be returned."""
+        return all(reader <= index or reader == len(self.statements) for reader in self._readers[node])
 
-    def _last_uses(self) -> dict[fx.Node, int]:
-        uses = {}
+    def _source(self, node: fx.Node, index: int) -> fx.Node | None:
+        """The value that only serves to compute `node`, if there is one."""
+        read = list(set(self._reads(self.statements[index])))
+        if (
+            len(read) != 1
+            or node is not self.statements[index]
+            or read[0].op == "placeholder"
+            or _is_output(read[0])
+        ):
+            return None
+        return read[0] if self._readers[read[0]] == [index] else None
+
+    def _end(self, node: fx.Node) -> fx.Node:
+        """The last value of the chain that begins with `node`."""
+        while True:
+            readers = self._readers.get(node, [])
+            if len(readers) != 1 or readers[0] == len(self.statements):
+                return node
+            following = self.statements[readers[0]]
+            if self._source(following, readers[0]) is not node:
+                return node
+            node = following
+
+    def _joined(self, node: fx.Node) -> set[fx.Node]:
+        """What the only reader of `node` reads."""
+        readers = self._readers.get(node, [])
+        if len(readers) != 1 or readers[0] == len(self.statements):
+            return set()
+        return set(self._reads(self.statements[readers[0]]))
+
+    def _find_readers(self) -> dict[fx.Node, list[int]]:
+        """The statements that read each value; the return statement counts as the last."""
+        readers: dict[fx.Node, list[int]] = {}
         for index, node in enumerate([*self.statements, self.output]):
-            for read in self._reads(node):
-                uses[read] = index
-        return uses
+            for read in set(self._reads(node)):
+                readers.setdefault(read, []).append(index)
+        return readers
 
     def _reads(self, node: fx.Node) -> Iterator[fx.Node]:
         """The values with variables that the statement of `node` reads."""
@@ -111,6 +142,14 @@ class Body:
                 yield operand
             else:
                 yield from self._reads(operand)
+
+
+def _wanted(node: fx.Node) -> str:
+    """The name of the blob; a step inside the formula of a layer is named after the layer."""
+    value = node.meta.get("value")
+    if value is None or str(value.name).startswith(f"{node.meta['layer']}/{value.producer().op_type}"):
+        return str(node.meta["layer"])
+    return str(value.name)
 
 
 def _is_statement(node: fx.Node) -> bool:

@@ -21,6 +21,12 @@ from converters import to_pytorch
 _COUNTER = itertools.count()
 
 
+@pytest.fixture(scope="session", name="import_net")
+def importer() -> Callable[[Path], ModuleType]:
+    """Import a generated file as a module of its own."""
+    return import_net
+
+
 def import_net(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"generated_net_{next(_COUNTER)}", path)
     module = importlib.util.module_from_spec(spec)
