@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -131,6 +131,14 @@ class Module:
         fields = Table(dict(self.item.fields.fields))
         fields.set(name, Tensor("torch.FloatTensor", array, None))
         return Module(TorchObject(self.class_name, self.item.version, fields), self.path)
+
+    def renamed(self, names: Mapping[str, str]) -> Module:
+        """The same module with fields under other names, where it has none of those yet."""
+        fields = dict(self.item.fields.fields)
+        for old, new in names.items():
+            if fields.get(new) is None:
+                fields[new] = fields.get(old)
+        return Module(TorchObject(self.class_name, self.item.version, Table(fields)), self.path)
 
     def child(self, name: str) -> Module:
         """The module in a field."""

@@ -98,6 +98,8 @@ class Net:
         if found is None and prefix:
             found = self._classes.get(m.class_name.removeprefix(prefix))
         if found is None:
+            if m.class_name.endswith("Criterion"):
+                raise m.unsupported("a training loss has no place in an inference net")
             near = difflib.get_close_matches(m.class_name.split(".")[-1], self._classes, 1)
             hint = f" (the nearest known is {near[0]})" if near else ""
             raise m.unsupported(f"no module class of this name is known{hint}")

@@ -151,6 +151,26 @@ class _Structural(Entry):
         return completed(self.expects(m, ask, after) if callable(self.expects) else self.expects, after)
 
 
+@dataclass(frozen=True)
+class Refused(Entry):
+    """A class that cannot be converted."""
+
+    why: str
+
+    def run(self, net: Net, m: Module, x: Nest) -> Nest:
+        """UnsupportedError with the reason."""
+        raise m.unsupported(self.why)
+
+    def expected(self, m: Module, ask: Ask, after: Expected) -> Expected:
+        """Nothing is known."""
+        return None
+
+
+def refusal(*classes: str, why: str) -> Refused:
+    """Declare classes that are known and not converted."""
+    return Refused(classes, short_name(classes[0]), False, why)
+
+
 def module(
     *classes: str,
     name: str | None = None,

@@ -6,10 +6,9 @@ import onnx_ir as ir
 
 from converters.errors import FormatError
 from converters.from_torch7.expectation import PASS, Expected, Many, says_something
-from converters.from_torch7.handles import Memory, Nest
+from converters.from_torch7.handles import Memory, Nest, View
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.shape import pick
-from converters.from_torch7.modules.table import as_table, join
+from converters.from_torch7.modules.table import as_table, entries, join
 from converters.from_torch7.net import Net
 from converters.from_torch7.registry import Ask, structure
 from converters.graph import Dim, Shape, dims, product
@@ -119,11 +118,8 @@ def parallel(net: Net, m: Module, x: Nest) -> Nest:
     children = m.children()
     if axis >= len(dims(x.read())) or m.known(dims(x.read())[axis]) > len(children):
         raise m.error(FormatError, f"has {len(children)} modules for the entries of dimension {axis + 1}")
-    parts = []
-    for k in range(m.known(dims(x.read())[axis])):
-        with net.layer(m, "select"):
-            slice_ = Memory(pick(net.graph, x.read(), axis, k))
-        parts.append(tensor_value(m, net.run(children[k], slice_)))
+    slices = entries(net, m, x, axis)
+    parts = [tensor_value(m, net.run(child, part)) for child, part in zip(children, slices, strict=False)]
     return joined(net, m, parts, m.integer("outputDimension", least=1) - 1)
 
 
@@ -155,18 +151,24 @@ def bottle(net: Net, m: Module, x: Nest) -> Nest:
         return net.run(child, x)
     first = dims(value)[len(lead)]
     folded = product([*lead, first])
-    result = tensor_value(m, net.run(child, reshaped(net, m, value, (folded, *dims(value)[len(lead) + 1 :]))))
+    inside = reshaped(net, m, x, (folded, *dims(value)[len(lead) + 1 :]))
+    result = tensor_value(m, net.run(child, inside))
     if dims(result)[0] != folded:
         folded, first = dims(result)[0], m.known(dims(result)[0]) // m.known(product(lead))
-    return reshaped(net, m, result, (*lead, first, *dims(result)[1:]))
+    return reshaped(net, m, Memory(result), (*lead, first, *dims(result)[1:]))
 
 
-def reshaped(net: Net, m: Module, value: ir.Value, shape: Shape) -> Nest:
-    """A reshape as a layer of its own."""
-    with net.layer(m, "view") as layer:
-        result = net.graph.reshape(value, shape)
-        layer.results(value, result)
-    return Memory(result)
+def reshaped(net: Net, m: Module, x: Nest, shape: Shape) -> Nest:
+    """A tensor under another shape, on the same memory."""
+    assert not isinstance(x, list)
+    g = net.graph
+    with net.layer(m, "view"):
+        return View(
+            x,
+            lambda below: g.reshape(below, shape),
+            lambda below, seen: g.reshape(seen, dims(below)),
+            x.contiguous,
+        )
 
 
 @structure("CReLU", expects=None)
@@ -177,6 +179,6 @@ def crelu(net: Net, m: Module, x: Nest) -> Nest:
     batched = len(shape) == m.integer("nInputDims") + 1
     lead: Shape = shape[:1] if batched else (1,)
     rest = shape[1:] if batched else shape
-    inner = sequential.run(net, m, reshaped(net, m, value, (*lead, product(rest))))
+    inner = sequential.run(net, m, reshaped(net, m, x, (*lead, product(rest))))
     doubled = (2 * rest[0], *rest[1:])
-    return reshaped(net, m, tensor_value(m, inner), (*lead, *doubled) if batched else doubled)
+    return reshaped(net, m, inner, (*lead, *doubled) if batched else doubled)

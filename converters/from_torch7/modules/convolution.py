@@ -183,7 +183,13 @@ def spatial_full_convolution(g: Builder, m: Module, x: ir.Value | list[ir.Value]
 
 @module("VolumetricFullConvolution", name="deconv", takes="any", expects=volumes)
 def volumetric_full_convolution(g: Builder, m: Module, x: ir.Value | list[ir.Value]) -> ir.Value:
-    """A transposed convolution over time, height and width."""
+    """A transposed convolution over time, height and width.
+
+    Old files (without adjW) keep outputs before inputs in the weight, and the padding in pT, pW and pH.
+    """
+    if not m.has("adjW"):
+        m = m.with_tensor("weight", np.swapaxes(m.tensor("weight"), 0, 1))
+        m = m.renamed({"pT": "padT", "pW": "padW", "pH": "padH"})
     return own_transposed(g, m, x, "THW")
 
 

@@ -30,20 +30,21 @@ def indices(g: Builder, x: ir.Value, first: int = 1) -> ir.Value:
 @module("LookupTable", name="embedding", expects=batch_first(None))
 def lookup_table(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The rows of the weight that the input names. Rows longer than maxNorm are shortened to it."""
-    weight = matrix(m)
+    weight = m.tensor("weight")
     if len(dims(x)) not in (1, 2):
         raise m.error(FormatError, f"takes 1-D or 2-D input, not {shape_text(dims(x))}")
     limit = m.number("maxNorm", 0)
     table = g.parameter("weight", renormed(m, weight, limit)) if limit else g.weight("weight", weight)
-    return g.node("Gather", table, indices(g, x), shape=(*dims(x), weight.shape[1]), axis=0)
+    return g.node("Gather", table, indices(g, x), shape=(*dims(x), *weight.shape[1:]), axis=0)
 
 
 def renormed(m: Module, weight: np.ndarray, limit: float) -> np.ndarray:
     """The rows scaled down to a length of `limit` (THNN's LookupTable_renorm)."""
     p = m.number("normType", 2)
-    lengths = (np.abs(weight.astype(np.float64)) ** p).sum(axis=1) ** (1 / p)
+    rows = weight.reshape(weight.shape[0], -1).astype(np.float64)
+    lengths = (np.abs(rows) ** p).sum(axis=1) ** (1 / p)
     factors = np.where(lengths > limit, limit / (lengths + 1e-7), 1.0)
-    return (weight * factors[:, None]).astype(np.float32)
+    return (rows * factors[:, None]).reshape(weight.shape).astype(np.float32)
 
 
 @module("Index", takes="table", expects=[None, None])

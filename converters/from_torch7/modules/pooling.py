@@ -97,15 +97,27 @@ def volumetric_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("SpatialAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
 def spatial_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Means; in nn files without `divide` sums (cudnn's class never has the field and always divides).
+    """Means; without `divide`, as in old files, sums.
 
     Files without `ceil_mode` come from before padding, when every pixel counted.
     """
     windows = [pooling_window(m, side) for side in "HW"]
-    means = average_pool(g, m, x, windows, m.flag("count_include_pad", default=True))
-    if m.flag("divide") or m.class_name.startswith("cudnn."):
-        return means
-    return g.binary("Mul", means, float(windows[0].kernel * windows[1].kernel))
+    means = average_pool(g, m, x, windows, m.flag("count_include_pad", default=not m.has("ceil_mode")))
+    return means if m.flag("divide") else g.binary("Mul", means, float(area(windows)))
+
+
+@module("cudnn.SpatialAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
+def cudnn_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Means always; padding counts unless it is said not to."""
+    if m.get("divide") is False:
+        raise m.unsupported("cudnn cannot sum over windows (field 'divide' is false)")
+    windows = [pooling_window(m, side) for side in "HW"]
+    return average_pool(g, m, x, windows, m.flag("count_include_pad", default=True))
+
+
+def area(windows: Sequence[Window]) -> int:
+    """How many elements a window has."""
+    return math.prod(window.kernel for window in windows)
 
 
 @module("inn.SpatialMaxPooling", name="maxpool", rank=4, expects=batch_first(None, None, None))
@@ -141,7 +153,7 @@ def weighted(
     g: Builder, m: Module, means: ir.Value, windows: Sequence[Window], shape: tuple[int, ...]
 ) -> ir.Value:
     """weight * sum + bias from the means of windows."""
-    sums = g.binary("Mul", means, float(math.prod(window.kernel for window in windows)))
+    sums = g.binary("Mul", means, float(area(windows)))
     weight = m.tensor("weight", (max(shape),)).reshape(shape)
     bias = m.tensor("bias", (max(shape),)).reshape(shape)
     return g.binary("Add", g.binary("Mul", sums, g.weight("weight", weight)), g.weight("bias", bias))

@@ -131,13 +131,6 @@ def axis_of(m: Module, x: ir.Value, name: str = "dimension") -> int:
     return axis
 
 
-def starts_in_order(m: Module, shape: Shape) -> bool:
-    """Whether a part of a dimension is without gaps: if there is only one entry of all before it."""
-    index = m.integer("dimension")
-    axis = index - 1 if index > 0 else index + len(shape)
-    return all(size == 1 for size in shape[:axis])
-
-
 def narrow_range(m: Module, x: ir.Value) -> tuple[int, int, int]:
     """Axis, start and stop of nn.Narrow (Narrow.lua): negative lengths and offsets count from the end."""
     axis, length, start = axis_of(m, x), m.integer("length"), m.integer("index")
@@ -151,22 +144,7 @@ def narrow_range(m: Module, x: ir.Value) -> tuple[int, int, int]:
     return axis, start - 1, start - 1 + length
 
 
-def put_part(
-    g: Builder, below: ir.Value, seen: ir.Value, axis: int, start: int, stop: int, size: int
-) -> ir.Value:
-    """The tensor below with entries start to stop of a dimension replaced."""
-    before = [g.slice(below, axis, 0, start)] if start else []
-    after = [g.slice(below, axis, stop, size)] if stop < size else []
-    return g.concat([*before, seen, *after], axis)
-
-
-def put_narrow(g: Builder, m: Module, below: ir.Value, seen: ir.Value) -> ir.Value:
-    """The tensor below with the narrowed part replaced."""
-    axis, start, stop = narrow_range(m, below)
-    return put_part(g, below, seen, axis, start, stop, m.known(dims(below)[axis]))
-
-
-@view("Narrow", put=put_narrow, contiguous=starts_in_order)
+@module("Narrow")
 def narrow(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """`length` entries of a dimension from `index` on."""
     return g.slice(x, *narrow_range(m, x))
@@ -186,15 +164,7 @@ def entry_of(m: Module, x: ir.Value) -> int:
     return index - 1 if index > 0 else index
 
 
-def put_select(g: Builder, m: Module, below: ir.Value, seen: ir.Value) -> ir.Value:
-    """The tensor below with the selected entry replaced."""
-    axis = axis_of(m, below)
-    size = m.known(dims(below)[axis])
-    start = entry_of(m, below) % size
-    return put_part(g, below, g.unsqueeze(seen, axis), axis, start, start + 1, size)
-
-
-@view("Select", put=put_select, contiguous=starts_in_order)
+@module("Select")
 def select(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """One entry of a dimension."""
     return pick(g, x, axis_of(m, x), entry_of(m, x))

@@ -151,6 +151,23 @@ def temporal_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.transpose(result, [0, 2, 1])
 
 
+@module("cudnn.TemporalConvolution", name="conv", rank=3)
+def cudnn_temporal_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The same with time as height, so with padding; the first version was a 2-D convolution of width 1."""
+    window = convolution_window(m, "H")
+    outputs, groups = m.integer("nOutputPlane", least=1), m.integer("groups", 1, least=1)
+    if m.has("inputFrameSize"):
+        inputs = m.integer("inputFrameSize", least=1)
+        weight = kernel_weight(m, (outputs, window.kernel, inputs)).swapaxes(1, 2)
+    else:
+        inputs = m.integer("nInputPlane", least=1)
+        weight = m.tensor("weight", (outputs, inputs // groups, window.kernel, 1))[..., 0]
+    check_channels(m, x, 2, inputs)
+    frames_last = g.transpose(x, [0, 2, 1])
+    result = convolve(g, m, frames_last, g.weight("weight", weight), bias_of(g, m, outputs), [window], groups)
+    return g.transpose(result, [0, 2, 1])
+
+
 @module("TemporalRowConvolution", name="conv", rank=3, expects=frames)
 def temporal_row_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """One filter a feature; with featFirst the input is N x features x time."""

@@ -11,10 +11,10 @@ import onnx_ir as ir
 from converters.errors import FormatError
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.expectation import PASS, Expected, Fitted, Many
-from converters.from_torch7.handles import Nest, View
+from converters.from_torch7.handles import Nest, Reference, View
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.reduction import dimension, reduce
-from converters.from_torch7.modules.shape import pick, put_part
+from converters.from_torch7.modules.shape import pick
 from converters.from_torch7.net import Net
 from converters.from_torch7.registry import module, structure
 from converters.graph import Dim, Shape, dims, product, shape_text
@@ -114,16 +114,20 @@ def join_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     return join(g, m, parts, dimension(m, parts[0]))
 
 
-@structure("SplitTable", expects=None)
-def split_table(net: Net, m: Module, x: Nest) -> Nest:
-    """The entries of a dimension as a table; they share the input's memory."""
-    if isinstance(x, list):
-        raise m.error(FormatError, "takes a tensor, but a table arrives")
-    value = x.read()
-    axis = dimension(m, value)
+def put_part(
+    g: Builder, below: ir.Value, seen: ir.Value, axis: int, start: int, stop: int, size: int
+) -> ir.Value:
+    """The tensor below with entries start to stop of a dimension replaced."""
+    before = [g.slice(below, axis, 0, start)] if start else []
+    after = [g.slice(below, axis, stop, size)] if stop < size else []
+    return g.concat([*before, seen, *after], axis)
+
+
+def entries(net: Net, m: Module, x: Reference, axis: int) -> list[Reference]:
+    """The entries of a dimension, as views of the tensor's memory."""
+    g, value = net.graph, x.read()
     size = m.known(dims(value)[axis])
     in_order = x.contiguous and all(before == 1 for before in dims(value)[:axis])
-    g = net.graph
 
     def put(below: ir.Value, seen: ir.Value, entry: int) -> ir.Value:
         return put_part(g, below, g.unsqueeze(seen, axis), axis, entry, entry + 1, size)
@@ -133,6 +137,14 @@ def split_table(net: Net, m: Module, x: Nest) -> Nest:
             View(x, partial(pick, g, axis=axis, index=k), partial(put, entry=k), in_order)
             for k in range(size)
         ]
+
+
+@structure("SplitTable", expects=None)
+def split_table(net: Net, m: Module, x: Nest) -> Nest:
+    """The entries of a dimension as a table; they share the input's memory."""
+    if isinstance(x, list):
+        raise m.error(FormatError, "takes a tensor, but a table arrives")
+    return [*entries(net, m, x, dimension(m, x.read()))]
 
 
 def as_table(m: Module, x: Nest) -> list[Nest]:

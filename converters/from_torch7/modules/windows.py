@@ -51,13 +51,13 @@ class Window:
 def convolution_window(m: Module, side: str) -> Window:
     """The window of a convolution along a side, "T", "H" or "W".
 
-    Old files have one field `padding` for all sides; a missing padH is padW.
+    Old files have one field `padding` for all sides, or no padding at all.
     """
-    pad = m.integer("padding", 0) if not m.has("padW") else m.integer("padW")
+    pad = m.integer("padding" if m.has("padding") else f"pad{side}", 0, least=0)
     return Window(
         m.integer(f"k{side}", least=1),
         m.integer(f"d{side}", 1, least=1),
-        m.integer(f"pad{side}", pad, least=0),
+        pad,
         m.integer(f"dilation{side}", 1, least=1),
     )
 
