@@ -8,6 +8,7 @@ array views they came as: nothing here copies a weight.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +16,14 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from converters.errors import StaticSizeRequired, UsageError
+from converters.errors import StaticSizeRequired, UnsupportedError, UsageError
 
 # Opset 18 in IR version 8 loads in ONNX Runtime 1.14 and later, OpenCV 5 and TensorRT 8.6 and later.
 OPSET = 18
 IR_VERSION = 8
 
+# The largest constant the converters make up themselves: a definition that asks for more is hostile.
+MADE_UP_ELEMENTS = 2**26
 # Constants up to this many elements (pads, shapes, axes) are shared by content.
 SHARED_CONSTANT_SIZE = 64
 
@@ -75,6 +78,16 @@ def product(sizes: Sequence[Dim]) -> Dim:
     return total
 
 
+def filled(shape: Sequence[int], value: float) -> np.ndarray:
+    """A float32 constant that is in no file; UnsupportedError for a size that no net needs."""
+    if any(size < 0 for size in shape) or math.prod(shape) > MADE_UP_ELEMENTS:
+        raise UnsupportedError(
+            f"a constant of shape {shape_text(shape)} is asked for; the most that is made up is "
+            f"{MADE_UP_ELEMENTS:,} values"
+        )
+    return np.full(shape, value, np.float32)
+
+
 class Graph:
     """An ONNX graph under construction."""
 
@@ -112,7 +125,7 @@ class Graph:
         """A shared float32 vector of one value."""
         key = ("channel", (channels,), np.float32(value).tobytes())
         if key not in self._constants:
-            array = np.full(channels, value, np.float32)
+            array = filled((channels,), value)
             self._constants[key] = self._initializer(f"constant_{len(self._constants)}", array)
         return self._constants[key]
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from converters.from_caffe.weights import Blob, StoredLayer, Weights
 
 _PERMISSIVE = 1
+# More values than one parameter blob of any net has (16 GiB as float32).
+MAX_ELEMENTS = 2**32
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,12 @@ class BoundLayer:
 
     def parameters(self, *wanted: Parameter) -> list[np.ndarray]:
         """The arrays of these parameters, in order, float32, each of exactly the wanted shape."""
+        for parameter in wanted:
+            count = math.prod(parameter.shape)
+            self.check(
+                all(size > 0 for size in parameter.shape) and count <= MAX_ELEMENTS,
+                f"its {parameter.name} would have the shape {shape_text(parameter.shape)}",
+            )
         return self.binder.parameters(self, wanted)
 
     def unsupported(self, why: str) -> UnsupportedError:

@@ -17,6 +17,7 @@ import numpy as np
 from converters.errors import FormatError
 from converters.from_caffe import schema
 from converters.from_caffe.weights import Blob, StoredLayer
+from converters.graph import filled
 
 _CODE_BITS = {"Convolution": 8, "InnerProduct": 4}
 
@@ -78,7 +79,7 @@ class DeepCompression:
                 f"{self.path}: layer {layer!r} names weight {positions[-1]:,} of {size:,}: "
                 "damaged, or not the file of this definition"
             )
-        weight = np.full(size, codebook[0], np.float32)
+        weight = filled((size,), codebook[0])
         weight[positions] = codebook[codes]
         blobs = [Blob(weight, tuple(weight_shape)), Blob(bias, tuple(bias_shape))]
         return StoredLayer(layer, self._types[layer], blobs, len(self._decoded))

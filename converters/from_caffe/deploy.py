@@ -83,20 +83,25 @@ def _without_training(
     """(layers without losses, evaluation and output writers; blobs that must not become outputs)."""
     predictions = _learned(layers)
     last = _last_probability(layers, wanted)
-    kept, not_outputs = [], set()
+    kept: list[schema.Message] = []
+    not_outputs: set[str] = set()
+    lost: set[str] = set()
     for layer in layers:
-        if layer.type not in LOSSES | EVALUATION | OUTPUT_WRITERS:
-            kept.append(layer)
-            continue
         if last is not None and layer is last:
             kept.append(_probability_layer(layer))
             dropped.append(Dropped(layer.name, layer.type, f"loss: replaced by {_PROBABILITY[layer.type]}"))
-        else:
+            lost |= set(layer.top) - set(kept[-1].top)
+        elif layer.type in LOSSES | EVALUATION | OUTPUT_WRITERS:
             dropped.append(Dropped(layer.name, layer.type, _why(layer)))
-        if layer.type == "Silence":
-            not_outputs |= set(layer.bottom)
+            lost |= set(layer.top)
+        elif lost.intersection(layer.bottom):
+            dropped.append(Dropped(layer.name, layer.type, "computed from a loss or an evaluation"))
+            lost |= set(layer.top)
         else:
-            not_outputs |= {bottom for bottom in layer.bottom if bottom not in predictions}
+            kept.append(layer)
+            continue
+        silenced = layer.type == "Silence"
+        not_outputs |= {bottom for bottom in layer.bottom if silenced or bottom not in predictions}
     return kept, not_outputs
 
 
@@ -133,7 +138,7 @@ def _last_probability(
 ) -> schema.Message | None:
     """The loss that turns into probabilities: the last SoftmaxWithLoss, or what makes a wanted `prob`."""
     made = {top for layer in layers if layer.type not in LOSSES for top in layer.top}
-    already = {layer.bottom[0] for layer in layers if layer.type == "Softmax"}
+    already = {layer.bottom[0] for layer in layers if layer.type == "Softmax" and len(layer.bottom)}
     for layer in reversed(layers):
         if layer.type not in _PROBABILITY or not len(layer.bottom):
             continue

@@ -45,6 +45,7 @@ def definition_in(path: Path) -> schema.Message:
             _merge(buffer, net.layers.add(), b"".join(_v1_fields(buffer, item)), item)
         elif item.number == _NET_NAME or item.number in _LEGACY_INPUTS:
             _merge(buffer, net, buffer.bytes(item.begin, item.end), item)
+    _check_text(net, path)
     net = upgrade(net, path)
     if not any(len(layer.top) for layer in net.layer):
         raise UnsupportedError(
@@ -125,6 +126,18 @@ def _merge(buffer: Buffer, message: schema.Message, data: bytes, item: Field) ->
         message.MergeFromString(data)
     except DecodeError as error:
         raise FormatError(f"{buffer.name}: byte {item.begin:,}: {error}") from None
+
+
+def _check_text(message: schema.Message, path: Path) -> None:
+    """FormatError for a name that is not UTF-8: protobuf hands such text out as bytes."""
+    for field, value in message.ListFields():
+        for inner in value if field.is_repeated else [value]:
+            if field.message_type is not None:
+                _check_text(inner, path)
+            elif field.type == field.TYPE_STRING and isinstance(inner, bytes):
+                raise FormatError(
+                    f"{path}: {message.DESCRIPTOR.name}.{field.name} is not UTF-8 text: damaged"
+                )
 
 
 def _unknown(message: schema.Message, where: str) -> list[str]:

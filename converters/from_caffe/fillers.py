@@ -7,12 +7,13 @@ import math
 import numpy as np
 
 from converters.from_caffe import schema
+from converters.graph import filled
 
 
 def fill(filler: schema.Message, shape: tuple[int, ...]) -> np.ndarray | None:
     """float32 array of this shape as the filler makes it, or None where the filler is random."""
     if filler.type == "constant":
-        return np.full(shape, filler.value, np.float32)
+        return filled(shape, filler.value)
     if filler.type == "bilinear" and len(shape) == 4 and shape[2] == shape[3]:
         return _bilinear(shape)
     return None
@@ -36,4 +37,4 @@ def _bilinear(shape: tuple[int, ...]) -> np.ndarray:
     factor = math.ceil(size / 2)
     centre = (2 * factor - 1 - factor % 2) / (2 * factor)
     one_axis = 1 - np.abs(np.arange(size, dtype=np.float64) / factor - centre)
-    return np.broadcast_to(np.outer(one_axis, one_axis).astype(np.float32), shape).copy()
+    return filled(shape, 1) * np.outer(one_axis, one_axis).astype(np.float32)

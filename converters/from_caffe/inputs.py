@@ -52,6 +52,10 @@ def find_inputs(layers: Sequence[schema.Message]) -> tuple[Inputs, list[schema.M
     preprocessing = None
     for layer in sources:
         for name, shape in zip(layer.top, _declared_shapes(layer), strict=True):
+            if shape is not None and any(size is not None and size < 1 for size in shape):
+                raise FormatError(
+                    f"input {name!r} of layer {layer.name!r} has the shape {shape}: sizes start at 1"
+                )
             shapes[name] = shape
         if preprocessing is None and layer.type in DATA_LAYERS:
             preprocessing = _preprocessing(layer)
@@ -71,7 +75,7 @@ def _declared_shapes(layer: schema.Message) -> list[PartialShape]:
     batch = getattr(layer, DATA_LAYERS[layer.type]).batch_size or None
     if layer.type == "HDF5Data":
         return [None] * len(layer.top)
-    return [_image_shape(layer, batch), *([(batch,)] * (len(layer.top) - 1))]
+    return [_image_shape(layer, batch), *([(batch,)] * len(layer.top))][: len(layer.top)]
 
 
 def _one_per_top(layer: schema.Message, shapes: Sequence[PartialShape]) -> list[PartialShape]:

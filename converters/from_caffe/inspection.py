@@ -53,7 +53,8 @@ def inspect(definition: Path | None, weights_path: Path | None) -> Inspection:
     try:
         message, ignored = _definition(definition, weights_path)
     except UnsupportedError as error:
-        assert weights_path is not None
+        if definition is not None or weights_path is None:
+            raise
         return _weights_alone(weights_path, str(error))
     result = Inspection("Caffe network", files)
     result.problems += [f"unknown field {field}; --ignore-field accepts it" for field in ignored]

@@ -16,6 +16,8 @@ from converters.errors import FormatError
 VARINT, FIXED64, LENGTH, START_GROUP, END_GROUP, FIXED32 = range(6)
 # Real files nest a few messages deep; protobuf's own limit is 100.
 MAX_GROUP_DEPTH = 100
+# Real nets have some ten thousand fields; this many take about a second to look at.
+MAX_FIELDS = 500_000
 _MAX_VARINT_BYTES = 10
 
 
@@ -41,6 +43,7 @@ class Buffer:
         self.data = data
         self.name = name
         self._view = data.data.cast("B")
+        self._fields_left = MAX_FIELDS
 
     def __len__(self) -> int:
         return len(self._view)
@@ -77,6 +80,9 @@ class Buffer:
             yield field
 
     def _field(self, position: int, end: int) -> Field:
+        self._fields_left -= 1
+        if self._fields_left < 0:
+            raise self.error(position, f"more than {MAX_FIELDS:,} fields: not the weights of a network")
         tag, after = self.varint(position, end)
         number, wire_type = tag >> 3, tag & 7
         if number == 0 or number > 0x1FFFFFFF or wire_type > FIXED32:

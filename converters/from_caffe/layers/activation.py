@@ -95,7 +95,8 @@ def power(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """(shift + scale * x) ^ power."""
     p, scale, shift = layer.param.power, layer.param.scale, layer.param.shift
     if p == 0 or scale == 0:  # Caffe fills a constant: 0 ^ 0 is 1, whatever x holds
-        return _constant_like(g, x, 1.0 if p == 0 else math.pow(shift, p))
+        with np.errstate(all="ignore"):
+            return _constant_like(g, x, 1.0 if p == 0 else float(np.power(np.float64(shift), p)))
     y = g.node("Mul", x, scalar(scale)) if scale != 1 else x
     y = g.node("Add", y, scalar(shift)) if shift != 0 else y
     y = g.node("Pow", y, scalar(p)) if p != 1 else y
@@ -113,7 +114,8 @@ def exp(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     base, scale, shift = layer.param.base, layer.param.scale, layer.param.shift
     layer.check(base == -1 or base > 0, f"base must be positive (or -1 for e), it is {base:g}")
     log_base = 1.0 if base == -1 else math.log(base)
-    inner, outer = log_base * scale, 1.0 if shift == 0 else math.exp(log_base * shift)
+    with np.errstate(over="ignore"):
+        inner, outer = log_base * scale, 1.0 if shift == 0 else float(np.exp(log_base * shift))
     y = g.node("Exp", g.node("Mul", x, scalar(inner)) if inner != 1 else x)
     return g.node("Mul", y, scalar(outer)) if outer != 1 else y
 

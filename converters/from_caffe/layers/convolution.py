@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
 
 from converters.from_caffe import schema
 from converters.from_caffe.bind import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared
 from converters.from_caffe.layers.table import layer
-from converters.graph import Dim, Graph, Symbol, dims, product
+from converters.graph import Dim, Graph, Symbol, dims, filled, product
 
 
 @dataclass(frozen=True)
@@ -94,15 +93,13 @@ def im2col(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """Every window as a column: (N, C, H, W) -> (N, C * kh * kw, H', W'), by convolving with unit kernels."""
     shape = dims(x)
     axis = layer.axis(layer.param.axis, len(shape))
-    layer.check(axis == 1, "only axis 1 makes sense for Im2col")
+    layer.check(axis == 1 and len(shape) > 2, "needs the channels on axis 1 and spatial axes behind them")
     window = Window.of(layer, len(shape) - 2)
     channels, taps = layer.static(shape[1], "the number of channels"), math.prod(window.kernel)
-    unit = np.tile(
-        np.eye(taps, dtype=np.float32).reshape(taps, 1, *window.kernel), (channels, *(1,) * (len(shape) - 1))
-    )
-    return _one(
-        g, layer, x, 1, window, channels, [g.parameter("unit", unit)], channels * taps, transposed=False
-    )
+    unit = filled((channels, taps, 1, *window.kernel), 0)
+    unit.reshape(channels, taps, taps)[:, range(taps), range(taps)] = 1
+    parameters = [g.parameter("unit", unit.reshape(channels * taps, 1, *window.kernel))]
+    return _one(g, layer, x, 1, window, channels, parameters, channels * taps, transposed=False)
 
 
 def _apply(
@@ -113,6 +110,7 @@ def _apply(
     if p.relu or p.tf_pad:
         raise layer.unsupported("the fork's fused relu or tf_pad is not one of BVLC Caffe's convolutions")
     first = dims(bottoms[0])
+    layer.check(all(dims(x) == first for x in bottoms), "all bottoms must have one shape")
     axis = layer.axis(p.axis, len(first))
     spatial = len(first) - axis - 1
     if spatial == 0:

@@ -8,6 +8,7 @@ import onnx_ir as ir
 from converters.from_caffe.bind import BoundLayer, Parameter
 from converters.from_caffe.fillers import constant
 from converters.from_caffe.layers.activation import scalar
+from converters.from_caffe.layers.scaled_batch_norm import is_scaled, scaled_batch_norm
 from converters.from_caffe.layers.table import layer
 from converters.from_caffe.netstate import TRAIN
 from converters.graph import Dim, Graph, dims
@@ -45,13 +46,17 @@ def batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """(x - mean) / sqrt(variance + eps), the stored statistics divided by the third blob.
 
     A third blob of 0 makes both statistics 0. With use_global_stats false, or in a layer that sets its own
-    phase to TRAIN, the statistics are those of the batch.
+    phase to TRAIN, the statistics are those of the batch. Forks may scale, shift and rectify the result too.
     """
     p = layer.param
+    layer.check(len(dims(x)) >= 2, f"takes 2 or more axes, the bottom has {len(dims(x))}")
+    y = scaled_batch_norm(g, layer, x) if is_scaled(layer) else _plain_batch_norm(g, layer, x)
+    return g.node("Relu", y) if p.relu else y
+
+
+def _plain_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
+    p = layer.param
     shape = dims(x)
-    layer.check(len(shape) >= 2, f"takes 2 or more axes, the bottom has {len(shape)}")
-    if p.scale_bias or p.relu:
-        raise layer.unsupported("scale_bias and relu belong to a fork's BatchNorm")
     trains = layer.message.HasField("phase") and layer.message.phase == TRAIN
     if not (p.use_global_stats if p.HasField("use_global_stats") else not trains):
         return _normalise(g, x, [0, *range(2, len(shape))], p.eps)

@@ -16,7 +16,10 @@ import onnx_ir as ir
 from converters.from_caffe.bind import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared
 from converters.from_caffe.layers.table import layer
-from converters.graph import Graph, dims, product
+from converters.graph import Graph, dims, filled, product
+
+# Each step becomes a dozen nodes; sequences of real nets have tens to hundreds of steps.
+MAX_STEPS = 2000
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Sequences:
         layer.check(len(dims(x)) >= 2, "the first bottom needs the axes time and item")
         layer.check(dims(cont) == dims(x)[:2], f"cont is {dims(cont)}, expected {dims(x)[:2]} (time, item)")
         steps, items = (layer.static(size, "the number of steps and items") for size in dims(x)[:2])
+        if steps > MAX_STEPS:
+            raise layer.unsupported(f"{steps:,} steps would be unrolled; the most is {MAX_STEPS:,}")
         return cls(x, cont, rest[0] if len(rest) > hidden else None, rest[len(rest) - hidden :], steps, items)
 
 
@@ -164,4 +169,4 @@ def _joined(g: Graph, outputs: list[ir.Value]) -> ir.Value:
 def _initial(g: Graph, sequences: Sequences, size: int, count: int) -> list[ir.Value]:
     if sequences.states:
         return list(sequences.states)
-    return [g.constant(np.zeros((1, sequences.items, size), np.float32))] * count
+    return [g.constant(filled((1, sequences.items, size), 0))] * count

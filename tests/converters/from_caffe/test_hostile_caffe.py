@@ -1,0 +1,173 @@
+"""Damaged and hostile Caffe files: one clear error, nothing absurd allocated, nothing else escapes."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from caffemodel_writer import field, write_caffemodel
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import converters
+from converters.from_caffe.wire import MAX_FIELDS
+
+CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "caffe"
+INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { %s } } }\n'
+
+
+def dims(*sizes: int) -> str:
+    return INPUT % " ".join(f"dim: {size}" for size in sizes)
+
+
+def layer(kind: str, params: str, bottom: str = 'bottom: "data"') -> str:
+    return f'layer {{ name: "x" type: "{kind}" {bottom} top: "x" {params} }}\n'
+
+
+@contextmanager
+def memory_limit(extra: int) -> Iterator[None]:
+    """No more than `extra` bytes of address space beyond what is mapped now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + extra, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+HUGE = 2**40
+BOMBS = {
+    "huge constant": dims(1, 2) + layer("DummyData", f"dummy_data_param {{ shape {{ dim: {HUGE} }} }}", ""),
+    "huge kernel": dims(1, 1, 9, 9) + layer("Im2col", "convolution_param { kernel_size: 30000 pad: 30000 }"),
+    "huge layer": dims(1, 2) + layer("InnerProduct", "inner_product_param { num_output: 4294967295 }"),
+    "endless sequence": dims(2**30, 1, 1)
+    + 'layer { name: "c" type: "Input" top: "c" input_param { shape { dim: 1073741824 dim: 1 } } }\n'
+    + layer("RNN", "recurrent_param { num_output: 1 }", 'bottom: "data" bottom: "c"'),
+    "huge input": dims(HUGE, HUGE) + layer("BatchNorm", ""),
+    "tall pyramid": dims(1, 1, 9, 9) + layer("SPP", "spp_param { pyramid_height: 4000000000 }"),
+    "cycle": 'layer { name: "a" type: "ReLU" bottom: "b" top: "a" }\n'
+    'layer { name: "b" type: "ReLU" bottom: "a" top: "b" }\n',
+    "deep nesting": "layer { " * 100_000,
+    "deep list": "name: " + "[" * 100_000,
+    "no layers": 'name: "nothing"\n',
+    "empty shape": dims(0, 3) + layer("Softmax", ""),
+    "negative shape": dims(-5, 3) + layer("Softmax", ""),
+    "division by zero": dims(1, 0, 4) + layer("Reshape", "reshape_param { shape { dim: -1 dim: 0 } }"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(BOMBS))
+def test_a_definition_that_asks_for_the_absurd(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_text(BOMBS[name])
+    with memory_limit(200 * 2**20), pytest.raises(converters.ConverterError) as caught:
+        converters.load(path)
+    assert len(str(caught.value)) < 1000
+
+
+def test_more_fields_than_any_net_has(tmp_path: Path) -> None:
+    path = tmp_path / "net.caffemodel"
+    path.write_bytes(field(1, b"net") + b"\xa2\x06\x00" * (MAX_FIELDS + 10))
+    with pytest.raises(converters.FormatError, match=f"more than {MAX_FIELDS:,} fields"):
+        converters.load(CORPUS / "arch-vgg" / "net.prototxt", path)
+
+
+def test_an_hdf5_file_that_unfolds(tmp_path: Path) -> None:
+    path = tmp_path / "net.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data/conv/0", shape=(HUGE,), dtype="f4", chunks=(1024,), compression="gzip")
+    with (
+        memory_limit(200 * 2**20),
+        pytest.raises(converters.FormatError, match="far more than the file holds"),
+    ):
+        converters.load(CORPUS / "arch-vgg" / "net.prototxt", path)
+
+
+NETS = [
+    (CORPUS / name / "net.prototxt").read_bytes()
+    for name in ("arch-alexnet", "v0-padding", "v1-caffenet", "tv-aux-always")
+]
+MODELS = [
+    (CORPUS / name / "net.caffemodel").read_bytes()
+    for name in ("arch-vgg", "v0-padding", "v1-basic", "wire-unknown")
+]
+
+
+@st.composite
+def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
+    """A real file, cut, with bytes changed, removed, doubled or put in."""
+    data = bytearray(draw(st.sampled_from(originals)))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, max(0, len(data) - 1)))
+        match draw(st.sampled_from(["flip", "cut", "insert", "double", "remove"])):
+            case "flip":
+                data[at : at + 1] = bytes([draw(st.integers(0, 255))])
+            case "cut":
+                del data[at:]
+            case "insert":
+                data[at:at] = draw(st.binary(min_size=1, max_size=8))
+            case "double":
+                data[at:at] = data[at : at + draw(st.integers(1, 64))]
+            case "remove":
+                del data[at : at + draw(st.integers(1, 64))]
+    return bytes(data)
+
+
+BOUNDED = settings(
+    max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+@BOUNDED
+@given(damaged(NETS))
+def test_damaged_definitions(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net.prototxt"
+        path.write_bytes(data)
+        only_our_errors(path)
+
+
+@BOUNDED
+@given(damaged(MODELS), st.booleans())
+def test_damaged_weights(data: bytes, alone: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net.caffemodel"
+        path.write_bytes(data)
+        only_our_errors(*([path] if alone else [CORPUS / "arch-vgg" / "net.prototxt", path]))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.binary(max_size=400))
+def test_arbitrary_bytes(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("net.prototxt", "net.caffemodel", "net.net"):
+            path = Path(folder) / name
+            path.write_bytes(data)
+            only_our_errors(path)
+            only_our_errors(CORPUS / "arch-vgg" / "net.prototxt", path)
+
+
+def only_our_errors(*paths: Path) -> None:
+    """Reading and inspecting either work or raise what the converters promise."""
+    for function in (converters.load, converters.inspect):
+        with contextlib.suppress(converters.ConverterError):
+            function(*paths)
+
+
+def test_weights_beyond_the_definition_are_never_read(tmp_path: Path) -> None:
+    """A shape that overflows when multiplied is a lie, not an allocation."""
+    weights = write_caffemodel(tmp_path / "net.caffemodel", {"fc": [np.ones((1, 1))]})
+    data = weights.read_bytes().replace(
+        field(1, b"\x01\x01"), field(1, b"\xff\xff\xff\xff\x0f\xff\xff\xff\xff\x0f")
+    )
+    weights.write_bytes(data)
+    with pytest.raises(converters.FormatError):
+        converters.load(CORPUS / "arch-vgg" / "net.prototxt", weights)
