@@ -1,0 +1,106 @@
+"""BatchNorm layers that hold their scale and bias themselves: five blobs, or four without a bias.
+
+Two forks write them. NVIDIA's says so in the definition (scale_bias, or the fillers of the two), uses its
+statistics as they are stored and an eps of at least 1e-5; a file in the order of its legacy DIGITS format
+(scale, bias, mean, variance, reserved) is known by the single value at the end. Intel's may say nothing: its
+layer has a scale and a bias unless use_weight_bias or bias_term is false, and divides the statistics by the
+third blob, as BVLC's does.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from converters.from_caffe.bind import BoundLayer, Parameter
+from converters.from_caffe.fillers import constant, declared
+from converters.from_caffe.layers.stored import stored_shapes
+from converters.graph import Graph, dims
+
+_NVIDIA_LEAST_EPS = 1e-5
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What normalises the channels, and what scales them afterwards."""
+
+    mean: np.ndarray
+    variance: np.ndarray
+    scale: np.ndarray
+    bias: np.ndarray
+    eps: float
+
+
+def is_scaled(layer: BoundLayer) -> bool:
+    """Whether this BatchNorm is one of those described above."""
+    return _nvidia(layer) or len(stored_shapes(layer)) > 3
+
+
+def scaled_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
+    """Scale * (x - mean) / sqrt(variance + eps) + bias, by stored statistics."""
+    channels = layer.static(dims(x)[1], "the number of channels")
+    if layer.param.HasField("use_global_stats") and not layer.param.use_global_stats:
+        raise layer.unsupported("with a scale of its own and use_global_stats false, its forks disagree")
+    s = _nvidias(layer, channels) if _nvidia(layer) else _intels(layer, channels)
+    return g.node(
+        "BatchNormalization",
+        x,
+        g.parameter("scale", s.scale),
+        g.parameter("bias", s.bias),
+        g.parameter("running_mean", s.mean),
+        g.parameter("running_var", s.variance),
+        epsilon=s.eps,
+    )
+
+
+def _nvidia(layer: BoundLayer) -> bool:
+    p = layer.param
+    if p.HasField("filler") or p.HasField("use_weight_bias"):
+        return False
+    return bool(p.scale_bias or p.HasField("scale_filler") or p.HasField("bias_filler"))
+
+
+def _nvidias(layer: BoundLayer, channels: int) -> Statistics:
+    p = layer.param
+    mean, variance = Parameter("mean", (channels,)), Parameter("variance", (channels,))
+    scale = Parameter("scale", (channels,), declared(p, "scale_filler") or constant(1))
+    bias = Parameter("bias", (channels,), declared(p, "bias_filler") or constant(0))
+    reserved = Parameter("reserved", (1,))
+    if _is_legacy(layer):
+        order = [scale, bias, mean, variance, reserved]
+    else:
+        order = [mean, variance, reserved, scale, bias]
+    found = {wanted.name: values for wanted, values in zip(order, layer.parameters(*order), strict=True)}
+    eps = max(p.eps, _NVIDIA_LEAST_EPS)
+    return Statistics(found["mean"], found["variance"], found["scale"], found["bias"], eps)
+
+
+def _is_legacy(layer: BoundLayer) -> bool:
+    sizes = [math.prod(shape) for shape in stored_shapes(layer)]
+    if sizes == [1] * 5:
+        raise layer.unsupported("its five blobs of one value do not tell the order in which they are stored")
+    return len(sizes) == 5 and sizes[4] == 1
+
+
+def _intels(layer: BoundLayer, channels: int) -> Statistics:
+    p = layer.param
+    if _is_legacy(layer):
+        raise layer.unsupported(
+            "its five blobs end with the correction factor, an order that NVIDIA's and Intel's fork read "
+            "differently; add scale_bias: true to its batch_norm_param if NVIDIA's DIGITS wrote the file"
+        )
+    wanted = [
+        Parameter("mean", (channels,)),
+        Parameter("variance", (channels,)),
+        Parameter("factor", (1,)),
+        Parameter("scale", (channels,), declared(p, "filler") or constant(1)),
+    ]
+    if p.bias_term:
+        wanted.append(Parameter("bias", (channels,), declared(p, "bias_filler") or constant(0)))
+    mean, variance, factor, scale, *rest = layer.parameters(*wanted)
+    by = np.float32(0) if factor[0] == 0 else np.float32(1) / factor[0]
+    bias = rest[0] if rest else np.zeros(channels, np.float32)
+    return Statistics(mean * by, variance * by, scale, bias, p.eps)
