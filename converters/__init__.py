@@ -26,18 +26,19 @@ from converters.errors import (
     WrongFileError,
 )
 from converters.options import Options
-from converters.report import ConversionReport, Dropped, Source
+from converters.report import ConversionReport, Dropped, Inspection, LayerRow, Source
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from converters.inspection import Inspection
 
 __all__ = [
     "ConversionReport",
     "ConverterError",
     "Dropped",
     "FormatError",
+    "Inspection",
+    "LayerRow",
     "MismatchError",
     "Source",
     "StaticSizeRequired",
@@ -143,9 +144,9 @@ def convert(
 
 def inspect(*sources: PathLike) -> Inspection:
     """What is in these files and what of it would convert; raises only for files that cannot be read."""
-    from converters.inspection import inspect_files
+    from converters import reading
 
-    return inspect_files([Path(source) for source in sources])
+    return reading.inspect([Path(source) for source in sources])
 
 
 def preprocessing_of(model: ir.Model) -> dict[str, object] | None:

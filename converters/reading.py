@@ -14,7 +14,7 @@ from converters.errors import FormatError, UsageError
 from converters.folding import fold
 from converters.graph import shape_text
 from converters.options import Options
-from converters.report import ConversionReport, Source
+from converters.report import ConversionReport, Inspection, LayerRow, Source
 from converters.sniff import Kind, identify
 
 _WEIGHTS = {Kind.CAFFEMODEL, Kind.CAFFE_HDF5, Kind.DEEP_COMPRESSION}
@@ -32,12 +32,25 @@ def read(paths: Sequence[Path], options: Options) -> ir.Model:
     else:
         from converters import from_caffe
 
-        weights = next((kinds[kind] for kind in _WEIGHTS if kind in kinds), None)
-        model = from_caffe.read(kinds.get(Kind.PROTOTXT), weights, options)
+        model = from_caffe.read(kinds.get(Kind.PROTOTXT), _weights_in(kinds), options)
     if options.fold and (folded := fold(model)):
         model.meta["report"].notes.append(f"folded {folded} scaling layer(s) into the one before, as asked")
     _complete(model, paths)
     return model
+
+
+def inspect(paths: Sequence[Path]) -> Inspection:
+    """What is in `paths`, and what of it would convert."""
+    kinds = kinds_of(paths)
+    if Kind.ONNX in kinds:
+        return _inspect_onnx(kinds[Kind.ONNX])
+    if Kind.TORCH7 in kinds:
+        from converters import from_torch7
+
+        return from_torch7.inspect(kinds[Kind.TORCH7])
+    from converters import from_caffe
+
+    return from_caffe.inspect(kinds.get(Kind.PROTOTXT), _weights_in(kinds))
 
 
 def kinds_of(paths: Sequence[Path]) -> Mapping[Kind, Path]:
@@ -59,6 +72,22 @@ def kinds_of(paths: Sequence[Path]) -> Mapping[Kind, Path]:
             "two weights files: " + " and ".join(str(kinds[kind]) for kind in weights) + "; give one"
         )
     return kinds
+
+
+def _weights_in(kinds: Mapping[Kind, Path]) -> Path | None:
+    return next((kinds[kind] for kind in _WEIGHTS if kind in kinds), None)
+
+
+def _inspect_onnx(path: Path) -> Inspection:
+    model = read([path], Options())
+    report: ConversionReport = model.meta["report"]
+    rows = [
+        LayerRow(node.name or "", node.op_type, [_shape(output) for output in node.outputs])
+        for node in model.graph
+    ]
+    return Inspection(
+        "ONNX model", [str(path)], rows, report.inputs, report.outputs, report.parameters, notes=report.notes
+    )
 
 
 def _read_onnx(path: Path, options: Options) -> ir.Model:

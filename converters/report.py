@@ -1,4 +1,4 @@
-"""What a conversion did, said so that a person can check it."""
+"""What a conversion did, and what is in a set of files: said so that a person can check it."""
 
 from __future__ import annotations
 
@@ -49,3 +49,47 @@ class ConversionReport:
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON-able data; the keys are stable."""
         return {**asdict(self), "files": [str(path) for path in self.files]}
+
+
+@dataclass
+class LayerRow:
+    """One layer: its output shapes and parameters as text, and what keeps it from being converted."""
+
+    name: str
+    type: str
+    shapes: list[str] = field(default_factory=list)
+    parameters: list[str] = field(default_factory=list)
+    problem: str | None = None
+
+
+@dataclass
+class Inspection:
+    """The answer of `converters.inspect`.
+
+    kind: what the files are together; inputs, outputs: shapes by name; left_out: layers that are not part of
+    the inference net, and why; problems: what stops the conversion beside single layers.
+    """
+
+    kind: str
+    files: list[str]
+    layers: list[LayerRow] = field(default_factory=list)
+    inputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    parameters: int = 0
+    left_out: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def convertible(self) -> int:
+        """How many of the layers can be converted."""
+        return sum(row.problem is None for row in self.layers)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it would convert."""
+        return not self.problems and self.convertible == len(self.layers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able data; the keys are stable."""
+        return {**asdict(self), "convertible": self.convertible, "complete": self.complete}

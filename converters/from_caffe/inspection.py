@@ -17,8 +17,8 @@ from converters.from_caffe.netstate import filter_net
 from converters.from_caffe.prototxt import parse
 from converters.from_caffe.weights import Blob, StoredLayer, Weights, open_weights
 from converters.graph import dims, shape_text
-from converters.inspection import Inspection, LayerRow
 from converters.options import Options
+from converters.report import Inspection, LayerRow
 from converters.sniff import Kind, identify
 
 

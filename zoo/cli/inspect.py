@@ -10,7 +10,7 @@ from zoo.cli._common import JsonOption, ManifestsOption, print_fields, print_jso
 from zoo.cli._subject import find_subject
 
 if TYPE_CHECKING:
-    from converters.inspection import Inspection, LayerRow
+    from converters import Inspection, LayerRow
 
 
 def inspect(

@@ -16,7 +16,7 @@ import numpy as np
 
 from converters.errors import FormatError
 from converters.from_caffe import schema
-from converters.from_caffe.weights import Blob, StoredLayer
+from converters.from_caffe.weights.blobs import Blob, StoredLayer
 from converters.graph import filled
 
 _CODE_BITS = {"Convolution": 8, "InnerProduct": 4}

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from converters.errors import FormatError
-from converters.from_caffe.weights import Blob, StoredLayer
+from converters.from_caffe.weights.blobs import Blob, StoredLayer
 
 # Trained weights hardly compress; a dataset that claims more than this times the file is not one.
 MOST_COMPRESSION = 64

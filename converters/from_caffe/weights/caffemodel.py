@@ -1,4 +1,4 @@
-"""Weights files -> the parameter blobs of each layer, as array views over a memory map."""
+"""Binary .caffemodel files -> the parameter blobs of each layer, as array views over a memory map."""
 
 from __future__ import annotations
 
@@ -6,67 +6,16 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from converters.from_caffe import schema
+from converters.from_caffe.weights.blobs import Blob, StoredLayer
 from converters.from_caffe.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer, Field
-from converters.sniff import Kind, identify
 
 # NVCaffe's BlobProto.Type, the element types of raw_data.
 _RAW_TYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<f8"), 1: np.dtype("<f4"), 2: np.dtype("<f2")}
 _FLOAT32, _FLOAT64 = np.dtype("<f4"), np.dtype("<f8")
-
-
-@dataclass(frozen=True)
-class Blob:
-    """A stored parameter blob. `shape` is None where the file gives only the legacy four sizes."""
-
-    values: np.ndarray
-    shape: tuple[int, ...] | None
-    legacy_shape: tuple[int, int, int, int] | None = None
-
-    def fits(self, shape: Sequence[int]) -> bool:
-        """Caffe's Blob::ShapeEquals: legacy sizes match any shape that they extend with leading ones."""
-        if self.shape is not None:
-            return self.shape == tuple(shape)
-        assert self.legacy_shape is not None
-        return len(shape) <= 4 and self.legacy_shape == (1,) * (4 - len(shape)) + tuple(shape)
-
-    @property
-    def stated_shape(self) -> tuple[int, ...]:
-        """The shape as the file gives it."""
-        shape = self.shape if self.shape is not None else self.legacy_shape
-        assert shape is not None
-        return shape
-
-
-@dataclass(frozen=True)
-class StoredLayer:
-    """A layer of a weights file that holds blobs; `position` is its place in the file."""
-
-    name: str
-    type: str
-    blobs: list[Blob]
-    position: int
-
-
-class Weights(Protocol):
-    """Where `bind` gets parameters from."""
-
-    path: Path
-    # uint8 arrays over the mapped files, for links into them
-    maps: dict[str, np.ndarray]
-
-    def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
-        """The blobs stored under this layer name; where a name is stored twice, the last.
-
-        `shapes`, where known, are the shapes the net needs: a format without shapes of its own goes by them.
-        """
-
-    def layers(self) -> Sequence[StoredLayer]:
-        """Every stored layer that has blobs, in file order."""
 
 
 @dataclass
@@ -247,17 +196,3 @@ def _raw_values(buffer: Buffer, raw: Field, raw_type: int | None, where: str) ->
             raw.start, f"{where}: raw_data of element type {raw_type}; known: double, float, half"
         )
     return _packed(buffer, raw, dtype, where)
-
-
-def open_weights(path: Path, layers: Sequence[schema.Message]) -> Weights:
-    """The weights in a .caffemodel, Caffe HDF5 or Deep Compression file for a net of these layers."""
-    kind = identify(path)
-    if kind is Kind.CAFFE_HDF5:
-        from converters.from_caffe.hdf5 import Hdf5Weights
-
-        return Hdf5Weights.open(path)
-    if kind is Kind.DEEP_COMPRESSION:
-        from converters.from_caffe.deep_compression import DeepCompression
-
-        return DeepCompression(path, layers)
-    return CaffeModel.open(path)
