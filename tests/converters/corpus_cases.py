@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 DEFAULT_TOLERANCE = 1e-5
 
@@ -63,3 +66,21 @@ def assert_agrees(got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], tol
         if finite.any():
             scale = max(1.0, np.abs(want[finite & np.isfinite(want)]).max(initial=0.0))
             assert np.abs(have[finite] - want[finite]).max() <= tolerance * scale, name
+
+
+def run_pytorch(path: Path, inputs: dict[str, np.ndarray], model: ir.Model) -> dict[str, np.ndarray]:
+    """Outputs of a generated net.py by name; the order of inputs and outputs is that of the ONNX form."""
+    import importlib.util
+
+    import torch
+
+    spec = importlib.util.spec_from_file_location("generated_net", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with torch.no_grad():
+        results = module.load()(*(torch.from_numpy(inputs[str(i.name)]) for i in model.graph.inputs))
+    results = results if isinstance(results, tuple) else (results,)
+    names = [str(output.name) for output in model.graph.outputs]
+    return {name: result.numpy() for name, result in zip(names, results, strict=True)}

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from corpus_cases import DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx
+from corpus_cases import DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx, run_pytorch
 
 import converters
 
@@ -32,20 +32,23 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_onnx_gives_what_caffe_gave(name: str, tmp_path: Path) -> None:
+def test_both_forms_give_what_caffe_gave(name: str, tmp_path: Path) -> None:
     case = Case.load(CORPUS / name)
     if name in OUR_REFUSALS:
         with pytest.raises(converters.MismatchError, match=OUR_REFUSALS[name]):
             converters.load(*case.sources, **case.options)
         return
     try:
-        converters.convert(case.sources, tmp_path / "net.onnx", **case.options)
+        model = converters.load(*case.sources, **case.options)
     except converters.ConverterError:
         if "quirk" not in case.meta:
             raise
         return
-    got = run_onnx(tmp_path / "net.onnx", case.inputs)
-    assert_agrees(got, case.outputs, float(case.meta.get("tolerance", DEFAULT_TOLERANCE)))
+    converters.save(model, tmp_path / "net.onnx")
+    converters.save(model, tmp_path / "net.py")
+    tolerance = float(case.meta.get("tolerance", DEFAULT_TOLERANCE))
+    assert_agrees(run_onnx(tmp_path / "net.onnx", case.inputs), case.outputs, tolerance)
+    assert_agrees(run_pytorch(tmp_path / "net.py", case.inputs, model), case.outputs, tolerance)
 
 
 @pytest.mark.parametrize(
