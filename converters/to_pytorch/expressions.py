@@ -133,7 +133,7 @@ def literal(value: Any) -> str:  # noqa: ANN401
         return f'float("{value}")'
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return str(value)
+    return str(value).replace("e+", "e")
 
 
 def function_name(function: Callable[..., Any]) -> str:

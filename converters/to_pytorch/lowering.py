@@ -64,7 +64,9 @@ class _Lowering:
     def _outputs(self) -> None:
         context = Context(self.net, ir.node("Identity", []), "output", is_layer=False)
         results = [context.tensor(self.entries[value]) for value in self.graph.outputs]
-        self.net.proxy("output", "output", (results[0] if len(results) == 1 else tuple(results),))
+        output = self.net.proxy("output", "output", (results[0] if len(results) == 1 else tuple(results),))
+        nodes = output.node.all_input_nodes if len(results) == 1 else output.node.args[0]
+        output.node.meta["names"] = {str(v.name): n for v, n in zip(self.graph.outputs, nodes, strict=True)}
 
     def _node(self, node: ir.Node) -> None:
         inputs = [self.entries[value] if value is not None else None for value in node.inputs]

@@ -23,7 +23,7 @@ from converters.to_pytorch.statements import INDENT, Body
 
 _LOAD = '''\
 def load(weights: str | None = None) -> {name}:
-    """The net in eval mode, with its weights by default from the file beside this one."""
+    """The net in eval mode; its weights lie beside this file unless said otherwise."""
     if weights is None:
         weights = __file__.removesuffix(".py") + ".safetensors"
     with torch.device("meta"):  # allocates nothing; the weights are assigned next
@@ -51,7 +51,8 @@ def _class(net: Net, model: ir.Model, name: str) -> list[str]:
     body = Body(net)
     inputs = [f"{body.variables[node]}: torch.Tensor" for node in body.inputs]
     count = len(model.graph.outputs)
-    result = "torch.Tensor" if count == 1 else f"tuple[{', '.join(['torch.Tensor'] * count)}]"
+    each = ["torch.Tensor"] * count
+    result = each[0] if count == 1 else f"tuple[{', '.join(each) if count < 5 else 'torch.Tensor, ...'}]"
     signature = call("def forward", [Expression(text) for text in ("self", *inputs)])
     return [
         f"class {name}(nn.Module):",

@@ -37,35 +37,54 @@ class Body:
         self.statements = [node for node in graph.nodes if _is_statement(node)]
         self.variables: dict[fx.Node, str] = {node: str(node.target) for node in self.inputs}
         self._names = Names({*self.variables.values(), TRUNK, SIDE})
+        self._output_names = self._name_outputs()
         self._readers = self._find_readers()
         self._name_all()
         self._writer = Writer(self.variables)
 
     def lines(self) -> list[str]:
         """The text, indented for a method."""
-        body = [line for node in self.statements for line in self._statement(node)]
+        body = [line for k in range(len(self.statements)) for line in self._statement(k)]
         value = self._writer.value(self.output.args[0])
         if isinstance(self.output.args[0], tuple):
             value = replace(value, text=value.text[1:-1])
         return [*body, *lines(INDENT, "return ", value)]
 
-    def _statement(self, node: fx.Node) -> list[str]:
+    def _statement(self, index: int) -> list[str]:
+        node = self.statements[index]
         parts = [self.variables[part] if part is not None else "_" for part in _parts(node)]
         target = ", ".join(parts) or self.variables[node]
-        comment = self._comment(node, target)
         text = lines(INDENT, f"{target} = ", self._writer.expression(node))
-        if not comment:
+        silent = [k for k in self._run(index) if not self._tells(self.statements[k])]
+        if not silent or index != (silent[0] if len(silent) == 1 else self._run(index)[0]):
             return text
-        if len(text) == 1 and len(text[0]) + 2 + len(comment) <= WIDTH:
+        comment = f"# {printable(str(node.meta['layer']))}"
+        if len(silent) == 1 and len(text) == 1 and len(text[0]) + 2 + len(comment) <= WIDTH:
             return [f"{text[0]}  {comment}"]
         return [f"{INDENT}{comment}", *text]
 
-    def _comment(self, node: fx.Node, target: str) -> str:
-        """The name of the layer, unless the statement says it anyway."""
+    def _run(self, index: int) -> range:
+        """The statements around this one that belong to the same layer."""
+        layer = self.statements[index].meta["layer"]
+        start = end = index
+        while start > 0 and self.statements[start - 1].meta["layer"] == layer:
+            start -= 1
+        while end + 1 < len(self.statements) and self.statements[end + 1].meta["layer"] == layer:
+            end += 1
+        return range(start, end + 1)
+
+    def _tells(self, node: fx.Node) -> bool:
+        """Whether the statement of a node says the name of its layer by itself."""
         layer = str(node.meta["layer"])
         module = self.submodules.get(str(node.target)) if node.op == "call_module" else None
-        told = module is not None and module.layer == layer
-        return "" if told or identifier(layer) == target else f"# {printable(layer)}"
+        return (module is not None and module.layer == layer) or self.variables.get(node) == identifier(layer)
+
+    def _name_outputs(self) -> dict[fx.Node, str]:
+        names: dict[fx.Node, str] = {}
+        for name, node in self.output.meta["names"].items():
+            if node not in names and (_is_statement(node) or _is_part(node)):
+                names[node] = self._names.claim(name)
+        return names
 
     def _name_all(self) -> None:
         alive = list(self.inputs)
@@ -76,8 +95,8 @@ class Body:
                 alive.append(result)
 
     def _name(self, node: fx.Node, index: int, alive: list[fx.Node]) -> str:
-        if _is_output(node):
-            return self._names.claim(str(node.meta["value"].name))
+        if node in self._output_names:
+            return self._output_names[node]
         held = {self.variables[other] for other in alive}
         in_flight = [
             other for other in alive if other.op != "placeholder" and not self._is_finished(other, index)
@@ -91,7 +110,7 @@ class Body:
         joined = {self.variables.get(other) for other in self._joined(end)}
         if joined == {TRUNK, None} and SIDE not in held:
             return SIDE
-        return self._names.claim(_wanted(end))
+        return self._output_names.get(end) or self._names.claim(_wanted(end))
 
     def _is_finished(self, node: fx.Node, index: int) -> bool:
         """Whether a value is only kept to be returned."""
@@ -99,15 +118,11 @@ class Body:
 
     def _source(self, node: fx.Node, index: int) -> fx.Node | None:
         """The value that only serves to compute `node`, if there is one."""
-        read = list(set(self._reads(self.statements[index])))
-        if (
-            len(read) != 1
-            or node is not self.statements[index]
-            or read[0].op == "placeholder"
-            or _is_output(read[0])
-        ):
+        read = set(self._reads(self.statements[index]))
+        if len(read) != 1 or node is not self.statements[index]:
             return None
-        return read[0] if self._readers[read[0]] == [index] else None
+        source = read.pop()
+        return source if source.op != "placeholder" and self._readers[source] == [index] else None
 
     def _end(self, node: fx.Node) -> fx.Node:
         """The last value of the chain that begins with `node`."""
@@ -173,11 +188,6 @@ def _is_part(node: fx.Node) -> bool:
 def _is_size(node: fx.Node) -> bool:
     source: Any = node.args[0] if node.target is operator.getitem else None
     return isinstance(source, fx.Node) and source.target is getattr
-
-
-def _is_output(node: fx.Node) -> bool:
-    value = node.meta.get("value")
-    return value is not None and bool(value.is_graph_output())
 
 
 def _use_count(node: fx.Node) -> int:

@@ -20,12 +20,16 @@ def gather_nd(x: torch.Tensor, indices: torch.Tensor, batch_dims: int) -> torch.
     return found.reshape(*batch, *indices.shape[batch_dims:-1], *found.shape[2:])
 
 
-def scatter_nd(x: torch.Tensor, indices: torch.Tensor, updates: torch.Tensor, add: bool) -> torch.Tensor:
+def scatter_nd(
+    x: torch.Tensor, indices: torch.Tensor, updates: torch.Tensor, add: bool
+) -> torch.Tensor:
     """x with the slices at the index tuples replaced by the updates, or increased."""
     return x.index_put(indices.unbind(-1), updates, accumulate=add)
 
 
-def one_hot(indices: torch.Tensor, depth: int, values: torch.Tensor, axis: int) -> torch.Tensor:
+def one_hot(
+    indices: torch.Tensor, depth: int, values: torch.Tensor, axis: int
+) -> torch.Tensor:
     """A new axis with values[1] at each index, values[0] elsewhere or if out of range."""
     classes = torch.arange(depth, device=indices.device)
     wrapped = torch.where(indices < 0, indices + depth, indices)

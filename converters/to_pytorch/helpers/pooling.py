@@ -26,7 +26,9 @@ def across_planes(positions: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     return positions + first.reshape(x.shape[:2] + (1,) * (x.dim() - 2))
 
 
-def without_padding(positions: torch.Tensor, x: torch.Tensor, padding: tuple[int, ...]) -> torch.Tensor:
+def without_padding(
+    positions: torch.Tensor, x: torch.Tensor, padding: tuple[int, ...]
+) -> torch.Tensor:
     """Positions within the planes of F.pad(x, padding) as positions within those of x."""
     result, scale = torch.zeros_like(positions), 1
     for k in range(x.dim() - 2):
@@ -37,7 +39,9 @@ def without_padding(positions: torch.Tensor, x: torch.Tensor, padding: tuple[int
     return result
 
 
-def max_unpool(x: torch.Tensor, indices: torch.Tensor, sizes: list[int]) -> torch.Tensor:
+def max_unpool(
+    x: torch.Tensor, indices: torch.Tensor, sizes: list[int]
+) -> torch.Tensor:
     """The values of x at these positions of a flattened zero tensor (N, C, *sizes)."""
     result = x.new_zeros((x.shape[0], x.shape[1], *sizes))
     return result.flatten().scatter(0, indices.flatten(), x.flatten()).view_as(result)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 
 
-def max_roi_pool(x: torch.Tensor, rois: torch.Tensor, size: tuple[int, int], scale: float) -> torch.Tensor:
+def max_roi_pool(
+    x: torch.Tensor, rois: torch.Tensor, size: tuple[int, int], scale: float
+) -> torch.Tensor:
     """The maximum of each of (height, width) bins over each region; 0 for empty bins."""
     pooled = []
     for roi in rois:
@@ -17,14 +19,19 @@ def max_roi_pool(x: torch.Tensor, rois: torch.Tensor, size: tuple[int, int], sca
     return torch.stack(pooled) if pooled else x.new_zeros((0, x.shape[1], *size))
 
 
-def max_of_bins(x: torch.Tensor, axis: int, start: float, length: float, bins: int) -> torch.Tensor:
+def max_of_bins(
+    x: torch.Tensor, axis: int, start: float, length: float, bins: int
+) -> torch.Tensor:
     """The maxima along an axis of overlapping bins from `start` on."""
     step = torch.tensor(length) / bins
     edges = torch.arange(bins + 1) * step
     low = (edges[:-1].floor() + start).clamp(0, x.shape[axis]).long().tolist()
     high = (edges[1:].ceil() + start).clamp(0, x.shape[axis]).long().tolist()
     empty = torch.zeros_like(x.select(axis, 0))
-    found = [x.narrow(axis, a, b - a).amax(axis) if b > a else empty for a, b in zip(low, high, strict=True)]
+    found = [
+        x.narrow(axis, a, b - a).amax(axis) if b > a else empty
+        for a, b in zip(low, high, strict=True)
+    ]
     return torch.stack(found, axis)
 
 
@@ -42,13 +49,14 @@ def roi_align(
     With samples = 0 there is one sample for each pixel that a bin covers.
     """
     pooled = []
-    for roi, image in zip(rois * scale - (0.5 if half_pixel else 0.0), images, strict=True):
+    rois = rois * scale - (0.5 if half_pixel else 0.0)
+    for roi, image in zip(rois, images, strict=True):
         extent = roi[2:] - roi[:2]
         if not half_pixel:
             extent = extent.clamp(min=1.0)
         plane = x[int(image)]
-        for axis, (start, length) in ((2, (roi[0], extent[0])), (1, (roi[1], extent[1]))):
-            plane = mean_of_samples(plane, axis, start, length, size[axis - 1], samples)
+        plane = mean_of_samples(plane, 2, roi[0], extent[0], size[1], samples)
+        plane = mean_of_samples(plane, 1, roi[1], extent[1], size[0], samples)
         pooled.append(plane)
     return torch.stack(pooled) if pooled else x.new_zeros((0, x.shape[1], *size))
 
@@ -65,8 +73,9 @@ def mean_of_samples(
     count = samples or int(torch.ceil(length / bins))
     if count < 1:
         return torch.zeros_like(x.narrow(axis, 0, 1)).repeat_interleave(bins, axis)
-    place = (torch.arange(bins * count, device=x.device) + 0.5) * (length / bins / count)
-    points, last = start + place, x.shape[axis] - 1
+    step = length / bins / count
+    points = start + (torch.arange(bins * count, device=x.device) + 0.5) * step
+    last = x.shape[axis] - 1
     inside = ((points >= -1) & (points <= last + 1)).to(x.dtype)
     points = points.clamp(0, last)
     low = points.long()
@@ -102,7 +111,8 @@ def non_max_suppression(
             taken = 0
             while len(order) and taken < limit:
                 best, order = order[0], order[1:]
-                rows.append(torch.stack([best.new_tensor(image), best.new_tensor(category), best]))
+                place = best.new_tensor([image, category])
+                rows.append(torch.cat([place, best[None]]))
                 order = order[box_overlap(corners[best], corners[order]) <= overlap]
                 taken += 1
     return torch.stack(rows) if rows else scores.new_zeros((0, 3), dtype=torch.int64)
@@ -121,5 +131,6 @@ def box_overlap(box: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     low = torch.maximum(box[:2], others[:, :2])
     high = torch.minimum(box[2:], others[:, 2:])
     shared = (high - low).clamp(min=0).prod(1)
-    union = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1) - shared
+    areas = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(1)
+    union = areas - shared
     return torch.where(union > 0, shared / union, 0.0)

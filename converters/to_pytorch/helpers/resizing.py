@@ -20,7 +20,9 @@ def source_points(have: int, size: int, scale: float, coordinates: str) -> torch
     return points
 
 
-def resize_nearest(x: torch.Tensor, axis: int, points: torch.Tensor, rounding: str) -> torch.Tensor:
+def resize_nearest(
+    x: torch.Tensor, axis: int, points: torch.Tensor, rounding: str
+) -> torch.Tensor:
     """The nearest element to each point."""
     if rounding == "round_prefer_floor":
         nearest = torch.ceil(points - 0.5)

@@ -135,7 +135,9 @@ def split(
             ctx.unsupported("without sizes, the size of its input along the axis must be known beforehand")
         step = -(-size // count)
         split = np.array([min(step, size - k * step) for k in range(count)], np.int64)
-    return ctx.parts(torch.split(x, split.tolist(), dim=axis), count)
+    sizes = split.tolist()
+    pieces = sizes[0] if len(set(sizes)) == 1 else sizes
+    return ctx.parts(torch.split(x, pieces, dim=axis), count)
 
 
 @operator("Slice")

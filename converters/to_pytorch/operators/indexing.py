@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 import torch
@@ -12,14 +14,23 @@ from converters.to_pytorch.helpers import indexing as helpers
 from converters.to_pytorch.net import Initializer
 from converters.to_pytorch.registry import operator
 
+# Up to this many indices are written into the code.
+LITERAL_SIZE = 16
+
 
 @operator("Gather")
-def gather(ctx: Context, x: Initializer | Tensor, indices: np.ndarray | Tensor, *, axis: int = 0) -> Tensor:
+def gather(
+    ctx: Context, x: Initializer | Tensor, indices: Initializer | np.ndarray | Tensor, *, axis: int = 0
+) -> Tensor:
     """Slices of x at these places of an axis; rows of a weight are an nn.Embedding."""
-    if isinstance(x, Initializer) and x.array.ndim == 2 and axis == 0 and not isinstance(indices, np.ndarray):
+    where: Any = indices
+    if isinstance(indices, Initializer):
+        where = indices.array.tolist() if indices.array.size <= LITERAL_SIZE else ctx.tensor(indices)
+    elif isinstance(indices, np.ndarray):
+        where = indices.tolist()
+    elif isinstance(x, Initializer) and x.array.ndim == 2 and axis == 0:
         return ctx.module(nn.Embedding, *x.array.shape, weights={"weight": x})(indices)
     data = ctx.tensor(x)
-    where = indices.tolist() if isinstance(indices, np.ndarray) else indices
     if axis < 0:
         axis += ctx.rank(x)
     return data[(slice(None),) * axis + (where,)] if axis else data[where]
