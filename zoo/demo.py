@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import converters
 from zoo.cache import Cache
 from zoo.catalog import Catalog, embedded_images
 from zoo.datasets import Dataset, open_dataset
 from zoo.environment import sha256
 from zoo.errors import IntegrityError
 from zoo.evidence import Result, Row, read_run, write_run
+from zoo.forms import Target, converted
 from zoo.manifest import Manifest
 from zoo.parity import Parity, against_recorded
 from zoo.report.html import Subject, subjects_of
@@ -25,7 +24,7 @@ from zoo.report.words import problems
 from zoo.validate import validate
 from zoo.verify import check_integrity
 
-FORMS: dict[Literal["onnx", "pytorch"], str] = {"onnx": "net.onnx", "pytorch": "net.py"}
+RUNTIMES: tuple[Target, ...] = ("onnx", "pytorch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Demo:
 def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
     """Verify, convert, check against the recordings, validate and audit the embedded models.
 
-    folder: for the converted forms (converted/MODEL/RUNTIME/) and the evidence (runs/MODEL-RUNTIME/).
+    folder: for the converted forms (converted/) and the evidence (runs/MODEL-RUNTIME/).
     say: told in one line what was done with each model.
     Raises IntegrityError if a shipped file is not what its manifest says.
     """
@@ -58,11 +57,8 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
     with open_dataset(images) as data:
         for manifest in models:
             sources = _verified(manifest, store)
-            for runtime, name in FORMS.items():
-                # A folder each, because a net.onnx beside a net.safetensors seems to rest on it.
-                net = folder / "converted" / manifest.name / runtime / name
-                net.parent.mkdir(parents=True, exist_ok=True)
-                converters.convert(sources, net)
+            for runtime in RUNTIMES:
+                net = converted(sources, runtime, folder, manifest.input_shape, manifest.scores)
                 recorded = store.require(manifest, "recorded")
                 parity += against_recorded(manifest, net, runtime, data, recorded)
                 runs.append(_validated(manifest, net, runtime, data, sources, folder))
@@ -84,7 +80,7 @@ def _verified(manifest: Manifest, store: Cache) -> list[Path]:
 def _validated(
     manifest: Manifest,
     net: Path,
-    runtime: Literal["onnx", "pytorch"],
+    runtime: Target,
     data: Dataset,
     sources: list[Path],
     folder: Path,

@@ -88,16 +88,19 @@ def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: 
     """All rows of one output, (images, classes) float64."""
     session = open_runtime(runtime, net, scores=output if len(manifest.recorded) > 1 else manifest.scores)
     try:
+        size = session.batch or BATCH
         rows, waiting = [], []
-        for image in prepared(data.items, preprocessor(manifest.preprocessing), ahead=2 * BATCH):
+        for image in prepared(data.items, preprocessor(manifest.preprocessing), ahead=2 * size):
             if image.pixels is None:
                 raise DataError(f"{data.source}: {image.item.id}: {image.problem}") from image.problem
             waiting.append(image.pixels)
-            if len(waiting) == BATCH:
+            if len(waiting) == size:
                 rows.append(session.run(np.stack(waiting)))
                 waiting = []
         if waiting:
-            rows.append(session.run(np.stack(waiting)))
+            # A net of fixed batch takes no fewer.
+            empty = [np.zeros_like(waiting[0])] * (size - len(waiting))
+            rows.append(session.run(np.stack(waiting + empty))[: len(waiting)])
     finally:
         session.close()
     return np.concatenate(rows).astype(np.float64)

@@ -55,6 +55,14 @@ def convert(
     external: Annotated[
         bool, typer.Option("--external", help="ONNX: weights in a file of their own beside it.")
     ] = False,
+    opset: Annotated[int | None, typer.Option(metavar="N", help="ONNX: opset 13 to 24; default 18.")] = None,
+    fold: Annotated[
+        bool,
+        typer.Option(
+            "--fold",
+            help="Fold scaling into the convolution before it; changes the last bits of the results.",
+        ),
+    ] = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
@@ -69,6 +77,8 @@ def convert(
         find_subject(what, manifests).sources,
         out,
         link=link,
+        opset=opset,
+        fold=fold,
         external=external,
         outputs=output,
         input_shapes=input_shapes(input_shape),

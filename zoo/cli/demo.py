@@ -65,7 +65,9 @@ def _print(done: Demo) -> None:
     header = ("MODEL", "FILES", "OFF BY", "TOP-1 CLAIMED", "MEASURED", "TOP-5 CLAIMED", "MEASURED", "VERDICT")
     print_table(header, [_line(subject, done) for subject in done.subjects], right=(2, 3, 4, 5, 6))
     print("OFF BY: largest difference of the converted nets from what the original framework put out,")
-    print("relative to its largest value. MEASURED: with ONNX Runtime and, where it differs, / PyTorch.\n")
+    print(
+        "relative to its largest value. MEASURED: with ONNX Runtime and PyTorch, a / b where they differ.\n"
+    )
     _print_gains(done)
     _findings.print_verdict([subject.audit for subject in done.subjects], done.parity)
 
