@@ -9,7 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converters.errors import ConverterError, FormatError, StaticSizeRequired, UnsupportedError, UsageError
+from converters.errors import (
+    ConverterError,
+    FormatError,
+    MismatchError,
+    StaticSizeRequired,
+    UnsupportedError,
+    UsageError,
+)
 from converters.report import ConversionReport
 
 if TYPE_CHECKING:
@@ -74,6 +81,10 @@ def _convert(name: str, root: Module, options: Options) -> ir.Model:
         result = net.run(root, nested(takes.nesting, inputs))
     except StaticSizeRequired as error:
         raise UsageError(f"{error}; fix the size of the input, such as {takes.advice()}") from error
+    except (FormatError, MismatchError) as error:
+        if not takes.implied:
+            raise
+        raise type(error)(f"{error} (for {takes.implied}; give another shape with --input-shape)") from error
     tensors = [net.graph.cast(tensor.read(), given) for tensor in flat(result)]
     if not tensors:
         raise FormatError("the net gives an empty table")

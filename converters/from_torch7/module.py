@@ -162,7 +162,7 @@ class Module:
 
     def known(self, size: Dim, what: str = "a size of its input") -> int:
         """A size that this module needs as a number; StaticSizeRequired if it is symbolic."""
-        return static(size, f"{self.place}: {what}")
+        return static(size, what)
 
     def unsupported(self, why: str) -> UnsupportedError:
         """This module cannot be carried over exactly, because ..."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from converters.errors import FormatError
+from converters.errors import ConverterError, FormatError
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.handles import Memory, Nest, ValueNest
 from converters.from_torch7.module import Module
@@ -65,6 +65,7 @@ class Net:
         self._classes = classes
         self._numbers: Counter[str] = Counter()
         self._clones: list[int] = []
+        self._blamed = False
         self._active: list[TorchObject] = []
         self._memories: dict[tuple[object, ...], Memory] = {}
 
@@ -85,11 +86,18 @@ class Net:
         self._active.append(m.item)
         try:
             result = entry.run(self, m, x)
+        except ConverterError as error:
+            raise self._placed(m, error) from error
         finally:
             self._active.pop()
         if not isinstance(result, list):
             self.outputs[m.item] = result.read()
         return result
+
+    def _placed(self, m: Module, error: ConverterError) -> ConverterError:
+        """An error that says which module it is about: the innermost one it passes on its way out."""
+        said, self._blamed = self._blamed, True
+        return error if said or str(error).startswith(m.place) else m.error(type(error), str(error))
 
     def entry(self, m: Module) -> Entry:
         """The declaration of a module's class; UnsupportedError if there is none."""

@@ -13,7 +13,7 @@ from converters.from_torch7.expectation import PASS, Expected, Many, arranged, c
 from converters.from_torch7.module import Module
 from converters.from_torch7.net import MAX_NESTING, Net
 from converters.from_torch7.objects import Table, Tensor, TorchObject
-from converters.graph import Dim, Shape, Symbol
+from converters.graph import Dim, Shape, Symbol, shape_text
 from converters.options import Options
 
 # How sizes that a net leaves open are called, by the rank of the input: batch, channels, time, ...
@@ -33,12 +33,13 @@ _INPUT_TYPES: dict[int | None, ir.DataType] = {
 class Signature:
     """The inputs of a net.
 
-    shapes: by name, in the order of a depth-first walk. nesting: how they form a table; a single None is a
-    tensor.
+    shapes: by name, in the order of a depth-first walk. nesting: how they form a table, if it is one.
+    implied: those that the caller did not give, as text.
     """
 
     shapes: dict[str, Shape]
     nesting: Expected
+    implied: str
 
     def advice(self) -> str:
         """The options that fix every size that is open."""
@@ -75,7 +76,8 @@ def signature(net: Net, root: Module, options: Options) -> Signature:
         name: given[name] if name in given else _implied(name, shape, options.static_batch)
         for name, shape in zip(names, _leaves(nesting), strict=True)
     }
-    return Signature(shapes, nesting)
+    implied = ", ".join(f"{name}={shape_text(shapes[name])}" for name in names if name not in given)
+    return Signature(shapes, nesting, implied)
 
 
 def _names(number: int, table: bool) -> list[str]:

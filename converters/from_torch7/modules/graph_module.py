@@ -144,7 +144,9 @@ def graph_module(net: Net, m: Module, x: Nest) -> Nest:
 
 def gathered(m: Module, node: _Node) -> list[Nest]:
     """What arrived at a node, by place."""
-    if not node.inputs or sorted(node.inputs) != list(range(1, len(node.inputs) + 1)):
+    mapindex = node.get("mapindex")
+    count = len(mapindex.sequence()) if isinstance(mapindex, Table) else 0
+    if not count or sorted(node.inputs) != list(range(1, count + 1)):
         raise m.error(FormatError, "a node of the graph runs before all of its inputs are there")
     return [node.inputs[k] for k in sorted(node.inputs)]
 

@@ -17,7 +17,7 @@ from converters.from_torch7.modules.reduction import dimension, reduce
 from converters.from_torch7.modules.shape import pick
 from converters.from_torch7.net import Net
 from converters.from_torch7.registry import module, structure
-from converters.graph import Dim, Shape, dims, product, shape_text
+from converters.graph import Dim, Shape, Symbol, dims, product, shape_text
 
 
 @structure("Identity", "PrintSize", "ZeroGrad", "L1Penalty", "GradientReversal", expects=PASS)
@@ -42,15 +42,22 @@ def tensors(m: Module, x: list[ir.Value], least: int = 1, most: int | None = Non
 def elementwise(g: Builder, m: Module, op_type: str, parts: list[ir.Value]) -> ir.Value:
     """An elementwise operator on tensors of one element count; the first gives the shape, as in Torch."""
     first = dims(parts[0])
-    aligned = [parts[0]]
-    for part in parts[1:]:
-        counts = product(first), product(dims(part))
-        if counts[0] != counts[1] and all(isinstance(count, int) for count in counts):
-            raise m.error(
-                FormatError, f"sizes {shape_text(first)} and {shape_text(dims(part))} do not go together"
-            )
-        aligned.append(part if len(dims(part)) == len(first) else g.reshape(part, first))
+    aligned = [parts[0], *(shaped_like(g, m, part, first) for part in parts[1:])]
     return parts[0] if len(parts) == 1 else g.node(op_type, *aligned, shape=first)
+
+
+def may_be_equal(a: Dim, b: Dim) -> bool:
+    """Whether two sizes are equal, or one of them is open."""
+    return a == b or isinstance(a, Symbol) or isinstance(b, Symbol)
+
+
+def shaped_like(g: Builder, m: Module, x: ir.Value, shape: Shape) -> ir.Value:
+    """x under a shape of as many elements."""
+    if len(dims(x)) == len(shape) and all(map(may_be_equal, dims(x), shape)):
+        return x
+    if product(dims(x)) != product(shape):
+        raise m.error(FormatError, f"sizes {shape_text(shape)} and {shape_text(dims(x))} do not go together")
+    return g.reshape(x, shape)
 
 
 @module("CAddTable", name="add", takes="table", overwrites=True, expects=Many())

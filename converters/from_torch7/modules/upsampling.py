@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -14,48 +15,36 @@ from converters.from_torch7.module import Module
 from converters.from_torch7.registry import module
 from converters.graph import Dim, dims, shape_text
 
-
-def nearest(g: Builder, m: Module, x: ir.Value, sides: int) -> ir.Value:
-    """Each entry of the last dimensions repeated scale_factor times."""
-    factor = m.integer("scale_factor", least=1)
-    lead = len(dims(x)) - sides
-    scales = np.array([1.0] * lead + [float(factor)] * sides, np.float32)
-    shape = (*dims(x)[:lead], *(size * factor for size in dims(x)[lead:]))
-    return g.node(
-        "Resize", x, None, scales, shape=shape,
-        mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor",
-    )  # fmt: skip
+_SIDES = ("odepth", "oheight", "owidth")
+_NEAREST = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+# Corner pixels lie on corner pixels.
+_LINEAR = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
 
 
-def linear(g: Builder, m: Module, x: ir.Value, sizes: Sequence[Dim]) -> ir.Value:
-    """The last dimensions interpolated linearly to these sizes, corner pixels on corner pixels."""
-    lead = len(dims(x)) - len(sizes)
-    shape = (*dims(x)[:lead], *sizes)
-    target = np.array([m.known(size) for size in shape], np.int64)
-    return g.node(
-        "Resize", x, None, None, target, shape=shape,
-        mode="linear", coordinate_transformation_mode="align_corners",
-    )  # fmt: skip
+def enlarge(g: Builder, m: Module, x: ir.Value, mode: Mapping[str, Any], fields: Sequence[str]) -> ir.Value:
+    """Resize of the last dimensions, by scale_factor or to the sizes that the fields name."""
+    axes = [len(dims(x)) - len(fields) + k for k in range(len(fields))]
+    sizes: list[Dim] = [m.integer(name, least=1) for name in fields if not m.has("scale_factor")]
+    scales: np.ndarray | None = None
+    target: np.ndarray | None = np.array(sizes, np.int64)
+    if m.has("scale_factor"):
+        factor = m.integer("scale_factor", least=1)
+        sizes = [dims(x)[axis] * factor for axis in axes]
+        scales, target = np.full(len(axes), factor, np.float32), None
+    shape = (*dims(x)[: axes[0]], *sizes)
+    return g.node("Resize", x, None, scales, target, shape=shape, axes=axes, **mode)
 
 
 @module("SpatialUpSamplingNearest", name="upsample", rank=4, expects=batch_first(None, None, None))
 def spatial_up_sampling_nearest(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Each pixel becomes scale_factor x scale_factor pixels."""
-    return nearest(g, m, x, 2)
+    return enlarge(g, m, x, _NEAREST, _SIDES[1:])
 
 
 @module("SpatialUpSamplingBilinear", name="upsample", rank=4, expects=batch_first(None, None, None))
 def spatial_up_sampling_bilinear(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Bilinear, to oheight x owidth or by scale_factor."""
-    return linear(g, m, x, wanted_sizes(m, x, ("oheight", "owidth")))
-
-
-def wanted_sizes(m: Module, x: ir.Value, fields: Sequence[str]) -> list[Dim]:
-    """The sizes that fields name, or scale_factor times those of the input."""
-    if m.has("scale_factor"):
-        factor = m.integer("scale_factor", least=1)
-        return [size * factor for size in dims(x)[-len(fields) :]]
-    return [m.integer(field, least=1) for field in fields]
+    return enlarge(g, m, x, _LINEAR, _SIDES[1:])
 
 
 @module("UpSampling", name="upsample", expects=None)
@@ -63,10 +52,8 @@ def up_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Nearest or (bi-, tri-)linear, for maps (4-D) and volumes (5-D)."""
     if len(dims(x)) not in (4, 5):
         raise m.error(FormatError, f"takes 4-D or 5-D input, not {shape_text(dims(x))}")
-    fields = ("odepth", "oheight", "owidth")[5 - len(dims(x)) :]
-    if m.text("mode", "nearest") == "nearest":
-        return nearest(g, m, x, len(fields))
-    return linear(g, m, x, wanted_sizes(m, x, fields))
+    mode = _NEAREST if m.text("mode", "nearest") == "nearest" else _LINEAR
+    return enlarge(g, m, x, mode, _SIDES[5 - len(dims(x)) :])
 
 
 @module("PixelShuffle", rank=4, expects=batch_first(None, None, None))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from converters.errors import FormatError
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
-from converters.graph import Dim, Shape, Symbol, static
+from converters.graph import Dim, Shape, Symbol
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def overhangs(m: Module, sizes: Shape, windows: Sequence[Window]) -> list[int]:
     """How far the last windows reach beyond the right padding; no window may lie wholly outside the image."""
     ends = []
     for window, size in zip(windows, sizes, strict=True):
-        end = window.overhang(static(size, f"the input size of {m.place}"))
+        end = window.overhang(m.known(size))
         if window.pad + end >= window.extent:
             raise m.unsupported(
                 f"the last window lies wholly outside the image (size {size}, kernel {window.kernel}, "
