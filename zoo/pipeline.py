@@ -2,44 +2,48 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from zoo.datasets import Item
+from zoo.datasets import Item, Stored
 from zoo.errors import DataError
-from zoo.preprocessing.decode import image_header
+from zoo.preprocessing import Picture
 
-Pixels = NDArray[np.float32]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """One image after preprocessing; `pixels` (channels, height, width) is None where `problem` says why.
+class Prepared(Generic[Made]):
+    """One image after preprocessing; `pixels` is None where `problem` says why.
 
-    `rotated`: it carries an EXIF orientation, which was ignored.
+    `sha256` is that of the source's bytes ("" where they could not be read). `rotated`: it carries an EXIF
+    orientation, which was ignored.
     """
 
     item: Item
-    pixels: Pixels | None
+    pixels: Made | None
+    sha256: str = ""
     rotated: bool = False
     problem: DataError | None = None
 
 
 def prepared(
-    items: Iterable[Item], prepare: Callable[[bytes], Pixels], ahead: int, workers: int | None = None
-) -> Iterator[Prepared]:
+    items: Iterable[Item],
+    prepare: Callable[[Picture | Stored], Made],
+    ahead: int,
+    workers: int | None = None,
+) -> Iterator[Prepared[Made]]:
     """The images of `items` in order, read and preprocessed by `workers` threads (default: one a processor).
 
     At most `ahead` images exist at any time that the caller has not taken yet.
     """
     with ThreadPoolExecutor(workers or processors(), "decode") as pool:
-        waiting: deque[Future[Prepared]] = deque()
+        waiting: deque[Future[Prepared[Made]]] = deque()
         try:
             for item in items:
                 if len(waiting) == ahead:
@@ -59,9 +63,15 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def _prepare(item: Item, prepare: Callable[[bytes], Pixels]) -> Prepared:
+def _prepare(item: Item, prepare: Callable[[Picture | Stored], Made]) -> Prepared[Made]:
+    digest = ""
     try:
-        data = item.read()
-        return Prepared(item, prepare(data), image_header(data).rotated)
+        content = item.read()
+        if isinstance(content, Stored):
+            digest, rotated = content.sha256, content.rotated
+            return Prepared(item, prepare(content), digest, rotated)
+        digest = hashlib.sha256(content).hexdigest()
+        picture = Picture(content)
+        return Prepared(item, prepare(picture), digest, picture.header.rotated)
     except DataError as error:
-        return Prepared(item, None, problem=error)
+        return Prepared(item, None, digest, problem=error)

@@ -21,8 +21,9 @@ from zoo.environment import environment, sha256
 from zoo.errors import DataError, UsageError
 from zoo.evidence import RANKS, Result, Row
 from zoo.manifest import Preprocessing
-from zoo.pipeline import Pixels, Prepared, prepared
+from zoo.pipeline import Prepared, prepared
 from zoo.preprocessing import Preprocessor, preprocessor
+from zoo.preprocessing.flavour import Float32
 from zoo.runtimes import Runtime, best, open_runtime
 
 BATCH_ON_CPU, BATCH_ON_GPU = 16, 128
@@ -64,6 +65,11 @@ def validate(
     """
     if limit is not None and limit < 1:
         raise UsageError(f"the limit must be 1 image or more, not {limit}")
+    if data.flavour not in (None, preprocessing.flavour):
+        raise UsageError(
+            f"{data.source}: packed by {data.flavour}; a run under {preprocessing.flavour} needs the images "
+            f"themselves, or dsd-zoo pack --flavour {preprocessing.flavour}"
+        )
     prepare = preprocessor(preprocessing, mean_image)
     tally = _Tally(data.items[:limit], data.source, skip_unreadable)
     with contextlib.closing(open_runtime(runtime, net, device, scores=scores)) as session:
@@ -114,7 +120,7 @@ class _Tally:
     items: Sequence[Item]
     source: str
     skip_unreadable: bool
-    waiting: list[tuple[Item, Pixels]] = field(default_factory=list)
+    waiting: list[tuple[Item, Float32]] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     rotated: int = 0
@@ -124,7 +130,7 @@ class _Tally:
         """Images ranked or left out."""
         return len(self.rows) + len(self.unreadable)
 
-    def take(self, image: Prepared) -> None:
+    def take(self, image: Prepared[Float32]) -> None:
         """The next image of the dataset."""
         self.rotated += image.rotated
         if image.pixels is not None:

@@ -113,7 +113,7 @@ def test_variants_of_a_run_do_not_overwrite_the_whole(validate, tmp_path):
         (["nowhere.prototxt"], "no such file: nowhere.prototxt"),
         ([*FILES, "absent.net"], "no such file: absent.net"),
         (["squeezenet-dsd"], "run: dsd-zoo fetch squeezenet-dsd"),
-        (["digits-caffe-dsd", "--data", "nowhere"], "nowhere: no such folder or tar"),
+        (["digits-caffe-dsd", "--data", "nowhere"], "nowhere: no such folder or file"),
         (["digits-caffe-dsd", "--data", "."], "no images there"),
         (["digits-caffe-dsd", "--device", "gpu"], "no device is called 'gpu'"),
         (["digits-caffe-dsd", "--limit", "0"], "limit must be 1 image or more"),

@@ -159,11 +159,11 @@ def test_hidden_files_are_left_out(place):
 
 
 def test_what_is_no_dataset_is_said(tmp_path):
-    with pytest.raises(UsageError, match="no such folder or tar"):
+    with pytest.raises(UsageError, match="no such folder or file"):
         open_dataset(tmp_path / "nowhere")
     for content in (b"", b"\x1f\x8b compressed"):
         (tmp_path / "file").write_bytes(content)
-        with pytest.raises(UsageError, match="expected a folder of images or an uncompressed"):
+        with pytest.raises(UsageError, match="expected a folder of images, an uncompressed"):
             open_dataset(tmp_path / "file")
     with pytest.raises(UsageError, match="list of labels cannot be read"):
         open_dataset(tmp_path, tmp_path / "nowhere.txt")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import DataError
-from zoo.preprocessing.decode import ImageHeader, decode_bgr, image_header
+from zoo.preprocessing.decode import ImageHeader, Picture, image_header
 
 
 def jpeg(height: int = 6, width: int = 10) -> bytes:
@@ -32,9 +32,9 @@ def test_orientation_is_found_and_ignored(orientation, order):
     plain = jpeg()
     turned = with_exif(plain, orientation, order)
     header = image_header(turned)
-    assert header == ImageHeader(width=10, height=6, components=3, orientation=orientation)
+    assert header == ImageHeader(width=10, height=6, components=3, bits=8, orientation=orientation)
     assert header.rotated == (orientation != 1)
-    np.testing.assert_array_equal(decode_bgr(turned), decode_bgr(plain))
+    np.testing.assert_array_equal(Picture(turned).bgr, Picture(plain).bgr)
     if orientation == 6:
         # OpenCV itself would turn this one: the file is what it is meant to be.
         assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape[:2] == (10, 6)
@@ -74,12 +74,12 @@ def test_grey_and_colour_components():
 )
 def test_what_is_no_image_is_named(data, message):
     with pytest.raises(DataError, match=message):
-        decode_bgr(data)
+        _ = Picture(data).bgr
 
 
 def test_an_image_bomb_is_refused_before_it_is_decoded():
     bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 60000, 60000)
     with pytest.raises(DataError, match="60000x60000"):
-        decode_bgr(bomb)
+        _ = Picture(bomb).bgr
     with pytest.raises(DataError, match="65535x65535"):
-        decode_bgr(bytes.fromhex("ffd8 ffc0 0011 08 ffff ffff 03 011100 021100 031100"))
+        _ = Picture(bytes.fromhex("ffd8 ffc0 0011 08 ffff ffff 03 011100 021100 031100")).bgr

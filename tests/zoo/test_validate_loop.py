@@ -204,7 +204,7 @@ def test_images_come_in_order_even_if_a_later_one_is_ready_first():
             second_is_read.set()
         return bytes([i])
 
-    pixels = prepared(items(20, read), lambda data: np.array([data[0]], np.float32), ahead=4, workers=2)
+    pixels = prepared(items(20, read), lambda picture: np.array([picture.data[0]], np.float32), ahead=4, workers=2)
     assert [int(image.pixels[0]) for image in pixels] == list(range(20))
 
 

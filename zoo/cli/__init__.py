@@ -15,7 +15,21 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli import add, audit, compare, convert, demo, fetch, inspect, list_, report, show, validate, verify
+from zoo.cli import (
+    add,
+    audit,
+    compare,
+    convert,
+    demo,
+    fetch,
+    inspect,
+    list_,
+    pack,
+    report,
+    show,
+    validate,
+    verify,
+)
 from zoo.errors import ZooError
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -27,6 +41,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "inspect": inspect.inspect,
     "convert": convert.convert,
     "compare": compare.compare,
+    "pack": pack.pack,
     "validate": validate.validate,
     "audit": audit.audit,
     "report": report.report,

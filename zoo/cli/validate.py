@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from zoo.cli._common import JsonOption, ManifestsOption, load_catalog, print_fields, print_json, print_table
+from zoo.cli._image_progress import progress_bar
 from zoo.cli._subject import Subject, find_subject
 from zoo.errors import UsageError
 
@@ -30,7 +29,8 @@ def validate(
         ),
     ],
     data: Annotated[
-        Path | None, typer.Option(metavar="SRC", help="A folder or an uncompressed tar of images.")
+        Path | None,
+        typer.Option(metavar="SRC", help="Images: a folder, tar, list, Caffe LMDB, parquet, packed."),
     ] = None,
     labels: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A list of lines 'NAME LABEL', labels from 0.")
@@ -82,7 +82,7 @@ def validate(
     with open_dataset(data or _shipped_data(subject), labels) as dataset:
         shape = known.input_shape if known is not None else None
         form = converted(subject.sources, runtime, subject.cache, shape, ranked)
-        with _progress_bar(subject.name) as progress:
+        with progress_bar(subject.name) as progress:
             result, rows = measure(
                 form,
                 dataset,
@@ -179,23 +179,6 @@ def _shipped_data(subject: Subject) -> Path:
         "say where the images are: --data SRC, a folder or an uncompressed tar\n"
         "  such as ILSVRC2012_img_val.tar, the 50,000 validation images of ImageNet"
     )
-
-
-@contextmanager
-def _progress_bar(name: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on stderr, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
-    with Progress(
-        TextColumn("{task.description}"), *columns, console=Console(stderr=True), transient=True
-    ) as bars:
-        task = bars.add_task(name, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 def _audit(subject: Subject, result: Result, rows: list[Row], manifests: list[Path] | None) -> Audit | None:

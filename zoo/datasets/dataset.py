@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
+
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An image that its source holds as pixels: (height, width, channels); three channels are BGR.
+
+    `sha256` is that of the source's bytes. `flavour` names the flavour whose first stage made the pixels,
+    None for an image as it was decoded; `rotated` says that its EXIF orientation was ignored then.
+    """
+
+    pixels: NDArray[Any]
+    sha256: str
+    flavour: str | None = None
+    rotated: bool = False
+
+
+# What is read of one image: the bytes of an image file, or pixels.
+Content = bytes | Stored
 
 
 class Files(Protocol):
@@ -30,12 +50,51 @@ class Files(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """One image of a place that knows its labels: a name that no other has, and the class from 0."""
+
+    name: str
+    label: int
+
+
+class Records(Protocol):
+    """Images that carry their labels, in a fixed order, readable in any order and from several threads.
+
+    `labels_source` says in words where the labels came from, `flavour` names the flavour that the images
+    were packed with (None: any flavour can be made of them).
+    """
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """The images."""
+        ...
+
+    @property
+    def labels_source(self) -> str:
+        """See above."""
+        ...
+
+    @property
+    def flavour(self) -> str | None:
+        """See above."""
+        ...
+
+    def read(self, index: int) -> Content:
+        """The image of a record. DataError if it cannot be read."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
-    """One image: its name in the dataset, its true class (0-based) and how to get the encoded bytes."""
+    """One image: its name in the dataset, its true class (0-based) and how to get its content."""
 
     id: str
     label: int
-    read: Callable[[], bytes]
+    read: Callable[[], Content]
 
 
 @dataclass(frozen=True)
@@ -44,7 +103,8 @@ class Dataset(AbstractContextManager["Dataset"]):
 
     `name` is that of a dataset the zoo knows ("ilsvrc2012-val", "digits-test"), where all images carry
     its names and labels, otherwise the folder's or file's own. `source` is where the images lie,
-    `labels_source` says in words where the labels came from.
+    `labels_source` says in words where the labels came from. `flavour` is what the images were packed
+    with; None for images of which any flavour can be made.
     """
 
     name: str
@@ -52,6 +112,7 @@ class Dataset(AbstractContextManager["Dataset"]):
     labels_source: str
     items: tuple[Item, ...]
     close: Callable[[], None] = field(default=lambda: None, repr=False)
+    flavour: str | None = None
 
     def __len__(self) -> int:
         return len(self.items)

@@ -74,7 +74,12 @@ def _read(path: Path) -> bytes:
         raise UsageError(f"{path}: the list of labels cannot be read: {error.strerror}") from error
 
 
-def _from_list(files: Files, where: str, content: bytes, source: str) -> Labelled:
+def read_list(path: Path) -> dict[str, int]:
+    """Names and labels of a list on disk, the names as they stand there. Errors as in `label_images`."""
+    return _parse(_read(path), str(path))
+
+
+def _parse(content: bytes, source: str) -> dict[str, int]:
     """A list as convert_imageset reads it: one `name label` a line, the label after the last blank."""
     labels: dict[str, int] = {}
     try:
@@ -84,7 +89,7 @@ def _from_list(files: Files, where: str, content: bytes, source: str) -> Labelle
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        match = re.fullmatch(r"\s*(?:\./|/)?(.*\S)\s+(\d{1,9})\s*", line)
+        match = re.fullmatch(r"\s*(?:\./)?(.*\S)\s+(\d{1,9})\s*", line)
         if match is None:
             raise DataError(
                 f"{source}, line {number}: expected 'NAME LABEL' with a label from 0, came {line[:80]!r}"
@@ -94,6 +99,15 @@ def _from_list(files: Files, where: str, content: bytes, source: str) -> Labelle
         labels[match[1]] = int(match[2])
     if not labels:
         raise DataError(f"{source}: the list of labels is empty")
+    return labels
+
+
+def _from_list(files: Files, where: str, content: bytes, source: str) -> Labelled:
+    """The images of a list. As for convert_imageset, names may start with the slash after the root folder."""
+    labels = {
+        name if name in files.names else name.removeprefix("/"): label
+        for name, label in _parse(content, source).items()
+    }
     missing = [name for name in labels if name not in files.names]
     if missing:
         raise DataError(

@@ -17,18 +17,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.errors import UsageError
-from zoo.preprocessing.caffe_warp import CaffeWarp
-from zoo.preprocessing.flavour import Flavour, Float32, Normalisation
+from zoo.errors import DataError, UsageError
+from zoo.preprocessing.caffe import CaffeShort, CaffeStored, CaffeWarp
+from zoo.preprocessing.decode import Picture
+from zoo.preprocessing.flavour import Flavour, Float32, Normalisation, Pixels
 from zoo.preprocessing.mean_image import read_mean_image
+from zoo.preprocessing.pil_bicubic_short import PilBicubicShort
 from zoo.preprocessing.torch7_bicubic import Torch7Bicubic
 
 if TYPE_CHECKING:
+    from zoo.datasets import Stored
     from zoo.manifest import Preprocessing
 
-__all__ = ["FAMILIES", "Flavour", "Normalisation", "Preprocessor", "preprocessor", "resolve"]
+__all__ = ["FAMILIES", "Flavour", "Normalisation", "Picture", "Preprocessor", "preprocessor", "resolve"]
 
-FAMILIES: dict[str, type[Flavour]] = {cls.family: cls for cls in (CaffeWarp, Torch7Bicubic)}
+FAMILIES: dict[str, type[Flavour]] = {
+    cls.family: cls for cls in (CaffeWarp, CaffeShort, CaffeStored, Torch7Bicubic, PilBicubicShort)
+}
 # Larger than any classification net's input; a typing error must not allocate gigabytes.
 LARGEST_SIZE = 4096
 
@@ -40,66 +45,113 @@ class Preprocessor:
     flavour: Flavour
     numbers: Normalisation
 
-    def __call__(self, data: bytes) -> Float32:
-        """The net's input for one encoded image: (3, crop, crop) float32; DataError as in the stages."""
-        return self.flavour.finish(self.flavour.resize(data), self.numbers)
+    def __call__(self, content: bytes | Picture | Stored) -> Float32:
+        """The net's input for one image: (channels, crop, crop) float32; DataError as in the stages."""
+        return self.finish(self.resize(content))
+
+    def resize(self, content: bytes | Picture | Stored) -> Pixels:
+        """Stage 1. DataError also for pixels of which the flavour's tool could have made nothing."""
+        if isinstance(content, bytes):
+            content = Picture(content)
+        if isinstance(content, Picture):
+            return self.flavour.scale(self.flavour.decode(content))
+        if content.flavour == self.flavour.name:
+            return content.pixels
+        if content.flavour is not None:
+            raise DataError(f"packed by {content.flavour}, of which {self.flavour.name} cannot be made")
+        if not self.flavour.takes_pixels:
+            raise DataError(
+                f"stored as pixels, which {self.flavour.name} does not start from; "
+                "use caffe-stored, or the image files"
+            )
+        return self.flavour.scale(content.pixels)
+
+    def finish(self, resized: Pixels) -> Float32:
+        """Stage 2."""
+        return self.flavour.finish(resized, self.numbers)
 
 
 def resolve(name: str) -> Flavour:
     """The flavour called `name`, such as "caffe-warp256". UsageError lists what there is."""
-    match = re.fullmatch(r"(.*?[^0-9])([1-9][0-9]{0,5})", name)
+    match = re.fullmatch(r"(.*?[^0-9])([1-9][0-9]{0,5})?", name)
     family = FAMILIES.get(match[1]) if match else None
-    if match is None or family is None:
-        known = [f"{family}256" for family in FAMILIES]
+    if match is None or family is None or family.has_size != bool(match[2]):
+        known = [f"{family}256" if cls.has_size else family for family, cls in FAMILIES.items()]
         close = difflib.get_close_matches(name, known, n=1)
         advice = f"did you mean {close[0]}? " if close else ""
         raise UsageError(
             f"no preprocessing flavour is called '{name}': {advice}"
-            f"flavours are {' and '.join(FAMILIES)}, each followed by the size to resize to"
+            f"there are {', '.join(known)}, with any size to resize to"
         )
-    if int(match[2]) > LARGEST_SIZE:
+    size = int(match[2] or 0)
+    if size > LARGEST_SIZE:
         raise UsageError(f"preprocessing flavour '{name}' resizes to more than {LARGEST_SIZE} pixels")
-    return family(int(match[2]))
+    return family(size)
 
 
-def preprocessor(preprocessing: Preprocessing, mean_image: Path | None = None) -> Preprocessor:
-    """A manifest's preprocessing, ready to run. `mean_image` is the file to subtract, where it asks for one.
+def preprocessor(
+    preprocessing: Preprocessing, mean_image: Path | None = None, meant_for: str | None = None
+) -> Preprocessor:
+    """A manifest's preprocessing, ready to run.
+
+    mean_image: the file to subtract, where the settings ask for one (.npy or .binaryproto).
+    meant_for: the flavour that the net and its mean, std and scale are made for, where images come by
+        another one: its channel order and its white are then restored. None: the flavour itself.
 
     Raises:
         UsageError: the settings make no sense together, or ask for what the flavour does not do.
         DataError: the mean image cannot be read or has another size than the resized images.
     """
     flavour = resolve(preprocessing.flavour)
+    numbers_of = flavour if meant_for is None else resolve(meant_for)
     crop = preprocessing.crop
-    if crop > flavour.size:
+    if flavour.has_size and crop > flavour.size:
         raise UsageError(f"a window of {crop} pixels does not fit into an image resized by {flavour.name}")
-    if preprocessing.std is not None and not flavour.takes_std:
-        raise UsageError(f"{flavour.name} divides by no std; give scale instead")
-    if preprocessing.scale != 1 and not flavour.takes_scale:
-        raise UsageError(f"{flavour.name} knows no scale; give std instead")
-    std = _per_channel("std", preprocessing.std)
+    if preprocessing.std is not None and not numbers_of.takes_std:
+        raise UsageError(f"{numbers_of.name} divides by no std; give scale instead")
+    if preprocessing.scale != 1 and not numbers_of.takes_scale:
+        raise UsageError(f"{numbers_of.name} knows no scale; give std instead")
+    std = _per_channel("std", preprocessing.std, flavour)
     if std is not None and not (std > 0).all():
         raise UsageError(f"std must be positive, not {preprocessing.std}")
-    mean = _per_channel("mean", preprocessing.mean)
+    mean = _per_channel("mean", preprocessing.mean, flavour)
     if preprocessing.mean_image:
-        mean = _window(mean_image, flavour, crop)
-    return Preprocessor(flavour, Normalisation(crop, mean, std, np.float32(preprocessing.scale)))
+        mean = _mean_image(mean_image, flavour, numbers_of, crop)
+    return Preprocessor(
+        flavour,
+        Normalisation(
+            crop=crop,
+            mean=mean,
+            std=std,
+            scale=np.float32(preprocessing.scale),
+            flip=flavour.channels != numbers_of.channels,
+            times=np.float32(max(1, numbers_of.numbers_white // flavour.white)),
+            over=np.float32(max(1, flavour.white // numbers_of.numbers_white)),
+        ),
+    )
 
 
-def _per_channel(what: str, values: list[float] | None) -> Float32 | None:
-    """(3, 1, 1), one value standing for all channels as in Caffe."""
+def _per_channel(what: str, values: list[float] | None, flavour: Flavour) -> Float32 | None:
+    """(channels, 1, 1); one value stands for all channels, as in Caffe."""
     if values is None:
         return None
-    if len(values) not in (1, 3) or not np.isfinite(values).all():
+    # Image files have three channels; stored pixels may have any number.
+    if not values or (flavour.has_size and len(values) not in (1, 3)) or not np.isfinite(values).all():
         raise UsageError(f"{what} takes one number or three (one per channel), not {values}")
-    return np.broadcast_to(np.array(values, np.float32).reshape(-1, 1, 1), (3, 1, 1))
+    return np.array(values, np.float32).reshape(-1, 1, 1)
 
 
-def _window(path: Path | None, flavour: Flavour, crop: int) -> Float32:
-    """The mean image's part under the crop window, as Caffe's DataTransformer subtracts it."""
-    if not flavour.takes_mean_image:
-        raise UsageError(f"{flavour.name} subtracts no mean image; give mean values instead")
+def _mean_image(path: Path | None, flavour: Flavour, numbers_of: Flavour, crop: int) -> Float32:
+    """The mean image, cut to the crop window where that is at the same place in all images.
+
+    Under another flavour than the one it is made for, its own centre window is subtracted.
+    """
+    if not numbers_of.takes_mean_image:
+        raise UsageError(f"{numbers_of.name} subtracts no mean image; give mean values instead")
     if path is None:
         raise UsageError("the preprocessing subtracts a mean image, but no file with it was given")
-    start = flavour.offset(flavour.size, crop)
-    return read_mean_image(path, flavour.size)[:, start : start + crop, start : start + crop]
+    mean = read_mean_image(path, numbers_of.size if numbers_of.is_square else None)
+    if not flavour.is_square and flavour.name == numbers_of.name:
+        return mean
+    rows, columns = numbers_of.window(mean.shape[1], mean.shape[2], crop)
+    return mean[:, rows, columns]

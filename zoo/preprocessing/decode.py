@@ -7,9 +7,11 @@ turned an image by its EXIF orientation, so it is ignored here too; `image_heade
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,12 +33,14 @@ MOST_PIXELS = 1 << 27
 class ImageHeader:
     """What a JPEG or PNG says before its pixels; zeros where it does not say, or is something else.
 
-    `components` per pixel are those of a JPEG (4: CMYK); `orientation` is EXIF's, 1 being upright.
+    `components` per pixel are those of a JPEG (4: CMYK), `bits` those of one component; `orientation` is
+    EXIF's, 1 being upright.
     """
 
     width: int = 0
     height: int = 0
     components: int = 0
+    bits: int = 0
     orientation: int = 1
 
     @property
@@ -45,20 +49,53 @@ class ImageHeader:
         return 2 <= self.orientation <= 8
 
 
+class Picture:
+    """The bytes of an image file, decoded at most once by each decoder that is asked for.
+
+    Raises (all decoders):
+        DataError: the decoder does not take the bytes (truncated, damaged or not an image), or far too large.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    @cached_property
+    def header(self) -> ImageHeader:
+        """What the file says before its pixels."""
+        return image_header(self.data)
+
+    @cached_property
+    def bgr(self) -> NDArray[np.uint8]:
+        """As OpenCV reads it in colour: (height, width, 3), BGR."""
+        self._check_size()
+        return decode_bgr(self.data)
+
+    @cached_property
+    def deep_bgr(self) -> NDArray[Any]:
+        """The same, with 16-bit files as uint16 instead of without their low byte."""
+        self._check_size()
+        return self.bgr if self.header.bits == 8 else decode_bgr(self.data, deep=True)
+
+    @cached_property
+    def pillow_rgb(self) -> NDArray[np.uint8]:
+        """As `PIL.Image.open(file).convert("RGB")` reads it: (height, width, 3), RGB."""
+        self._check_size()
+        return decode_pillow(self.data)
+
+    def _check_size(self) -> None:
+        if self.header.width * self.header.height > MOST_PIXELS:
+            raise DataError(
+                f"an image of {self.header.width}x{self.header.height} pixels; at most {MOST_PIXELS} are read"
+            )
+
+
 def decode_bgr(data: bytes, *, deep: bool = False) -> NDArray[Any]:
     """The pixels of an encoded image as OpenCV reads them: (height, width, 3), BGR, uint8.
 
     Grey images get three equal channels, alpha is dropped, CMYK is converted, EXIF orientation ignored.
-    `deep` keeps 16-bit files as uint16 instead of dropping their low byte.
-
-    Raises:
-        DataError: no decoder takes the bytes (truncated, damaged or not an image), or far too large.
+    `deep` keeps 16-bit files as uint16. DataError if no decoder takes the bytes.
     """
     import cv2
-
-    header = image_header(data)
-    if header.width * header.height > MOST_PIXELS:
-        raise DataError(f"an image of {header.width}x{header.height} pixels; at most {MOST_PIXELS} are read")
 
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_ANYDEPTH if deep else 0)
     try:
@@ -68,6 +105,21 @@ def decode_bgr(data: bytes, *, deep: bool = False) -> NDArray[Any]:
     if pixels is None:
         raise DataError(f"cannot decode {describe(data)}: expected a complete JPEG, PNG or BMP image")
     return pixels
+
+
+def decode_pillow(data: bytes) -> NDArray[np.uint8]:
+    """The pixels as Pillow converts them to RGB: (height, width, 3) uint8, EXIF orientation ignored.
+
+    Palettes are looked up, alpha is dropped, CMYK is converted by Pillow's own rule. DataError if Pillow does
+    not take the bytes; unlike OpenCV it takes no file that ends early.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB"))
+    except Exception as error:  # its plugins raise what they meet: OSError, SyntaxError, struct.error, ...
+        raise DataError(f"Pillow cannot decode {describe(data)}: {error}") from error
 
 
 def describe(data: bytes) -> str:
@@ -83,12 +135,14 @@ def image_header(data: bytes) -> ImageHeader:
     """The header of a JPEG (ITU-T T.81, annex B; Exif 2.3, section 4.6) or PNG; never an error."""
     if data.startswith(PNG_START) and len(data) >= len(PNG_START) + 8:
         width, height = struct.unpack_from(">II", data, len(PNG_START))
-        return ImageHeader(width, height)
+        return ImageHeader(
+            width, height, bits=data[len(PNG_START) + 8] if len(data) > len(PNG_START) + 8 else 0
+        )
     header = ImageHeader()
     for marker, segment in _jpeg_segments(data):
         if marker in FRAMES and len(segment) >= 6:
-            height, width, components = struct.unpack_from(">HHB", segment, 1)
-            header = replace(header, width=width, height=height, components=components)
+            bits, height, width, components = struct.unpack_from(">BHHB", segment)
+            header = replace(header, width=width, height=height, components=components, bits=bits)
         elif marker == APP1 and segment.startswith(b"Exif\0\0"):
             header = replace(header, orientation=_orientation(segment[6:]))
     return header

@@ -1,8 +1,9 @@
 """What every flavour shares: two stages, the second being centre crop and normalisation.
 
-Stage 1, `resize`, turns the bytes of an image file into pixels at the flavour's size; it is what differs
-between flavours and what is worth storing. Stage 2, `finish`, cuts the centre window and normalises;
-it is plain arithmetic on arrays and can be done anywhere, also for many images at once.
+Stage 1 turns an image file into pixels at the flavour's size: `decode`, then `scale`. It is what differs
+between flavours and what is worth storing. Stage 2, `finish`, cuts the centre window and normalises; it is
+plain arithmetic on arrays and can be done anywhere, also for many images at once
+(`zoo.preprocessing.tensors`).
 """
 
 from __future__ import annotations
@@ -15,21 +16,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
+from zoo.preprocessing.decode import Picture
 
 Float32 = NDArray[np.float32]
+Pixels = NDArray[Any]
+# 64 times as long as wide at size 256; beyond that a thread of pixels would be blown up to gigabytes.
+MOST_SCALED_PIXELS = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
-    """Stage 2 in numbers, all float32 and in the flavour's channel order.
+    """Stage 2 in numbers, all float32: ((pixel * times / over) - mean) * scale / std.
 
-    `mean` and `std` are (3, 1, 1), or `mean` is (3, crop, crop) where a mean image is subtracted.
+    `mean` and `std` are (channels, 1, 1); `mean` may also be an image, of the size of the window or of the
+    whole resized image, of which then the window at the same place counts. `flip` turns the channels around
+    first, `times` and `over` bring the flavour's white to the one that the numbers are meant for.
     """
 
     crop: int
     mean: Float32 | None = None
     std: Float32 | None = None
     scale: np.float32 = np.float32(1)  # noqa: RUF009 - an immutable scalar
+    flip: bool = False
+    times: np.float32 = np.float32(1)  # noqa: RUF009
+    over: np.float32 = np.float32(1)  # noqa: RUF009
 
 
 class Flavour(ABC):
@@ -40,10 +50,19 @@ class Flavour(ABC):
 
     family: ClassVar[str]
     channels: ClassVar[Literal["BGR", "RGB"]]
+    white: ClassVar[int]
+    """What a white pixel is after stage 1: 255 or 1."""
+    numbers_white: ClassVar[int]
+    """What a white pixel is where the mean is subtracted: 255 or 1."""
     # What a net may ask of the flavour; anything else in its settings is an error, not ignored.
     takes_std: ClassVar[bool] = False
     takes_scale: ClassVar[bool] = False
     takes_mean_image: ClassVar[bool] = False
+    takes_pixels: ClassVar[bool] = False
+    """Whether its tool also read images that are stored as pixels, as in an LMDB."""
+    has_size: ClassVar[bool] = True
+    is_square: ClassVar[bool] = True
+    """Whether stage 1 makes every image size x size."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -51,38 +70,76 @@ class Flavour(ABC):
     @property
     def name(self) -> str:
         """The full name, as it stands in manifests and results."""
-        return f"{self.family}{self.size}"
+        return f"{self.family}{self.size}" if self.has_size else self.family
 
-    @abstractmethod
-    def resize(self, data: bytes) -> NDArray[Any]:
-        """Stage 1: decode and resize; (height, width, 3) in the flavour's channel order.
+    def decode(self, picture: Picture) -> Pixels:
+        """The pixels of an image file as the tool decodes it: (height, width, 3).
 
         Raises:
-            DataError: the bytes are no image that the original tool would have read.
+            DataError: the bytes are no image that the tool would have read.
         """
+        return picture.bgr
+
+    @abstractmethod
+    def scale(self, pixels: Pixels) -> Pixels:
+        """Decoded pixels at the flavour's size: (height, width, 3) in the flavour's channel order.
+
+        Raises:
+            DataError: the result would be enormous.
+        """
+
+    def resize(self, data: bytes) -> Pixels:
+        """Stage 1: decode and scale. DataError as in both."""
+        return self.scale(self.decode(Picture(data)))
 
     @abstractmethod
     def offset(self, length: int, crop: int) -> int:
         """Where the centre window of `crop` pixels starts along an axis of `length` pixels."""
 
-    def finish(self, resized: NDArray[Any], numbers: Normalisation) -> Float32:
-        """Stage 2: centre crop, (pixel - mean) * scale / std in float32; (3, crop, crop).
-
-        Raises:
-            DataError: the resized image is smaller than the window.
-        """
-        crop = numbers.crop
-        height, width = resized.shape[:2]
+    def window(self, height: int, width: int, crop: int) -> tuple[slice, slice]:
+        """Rows and columns of the centre window. DataError if the resized image is smaller."""
         if min(height, width) < crop:
             raise DataError(f"{self.name} made it {height}x{width}: smaller than the {crop}x{crop} window")
         top, left = self.offset(height, crop), self.offset(width, crop)
-        window = resized[top : top + crop, left : left + crop].transpose(2, 0, 1)
+        return slice(top, top + crop), slice(left, left + crop)
+
+    def finish(self, resized: Pixels, numbers: Normalisation) -> Float32:
+        """Stage 2: centre crop and normalisation, float32 at every step; (channels, crop, crop).
+
+        Raises:
+            DataError: the resized image is smaller than the window, or unlike the mean image.
+        """
+        rows, columns = self.window(resized.shape[0], resized.shape[1], numbers.crop)
+        window = resized[rows, columns].transpose(2, 0, 1)
         result = np.empty(window.shape, np.float32)
-        result[...] = window
+        result[...] = window[::-1] if numbers.flip else window
+        if numbers.times != 1:
+            result *= numbers.times
+        if numbers.over != 1:
+            result /= numbers.over
         if numbers.mean is not None:
-            result -= numbers.mean
+            result -= self.mean_under(numbers, resized.shape)
         if numbers.scale != 1:
             result *= numbers.scale
         if numbers.std is not None:
             result /= numbers.std
         return result
+
+    def mean_under(self, numbers: Normalisation, resized: tuple[int, ...]) -> Float32:
+        """The mean for the window of a resized image of that shape (height, width, channels).
+
+        Raises:
+            DataError: the mean has other channels, or is an image of another size.
+        """
+        height, width, channels = resized
+        mean, crop = numbers.mean, numbers.crop
+        assert mean is not None
+        if mean.shape[0] in (1, channels) and mean.shape[1:] in ((1, 1), (crop, crop)):
+            return mean
+        if mean.shape != (channels, height, width):
+            raise DataError(
+                f"{self.name} made it {channels} x {height} x {width} (channels, height, width), "
+                f"the mean is {' x '.join(map(str, mean.shape))}"
+            )
+        rows, columns = self.window(height, width, crop)
+        return mean[:, rows, columns]

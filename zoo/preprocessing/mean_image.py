@@ -2,42 +2,99 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo.errors import DataError
 from zoo.preprocessing.flavour import Float32
+from zoo.wire import FIXED32, FIXED64, LENGTH, VARINT, fields, packed_varints
 
 NPY_MAGIC = b"\x93NUMPY"
+# Caffe's BlobProto: num, channels, height, width; data; shape; double_data.
+LEGACY_SIZES, DATA, SHAPE, DOUBLE_DATA = (1, 2, 3, 4), 5, 7, 8
+SHAPE_DIM = 1
+# A mean of 4096 x 4096 pixels in float64; anything larger is no mean image.
+MOST_BYTES = 1 << 29
 
 
-def read_mean_image(path: Path, size: int) -> Float32:
-    """The mean image in the .npy file `path`: (3, size, size) float32, BGR.
+def read_mean_image(path: Path, size: int | None) -> Float32:
+    """The mean image in `path`, a .npy of pycaffe or a .binaryproto of compute_image_mean.
 
-    Caffe holds it in float32; pycaffe's .npy is float64 and is rounded to that.
+    Returns (channels, height, width) float32 in Caffe's channel order; (3, size, size) if a size is asked
+    for. Caffe holds it in float32; pycaffe's .npy is float64 and is rounded to that.
 
     Raises:
-        DataError: unreadable, or not three channels of size x size finite numbers.
+        DataError: unreadable, of another size, or with numbers that are not finite.
     """
     try:
         with path.open("rb") as file:
             magic = file.read(len(NPY_MAGIC))
+        if path.stat().st_size > MOST_BYTES:
+            raise DataError(f"{path}: far too large for a mean image")
     except OSError as error:
         raise DataError(f"{path}: the mean image cannot be read: {error.strerror}") from error
-    if magic != NPY_MAGIC:
-        raise DataError(f"{path}: expected a mean image as a .npy file; it begins with {magic!r}")
-    try:
-        # Mapped, so that a header which lies about its size is found before that size is allocated.
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # numpy lets whatever its header parser meets through, TokenError included
-        raise DataError(f"{path}: the .npy file is damaged: {error}") from error
-    if array.shape != (3, size, size) or array.dtype.kind not in "fiu":
+    array = _read_npy(path) if magic == NPY_MAGIC else _read_binaryproto(path, magic)
+    wanted = "channels x height x width" if size is None else f"3 x {size} x {size}"
+    fits = array.ndim == 3 if size is None else array.shape == (3, size, size)
+    if not fits or array.dtype.kind not in "fiu":
         raise DataError(
-            f"{path}: expected a mean image of 3 x {size} x {size} numbers (channels first, BGR); "
+            f"{path}: expected a mean image of {wanted} numbers (channels first, BGR); "
             f"it holds {' x '.join(map(str, array.shape))} of {array.dtype}"
         )
     mean = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(mean).all():
         raise DataError(f"{path}: the mean image holds values that are not finite")
     return mean
+
+
+def _read_npy(path: Path) -> NDArray[Any]:
+    try:
+        # Mapped, so that a header which lies about its size is found before that size is allocated.
+        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    except Exception as error:  # numpy lets whatever its header parser meets through, TokenError included
+        raise DataError(f"{path}: the .npy file is damaged: {error}") from error
+
+
+def _read_binaryproto(path: Path, magic: bytes) -> NDArray[Any]:
+    """The blob without its first axis, which is 1. As in Caffe, double_data counts before data."""
+    sizes: dict[int, int] = {}
+    shape: list[int] = []
+    values: dict[int, list[memoryview]] = {DATA: [], DOUBLE_DATA: []}
+    try:
+        for field in fields(memoryview(path.read_bytes())):
+            if field.number in LEGACY_SIZES and field.wire_type == VARINT:
+                sizes[field.number] = field.signed()
+            elif field.number == SHAPE and field.wire_type == LENGTH:
+                shape = _dims(field.content)
+            elif field.number in values and field.wire_type in (LENGTH, FIXED32, FIXED64):
+                values[field.number].append(field.content)
+    except DataError as error:
+        raise DataError(
+            f"{path}: expected a mean image as .npy or .binaryproto; it begins with {magic!r}: {error}"
+        ) from error
+    if sizes:
+        shape = [sizes.get(number, 0) for number in LEGACY_SIZES]
+    kind = DOUBLE_DATA if values[DOUBLE_DATA] else DATA
+    dtype = np.dtype("<f8" if kind == DOUBLE_DATA else "<f4")
+    content = b"".join(values[kind])
+    if len(shape) < 2 or min(shape) < 1 or shape[0] != 1 or math.prod(shape) * dtype.itemsize != len(content):
+        raise DataError(
+            f"{path}: a blob {' x '.join(map(str, shape)) or 'of no shape'} with {len(content)} bytes of "
+            f"{dtype}: no mean image, or damaged"
+        )
+    return np.frombuffer(content, dtype).reshape(shape[1:])
+
+
+def _dims(content: memoryview) -> list[int]:
+    """BlobShape: repeated int64 dim, packed or not."""
+    dims: list[int] = []
+    for field in fields(content):
+        if field.number == SHAPE_DIM and field.wire_type == VARINT:
+            dims.append(field.signed())
+        elif field.number == SHAPE_DIM and field.wire_type == LENGTH:
+            dims += packed_varints(field.content)
+    return dims

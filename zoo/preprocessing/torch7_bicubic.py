@@ -10,13 +10,11 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo.errors import DataError
-from zoo.preprocessing.decode import decode_bgr, image_header
-from zoo.preprocessing.flavour import Flavour, Float32
-
-# 64 times as long as wide at size 256; beyond that a thread of pixels would be blown up to gigabytes.
-MOST_SCALED_PIXELS = 1 << 22
+from zoo.preprocessing.decode import Picture
+from zoo.preprocessing.flavour import MOST_SCALED_PIXELS, Flavour, Float32, Pixels
 
 
 class Torch7Bicubic(Flavour):
@@ -24,26 +22,39 @@ class Torch7Bicubic(Flavour):
 
     family: ClassVar[str] = "torch7-bicubic"
     channels: ClassVar[Literal["BGR", "RGB"]] = "RGB"
+    white: ClassVar[int] = 1
+    numbers_white: ClassVar[int] = 1
     takes_std: ClassVar[bool] = True
+    is_square: ClassVar[bool] = False
 
-    def resize(self, data: bytes) -> Float32:
-        """Stage 1: (height, width, 3) float32, RGB, the shorter side `size` pixels.
+    def decode(self, picture: Picture) -> Pixels:
+        """Pixels as image.load has them, still as bytes (or 16-bit) and BGR.
 
         Raises:
             DataError: not decodable, or CMYK, which Torch7 read with false colours (it took the first three
-                of the four ink channels for RGB); no library here gives those channels. Or so long and
-                narrow that the scaled image would be enormous.
+                of the four ink channels for RGB); no library here gives those channels.
         """
-        if image_header(data).components == 4:
+        if picture.header.components == 4:
             raise DataError("a CMYK JPEG, of which Torch7 took the ink channels for RGB: convert it to RGB")
-        pixels = decode_bgr(data, deep=True)
+        return picture.deep_bgr
+
+    def scale(self, pixels: Pixels) -> Float32:
+        """Stage 1 of a decoded image: (height, width, 3) float32, RGB, the shorter side `size` pixels.
+
+        Raises:
+            DataError: so long and narrow that the scaled image would be enormous.
+        """
         # image.load multiplies by the rounded reciprocal; a division by 255 gives other last bits.
         unit = np.float32(1 / np.iinfo(pixels.dtype).max)
         image: Float32 = pixels[:, :, ::-1].astype(np.float32) * unit
         height, width = scaled_size(image.shape[0], image.shape[1], self.size)
+        self.check_scaled(height, width)
+        return scale_axis(scale_axis(image, width, axis=1), height, axis=0)
+
+    def check_scaled(self, height: int, width: int) -> None:
+        """DataError where the scaled image would be enormous."""
         if height * width > MOST_SCALED_PIXELS:
             raise DataError(f"{self.name} would make it {height}x{width}: too long and narrow")
-        return scale_axis(scale_axis(image, width, axis=1), height, axis=0)
 
     def offset(self, length: int, crop: int) -> int:
         """CenterCrop: ceil((length - crop) / 2); an odd surplus moves the window right and down."""
@@ -71,10 +82,8 @@ def scale_axis(source: Float32, length: int, axis: int) -> Float32:
     if available == 1:
         # Torch7 leaves the last sample unwritten here; the only sample there is stands in for it.
         return np.repeat(source, length, axis=axis)
-    ratio = np.float32(available - 1) / np.float32(max(length - 1, 1))
-    position = np.arange(length - 1).astype(np.float32) * ratio
-    index = position.astype(np.int64)
-    x = np.expand_dims(position - index.astype(np.float32), [d for d in range(source.ndim) if d != axis])
+    index, fraction = axis_positions(available, length)
+    x = np.expand_dims(fraction, [d for d in range(source.ndim) if d != axis])
 
     extended = _extended(source, axis)
     before, first, second, after = (extended.take(index + tap, axis) for tap in range(4))
@@ -83,6 +92,14 @@ def scale_axis(source: Float32, length: int, axis: int) -> Float32:
     cubic = 3 * (first - second) + after - before
     body = first + (0.5 * x.astype(np.float64)) * (slope + x * (curve + x * cubic))
     return np.concatenate([body.astype(np.float32), source.take([available - 1], axis)], axis)
+
+
+def axis_positions(available: int, length: int) -> tuple[NDArray[np.int64], Float32]:
+    """The tap before each target sample but the last one, and how far behind it the sample lies, 0..1."""
+    ratio = np.float32(available - 1) / np.float32(max(length - 1, 1))
+    position = np.arange(length - 1).astype(np.float32) * ratio
+    index = position.astype(np.int64)
+    return index, position - index.astype(np.float32)
 
 
 def _extended(source: Float32, axis: int) -> Float32:

@@ -1,0 +1,205 @@
+"""LMDBs against the batches that real Caffe made of them, and against what is damaged."""
+
+from __future__ import annotations
+
+import struct
+from concurrent.futures import ThreadPoolExecutor
+
+import lmdb
+import numpy as np
+import pytest
+
+from zoo.datasets import Stored, open_dataset
+from zoo.errors import DataError, UsageError
+from zoo.manifest import Preprocessing
+from zoo.preprocessing import preprocessor
+
+# Per case: the settings of its transform_param, as far as they are not the defaults.
+WHOLE = {
+    "data-plain": {},
+    "data-scale": {"scale": 0.00390625},
+    "data-gray": {"mean": [33], "scale": 0.00390625},
+    "data-keys": {},
+    "data-nolabel": {},
+    "data-wrap": {},
+    "data-meanvalue": {"mean": [104, 117, 123], "scale": 0.017},
+    "data-float": {"mean": [0.5], "scale": 2},
+    "data-meanfile": {"mean_image": True},
+    "data-meanfile-shape": {"mean_image": True},
+}
+CROPPED = {
+    "data-crop": {"crop": 27},
+    "data-meanvalue1": {"crop": 32, "mean": [127.5], "scale": 0.0078125},
+    "data-five": {"crop": 8, "mean": [1, 2, 3, 4, 5]},
+    "data-meanfile-crop": {"crop": 33, "mean_image": True, "scale": 0.5},
+    "data-meanfile-double": {"crop": 20, "mean_image": True},
+    "data-net": {"crop": 21, "mean": [110, 115, 120], "scale": 0.02},
+}
+
+
+def recorded_batches(folder) -> tuple[np.ndarray, np.ndarray | None]:
+    """Images and labels of all recorded batches, in order."""
+    with np.load(folder / "io.npz") as first, np.load(folder / "batches.npz") as later:
+        # In a whole net the data are no output.
+        whole = first["out:data"] if "out:data" in first else first["mid:data"]
+        images = [whole, *(later[f"data@{k}"] for k in (2, 3) if f"data@{k}" in later)]
+        if "out:label" not in first:
+            return np.concatenate(images), None
+        labels = [first["out:label"], *(later[f"label@{k}"] for k in (2, 3) if f"data@{k}" in later)]
+    return np.concatenate(images), np.concatenate(labels)
+
+
+@pytest.mark.parametrize(("case", "settings"), [*WHOLE.items(), *CROPPED.items()])
+def test_batches_are_those_of_caffe(corpus, case, settings):
+    folder = corpus / "caffe" / case
+    images, labels = recorded_batches(folder)
+    mean = folder / "mean.binaryproto"
+    with open_dataset(folder / "lmdb") as data:
+        items = [data.items[i % len(data)] for i in range(len(images))]
+        if labels is not None:
+            assert [item.label for item in items] == labels.astype(int).tolist()
+        for item, expected in zip(items, images, strict=True):
+            content = item.read()
+            if "crop" in settings:
+                prepare = preprocessor(Preprocessing(flavour="caffe-stored", **settings), mean)
+                result = prepare(content)
+            else:
+                # Not square, so Caffe's own arithmetic without a window.
+                crop = min(content.pixels.shape[:2])
+                prepare = preprocessor(Preprocessing(flavour="caffe-stored", crop=crop, **settings), mean)
+                result = prepare(content)
+                expected = expected[:, *prepare.flavour.window(*content.pixels.shape[:2], crop)]
+            np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize(
+    ("case", "settings"),
+    [
+        ("data-encoded", {"crop": 48}),
+        ("data-encoded-forcecolor", {"crop": 48, "scale": 0.5}),
+        ("data-jpeg", {"crop": 96, "mean": [104, 117, 123]}),
+    ],
+)
+def test_encoded_records_are_decoded_as_caffe_did(shared, case, settings):
+    folder = shared / "corpus" / "caffe" / case
+    images, labels = recorded_batches(folder)
+    prepare = preprocessor(Preprocessing(flavour="caffe-stored", **settings))
+    with open_dataset(folder / "lmdb") as data:
+        for i, expected in enumerate(images):
+            item = data.items[i % len(data)]
+            assert isinstance(item.read(), bytes)
+            assert item.label == labels[i]
+            result = prepare(item.read())
+            height, width = expected.shape[1:]
+            rows, columns = prepare.flavour.window(height, width, settings["crop"])
+            np.testing.assert_array_equal(result, expected[:, rows, columns])
+
+
+def test_names_lose_the_line_numbers_and_a_known_dataset_is_recognised(shared):
+    folder = shared / "demo" / "caffe" / "digits_test_lmdb"
+    for place in (folder, folder / "data.mdb"):
+        with open_dataset(place) as data:
+            assert (data.name, len(data), data.labels_source) == ("digits-test", 500, "the LMDB's records")
+            assert data.items[0].id == "test_00000.png"
+            content = data.items[0].read()
+            assert isinstance(content, Stored)
+            assert content.pixels.shape == (36, 36, 3)
+
+
+def test_many_threads_read_one_lmdb(corpus):
+    with open_dataset(corpus / "caffe" / "data-plain" / "lmdb") as data:
+        alone = [item.read().sha256 for item in data]
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(lambda item: item.read().sha256, list(data) * 20)) == alone * 20
+
+
+def test_pixels_are_no_start_for_a_flavour_that_reads_image_files(corpus):
+    with open_dataset(corpus / "caffe" / "data-plain" / "lmdb") as data:
+        content = data.items[0].read()
+    for flavour in ("torch7-bicubic32", "pil-bicubic-short32"):
+        with pytest.raises(DataError, match=r"stored as pixels, which .* does not start from"):
+            preprocessor(Preprocessing(flavour=flavour, crop=8))(content)
+    warped = preprocessor(Preprocessing(flavour="caffe-warp40", crop=40)).resize(content)
+    assert warped.shape == (40, 40, 3)
+
+
+def datum(*fields: tuple[int, int | bytes]) -> bytes:
+    """A Datum of these fields; lengths and numbers below 128."""
+    encoded = b""
+    for number, value in fields:
+        if isinstance(value, bytes):
+            encoded += bytes([number << 3 | 2, len(value)]) + value
+        else:
+            encoded += bytes([number << 3, value])
+    return encoded
+
+
+def make_lmdb(folder, records: dict[bytes, bytes]):
+    with lmdb.open(str(folder), map_size=1 << 20) as env, env.begin(write=True) as transaction:
+        for key, value in records.items():
+            transaction.put(key, value)
+    (folder / "lock.mdb").unlink()
+    return folder
+
+
+GOOD = datum((1, 3), (2, 1), (3, 2), (4, b"abcdef"), (5, 7))
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (datum((1, 3), (2, 2), (3, 2), (4, b"abcdef")), r"a Datum of 3 x 2 x 2 .* with 6 numbers"),
+        (datum((1, 3), (5, 1)), r"a Datum of 3 x 0 x 0"),
+        (datum((1, 1), (2, 1), (3, 1), (6, b"abc")), "not a multiple of 4"),
+        (datum((4, b"<html>"), (7, 1)), "cannot decode 6 bytes"),
+    ],
+)
+def test_a_record_that_is_no_image_is_named_when_it_is_read(tmp_path, record, message):
+    prepare = preprocessor(Preprocessing(flavour="caffe-stored", crop=1))
+    with open_dataset(make_lmdb(tmp_path / "db", {b"1": GOOD, b"2": record})) as data:
+        assert prepare(data.items[0].read()).shape == (3, 1, 1)
+        with pytest.raises(DataError, match=message):
+            prepare(data.items[1].read())
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (b"\x0f", "is no field"),
+        (b"\x22\x7fabc", "wants 127 bytes, 3 are left"),
+        (b"\x28\xff", "ends inside a number"),
+        (b"\x28" + b"\xff" * 11, "longer than ten bytes"),
+    ],
+)
+def test_a_record_that_is_no_datum_is_named_by_its_key(tmp_path, record, message):
+    with pytest.raises(DataError, match=f"b'odd' is no Datum of Caffe: damaged: .*{message}"):
+        open_dataset(make_lmdb(tmp_path / "db", {b"odd": record}))
+
+
+def test_floats_may_be_packed_or_not(tmp_path):
+    numbers = struct.pack("<2f", 0.25, -3)
+    packed = datum((1, 1), (2, 1), (3, 2), (6, numbers))
+    loose = datum((1, 1), (2, 1), (3, 2)) + b"".join(bytes([6 << 3 | 5]) + numbers[k : k + 4] for k in (0, 4))
+    with open_dataset(make_lmdb(tmp_path / "db", {b"1": packed, b"2": loose})) as data:
+        for item in data:
+            assert item.read().pixels.tolist() == [[[0.25], [-3]]]
+
+
+def test_a_damaged_lmdb_is_an_error_and_not_the_end_of_the_process(tmp_path, corpus):
+    whole = (corpus / "caffe" / "data-plain" / "lmdb" / "data.mdb").read_bytes()
+    folder = tmp_path / "db"
+    folder.mkdir()
+    for content, message in (
+        (b"", "not an LMDB data file"),
+        (b"<html>" * 100, "not an LMDB data file"),
+        (whole[:-4096], "truncated: it has 90112 bytes, its pages take 94208"),
+        (whole[:40] + b"\xff" * 4 + whole[44:], "damaged: pages of 4294967295 bytes"),
+    ):
+        (folder / "data.mdb").write_bytes(content)
+        with pytest.raises(DataError, match=message):
+            open_dataset(folder)
+    with pytest.raises(UsageError, match="no images there"):
+        open_dataset(make_lmdb(tmp_path / "empty", {}))
+    (tmp_path / "mine.list").write_text("a 1")
+    with pytest.raises(UsageError, match="its images carry their labels"):
+        open_dataset(corpus / "caffe" / "data-plain" / "lmdb", tmp_path / "mine.list")

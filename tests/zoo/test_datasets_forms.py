@@ -1,0 +1,249 @@
+"""One set of images in every form: the same names, labels, hashes and pixels; damage is named."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+
+import cv2
+import numpy as np
+import pytest
+from image_sources import FORMS, add, write, write_packed, write_parquet, write_webdataset
+
+from zoo.datasets import Stored, open_dataset
+from zoo.errors import DataError, UsageError
+from zoo.manifest import Preprocessing
+from zoo.pack import pack
+from zoo.pipeline import prepared
+from zoo.preprocessing import preprocessor, resolve
+
+FLAVOUR = "caffe-warp32"
+
+
+@pytest.fixture(scope="module")
+def images():
+    generator = np.random.default_rng(0)
+    found = []
+    for i in range(20):
+        pixels = generator.integers(0, 256, (20 + i, 45 - i, 3), np.uint8)
+        found.append((f"img_{i:02d}.jpg", i % 7, cv2.imencode(".jpg", pixels)[1].tobytes()))
+    return found
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_images(tmp_path, images, form):
+    prepare = preprocessor(Preprocessing(flavour=FLAVOUR, crop=27))
+    with open_dataset(write(form, tmp_path, images, FLAVOUR)) as data:
+        found = list(prepared(data.items, prepare, ahead=5, workers=4))
+    assert [image.item.id.rpartition("/")[2] for image in found] == [name for name, _, _ in images]
+    for image, (_, label, content) in zip(found, images, strict=True):
+        assert image.item.label == label
+        assert image.sha256 == hashlib.sha256(content).hexdigest()
+        np.testing.assert_array_equal(image.pixels, prepare(content))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_the_photographs_gives_the_same_input(shared, tmp_path, form):
+    with open_dataset(shared / "imagenet-sample") as data:
+        photographs = [(item.id, item.label, item.read()) for item in data.items[::8]]
+    prepare = preprocessor(Preprocessing(flavour="caffe-warp256", crop=227, mean=[104, 117, 123]))
+    with open_dataset(write(form, tmp_path, photographs, "caffe-warp256")) as data:
+        found = list(prepared(data.items, prepare, ahead=5))
+    # WebDataset orders samples by key; the others keep the list's order, which is that of the names here.
+    assert [image.item.label for image in found] == [label for _, label, _ in photographs]
+    for image, (_, _, content) in zip(found, photographs, strict=True):
+        np.testing.assert_array_equal(image.pixels, prepare(content))
+
+
+@pytest.mark.parametrize("flavour", ["torch7-bicubic32", "pil-bicubic-short32", "caffe-short32"])
+def test_packed_pixels_are_the_first_stage_of_any_flavour(tmp_path, images, flavour):
+    with open_dataset(write_packed(tmp_path / "x.pack", images, flavour)) as data:
+        assert data.flavour == flavour
+        for item, (_, _, content) in zip(data, images, strict=True):
+            stored = item.read()
+            assert isinstance(stored, Stored)
+            expected = resolve(flavour).resize(content)
+            assert stored.pixels.dtype == expected.dtype
+            np.testing.assert_array_equal(stored.pixels, expected)
+
+
+def test_packed_images_serve_no_other_flavour_and_are_not_packed_again(tmp_path, images):
+    with open_dataset(write_packed(tmp_path / "x.pack", images, FLAVOUR)) as data:
+        with pytest.raises(DataError, match="packed by caffe-warp32, of which caffe-warp40 cannot be made"):
+            preprocessor(Preprocessing(flavour="caffe-warp40", crop=8))(data.items[0].read())
+        with pytest.raises(UsageError, match="packed already, by caffe-warp32"):
+            pack(data, resolve(FLAVOUR), tmp_path / "again.pack")
+
+
+def test_packing_keeps_what_could_not_be_decoded_and_what_was_rotated(tmp_path, images):
+    name, label, content = images[0]
+    exif = bytes.fromhex(
+        "ffe1 0022 45786966 0000 4d4d002a 00000008 0001 0112 0003 00000001 0006 0000 00000000"
+    )
+    odd = [("broken.jpg", 3, b"<html>"), (name, label, content[:2] + exif + content[2:])]
+    with open_dataset(write_packed(tmp_path / "x.pack", odd, FLAVOUR)) as data:
+        with pytest.raises(DataError, match="cannot decode 6 bytes"):
+            data.items[0].read()
+        assert data.items[1].read().rotated
+    with pytest.raises(DataError, match="none of its 1 images can be decoded"):
+        write_packed(tmp_path / "again" / "y.pack", odd[:1], FLAVOUR)
+
+
+def test_packing_leaves_nothing_behind_when_it_fails(tmp_path, images):
+    folder = tmp_path / "readonly" / "nowhere"
+    with (
+        open_dataset(write("folder", tmp_path, images, FLAVOUR)) as data,
+        pytest.raises(UsageError, match="cannot be written: No such file"),
+    ):
+        pack(data, resolve(FLAVOUR), folder / "x.pack")
+    with open_dataset(tmp_path / "pictures") as data, pytest.raises(KeyboardInterrupt):
+        pack(data, resolve(FLAVOUR), tmp_path / "x.pack", progress=interrupt)
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+
+
+def interrupt(done: int, total: int) -> None:
+    raise KeyboardInterrupt
+
+
+def test_damage_to_a_packed_file_is_found(tmp_path, images):
+    path = write_packed(tmp_path / "x.pack", images, FLAVOUR)
+    whole = path.read_bytes()
+    for content, message in (
+        (whole[:50], "truncated or damaged: 50 bytes"),
+        (whole[:-1], "does not end as it should"),
+        (whole[:-60] + b"?" + whole[-59:], "index has another checksum"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=message):
+            open_dataset(path)
+    path.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
+    with open_dataset(path) as data:
+        with pytest.raises(DataError, match="CRC-32 is another"):
+            data.items[0].read()
+        assert data.items[1].read().pixels.shape == (32, 32, 3)
+
+
+def test_an_index_that_reaches_beyond_the_file_is_refused(tmp_path, images):
+    from zoo.datasets.packed import MAGIC, TRAILER, Index
+
+    path = write_packed(tmp_path / "x.pack", images, FLAVOUR)
+    whole = path.read_bytes()
+    offset, length, _, _ = TRAILER.unpack(whole[-TRAILER.size :])
+    index = Index.model_validate_json(whole[offset : offset + length])
+    changes = [({"height": 10**9}, "reaches beyond the pixels"), ({"width": -1}, "greater than")]
+    for change, message in changes:
+        damaged = index.model_dump()
+        damaged["images"][3].update(change)
+        text = str(damaged).replace("'", '"').replace("False", "false").replace("None", "null").encode()
+        trailer = TRAILER.pack(offset, len(text), hashlib.sha256(text).digest(), MAGIC)
+        path.write_bytes(whole[:offset] + text + trailer)
+        with pytest.raises(DataError, match=message):
+            open_dataset(path)
+
+
+def test_one_shard_is_a_dataset_too(tmp_path, images):
+    folder = write_webdataset(tmp_path / "shards", images)
+    with open_dataset(folder / "shard-001.tar") as data:
+        assert [item.label for item in data] == [label for _, label, _ in images[10:]]
+        assert data.labels_source == "the shards' .cls members"
+    folder = write_parquet(tmp_path / "parquet", images)
+    with open_dataset(folder / "data" / "val-00001.parquet") as data:
+        assert [item.id for item in data] == [name for name, _, _ in images[10:]]
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"a.jpg": b"x", "a.cls": b"1", "b.jpg": b"y"}, r"1 images have no label \(\.cls\), such as b\.jpg"),
+        ({"a.jpg": b"x", "a.cls": b"cat"}, r"a\.cls: expected a class number from 0, came b'cat'"),
+        ({"a.jpg": b"x", "a.png": b"x", "a.cls": b"1"}, r"sample a has two images, a\.jpg and a\.png"),
+    ],
+)
+def test_shards_that_do_not_fit_are_named(tmp_path, members, message):
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        for name, content in members.items():
+            add(archive, name, content)
+    with pytest.raises(DataError, match=message):
+        open_dataset(tmp_path / "x.tar")
+
+
+def test_a_sample_in_two_shards_is_an_error(tmp_path, images):
+    folder = write_webdataset(tmp_path / "shards", images)
+    (folder / "shard-002.tar").write_bytes((folder / "shard-001.tar").read_bytes())
+    with pytest.raises(DataError, match=r"shard-002\.tar: holds img_10\.jpg, and so does .*shard-001\.tar"):
+        open_dataset(folder)
+
+
+def test_labels_at_the_first_dot_and_folders_in_names(tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        for name, content in {"v1.0/a.jpg": b"A", "v1.0/a.cls": b"4\n", "v1.0/a.json": b"{}"}.items():
+            add(archive, name, content)
+    with open_dataset(tmp_path / "x.tar") as data:
+        assert [(item.id, item.label, item.read()) for item in data] == [("v1.0/a.jpg", 4, b"A")]
+
+
+def test_parquet_that_does_not_fit_is_named(tmp_path):
+    arrow = pytest.importorskip("pyarrow", reason="needs pyarrow (the extra 'data')")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "x.parquet"
+    cases = [
+        ({"picture": [b"x"], "label": [1]}, "expected columns image and label, it has picture, label"),
+        ({"image": [b"x", b"y"], "label": [1, -1]}, "row 1: expected a class number from 0, the label is -1"),
+        ({"image": [b"x"], "label": ["cat"]}, "the label is 'cat'"),
+        (
+            {"image": [{"bytes": b"x", "path": "a"}, {"bytes": b"y", "path": "a"}], "label": [1, 1]},
+            "two images have the same name",
+        ),
+    ]
+    for columns, message in cases:
+        parquet.write_table(arrow.table(columns), path)
+        with pytest.raises(DataError, match=message):
+            open_dataset(path)
+    parquet.write_table(arrow.table({"image": [b"x", None], "label": [1, 2]}), path)
+    with open_dataset(path) as data:
+        assert [(item.id, item.label) for item in data] == [("x-000000", 1), ("x-000001", 2)]
+        assert data.items[0].read() == b"x"
+        with pytest.raises(DataError, match="no image bytes"):
+            data.items[1].read()
+    path.write_bytes(b"PAR1" + bytes(100))
+    with pytest.raises(DataError, match="the parquet file cannot be read"):
+        open_dataset(path)
+
+
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
+    (tmp_path / "x.parquet").write_bytes(b"PAR1" + bytes(100))
+    with pytest.raises(UsageError, match=r"needs pyarrow: pip install 'dsd-zoo\[data\]'"):
+        open_dataset(tmp_path / "x.parquet")
+
+
+def test_hugging_faces_names_of_the_validation_images_are_recognised(tmp_path):
+    rows = [("ILSVRC2012_val_00000001_n01751748.JPEG", 65, b"x")]
+    with open_dataset(write_parquet(tmp_path / "hf", rows, shards=1)) as data:
+        assert data.name == "ilsvrc2012-val"
+
+
+def test_a_list_may_name_absolute_paths_and_paths_after_the_root_folder(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.jpg").write_bytes(b"A")
+    (tmp_path / "b.jpg").write_bytes(b"B")
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/elsewhere/a.jpg 1\n/b.jpg 2\n")
+    with open_dataset(tmp_path / "list.txt") as data:
+        assert [(item.label, item.read()) for item in data] == [(1, b"A"), (2, b"B")]
+    (tmp_path / "list.txt").write_text("gone.jpg 1\nb.jpg 2\n")
+    with pytest.raises(DataError, match=r"of which 1 are not in .*list\.txt: gone\.jpg"):
+        open_dataset(tmp_path / "list.txt")
+
+
+def test_image_data_layers_of_caffe(corpus):
+    """Real Caffe's ImageData layer: listed files, resized by OpenCV to one size or not at all."""
+    folder = corpus / "caffe" / "imagedata-native"
+    prepare = preprocessor(Preprocessing(flavour="caffe-stored", crop=20))
+    with np.load(folder / "io.npz") as first, np.load(folder / "batches.npz") as later:
+        recorded = [first["out:data"][0], later["data@2"][0], later["data@3"][0]]
+        labels = [first["out:label"][0], later["label@2"][0], later["label@3"][0]]
+    with open_dataset(folder / "list.txt") as data:
+        for item, image, label in zip(data.items[:3], recorded, labels, strict=True):
+            assert item.label == label
+            rows, columns = prepare.flavour.window(*image.shape[1:], 20)
+            np.testing.assert_array_equal(prepare(item.read()), image[:, rows, columns])

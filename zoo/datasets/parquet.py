@@ -1,0 +1,116 @@
+"""Hugging Face style parquet shards: a column `image` with encoded bytes and a column `label`.
+
+Needs pyarrow, which comes with the extra `data`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.datasets.dataset import Record
+from zoo.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
+
+MAGIC = b"PAR1"
+# A run reads in order from several threads, so two row groups are in use at a border.
+GROUPS_KEPT = 2
+
+
+class Parquet:
+    """One shard, or all shards in a folder (or its subfolder `data`), in the order of their names."""
+
+    labels_source = "the column 'label'"
+    flavour: str | None = None
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import pyarrow.parquet as arrow
+        except ImportError as error:
+            raise UsageError(f"{path}: reading parquet needs pyarrow: pip install 'dsd-zoo[data]'") from error
+        self._lock = threading.Lock()
+        self._groups: OrderedDict[tuple[int, int], list[Any]] = OrderedDict()
+        self._files: list[ParquetFile] = []
+        # Shard, row group and row in it, of every record.
+        self._places: list[tuple[int, int, int]] = []
+        self.records: list[Record] = []
+        for shard in _shards(path):
+            try:
+                file = arrow.ParquetFile(shard, memory_map=True)
+                self._files.append(file)
+                self._index(file, shard)
+            except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+                raise DataError(f"{shard}: the parquet file cannot be read: {error}") from error
+        if len({record.name for record in self.records}) != len(self.records):
+            raise DataError(f"{path}: two images have the same name in the column 'image'")
+
+    @staticmethod
+    def accepts(path: Path) -> bool:
+        """Whether `path` is for this source."""
+        if path.is_dir():
+            return bool(_shards(path))
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+
+    def read(self, index: int) -> bytes:
+        """The encoded image of a row."""
+        shard, group, row = self._places[index]
+        image = self._group(shard, group)[row]
+        if not isinstance(image, bytes):
+            raise DataError("the row has no image bytes")
+        return image
+
+    def close(self) -> None:
+        """Let go of the shards."""
+        for file in self._files:
+            file.close()
+
+    def _group(self, shard: int, group: int) -> list[Any]:
+        """The images of a row group, each read once by a run that goes through them in order."""
+        with self._lock:
+            if (shard, group) not in self._groups:
+                column = self._files[shard].read_row_group(group, columns=["image"])["image"].combine_chunks()
+                values = column if _is_binary(column.type) else column.field("bytes")
+                self._groups[shard, group] = values.to_pylist()
+                while len(self._groups) > GROUPS_KEPT:
+                    self._groups.popitem(last=False)
+            return self._groups[shard, group]
+
+    def _index(self, file: ParquetFile, shard: Path) -> None:
+        """Names and labels; the images are not read."""
+        columns = file.schema_arrow
+        if "image" not in columns.names or "label" not in columns.names:
+            raise DataError(f"{shard}: expected columns image and label, it has {', '.join(columns.names)}")
+        has_path = not _is_binary(columns.field("image").type)
+        table = file.read(columns=["label", "image.path"] if has_path else ["label"])
+        labels = table["label"].to_pylist()
+        paths = (
+            table["image"].combine_chunks().field("path").to_pylist() if has_path else [None] * len(labels)
+        )
+        number = len(self._files) - 1
+        rows = (
+            (group, row)
+            for group in range(file.num_row_groups)
+            for row in range(file.metadata.row_group(group).num_rows)
+        )
+        for at, (path, label, (group, row)) in enumerate(zip(paths, labels, rows, strict=True)):
+            if not isinstance(label, int) or label < 0:
+                raise DataError(f"{shard}, row {at}: expected a class number from 0, the label is {label!r}")
+            self.records.append(Record(path or f"{shard.stem}-{at:06d}", label))
+            self._places.append((number, group, row))
+
+
+def _is_binary(kind: Any) -> bool:  # noqa: ANN401 - pyarrow's types are not typed
+    import pyarrow
+
+    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
+
+
+def _shards(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return sorted(path.glob("*.parquet")) or sorted((path / "data").glob("*.parquet"))

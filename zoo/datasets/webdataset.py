@@ -1,0 +1,99 @@
+"""WebDataset shards: tars in which the files of one sample share their name up to the first dot.
+
+A sample is an image and a member `.cls` with its label in decimal, as in `n01440764_18.jpg` and
+`n01440764_18.cls`; other members are left alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tarfile
+from pathlib import Path, PurePosixPath
+
+from zoo.datasets.dataset import Record
+from zoo.datasets.labels import IMAGE_SUFFIXES
+from zoo.datasets.tar import Tar
+from zoo.errors import DataError
+
+LABEL_SUFFIX = ".cls"
+# Members looked at to tell shards from a plain tar of images: one sample has a few.
+MEMBERS_ASKED = 16
+
+
+class WebDataset:
+    """One shard, or all shards (*.tar) in a folder by name. Images are read in place."""
+
+    labels_source = "the shards' .cls members"
+    flavour: str | None = None
+
+    def __init__(self, path: Path) -> None:
+        shards = _shards(path) if path.is_dir() else [path]
+        self._tars = [Tar(shard) for shard in shards]
+        self._places: list[tuple[Tar, str]] = []
+        self.records: list[Record] = []
+        seen: dict[str, Path] = {}
+        for shard, tar in zip(shards, self._tars, strict=True):
+            for name, label in _samples(tar, shard):
+                if name in seen:
+                    raise DataError(f"{shard}: holds {name}, and so does {seen[name]}")
+                seen[name] = shard
+                self._places.append((tar, name))
+                self.records.append(Record(name, label))
+
+    @staticmethod
+    def accepts(path: Path) -> bool:
+        """Whether `path` is for this source: its first tar has labels among its first members."""
+        shards = _shards(path) if path.is_dir() else [path]
+        if not shards or not Tar.accepts(shards[0]):
+            return False
+        try:
+            with tarfile.open(shards[0], "r:") as archive:
+                names = [member.name for member in itertools.islice(archive, MEMBERS_ASKED)]
+        except (OSError, tarfile.TarError):
+            return False
+        return any(_split(name)[1] == LABEL_SUFFIX for name in names)
+
+    def read(self, index: int) -> bytes:
+        """The encoded image of a sample."""
+        tar, name = self._places[index]
+        return tar.read(name)
+
+    def close(self) -> None:
+        """Let go of the shards."""
+        for tar in self._tars:
+            tar.close()
+
+
+def _shards(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.tar") if not path.name.startswith("."))
+
+
+def _samples(tar: Tar, shard: Path) -> list[tuple[str, int]]:
+    """Image members with their labels, in the order of their keys."""
+    images: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    for name in sorted(tar.names):
+        key, suffix = _split(name)
+        if suffix == LABEL_SUFFIX:
+            labels[key] = name
+        elif suffix in IMAGE_SUFFIXES and images.setdefault(key, name) != name:
+            raise DataError(f"{shard}: sample {key} has two images, {images[key]} and {name}")
+    if missing := [name for key, name in images.items() if key not in labels]:
+        raise DataError(
+            f"{shard}: {len(missing)} images have no label ({LABEL_SUFFIX}), such as {missing[0]}"
+        )
+    return [(name, _label(tar.read(labels[key]), labels[key], shard)) for key, name in images.items()]
+
+
+def _split(name: str) -> tuple[str, str]:
+    """`a/b.seg.png` as (`a/b`, `.seg.png`): WebDataset splits at the first dot of the last part."""
+    path = PurePosixPath(name)
+    base, dot, suffix = path.name.partition(".")
+    return str(path.with_name(base)) if base else name, (dot + suffix).lower()
+
+
+def _label(content: bytes, name: str, shard: Path) -> int:
+    text = content.strip()
+    if not text.isdigit() or len(text) > 9:
+        raise DataError(f"{shard}: {name}: expected a class number from 0, came {content[:20]!r}")
+    return int(text)
