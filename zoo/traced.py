@@ -81,6 +81,8 @@ class OnnxForm:
         path = folder / "net.onnx"
         converters.save(model, path)
         options = onnxruntime.SessionOptions()
+        # Not its warnings about what an unoptimised net contains.
+        options.log_severity_level = 3
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

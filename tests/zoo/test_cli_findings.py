@@ -169,6 +169,15 @@ def test_a_converted_net_compares_equal_and_another_one_does_not(dsd_zoo) -> Non
     assert "First divergence: conv1" in outcome.out
     found = json.loads(dsd_zoo("compare", "digits-caffe-baseline", "net.onnx", "--json").out)
     assert found["first_divergence"] == found["values"][0]["name"]
+    assert found["agrees"] is False
+
+
+def test_a_folded_net_agrees_at_its_outputs(dsd_zoo) -> None:
+    dsd_zoo("convert", "digits-torch7-dsd", "-o", "net.onnx", "--fold")
+    outcome = dsd_zoo("compare", "digits-torch7-dsd", "net.onnx")
+    assert outcome.code == 0
+    assert "First divergence: conv1" in outcome.out
+    assert "The outputs agree all the same" in outcome.out
 
 
 def test_inspect_shows_the_layers(dsd_zoo) -> None:

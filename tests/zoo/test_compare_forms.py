@@ -92,6 +92,7 @@ def test_the_first_divergence_is_the_layer_with_other_weights(tmp_path, changed,
     b = write_onnx(tmp_path / "b.onnx", other) if form == "onnx" else write_torch(tmp_path / "b.py", other)
     row = compare([a], [b]).first_divergence
     assert row is not None
+    assert not compare([a], [b]).agrees
     assert row.name == first
     assert 1e-5 < row.relative < 1e-2
     assert compare([a], [b], bound=0.5).first_divergence is None
@@ -157,6 +158,22 @@ def test_an_output_that_the_other_lacks_is_said(tmp_path: Path) -> None:
     found = compare([a], [b])
     assert [row.name for row in found.rows] == ["squeezed", "active"]
     assert found.only_first == ["prob"]
+
+
+def test_layers_folded_into_others_leave_the_outputs_equal(tmp_path: Path) -> None:
+    """Weights scaled in one layer and back in the next: the values between differ, the net is the same."""
+    folded = weights()
+    folded["squeeze"], folded["last"] = folded["squeeze"] * 2, folded["last"] / 2
+    a, b = write_onnx(tmp_path / "a.onnx", weights()), write_onnx(tmp_path / "b.onnx", folded)
+    found = compare([a], [b])
+    assert [row.agrees for row in found.rows] == [False, False, True]
+    assert found.first_divergence is found.rows[0]
+    assert found.agrees
+
+
+def test_the_usual_shape_closes_open_sizes(tmp_path: Path) -> None:
+    a = write_onnx(tmp_path / "a.onnx", weights(), ("N", 3, "H", "W"))
+    assert compare([a], [a], usual_shape=(3, 5, 6)).rows[0].shape == (2, 4, 5, 6)
 
 
 def test_the_same_seed_gives_the_same_input(tmp_path: Path) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from math import isfinite
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoo.cli._common import JsonOption, ManifestsOption, print_json, print_table
 from zoo.cli._shapes import InputShapeOption, input_shapes
 from zoo.cli._subject import find_subject
+
+if TYPE_CHECKING:
+    from zoo.compare import Comparison, Row
 
 FORM = "A model's name, net.onnx, net.py, or source files joined by commas."
 
@@ -27,53 +31,68 @@ def compare(
 ) -> None:
     """Compare two forms of one net, layer by layer.
 
-    Both run on the same random input. Every value that both forms name is compared in the order in
-    which A computes it, then the outputs. Ends with 1 and the name of the first divergence if they do
-    not agree.
+    Both run on the same random input. Every value that both forms name is compared in the order in which
+    A computes it. Ends with 1 and the name of the first divergence if their outputs do not agree.
     """
     from zoo.compare import compare as compare_forms
 
+    subjects = [find_subject(form.split(","), manifests) for form in (a, b)]
+    known = [subject.manifest for subject in subjects if subject.manifest is not None]
     found = compare_forms(
-        *(find_subject(form.split(","), manifests).sources for form in (a, b)),
+        *(subject.sources for subject in subjects),
         input_shapes=input_shapes(input_shape),
+        usual_shape=known[0].input_shape if known else None,
         seed=seed,
         bound=bound,
     )
-    first = found.first_divergence
     if json:
-        rows = [asdict(row) for row in found.rows]
         print_json(
             {
+                "agrees": found.agrees,
                 "bound": bound,
-                "values": rows,
-                "first_divergence": first and first.name,
+                "values": [_as_json(row) for row in found.rows],
+                "first_divergence": found.first_divergence and found.first_divergence.name,
                 "only_first": found.only_first,
             }
         )
     else:
-        lines = [
-            (
-                row.name,
-                "x".join(map(str, row.shape)),
-                f"{row.difference:.1e}",
-                f"{row.relative:.1e}",
-                "agrees" if row.agrees else "differs",
-            )
-            for row in found.rows
-        ]
-        print_table(("VALUE", "SHAPE", "DIFFERENCE", "RELATIVE", "VERDICT"), lines, right=(2, 3))
-        print()
-        for name in found.only_first:
-            print(f"Not compared: output {name} of A, which B does not have.")
-        if first is None:
-            print(f"All {len(found.rows)} values that both have agree within {bound:g}.")
-        elif first.shape != first.other_shape:
-            shapes = " and ".join("x".join(map(str, shape)) for shape in (first.shape, first.other_shape))
-            print(f"First divergence: {first.name}, of the shapes {shapes}.")
-        else:
-            print(
-                f"First divergence: {first.name}, by {first.relative:.1e} of its largest magnitude "
-                f"where {bound:g} is allowed."
-            )
-    if first is not None:
+        _print(found)
+    if not found.agrees:
         raise typer.Exit(1)
+
+
+def _as_json(row: Row) -> dict[str, object]:
+    """A row with null for what is infinite, which JSON has no number for."""
+    numbers = {name: value for name in ("difference", "relative") if isfinite(value := getattr(row, name))}
+    return {**asdict(row), "difference": None, "relative": None, **numbers}
+
+
+def _print(found: Comparison) -> None:
+    lines = [
+        (
+            row.name,
+            "x".join(map(str, row.shape)),
+            f"{row.difference:.1e}",
+            f"{row.relative:.1e}",
+            "agrees" if row.agrees else "differs",
+        )
+        for row in found.rows
+    ]
+    print_table(("VALUE", "SHAPE", "DIFFERENCE", "RELATIVE", "VERDICT"), lines, right=(2, 3))
+    print()
+    for name in found.only_first:
+        print(f"Not compared: output {name} of A, which B does not have.")
+    first = found.first_divergence
+    if first is None:
+        print(f"All {len(found.rows)} values that both have agree within {found.bound:g}.")
+        return
+    if first.shape != first.other_shape:
+        shapes = " and ".join("x".join(map(str, shape)) for shape in (first.shape, first.other_shape))
+        print(f"First divergence: {first.name}, of the shapes {shapes}.")
+    else:
+        print(
+            f"First divergence: {first.name}, by {first.relative:.1e} of its largest magnitude "
+            f"where {found.bound:g} is allowed."
+        )
+    if found.agrees:
+        print("The outputs agree all the same: inside, one form has layers folded into others.")
