@@ -30,7 +30,8 @@ def class_docstring(model: ir.Model, indent: str) -> list[str]:
     """Lines of the class's docstring: what goes in and what comes out, in order."""
     graph = model.graph
     inputs = [v for v in graph.inputs if v not in graph.initializers.values()]
-    lines = [f"{model.graph.name or 'The network'} for inference."]
+    names = [", ".join(str(value.name) for value in values) for values in (graph.outputs, inputs)]
+    lines = _wrapped(f"Computes {' from '.join(filter(None, names))}.", "")
     for title, values in (("Takes", inputs), ("Returns", graph.outputs)):
         lines += ["", f"{title}:", *(f"    {_value(value)}" for value in values)]
     return _docstring(lines, indent)

@@ -193,7 +193,7 @@ def _torch_ceil(ctx: Context, x: Any, windows: Windows, ceil_mode: int) -> bool 
         return None  # torch refuses more padding than that
     sizes = [size for size in (ctx.shape(x) or ())[2:] if size is not None]
     if len(sizes) != len(windows.kernel):
-        return bool(ceil_mode) if windows.symmetric else None
+        return bool(ceil_mode) and max(windows.strides) > 1 if windows.symmetric else None
     wanted = windows.counts(sizes, ceil=bool(ceil_mode), end=windows.end)
     found = (c for c in (False, True) if windows.counts(sizes, ceil=c, end=windows.begin) == wanted)
     return next(found, None)

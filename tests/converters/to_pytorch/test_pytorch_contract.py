@@ -89,7 +89,7 @@ def fire_net(metadata=METADATA) -> ir.Model:
 
 FIRE_NET = '''\
 class FireNet(nn.Module):
-    """fire-net for inference.
+    """Computes prob from data.
 
     Takes:
         data: float32 Nx3x16x16
