@@ -72,7 +72,7 @@ def decode(prior: np.ndarray, variance: np.ndarray, offset: np.ndarray, code: st
 
 
 def jaccard(a: np.ndarray, b: np.ndarray, pixel: float = 0) -> float:
-    """Intersection over union; boxes with corners in the wrong order have no size. pixel: added to every side."""
+    """Intersection over union, `pixel` added to every side; corners in the wrong order make no size."""
     if b[0] > a[2] or b[2] < a[0] or b[1] > a[3] or b[3] < a[1]:
         return 0.0
     w = min(a[2], b[2]) - max(a[0], b[0]) + pixel

@@ -1,0 +1,196 @@
+"""Layers of Faster R-CNN and R-FCN against float64 references."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from from_caffe import reference_regions as reference
+from from_caffe.reference_nets import assert_close, computed, layer, write_net
+
+import converters
+
+
+def regions(count: int, images: int, height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Regions of every size and place, some outside the image, some with corners in the wrong order."""
+    generator = np.random.default_rng(seed)
+    ends = generator.uniform(-0.3, 1.3, (count, 2, 2)) * [width, height]
+    ends[: count * 3 // 4].sort(axis=1)
+    image = generator.integers(0, images, count)
+    rows = np.column_stack([image, ends.reshape(count, 4)])
+    # Coordinates halfway between two pixels are the ones that are rounded in several ways.
+    rows[::3, 1:] = np.floor(rows[::3, 1:]) + 0.5
+    return rows.astype(np.float32).astype(float)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "scale"),
+    [
+        ((1, 3, 9, 12), (2, 2), 1.0),
+        ((3, 2, 14, 10), (7, 7), 0.0625),
+        ((2, 1, 5, 7), (3, 1), 0.125),
+        ((2, 2, 20, 4), (6, 3), 0.5),
+        ((1, 1, 1, 1), (2, 3), 0.25),
+        ((1, 2, 30, 30), (7, 5), 0.3),
+    ],
+)
+def test_roi_pooling(tmp_path: Path, shape: tuple[int, ...], size: tuple[int, int], scale: float) -> None:
+    x = np.random.default_rng(1).normal(size=shape)
+    rois = regions(40, shape[0], int(shape[2] / scale), int(shape[3] / scale))
+    text = f"roi_pooling_param {{ pooled_h: {size[0]} pooled_w: {size[1]} spatial_scale: {scale} }}"
+    declared = {"x": (1, *shape[1:]), "rois": (300, 5)}
+    got = computed(
+        tmp_path, layer("ROIPooling", "x rois", "y", text), {"x": x, "rois": rois}, declared=declared
+    )
+    assert_close(got["y"], reference.roi_pool(x, rois, size, scale))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "group", "shape", "scale"),
+    [
+        (1, 1, (1, 1, 6, 9), 1.0),
+        (3, 3, (2, 27, 14, 10), 0.0625),
+        (2, 7, (1, 98, 20, 30), 0.125),
+        (5, 2, (3, 20, 4, 5), 0.5),
+        (2, 4, (2, 32, 1, 1), 0.25),
+        (1, 3, (1, 9, 17, 23), 0.3),
+    ],
+)
+def test_psroi_pooling(
+    tmp_path: Path, outputs: int, group: int, shape: tuple[int, ...], scale: float
+) -> None:
+    x = np.random.default_rng(2).normal(size=shape)
+    rois = regions(40, shape[0], int(shape[2] / scale), int(shape[3] / scale))
+    text = f"psroi_pooling_param {{ output_dim: {outputs} group_size: {group} spatial_scale: {scale} }}"
+    got = computed(
+        tmp_path,
+        layer("PSROIPooling", "x rois", "y", text),
+        {"x": x, "rois": rois.reshape(-1, 5, 1, 1)},
+        declared={"x": (1, *shape[1:]), "rois": (1, 5, 1, 1)},
+    )
+    assert_close(got["y"], reference.position_sensitive_pool(x, rois, outputs, group, scale))
+
+
+def test_psroi_pooling_of_large_values_keeps_small_ones(tmp_path: Path) -> None:
+    """A sum over a whole plane must not swallow what a bin of small values holds."""
+    x = np.full((1, 4, 40, 40), 1e-3)
+    x[:, :, :30] = 1e4
+    rois = np.array([[0, 2, 31, 35, 39]])
+    text = "psroi_pooling_param { output_dim: 1 group_size: 2 spatial_scale: 1 }"
+    got = computed(tmp_path, layer("PSROIPooling", "x rois", "y", text), {"x": x, "rois": rois})
+    assert np.allclose(got["y"], 1e-3, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (layer("ROIPooling", "x rois", "y", "roi_pooling_param { pooled_h: 2 }"), "must be positive"),
+        (layer("ROIPooling", "x x", "y", "roi_pooling_param { pooled_h: 2 pooled_w: 2 }"), "rows of 5"),
+        (
+            layer(
+                "PSROIPooling",
+                "x rois",
+                "y",
+                "psroi_pooling_param { output_dim: 2 group_size: 3 spatial_scale: 1 }",
+            ),
+            "need 18 channels",
+        ),
+    ],
+)
+def test_regions_refused(tmp_path: Path, net: str, message: str) -> None:
+    with pytest.raises(converters.FormatError, match=message):
+        converters.load(*write_net(tmp_path, net, {"x": (1, 8, 5, 5), "rois": (3, 5)}))
+
+
+PROPOSALS: dict[str, dict[str, Any]] = {
+    "as trained": {},
+    "one image in two scales": {"info": [90, 120, 1.5, 0.75]},
+    "few candidates": {"before": 7},
+    "few places": {"after": 3},
+    "one anchor": {"ratios": [1], "scales": [4]},
+    "other anchors": {
+        "ratios": [0.333, 0.5, 0.667, 1, 1.5, 2, 3],
+        "scales": [2, 3, 5, 9, 16, 32],
+        "before": 400,
+    },
+    "another base": {"base": 15, "stride": 8, "info": [50, 60, 1]},
+    "everything overlaps": {"threshold": 0},
+    "nothing overlaps": {"threshold": 1},
+    "two images": {"batch": 2},
+    "small ones go": {"least": 40, "before": 60},
+}
+
+
+@pytest.mark.parametrize("name", PROPOSALS)
+def test_proposal(tmp_path: Path, name: str) -> None:
+    given = {
+        "base": 16, "stride": 16, "ratios": [0.5, 1, 2], "scales": [1, 2, 4], "before": 200, "after": 30,
+        "threshold": 0.7, "least": 16, "info": [88, 120, 1.25], "batch": 1,
+    } | PROPOSALS[name]  # fmt: skip
+    generator = np.random.default_rng(3)
+    count = len(given["ratios"]) * len(given["scales"])
+    place = (given["batch"], 6, 8)
+    scores = generator.permutation(given["batch"] * 2 * count * 48) + 1
+    scores = (scores / scores.size).astype(np.float32).reshape(place[0], 2 * count, *place[1:])
+    deltas = generator.normal(0, 0.3, (place[0], 4 * count, *place[1:])).astype(np.float32)
+    ratios, scales = (" ".join(f"{k}: {v}" for v in given[f"{k}s"]) for k in ("ratio", "scale"))
+    text = (
+        f"proposal_param {{ base_size: {given['base']} feat_stride: {given['stride']} "
+        f"min_size: {given['least']} pre_nms_topn: {given['before']} post_nms_topn: {given['after']} "
+        f"nms_thresh: {given['threshold']} {ratios} {scales} }}"
+    )
+    inputs = {"s": scores, "d": deltas, "info": np.array([given["info"]] * place[0])}
+    declared = {key: (1, *array.shape[1:]) for key, array in inputs.items()}
+    got = computed(tmp_path, layer("Proposal", "s d info", "rois found", text), inputs, declared=declared)
+    shapes = reference.anchors(given["base"], given["ratios"], given["scales"])
+    rois, found = reference.proposals(
+        scores.astype(float), deltas.astype(float), given["info"], shapes,
+        *(given[key] for key in ("stride", "least", "before", "after", "threshold")),
+    )  # fmt: skip
+    assert len(rois) > 0
+    assert_close(got["rois"], rois)
+    assert_close(got["found"], found)
+
+
+def test_proposal_has_the_anchors_of_faster_rcnn(tmp_path: Path) -> None:
+    """Those that it lists for its usual 3 ratios and 3 scales; a box that does not move ends a pixel later."""
+    published = [
+        [-84, -40, 99, 55],
+        [-176, -88, 191, 103],
+        [-360, -184, 375, 199],
+        [-56, -56, 71, 71],
+        [-120, -120, 135, 135],
+        [-248, -248, 263, 263],
+        [-36, -80, 51, 95],
+        [-80, -168, 95, 183],
+        [-168, -344, 183, 359],
+    ]
+    assert reference.anchors(16, [0.5, 1, 2], [8, 16, 32]).tolist() == published
+    scores = np.zeros((1, 18, 61, 61))
+    scores[0, 9:, 30, 30] = np.arange(9, 0, -1)
+    inputs = {"s": scores, "d": np.zeros((1, 36, 61, 61)), "info": np.array([[976, 976, 1]])}
+    text = (
+        "proposal_param { base_size: 16 feat_stride: 16 min_size: 16 pre_nms_topn: 9 post_nms_topn: 9 "
+        "nms_thresh: 1 ratio: 0.5 ratio: 1 ratio: 2 scale: 8 scale: 16 scale: 32 }"
+    )
+    got = computed(tmp_path, layer("Proposal", "s d info", "rois", text), inputs)
+    assert (got["rois"][:, 1:] - 480 - [0, 0, 1, 1]).tolist() == published
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ratio: 1", "at least one ratio"),
+        ("ratio: -1 scale: 8", "ratios must be positive"),
+        ("ratio: 1 scale: 8 scale: 16", "4 channels|8 channels"),
+        ("ratio: 1 scale: 8 pre_nms_topn: 0", "must be positive"),
+        ("ratio: 1 scale: 8 nms_thresh: -0.5", "must not be negative"),
+    ],
+)
+def test_proposal_refuses(tmp_path: Path, text: str, message: str) -> None:
+    shapes = {"s": (1, 2, 3, 4), "d": (1, 4, 3, 4), "info": (1, 3)}
+    net = layer("Proposal", "s d info", "rois", f"proposal_param {{ {text} }}")
+    with pytest.raises(converters.FormatError, match=message):
+        converters.load(*write_net(tmp_path, net, shapes))
