@@ -7,16 +7,14 @@ in; whatever does not fit the schema is an error that names the file and the fie
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
-from decimal import Decimal
-from pathlib import Path, PurePosixPath
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -26,52 +24,21 @@ from pydantic import (
 )
 
 from zoo.errors import UsageError
+from zoo.manifest_fields import Hex40, Hex64, Hex96, Name, RelativePath, Url
 
 Metric = Literal["top1", "top5"]
 Role = Literal["definition", "weights", "mean", "log", "recorded"]
 HASH_KINDS = ("sha256", "sha384", "sha1", "git_blob")
 
-URL_SCHEMES = ("https://", "http://", "file://")
 # A published percentage has at least two digits after the point, so counts and percentage must agree to that.
 PERCENT_SLACK = Decimal("0.01")
 
 
-def _hex_digest(length: int) -> AfterValidator:
-    def check(value: str) -> str:
-        if not re.fullmatch(f"[0-9a-f]{{{length}}}", value):
-            raise ValueError(f"expected {length} lower-case hex digits")
-        return value
-
-    return AfterValidator(check)
-
-
-def _plain_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value):
-        raise ValueError("expected letters, digits, '.', '_' and '-' only, no folder")
-    return value
-
-
-def _inside(value: str) -> str:
-    path = PurePosixPath(value)
-    if path.is_absolute() or ".." in path.parts or "\\" in value or ":" in value:
-        raise ValueError("expected a relative path with '/' that stays inside the manifest's folder")
-    return value
-
-
-def _url(value: str) -> str:
-    if not value.startswith(URL_SCHEMES) or re.search(r"[\s\x00-\x1f]", value):
-        raise ValueError(f"expected a URL without blanks that starts with {', '.join(URL_SCHEMES)}")
-    return value
-
-
-Name = Annotated[str, AfterValidator(_plain_name)]
-RelativePath = Annotated[str, AfterValidator(_inside)]
-Url = Annotated[str, AfterValidator(_url)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class License(_Data):
@@ -110,10 +77,10 @@ class File(_Data):
     name: Name
     role: Role
     bytes: Annotated[int, Field(gt=0)] | None = None
-    sha256: Annotated[str, _hex_digest(64)] | None = None
-    sha384: Annotated[str, _hex_digest(96)] | None = None
-    sha1: Annotated[str, _hex_digest(40)] | None = None
-    git_blob: Annotated[str, _hex_digest(40)] | None = None
+    sha256: Hex64 | None = None
+    sha384: Hex96 | None = None
+    sha1: Hex40 | None = None
+    git_blob: Hex40 | None = None
     """SHA-1 of `blob <size>` + NUL + content, as `git hash-object` prints it."""
     urls: list[Url] = []
     """In order of preference."""
@@ -131,6 +98,17 @@ class File(_Data):
     def trust(self) -> Literal["pinned", "unpinned"]:
         """`pinned` if any hash was known beforehand; else the first fetch decides what is right."""
         return "pinned" if self.hashes else "unpinned"
+
+
+class Printing(_Data):
+    """The number of a claim as another source prints it."""
+
+    published: str
+    """Exactly as printed there."""
+    percent: Percent
+    """The accuracy in percent, to the digits printed there."""
+    source: str
+    """URL or file."""
 
 
 class Claim(_Data):
@@ -151,8 +129,23 @@ class Claim(_Data):
     """How it was measured and where the exact count comes from."""
     trace: RelativePath | None = None
     """CSV beside the manifest with columns batch, top1_correct, top5_correct and optionally loss."""
+    also: list[Printing] = []
+    """The same number in other places; a number that does not round to it is a conflict instead."""
     tolerance_images: Annotated[int, Field(ge=0)] = 0
     """How many images a re-measurement may be off and still count as agreeing."""
+
+    @model_validator(mode="after")
+    def _printings_agree(self) -> Self:
+        known = {Decimal(str(self.percent))}
+        if self.correct is not None:
+            known.add(Decimal(100 * self.correct) / self.n)
+        for printing in self.also:
+            given = Decimal(str(printing.percent))
+            if all(value.quantize(given, ROUND_HALF_UP) != given for value in known):
+                raise ValueError(
+                    f"'{printing.published}' is {given} %, which {self.percent} % does not round to"
+                )
+        return self
 
     @model_validator(mode="after")
     def _count_agrees(self) -> Self:
@@ -189,8 +182,13 @@ class Manifest(_Data):
     framework: Literal["caffe", "torch7"]
     dataset: Literal["ilsvrc2012-val", "digits-test"]
     classes: Annotated[int, Field(gt=1)]
+    label_order: Literal["sorted-synsets", "digits"] | None = None
+    """What output k means. sorted-synsets: the k-th of the 1000 synset ids of ILSVRC2012 in sorted order;
+    digits: the digit k. None: not stated anywhere."""
     input_shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)]
     """Channels, height, width."""
+    parameters: Annotated[int, Field(gt=0)] | None = None
+    """How many numbers the net for inference holds, running statistics included, where that is known."""
     scores: str | None = None
     """Name of the output that ranks the classes; None: the only output."""
     recorded: dict[str, str] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -37,24 +38,102 @@ def counts_of_log(text: str, framework: str) -> list[tuple[int, int]]:
 
 def test_the_models_of_the_catalog():
     assert CATALOG.names() == [
+        "alexnet-bvlc",
+        "alexnet-dsd",
         "digits-caffe-baseline",
         "digits-caffe-dsd",
         "digits-caffe-sparse",
         "digits-torch7-baseline",
         "digits-torch7-dsd",
         "digits-torch7-sparse",
+        "googlenet-bvlc",
+        "googlenet-dsd",
+        "resnet18-dsd",
+        "resnet18-fb",
+        "resnet50-dsd",
+        "resnet50-fb",
         "squeezenet-deep-compression",
         "squeezenet-dsd",
+        "squeezenet-residual",
         "squeezenet-v1.0",
+        "squeezenet-v1.1",
+        "vgg16-dsd",
+        "vgg16-vgg",
     ]
 
 
+def test_only_weights_that_never_had_a_checksum_are_unpinned():
+    unpinned = {
+        (name, file.name)
+        for name, manifest in MODELS.items()
+        for file in manifest.files
+        if file.trust == "unpinned"
+    }
+    assert unpinned == {
+        ("alexnet-dsd", "alexnet_dsd.caffemodel"),
+        ("googlenet-dsd", "googlenet_dsd.caffemodel"),
+        ("resnet18-dsd", "resnet18_dsd.t7"),
+        ("resnet18-fb", "resnet-18.t7"),
+        ("resnet50-dsd", "resnet50_dsd.t7"),
+        ("resnet50-fb", "resnet-50.t7"),
+        ("vgg16-dsd", "vgg16_dsd.caffemodel"),
+    }
+
+
 @pytest.mark.parametrize("name", MODELS)
-def test_every_file_is_pinned_and_every_baseline_is_in_the_zoo(name):
+def test_every_model_says_what_one_needs_to_know(name):
     manifest = MODELS[name]
-    assert all(file.trust == "pinned" for file in manifest.files)
     assert all(file.urls or file.path for file in manifest.files)
     assert manifest.baseline is None or manifest.baseline in CATALOG
+    assert manifest.label_order == ("digits" if name in DIGITS else "sorted-synsets")
+    assert len(manifest.claims) == 2
+    settings = manifest.preprocessing
+    assert settings.mean_image != (settings.mean is not None)
+    assert (settings.std is not None) == (manifest.framework == "torch7")
+
+
+@pytest.mark.parametrize(
+    ("model", "baseline", "top1", "top5", "baseline_top1", "baseline_top5"),
+    [
+        ("alexnet-dsd", "alexnet-bvlc", "41.48", "18.71", "42.78", "19.73"),
+        ("vgg16-dsd", "vgg16-vgg", "27.19", "8.67", "31.50", "11.32"),
+        ("googlenet-dsd", "googlenet-bvlc", "30.02", "10.34", "31.14", "10.96"),
+        ("squeezenet-dsd", "squeezenet-v1.0", "38.24", "16.53", "42.56", "19.52"),
+        ("resnet18-dsd", "resnet18-fb", "29.17", "10.13", "30.43", "10.76"),
+        ("resnet50-dsd", "resnet50-fb", "22.89", "6.47", "24.01", "7.02"),
+    ],
+)
+def test_the_table_of_the_dsd_zoo(model, baseline, top1, top5, baseline_top1, baseline_top5):
+    """Single-crop errors in the README of songhan/DSD, row by row."""
+    assert MODELS[model].baseline == baseline
+    assert MODELS[model].architecture == MODELS[baseline].architecture
+    expected = {model: (top1, top5), baseline: (baseline_top1, baseline_top5)}
+    for name, errors in expected.items():
+        for claim, error in zip(MODELS[name].claims, errors, strict=True):
+            printings = [
+                (claim.published, claim.percent),
+                *((also.published, also.percent) for also in claim.also),
+            ]
+            assert (f"{error}% error", float(Decimal(100) - Decimal(error))) in printings
+
+
+@pytest.mark.parametrize("section", ["5. Baselines", "6. Network definitions and logs"])
+def test_sizes_and_hashes_are_those_of_the_facts(shared, section):
+    """Every hash in the collected facts is in the manifest of its file, and the size with it."""
+    text = (shared / "facts" / "models.md").read_text(encoding="utf-8")
+    (body,) = re.findall(rf"## {re.escape(section)}.*?\n(.*?)(?=\n## |\Z)", text, re.DOTALL)
+    files = [file for manifest in MODELS.values() for file in manifest.files]
+    looked_at = 0
+    for row in re.findall(r"^\|(.*)\|$", body, re.MULTILINE):
+        digests = re.findall(r"(?<![@\w])(?:[0-9a-f]{96}|[0-9a-f]{64}|[0-9a-f]{40})\b", row)
+        sizes = re.findall(r"\|\s*(\d+)\s*\|", f"|{row}|")
+        for file in files:
+            known = set(file.hashes.values())
+            if known & set(digests):
+                looked_at += 1
+                assert set(digests) <= known, file.name
+                assert [str(file.bytes)] == sizes, file.name
+    assert looked_at >= {"5": 5, "6": 15}[section[0]]
 
 
 @pytest.mark.parametrize("name", DIGITS)
@@ -142,6 +221,8 @@ def test_the_squeezenet_baseline_states_its_conflict():
         ("top5", 80.68),
         ("top1", 57.5),
         ("top5", 80.3),
+        ("top1", 57.684),
+        ("top5", 80.38),
     ]
 
 
@@ -164,8 +245,20 @@ def test_pinned_hashes_are_those_of_the_real_files(name, shared):
         assert file.git_blob == hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
-def test_the_definition_of_squeezenet_dsd_is_the_real_one(shared):
-    definition = MODELS["squeezenet-dsd"].file("definition")
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("alexnet-dsd", "dsd-alexnet"),
+        ("vgg16-dsd", "dsd-vgg16"),
+        ("vgg16-vgg", "dsd-vgg16"),
+        ("googlenet-dsd", "dsd-googlenet"),
+        ("squeezenet-dsd", "dsd-squeezenet"),
+        ("squeezenet-residual", "squeezenet-residual"),
+    ],
+)
+def test_definitions_are_the_real_ones(shared, name, folder):
+    definition = MODELS[name].file("definition")
     assert definition is not None
-    content = (shared / "models" / "dsd-squeezenet" / "net.prototxt").read_bytes()
+    content = (shared / "models" / folder / "net.prototxt").read_bytes()
+    assert definition.bytes == len(content)
     assert definition.sha256 == hashlib.sha256(content).hexdigest()

@@ -39,6 +39,12 @@ percent = 98.4
 source = "tiny.log"
 how = "counted"
 """
+ALSO = """
+[[claims.also]]
+published = "98.4 %"
+percent = 98.4
+source = "README"
+"""
 
 
 def read(folder: Path, text: str, name: str = "tiny.toml") -> Manifest:
@@ -73,6 +79,17 @@ def test_any_known_hash_pins_a_file(tmp_path):
     assert weights.trust == "pinned"
 
 
+@pytest.mark.parametrize("percent", ["98.4", "98.40", "98.0"])
+def test_other_printings_round_to_the_claim(tmp_path, percent):
+    also = ALSO.replace("percent = 98.4", f"percent = {percent}")
+    if percent == "98.0":
+        with pytest.raises(UsageError, match=r"'98\.4 %' is 98\.0 %, which 98\.4 % does not round to"):
+            read(tmp_path, MINIMAL + WEIGHTS + CLAIM + also)
+    else:
+        (claim,) = read(tmp_path, MINIMAL + WEIGHTS + CLAIM + also).claims
+        assert [printing.percent for printing in claim.also] == [98.4]
+
+
 def test_a_manifest_cannot_be_changed(tmp_path):
     manifest = read(tmp_path, MINIMAL + WEIGHTS)
     with pytest.raises(ValueError, match="frozen"):
@@ -104,6 +121,9 @@ def test_a_manifest_cannot_be_changed(tmp_path):
         (MINIMAL + WEIGHTS + CLAIM.replace("492", "491"), "claims.0", "491 of 500 is 98.2000 %, but percent"),
         (MINIMAL + WEIGHTS + CLAIM.replace("98.4", "984"), "claims.0.percent", "less than or equal to 100"),
         (MINIMAL + WEIGHTS + CLAIM.replace("top1", "top2"), "claims.0.metric", "'top1' or 'top5'"),
+        (MINIMAL + WEIGHTS + CLAIM + ALSO.replace("98.4", "98.39"), "claims.0", "does not round to"),
+        (MINIMAL + "parameters = 0" + WEIGHTS, "parameters", "greater than 0"),
+        (MINIMAL + "label_order = 'sorted'" + WEIGHTS, "label_order", "'sorted-synsets' or 'digits'"),
         (MINIMAL.replace("= 1", "= 2", 1) + WEIGHTS, "schema_version", "Input should be 1"),
         (MINIMAL.replace("[3, 32, 32]", "[32, 32]") + WEIGHTS, "input_shape", "at least 3 items"),
         (MINIMAL.replace("caffe-warp36", "Caffe") + WEIGHTS, "preprocessing.flavour", "should match pattern"),
