@@ -2,27 +2,27 @@
 
     <root>/sha256/ab/<sha256>/<name>   the content, under the name it first came with
     <root>/index.json                  which content each model's file is, where it came from, all its hashes
-    <root>/incoming/                   what is being written; only verified files leave it, by a rename
+    <root>/partial/<model>/<file>/     what is on its way; it leaves by a rename, once it is verified
     <root>/locks/                      one lock per file of a model, one for the index
 
-The index is also the record of first use: a file of which nothing was known beforehand is what came first,
-and anything else that comes later under its name is an error.
+Beside it, not in it, lies the user's lock file: the record of first use. A file of which nothing was known
+beforehand is what came first, and anything else that comes later under its name is an error, even after
+the cache was emptied.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from zoo.digests import Digests, differences
 from zoo.errors import IntegrityError, UsageError
+from zoo.ledger import Ledger, Record
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -30,33 +30,34 @@ if TYPE_CHECKING:
     from zoo.manifest import File, Manifest, Role
 
 Trust = Literal["pinned", "recorded", "unverified"]
-INDEX_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What the index says of one file: its digests, where it came from, and when (ISO 8601, UTC)."""
-
-    digests: Digests
-    source: str
-    added: str
 
 
 class Cache:
-    """The store below `root`, which is $DSD_ZOO_CACHE or the user's cache folder unless given."""
+    """The store below `root`: $DSD_ZOO_CACHE or the user's cache folder, unless given.
 
-    def __init__(self, root: Path | None = None) -> None:
+    lock_file: the record of first use, $DSD_ZOO_LOCK or in the user's data folder, unless given.
+    """
+
+    def __init__(self, root: Path | None = None, lock_file: Path | None = None) -> None:
         self.root = root if root is not None else _default_root()
+        lock_file = lock_file if lock_file is not None else _default_lock_file()
+        index, locks = self.root / "index.json", self.root / "locks"
+        self.index = Ledger(index, locks / "index.lock", "delete it and fetch again")
+        self.first_use = Ledger(
+            lock_file,
+            lock_file.with_name(lock_file.name + ".busy"),
+            "mend it, or delete it to trust what comes first anew",
+        )
 
     def find(self, manifest: Manifest, file: File) -> Path | None:
         """Where `file` lies, or None. A file that ships with the zoo lies beside its manifest.
 
-        Only what matched the manifest when it was stored is found; the content is not read again
+        Only what matched the record when it was stored is found; the content is not read again
         (`dsd-zoo verify` does), its size is looked at.
         """
         if file.path is not None and (embedded := manifest.directory / file.path).is_file():
             return embedded
-        record = self.record(manifest, file)
+        record = self.record(manifest, file) or self.index.get(manifest.name, file.name)
         if record is not None and not differences(file, record.digests):
             return self._content(record.digests.sha256, record.digests.bytes)
         return None if file.sha256 is None else self._content(file.sha256, file.bytes)
@@ -75,11 +76,9 @@ class Cache:
         return path
 
     def record(self, manifest: Manifest, file: File) -> Record | None:
-        """What the index says of `file`, or None if it never was stored."""
-        entry = self._index().get(manifest.name, {}).get(file.name)
-        if entry is None:
-            return None
-        return Record(Digests(**entry["digests"]), entry["source"], entry["added"])
+        """What is on record of `file`: of first use if nothing was known beforehand, else of the index."""
+        ledger = self.index if file.hashes else self.first_use
+        return ledger.get(manifest.name, file.name)
 
     def trust(self, manifest: Manifest, file: File) -> Trust:
         """On what the identity of `file` rests: a hash known beforehand, the first use, or nothing yet."""
@@ -99,16 +98,31 @@ class Cache:
                 f"  if the new one is right: dsd-zoo add {manifest.name} FILE --replace"
             )
 
+    def recognise(self, manifest: Manifest, file: File) -> None:
+        """Puts on record as first use what lies in the cache already: another user's, or copied here."""
+        record = self.index.get(manifest.name, file.name)
+        if record is not None and self.trust(manifest, file) == "unverified":
+            self.first_use.put(manifest.name, file.name, record)
+
+    def is_unfinished(self, manifest: Manifest, file: File) -> bool:
+        """Whether something lies on its way to become `file`, from an earlier run or in another process."""
+        return self._partial(manifest, file).exists()
+
     @contextmanager
-    def incoming(self) -> Iterator[Path]:
-        """A new path to write to, on the same file system as the store; nothing stays there afterwards."""
-        folder = self.root / "incoming"
+    def partial_folder(self, manifest: Manifest, file: File) -> Iterator[Path]:
+        """The folder for what is on its way to become `file`; made when needed, gone when empty.
+
+        Only the holder of `lock` may use it. What a source leaves there is where the next try goes on.
+        """
+        folder = self._partial(manifest, file)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{os.getpid()}-{secrets.token_hex(8)}.part"
         try:
-            yield path
+            yield folder
         finally:
-            path.unlink(missing_ok=True)
+            for empty in (folder, folder.parent, folder.parent.parent):
+                # Not empty: something is to be resumed, or another file of the model is on its way.
+                with suppress(OSError):
+                    empty.rmdir()
 
     def store(
         self,
@@ -118,26 +132,50 @@ class Cache:
         digests: Digests,
         source: str,
         *,
+        added: str | None = None,
         replace: bool = False,
     ) -> Path:
-        """Moves the complete file `written` (from `incoming`) in, and puts it on record.
+        """Moves the complete file `written` (in `partial_folder`) in, and puts it on record.
 
-        IntegrityError if it is not the file on record; `replace` accepts it as the new record of a file
-        whose hash was not known beforehand, never of one that was.
+        `added` is when it came first (ISO 8601), now unless given. `replace` accepts it as the new record
+        of a file whose hash was not known beforehand, never of one that was.
+
+        Raises:
+            IntegrityError: it is not the file on record.
         """
         if not (replace and not file.hashes):
             self.check(manifest, file, digests)
         target = self._place(digests.sha256) or self._folder(digests.sha256) / file.name
         target.parent.mkdir(parents=True, exist_ok=True)
+        record = Record(digests, source, added or datetime.now(UTC).isoformat(timespec="seconds"))
+        # The rename comes last: whatever kills this process before it, the next one does all of it again.
+        self.index.put(manifest.name, file.name, record)
+        if not file.hashes and (replace or self.record(manifest, file) is None):
+            self.first_use.put(manifest.name, file.name, record)
         written.replace(target)
         _sync(target.parent)
-        added = datetime.now(UTC).isoformat(timespec="seconds")
-        self._put_on_record(manifest.name, file.name, Record(digests, source, added))
         return target
 
     def lock(self, manifest: Manifest, file: File) -> BaseFileLock:
         """Held by the one process that is bringing `file` in; another one waits, then finds it there."""
-        return self._lock(f"{manifest.name}--{file.name}")
+        from filelock import FileLock
+
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{manifest.name}--{file.name}.lock")
+
+    def require_space(self, needed: int, what: str) -> None:
+        """UsageError unless the disk of the cache has room for `needed` more bytes."""
+        place = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        free = shutil.disk_usage(place).free
+        if needed > free:
+            raise UsageError(
+                f"{self.root}: no room for {what}: {needed:,} bytes are needed, {free:,} are free\n"
+                "  free some, or set DSD_ZOO_CACHE to a folder on another disk"
+            )
+
+    def _partial(self, manifest: Manifest, file: File) -> Path:
+        return self.root / "partial" / manifest.name / file.name
 
     def _content(self, sha256: str, size: int | None) -> Path | None:
         path = self._place(sha256)
@@ -151,43 +189,6 @@ class Cache:
     def _folder(self, sha256: str) -> Path:
         return self.root / "sha256" / sha256[:2] / sha256
 
-    def _lock(self, name: str) -> BaseFileLock:
-        from filelock import FileLock
-
-        folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{name}.lock")
-
-    def _index(self) -> dict[str, dict[str, Any]]:
-        path = self.root / "index.json"
-        try:
-            index = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except ValueError as error:
-            raise UsageError(
-                f"{path}: the index of the cache is damaged: {error}\n  delete it and fetch again"
-            ) from error
-        if index.get("schema_version") != INDEX_VERSION:
-            raise UsageError(
-                f"{path}: the index of the cache is of another version, {index.get('schema_version')}\n"
-                f"  this dsd-zoo knows version {INDEX_VERSION}; set DSD_ZOO_CACHE to another folder"
-            )
-        models: dict[str, dict[str, Any]] = index["models"]
-        return models
-
-    def _put_on_record(self, model: str, name: str, record: Record) -> None:
-        path = self.root / "index.json"
-        with self._lock("index"), self.incoming() as written:
-            models = self._index()
-            models.setdefault(model, {})[name] = asdict(record)
-            text = json.dumps({"schema_version": INDEX_VERSION, "models": models}, indent=2, sort_keys=True)
-            with written.open("w", encoding="utf-8") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            written.replace(path)
-
 
 def _default_root() -> Path:
     if given := os.environ.get("DSD_ZOO_CACHE"):
@@ -195,6 +196,14 @@ def _default_root() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("dsd-zoo", appauthor=False)
+
+
+def _default_lock_file() -> Path:
+    if given := os.environ.get("DSD_ZOO_LOCK"):
+        return Path(given).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("dsd-zoo", appauthor=False) / "lock.json"
 
 
 def _sync(folder: Path) -> None:

@@ -1,8 +1,9 @@
-"""Made-up runs over the embedded digits set."""
+"""A lock file of its own for every test, and made-up runs over the embedded digits set."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,14 @@ WRONG = {
     "digits-caffe-baseline": {91, 95, 124, 161, 162, 207, 243},
     "digits-caffe-dsd": {12, 91, 95, 124, 161, 162, 207, 360},
 }
+
+
+@pytest.fixture(autouse=True)
+def lock_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or writes the record of first use of whoever runs it."""
+    path = tmp_path / "lock.json"
+    monkeypatch.setenv("DSD_ZOO_LOCK", str(path))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from zoo.cache import Cache
 from zoo.catalog import Catalog
 from zoo.digests import digest_file
-from zoo.download import add_file
+from zoo.download import add_file, fetch_file
 from zoo.errors import IntegrityError, UsageError
 from zoo.manifest import Manifest
 
@@ -78,7 +77,7 @@ def test_a_wrong_file_is_not_added(store, by_hand):
         f"  sha1: expected {'0' * 40}, came {digest_file(by_hand).sha1}",
     ]
     assert store.find(manifest, manifest.files[0]) is None
-    assert list((store.root / "incoming").iterdir()) == []
+    assert not (store.root / "partial").exists()
 
 
 def test_a_page_saved_under_a_models_name_is_refused(store, by_hand):
@@ -152,11 +151,56 @@ def test_a_damaged_copy_is_not_found_and_is_replaced(store, by_hand):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "is damaged"), (json.dumps({"schema_version": 99, "models": {}}), "is of another version, 99")],
+    [
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ('{"schema_version": 1, "models": {"tiny": {"tiny.caffemodel": {}}}}', "damaged"),
+        ('{"schema_version": 99, "models": {}}', "expected version 1 of its format, came 99"),
+    ],
 )
-def test_an_unreadable_index_says_what_to_do(store, text, message):
+@pytest.mark.parametrize("which", ["index.json", "lock.json"])
+def test_an_unreadable_record_says_what_to_do(store, lock_file, text, message, which):
     store.root.mkdir()
-    (store.root / "index.json").write_text(text)
+    path, remedy = {
+        "index.json": (store.root / "index.json", "delete it and fetch again"),
+        "lock.json": (lock_file, "mend it, or delete it"),
+    }[which]
+    path.write_text(text)
     manifest = model(weights())
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError) as caught:
         store.find(manifest, manifest.files[0])
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+    assert remedy in str(caught.value)
+
+
+def test_what_came_first_outlives_the_cache(store, by_hand, tmp_path):
+    manifest = model(weights())
+    add_file(manifest, by_hand, store)
+    emptied = Cache(tmp_path / "other cache")
+    assert emptied.trust(manifest, manifest.files[0]) == "recorded"
+    by_hand.write_bytes(CONTENT + b"!")
+    with pytest.raises(IntegrityError, match="not the file that came at first use"):
+        add_file(manifest, by_hand, emptied)
+
+
+def test_a_pinned_file_leaves_no_record_of_first_use(store, by_hand, lock_file):
+    add_file(model(weights(sha1=digest_file(by_hand).sha1)), by_hand, store)
+    assert not lock_file.exists()
+
+
+def test_without_the_lock_file_what_lies_in_the_cache_counts_as_first(store, by_hand, lock_file):
+    manifest = model(weights())
+    _, stored = add_file(manifest, by_hand, store)
+    lock_file.unlink()
+    assert store.trust(manifest, manifest.files[0]) == "unverified"
+    assert fetch_file(manifest, manifest.files[0], store).path == stored
+    assert store.trust(manifest, manifest.files[0]) == "recorded"
+
+
+def test_a_disk_without_room_is_told_beforehand(store):
+    store.require_space(1, "a byte")
+    with pytest.raises(UsageError) as caught:
+        store.require_space(1 << 60, "too much")
+    assert "no room for too much: 1,152,921,504,606,846,976 bytes are needed" in str(caught.value)
+    assert "DSD_ZOO_CACHE" in str(caught.value)

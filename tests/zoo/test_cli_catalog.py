@@ -180,7 +180,7 @@ def test_what_is_neither_file_nor_model_is_told_so(dsd_zoo, command):
     slip = dsd_zoo(*command, "squeezenet-v1.o")
     assert slip.code == 2
     assert "no such file: squeezenet-v1.o, nor is a model called so" in slip.err
-    assert "did you mean squeezenet-v1.0" in slip.err
+    assert "did you mean squeezenet-v1.1 or squeezenet-v1.0" in slip.err
     elsewhere = dsd_zoo(*command, "nowhere/net.t7")
     assert (elsewhere.code, elsewhere.err) == (2, "dsd-zoo: no such file: nowhere/net.t7\n")
 
@@ -215,7 +215,7 @@ def test_fetch_offline_reports_each_missing_file(dsd_zoo):
     assert outcome.code == 1
     assert "dsd.caffemodel: 110,856 bytes (0.1 MB), pinned, ships with the zoo" in outcome.out
     assert outcome.err.count("no source delivered") == 2
-    assert "dsd-zoo add squeezenet-v1.0 FILE" in outcome.err
+    assert "dsd-zoo add squeezenet-v1.0 SAVED_FILE --as deploy.prototxt" in outcome.err
 
 
 def test_fetch_verify_and_change_of_an_unpinned_file(dsd_zoo, own, tmp_path):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoo.cli._common import ManifestsOption, human_bytes, load_catalog
-from zoo.errors import FetchError, IntegrityError, UsageError
+from zoo.errors import UsageError, ZooError
 
 if TYPE_CHECKING:
     from zoo.cache import Cache
-    from zoo.download import Progress
+    from zoo.download import Fetched
     from zoo.manifest import File, Manifest
+
+# What a shell reports of a command that Ctrl-C ended.
+INTERRUPTED = 130
 
 
 def fetch(
@@ -23,6 +25,13 @@ def fetch(
         list[str] | None, typer.Argument(metavar="MODEL...", help="Names of models; see `dsd-zoo list`.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All models of the zoo.")] = False,
+    mirror: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL|DIR",
+            help="Where MODEL/FILE lies, such as an exported cache; asked first; may be repeated.",
+        ),
+    ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Never touch the network; file:// sources still count.")
     ] = False,
@@ -32,59 +41,62 @@ def fetch(
 
     The sources of a file are tried in order. Only bytes that agree with every size and hash on record are
     kept. Where nothing is known beforehand, the first download is put on record and later ones must match.
-    Ends with 1 if a file could not be had.
+    What an interrupted fetch has brought is kept, and the same command goes on from it. Proxies and
+    certificates are as curl and pip have them: HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE.
+    Ends with 1 if a file could not be had, and with 130 if it was interrupted.
     """
     from zoo.cache import Cache
+    from zoo.cli._fetch_progress import progress_bars
+    from zoo.download import Network
+    from zoo.download.parallel import fetch_all
 
     if everything == bool(models):
         raise UsageError("name the models to fetch, or say --all\n  all models: dsd-zoo list")
-    catalog = load_catalog(manifests)
-    store = Cache()
+    catalog, store = load_catalog(manifests), Cache()
     chosen = [catalog.get(name) for name in (catalog.names() if everything else models or ())]
-    errors = [error for manifest in chosen for error in _fetch_model(manifest, store, offline)]
+    wanted = [(manifest, file) for manifest in chosen for file in manifest.files]
+    network = Network(mirrors=tuple(map(_mirror, mirror or ())), offline=offline)
+    errors: list[ZooError] = []
+    try:
+        with progress_bars() as watch_of:
+            for (manifest, file), result in zip(
+                wanted, fetch_all(wanted, store, network, watch_of), strict=True
+            ):
+                if file is manifest.files[0]:
+                    print(manifest.name)
+                if isinstance(result, ZooError):
+                    errors.append(result)
+                    print(f"  {file.name}: not fetched", flush=True)
+                else:
+                    _print(manifest, file, result, store)
+    except KeyboardInterrupt:
+        print(
+            "dsd-zoo: interrupted; what has come is kept, the same command goes on from it", file=sys.stderr
+        )
+        raise typer.Exit(INTERRUPTED) from None
     for error in errors:
         print(f"dsd-zoo: {error}", file=sys.stderr)
     if errors:
         raise typer.Exit(1)
 
 
-def _fetch_model(manifest: Manifest, store: Cache, offline: bool) -> list[FetchError | IntegrityError]:
-    from zoo.download import fetch_file
-
-    print(manifest.name)
-    errors: list[FetchError | IntegrityError] = []
-    for file in manifest.files:
-        try:
-            with _progress_bar(manifest, file, store) as progress:
-                fetched = fetch_file(manifest, file, store, offline=offline, progress=progress)
-        except (FetchError, IntegrityError) as error:
-            errors.append(error)
-            print(f"  {file.name}: not fetched")
-            continue
-        origin = (
-            f"from {fetched.source}"
-            if fetched.source
-            else ("ships with the zoo" if file.path else "already in the cache")
-        )
-        size = human_bytes(fetched.path.stat().st_size)
-        print(f"  {file.name}: {size}, {store.trust(manifest, file)}, {origin}")
-        for attempt in fetched.failed:
-            print(f"    before that {attempt.url}: {attempt.outcome}".replace("\n", " "))
-    return errors
+def _mirror(given: str) -> str:
+    """The URL of a mirror, which may be given as a folder."""
+    if given.startswith(("https://", "http://", "file://")):
+        return given
+    if Path(given).is_dir():
+        return Path(given).resolve().as_uri()
+    raise UsageError(f"--mirror {given}: expected a URL (https://, http://, file://) or a folder")
 
 
-@contextmanager
-def _progress_bar(manifest: Manifest, file: File, store: Cache) -> Iterator[Progress | None]:
-    if not sys.stderr.isatty() or store.find(manifest, file) is not None:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-    from rich.progress import Progress as Bars
-
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Bars(
-        TextColumn("  {task.description}"), *columns, console=Console(stderr=True), transient=True
-    ) as bars:
-        task = bars.add_task(file.name, total=file.bytes)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+def _print(manifest: Manifest, file: File, fetched: Fetched, store: Cache) -> None:
+    if fetched.source is None:
+        origin = "ships with the zoo" if file.path else "already in the cache"
+    else:
+        origin = f"from {fetched.source}"
+        origin += f" ({fetched.member} in the archive there)" if fetched.member else ""
+    size = human_bytes(fetched.path.stat().st_size)
+    print(f"  {file.name}: {size}, {store.trust(manifest, file)}, {origin}")
+    for attempt in fetched.failed:
+        print(f"    before that {attempt.url}: {attempt.outcome}".replace("\n", " "))
+    sys.stdout.flush()

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.digests import Digests, Hasher, differences, digest_file
-from zoo.download.http import open_http
-from zoo.download.local import open_local
-from zoo.download.stream import SourceError, Stream
+from zoo.digests import differences, digest_file
+from zoo.download.local import LocalSource
+from zoo.download.patience import Patience
+from zoo.download.sources import Network
+from zoo.download.stream import SourceError
+from zoo.download.transfer import Arrived, Transfer
+from zoo.download.watch import Watch, held
 from zoo.errors import FetchError, IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from zoo.cache import Cache
     from zoo.manifest import File, Manifest
 
-Progress = Callable[[int, int | None], None]
-"""Called with the bytes so far and the bytes in all, None where nobody knows."""
-
-# What a file of this role is allowed to begin with, although it is no network.
-_FORMATS = {"mean": b"\x93NUMPY", "recorded": b"PK\x03\x04"}
+__all__ = ["Attempt", "Fetched", "Network", "Patience", "Watch", "add_file", "fetch_file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,32 +33,43 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Where a file lies now; `source` is the URL it came from, None if it was here already."""
+    """Where a file lies now; `source` is where it came from, None if it was here already.
+
+    `member` is its name in the archive that came, if one did; `failed` are the sources before.
+    """
 
     path: Path
-    source: str | None
+    source: str | None = None
+    member: str | None = None
     failed: tuple[Attempt, ...] = ()
 
 
 def fetch_file(
-    manifest: Manifest, file: File, store: Cache, *, offline: bool = False, progress: Progress | None = None
+    manifest: Manifest, file: File, store: Cache, network: Network | None = None, watch: Watch | None = None
 ) -> Fetched:
     """Brings `file` into `store` unless it is there.
 
-    The sources are tried in order; `offline` skips those that need a network. Only bytes that agree
-    with everything on record get into the store, by an atomic rename; a failed source leaves nothing.
+    The sources are tried in order. Only bytes that agree with everything on record get into the store, by
+    an atomic rename. What came before a break is kept, and the next call goes on from it.
 
     Raises:
         FetchError: no source delivered.
         IntegrityError: no source delivered the right file, and at least one delivered another one.
+        UsageError: the disk is full.
     """
-    if (path := store.find(manifest, file)) is not None:
-        return Fetched(path, None)
-    with store.lock(manifest, file):
+    network, watch = network or Network(), watch or Watch()
+    path = store.find(manifest, file)
+    if path is not None and not store.is_unfinished(manifest, file):
+        store.recognise(manifest, file)
+        return Fetched(path)
+    with held(store.lock(manifest, file), watch), store.partial_folder(manifest, file) as folder:
         # Another process may have brought it in while this one waited.
-        if (path := store.find(manifest, file)) is not None:
-            return Fetched(path, None)
-        return _try_sources(manifest, file, store, offline, progress or _silent)
+        path = store.find(manifest, file)
+        fetched = (
+            _try_sources(manifest, file, store, folder, network, watch) if path is None else Fetched(path)
+        )
+        _empty(folder)
+        return fetched
 
 
 def add_file(
@@ -71,7 +78,7 @@ def add_file(
     """Brings a file downloaded by hand into `store`; returns which file of the model it is, and where.
 
     `name` says which file is meant; without it the content decides, then the file's own name, then its
-    ending. `replace` accepts a changed file of which nothing was known beforehand.
+    ending. An archive may hold it. `replace` accepts a changed file of which nothing was known beforehand.
 
     Raises:
         UsageError: the file cannot be read, is no model file, or could be several files of the model.
@@ -80,15 +87,39 @@ def add_file(
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
     file = _meant(manifest, path, name)
+    return file, bring_in(manifest, file, path, store, replace=replace)
+
+
+def bring_in(
+    manifest: Manifest,
+    file: File,
+    path: Path,
+    store: Cache,
+    *,
+    replace: bool = False,
+    source: str | None = None,
+    added: str | None = None,
+) -> Path:
+    """Copies the local file `path` into `store` as `file`; `source` and `added` go on record with it.
+
+    Raises as `add_file` does.
+    """
+    watch, url = Watch(), path.resolve().as_uri()
+    anything = replace and not file.hashes
+    check = (lambda _: None) if anything else functools.partial(store.check, manifest, file)
     try:
-        with store.lock(manifest, file), store.incoming() as written:
-            digests = _receive(open_local(path.resolve().as_uri()), file, written, _silent)
-            stored = store.store(manifest, file, written, digests, path.resolve().as_uri(), replace=replace)
+        with held(store.lock(manifest, file), watch), store.partial_folder(manifest, file) as folder:
+            room = functools.partial(store.require_space, what=file.name)
+            arrived = Transfer(file, folder, check, room, Patience(), watch).run(LocalSource(url))
+            stored = store.store(
+                manifest, file, arrived.path, arrived.digests, source or url, added=added, replace=replace
+            )
+            _empty(folder)
+            return stored
     except SourceError as error:
         raise UsageError(f"{path}: cannot be {file.name} of {manifest.name}: {error}") from error
     except IntegrityError as error:
         raise IntegrityError(f"{path}: for {file.name} of {manifest.name} this is {error}") from error
-    return file, stored
 
 
 def _meant(manifest: Manifest, path: Path, name: str | None) -> File:
@@ -111,95 +142,61 @@ def _meant(manifest: Manifest, path: Path, name: str | None) -> File:
     raise UsageError(f"{path}: {what}\n  choose with --as NAME, one of: {names}")
 
 
-def _silent(done: int, total: int | None) -> None:
-    pass
-
-
-def _try_sources(manifest: Manifest, file: File, store: Cache, offline: bool, progress: Progress) -> Fetched:
+def _try_sources(
+    manifest: Manifest, file: File, store: Cache, folder: Path, network: Network, watch: Watch
+) -> Fetched:
     failed: list[Attempt] = []
     wrong_bytes = False
-    for url in file.urls:
+    transfer = Transfer(
+        file,
+        folder,
+        check=functools.partial(store.check, manifest, file),
+        room=functools.partial(store.require_space, what=file.name),
+        patience=network.patience,
+        watch=watch,
+    )
+    for source in network.sources(manifest, file):
+        if not network.allows(source):
+            failed.append(Attempt(source.name, "not tried: --offline"))
+            continue
         try:
-            source = _open(url, offline)
-            with store.incoming() as written:
-                digests = _receive(source, file, written, progress)
-                path = store.store(manifest, file, written, digests, url)
-            return Fetched(path, url, tuple(failed))
-        except SourceError as error:
-            failed.append(Attempt(url, str(error)))
-        except IntegrityError as error:
-            failed.append(Attempt(url, str(error)))
-            wrong_bytes = True
+            arrived = transfer.run(source)
+            path = store.store(manifest, file, arrived.path, arrived.digests, _origin(source.name, arrived))
+            return Fetched(path, source.name, arrived.member, tuple(failed))
+        except (SourceError, IntegrityError) as error:
+            failed.append(Attempt(source.name, str(error)))
+            wrong_bytes = wrong_bytes or isinstance(error, IntegrityError)
     kind = IntegrityError if wrong_bytes else FetchError
     raise kind(_advice(manifest, file, failed))
 
 
-def _open(url: str, offline: bool) -> AbstractContextManager[Stream]:
-    if url.startswith("file://"):
-        return open_local(url)
-    if offline:
-        raise SourceError("not tried: --offline")
-    return open_http(url)
+def _origin(source: str, arrived: Arrived) -> str:
+    return source if arrived.member is None else f"{arrived.member} in {source}"
 
 
-def _receive(
-    source: AbstractContextManager[Stream], file: File, written: Path, progress: Progress
-) -> Digests:
-    """Writes the stream to `written` and returns its digests; stops at the first byte too many."""
-    with source as stream, written.open("xb") as target:
-        head, chunks = _peek(stream.chunks)
-        _refuse_foreign(file, head)
-        if stream.size is not None and file.bytes not in (None, stream.size):
-            raise IntegrityError(
-                f"not the file on record\n  bytes: expected {file.bytes}, came {stream.size}"
-            )
-        expected = stream.size if file.bytes is None else file.bytes
-        hasher = Hasher(expected)
-        for chunk in chunks:
-            hasher.update(chunk)
-            if expected is not None and hasher.bytes > expected:
-                raise IntegrityError(f"not the file on record\n  bytes: expected {expected}, more came")
-            target.write(chunk)
-            progress(hasher.bytes, expected)
-        if expected is not None and hasher.bytes < expected:
-            raise SourceError(f"broke off after {hasher.bytes} of {expected} bytes")
-        target.flush()
-        os.fsync(target.fileno())
-    return hasher.finish(written)
-
-
-def _peek(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """The first bytes, enough to recognise a format, and all the chunks again."""
-    from converters.sniff import HEAD_BYTES
-
-    head = b""
-    for chunk in chunks:
-        head += chunk
-        if len(head) >= HEAD_BYTES:
-            break
-    return head, itertools.chain([head], chunks)
-
-
-def _refuse_foreign(file: File, head: bytes) -> None:
-    from converters.sniff import foreign
-
-    if not head:
-        raise SourceError("delivered nothing")
-    usual = _FORMATS.get(file.role)
-    if (usual is None or not head.startswith(usual)) and (what := foreign(head)) is not None:
-        raise SourceError(f"delivered {what}")
+def _empty(folder: Path) -> None:
+    """Removes what other sources, or a killed process, left behind."""
+    for left in folder.iterdir():
+        left.unlink()
 
 
 def _advice(manifest: Manifest, file: File, failed: list[Attempt]) -> str:
-    known = [f"{file.bytes} bytes"] if file.bytes is not None else []
-    known += [f"{kind} {digest}" for kind, digest in file.hashes.items()]
+    """Every attempt, and how to do it by hand."""
     lines = [f"{manifest.name}: no source delivered {file.name}"]
     for attempt in failed:
         first, *more = attempt.outcome.split("\n")
         lines += [f"  {attempt.url}", f"    {first}", *(f"    {line}" for line in more)]
     if not failed:
         lines.append("  no source is known")
-    lines.append("  to get it by hand: download it with a browser, then run")
-    lines.append(f"    dsd-zoo add {manifest.name} FILE")
-    lines.append(f"  the right file has: {', '.join(known) or 'no size or hash on record'}")
+    links = [url for url in file.urls if not url.startswith("file://")]
+    where = f"open {' or '.join(links)} in a browser" if links else f"find {file.name}"
+    known = [f"{file.bytes} bytes"] if file.bytes is not None else []
+    known += [f"{kind} {digest}" for kind, digest in file.hashes.items()]
+    lines += [
+        f"  to get it by hand: {where}, save the file, then run",
+        f"    dsd-zoo add {manifest.name} SAVED_FILE --as {file.name}",
+        f"  the right file has {', '.join(known)}"
+        if known
+        else "  no size or hash of the right file is known: what you add is put on record as the right one",
+    ]
     return "\n".join(lines)

@@ -1,58 +1,218 @@
-"""Files from http:// and https:// URLs."""
+"""Files from http:// and https:// URLs, from any byte on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
 
-from zoo.digests import CHUNK_BYTES
-from zoo.download.stream import SourceError, Stream
+from zoo.download.patience import Patience
+from zoo.download.stream import SourceError, Stamp, Stream, Transient
 
 if TYPE_CHECKING:
     import requests
 
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 60.0
+# Small enough that a slow server shows, large enough to cost nothing.
+PIECE_BYTES = 1 << 16
+BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+MOST_JSON_BYTES = 1 << 20
+PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
+CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSource:
+    """The body that a GET of `url` brings."""
+
+    url: str
+    patience: Patience
+
+    @property
+    def name(self) -> str:
+        """See `Source`."""
+        return self.url
+
+    @contextmanager
+    def open(self, start: int, stamp: Stamp) -> Iterator[Stream]:
+        """See `Source`. A server that does not know ranges, or has other content now, sends all of it."""
+        with request(self.url, self.patience, _range_headers(start, stamp)) as response:
+            if response.status_code == RANGE_NOT_SATISFIABLE and start:
+                # What lies here is no part of what the server has now.
+                with self.open(0, Stamp()) as stream:
+                    yield stream
+                return
+            refuse_status(response, self.patience)
+            begins = _start_of_part(response, start) if response.status_code == PARTIAL_CONTENT else 0
+            stamp = _stamp(response, begins)
+            framed = stamp.size is not None or bool(getattr(response.raw, "chunked", False))
+            yield Stream(begins, stamp, _pieces(response, self.patience), framed)
+
+
+def ask_json(
+    url: str, patience: Patience, headers: Mapping[str, str], body: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The JSON object that a GET of `url` brings, or a POST if there is a body to send.
+
+    Raises SourceError (Transient where asking again may help): no such answer.
+    """
+    with request(url, patience, headers, body) as response:
+        refuse_status(response, patience)
+        text = response.raw.read(MOST_JSON_BYTES, decode_content=True)
+    try:
+        answer = json.loads(text)
+    except ValueError as error:
+        raise SourceError("answered something else than JSON") from error
+    if not isinstance(answer, dict):
+        raise SourceError("answered JSON that is no object")
+    return answer
 
 
 @contextmanager
-def open_http(
-    url: str, connect_seconds: float = CONNECT_SECONDS, read_seconds: float = READ_SECONDS
-) -> Iterator[Stream]:
-    """The body of `url`. SourceError tells the status or what went wrong with the connection.
+def request(
+    url: str, patience: Patience, headers: Mapping[str, str], body: Mapping[str, str] | None = None
+) -> Iterator[requests.Response]:
+    """The response to a GET, or to a POST of `body` as JSON; its own body unread, whatever its status.
 
-    The timeouts are for the connection and for each silence, not for the whole. Proxies and
-    certificates are as `requests` has them (HTTPS_PROXY, REQUESTS_CA_BUNDLE, ...).
+    Proxies and certificates are as `requests` has them (HTTPS_PROXY, REQUESTS_CA_BUNDLE, ...).
+
+    Raises:
+        SourceError: the server cannot be reached.
+        Transient: it broke off or fell silent, also while its answer is read inside the `with`.
     """
     import requests
+    import urllib3
+
+    from converters import __version__
 
     # Without this a server may compress on the way, and the announced size would be that of the packed bytes.
-    headers = {"Accept-Encoding": "identity"}
+    sent = {"Accept-Encoding": "identity", "User-Agent": f"dsd-zoo/{__version__}", **headers}
+    method = "GET" if body is None else "POST"
+    timeout = (patience.connect, patience.silence)
     try:
-        with requests.get(
-            url, stream=True, timeout=(connect_seconds, read_seconds), headers=headers
-        ) as response:
-            if response.status_code != requests.codes.ok:
-                raise SourceError(f"HTTP {response.status_code} {response.reason}".rstrip())
-            yield Stream(_announced_bytes(response), response.iter_content(CHUNK_BYTES))
+        with requests.request(method, url, json=body, stream=True, timeout=timeout, headers=sent) as response:
+            yield response
     except requests.ConnectTimeout as error:
-        raise SourceError(f"no connection within {connect_seconds:g} s") from error
-    except requests.Timeout as error:
-        raise SourceError(f"silent for {read_seconds:g} s") from error
-    except requests.RequestException as error:
-        raise SourceError(f"connection failed: {_root_cause(error)}") from error
+        raise SourceError(f"no connection within {patience.connect:g} s") from error
+    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+        raise Transient(f"silent for {patience.silence:g} s") from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise _connection_error(error) from error
 
 
-def _announced_bytes(response: requests.Response) -> int | None:
+def refuse_status(response: requests.Response, patience: Patience) -> None:
+    """SourceError for any status but success; Transient where asking again may help."""
+    if response.ok:
+        return
+    text = f"HTTP {response.status_code} {response.reason}".rstrip()
+    if response.status_code not in BUSY:
+        raise SourceError(text)
+    after = _retry_after(response)
+    if after is not None and after > patience.longest_wait:
+        raise SourceError(f"{text}; it asks to come back in {after:.0f} s: try again then")
+    raise Transient(text, after)
+
+
+def _range_headers(start: int, stamp: Stamp) -> dict[str, str]:
+    if not start:
+        return {}
+    headers = {"Range": f"bytes={start}-"}
+    if stamp.validator is not None:
+        headers["If-Range"] = stamp.validator
+    return headers
+
+
+def _start_of_part(response: requests.Response, asked: int) -> int:
+    came = response.headers.get("Content-Range", "")
+    match = CONTENT_RANGE.fullmatch(came)
+    if match is None or int(match[1]) != asked:
+        raise SourceError(f"asked for bytes {asked}-, the server sent the range '{came}'")
+    return asked
+
+
+def _stamp(response: requests.Response, begins: int) -> Stamp:
+    etag = response.headers.get("ETag")
+    return Stamp(
+        # A weak tag promises the same meaning, not the same bytes.
+        etag=None if etag is None or etag.startswith("W/") else etag,
+        last_modified=response.headers.get("Last-Modified"),
+        size=_whole_size(response, begins),
+    )
+
+
+def _whole_size(response: requests.Response, begins: int) -> int | None:
+    part = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if part is not None and part[3] != "*":
+        return int(part[3])
     length = response.headers.get("Content-Length", "")
-    packed = response.headers.get("Content-Encoding", "identity") != "identity"
-    return int(length) if length.isdecimal() and not packed else None
+    return begins + int(length) if length.isdecimal() and not _is_packed(response) else None
+
+
+def _is_packed(response: requests.Response) -> bool:
+    return response.headers.get("Content-Encoding", "identity") != "identity"
+
+
+def _pieces(response: requests.Response, patience: Patience) -> Iterator[bytes]:
+    """The body as it arrives. Transient if it arrives too slowly to ever end."""
+    if _is_packed(response):
+        yield from response.iter_content(PIECE_BYTES)
+        return
+    since, came = time.monotonic(), 0
+    while piece := response.raw.read1(PIECE_BYTES):
+        yield piece
+        came += len(piece)
+        if (lasted := time.monotonic() - since) >= patience.slow:
+            if came < patience.slow_bytes:
+                raise Transient(f"only {came} bytes in {lasted:.0f} s")
+            since, came = time.monotonic(), 0
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Seconds until the server wants to be asked again, from either form of the header."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def _connection_error(error: Exception) -> SourceError:
+    import requests
+    import urllib3
+
+    cause = _root_cause(error)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return SourceError(f"the proxy does not let it through: {cause}; see HTTPS_PROXY and NO_PROXY")
+    if isinstance(error, requests.exceptions.SSLError):
+        return SourceError(
+            f"no trusted connection: {cause}; a CA of your own goes into REQUESTS_CA_BUNDLE=FILE"
+        )
+    never_stood = isinstance(error, requests.ConnectionError) and any(
+        isinstance(inner, urllib3.exceptions.NewConnectionError) for inner in _chain(error)
+    )
+    if never_stood or not isinstance(error, requests.ConnectionError | urllib3.exceptions.HTTPError):
+        return SourceError(f"connection failed: {cause}")
+    return Transient(f"connection broke: {cause}")
 
 
 def _root_cause(error: BaseException) -> str:
     """The innermost of the wrapped errors: what actually happened, without the layers that passed it on."""
-    inner = error
-    while (wrapped := inner.__cause__ or inner.__context__) is not None:
-        inner = wrapped
+    inner = [*_chain(error)][-1]
     return str(inner) or type(inner).__name__
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    yield error
+    while (wrapped := error.__cause__ or error.__context__) is not None:
+        yield wrapped
+        error = wrapped

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from zoo.digests import read_chunks
-from zoo.download.stream import SourceError, Stream
+from zoo.download.stream import SourceError, Stamp, Stream
 
 
-@contextmanager
-def open_local(url: str) -> Iterator[Stream]:
-    """The content of the local file that `url` names. SourceError if it cannot be read."""
-    parts = urlsplit(url)
-    if parts.netloc not in ("", "localhost"):
-        raise SourceError(f"a file:// URL names a file of this machine, not of '{parts.netloc}'")
-    path = Path(url2pathname(parts.path))
-    if not path.is_file():
-        raise SourceError("no such file")
-    yield Stream(path.stat().st_size, _chunks(path))
+@dataclass(frozen=True, slots=True)
+class LocalSource:
+    """The local file that a file:// URL names."""
+
+    url: str
+
+    @property
+    def name(self) -> str:
+        """See `Source`."""
+        return self.url
+
+    @contextmanager
+    def open(self, start: int, stamp: Stamp) -> Iterator[Stream]:
+        """See `Source`; always from the beginning."""
+        parts = urlsplit(self.url)
+        if parts.netloc not in ("", "localhost"):
+            raise SourceError(f"a file:// URL names a file of this machine, not of '{parts.netloc}'")
+        path = Path(url2pathname(parts.path))
+        if not path.is_file():
+            raise SourceError("no such file")
+        yield Stream(0, Stamp(size=path.stat().st_size), _chunks(path))
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -1,0 +1,32 @@
+"""A server that misbehaves, an empty cache, and little patience."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from misbehaving_server import Site, running
+
+from zoo.cache import Cache
+from zoo.download import Network, Patience
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with running() as site:
+        yield site
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+@pytest.fixture
+def hasty() -> Network:
+    """Everything that takes a minute takes a moment."""
+    patience = Patience(
+        connect=2, silence=0.5, slow=0.3, slow_bytes=1000, tries=3, first_wait=0.01, longest_wait=0.05
+    )
+    return Network(patience=patience)

@@ -1,0 +1,98 @@
+"""Progress of a fetch on the terminal, on stderr: a bar for each file on its way, and one for all of them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from zoo.download import Watch
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from zoo.manifest import File, Manifest
+
+WatchOf = Callable[["Manifest", "File"], Watch]
+
+
+@contextmanager
+def progress_bars() -> Iterator[WatchOf | None]:
+    """What makes the watch of a file; None where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+        transient=True,
+        # Lines printed meanwhile go above the bars, but not where stdout is a file.
+        redirect_stdout=sys.stdout.isatty(),
+    ) as bars:
+        yield _Bars(bars).watch
+
+
+class _Bars:
+    """The bars of all files; its methods may be called from any thread."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._all = bars.add_task("all files", total=None, note="")
+        self._state: dict[TaskID, tuple[int, int | None]] = {}
+        self._lock = threading.Lock()
+
+    def watch(self, manifest: Manifest, file: File) -> Watch:
+        return _Bar(self, f"{manifest.name}/{file.name}", file.bytes)
+
+    def add(self, name: str, total: int | None) -> TaskID:
+        return self._bars.add_task(name, total=total, note="")
+
+    def update(self, task: TaskID, done: int, total: int | None, note: str) -> None:
+        self._bars.update(task, completed=done, total=total, note=note)
+        with self._lock:
+            self._state[task] = (done, total)
+            known = [total for _, total in self._state.values() if total is not None]
+            self._bars.update(
+                self._all,
+                completed=sum(done for done, _ in self._state.values()),
+                total=sum(known) if len(known) == len(self._state) else None,
+            )
+
+
+class _Bar(Watch):
+    """The bar of one file; it appears with the first thing to tell."""
+
+    def __init__(self, bars: _Bars, name: str, total: int | None) -> None:
+        self._bars = bars
+        self._name = name
+        self._done, self._total = 0, total
+        self._task: TaskID | None = None
+
+    def at(self, done: int, total: int | None) -> None:
+        self._done, self._total = done, total
+        self._show("")
+
+    def note(self, text: str) -> None:
+        self._show(text)
+
+    def _show(self, note: str) -> None:
+        if self._task is None:
+            self._task = self._bars.add(self._name, self._total)
+        self._bars.update(self._task, self._done, self._total, note)

@@ -1,0 +1,214 @@
+"""The wanted member of an archive, unpacked with every size checked before and while it is read.
+
+Nothing is written under a name from the archive, so no path in it leads anywhere; links and devices are no
+files and are passed over. Only formats whose unpacking needs little memory are read, and a tar is read by
+its own few rules (POSIX ustar), because it may come out of a gzip that unpacks to anything.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING, cast
+
+from zoo.digests import CHUNK_BYTES
+from zoo.download.content import Archive, archive_kind
+from zoo.download.stream import ContentError
+
+if TYPE_CHECKING:
+    from zoo.manifest import File
+
+MOST_MEMBERS = 10_000
+MOST_DIRECTORY_BYTES = 1 << 24
+MOST_SKIPPED_BYTES = 1 << 32
+MOST_NAMES_SHOWN = 8
+BLOCK = 512
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError)
+_ZIP_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2})
+_ZIP_END, _ZIP_END_BYTES, _ZIP_LONGEST_COMMENT = b"PK\x05\x06", 22, 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in an archive: its place, its name there, its size in bytes as announced (None: not told)."""
+
+    number: int
+    name: str
+    size: int | None
+
+    @property
+    def basename(self) -> str:
+        """The name without folders, whichever system wrote it."""
+        return PurePosixPath(self.name.replace("\\", "/")).name
+
+
+def find_member(path: Path, kind: Archive, file: File, most: int) -> Member:
+    """Which member of the archive at `path` is `file`: by its name, else its size, else its ending.
+
+    ContentError if none or several could be it, it is larger than `most` bytes, or the archive is damaged.
+    """
+    try:
+        found = [member for member, _ in _members(path, kind)]
+    except _DAMAGED as error:
+        raise _damaged(kind, error) from error
+    wanted = _choose(found, file)
+    if len(wanted) != 1:
+        names = ", ".join(member.name for member in found[:MOST_NAMES_SHOWN]) or "nothing"
+        more = "" if len(found) <= MOST_NAMES_SHOWN else f" and {len(found) - MOST_NAMES_SHOWN} more"
+        raise ContentError(
+            f"delivered a {kind} archive in which {'no' if not wanted else 'more than one'} file could be "
+            f"{file.name}: it holds {names}{more}; unpack it by hand"
+        )
+    if wanted[0].size is not None and wanted[0].size > most:
+        raise ContentError(
+            f"delivered a {kind} archive whose {wanted[0].name} unpacks to {wanted[0].size} bytes; "
+            f"at most {most} are right"
+        )
+    return wanted[0]
+
+
+def read_member(path: Path, kind: Archive, wanted: Member, most: int) -> Iterator[bytes]:
+    """The content of a member in pieces. ContentError if it is damaged or goes beyond `most` bytes."""
+    came = 0
+    try:
+        for member, stream in _members(path, kind):
+            if member.number != wanted.number:
+                continue
+            while chunk := stream.read(CHUNK_BYTES):
+                came += len(chunk)
+                if came > most:
+                    raise ContentError(f"delivered a {kind} archive that unpacks to more than {most} bytes")
+                yield chunk
+            return
+    except _DAMAGED as error:
+        raise _damaged(kind, error) from error
+
+
+def _choose(members: Sequence[Member], file: File) -> Sequence[Member]:
+    if file.bytes is not None:
+        members = [member for member in members if member.size in (None, file.bytes)]
+    suffix = Path(file.name).suffix.lower()
+    return (
+        [member for member in members if member.basename.lower() == file.name.lower()]
+        or [member for member in members if member.basename.lower().endswith(suffix)]
+        or (members if file.bytes is not None or len(members) == 1 else [])
+    )
+
+
+def _damaged(kind: Archive, error: Exception) -> ContentError:
+    return ContentError(f"delivered a {kind} archive that is damaged: {error}")
+
+
+def _members(path: Path, kind: Archive) -> Iterator[tuple[Member, IO[bytes]]]:
+    """Every regular file with its content, which is to be read before the next one is asked for."""
+    if kind == "zip":
+        yield from _zip_members(path)
+        return
+    with path.open("rb") as file, _decompressed(file, kind) as stream:
+        is_tar = archive_kind(stream.read(BLOCK)) == "tar"
+        stream.seek(0)
+        if is_tar:
+            yield from _tar_members(stream)
+        else:
+            yield Member(0, path.stem, None), stream
+
+
+def _decompressed(file: IO[bytes], kind: Archive) -> IO[bytes]:
+    if kind == "gzip":
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
+    return bz2.BZ2File(file) if kind == "bzip2" else file
+
+
+def _zip_members(path: Path) -> Iterator[tuple[Member, IO[bytes]]]:
+    with path.open("rb") as file:
+        _refuse_long_directory(file)
+        with zipfile.ZipFile(file) as archive:
+            infos = archive.infolist()
+            if len(infos) > MOST_MEMBERS:
+                raise ValueError(f"{len(infos)} members, more than {MOST_MEMBERS}")
+            for number, info in enumerate(infos):
+                if info.is_dir():
+                    continue
+                if info.flag_bits & 1 or info.compress_type not in _ZIP_METHODS:
+                    raise ValueError(f"{info.filename} is encrypted or packed in a way that is not read here")
+                with archive.open(info) as stream:
+                    yield Member(number, info.filename, info.file_size), stream
+
+
+def _refuse_long_directory(file: IO[bytes]) -> None:
+    """zipfile reads the whole directory into memory; its length stands in the last record of the file."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - _ZIP_END_BYTES - _ZIP_LONGEST_COMMENT))
+    tail = file.read()
+    end = tail.rfind(_ZIP_END)
+    length = int.from_bytes(tail[end + 12 : end + 16], "little")
+    if end < 0 or length > MOST_DIRECTORY_BYTES:
+        raise ValueError("its directory is missing or too long")
+    file.seek(0)
+
+
+def _tar_members(stream: IO[bytes]) -> Iterator[tuple[Member, IO[bytes]]]:
+    """Regular files of a ustar stream; extended headers and all other kinds are passed over."""
+    passed = 0
+    for number in range(MOST_MEMBERS):
+        header = _exactly(stream, BLOCK)
+        if not header.strip(b"\0"):
+            return
+        size = _tar_number(header[124:136])
+        passed += size
+        if passed > MOST_SKIPPED_BYTES:
+            raise ValueError(f"it unpacks to more than {MOST_SKIPPED_BYTES} bytes")
+        if _tar_number(header[148:156]) != sum(header[:148]) + 8 * ord(" ") + sum(header[156:]):
+            raise ValueError("the checksum of a header is wrong")
+        part = _Part(stream, size)
+        if header[156:157] in (b"0", b"\0", b"7"):
+            names = (header[345:500], header[:100])
+            name = "/".join(part.split(b"\0")[0].decode("utf-8", "replace") for part in names).lstrip("/")
+            yield Member(number, name, size), io.BufferedReader(part)
+        part.skip()
+        _exactly(stream, -size % BLOCK)
+    raise ValueError(f"more than {MOST_MEMBERS} members")
+
+
+def _tar_number(field: bytes) -> int:
+    """Octal digits, or with the highest bit set a big-endian number."""
+    if field[0] & 0x80:
+        if field[0] != 0x80:
+            raise ValueError("a size is negative")
+        return int.from_bytes(field[1:], "big")
+    return int(field.strip(b" \0") or b"0", 8)
+
+
+def _exactly(stream: IO[bytes], count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) != count:
+        raise EOFError("it ends too early")
+    return data
+
+
+class _Part(io.RawIOBase):
+    """The next `size` bytes of a stream."""
+
+    def __init__(self, stream: IO[bytes], size: int) -> None:
+        self._stream = stream
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = _exactly(self._stream, min(len(buffer), self._left))
+        self._left -= len(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def skip(self) -> None:
+        """Passes over what was not read."""
+        while self._left:
+            self._left -= len(_exactly(self._stream, min(CHUNK_BYTES, self._left)))

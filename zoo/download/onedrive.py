@@ -1,0 +1,112 @@
+"""OneDrive share links (1drv.ms, onedrive.live.com), without an account.
+
+What the web client does (undocumented, as observed 2024 to 2026): it asks a token service for an anonymous
+token and, with it, the item behind the share, whose record has the size, hashes and a short-lived download
+URL. The older ways, answered with 401 for most personal links since 2024, are tried after it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from zoo.download.http import HttpSource, ask_json
+from zoo.download.patience import Patience
+from zoo.download.stream import Source, SourceError, Stamp, Stream, Transient
+
+HOSTS = frozenset({"1drv.ms", "onedrive.live.com"})
+APP_ID, APP_UUID = "1141147648", "5cbed6ac-a083-4e14-b191-b4ba07653de2"
+HASHES = {"sha1Hash": "sha1", "sha256Hash": "sha256"}
+DOWNLOAD_URLS = ("@content.downloadUrl", "@microsoft.graph.downloadUrl")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Where OneDrive answers. `{share}` is the encoded share link, `{link}` the link itself."""
+
+    token: str = "https://api-badgerp.svc.ms/v1.0/token"
+    items: tuple[str, ...] = (
+        "https://my.microsoftpersonalcontent.com/_api/v2.0/shares/{share}/driveitem",
+        "https://api.onedrive.com/v1.0/shares/{share}/driveItem",
+    )
+    contents: tuple[str, ...] = (
+        "https://api.onedrive.com/v1.0/shares/{share}/root/content",
+        "{link}?download=1",
+    )
+
+
+def is_share_link(url: str) -> bool:
+    """Whether the URL is a OneDrive share link, behind which lies a file and not the file's bytes."""
+    return urlsplit(url).hostname in HOSTS
+
+
+def sources(link: str, patience: Patience, services: Services) -> list[Source]:
+    """All ways to the file behind `link`, in the order in which they are worth trying."""
+    share = "u!" + base64.urlsafe_b64encode(link.encode()).decode().rstrip("=")
+    items = [
+        SharedItem(url.format(share=share, link=link), services.token, patience) for url in services.items
+    ]
+    contents = [HttpSource(url.format(share=share, link=link), patience) for url in services.contents]
+    return [*items, *contents]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedItem:
+    """The file of a share, by way of its item's record at `url` and a token from `token_url`."""
+
+    url: str
+    token_url: str
+    patience: Patience
+
+    @property
+    def name(self) -> str:
+        """See `Source`."""
+        return self.url
+
+    @contextmanager
+    def open(self, start: int, stamp: Stamp) -> Iterator[Stream]:
+        """See `Source`. The record is asked for every time, since its download URL soon expires."""
+        item = self._item()
+        if "folder" in item:
+            raise SourceError("the link leads to a folder, not to a file")
+        url = next((item[key] for key in DOWNLOAD_URLS if isinstance(item.get(key), str)), None)
+        if url is None:
+            raise SourceError(f"the record of the item has no {DOWNLOAD_URLS[0]}")
+        size = item.get("size")
+        with HttpSource(url, self.patience).open(start, stamp) as stream:
+            whole = Stamp(stream.stamp.etag, stream.stamp.last_modified, size)
+            if whole.contradicts(stream.stamp):
+                raise SourceError(f"the item has {size} bytes, its download URL {stream.stamp.size}")
+            yield Stream(stream.start, whole, stream.chunks, isinstance(size, int), _hashes(item))
+
+    def _item(self) -> dict[str, Any]:
+        with _told("the token service"):
+            answer = ask_json(self.token_url, self.patience, {"AppId": APP_ID}, {"appId": APP_UUID})
+            if not isinstance(answer.get("token"), str):
+                raise SourceError("gave no token")
+        with _told("the share"):
+            headers = {"Authorization": f"Badger {answer['token']}", "Prefer": "autoredeem"}
+            return ask_json(self.url, self.patience, headers)
+
+
+@contextmanager
+def _told(who: str) -> Iterator[None]:
+    """Says of an error whose answer it was."""
+    try:
+        yield
+    except Transient as error:
+        raise Transient(f"{who}: {error}", error.after) from error
+    except SourceError as error:
+        raise SourceError(f"{who}: {error}") from error
+
+
+def _hashes(item: dict[str, Any]) -> dict[str, str]:
+    known = item.get("file")
+    told = known.get("hashes") if isinstance(known, dict) else None
+    if not isinstance(told, dict):
+        return {}
+    return {kind: str(told[key]).lower() for key, kind in HASHES.items() if told.get(key)}

@@ -1,0 +1,188 @@
+"""From one source to one complete, verified file: retries, resumes, and refuses what is not right."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.digests import Digests, Hasher
+from zoo.download.archive import find_member, read_member
+from zoo.download.content import HEAD_BYTES, Archive, recognise
+from zoo.download.partial import Partial
+from zoo.download.patience import Patience
+from zoo.download.stream import ContentError, Source, SourceError, Stream, Transient
+from zoo.download.watch import Watch
+from zoo.errors import IntegrityError, UsageError
+
+if TYPE_CHECKING:
+    from zoo.manifest import File
+
+# Of a file of which no size is known: nothing in this field is larger, and a stream without end must end.
+MOST_BYTES = 1 << 31
+UNPACKED_NAME = "unpacked.part"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A complete file, not yet in the cache. `member` is its name in the archive it came in, if it did."""
+
+    path: Path
+    digests: Digests
+    member: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """The way of `file` into `folder`.
+
+    check: raises IntegrityError unless the digests are those on record.
+    room: raises UsageError unless the disk has room for so many more bytes.
+    """
+
+    file: File
+    folder: Path
+    check: Callable[[Digests], None]
+    room: Callable[[int], None]
+    patience: Patience
+    watch: Watch
+
+    def run(self, source: Source) -> Arrived:
+        """The file from `source`. What came before a break stays in the folder for the next run.
+
+        Raises:
+            SourceError: the source did not deliver.
+            IntegrityError: it delivered another file than the one on record.
+            UsageError: the disk is full.
+        """
+        with _full_disk_told(self.folder), Partial(self.folder, source.name, self.file) as partial:
+            try:
+                return self._whole(source, partial)
+            except (IntegrityError, ContentError):
+                was_resumed = partial.resumed
+                partial.restart()
+                if not was_resumed:
+                    raise
+            # The parts of different answers did not fit together: once more, from the beginning.
+            try:
+                return self._whole(source, partial)
+            except (IntegrityError, ContentError):
+                partial.restart()
+                raise
+
+    def _whole(self, source: Source, partial: Partial) -> Arrived:
+        failures = 0
+        while True:
+            before = partial.size
+            try:
+                return self._complete(partial, *self._ask(source, partial))
+            except Transient as error:
+                progressed = partial.size - before >= self.patience.progress_bytes
+                failures = 1 if progressed else failures + 1
+                if failures >= self.patience.tries:
+                    raise SourceError(f"{error}; {failures} times in a row") from error
+                seconds = self.patience.wait(failures, error.after)
+                self.watch.note(f"{error}; again in {seconds:.0f} s")
+                self.watch.pause(seconds)
+
+    def _ask(self, source: Source, partial: Partial) -> tuple[Archive | None, Mapping[str, str]]:
+        """Brings what is missing; returns what it is, and the hashes that the source tells of it."""
+        if self._is_whole(partial):
+            return recognise(self.file, partial.head(HEAD_BYTES)), {}
+        with source.open(partial.size, partial.stamp) as stream:
+            if stream.start and stream.stamp.contradicts(partial.stamp):
+                partial.restart()
+                raise Transient("the content changed between two answers", after=0)
+            partial.begin(stream.start, stream.stamp)
+            return self._receive(stream, partial), stream.hashes
+
+    def _is_whole(self, partial: Partial) -> bool:
+        known = self.file.bytes if partial.stamp.size is None else partial.stamp.size
+        return partial.size > 0 and partial.size == known
+
+    def _receive(self, stream: Stream, partial: Partial) -> Archive | None:
+        looked = False
+        kind: Archive | None = None
+        expected: int | None = None
+        for chunk in stream.chunks:
+            partial.write(chunk)
+            if not looked and partial.size >= HEAD_BYTES:
+                looked = True
+                kind, expected = self._look(stream, partial)
+            most = MOST_BYTES if expected is None else expected
+            if partial.size > most:
+                raise IntegrityError(f"not the file on record\n  bytes: expected {most} at most, more came")
+            self.watch.at(partial.size, expected)
+        if not looked:
+            kind, expected = self._look(stream, partial)
+        if expected is not None and partial.size < expected:
+            raise Transient(f"broke off after {partial.size} of {expected} bytes")
+        if expected is None and not stream.framed and not self.file.hashes:
+            raise ContentError(
+                "tells no length, and no size or hash is on record: nobody can tell whether it is whole"
+            )
+        return kind
+
+    def _look(self, stream: Stream, partial: Partial) -> tuple[Archive | None, int | None]:
+        """What is coming, and how many bytes of it."""
+        kind = recognise(self.file, partial.head(HEAD_BYTES))
+        expected = stream.stamp.size
+        if kind is None and self.file.bytes is not None:
+            if expected not in (None, self.file.bytes):
+                raise IntegrityError(
+                    f"not the file on record\n  bytes: expected {self.file.bytes}, came {expected}"
+                )
+            expected = self.file.bytes
+        if expected is not None:
+            self.room(expected - partial.size)
+        return kind, expected
+
+    def _complete(self, partial: Partial, kind: Archive | None, told: Mapping[str, str]) -> Arrived:
+        digests = partial.finish()
+        came = asdict(digests)
+        for name, digest in told.items():
+            if came[name] != digest:
+                raise ContentError(f"delivered other bytes than it says: {name} {came[name]}, not {digest}")
+        if kind is None:
+            self.check(digests)
+            return Arrived(partial.path, digests)
+        return self._unpack(partial, kind)
+
+    def _unpack(self, partial: Partial, kind: Archive) -> Arrived:
+        most = MOST_BYTES if self.file.bytes is None else self.file.bytes
+        member = find_member(partial.path, kind, self.file, most)
+        if member.size is not None:
+            self.room(member.size)
+        path = self.folder / UNPACKED_NAME
+        hasher = Hasher(member.size)
+        with path.open("wb") as file:
+            for chunk in read_member(partial.path, kind, member, most):
+                if not hasher.bytes and recognise(self.file, chunk[:HEAD_BYTES]) is not None:
+                    raise ContentError(f"delivered a {kind} archive with an archive in it; unpack it by hand")
+                hasher.update(chunk)
+                file.write(chunk)
+                self.watch.at(hasher.bytes, member.size)
+            file.flush()
+            os.fsync(file.fileno())
+        digests = hasher.finish(path)
+        self.check(digests)
+        return Arrived(path, digests, member.name)
+
+
+@contextmanager
+def _full_disk_told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise UsageError(
+            f"{folder}: the disk is full: {error.strerror}\n"
+            "  free some space, or set DSD_ZOO_CACHE to a folder on another disk, and fetch again:\n"
+            "  it goes on from what has come"
+        ) from error

@@ -1,0 +1,95 @@
+"""A JSON file that says which content each file of each model is: the cache's index, the user's lock file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from zoo.digests import Digests
+from zoo.errors import UsageError
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one file is: its digests, where it came from, and when (ISO 8601, UTC)."""
+
+    digests: Digests
+    source: str
+    added: str
+
+
+class Ledger:
+    """The records in the file `path`, which need not exist yet.
+
+    Readers see the file before or after a change, never between; the lock file `mutex` keeps writers apart.
+    `remedy` tells the user what to do if the file is damaged.
+    """
+
+    def __init__(self, path: Path, mutex: Path, remedy: str) -> None:
+        self.path = path
+        self._mutex = mutex
+        self._remedy = remedy
+
+    def get(self, model: str, name: str) -> Record | None:
+        """The record of a model's file, or None. UsageError if the ledger cannot be read."""
+        return self._models().get(model, {}).get(name)
+
+    def put(self, model: str, name: str, record: Record) -> None:
+        """Set the record of a model's file; it is on the disk when this returns."""
+        from filelock import FileLock
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._mutex.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._mutex):
+            models = self._models()
+            models.setdefault(model, {})[name] = record
+            # A writer that was killed leaves this behind; the next one writes over it.
+            written = self.path.with_name(self.path.name + ".new")
+            with written.open("w", encoding="utf-8") as file:
+                json.dump(
+                    {"schema_version": VERSION, "models": _plain(models)}, file, indent=2, sort_keys=True
+                )
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            written.replace(self.path)
+
+    def __iter__(self) -> Iterator[tuple[str, str, Record]]:
+        """Model, file name and record of every entry."""
+        for model, files in self._models().items():
+            for name, record in files.items():
+                yield model, name, record
+
+    def _models(self) -> dict[str, dict[str, Record]]:
+        try:
+            data = json.loads(self.path.read_text(encoding="utf-8"))
+            version = data["schema_version"]
+            if version == VERSION:
+                return {
+                    model: {name: _record(entry) for name, entry in files.items()}
+                    for model, files in data["models"].items()
+                }
+        except FileNotFoundError:
+            return {}
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise UsageError(f"{self.path}: the file is damaged: {error!r}\n  {self._remedy}") from error
+        raise UsageError(
+            f"{self.path}: expected version {VERSION} of its format, came {version!r}\n  {self._remedy}"
+        )
+
+
+def _record(entry: dict[str, object]) -> Record:
+    digests, source, added = entry["digests"], entry["source"], entry["added"]
+    assert isinstance(digests, dict)
+    return Record(Digests(**digests), str(source), str(added))
+
+
+def _plain(models: dict[str, dict[str, Record]]) -> dict[str, dict[str, object]]:
+    return {
+        model: {name: asdict(record) for name, record in files.items()} for model, files in models.items()
+    }
