@@ -60,7 +60,7 @@ PathLike = str | os.PathLike[str]
 def load(
     *sources: PathLike,
     outputs: Sequence[str] | None = None,
-    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    input_shapes: Mapping[str, Sequence[int | str]] | None = None,
     stages: Sequence[str] = (),
     level: int = 0,
     static_batch: int | None = None,
@@ -72,7 +72,7 @@ def load(
     sources: a prototxt and its weights (.caffemodel, .h5 or Deep Compression .net) in any order, or a
         .caffemodel alone that carries its net, or one .t7, or one .onnx.
     outputs: names of blobs to expose instead of the net's own outputs; what they do not need is dropped.
-    input_shapes: shapes by input name, taken as given; batch and other sizes are then fixed.
+    input_shapes: shapes by input name, taken as given; a name such as "N" leaves a size open.
     stages, level: the NetState in which a Caffe definition is read (its phase is TEST).
     static_batch: fix the batch; None keeps it symbolic where the net allows it.
     ignore_fields: names of unknown prototxt fields that may be ignored.
@@ -117,7 +117,7 @@ def convert(
     external: bool = False,
     opset: int | None = None,
     outputs: Sequence[str] | None = None,
-    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    input_shapes: Mapping[str, Sequence[int | str]] | None = None,
     stages: Sequence[str] = (),
     level: int = 0,
     static_batch: int | None = None,

@@ -28,6 +28,9 @@ def fold(model: ir.Model) -> int:
     for node in list(model.graph):
         if node.op_type in _OUTPUT_AXIS and _foldable(node):
             folded += _fold_into(model.graph, node)
+    for name in [name for name, value in model.graph.initializers.items() if not value.uses()]:
+        if folded and not model.graph.initializers[name].is_graph_output():
+            del model.graph.initializers[name]
     return folded
 
 

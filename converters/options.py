@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from converters.errors import UsageError
 
 
@@ -13,7 +15,7 @@ class Options:
     """Options of `converters.load`.
 
     outputs: blob names to expose instead of the net's own outputs.
-    input_shapes: shapes by input name, taken as given (no symbolic batch).
+    input_shapes: shapes by input name, taken as given: numbers, or names for sizes left open ("N").
     stages, level: the NetState a Caffe definition is read in.
     static_batch: fix the batch to this size; None keeps it symbolic where the net allows it.
     ignore_fields: names of unknown prototxt fields to accept.
@@ -21,7 +23,7 @@ class Options:
     """
 
     outputs: tuple[str, ...] | None = None
-    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    input_shapes: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict)
     stages: tuple[str, ...] = ()
     level: int = 0
     static_batch: int | None = None
@@ -33,7 +35,7 @@ class Options:
         cls,
         *,
         outputs: Sequence[str] | None,
-        input_shapes: Mapping[str, Sequence[int]] | None,
+        input_shapes: Mapping[str, Sequence[int | str]] | None,
         stages: Sequence[str],
         level: int,
         static_batch: int | None,
@@ -46,12 +48,7 @@ class Options:
                 raise UsageError(f"{name} must be a list of names, not the single string {value!r}")
         if static_batch is not None and static_batch < 1:
             raise UsageError(f"static_batch must be 1 or more, not {static_batch}")
-        shapes = {name: tuple(int(size) for size in shape) for name, shape in (input_shapes or {}).items()}
-        for name, shape in shapes.items():
-            if any(size < 1 for size in shape):
-                raise UsageError(
-                    f"the shape given for input {name!r} is {shape}: every size must be 1 or more"
-                )
+        shapes = {name: _shape(name, shape) for name, shape in (input_shapes or {}).items()}
         return cls(
             outputs=tuple(outputs) if outputs is not None else None,
             input_shapes=shapes,
@@ -61,3 +58,14 @@ class Options:
             ignore_fields=tuple(ignore_fields),
             fold=fold,
         )
+
+
+def _shape(name: str, shape: Sequence[int | str]) -> tuple[int | str, ...]:
+    for size in shape:
+        named = isinstance(size, str) and size.isidentifier()
+        if not named and not (isinstance(size, int | np.integer) and size >= 1):
+            raise UsageError(
+                f"the shape given for input {name!r} has the size {size!r}: expected a number from 1 on, or "
+                "a name such as N for a size that stays open"
+            )
+    return tuple(size if isinstance(size, str) else int(size) for size in shape)

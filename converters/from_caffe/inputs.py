@@ -144,7 +144,7 @@ def resolve(
     shapes: dict[str, Shape] = {}
     for name, declared in inputs.shapes.items():
         if name in options.input_shapes:
-            shapes[name] = options.input_shapes[name]
+            shapes[name] = tuple(Symbol(s) if isinstance(s, str) else s for s in options.input_shapes[name])
             continue
         partial = (
             declared

@@ -22,6 +22,7 @@ def test_the_batch_is_symbolic_unless_asked_otherwise() -> None:
     assert shapes(converters.load(*NET)) == {"data": "Nx3x35x35"}
     assert shapes(converters.load(*NET, static_batch=7)) == {"data": "7x3x35x35"}
     assert shapes(converters.load(*NET, input_shapes={"data": (2, 3, 35, 35)})) == {"data": "2x3x35x35"}
+    assert shapes(converters.load(*NET, input_shapes={"data": ("B", 3, 35, 35)})) == {"data": "Bx3x35x35"}
 
 
 def test_outputs_can_be_any_blob() -> None:
@@ -39,7 +40,8 @@ def test_outputs_can_be_any_blob() -> None:
         ({"outputs": "conv1"}, "must be a list of names"),
         ({"static_batch": 0}, "static_batch must be 1 or more"),
         ({"input_shapes": {"image": (1, 3, 35, 35)}}, "--input-shape names image; inputs: data"),
-        ({"input_shapes": {"data": (1, 0, 35, 35)}}, "every size must be 1 or more"),
+        ({"input_shapes": {"data": (1, 0, 35, 35)}}, "has the size 0: expected a number from 1 on"),
+        ({"input_shapes": {"data": ("2 x", 3)}}, "has the size '2 x'"),
     ],
 )
 def test_options_that_make_no_sense_are_named(arguments: dict[str, object], says: str) -> None:

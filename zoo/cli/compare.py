@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo.cli._common import JsonOption, ManifestsOption, print_json, print_table
-from zoo.cli._shapes import InputShapeOption, input_shapes
+from zoo.cli._shapes import InputShapeOption, fixed_input_shapes
 from zoo.cli._subject import find_subject
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def compare(
     known = [subject.manifest for subject in subjects if subject.manifest is not None]
     found = compare_forms(
         *(subject.sources for subject in subjects),
-        input_shapes=input_shapes(input_shape),
+        input_shapes=fixed_input_shapes(input_shape),
         usual_shape=known[0].input_shape if known else None,
         seed=seed,
         bound=bound,
