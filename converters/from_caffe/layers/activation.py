@@ -25,6 +25,17 @@ def relu(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     return g.node("LeakyRelu", x, alpha=slope) if slope else g.node("Relu", x)
 
 
+def fused_relu(g: Graph, layer: BoundLayer, y: ir.Value) -> ir.Value:
+    """The ReLU that Intel's fork moves into the layer before it, where the layer's parameters say so.
+
+    Its slope is in those parameters too or, in earlier versions, in a relu_param of the layer.
+    """
+    if not layer.param.relu:
+        return y
+    slope = layer.param.negative_slope or layer.message.relu_param.negative_slope
+    return g.node("LeakyRelu", y, alpha=slope) if slope else g.node("Relu", y)
+
+
 @layer("PReLU", param="prelu_param")
 def prelu(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """max(x, 0) + slope * min(x, 0) with one slope per channel, or one for all."""

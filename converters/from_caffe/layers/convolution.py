@@ -10,6 +10,7 @@ import onnx_ir as ir
 from converters.from_caffe import schema
 from converters.from_caffe.bind import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared
+from converters.from_caffe.layers.activation import fused_relu
 from converters.from_caffe.layers.table import layer
 from converters.graph import Dim, Graph, Symbol, dims, filled, product
 
@@ -107,8 +108,8 @@ def _apply(
 ) -> list[ir.Value]:
     layer.check(len(bottoms) == layer.top_count, f"{len(bottoms)} bottoms make {layer.top_count} tops")
     p = layer.param
-    if p.relu or p.tf_pad:
-        raise layer.unsupported("the fork's fused relu or tf_pad is not one of BVLC Caffe's convolutions")
+    if p.tf_pad:
+        raise layer.unsupported("tf_pad is a fork's switch whose rule is not published")
     first = dims(bottoms[0])
     layer.check(all(dims(x) == first for x in bottoms), "all bottoms must have one shape")
     axis = layer.axis(p.axis, len(first))
@@ -128,9 +129,10 @@ def _apply(
         wanted.append(Parameter("bias", (outputs,), p.bias_filler))
     arrays = layer.parameters(*wanted)
     parameters = [g.parameter(w.name, array) for w, array in zip(wanted, arrays, strict=True)]
-    return [
+    tops = [
         _one(g, layer, x, axis, window, group, parameters, outputs, transposed=transposed) for x in bottoms
     ]
+    return [fused_relu(g, layer, y) for y in tops]
 
 
 def _one(

@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from converters.from_caffe.bind import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared
+from converters.from_caffe.layers.activation import fused_relu
 from converters.from_caffe.layers.table import layer
 from converters.graph import Graph, Symbol, dims, product
 
@@ -15,8 +16,7 @@ from converters.graph import Graph, Symbol, dims, product
 def inner_product(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """Everything from `axis` on, flattened, times the weight, plus the bias."""
     p = layer.param
-    if p.relu or p.normalize:
-        raise layer.unsupported("the fork's fused relu or normalize is not BVLC Caffe's InnerProduct")
+    layer.check(not (p.normalize and p.transpose), "normalize is for weights that are not transposed")
     shape = dims(x)
     axis = layer.axis(p.axis, len(shape))
     layer.check(p.num_output > 0, "num_output must be positive")
@@ -25,8 +25,12 @@ def inner_product(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     wanted = [Parameter("weight", weight_shape, declared(p, "weight_filler"))]
     if p.bias_term:
         wanted.append(Parameter("bias", (p.num_output,), p.bias_filler))
-    arrays = layer.parameters(*wanted)
-    parameters = [g.parameter(w.name, array) for w, array in zip(wanted, arrays, strict=True)]
+    weight, *bias = layer.parameters(*wanted)
+    if p.normalize:
+        # A fork for faces: each output's weights have the length 1.
+        length = np.sqrt(np.square(weight, dtype=np.float64).sum(axis=1, keepdims=True) + 1e-6)
+        weight = (weight / length).astype(np.float32)
+    parameters = [g.parameter(w.name, array) for w, array in zip(wanted, [weight, *bias], strict=True)]
     rows = product(shape[:axis])
     if len(shape) == 2 and axis == 1:
         flat = x
@@ -35,7 +39,7 @@ def inner_product(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     else:
         flat = g.reshape(x, (rows, inputs))
     y = g.node("Gemm", flat, *parameters, shape=(rows, p.num_output), transB=None if p.transpose else 1)
-    return g.reshape(y, (*shape[:axis], p.num_output))
+    return fused_relu(g, layer, g.reshape(y, (*shape[:axis], p.num_output)))
 
 
 def _flattened(layer: BoundLayer, sizes: tuple[int | Symbol, ...]) -> int | Symbol:

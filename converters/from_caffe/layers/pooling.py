@@ -44,17 +44,13 @@ def pooling(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value | list[ir.Valu
     layer.check(len(shape) == 4, f"takes 4 axes (num, channels, height, width), the bottom has {len(shape)}")
     layer.check(p.pool != STOCHASTIC, "STOCHASTIC pooling is not implemented in Caffe's own inference")
     layer.check(layer.top_count == 1 or p.pool == MAX, "only MAX pooling has a second top")
-    if not (p.avg_include_pad and p.ceil_mode) or p.torch_pooling:
-        raise layer.unsupported(
-            "avg_include_pad, ceil_mode and torch_pooling are a fork's other pooling rules"
-        )
     if p.global_pooling and layer.top_count == 1:
         _check_global(layer)
         op = "GlobalMaxPool" if p.pool == MAX else "GlobalAveragePool"
         return g.node(op, x, shape=(*shape[:2], 1, 1))
     height, width = axes(layer, shape[2], shape[3])
     if p.pool == AVE:
-        return average_pool(g, x, height, width)
+        return average_pool(g, x, height, width, count_padding=p.avg_include_pad)
     if layer.top_count == 2:
         return max_pool_with_places(g, layer, x, height, width)
     return max_pool(g, x, height, width)
@@ -111,7 +107,8 @@ def axes(layer: BoundLayer, height: Dim, width: Dim) -> tuple[Axis, Axis]:
             both[0] == both[1] and not (both[0] and p.HasField(what)),
             f"give either {what}, or both {what}_h and {what}_w",
         )
-    floor = p.round_mode == _FLOOR
+    # Three spellings of one switch: BVLC's (and of forks), NVCaffe's, and that of OpenCV and of forks.
+    floor = p.round_mode == _FLOOR or p.torch_pooling or not p.ceil_mode
     return (
         _axis(layer, height, kernel[0], stride[0], pad[0], floor=floor, name="h"),
         _axis(layer, width, kernel[1], stride[1], pad[1], floor=floor, name="w"),
@@ -191,13 +188,15 @@ def _max_attributes(height: Axis, width: Axis) -> dict[str, Any]:
     }
 
 
-def average_pool(g: Graph, x: ir.Value, height: Axis, width: Axis) -> ir.Value:
-    """AVE over the part of each window inside the padded image."""
+def average_pool(g: Graph, x: ir.Value, height: Axis, width: Axis, *, count_padding: bool = True) -> ir.Value:
+    """AVE over the part of each window inside the padded image; else, inside the image (Intel's switch)."""
     shape = (*dims(x)[:2], height.size, width.size)
     attributes: dict[str, Any] = {
         "kernel_shape": (height.kernel, width.kernel),
         "strides": (height.stride, width.stride),
     }
+    if not count_padding:
+        return g.node("AveragePool", x, shape=shape, **_end_pads(height, width, begin=True), **attributes)
     padded = height.pad or width.pad
     if padded and height.end == width.end == 0:
         pads = (height.pad, width.pad) * 2
