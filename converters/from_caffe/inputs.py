@@ -23,6 +23,8 @@ DATA_LAYERS = {
     "AnnotatedData": "data_param",
     "VideoData": "data_param",
 }
+# Convolutions with a group per channel, which need not say so.
+_DEPTHWISE = ("ConvolutionDepthwise", "DepthwiseConvolution")
 # Layers with parameters whose first stored blob has one value per channel.
 _PER_CHANNEL = {"BatchNorm", "Scale", "Bias", "PReLU"}
 
@@ -190,7 +192,9 @@ def _channels(blob: str, layers: Sequence[schema.Message], weights: Weights | No
             continue
         stored = weights.stored(layer.name, None)
         shape = stored.blobs[0].stated_shape if stored is not None and stored.blobs else ()
-        if layer.type in ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution") and len(shape) > 2:
+        if layer.type in _DEPTHWISE and len(shape) > 2 and layer.convolution_param.group == 1:
+            return shape[0], len(shape)
+        if layer.type in ("Convolution", *_DEPTHWISE) and len(shape) > 2:
             return shape[1] * layer.convolution_param.group, len(shape)
         if layer.type == "Deconvolution" and len(shape) > 2:
             return shape[0], len(shape)
