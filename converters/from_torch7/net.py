@@ -52,12 +52,13 @@ class Layer:
 class Net:
     """A conversion under way.
 
-    graph: what is built. results: the value each layer gave. inputs, outputs: the tensor that
-    a module last got and gave. dropped: layers that left no trace.
+    graph: what is built. layers: its layers in order. results: the value each of them gave.
+    inputs, outputs: the tensor that a module last got and gave. dropped: layers that left no trace.
     """
 
     def __init__(self, name: str, classes: Mapping[str, Entry]) -> None:
         self.graph = Builder(name)
+        self.layers: list[Layer] = []
         self.results: dict[str, ir.Value] = {}
         self.inputs: dict[TorchObject, ir.Value] = {}
         self.outputs: dict[TorchObject, ir.Value] = {}
@@ -65,42 +66,42 @@ class Net:
         self._classes = classes
         self._numbers: Counter[str] = Counter()
         self._clones: list[int] = []
-        self._blamed = False
+        self._placed = False
         self._active: list[TorchObject] = []
         self._memories: dict[tuple[object, ...], Memory] = {}
 
     def run(self, m: Module, x: Nest) -> Nest:
         """The output of a module for an input, as its updateOutput gives it after evaluate()."""
-        entry = self.entry(m)
-        for method in _METHODS:
-            if isinstance(m.get(method), Function) and not entry.replaces_methods:
-                raise m.unsupported(
-                    f"its method {method!r} was replaced by a stored Lua function, which is never run"
-                )
-        if m.item in self._active:
-            raise m.error(FormatError, "the module contains itself")
-        if len(self._active) == MAX_NESTING:
-            raise m.unsupported(f"modules are nested deeper than {MAX_NESTING}")
         if not isinstance(x, list):
             self.inputs[m.item] = x.read()
-        self._active.append(m.item)
-        try:
-            result = entry.run(self, m, x)
-        except ConverterError as error:
-            raise self._placed(m, error) from error
-        finally:
-            self._active.pop()
+        with self.inside(m) as entry:
+            try:
+                result = entry.run(self, m, x)
+            except ConverterError as error:
+                placed, self._placed = self._placed or str(error).startswith(m.place), True
+                if placed:
+                    raise
+                # From the builder, which knows of no modules: it is about the innermost one.
+                raise m.error(type(error), str(error)) from error
         if not isinstance(result, list):
             self.outputs[m.item] = result.read()
         return result
 
-    def _placed(self, m: Module, error: ConverterError) -> ConverterError:
-        """An error that says which module it is about: the innermost one it passes on its way out."""
-        said, self._blamed = self._blamed, True
-        return error if said or str(error).startswith(m.place) else m.error(type(error), str(error))
+    @contextlib.contextmanager
+    def inside(self, m: Module) -> Iterator[Entry]:
+        """The declaration of a module's class, while its turn lasts: no module may contain itself."""
+        if m.item in self._active:
+            raise m.error(FormatError, "the module contains itself")
+        if len(self._active) == MAX_NESTING:
+            raise m.unsupported(f"modules are nested deeper than {MAX_NESTING}")
+        self._active.append(m.item)
+        try:
+            yield self.entry(m)
+        finally:
+            self._active.pop()
 
     def entry(self, m: Module) -> Entry:
-        """The declaration of a module's class; UnsupportedError if there is none."""
+        """The declaration of a module's class; UnsupportedError if there is none, or it does not hold."""
         found = self._classes.get(m.class_name)
         prefix = next((p for p in TWINS if m.class_name.startswith(p)), None)
         if found is None and prefix:
@@ -111,6 +112,11 @@ class Net:
             near = difflib.get_close_matches(m.class_name.split(".")[-1], self._classes, 1)
             hint = f" (the nearest known is {near[0]})" if near else ""
             raise m.unsupported(f"no module class of this name is known{hint}")
+        for method in _METHODS:
+            if isinstance(m.get(method), Function) and not found.replaces_methods:
+                raise m.unsupported(
+                    f"its method {method!r} was replaced by a stored Lua function, which is never run"
+                )
         return found
 
     @contextlib.contextmanager
@@ -118,6 +124,7 @@ class Net:
         """Nodes made inside belong to a new layer called after `short`."""
         self._numbers[short] += 1
         layer = Layer(self, m, f"{short}{self._numbers[short]}")
+        self.layers.append(layer)
         with self.graph.layer(layer.name, doc=m.place):
             yield layer
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import onnx_ir as ir
 
-from converters.errors import UsageError
+from converters.errors import StaticSizeRequired, UsageError
 from converters.from_torch7.expectation import PASS, Expected, Many, arranged, count, is_table
 from converters.from_torch7.module import Module
-from converters.from_torch7.net import MAX_NESTING, Net
+from converters.from_torch7.net import Net
 from converters.from_torch7.objects import Table, Tensor, TorchObject
 from converters.graph import Dim, Shape, Symbol, shape_text
 from converters.options import Options
@@ -64,7 +64,7 @@ def signature(net: Net, root: Module, options: Options) -> Signature:
     """The inputs of a net.
 
     A shape the caller gives is taken as it is; the others are what the modules imply. UsageError for a name
-    that the net does not have, or an input whose shape nothing implies.
+    that the net does not have, StaticSizeRequired for an input whose shape nothing implies.
     """
     expected = _expected(net, root)
     given = {name: _given(shape) for name, shape in options.input_shapes.items()}
@@ -90,7 +90,7 @@ def _nesting(expected: Expected, given: Mapping[str, Shape]) -> Expected:
     if wanted is not None and len(given) <= wanted:
         return expected
     if not given:
-        raise UsageError(
+        raise StaticSizeRequired(
             "the net takes a table of any number of tensors; say how many there are by giving their shapes, "
             "such as --input-shape input_0=N,10 --input-shape input_1=N,10"
         )
@@ -161,16 +161,9 @@ def _types(m: Module) -> Iterator[str]:
 
 
 def _expected(net: Net, root: Module) -> Expected:
-    depth = 0
-
     def ask(m: Module, after: Expected) -> Expected:
-        nonlocal depth
-        if depth == MAX_NESTING:
-            return None  # a hostile nest, which the conversion itself refuses with a reason
-        depth += 1
-        answer = net.entry(m).expected(m, ask, after)
-        depth -= 1
-        return answer
+        with net.inside(m) as entry:
+            return entry.expected(m, ask, after)
 
     return ask(root, PASS)
 
@@ -181,7 +174,7 @@ def _given(shape: tuple[Any, ...]) -> Shape:
 
 def _implied(name: str, shape: Expected, static_batch: int | None) -> Shape:
     if not isinstance(shape, tuple) or not shape or len(shape) not in _SIZE_NAMES:
-        raise UsageError(
+        raise StaticSizeRequired(
             f"the net does not say what shape its input {name!r} has; give it, "
             f"such as --input-shape {name}=N,3,224,224"
         )

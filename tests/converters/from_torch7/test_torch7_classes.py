@@ -384,10 +384,13 @@ def test_spatial_divisive_normalization(run_net):
             ("nn.Dropout", {"p": 0.5, "stochastic_inference": True}),
             "stochastic inference is random by nature",
         ),
-        (("nn.ClassNLLCriterion", {}), "a training loss has no place in an inference net"),
+        (
+            ("nn.Sequential", {"modules": [("nn.MSECriterion", {})]}),
+            "nn.MSECriterion at 1: a training loss has no place in an inference net",
+        ),
         (("cudnn.LSTM", {}), "its weights are stored in a layout that only the cuDNN that wrote them knows"),
         (("nn.Linar", {}), "no module class of this name is known (the nearest known is Linear)"),
-        (("my.Own", {}), "my.Own: no module class of this name is known"),
+        (("my.Own", {"modules": []}), "my.Own: no module class of this name is known"),
     ],
 )
 def test_refusals_say_why(run_net, module, message):

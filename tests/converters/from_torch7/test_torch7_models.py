@@ -38,7 +38,7 @@ def test_sizes_that_the_net_leaves_open_stay_open():
 
 
 def test_a_net_that_needs_a_size_asks_for_it_by_name():
-    with pytest.raises(converters.UsageError) as error:
+    with pytest.raises(converters.StaticSizeRequired) as error:
         converters.load(MODELS / "nin-like" / "net.t7")
     assert "--input-shape input=N,3,224,224" in str(error.value)
 

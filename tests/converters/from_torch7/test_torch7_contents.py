@@ -1,0 +1,138 @@
+"""Files that are no single network: checkpoints, tables of tensors, several networks; and inspection."""
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import converters
+from converters import from_torch7
+from converters.options import Options
+
+CORPUS = Path(__file__).resolve().parents[2] / "corpus"
+OPTIONS = Options()
+
+
+def linear(outputs: int) -> tuple:
+    return "nn.Linear", {"weight": np.ones((outputs, 3), np.float32), "bias": np.zeros(outputs, np.float32)}
+
+
+def test_the_only_network_of_a_checkpoint_is_taken(save_t7):
+    model = ("nn.Sequential", {"modules": [linear(2)]})
+    moments = {"state": {"momentum": np.ones(8, np.float32)}, "learningRate": 0.1}
+    criterion = ("nn.ClassNLLCriterion", {"sizeAverage": True, "gradInput": np.zeros(1, np.float32)})
+    path = save_t7({"epoch": 3, "model": model, "best": model, "optimState": moments, "criterion": criterion})
+    report = converters.load(path).meta["report"]
+    assert report.outputs == {"output": "Nx2"}
+    assert report.notes == ["the network is the one at 'model' of the file"]
+
+
+def test_the_network_of_a_training_object_is_taken(save_t7):
+    path = save_t7(("my.Trainer", {"net": linear(5), "epoch": 3}))
+    assert converters.load(path).meta["report"].outputs == {"output": "Nx5"}
+
+
+def test_among_several_networks_one_is_chosen(save_t7):
+    path = save_t7({"generator": linear(4), "critics": [linear(1), linear(2)]})
+    with pytest.raises(converters.UsageError) as error:
+        converters.load(path)
+    assert "the file holds 3 networks: generator (nn.Linear), critics.1 (nn.Linear), " in str(error.value)
+    assert "choose one, such as --select generator" in str(error.value)
+    model = from_torch7.read(path, OPTIONS, select="critics.2")
+    assert model.graph.outputs[0].shape[1] == 2
+    inner = from_torch7.read(CORPUS / "torch7" / "Sequential" / "net.t7", OPTIONS, select="modules.3")
+    assert inner.meta["report"].layers == 1
+
+
+@pytest.mark.parametrize(
+    ("select", "message"),
+    [
+        ("critics.3", "--select critics.3: there is no '3' under 'critics'; there is 1, 2"),
+        ("discriminator", "--select discriminator: there is no 'discriminator' at the top; there is generator, critics"),
+        ("critics", "at 'critics' is no network, but a table of 2 entries"),
+    ],
+)  # fmt: skip
+def test_a_choice_that_leads_nowhere(save_t7, select, message):
+    path = save_t7({"generator": linear(4), "critics": [linear(1), linear(2)]})
+    with pytest.raises(converters.UsageError) as error:
+        from_torch7.read(path, OPTIONS, select=select)
+    assert message in str(error.value)
+
+
+def test_tensors_of_data_by_path(save_t7):
+    data, labels = np.arange(6, dtype=np.float64).reshape(2, 3), np.array([1, 2])
+    path = save_t7(
+        {"data": data, "meta": {"labels": labels, "name": "digits"}, "again": data, "rows": [data[0]]}
+    )
+    found = from_torch7.tensors(path)
+    assert sorted(found) == ["data", "meta.labels", "rows.1"]
+    np.testing.assert_array_equal(found["data"], data)
+    np.testing.assert_array_equal(found["meta.labels"], labels)
+    assert found["meta.labels"].dtype == np.int64
+
+
+def test_a_bare_tensor_has_a_name():
+    found = from_torch7.tensors(CORPUS / "torch7-hostile" / "bare_tensor.t7")
+    assert {name: array.shape for name, array in found.items()} == {"tensor": (2,)}
+
+
+def test_tensors_expanded_beyond_measure_are_refused():
+    path = CORPUS / "torch7-hostile" / "expanded_bomb.t7"
+    with pytest.raises(
+        converters.UnsupportedError, match=r"expanded_bomb.t7: modules.1.weight: .* 16,777,216"
+    ):
+        from_torch7.tensors(path)
+
+
+def test_inspecting_a_network_lists_its_layers():
+    found = converters.inspect(CORPUS / "torch7-models" / "resnet18-thin" / "net.t7")
+    assert found.complete
+    assert found.inputs == {"input": "Nx3xHxW"}
+    first = found.layers[0]
+    assert (first.name, first.type) == ("conv1", "nn.SpatialConvolution")
+    assert first.shapes == ["Nx8xH_1xW_1"]
+    assert first.parameters == ["weight 8x3x7x7"]
+    assert (
+        found.parameters
+        == converters.load(CORPUS / "torch7-models" / "resnet18-thin" / "net.t7").meta["report"].parameters
+    )
+
+
+def test_inspecting_says_which_modules_stop_it(save_t7):
+    net = (
+        "nn.Sequential",
+        {"modules": [linear(2), ("nn.Linaer", {}), ("nn.SpatialFractionalMaxPooling", {})]},
+    )
+    found = converters.inspect(save_t7(net))
+    assert not found.complete
+    assert [(row.name, row.problem is None) for row in found.layers] == [
+        ("net", True),
+        ("modules.1", True),
+        ("modules.2", False),
+        ("modules.3", False),
+    ]
+
+
+def test_inspecting_data_shows_it_entry_by_entry(save_t7):
+    found = converters.inspect(
+        save_t7({"epoch": 7, "file": "model_7.t7", "state": {"m": np.ones((2, 3), np.float32)}})
+    )
+    assert found.kind == "Torch7 data"
+    assert found.complete
+    assert [(row.name, row.type, row.shapes) for row in found.layers] == [
+        ("epoch", "the number 7", []),
+        ("file", "the string 'model_7.t7'", []),
+        ("state.m", "torch.FloatTensor", ["2x3"]),
+    ]
+
+
+def test_inspecting_a_net_of_open_shape_says_what_to_give():
+    found = converters.inspect(CORPUS / "torch7" / "ReLU" / "net.t7")
+    assert found.complete
+    assert found.notes == [
+        "the net does not say what shape its input 'input' has; give it, "
+        "such as --input-shape input=N,3,224,224"
+    ]
