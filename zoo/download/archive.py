@@ -116,7 +116,7 @@ def _members(path: Path, kind: Archive) -> Iterator[tuple[Member, IO[bytes]]]:
         if is_tar:
             yield from _tar_members(stream)
         else:
-            yield Member(0, path.stem, None), stream
+            yield Member(0, "its content", None), stream
 
 
 def _decompressed(file: IO[bytes], kind: Archive) -> IO[bytes]:

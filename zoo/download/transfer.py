@@ -159,19 +159,28 @@ class Transfer:
         if member.size is not None:
             self.room(member.size)
         path = self.folder / UNPACKED_NAME
-        hasher = Hasher(member.size)
+        try:
+            digests = self._write_member(
+                path, kind, member.size, read_member(partial.path, kind, member, most)
+            )
+            self.check(digests)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return Arrived(path, digests, member.name)
+
+    def _write_member(self, path: Path, kind: Archive, size: int | None, chunks: Iterator[bytes]) -> Digests:
+        hasher = Hasher(size)
         with path.open("wb") as file:
-            for chunk in read_member(partial.path, kind, member, most):
+            for chunk in chunks:
                 if not hasher.bytes and recognise(self.file, chunk[:HEAD_BYTES]) is not None:
-                    raise ContentError(f"delivered a {kind} archive with an archive in it; unpack it by hand")
+                    raise ContentError(f"delivered a {kind} archive with another in it; unpack it by hand")
                 hasher.update(chunk)
                 file.write(chunk)
-                self.watch.at(hasher.bytes, member.size)
+                self.watch.at(hasher.bytes, size)
             file.flush()
             os.fsync(file.fileno())
-        digests = hasher.finish(path)
-        self.check(digests)
-        return Arrived(path, digests, member.name)
+        return hasher.finish(path)
 
 
 @contextmanager

@@ -1,0 +1,83 @@
+"""Several files at a time: results in order, failures beside successes, room on the disk first."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from misbehaving_server import CONTENT, model, serve, status
+
+from zoo.download import Fetched, Watch, fetch_file
+from zoo.download.parallel import fetch_all
+from zoo.errors import FetchError, UsageError
+from zoo.manifest import Manifest
+
+
+def models(site, count: int) -> list[Manifest]:
+    """Models with one file each, of different content."""
+    made = []
+    for number in range(count):
+        manifest, _ = model(site.url(f"/{number}"), name=f"{number}.caffemodel")
+        made.append(Manifest.model_validate(manifest.model_dump() | {"name": f"tiny{number}"}))
+    return made
+
+
+def test_results_come_in_order_whatever_ends_first(site, store, hasty):
+    together = threading.Barrier(3, timeout=10)
+
+    def meet(handler, site) -> None:
+        together.wait()
+        serve(handler, site)
+
+    site.routes = {"/0": meet, "/1": meet, "/2": meet, "/3": status(404), "/4": serve, "/5": serve}
+    wanted = [(manifest, manifest.files[0]) for manifest in models(site, 6)]
+    results = list(fetch_all(wanted, store, hasty))
+    assert [isinstance(result, Fetched) for result in results] == [True, True, True, False, True, True]
+    assert isinstance(results[3], FetchError)
+    assert "tiny3: no source delivered 3.caffemodel" in str(results[3])
+    assert all(result.path.read_bytes() == CONTENT for result in results if isinstance(result, Fetched))
+
+
+def test_every_file_has_a_watch_of_its_own(site, store, hasty):
+    seen: dict[str, int] = {}
+
+    class Seen(Watch):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def at(self, done: int, total: int | None) -> None:
+            seen[self.name] = done
+
+    wanted = [(manifest, manifest.files[0]) for manifest in models(site, 3)]
+    list(fetch_all(wanted, store, hasty, lambda manifest, file: Seen(file.name)))
+    assert seen == {f"{number}.caffemodel": len(CONTENT) for number in range(3)}
+
+
+def test_leaving_early_stops_the_rest(site, store, hasty):
+    wanted = [(manifest, manifest.files[0]) for manifest in models(site, 40)]
+    results = fetch_all(wanted, store, hasty)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert len(site.requests) < 40
+    assert threading.active_count() < 40
+
+
+def test_room_for_all_is_asked_for_before_anything_is_fetched(site, store, hasty, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 2_000_000})())
+    wanted = []
+    for manifest in models(site, 3):
+        files = [manifest.files[0].model_copy(update={"bytes": len(CONTENT)})]
+        sized = manifest.model_copy(update={"files": files})
+        wanted.append((sized, files[0]))
+    with pytest.raises(UsageError, match=r"no room for 3 files, .*: 3,840,000 bytes are needed, 2,000,000"):
+        list(fetch_all(wanted, store, hasty))
+    assert site.requests == []
+
+
+def test_what_is_here_needs_no_room(site, store, hasty, monkeypatch):
+    manifest, file = model(site.url(), bytes=len(CONTENT))
+    fetch_file(manifest, file, store, hasty)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 0})())
+    (result,) = fetch_all([(manifest, file)], store, hasty)
+    assert isinstance(result, Fetched)
+    assert result.source is None
