@@ -112,10 +112,10 @@ class Writer:
         if isinstance(index, tuple) and index:
             return ", ".join(self._index(item) for item in index)
         if isinstance(index, slice):
-            ends = [
-                "" if end is None else self.value(end).text for end in (index.start, index.stop, index.step)
-            ]
-            return ":".join(ends if ends[2] else ends[:2])
+            given = (index.start, index.stop, index.step)
+            ends = ["" if end is None else self.value(end).text for end in given]
+            simple = all(re.fullmatch(r"-?[\w.]*", end) for end in ends)
+            return (":" if simple else " : ").join(ends if ends[2] else ends[:2]).strip()
         return self.value(index).text
 
 

@@ -109,4 +109,7 @@ class Net:
 def number(value: np.ndarray | np.generic) -> Any:  # noqa: ANN401
     """A single element as a Python number; a float32 by its shortest decimal, which reads back the same."""
     element = value.reshape(()).item()
-    return float(str(np.float32(element))) if value.dtype == np.float32 else element
+    # The shortest decimal of the largest float32 lies above it, which torch refuses.
+    if value.dtype != np.float32 or abs(element) == np.finfo(np.float32).max:
+        return element
+    return float(str(np.float32(element)))

@@ -25,3 +25,14 @@ def space_to_depth(x: torch.Tensor, block: int) -> torch.Tensor:
     n, c, h, w = x.shape
     x = x.reshape(n, c, h // block, block, w // block, block)
     return x.permute(0, 3, 5, 1, 2, 4).reshape(n, -1, h // block, w // block)
+
+
+def reverse_sequence(
+    x: torch.Tensor, lengths: torch.Tensor, time_axis: int
+) -> torch.Tensor:
+    """The first lengths[n] steps of item n back to front, the others as they are."""
+    x = x.movedim(time_axis, 0)
+    step = torch.arange(x.shape[0], device=x.device)[:, None]
+    source = torch.where(step < lengths, lengths - 1 - step, step)
+    item = torch.arange(x.shape[1], device=x.device)
+    return x[source, item].movedim(0, time_axis)

@@ -30,7 +30,7 @@ def scatter_nd(
 def one_hot(
     indices: torch.Tensor, depth: int, values: torch.Tensor, axis: int
 ) -> torch.Tensor:
-    """A new axis with values[1] at each index, values[0] elsewhere or if out of range."""
+    """A new axis with values[1] at each index and values[0] elsewhere."""
     classes = torch.arange(depth, device=indices.device)
     wrapped = torch.where(indices < 0, indices + depth, indices)
     hit = (wrapped.unsqueeze(-1) == classes).movedim(-1, axis)

@@ -29,7 +29,7 @@ def across_planes(positions: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 def without_padding(
     positions: torch.Tensor, x: torch.Tensor, padding: tuple[int, ...]
 ) -> torch.Tensor:
-    """Positions within the planes of F.pad(x, padding) as positions within those of x."""
+    """Positions in the planes of F.pad(x, padding) as positions in those of x."""
     result, scale = torch.zeros_like(positions), 1
     for k in range(x.dim() - 2):
         size = x.shape[-1 - k]

@@ -8,7 +8,7 @@ import torch
 def max_roi_pool(
     x: torch.Tensor, rois: torch.Tensor, size: tuple[int, int], scale: float
 ) -> torch.Tensor:
-    """The maximum of each of (height, width) bins over each region; 0 for empty bins."""
+    """The maxima of (height, width) bins over each region; 0 for empty bins."""
     pooled = []
     for roi in rois:
         corners = (roi[1:] * scale).abs().add(0.5).floor() * roi[1:].sign()
@@ -44,7 +44,7 @@ def roi_align(
     scale: float,
     half_pixel: bool,
 ) -> torch.Tensor:
-    """The mean of samples x samples points in each of (height, width) bins of each region.
+    """The mean of samples x samples points in each bin of each region.
 
     With samples = 0 there is one sample for each pixel that a bin covers.
     """
@@ -96,7 +96,7 @@ def non_max_suppression(
     least: float | None,
     centred: bool,
 ) -> torch.Tensor:
-    """Rows (image, class, box): best first, none overlapping a better one by more than `overlap`.
+    """Rows (image, class, box), best first, that overlap no better one too much.
 
     At most `limit` for each image and class, all with scores above `least`.
     """
@@ -119,7 +119,7 @@ def non_max_suppression(
 
 
 def box_corners(boxes: torch.Tensor, centred: bool) -> torch.Tensor:
-    """Boxes as (low, low, high, high), from two corners in any order or centre and size."""
+    """Boxes as (low, low, high, high), from two corners or from centre and size."""
     first, second = boxes[:, :2], boxes[:, 2:]
     if centred:
         first, second = first - second / 2, first + second / 2

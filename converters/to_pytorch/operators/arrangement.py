@@ -50,7 +50,7 @@ def _inferred(have: Shape, sizes: list[Any], unknown: int) -> list[Any]:
 
 def _is_flatten(have: Shape | None, sizes: list[Any]) -> bool:
     """Whether everything but the first axis is made one."""
-    if not have or len(sizes) != 2:
+    if have is None or len(have) < 2 or len(sizes) != 2:
         return False
     if not isinstance(sizes[0], int):
         return isinstance(sizes[1], int) and sizes[1] in (-1, math.prod(size or 0 for size in have[1:]))
@@ -61,12 +61,12 @@ def _is_flatten(have: Shape | None, sizes: list[Any]) -> bool:
 @operator("Flatten")
 def flatten(ctx: Context, x: Tensor, *, axis: int = 1) -> Tensor:
     """A matrix: the axes before `axis` by the others."""
-    if axis == 1:
-        return x.flatten(1)
     rank = ctx.rank(x)
     axis += rank if axis < 0 else 0
     if axis == rank:
         return x.reshape(-1, 1)
+    if axis == 1:
+        return x.flatten(1)
     return x.reshape(1, -1) if axis == 0 else x.flatten(0, axis - 1).flatten(1)
 
 
@@ -144,23 +144,32 @@ def split(
 def slice_(
     ctx: Context,
     x: Tensor,
-    starts: np.ndarray,
-    ends: np.ndarray,
+    starts: np.ndarray | Tensor,
+    ends: np.ndarray | Tensor,
     axes: np.ndarray | None = None,
     steps: np.ndarray | None = None,
 ) -> Tensor:
     """A part of each axis; a negative step runs backwards."""
-    chosen = range(starts.size) if axes is None else axes.tolist()
+    count = (ctx.shape(starts) or ctx.shape(ends) or (None,))[0]
+    if count is None:
+        ctx.unsupported("how many axes it takes parts of must be known beforehand")
+    first, last = (
+        b.tolist() if isinstance(b, np.ndarray) else [b[k] for k in range(count)] for b in (starts, ends)
+    )
     parts: dict[int, slice] = {}
-    for k, axis in enumerate(chosen):
-        start, end, step = starts.tolist()[k], ends.tolist()[k], 1 if steps is None else int(steps[k])
+    for k, axis in enumerate(range(count) if axes is None else axes.tolist()):
+        start, end, step = first[k], last[k], 1 if steps is None else int(steps[k])
         axis += ctx.rank(x) if axis < 0 else 0
         if step < 0:
             # Backwards from i is forwards from -1 - i in the reversed axis; torch has no negative steps.
             x, start, end, step = x.flip(axis), -1 - start, -1 - end, -step
-        parts[axis] = slice(_near(start, 0), _near(end), None if step == 1 else step)
-    index = tuple(parts.get(axis, slice(None)) for axis in range(max(parts, default=-1) + 1))
-    return x if all(part == slice(None) for part in index) else x[index if len(index) > 1 else index[0]]
+        bounds = _near(start, 0), _near(end), None if step == 1 else step
+        if any(bound is not None for bound in bounds):
+            parts[axis] = slice(*bounds)
+    if not parts:
+        return x
+    index = tuple(parts.get(axis, slice(None)) for axis in range(max(parts) + 1))
+    return x[index if len(index) > 1 else index[0]]
 
 
 def _near(end: Any, default: int | None = None) -> Any:  # noqa: ANN401
@@ -212,6 +221,15 @@ def depth_to_space(ctx: Context, x: Tensor, *, blocksize: int, mode: str = "DCR"
 def space_to_depth(ctx: Context, x: Tensor, *, blocksize: int) -> Tensor:
     """Blocks of pixels to channels."""
     result: Tensor = ctx.call(helpers.space_to_depth, x, blocksize)
+    return result
+
+
+@operator("ReverseSequence")
+def reverse_sequence(
+    ctx: Context, x: Tensor, lengths: Tensor, *, batch_axis: int = 1, time_axis: int = 0
+) -> Tensor:
+    """The beginning of each sequence back to front."""
+    result: Tensor = ctx.call(helpers.reverse_sequence, x, lengths, time_axis)
     return result
 
 

@@ -28,6 +28,7 @@ RESHAPES = [
     (X, ints(0, 0, 4, 5), None),
     (X, ints(3, -1), None),
     (values(1, 1), ints(), None),
+    (values(3), ints(-1, 1), "reshape(-1, 1)"),
 ]
 
 
@@ -46,6 +47,16 @@ def test_reshape_with_no_elements(agree_on):
     agree_on(
         "Reshape", [np.zeros((0, 4), np.float32), ints(4, 0)], {"allowzero": 1}, constant=(1,), batch=False
     )
+
+
+def test_flatten_of_a_vector(agree_on):
+    agree_on("Flatten", [values(3)], {"axis": 1})
+
+
+def test_slice_with_computed_ends(agree_on):
+    source = agree_on("Slice", [X, ints(1, 0), ints(3, 2), ints(2, 1)], constant=(3,))
+    assert "in0[:, in1[1] : in2[1], in1[0] : in2[0]]" in source
+    agree_on("Slice", [X, ints(1), ints(3), ints(2)], constant=(1, 3))
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, 4, -1])
@@ -124,6 +135,8 @@ OPERATORS = [
         [np.array([[1, 1, 3], [2, 2, 1]], np.float32)],
         {"axis": 1, "select_last_index": 1, "keepdims": 0},
     ),
+    ("ReverseSequence", [values(4, 3, 2), ints(4, 1, 3)], {}),
+    ("ReverseSequence", [values(3, 4, 2), ints(4, 1, 3)], {"batch_axis": 0, "time_axis": 1}),
     ("Shape", [X], {}),
     ("Shape", [X], {"start": 1, "end": -1}),
     ("Size", [X], {}),

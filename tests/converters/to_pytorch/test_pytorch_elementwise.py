@@ -159,6 +159,13 @@ def test_number_as_operand(agree_on, op_type, shape):
     assert "register_buffer" not in source
 
 
+@pytest.mark.parametrize("bound", [np.finfo(np.float32).max, np.finfo(np.float32).tiny, np.inf, 16777217.0])
+def test_extreme_numbers_as_operand(agree_on, bound):
+    x = np.concatenate([X, np.full_like(X, bound)])
+    agree_on("Max", [x, np.array(-bound, np.float32)], constant=(1,))
+    agree_on("Equal", [x, np.array(bound, np.float32)], constant=(1,))
+
+
 def test_constant_of_more_axes_is_no_number(agree_on):
     agree_on("Add", [values(4, 5), np.full((1, 1, 1), 0.1, np.float32)], constant=(1,))
 
