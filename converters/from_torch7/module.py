@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,6 +15,13 @@ from converters.graph import Dim, shape_text, static
 
 # Expanded tensors (stride 0) take no room in the file; as weights they have to be written out.
 MAX_EXPANDED_ELEMENTS = 2**24
+
+# Torch's own sizes are C ints.
+MAX_INTEGER = 2**31 - 1
+# More sizes than any tensor has.
+MAX_SIZES = 64
+# The most elements of a table of indices, a mask or a dense kernel that a module's fields ask for.
+MAX_COMPUTED_ELEMENTS = 2**26
 
 _E = TypeVar("_E", bound=ConverterError)
 _REQUIRED: Any = object()
@@ -63,11 +71,20 @@ class Module:
     def integer(self, name: str, default: int = _REQUIRED, least: int | None = None) -> int:
         """A number field that must be whole, and at least `least`."""
         value = self.number(name, default)
+        if abs(value) > MAX_INTEGER:
+            raise self.error(FormatError, f"field {name!r} is {value:g}; no size is as large as that")
         if not float(value).is_integer():
             raise self.error(FormatError, f"field {name!r} should be a whole number, but is {value:g}")
         if least is not None and value < least:
             raise self.error(FormatError, f"field {name!r} should be {least} or more, but is {value:g}")
         return int(value)
+
+    def positive(self, name: str, default: float = _REQUIRED) -> float:
+        """A number field that must be above 0."""
+        value = self.number(name, default)
+        if not value > 0:
+            raise self.error(FormatError, f"field {name!r} should be above 0, but is {value:g}")
+        return value
 
     def optional_integer(self, name: str) -> int | None:
         """A whole number, or None where the field is absent."""
@@ -90,12 +107,11 @@ class Module:
     def sizes(self, name: str) -> list[int]:
         """A list of whole numbers: a torch.LongStorage, or a table of numbers."""
         value = self.get(name)
-        if isinstance(value, Storage | Tensor) and value.array.dtype.kind == "i" and value.array.ndim == 1:
-            return [int(size) for size in value.array]
-        if isinstance(value, Table):
-            numbers = value.sequence()
-            if all(isinstance(number, float) and number.is_integer() for number in numbers):
-                return [int(number) for number in numbers]
+        numbers: list[Any] = value.sequence() if isinstance(value, Table) else []
+        if isinstance(value, Storage | Tensor) and value.array.dtype.kind == "i":
+            numbers = [float(size) for size in value.array.reshape(-1)[:MAX_SIZES]]
+        if numbers and all(isinstance(number, float) and number.is_integer() for number in numbers):
+            return [int(number) for number in numbers]
         raise self.error(FormatError, f"field {name!r} should be a list of sizes, but is {describe(value)}")
 
     def tensor(self, name: str, shape: Sequence[int] | None = None) -> np.ndarray:
@@ -163,6 +179,13 @@ class Module:
     def known(self, size: Dim, what: str = "a size of its input") -> int:
         """A size that this module needs as a number; StaticSizeRequired if it is symbolic."""
         return static(size, what)
+
+    def check_computed(self, *sizes: int) -> None:
+        """UnsupportedError if an array of these sizes, asked for by fields alone, is absurdly large."""
+        if math.prod(sizes) > MAX_COMPUTED_ELEMENTS:
+            raise self.unsupported(
+                f"its fields ask for {shape_text(sizes)} numbers, more than {MAX_COMPUTED_ELEMENTS:,}"
+            )
 
     def unsupported(self, why: str) -> UnsupportedError:
         """This module cannot be carried over exactly, because ..."""

@@ -77,6 +77,9 @@ class Net:
         with self.inside(m) as entry:
             try:
                 result = entry.run(self, m, x)
+            except (ArithmeticError, LookupError, MemoryError, ValueError) as error:
+                # Fields are whatever the file says, and may contradict each other in ways no check foresees.
+                raise m.error(FormatError, f"its fields make no sense together: {error}") from error
             except ConverterError as error:
                 placed, self._placed = self._placed or str(error).startswith(m.place), True
                 if placed:

@@ -9,6 +9,7 @@ import onnx_ir as ir
 from converters.from_torch7.builder import Builder, scalar
 from converters.from_torch7.expectation import PASS
 from converters.from_torch7.module import Module
+from converters.from_torch7.modules.shape import axis_of
 from converters.from_torch7.registry import module
 from converters.graph import dims
 
@@ -246,7 +247,7 @@ def cudnn_spatial_log_softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 @module("GatedLinearUnit", name="glu")
 def gated_linear_unit(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The first half of a dimension times the sigmoid of the second."""
-    axis = (m.optional_integer("dim") or len(dims(x))) - 1
+    axis = axis_of(m, x, "dim") if m.has("dim") else len(dims(x)) - 1
     half = m.known(dims(x)[axis]) // 2
     gate = g.node("Sigmoid", g.slice(x, axis, half, 2 * half))
     return g.binary("Mul", g.slice(x, axis, 0, half), gate)

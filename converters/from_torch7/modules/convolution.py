@@ -152,17 +152,19 @@ def own_transposed(g: Builder, m: Module, x: ir.Value | list[ir.Value], sides: s
     """
     windows = [convolution_window(m, side) for side in sides]
     extra = [m.integer(f"adj{side}", 0, least=0) for side in sides]
-    if isinstance(x, list):
-        x, target = two_tensors(m, x)
+    x, target = two_tensors(m, x) if isinstance(x, list) else (x, None)
+    rank = len(sides) + 2
+    if len(dims(x)) not in (rank - 1, rank):
+        raise m.error(FormatError, f"takes {rank - 1}-D or {rank}-D input, not {shape_text(dims(x))}")
+    if target is not None:
+        if len(dims(target)) < len(sides):
+            raise m.error(FormatError, f"a target of {shape_text(dims(target))} has no size to take")
         wanted = [m.known(size, "the size of its target") for size in dims(target)[-len(sides) :]]
         extra = [(size + 2 * w.pad - w.kernel) % w.stride for size, w in zip(wanted, windows, strict=True)]
     inputs, outputs = m.integer("nInputPlane", least=1), m.integer("nOutputPlane", least=1)
     groups = groups_of(m, inputs, outputs)
     shape = (inputs, outputs // groups, *(window.kernel for window in windows))
     weight, bias = g.weight("weight", m.tensor("weight", shape)), bias_of(g, m, outputs)
-    rank = len(sides) + 2
-    if len(dims(x)) not in (rank - 1, rank):
-        raise m.error(FormatError, f"takes {rank - 1}-D or {rank}-D input, not {shape_text(dims(x))}")
     if len(dims(x)) == rank:
         return transposed(g, m, x, weight, bias, windows, extra, groups)
     return g.squeeze(transposed(g, m, g.unsqueeze(x, 0), weight, bias, windows, extra, groups), [0])

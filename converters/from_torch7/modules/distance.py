@@ -109,7 +109,7 @@ def cosine_distance(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
 def pairwise_distance(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The p-norm (field `norm`) of the difference of each pair of rows."""
     a, b = pair_of_rows(g, m, x)
-    return norm(g, g.binary("Sub", a, b), m.number("norm", 2), 0)
+    return norm(g, g.binary("Sub", a, b), m.positive("norm", 2), 0)
 
 
 def norm(g: Builder, x: ir.Value, p: float, eps: float) -> ir.Value:
@@ -135,5 +135,5 @@ def normalize(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     if len(dims(x)) not in (1, 2):
         raise m.error(FormatError, f"takes 1-D or 2-D input, not {shape_text(dims(x))}")
     rows = as_rows(g, x)
-    lengths = g.unsqueeze(norm(g, rows, m.number("p"), m.number("eps", 1e-10)), 1)
+    lengths = g.unsqueeze(norm(g, rows, m.positive("p"), m.number("eps", 1e-10)), 1)
     return g.reshape(g.binary("Div", rows, lengths), dims(x))

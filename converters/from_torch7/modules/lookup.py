@@ -40,7 +40,7 @@ def lookup_table(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 def renormed(m: Module, weight: np.ndarray, limit: float) -> np.ndarray:
     """The rows scaled down to a length of `limit` (THNN's LookupTable_renorm)."""
-    p = m.number("normType", 2)
+    p = m.positive("normType", 2)
     rows = weight.reshape(weight.shape[0], -1).astype(np.float64)
     lengths = (np.abs(rows) ** p).sum(axis=1) ** (1 / p)
     factors = np.where(lengths > limit, limit / (lengths + 1e-7), 1.0)
@@ -74,6 +74,7 @@ def masked_select(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
 def one_hot(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A vector for each index with 1 at that place."""
     size = m.integer("outputSize", least=1)
+    m.check_computed(size)
     column = g.unsqueeze(indices(g, x, 0), len(dims(x)))
     shape = (*dims(x), size)
     equal = g.node("Equal", column, np.arange(1, size + 1), shape=shape, dtype=ir.DataType.BOOL)

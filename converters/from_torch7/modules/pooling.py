@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
+from converters.errors import FormatError
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.expectation import batch_first
 from converters.from_torch7.module import Module
@@ -20,7 +21,7 @@ from converters.from_torch7.modules.reduction import reduce
 from converters.from_torch7.modules.sparse_convolution import frames
 from converters.from_torch7.modules.windows import Window, is_static, output_sizes, overhangs, pooling_window
 from converters.from_torch7.registry import module
-from converters.graph import dims
+from converters.graph import dims, shape_text
 
 
 def pool(
@@ -204,6 +205,7 @@ def spatial_adaptive_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value
         if cells == 1:
             x = reduce(g, "ReduceMax", x, axis, keep=True)
             continue
+        m.check_computed(cells, m.known(dims(x)[axis]))
         regions = adaptive_regions(m.known(dims(x)[axis]), cells)
         widest = max(len(region) for region in regions)
         # Shorter regions repeat their last entry, which changes no maximum.
@@ -220,6 +222,8 @@ def spatial_adaptive_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.V
     if (height, width) == (1, 1):
         return g.node("GlobalAveragePool", x, shape=(*dims(x)[:2], 1, 1))
     rows, columns = (m.known(size) for size in dims(x)[2:])
+    m.check_computed(rows, height)
+    m.check_computed(columns, width)
     down = g.node("MatMul", averaging(rows, height), x, shape=(*dims(x)[:2], height, columns), dtype=x.dtype)
     return g.node("MatMul", down, averaging(columns, width).T.copy(), shape=(*dims(x)[:2], height, width))
 
@@ -241,8 +245,10 @@ def adaptive_regions(size: int, cells: int) -> list[range]:
 def feature_lp_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """(sum of x^power) ^ (1/power) over windows of features, the dimension after a batch."""
     axis = 1 if m.flag("batch_mode") else 0
+    if axis >= len(dims(x)):
+        raise m.error(FormatError, f"takes a batch of at least 2-D, not {shape_text(dims(x))}")
     window = Window(m.integer("width", least=1), m.integer("stride", 1, least=1), 0)
-    power = m.number("power")
+    power = m.positive("power")
     (count,) = output_sizes(g, m, (m.known(dims(x)[axis]),), [window])
     places = np.arange(m.known(count))[:, None] * window.stride + np.arange(window.kernel)
     shape = (*dims(x)[:axis], *places.shape, *dims(x)[axis + 1 :])

@@ -37,6 +37,7 @@ def connected(m: Module, inputs_first: bool) -> np.ndarray:
     shape, places = (
         ((inputs, outputs), (sources, targets)) if inputs_first else ((outputs, inputs), (targets, sources))
     )
+    m.check_computed(inputs, outputs, *kernels.shape[1:])
     dense = np.zeros((*shape, *kernels.shape[1:]), np.float32)
     np.add.at(dense, places, kernels)
     return dense
@@ -58,6 +59,15 @@ def spatial_full_convolution_map(g: Builder, m: Module, x: ir.Value) -> ir.Value
     return transposed(g, m, x, weight, bias_of(g, m, m.integer("nOutputPlane")), windows, [0, 0])
 
 
+def folded(m: Module, name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A tensor in another shape; MismatchError if its elements are not as many."""
+    if array.size != math.prod(shape):
+        raise m.error(
+            MismatchError, f"tensor {name!r} is {shape_text(array.shape)}; expected {shape_text(shape)}"
+        )
+    return array.reshape(shape)
+
+
 @module("SpatialDepthWiseConvolution", name="conv", rank=4, expects=maps)
 def spatial_depth_wise_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """nOutputPlane filters for each input channel, kept as multiplier x channel x kernel.
@@ -67,17 +77,12 @@ def spatial_depth_wise_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Val
     windows = [convolution_window(m, side) for side in "HW"]
     inputs, multiplier = m.integer("nInputPlane", least=1), m.integer("nOutputPlane", least=1)
     kernel = [window.kernel for window in windows]
-    weight = m.tensor("weight").reshape(-1)
-    if weight.size != multiplier * inputs * math.prod(kernel):
-        raise m.error(
-            MismatchError,
-            f"tensor 'weight' has {weight.size} elements; expected {multiplier} x {inputs} x {kernel}",
-        )
-    by_channel = weight.reshape(multiplier, inputs, *kernel).swapaxes(0, 1)
+    weight = folded(m, "weight", m.tensor("weight"), (multiplier, inputs, *kernel))
+    by_channel = weight.swapaxes(0, 1)
     bias = m.optional_tensor("bias")
     offsets = None
     if bias is not None:
-        offsets = g.weight("bias", bias.reshape(multiplier, inputs).T.reshape(-1))
+        offsets = g.weight("bias", folded(m, "bias", bias, (multiplier, inputs)).T.reshape(-1))
     return convolve(
         g, m, x, g.weight("weight", by_channel.reshape(-1, 1, *kernel)), offsets, windows, groups=inputs
     )
@@ -100,13 +105,8 @@ def spatial_convolution_local(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     sizes = [m.known(size) for size in dims(x)[2:]]
     rows, columns = (m.known(size) for size in output_sizes(g, m, tuple(sizes), windows))
     kernel = [window.kernel for window in windows]
-    weight = m.tensor("weight")
-    if weight.size != rows * columns * outputs * inputs * math.prod(kernel):
-        raise m.error(
-            MismatchError,
-            f"tensor 'weight' of {shape_text(weight.shape)} is not for an input of {shape_text(dims(x))}",
-        )
-    by_position = g.weight("weight", weight.reshape(rows * columns, outputs, inputs * math.prod(kernel)))
+    weight = folded(m, "weight", m.tensor("weight"), (rows * columns, outputs, inputs * math.prod(kernel)))
+    by_position = g.weight("weight", weight)
     if any(window.pad for window in windows):
         x = g.pad(x, [(0, 0), (0, 0), *((window.pad, window.pad) for window in windows)])
     pixels = window_positions(windows, [size + 2 * w.pad for size, w in zip(sizes, windows, strict=True)])

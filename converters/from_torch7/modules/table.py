@@ -169,10 +169,14 @@ def entry(m: Module, x: list[Nest], index: int) -> Nest:
     return x[place]
 
 
+# Longer tables are not derived from an index alone.
+MAX_ENTRIES = 1000
+
+
 def selected(m: Module, ask: object, after: Expected) -> Expected:
     """A table in which the entry selected is what follows; how long it is, the module does not say."""
     index = m.integer("index")
-    return Many(head=(*[PASS] * (index - 1), after)) if index > 0 else Many()
+    return Many(head=(*[PASS] * (index - 1), after)) if 0 < index <= MAX_ENTRIES else Many()
 
 
 @structure("SelectTable", expects=selected)
