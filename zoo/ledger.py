@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,11 +27,11 @@ class Record:
 class Ledger:
     """The records in the file `path`, which need not exist yet.
 
-    Readers see the file before or after a change, never between; the lock file `mutex` keeps writers apart.
-    `remedy` tells the user what to do if the file is damaged.
+    Readers see the file before or after a change, never between; the lock file `mutex` keeps writers apart
+    (None: there is only one). `remedy` tells the user what to do if the file is damaged.
     """
 
-    def __init__(self, path: Path, mutex: Path, remedy: str) -> None:
+    def __init__(self, path: Path, mutex: Path | None, remedy: str) -> None:
         self.path = path
         self._mutex = mutex
         self._remedy = remedy
@@ -41,11 +42,8 @@ class Ledger:
 
     def put(self, model: str, name: str, record: Record) -> None:
         """Set the record of a model's file; it is on the disk when this returns."""
-        from filelock import FileLock
-
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._mutex.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._mutex):
+        with self._alone():
             models = self._models()
             models.setdefault(model, {})[name] = record
             # A writer that was killed leaves this behind; the next one writes over it.
@@ -64,6 +62,14 @@ class Ledger:
         for model, files in self._models().items():
             for name, record in files.items():
                 yield model, name, record
+
+    def _alone(self) -> AbstractContextManager[object]:
+        if self._mutex is None:
+            return nullcontext()
+        from filelock import FileLock
+
+        self._mutex.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._mutex)
 
     def _models(self) -> dict[str, dict[str, Record]]:
         try:

@@ -6,9 +6,11 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,6 +185,85 @@ def test_what_is_neither_file_nor_model_is_told_so(dsd_zoo, command):
     assert "did you mean squeezenet-v1.1 or squeezenet-v1.0" in slip.err
     elsewhere = dsd_zoo(*command, "nowhere/net.t7")
     assert (elsewhere.code, elsewhere.err) == (2, "dsd-zoo: no such file: nowhere/net.t7\n")
+
+
+def test_the_schema_describes_what_the_bundled_manifests_say(dsd_zoo):
+    """Checked by hand for the keywords that the schema uses; no package is needed for that."""
+    schema = json.loads(dsd_zoo("schema").out)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    for path in bundled_folder().glob("*.toml"):
+        check(tomllib.loads(path.read_text(encoding="utf-8")), schema, schema)
+    wrong = tomllib.loads((bundled_folder() / "vgg16-vgg.toml").read_text(encoding="utf-8"))
+    wrong["files"][0]["sha256"] = "F" * 64
+    with pytest.raises(AssertionError):
+        check(wrong, schema, schema)
+
+
+def check(value: object, rule: dict[str, Any], root: dict[str, Any]) -> None:
+    """AssertionError unless `value` keeps the JSON Schema `rule`; KeyError for a keyword not known here."""
+    if "$ref" in rule:
+        check(value, root["$defs"][rule["$ref"].removeprefix("#/$defs/")], root)
+        return
+    if "anyOf" in rule:
+        assert any(_holds(value, option, root) for option in rule["anyOf"])
+        return
+    kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float)}
+    if "type" in rule:
+        assert isinstance(value, kinds.get(rule["type"], bool if rule["type"] == "boolean" else type(None)))
+    assert value == rule.get("const", value)
+    assert value in rule.get("enum", [value])
+    if isinstance(value, str):
+        assert re.search(rule.get("pattern", ""), value)
+    if isinstance(value, int | float):
+        assert rule.get("minimum", value) <= value <= rule.get("maximum", value)
+        assert value > rule.get("exclusiveMinimum", value - 1)
+    if isinstance(value, list):
+        assert rule.get("minItems", 0) <= len(value) <= rule.get("maxItems", len(value))
+        for item in value:
+            check(item, rule["items"], root)
+    if isinstance(value, dict):
+        assert set(rule.get("required", [])) <= set(value)
+        for name, item in value.items():
+            extra = rule["additionalProperties"]
+            check(item, rule["properties"][name] if extra is False else extra, root)
+
+
+def _holds(value: object, rule: dict[str, Any], root: dict[str, Any]) -> bool:
+    try:
+        check(value, rule, root)
+    except (AssertionError, KeyError):
+        return False
+    return True
+
+
+def test_export_and_import_of_the_cache(dsd_zoo, own, tmp_path, monkeypatch):
+    out = tmp_path / "stick"
+    assert "nothing to export" in dsd_zoo("export-cache", out, "tiny", "--manifests", own).err
+    dsd_zoo("fetch", "tiny", "--manifests", own)
+    exported = dsd_zoo("export-cache", out, "--manifests", own)
+    assert exported.code == 0
+    assert exported.out == f"  tiny/tiny.caffemodel: 106 bytes\n1 files in {out}\n"
+    monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path / "elsewhere"))
+    imported = dsd_zoo("import-cache", out, "--manifests", own)
+    assert imported.code == 0
+    assert "  tiny/tiny.caffemodel: 106 bytes" in imported.out
+    without = dsd_zoo("import-cache", out)
+    assert without.code == 1
+    assert "no such model or file in the catalog (see --manifests)" in without.err
+
+
+def test_a_mirror_may_be_a_folder(dsd_zoo, own, tmp_path, monkeypatch):
+    out = tmp_path / "mirror"
+    dsd_zoo("fetch", "tiny", "--manifests", own)
+    dsd_zoo("export-cache", out, "--manifests", own)
+    monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path / "elsewhere"))
+    (own / "source.caffemodel").unlink()
+    fetched = dsd_zoo("fetch", "tiny", "--manifests", own, "--mirror", out)
+    assert fetched.code == 0
+    assert f"from {(out / 'tiny' / 'tiny.caffemodel').as_uri()}" in fetched.out
+    wrong = dsd_zoo("fetch", "tiny", "--manifests", own, "--mirror", "nowhere")
+    assert wrong.code == 2
+    assert "--mirror nowhere: expected a URL" in wrong.err
 
 
 def test_debug_shows_the_traceback_and_keeps_the_exit_code(dsd_zoo):

@@ -21,11 +21,14 @@ from zoo.cli import (
     compare,
     convert,
     demo,
+    export_cache,
     fetch,
+    import_cache,
     inspect,
     list_,
     pack,
     report,
+    schema,
     show,
     validate,
     verify,
@@ -37,6 +40,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "show": show.show,
     "fetch": fetch.fetch,
     "add": add.add,
+    "export-cache": export_cache.export_cache,
+    "import-cache": import_cache.import_cache,
     "verify": verify.verify,
     "inspect": inspect.inspect,
     "convert": convert.convert,
@@ -46,6 +51,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "audit": audit.audit,
     "report": report.report,
     "demo": demo.demo,
+    "schema": schema.schema,
 }
 
 

@@ -37,12 +37,13 @@ def fetch(
     ] = False,
     manifests: ManifestsOption = None,
 ) -> None:
-    """Download the files of models into the cache, and verify them.
+    """Download, and verify, the files of models.
 
-    The sources of a file are tried in order. Only bytes that agree with every size and hash on record are
-    kept. Where nothing is known beforehand, the first download is put on record and later ones must match.
-    What an interrupted fetch has brought is kept, and the same command goes on from it. Proxies and
-    certificates are as curl and pip have them: HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE.
+    They go into the cache, $DSD_ZOO_CACHE or the user's cache folder. The sources of a file are tried in
+    order. Only bytes that agree with every size and hash on record are kept. Where nothing is known
+    beforehand, the first download is put on record ($DSD_ZOO_LOCK or lock.json in the user's data folder),
+    and later ones must match. What an interrupted fetch has brought is kept, and the same command goes on
+    from it. HTTPS_PROXY, NO_PROXY and REQUESTS_CA_BUNDLE (certificates) are heeded.
     Ends with 1 if a file could not be had, and with 130 if it was interrupted.
     """
     from zoo.cache import Cache

@@ -22,7 +22,7 @@ TRUST_LEVELS: tuple[Trust, ...] = ("pinned", "recorded", "unverified")
 def list_(
     evidence: EvidenceOption = EVIDENCE_DEFAULT, json: JsonOption = False, manifests: ManifestsOption = None
 ) -> None:
-    """List all models with their claims and gains, and what is here.
+    """List all models: claims, gains, what is here.
 
     --json prints a list with, for each model: name, title, architecture, recipe, framework, dataset,
     baseline, claims (per metric: percent, correct, n), gain (per metric, in points), trust,

@@ -39,7 +39,7 @@ def show(
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
-    """Show one model: what it is, its claims, its files, what to run.
+    """Show one model: its claims, its files, what to run.
 
     --json prints the manifest as it is, with `trust` and `here` (its path, or null) for each file,
     `gain` over the baseline per metric, in points, and `measured` as in `dsd-zoo list --json`.

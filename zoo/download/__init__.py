@@ -18,6 +18,8 @@ from zoo.errors import FetchError, IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from zoo.cache import Cache
+    from zoo.digests import Digests
+    from zoo.ledger import Record
     from zoo.manifest import File, Manifest
 
 __all__ = ["Attempt", "Fetched", "Network", "Patience", "Watch", "add_file", "fetch_file"]
@@ -97,22 +99,32 @@ def bring_in(
     store: Cache,
     *,
     replace: bool = False,
-    source: str | None = None,
-    added: str | None = None,
+    record: Record | None = None,
 ) -> Path:
-    """Copies the local file `path` into `store` as `file`; `source` and `added` go on record with it.
+    """Copies the local file `path` into `store` as `file`.
+
+    record: what it is said to be and where it came from, if that is known; else it comes from `path`.
 
     Raises as `add_file` does.
     """
+
+    def check(digests: Digests) -> None:
+        if record is not None and digests != record.digests:
+            raise IntegrityError(
+                "not the file its record speaks of\n"
+                f"  sha256: expected {record.digests.sha256}, came {digests.sha256}"
+            )
+        if file.hashes or not replace:
+            store.check(manifest, file, digests)
+
     watch, url = Watch(), path.resolve().as_uri()
-    anything = replace and not file.hashes
-    check = (lambda _: None) if anything else functools.partial(store.check, manifest, file)
+    source, added = (url, None) if record is None else (record.source, record.added)
     try:
         with held(store.lock(manifest, file), watch), store.partial_folder(manifest, file) as folder:
             room = functools.partial(store.require_space, what=file.name)
             arrived = Transfer(file, folder, check, room, Patience(), watch).run(LocalSource(url))
             stored = store.store(
-                manifest, file, arrived.path, arrived.digests, source or url, added=added, replace=replace
+                manifest, file, arrived.path, arrived.digests, source, added=added, replace=replace
             )
             _empty(folder)
             return stored
@@ -189,11 +201,12 @@ def _advice(manifest: Manifest, file: File, failed: list[Attempt]) -> str:
     if not failed:
         lines.append("  no source is known")
     links = [url for url in file.urls if not url.startswith("file://")]
-    where = f"open {' or '.join(links)} in a browser" if links else f"find {file.name}"
     known = [f"{file.bytes} bytes"] if file.bytes is not None else []
     known += [f"{kind} {digest}" for kind, digest in file.hashes.items()]
     lines += [
-        f"  to get it by hand: {where}, save the file, then run",
+        f"  to get it by hand: {'save it with a browser, from' if links else f'find {file.name}'}",
+        *(f"    {link}" for link in links),
+        "  and run",
         f"    dsd-zoo add {manifest.name} SAVED_FILE --as {file.name}",
         f"  the right file has {', '.join(known)}"
         if known

@@ -28,15 +28,16 @@ CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 @dataclass(frozen=True, slots=True)
 class HttpSource:
-    """The body that a GET of `url` brings."""
+    """The body that a GET of `url` brings; `label` is its name if the URL is none for people."""
 
     url: str
     patience: Patience
+    label: str | None = None
 
     @property
     def name(self) -> str:
         """See `Source`."""
-        return self.url
+        return self.label or self.url
 
     @contextmanager
     def open(self, start: int, stamp: Stamp) -> Iterator[Stream]:

@@ -47,25 +47,33 @@ def is_share_link(url: str) -> bool:
 def sources(link: str, patience: Patience, services: Services) -> list[Source]:
     """All ways to the file behind `link`, in the order in which they are worth trying."""
     share = "u!" + base64.urlsafe_b64encode(link.encode()).decode().rstrip("=")
+
+    def filled(template: str) -> str:
+        return template.format(share=share, link=link)
+
     items = [
-        SharedItem(url.format(share=share, link=link), services.token, patience) for url in services.items
+        SharedItem(_label(link, url), url, services.token, patience) for url in map(filled, services.items)
     ]
-    contents = [HttpSource(url.format(share=share, link=link), patience) for url in services.contents]
+    contents = [HttpSource(url, patience, _label(link, url)) for url in map(filled, services.contents)]
     return [*items, *contents]
+
+
+def _label(link: str, url: str) -> str:
+    """The link, which people know, and which service is asked about it."""
+    if url.startswith(link):
+        return url
+    parts = urlsplit(url)
+    return f"{link} through {parts.hostname}/.../{parts.path.rsplit('/', 1)[1]}"
 
 
 @dataclass(frozen=True, slots=True)
 class SharedItem:
     """The file of a share, by way of its item's record at `url` and a token from `token_url`."""
 
+    name: str
     url: str
     token_url: str
     patience: Patience
-
-    @property
-    def name(self) -> str:
-        """See `Source`."""
-        return self.url
 
     @contextmanager
     def open(self, start: int, stamp: Stamp) -> Iterator[Stream]:

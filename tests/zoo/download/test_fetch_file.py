@@ -200,8 +200,10 @@ def test_when_all_fail_the_error_says_how_to_do_it_by_hand(site, store, hasty):
         "    HTTP 404 Not Found",
         f"  {site.url('/busy')}",
         "    HTTP 503 Service Unavailable; 3 times in a row",
-        f"  to get it by hand: open {site.url('/gone')} or {site.url('/busy')} in a browser, "
-        "save the file, then run",
+        "  to get it by hand: save it with a browser, from",
+        f"    {site.url('/gone')}",
+        f"    {site.url('/busy')}",
+        "  and run",
         "    dsd-zoo add tiny SAVED_FILE --as tiny.caffemodel",
         f"  the right file has sha1 {PINNED['sha1']}",
     ]
@@ -214,7 +216,8 @@ def test_a_file_without_any_record_is_said_to_be_so(store, hasty):
     assert str(caught.value).splitlines() == [
         "tiny: no source delivered tiny.caffemodel",
         "  no source is known",
-        "  to get it by hand: find tiny.caffemodel, save the file, then run",
+        "  to get it by hand: find tiny.caffemodel",
+        "  and run",
         "    dsd-zoo add tiny SAVED_FILE --as tiny.caffemodel",
         "  no size or hash of the right file is known: what you add is put on record as the right one",
     ]

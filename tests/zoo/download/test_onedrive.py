@@ -136,7 +136,7 @@ def test_the_older_ways_follow_in_order(site, store, network, onedrive):
         "the token service: HTTP 403 Forbidden",
         "HTTP 401 Unauthorized",
     ]
-    assert fetched.source == site.url(f"/link?download=1&of={LINK}")
+    assert fetched.source == f"{LINK} through 127.0.0.1/.../link"
 
 
 def test_when_every_way_fails_each_is_told_with_its_status(site, store, network, onedrive):
@@ -147,16 +147,18 @@ def test_when_every_way_fails_each_is_told_with_its_status(site, store, network,
         fetch_file(manifest, file, store, network)
     assert str(caught.value).splitlines() == [
         "tiny: no source delivered tiny.caffemodel",
-        f"  {site.url(f'/new/{SHARE}/driveitem')}",
+        f"  {LINK} through 127.0.0.1/.../driveitem",
         "    the share: HTTP 403 Forbidden",
-        f"  {site.url(f'/old/{SHARE}/driveItem')}",
+        f"  {LINK} through 127.0.0.1/.../driveItem",
         "    the share: HTTP 404 Not Found",
-        f"  {site.url(f'/old/{SHARE}/root/content')}",
+        f"  {LINK} through 127.0.0.1/.../content",
         "    HTTP 401 Unauthorized",
-        f"  {site.url(f'/link?download=1&of={LINK}')}",
+        f"  {LINK} through 127.0.0.1/.../link",
         "    delivered an HTML page (a download link that led to a web page?), not a model: download the "
         "file again",
-        f"  to get it by hand: open {LINK} in a browser, save the file, then run",
+        "  to get it by hand: save it with a browser, from",
+        f"    {LINK}",
+        "  and run",
         "    dsd-zoo add tiny SAVED_FILE --as tiny.caffemodel",
         "  no size or hash of the right file is known: what you add is put on record as the right one",
     ]

@@ -1,0 +1,28 @@
+"""What became of files that were exported or imported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from zoo.exchange import Moved
+
+
+def print_moved(files: Iterable[Moved]) -> int:
+    """Prints what became of each file, and returns how many; with errors the command ends with 1."""
+    errors, count = [], 0
+    for file in files:
+        count += 1
+        if isinstance(file.outcome, str):
+            print(f"  {file.model}/{file.name}: {file.outcome}", flush=True)
+        else:
+            errors.append(file.outcome)
+    for error in errors:
+        print(f"dsd-zoo: {error}", file=sys.stderr)
+    if errors:
+        raise typer.Exit(1)
+    return count

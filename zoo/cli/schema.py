@@ -1,0 +1,19 @@
+"""`dsd-zoo schema`: what a manifest may say."""
+
+from __future__ import annotations
+
+from zoo.cli._common import print_json
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema() -> None:
+    """Print the JSON Schema of a manifest.
+
+    A manifest is a TOML file with the name of its model; a folder of them is what --manifests of the other
+    commands takes. Editors check a manifest against the schema as it is written; rules that span several
+    fields are checked when it is read.
+    """
+    from zoo.manifest import Manifest
+
+    print_json({"$schema": DIALECT, **Manifest.model_json_schema()})
