@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NoReturn, cast
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from converters.errors import MismatchError, UnsupportedError
 from converters.to_pytorch.naming import printable
-from converters.to_pytorch.net import Initializer, Net, Submodule, Weight
+from converters.to_pytorch.net import Initializer, Net, Submodule, Weight, number
 
 # A shape; None where a size is known only at run time.
 Shape = tuple[int | None, ...]
@@ -43,15 +44,14 @@ class Context:
         if dtype != np.float32:
             keywords["dtype"] = torch_dtype(ir.DataType.from_numpy(dtype))
         module = Submodule("", self.layer, module_type, arguments, keywords, weights)
-        for known in self.net.submodules.values():
-            if weights and known.computes_like(module):
-                return self._use(known.attribute)
+        known = self.net.shared.get(module.signature)
+        if known is not None and weights:
+            return self._use(known)
         self._check(module)
         wanted = self.layer if self._is_layer else f"{self.layer}_{self.node.op_type.lower()}"
         attribute = self.net.attributes.claim(wanted)
-        self.net.submodules[attribute] = Submodule(
-            attribute, self.layer, module_type, arguments, keywords, weights
-        )
+        self.net.submodules[attribute] = replace(module, attribute=attribute)
+        self.net.shared[module.signature] = attribute
         return self._use(attribute)
 
     def layer_or(
@@ -78,6 +78,13 @@ class Context:
         """The argument that makes a new tensor where the net runs."""
         first = next((node for node in self.net.graph.nodes if node.op == "placeholder"), None)
         return {} if first is None else {"device": self.net.proxy_of(first).device}
+
+    def full(self, sizes: list[Any], element: np.ndarray) -> Tensor:
+        """A new tensor of these sizes, filled with the one element of an array."""
+        dtype = torch_dtype(ir.DataType.from_numpy(element.dtype))
+        # The types that torch infers from a number need no saying.
+        kind = {} if dtype in (torch.float32, torch.int64, torch.bool) else {"dtype": dtype}
+        return cast(Tensor, self.call(torch.full, tuple(sizes), number(element), **kind, **self.device()))
 
     def tensor(self, value: Any) -> Tensor:  # noqa: ANN401
         """An operand of any form as a tensor expression."""

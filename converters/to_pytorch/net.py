@@ -35,13 +35,11 @@ class Submodule:
     keywords: Mapping[str, Any]
     weights: Mapping[str, Initializer]
 
-    def computes_like(self, other: Submodule) -> bool:
-        """Whether both are made alike and take the same weights."""
-        mine, theirs = (
-            (m.type, m.arguments, m.keywords, {key: (w.name, w.array.shape) for key, w in m.weights.items()})
-            for m in (self, other)
-        )
-        return mine == theirs
+    @property
+    def signature(self) -> str:
+        """The same for modules that are made alike and take the same weights."""
+        weights = {key: (weight.name, weight.array.shape) for key, weight in self.weights.items()}
+        return repr((self.type, self.arguments, self.keywords, weights))
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,13 @@ class Net:
     """What the file will say.
 
     Nodes of `graph` that hold the value of an ONNX node carry that value in `meta["value"]` and the name
-    of its layer in `meta["layer"]`; all others are parts of their expressions.
+    of its layer in `meta["layer"]`; all others are parts of their expressions. `shared` finds submodules
+    by their signature.
     """
 
     graph: fx.Graph = field(default_factory=fx.Graph)
     submodules: dict[str, Submodule] = field(default_factory=dict)
+    shared: dict[str, str] = field(default_factory=dict)
     weights: dict[str, Weight] = field(default_factory=dict)
     attributes: Names = field(default_factory=lambda: Names(dir(nn.Module())))
 

@@ -10,7 +10,9 @@ def from_beginning(indices: torch.Tensor, size: int) -> torch.Tensor:
     return torch.where(indices < 0, indices + size, indices)
 
 
-def gather_nd(x: torch.Tensor, indices: torch.Tensor, batch_dims: int) -> torch.Tensor:
+def gather_nd(
+    x: torch.Tensor, indices: torch.Tensor, batch_dims: int = 0
+) -> torch.Tensor:
     """Slices of x at the index tuples along the last axis of indices."""
     batch = x.shape[:batch_dims]
     x = x.flatten(0, batch_dims - 1) if batch_dims else x[None]
@@ -21,14 +23,14 @@ def gather_nd(x: torch.Tensor, indices: torch.Tensor, batch_dims: int) -> torch.
 
 
 def scatter_nd(
-    x: torch.Tensor, indices: torch.Tensor, updates: torch.Tensor, add: bool
+    x: torch.Tensor, indices: torch.Tensor, updates: torch.Tensor, add: bool = False
 ) -> torch.Tensor:
     """x with the slices at the index tuples replaced by the updates, or increased."""
     return x.index_put(indices.unbind(-1), updates, accumulate=add)
 
 
 def one_hot(
-    indices: torch.Tensor, depth: int, values: torch.Tensor, axis: int
+    indices: torch.Tensor, depth: int, values: torch.Tensor, axis: int = -1
 ) -> torch.Tensor:
     """A new axis with values[1] at each index and values[0] elsewhere."""
     classes = torch.arange(depth, device=indices.device)

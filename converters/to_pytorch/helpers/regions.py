@@ -6,7 +6,7 @@ import torch
 
 
 def max_roi_pool(
-    x: torch.Tensor, rois: torch.Tensor, size: tuple[int, int], scale: float
+    x: torch.Tensor, rois: torch.Tensor, size: tuple[int, int], scale: float = 1.0
 ) -> torch.Tensor:
     """The maxima of (height, width) bins over each region; 0 for empty bins."""
     pooled = []
@@ -40,9 +40,9 @@ def roi_align(
     rois: torch.Tensor,
     images: torch.Tensor,
     size: tuple[int, int],
-    samples: int,
-    scale: float,
-    half_pixel: bool,
+    samples: int = 0,
+    scale: float = 1.0,
+    half_pixel: bool = True,
 ) -> torch.Tensor:
     """The mean of samples x samples points in each bin of each region.
 
@@ -93,8 +93,8 @@ def non_max_suppression(
     scores: torch.Tensor,
     limit: int,
     overlap: float,
-    least: float | None,
-    centred: bool,
+    least: float | None = None,
+    centred: bool = False,
 ) -> torch.Tensor:
     """Rows (image, class, box), best first, that overlap no better one too much.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from converters.to_pytorch.context import Context, Shape
 from converters.to_pytorch.helpers import arrangement as helpers
+from converters.to_pytorch.net import Initializer
 from converters.to_pytorch.registry import operator
 
 # ONNX's slices say "to the end" with the largest or smallest number there is.
@@ -98,16 +99,18 @@ def unsqueeze(ctx: Context, x: Tensor, axes: np.ndarray) -> Tensor:
 
 
 @operator("Expand")
-def expand(ctx: Context, x: Tensor, shape: np.ndarray | Tensor) -> Tensor:
-    """Broadcast against a shape; 1 leaves an axis as it is."""
+def expand(ctx: Context, x: Initializer | Tensor, shape: np.ndarray | Tensor) -> Tensor:
+    """Broadcast against a shape; 1 leaves an axis as it is. A number is filled into a new tensor."""
     if not isinstance(shape, np.ndarray):
-        result: Tensor = ctx.call(helpers.broadcast_to, x, shape)
+        result: Tensor = ctx.call(helpers.broadcast_to, ctx.tensor(x), shape)
         return result
+    if isinstance(x, Initializer) and x.array.size == 1 and x.array.ndim <= len(shape):
+        return ctx.full(shape.tolist(), x.array)
     sizes, rank = shape.tolist(), ctx.rank(x)
     sizes = [1] * (rank - len(sizes)) + sizes
     new = len(sizes) - rank
     kept = [axis >= new and isinstance(size, int) and size == 1 for axis, size in enumerate(sizes)]
-    return x.expand(*(-1 if keep else size for keep, size in zip(kept, sizes, strict=True)))
+    return ctx.tensor(x).expand(*(-1 if keep else size for keep, size in zip(kept, sizes, strict=True)))
 
 
 @operator("Tile")

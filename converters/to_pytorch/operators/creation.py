@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from converters.to_pytorch.context import Context, torch_dtype
-from converters.to_pytorch.net import Initializer, number
+from converters.to_pytorch.net import Initializer
 from converters.to_pytorch.registry import operator
 
 
@@ -35,18 +35,16 @@ def constant(
 @operator("ConstantOfShape")
 def constant_of_shape(ctx: Context, shape: np.ndarray, *, value: np.ndarray | None = None) -> Tensor:
     """A tensor of this shape filled with one value, by default the float 0."""
-    element = np.zeros(1, np.float32) if value is None else value
-    dtype = torch_dtype(ir.DataType.from_numpy(element.dtype))
-    filled: Tensor = ctx.call(torch.full, shape.tolist(), number(element), dtype=dtype, **ctx.device())
-    return filled
+    return ctx.full(shape.tolist(), np.zeros(1, np.float32) if value is None else value)
 
 
 @operator("Range")
 def range_(ctx: Context, start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> Tensor:
     """From start on in steps of delta, without limit."""
-    ends = [value.reshape(()).tolist() for value in (start, limit, delta)]
+    first, last, step = (value.reshape(()).tolist() for value in (start, limit, delta))
+    ends = [last] if (first, step) == (0, 1) else [first, last] if step == 1 else [first, last, step]
     dtype = ctx.output_dtype()
-    kind = {} if dtype is None else {"dtype": torch_dtype(dtype)}
+    kind = {} if dtype in (None, ir.DataType.INT64) else {"dtype": torch_dtype(dtype)}
     counted: Tensor = ctx.call(torch.arange, *ends, **kind, **ctx.device())
     return counted
 

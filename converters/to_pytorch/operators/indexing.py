@@ -45,7 +45,7 @@ def gather_elements(ctx: Context, x: Tensor, indices: Tensor, *, axis: int = 0) 
 @operator("GatherND")
 def gather_nd(ctx: Context, x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
     """Slices of x at the index tuples that lie along the last axis of `indices`."""
-    result: Tensor = ctx.call(helpers.gather_nd, x, indices, batch_dims)
+    result: Tensor = ctx.call(helpers.gather_nd, x, indices, batch_dims=batch_dims)
     return result
 
 
@@ -69,14 +69,14 @@ def scatter_nd(
     """x with slices replaced by, or added to, the updates."""
     if reduction not in ("none", "add"):
         ctx.unsupported(f"reduction={reduction!r} has no PyTorch form")
-    result: Tensor = ctx.call(helpers.scatter_nd, x, indices, updates, reduction == "add")
+    result: Tensor = ctx.call(helpers.scatter_nd, x, indices, updates, add=reduction == "add")
     return result
 
 
 @operator("OneHot")
 def one_hot(ctx: Context, indices: Tensor, depth: np.ndarray, values: Tensor, *, axis: int = -1) -> Tensor:
     """A new axis with values[1] at the index and values[0] elsewhere."""
-    result: Tensor = ctx.call(helpers.one_hot, indices, depth.reshape(()).tolist(), values, axis)
+    result: Tensor = ctx.call(helpers.one_hot, indices, depth.reshape(()).tolist(), values, axis=axis)
     return result
 
 

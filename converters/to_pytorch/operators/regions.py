@@ -32,7 +32,7 @@ def max_roi_pool(
     ctx: Context, x: Tensor, rois: Tensor, *, pooled_shape: list[int], spatial_scale: float = 1.0
 ) -> Tensor:
     """Maxima in a grid over each region (image, x1, y1, x2, y2), as in Fast R-CNN."""
-    result: Tensor = ctx.call(helpers.max_roi_pool, x, rois, tuple(pooled_shape), spatial_scale)
+    result: Tensor = ctx.call(helpers.max_roi_pool, x, rois, tuple(pooled_shape), scale=spatial_scale)
     return result
 
 
@@ -59,9 +59,9 @@ def roi_align(
         rois,
         batch_indices,
         (output_height, output_width),
-        sampling_ratio,
-        spatial_scale,
-        coordinate_transformation_mode == "half_pixel",
+        samples=sampling_ratio,
+        scale=spatial_scale,
+        half_pixel=coordinate_transformation_mode == "half_pixel",
     )
     return result
 
@@ -82,6 +82,12 @@ def non_max_suppression(
     overlap = 0.0 if iou_threshold is None else number(iou_threshold)
     least = None if score_threshold is None else number(score_threshold)
     result: Tensor = ctx.call(
-        helpers.non_max_suppression, boxes, scores, limit, overlap, least, bool(center_point_box)
+        helpers.non_max_suppression,
+        boxes,
+        scores,
+        limit=limit,
+        overlap=overlap,
+        least=least,
+        centred=bool(center_point_box),
     )
     return result
