@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -23,3 +24,10 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the shared folder with other people's weights and photographs at {folder}")
     return folder
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """The same ids in every process: arrays, functions and tables go by the name of their argument."""
+    if isinstance(val, np.ndarray | dict | list | tuple) or callable(val):
+        return argname
+    return None
