@@ -7,6 +7,7 @@ dots, as in `model.modules.3.weight`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,12 @@ def network(value: object, select: str | None, is_module: IsModule) -> tuple[Mod
     is_module: whether an object is one. UnsupportedError if there is none, UsageError if there are
     several and none is selected, or nothing is where `select` says.
     """
+    found = networks(value, is_module)
     if select is not None:
-        item = at(value, select)
+        item = found.get(select) or at(value, select)
         if not isinstance(item, TorchObject) or not is_module(item):
             raise UsageError(f"at {select!r} is no network, but {describe(item)}")
         return Module(item), select
-    found = networks(value, is_module)
     if not found:
         raise UnsupportedError(f"this is data, not a network: {_summary(value)}")
     if len(found) > 1:
@@ -55,29 +56,44 @@ def networks(value: object, is_module: IsModule) -> dict[str, TorchObject]:
         return not is_module(item)
 
     return {
-        path: item
-        for path, item in walk(value, into=outside)
+        str(place): item
+        for place, item in walk(value, into=outside)
         if isinstance(item, TorchObject) and is_module(item) and not item.class_name.endswith("Criterion")
     }
 
 
-def walk(value: object, into: IsModule = lambda item: True) -> Iterator[tuple[str, Any]]:
-    """Everything with its path, outside in; what is there several times only once.
+@dataclass(frozen=True)
+class Place:
+    """Where something lies; `str` gives the path. Made without joining, as nesting can be deep."""
+
+    key: str = ""
+    outside: Place | None = None
+
+    def __str__(self) -> str:
+        steps = []
+        place: Place | None = self
+        while place is not None and place.outside is not None:
+            steps.append(place.key)
+            place = place.outside
+        return ".".join(reversed(steps))
+
+
+def walk(value: object, into: IsModule = lambda item: True) -> Iterator[tuple[Place, Any]]:
+    """Everything with its place, outside in; what is there several times only once.
 
     into: which objects to enter.
     """
-    stack: list[tuple[str, Any]] = [("", value)]
+    stack: list[tuple[Place, Any]] = [(Place(), value)]
     seen: set[int] = set()
     while stack:
-        path, item = stack.pop()
+        place, item = stack.pop()
         if isinstance(item, Table | TorchObject | Tensor | Storage):
             if id(item) in seen:
                 continue
             seen.add(id(item))
-        yield path, item
+        yield place, item
         if isinstance(item, Table) or (isinstance(item, TorchObject) and into(item)):
-            inside = [(f"{path}.{key}" if path else str(key), part) for key, part in _named(item)]
-            stack += reversed(inside)
+            stack += reversed([(Place(str(key), place), part) for key, part in _named(item)])
 
 
 def _named(item: Table | TorchObject) -> Iterator[tuple[str | float, Any]]:
@@ -109,15 +125,16 @@ def tensors(value: object) -> dict[str, np.ndarray]:
     expanded beyond measure.
     """
     found = {}
-    for path, item in walk(value):
+    for place, item in walk(value):
         if not isinstance(item, Tensor) or not item.array.size:
             continue
+        path = str(place) or "tensor"
         if 0 in item.array.strides and item.array.size > MAX_EXPANDED_ELEMENTS:
             raise UnsupportedError(
-                f"{path or 'tensor'}: {describe(item)} expanded from a smaller one; "
+                f"{path}: {describe(item)} expanded from a smaller one; "
                 f"at most {MAX_EXPANDED_ELEMENTS:,} elements are written out"
             )
-        found[path or "tensor"] = item.array
+        found[path] = item.array
     return found
 
 

@@ -34,8 +34,13 @@ def is_module(item: TorchObject) -> bool:
     return known or bool(item.fields.fields.keys() & {"modules", "gradInput"})
 
 
+@np.errstate(all="ignore")
 def convert(name: str, root: Module, options: Options) -> Conversion:
-    """Convert a network; raises ConverterError."""
+    """Convert a network; raises ConverterError.
+
+    Stored numbers may be anything, infinities included: what is computed from them is what Torch would get,
+    without a warning.
+    """
     net = Net(name, classes())
     takes = signature(net, root, options)
     # A net kept in double precision is fed and gives doubles; between them it is computed in float32.
@@ -63,9 +68,7 @@ def convert(name: str, root: Module, options: Options) -> Conversion:
 
 def _run(net: Net, root: Module, x: Nest, takes: Signature) -> Nest:
     try:
-        # Stored numbers may be anything; what is computed from them is what Torch would get.
-        with np.errstate(all="ignore"):
-            return net.run(root, x)
+        return net.run(root, x)
     except StaticSizeRequired as error:
         message = f"{error}; fix the size of the input, such as {takes.advice()}"
         raise StaticSizeRequired(message) from error

@@ -108,7 +108,8 @@ def _unconvertible(place: str, item: TorchObject) -> list[LayerRow]:
 def _data(path: Path, value: object) -> Inspection:
     result = Inspection("Torch7 data", [str(path)])
     result.notes.append(f"no network, but {describe(value)}; its tensors can be saved as .safetensors")
-    for name, item in walk(value):
+    for where, item in walk(value):
+        name = str(where)
         if isinstance(item, Tensor):
             result.layers.append(LayerRow(name or "tensor", item.class_name, [shape_text(item.array.shape)]))
             result.parameters += item.array.size

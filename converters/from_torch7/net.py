@@ -77,9 +77,6 @@ class Net:
         with self.inside(m) as entry:
             try:
                 result = entry.run(self, m, x)
-            except (ArithmeticError, LookupError, MemoryError, ValueError) as error:
-                # Fields are whatever the file says, and may contradict each other in ways no check foresees.
-                raise m.error(FormatError, f"its fields make no sense together: {error}") from error
             except ConverterError as error:
                 placed, self._placed = self._placed or str(error).startswith(m.place), True
                 if placed:
@@ -92,7 +89,7 @@ class Net:
 
     @contextlib.contextmanager
     def inside(self, m: Module) -> Iterator[Entry]:
-        """The declaration of a module's class, while its turn lasts: no module may contain itself."""
+        """The declaration of a module's class, while its turn lasts; no module may contain itself."""
         if m.item in self._active:
             raise m.error(FormatError, "the module contains itself")
         if len(self._active) == MAX_NESTING:
@@ -100,6 +97,9 @@ class Net:
         self._active.append(m.item)
         try:
             yield self.entry(m)
+        except (ArithmeticError, LookupError, MemoryError, ValueError) as error:
+            # Fields are whatever the file says, and may contradict each other in ways no check foresees.
+            raise m.error(FormatError, f"its fields make no sense together: {error}") from error
         finally:
             self._active.pop()
 

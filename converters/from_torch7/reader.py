@@ -28,7 +28,7 @@ from converters.from_torch7.streams import ELEMENT_TYPES, Damage, Stream, ascii_
 NIL, NUMBER, STRING, TABLE, TORCH, BOOLEAN, FUNCTION, LEGACY_FUNCTION, RECURSIVE_FUNCTION = range(9)
 _KINDS = {TABLE: "table", TORCH: "torch object", LEGACY_FUNCTION: "function", RECURSIVE_FUNCTION: "function"}
 
-# Torch itself stops long before; a file that goes deeper is made to hurt.
+# Steps of reading under way at once, three or four a level. Torch itself stops long before.
 MAX_NESTING = 50_000
 # NumPy's limit; real tensors have 6 dimensions at most.
 MAX_DIMENSIONS = 64
@@ -120,7 +120,7 @@ class _Reader:
                 result = stop.value
             else:
                 if len(stack) == MAX_NESTING:
-                    raise Damage(self._stream.offset, f"objects are nested deeper than {MAX_NESTING:,}")
+                    raise Damage(self._stream.offset, "objects are nested too deeply")
                 stack.append(step)
                 result = None
         return result

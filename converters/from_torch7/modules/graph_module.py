@@ -77,8 +77,10 @@ class _Graph:
         splits = [node for node in map(self.at, self.start.children) if node.get("nSplitOutputs") is not None]
         if len(splits) != 1 or len(self.start.children) != 1:
             return None
-        selects = {child.fields.get("selectindex"): child for child in splits[0].children}
-        return {int(k): (splits[0], child) for k, child in selects.items() if isinstance(k, float)}
+        selects = [(child.fields.get("selectindex"), child) for child in splits[0].children]
+        return {
+            int(k): (splits[0], child) for k, child in selects if isinstance(k, float) and k.is_integer()
+        } or None
 
     def send(self, source: _Node, value: Nest) -> None:
         """Hand a node's value on to its children."""
@@ -120,7 +122,7 @@ def graph_expects(m: Module, ask: Ask, after: Expected) -> Expected:
     entries = graph.entries()
     if entries is None:
         return graph.wanted(ask, [(graph.start, child) for child in graph.start.children])
-    return [graph.wanted(ask, [entries[k]]) if k in entries else None for k in range(1, max(entries) + 1)]
+    return [graph.wanted(ask, [entries[k]]) for k in sorted(entries)]
 
 
 @structure("gModule", expects=graph_expects)

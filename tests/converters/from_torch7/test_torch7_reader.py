@@ -186,7 +186,7 @@ def test_ten_thousand_levels_are_no_matter(load):
 
 
 def test_depth_has_a_limit(load):
-    with pytest.raises(FormatError, match="nested deeper than 50,000"):
+    with pytest.raises(FormatError, match="objects are nested too deeply"):
         load(b"".join(table(k, number(1), b"") for k in range(60_000)) + i(0))
 
 
