@@ -69,7 +69,7 @@ ELEMENTWISE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "fields", "expected"), ELEMENTWISE, ids=lambda part: str(part)[:40])
+@pytest.mark.parametrize(("name", "fields", "expected"), ELEMENTWISE)
 def test_elementwise(run_net, name, fields, expected):
     (got,) = run_net((name, fields), X2)
     np.testing.assert_allclose(got, expected(X2.astype(np.float64)), atol=2e-6)
@@ -144,7 +144,7 @@ TENSORS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "fields", "given", "expected"), TENSORS, ids=lambda part: str(part)[:30])
+@pytest.mark.parametrize(("name", "fields", "given", "expected"), TENSORS)
 def test_tensor_in_tensor_out(run_net, name, fields, given, expected):
     (got,) = run_net((name, fields), given)
     assert got.shape == expected.shape
@@ -190,9 +190,7 @@ CONVOLUTIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "fields", "given", "expected"), CONVOLUTIONS, ids=lambda part: str(part)[:30]
-)
+@pytest.mark.parametrize(("name", "fields", "given", "expected"), CONVOLUTIONS)
 def test_windows(run_net, name, fields, given, expected):
     (got,) = run_net((name, fields), given)
     reference = expected().numpy()
@@ -219,7 +217,7 @@ TABLES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "fields", "given", "expected"), TABLES, ids=lambda part: str(part)[:30])
+@pytest.mark.parametrize(("name", "fields", "given", "expected"), TABLES)
 def test_table_in_tensor_out(run_net, name, fields, given, expected):
     (got,) = run_net((name, fields), *given)
     assert got.shape == expected.shape
