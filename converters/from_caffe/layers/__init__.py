@@ -12,7 +12,9 @@ from converters.from_caffe.layers import (
     activation,
     combination,
     convolution,
+    ctc,
     detection,
+    faces,
     flow,
     fork_elementwise,
     fork_normalization,
@@ -29,6 +31,7 @@ from converters.from_caffe.layers import (
     softmax,
     sources,
     volume,
+    yolo,
 )
 from converters.from_caffe.layers.table import LayerType, registered
 
@@ -38,7 +41,9 @@ _FAMILIES = (
     activation,
     combination,
     convolution,
+    ctc,
     detection,
+    faces,
     flow,
     fork_elementwise,
     fork_normalization,
@@ -55,6 +60,7 @@ _FAMILIES = (
     softmax,
     sources,
     volume,
+    yolo,
 )
 
 

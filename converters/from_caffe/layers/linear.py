@@ -8,6 +8,7 @@ import onnx_ir as ir
 from converters.from_caffe.bind import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared
 from converters.from_caffe.layers.activation import fused_relu
+from converters.from_caffe.layers.stored import unit_rows
 from converters.from_caffe.layers.table import layer
 from converters.graph import Graph, Symbol, dims, product
 
@@ -27,9 +28,7 @@ def inner_product(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
         wanted.append(Parameter("bias", (p.num_output,), p.bias_filler))
     weight, *bias = layer.parameters(*wanted)
     if p.normalize:
-        # A fork for faces: each output's weights have the length 1.
-        length = np.sqrt(np.square(weight, dtype=np.float64).sum(axis=1, keepdims=True) + 1e-6)
-        weight = (weight / length).astype(np.float32)
+        weight = unit_rows(weight)
     parameters = [g.parameter(w.name, array) for w, array in zip(wanted, [weight, *bias], strict=True)]
     rows = product(shape[:axis])
     if len(shape) == 2 and axis == 1:

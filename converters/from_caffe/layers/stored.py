@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from converters.from_caffe import schema
 from converters.from_caffe.bind import BoundLayer, Parameter
 
@@ -22,3 +24,10 @@ def vector(
     stored = stored_shapes(layer)
     shape = stored[index] if index < len(stored) and math.prod(stored[index]) == size else (size,)
     return Parameter(name, shape, filler)
+
+
+def unit_rows(weight: np.ndarray) -> np.ndarray:
+    """The weights of each output brought to the length 1, as a fork for faces has them."""
+    length = np.sqrt(np.square(weight, dtype=np.float64).sum(axis=1, keepdims=True) + 1e-6)
+    rows: np.ndarray = (weight / length).astype(np.float32)
+    return rows

@@ -167,3 +167,47 @@ class Detection:
         if not rows:
             rows = [[n, *[-1] * 6] for n in range(len(locations))]
         return np.array(rows)[None, None]
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x))."""
+    return 1 / (1 + np.exp(-x))
+
+
+def yolo(
+    maps: list[np.ndarray],
+    anchors: list[list[tuple[float, float]]],
+    sizes: list[int],
+    classes: int,
+    least: float,
+    threshold: float,
+    *,
+    exclusive: bool,
+) -> np.ndarray:
+    """(1, 1, M, 7) of YOLO 2 (`exclusive` classes, a softmax) or 3; sizes: what anchors are relative to."""
+    found: list[tuple[float, int, np.ndarray]] = []
+    for x, of_map, size in zip(maps, anchors, sizes, strict=True):
+        n, _, side, _ = x.shape
+        x = x.reshape(n, len(of_map), 5 + classes, side, side)
+        for i, row, column, k in np.ndindex(n, side, side, len(of_map)):
+            tx, ty, tw, th, objectness, *scores = x[i, k, :, row, column]
+            u, v = (column + sigmoid(tx)) / side, (row + sigmoid(ty)) / side
+            w, h = np.exp([tw, th]) * of_map[k] / size
+            box = np.array([u - w / 2, v - h / 2, u + w / 2, v + h / 2])
+            if exclusive:
+                each = np.exp(scores - np.max(scores)) / np.exp(scores - np.max(scores)).sum()
+                best = int(np.argmax(each))
+                if each[best] * sigmoid(objectness) >= least:
+                    found.append((each[best] * sigmoid(objectness), best, box))
+            else:
+                each = sigmoid(np.array(scores)) * sigmoid(objectness)
+                found += [(each[c], c, box) for c in range(classes) if each[c] > least]
+    found.sort(key=lambda one: -one[0])
+    kept: list[tuple[float, int, np.ndarray]] = []
+    for one in found:
+        if all(jaccard(one[2], other[2]) < threshold for other in kept):
+            kept.append(one)
+    rows = [[0, label + 1, score, *box] for score, label, box in kept]
+    if not rows:
+        rows = [[n, *[-1] * 6] for n in range(len(maps[0]))]
+    return np.array(rows)[None, None]
