@@ -9,10 +9,10 @@ from typing import Any
 
 import onnx_ir as ir
 
+from converters.to_pytorch.expressions import WIDTH
 from converters.to_pytorch.naming import printable
 
 _FRAMEWORKS = {"caffe": "Caffe", "torch7": "Torch7", "onnx": "ONNX"}
-_WIDTH = 88
 
 
 def module_docstring(model: ir.Model) -> list[str]:
@@ -31,7 +31,7 @@ def class_docstring(model: ir.Model, indent: str) -> list[str]:
     graph = model.graph
     inputs = [v for v in graph.inputs if v not in graph.initializers.values()]
     names = [", ".join(str(value.name) for value in values) for values in (graph.outputs, inputs)]
-    lines = _wrapped(f"Computes {' from '.join(filter(None, names))}.", "")
+    lines = textwrap.wrap(f"Computes {' from '.join(filter(None, names))}.", WIDTH - len(indent) - len('"""'))
     for title, values in (("Takes", inputs), ("Returns", graph.outputs)):
         lines += ["", f"{title}:", *(f"    {_value(value)}" for value in values)]
     return _docstring(lines, indent)
@@ -70,7 +70,7 @@ def _notes(metadata: dict[str, str]) -> Iterator[str]:
 
 def _wrapped(text: str, indent: str) -> list[str]:
     return textwrap.wrap(
-        text, _WIDTH, initial_indent=indent, subsequent_indent=f"{indent}    " if indent else ""
+        text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}    " if indent else ""
     )
 
 
