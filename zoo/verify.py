@@ -7,7 +7,7 @@ parity: the converted forms against what the original framework recorded, or els
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -37,11 +37,11 @@ class Check:
     trust: Trust | None = None
 
 
-def verify_model(manifest: Manifest, store: Cache) -> list[Check]:
+def verify_model(manifest: Manifest, store: Cache, baseline: Manifest | None = None) -> list[Check]:
     """All checks of a model; what rests on a check that failed is not looked at."""
     checks = check_integrity(manifest, store)
     if all(check.ok for check in checks):
-        checks.append(check_structure(manifest, store))
+        checks += check_structure(manifest, store, baseline)
     if all(check.ok for check in checks):
         checks += check_parity(manifest, store)
     return checks
@@ -78,46 +78,49 @@ def _what_agrees(file: File, digests: Digests, trust: Trust) -> str:
     return f"nothing is known to compare with; sha256 {digests.sha256}"
 
 
-def check_structure(manifest: Manifest, store: Cache) -> Check:
-    """Reads definition and weights as a net: every layer finds its parameters, in the shape it needs.
+def check_structure(manifest: Manifest, store: Cache, baseline: Manifest | None = None) -> list[Check]:
+    """Reads definition and weights as a net, and where the baseline's files are here too, compares the two.
 
+    Every layer must find its parameters, in the shape it needs; sizes, counts and values must be what the
+    manifest says. A model and its baseline of the same architecture must have the same net and other weights.
     The files must be here (`Cache.require` raises UsageError otherwise).
     """
     import converters
+    from zoo.structure import contradictions, load_net
+    from zoo.weights import weights_of
 
-    sources = [store.require(manifest, file.role) for file in manifest.source_files()]
     try:
-        model = _load(sources, manifest)
+        model = load_net(manifest, store)
     except converters.ConverterError as error:
-        return Check("structure", "net", False, str(error))
+        return [Check("structure", "net", False, str(error))]
     report: ConversionReport = model.meta["report"]
-    lines = [f"{report.layers} layers, {report.parameters:,} parameters"]
+    count = sum(weight.array.size for weight in weights_of(model))
+    lines = [f"{report.layers} layers, {count:,} parameters"]
     if report.unused_weights:
         lines.append(f"stored, but not used by the definition: {', '.join(report.unused_weights)}")
-    shapes = [tuple(value.shape or ())[1:] for value in model.graph.inputs]
-    fits = len(shapes) == 1 and _fits(shapes[0], manifest.input_shape)
-    if not fits:
-        wanted = "x".join(map(str, manifest.input_shape))
-        lines.append(
-            f"the input is {', '.join(report.inputs.values())}, the manifest says {wanted} per image"
-        )
-    return Check("structure", "net", fits, "\n".join(lines))
+    wrong = contradictions(model, manifest)
+    checks = [Check("structure", "net", not wrong, "\n".join([*lines, *wrong]))]
+    if not wrong and baseline is not None and baseline.architecture == manifest.architecture:
+        checks.append(_check_pair(model, baseline, store))
+    return checks
 
 
-def _fits(shape: Sequence[object], wanted: Sequence[int]) -> bool:
-    """Whether a net takes images of this shape; a size that the net leaves open fits all."""
-    return len(shape) == len(wanted) and all(
-        size == given or not isinstance(size, int) for size, given in zip(shape, wanted, strict=True)
-    )
-
-
-def _load(sources: Sequence[Path], manifest: Manifest) -> ir.Model:
+def _check_pair(model: ir.Model, baseline: Manifest, store: Cache) -> Check:
     import converters
+    from zoo.structure import differences_in_architecture, load_net, share_of_equal_weights
 
+    subject = f"against {baseline.name}"
+    if any(store.find(baseline, file) is None for file in baseline.source_files()):
+        return Check("structure", subject, True, f"not compared; first run: dsd-zoo fetch {baseline.name}")
     try:
-        return converters.load(*sources)
-    except converters.StaticSizeRequired:
-        return converters.load(*sources, input_shapes={"input": (1, *manifest.input_shape)})
+        other = load_net(baseline, store)
+    except converters.ConverterError as error:
+        return Check("structure", subject, False, f"the baseline cannot be read: {error}")
+    if different := differences_in_architecture(model, other):
+        return Check("structure", subject, False, "\n".join(["another architecture", *different]))
+    equal = share_of_equal_weights(model, other)
+    weights = f"{100 * equal:.2f} % of the weights are the very same"
+    return Check("structure", subject, equal < 1, f"the same architecture; {weights}")
 
 
 def check_parity(manifest: Manifest, store: Cache) -> list[Check]:

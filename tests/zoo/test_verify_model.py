@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import struct
 from pathlib import Path
 
 import pytest
 
+import converters
 from zoo.cache import Cache
 from zoo.catalog import Catalog, bundled_folder
+from zoo.download import add_file
 from zoo.manifest import Manifest
 from zoo.verify import check_parity, check_structure, verify_model
 
@@ -38,11 +42,12 @@ def own_model(folder: Path, definition: bytes, weights: bytes, recorded: bytes |
 
 @pytest.mark.parametrize("name", ["digits-caffe-dsd", "digits-torch7-dsd"])
 def test_an_embedded_model_passes_all_checks(name, store):
-    manifest = Catalog.load().get(name)
-    checks = verify_model(manifest, store)
+    catalog = Catalog.load()
+    manifest = catalog.get(name)
+    checks = verify_model(manifest, store, catalog.baseline(manifest))
     assert [check.detail for check in checks if not check.ok] == []
     kinds = [check.kind for check in checks]
-    assert kinds == ["integrity"] * len(manifest.files) + ["structure", "parity", "parity"]
+    assert kinds == ["integrity"] * len(manifest.files) + ["structure", "structure", "parity", "parity"]
     assert [check.subject.split()[0] for check in checks[-2:]] == ["onnx", "pytorch"]
 
 
@@ -58,8 +63,9 @@ def test_weights_that_do_not_fit_the_definition_are_found(tmp_path, store):
 def test_a_net_with_another_input_than_the_manifest_says_is_found(tmp_path, store):
     definition = (CAFFE / "deploy.prototxt").read_bytes().replace(b"dim: 32", b"dim: 31")
     manifest = own_model(tmp_path, definition, (CAFFE / "dsd.caffemodel").read_bytes(), None)
-    check = check_structure(manifest, store)
+    (check,) = check_structure(manifest, store)
     assert not check.ok
+    assert "the input is 3x31x31 per image, the manifest says 3x32x32" in check.detail
 
 
 def test_outputs_of_another_net_are_found(tmp_path, store):
@@ -86,3 +92,87 @@ def test_another_number_of_classes_than_the_manifest_says_is_found(tmp_path, sto
     (check,) = check_parity(Manifest.read(tmp_path / "own.toml"), store)
     assert not check.ok
     assert "expected (2, 11)" in check.detail
+
+
+@pytest.fixture
+def same(tmp_path) -> Manifest:
+    """The baseline's own files under another name."""
+    definition = (CAFFE / "deploy.prototxt").read_bytes()
+    return own_model(tmp_path, definition, (CAFFE / "baseline.caffemodel").read_bytes(), None)
+
+
+def changed(manifest: Manifest, **fields: object) -> Manifest:
+    """The same model, described otherwise."""
+    path = manifest.directory / "own.toml"
+    text = path.read_text(encoding="utf-8")
+    for name, value in fields.items():
+        text = re.sub(rf"^{name} = .*$", f"{name} = {value}", text, flags=re.MULTILINE)
+    path.write_text(text, encoding="utf-8")
+    return Manifest.read(path)
+
+
+BASELINE = Catalog.load().get("digits-caffe-baseline")
+
+
+def test_a_model_with_the_weights_of_its_baseline_is_found(same, store):
+    net, against = check_structure(same, store, BASELINE)
+    assert net.ok
+    assert not against.ok
+    assert against.detail == "the same architecture; 100.00 % of the weights are the very same"
+
+
+def test_another_number_of_parameters_than_the_manifest_says_is_found(same, store):
+    (check,) = check_structure(changed(same, parameters=27491), store, BASELINE)
+    assert not check.ok
+    assert "27,490 parameters, the manifest says 27,491" in check.detail
+
+
+def test_weights_that_are_no_numbers_are_found(tmp_path, store):
+    weights = (CAFFE / "baseline.caffemodel").read_bytes()
+    value = converters.load(CAFFE / "deploy.prototxt", CAFFE / "baseline.caffemodel").graph.initializers
+    stored = value["conv2.bias"].const_value.numpy().tobytes()
+    assert weights.count(stored) == 1
+    broken = weights.replace(stored, stored[:-4] + struct.pack("<f", float("nan")))
+    manifest = own_model(tmp_path, (CAFFE / "deploy.prototxt").read_bytes(), broken, None)
+    (check,) = check_structure(manifest, store)
+    assert not check.ok
+    assert check.detail.splitlines()[1:] == ["conv2.bias holds values that are no numbers"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b"pool: MAX", b"pool: AVE", "only here: 1 x AveragePool to "),
+        (b"pool: MAX", b"pool: MAX pad: 1", "only in the baseline: 1 x MaxPool to "),
+    ],
+)
+def test_another_net_than_the_baselines_is_found(tmp_path, store, old, new, message):
+    text = (CAFFE / "deploy.prototxt").read_bytes()
+    assert old in text
+    definition = text.replace(old, new, 1)
+    weights = (CAFFE / "dsd.caffemodel").read_bytes()
+    manifest = own_model(tmp_path, definition, weights, None)
+    _, against = check_structure(manifest, store, BASELINE)
+    assert not against.ok
+    assert against.detail.startswith("another architecture\n")
+    assert message in against.detail
+
+
+def test_other_architectures_are_not_compared(same, store):
+    checks = check_structure(changed(same, architecture='"other"'), store, BASELINE)
+    assert [check.subject for check in checks] == ["net"]
+
+
+def test_a_baseline_that_is_not_here_is_said_to_be_so(same, store):
+    absent = Catalog.load().get("squeezenet-v1.0").model_copy(update={"architecture": same.architecture})
+    _, against = check_structure(same, store, absent)
+    assert against.ok
+    assert against.detail == "not compared; first run: dsd-zoo fetch squeezenet-v1.0"
+
+
+def test_deep_compression_verifies_from_its_real_files(shared, store):
+    manifest = Catalog.load().get("squeezenet-deep-compression")
+    for file in manifest.files:
+        add_file(manifest, shared / "models" / manifest.name / file.name, store)
+    net, *more = check_structure(manifest, store)
+    assert (net.ok, net.detail, more) == (True, "65 layers, 1,248,424 parameters", [])

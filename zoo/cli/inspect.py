@@ -8,6 +8,7 @@ import typer
 
 from zoo.cli._common import JsonOption, ManifestsOption, print_fields, print_json, print_table
 from zoo.cli._subject import find_subject
+from zoo.cli._weights import show_weights
 
 if TYPE_CHECKING:
     from converters import Inspection, LayerRow
@@ -21,15 +22,26 @@ def inspect(
             help="A model of the catalog, or the files of a net: a prototxt, its weights, a .t7, a .onnx.",
         ),
     ],
+    weights: Annotated[
+        bool,
+        typer.Option(
+            "--weights", help="Compare the weights of two nets, A B; files of one net are joined by commas."
+        ),
+    ] = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
     """Inspect a net: its layers, and what would convert.
 
     Layers come with their output shapes and parameters; what stops one says why. Ends with 0 only if
-    all of it would.
+    all of it would. With --weights A B, such as a DSD model and its baseline: how many weights are zero, how
+    they correlate layer by layer, and how their magnitudes are distributed.
     """
     import converters
+
+    if weights:
+        show_weights(what, manifests, as_json=json)
+        return
 
     found = converters.inspect(*find_subject(what, manifests).sources)
     if json:

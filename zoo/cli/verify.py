@@ -25,8 +25,10 @@ def verify(
     """Verify models or files against everything on record.
 
     A model: every file is read again and compared with all known sizes and hashes; definition and weights
-    are read as a net, every parameter in its place and shape; the ONNX and the PyTorch form must compute
-    what the original framework recorded, or where nothing is recorded, the same as each other.
+    are read as a net, every parameter in its place and shape, as many as there should be, all of them finite;
+    a baseline that is here too must have the same architecture and other weights; the ONNX and the PyTorch
+    form must compute what the original framework recorded, or where nothing is recorded, the same as each
+    other.
     A file: says which file of which model it is.
 
     Ends with 1 if something is missing, wrong or unknown.
@@ -36,18 +38,20 @@ def verify(
     catalog, store = load_catalog(manifests), Cache()
     targets = [file_or_model(name, catalog) for name in what]
     results = [
-        _verify_file(target, catalog, store) if isinstance(target, Path) else _verify_model(target, store)
+        _verify_file(target, catalog, store)
+        if isinstance(target, Path)
+        else _verify_model(target, catalog, store)
         for target in targets
     ]
     if not all(results):
         raise typer.Exit(1)
 
 
-def _verify_model(manifest: Manifest, store: Cache) -> bool:
+def _verify_model(manifest: Manifest, catalog: Catalog, store: Cache) -> bool:
     from zoo.verify import verify_model
 
     print(manifest.name)
-    checks = verify_model(manifest, store)
+    checks = verify_model(manifest, store, catalog.baseline(manifest))
     for check in checks:
         verdict = "ok" if check.ok else "FAILED"
         trust = "" if check.trust is None else f" ({check.trust})"

@@ -1,0 +1,90 @@
+"""`dsd-zoo inspect --weights A B`: two nets of one architecture, weight by weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.cli._common import print_json, print_table
+from zoo.cli._subject import find_subject
+from zoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from zoo.weights import Likeness, Weight
+
+BAR_WIDTH = 30
+
+
+def show_weights(nets: Sequence[str], manifests: Sequence[Path] | None, *, as_json: bool) -> None:
+    """Prints the comparison of the two nets; UsageError if there are not two, or not of one architecture.
+
+    As JSON: classes (names), a and b (names of the nets), arrays (the fields of `zoo.weights.Likeness`).
+    """
+    from zoo.weights import class_names, liken, pair
+
+    if len(nets) != 2:
+        raise UsageError(f"--weights compares two nets, A B; {len(nets)} given (files of one net: A1,A2)")
+    first, second = (_weights(net, manifests) for net in nets)
+    rows = [liken(*both) for both in pair(first, second)]
+    if as_json:
+        arrays = [asdict(row) for row in rows]
+        print_json({"a": nets[0], "b": nets[1], "classes": class_names(), "arrays": arrays})
+    else:
+        _print(rows, nets)
+
+
+def _weights(net: str, manifests: Sequence[Path] | None) -> list[Weight]:
+    import converters
+    from zoo.cache import Cache
+    from zoo.structure import load_net
+    from zoo.weights import weights_of
+
+    subject = find_subject(net.split(","), manifests)
+    if subject.manifest is not None:
+        return weights_of(load_net(subject.manifest, Cache()))
+    return weights_of(converters.load(*subject.sources))
+
+
+def _print(rows: Sequence[Likeness], nets: Sequence[str]) -> None:
+    from zoo.weights import class_names, total_classes
+
+    print(f"A  {nets[0]}\nB  {nets[1]}\n")
+    pruned = [row for row in rows if row.prunable]
+    lines = [
+        (
+            row.name if row.name == row.other_name else f"{row.name} / {row.other_name}",
+            "x".join(map(str, row.shape)),
+            f"{row.size:,}",
+            *(_percent(zeros, row.size) for zeros in row.zeros),
+            _percent(row.equal, row.size),
+            "-" if row.correlation is None else f"{row.correlation:.4f}",
+        )
+        for row in pruned
+    ]
+    size = sum(row.size for row in pruned)
+    zeros = [_percent(sum(row.zeros[which] for row in pruned), size) for which in (0, 1)]
+    lines.append(
+        ("all of these", "", f"{size:,}", *zeros, _percent(sum(row.equal for row in pruned), size), "")
+    )
+    header = ("WEIGHTS", "SHAPE", "VALUES", "ZERO IN A", "ZERO IN B", "EQUAL", "CORRELATION")
+    print_table(header, lines, right=(2, 3, 4, 5, 6))
+    others = len(rows) - len(pruned)
+    print(f"\n{others} biases and statistics are not listed; --json has them.")
+    print("\nMagnitudes of these weights, as multiples of the root mean square of the same layer in B")
+    columns = [
+        (f"{100 * count / max(1, size):.2f} %", "#" * round(BAR_WIDTH * count / max(1, size)))
+        for which in (0, 1)
+        for count in total_classes(rows, which)
+    ]
+    names = class_names()
+    table = [
+        (name, *in_a, *in_b)
+        for name, in_a, in_b in zip(names, columns[: len(names)], columns[len(names) :], strict=True)
+    ]
+    print_table(("MAGNITUDE", "IN A", "", "IN B", ""), table, right=(1, 3))
+
+
+def _percent(count: int, size: int) -> str:
+    return f"{100 * count / max(1, size):.2f} %"
