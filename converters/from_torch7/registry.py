@@ -43,6 +43,11 @@ class Entry(ABC):
     name: str
     replaces_methods: bool
 
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """What the class computes, in a sentence."""
+
     @abstractmethod
     def run(self, net: Net, m: Module, x: Nest) -> Nest:
         """The output for an input."""
@@ -61,6 +66,11 @@ class _Computing(Entry):
     rank: int | None
     overwrites: bool
     expects: Expects
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return first_line(self.function)
 
     def run(self, net: Net, m: Module, x: Nest) -> Nest:
         """The function's result as new tensors, or in the input's own memory."""
@@ -111,6 +121,11 @@ class _Viewing(Entry):
     copies: bool
     expects: Expects
 
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return first_line(self.function)
+
     def run(self, net: Net, m: Module, x: Nest) -> Nest:
         """A view of the input's memory."""
         check_kind(m, x, "tensor")
@@ -142,6 +157,11 @@ class _Structural(Entry):
     function: Callable[[Net, Module, Nest], Nest]
     expects: Expected | Callable[[Module, Ask, Expected], Expected]
 
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return first_line(self.function)
+
     def run(self, net: Net, m: Module, x: Nest) -> Nest:
         """The function's result."""
         return self.function(net, m, x)
@@ -156,6 +176,11 @@ class Refused(Entry):
     """A class that cannot be converted."""
 
     why: str
+
+    @property
+    def summary(self) -> str:
+        """Why it is refused."""
+        return f"not converted: {self.why}"
 
     def run(self, net: Net, m: Module, x: Nest) -> Nest:
         """UnsupportedError with the reason."""
@@ -222,6 +247,11 @@ def short_name(class_name: str) -> str:
     for prefix in ("Spatial", "Volumetric", "Temporal"):
         name = name.removeprefix(prefix)
     return name.lower()
+
+
+def first_line(function: Callable[..., object]) -> str:
+    """The first line of a docstring, without its full stop."""
+    return (function.__doc__ or "").partition("\n")[0].removesuffix(".")
 
 
 def check_kind(m: Module, x: Nest, takes: Literal["tensor", "table", "any"]) -> None:

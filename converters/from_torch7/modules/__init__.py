@@ -9,6 +9,7 @@ from types import MappingProxyType
 from converters.from_torch7.modules import (
     activation,
     arithmetic,
+    community,
     containers,
     convolution,
     distance,
@@ -32,6 +33,7 @@ from converters.from_torch7.registry import Entry
 FAMILIES = (
     activation,
     arithmetic,
+    community,
     containers,
     convolution,
     distance,
@@ -57,3 +59,12 @@ def classes() -> Mapping[str, Entry]:
     """Every declared class by name; names without prefix stand for nn and its twins."""
     entries = [item for family in FAMILIES for item in vars(family).values() if isinstance(item, Entry)]
     return MappingProxyType({name: entry for entry in entries for name in entry.classes})
+
+
+def support() -> list[tuple[str, str]]:
+    """(class, what it computes or why it is refused), by name.
+
+    Names without prefix are nn's; cudnn, cunn, fbcunn and inn classes of the same name are converted alike,
+    unless they are listed themselves.
+    """
+    return sorted((name, entry.summary) for name, entry in classes().items())

@@ -33,8 +33,10 @@ def reduce(g: Builder, op_type: str, x: ir.Value, axis: int, keep: bool = False)
 
 @module("Sum")
 def sum_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The sum, or with sizeAverage the mean; without `squeeze` (old files have no such field) the size-1
-    dimension stays."""
+    """The sum, or with sizeAverage the mean.
+
+    The dimension goes unless `squeeze` says that it stays; old files have no such field.
+    """
     op_type = "ReduceMean" if m.flag("sizeAverage") else "ReduceSum"
     return reduce(g, op_type, x, dimension(m, x), keep=not m.flag("squeeze", default=True))
 

@@ -138,6 +138,9 @@ TENSORS = [
     ("nn.SpatialAdaptiveMaxPooling", {"H": 3, "W": 4}, X4[0], F.adaptive_max_pool2d(t(X4[0]), (3, 4)).numpy()),
     ("nn.SpatialAdaptiveMaxPooling", {"H": 1, "W": 1}, X4, X4.max((2, 3), keepdims=True)),
     ("nn.FeatureLPPooling", {"width": 3, "stride": 2, "power": 4, "batch_mode": False}, np.abs(X3), (np.stack([(np.abs(X3)[k : k + 3] ** 4).sum(0) for k in (0,)]) ** 0.25)),
+    ("nn.InstanceNormalization", {"nOutput": 4, "weight": BIAS, "bias": -BIAS, "eps": 1e-3}, X4, F.instance_norm(t(X4), None, None, t(BIAS), t(-BIAS), eps=1e-3).numpy()),
+    ("nn.ShaveImage", {"size": 2}, X4, X4[:, :, 2:-2, 2:-2]),
+    ("nn.TotalVariation", {"strength": 1e-5}, X4, X4),
     ("nn.LookupTable", {"weight": W}, np.array([[1, 6], [2, 2]]), W[[[0, 5], [1, 1]]]),
     ("nn.OneHot", {"outputSize": 3}, np.array([[1, 3], [2, 0]]), np.eye(4)[[[1, 3], [2, 0]]][..., 1:]),
     ("nn.SparseLinear", {"weight": W.T.copy(), "bias": BIAS}, np.array([[[1, 2], [3, -1]], [[6, 1], [6, 1]]], np.float32), np.stack([2 * W[0] - W[2], 2 * W[5]]) + BIAS),
@@ -245,6 +248,7 @@ def apply_linear(x: np.ndarray, seed: int = 1) -> np.ndarray:
     [
         lambda inner: ("nn.GPU", {"modules": [inner], "device": 1}),
         lambda inner: ("nn.DontCast", {"modules": [inner]}),
+        lambda inner: ("nn.Inception", {"module": inner, "modules": [inner]}),
         lambda inner: ("nn.DataParallelTable", {"modules": [inner, inner], "dimension": 1}, 1),
         lambda inner: ("nn.MapTable", {"module": inner, "modules": []}),
     ],
@@ -387,6 +391,10 @@ def test_spatial_divisive_normalization(run_net):
             "nn.MSECriterion at 1: a training loss has no place in an inference net",
         ),
         (("cudnn.LSTM", {}), "its weights are stored in a layout that only the cuDNN that wrote them knows"),
+        (
+            ("nn.InstanceNormalization", {"nOutput": 4, "running_mean": BIAS}),
+            "it keeps running statistics, and classes of this name use them differently",
+        ),
         (("nn.Linar", {}), "no module class of this name is known (the nearest known is Linear)"),
         (("my.Own", {"modules": []}), "my.Own: no module class of this name is known"),
     ],
