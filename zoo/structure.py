@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zoo.errors import UsageError
-from zoo.weights import liken, pair, weights_of
+from zoo.weights import equal_values, pair, weights_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -62,8 +62,9 @@ def differences_in_architecture(model: ir.Model, baseline: ir.Model) -> list[str
 
 def share_of_equal_weights(model: ir.Model, baseline: ir.Model) -> float:
     """How much of the prunable weights of two nets of one architecture is the very same, 0 to 1."""
-    rows = [liken(*both) for both in pair(weights_of(model), weights_of(baseline)) if both[0].prunable]
-    return sum(row.equal for row in rows) / max(1, sum(row.size for row in rows))
+    pairs = [both for both in pair(weights_of(model), weights_of(baseline)) if both[0].prunable]
+    size = sum(mine.array.size for mine, _ in pairs)
+    return sum(equal_values(*both) for both in pairs) / max(1, size)
 
 
 def _operators(model: ir.Model) -> Counter[str]:

@@ -114,9 +114,7 @@ class Likeness:
 def liken(first: Weight, second: Weight) -> Likeness:
     """Puts two arrays of one shape side by side."""
     sums = np.zeros(5)
-    equal = 0
     for x, y in zip(_pieces(first.array), _pieces(second.array), strict=True):
-        equal += int(np.count_nonzero(x == y))
         wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
         sums += [wide_x.sum(), wide_y.sum(), wide_x @ wide_x, wide_y @ wide_y, wide_x @ wide_y]
     size = first.array.size
@@ -127,11 +125,17 @@ def liken(first: Weight, second: Weight) -> Likeness:
         shape=first.shape,
         size=size,
         zeros=(_zeros(first), _zeros(second)),
-        equal=equal,
+        equal=equal_values(first, second),
         correlation=_correlation(sums, size),
         rms=rms,
         classes=(_classes(first, rms[1]), _classes(second, rms[1])),
     )
+
+
+def equal_values(first: Weight, second: Weight) -> int:
+    """How many values are the same in two arrays of one shape."""
+    pieces = zip(_pieces(first.array), _pieces(second.array), strict=True)
+    return sum(int(np.count_nonzero(x == y)) for x, y in pieces)
 
 
 def class_names() -> list[str]:
@@ -147,12 +151,13 @@ def total_classes(rows: Iterable[Likeness], which: int) -> list[int]:
 
 
 def _classes(weight: Weight, scale: float) -> tuple[int, ...]:
-    bounds = np.array([*EDGES, np.inf]) * (scale or 1.0)
-    counts = np.zeros(len(EDGES), np.int64)
+    at_least = np.zeros(len(EDGES) - 1, np.int64)
     for piece in _pieces(weight.array):
-        counts += np.histogram(np.abs(piece.astype(np.float64)), bounds)[0]
+        magnitudes = np.abs(piece.astype(np.float64))
+        at_least += [np.count_nonzero(magnitudes >= edge * (scale or 1.0)) for edge in EDGES[1:]]
     zeros = _zeros(weight)
-    return (zeros, int(counts[0]) - zeros, *map(int, counts[1:]))
+    limits = [weight.array.size - zeros, *map(int, at_least), 0]
+    return (zeros, *(more - fewer for more, fewer in itertools.pairwise(limits)))
 
 
 def _zeros(weight: Weight) -> int:
