@@ -401,5 +401,5 @@ def test_spatial_divisive_normalization(run_net):
 )
 def test_refusals_say_why(run_net, module, message):
     with pytest.raises(converters.UnsupportedError) as error:
-        run_net(module, X2)
+        run_net(module, X4)
     assert message in str(error.value)
