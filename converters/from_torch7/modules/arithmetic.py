@@ -108,7 +108,8 @@ def constant(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     stored = g.weight("value", array)
     inner = m.optional_integer("nInputDim")
     if inner is None or len(dims(x)) <= inner:
-        return g.node("Identity", stored)
+        # A tensor of its own, not the weight itself.
+        return g.node("Expand", stored, np.array(array.shape, np.int64), shape=array.shape)
     shape = (dims(x)[0], *array.shape)
     batch = g.node("Shape", x, shape=(1,), dtype=ir.DataType.INT64, start=0, end=1)
     target = g.node(

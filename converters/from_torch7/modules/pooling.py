@@ -244,14 +244,16 @@ def adaptive_regions(size: int, cells: int) -> list[range]:
 @module("FeatureLPPooling", name="lppool")
 def feature_lp_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """(sum of x^power) ^ (1/power) over windows of features, the dimension after a batch."""
-    axis = 1 if m.flag("batch_mode") else 0
-    if axis >= len(dims(x)):
+    batched = m.flag("batch_mode")
+    samples = x if batched else g.unsqueeze(x, 0)
+    if len(dims(samples)) < 2:
         raise m.error(FormatError, f"takes a batch of at least 2-D, not {shape_text(dims(x))}")
     window = Window(m.integer("width", least=1), m.integer("stride", 1, least=1), 0)
     power = m.positive("power")
-    (count,) = output_sizes(g, m, (m.known(dims(x)[axis]),), [window])
+    (count,) = output_sizes(g, m, (m.known(dims(samples)[1]),), [window])
     places = np.arange(m.known(count))[:, None] * window.stride + np.arange(window.kernel)
-    shape = (*dims(x)[:axis], *places.shape, *dims(x)[axis + 1 :])
-    gathered = g.node("Gather", x, places.astype(np.int64), shape=shape, axis=axis)
-    sums = reduce(g, "ReduceSum", g.binary("Pow", gathered, power), axis + 1)
-    return g.binary("Pow", sums, 1 / power)
+    shape = (dims(samples)[0], *places.shape, *dims(samples)[2:])
+    gathered = g.node("Gather", samples, places.astype(np.int64), shape=shape, axis=1)
+    sums = reduce(g, "ReduceSum", g.binary("Pow", gathered, power), 2)
+    norms = g.binary("Pow", sums, 1 / power)
+    return norms if batched else g.squeeze(norms, [0])
