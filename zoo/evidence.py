@@ -3,9 +3,10 @@
 A run is a folder with two files.
 
 `result.json` is `Result`: integer counts and everything the number rests on.
-`evidence.csv` has one line per image, in the dataset's order: image, label, id1..id5 (the five best classes,
-best first), score1..score5 (shortest decimals that give the float32 back). Nets with fewer than five classes
-leave the last columns empty.
+`evidence.csv` has one line per image, in the dataset's order: image, label, rank (place of the true class
+among all classes, from 1), id1..id5 (the five best classes, best first), score1..score5 (shortest decimals
+that give the float32 back), sha256 (of the source image's bytes). Nets with fewer than five classes leave the
+last ids and scores empty; rank and sha256 are empty where they are unknown.
 
 `read_run` counts the rows again, so a result can never say more than its evidence.
 """
@@ -25,36 +26,40 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zoo.errors import DataError, UsageError
+from zoo.runtimes.ranking import BEST
+from zoo.runtimes.runtime import Precision
 
 RESULT_NAME = "result.json"
 ROWS_NAME = "evidence.csv"
-RANKS = 5
-HEADER = ["image", "label", *(f"id{i + 1}" for i in range(RANKS)), *(f"score{i + 1}" for i in range(RANKS))]
+IDS = tuple(f"id{i + 1}" for i in range(BEST))
+SCORES = tuple(f"score{i + 1}" for i in range(BEST))
+HEADER = ["image", "label", "rank", *IDS, *SCORES, "sha256"]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One image: its name and true class, the five best classes and their scores, best first."""
+    """One image: its name and true class, the five best classes and their scores, best first.
+
+    `rank` is the place of the true class among all classes, from 1, `sha256` that of the source image's
+    bytes; None and "" where they are unknown.
+    """
 
     image: str
     label: int
     top5: tuple[int, ...]
     scores: tuple[float, ...]
-
-    @property
-    def rank(self) -> int | None:
-        """Place of the true class, from 1; None if it is not among the five best."""
-        return self.top5.index(self.label) + 1 if self.label in self.top5 else None
+    rank: int | None = None
+    sha256: str = ""
 
     @property
     def top1_correct(self) -> bool:
         """Whether the best class is the true one."""
-        return self.rank == 1
+        return self.top5[:1] == (self.label,)
 
     @property
     def top5_correct(self) -> bool:
         """Whether the true class is among the five best."""
-        return self.rank is not None
+        return self.label in self.top5
 
 
 class Result(BaseModel):
@@ -75,10 +80,11 @@ class Result(BaseModel):
     labels: str
     flavour: str
     preprocessing: dict[str, Any]
-    """The settings as a manifest has them: flavour, crop, mean, mean_image, std, scale."""
+    """The settings as a manifest has them: flavour, crop, mean, mean_image, std, scale. `meant_for` names the
+    flavour whose channels and numbers the net takes, where the images came by another one."""
     runtime: Literal["onnx", "pytorch"]
     device: str
-    precision: Literal["float32"]
+    precision: Precision
     batch_size: int | None = None
     files: dict[str, str]
     """Name to sha256 of every file the number rests on: sources, mean image, converted form."""
@@ -87,8 +93,12 @@ class Result(BaseModel):
     started: str
     """ISO 8601, UTC."""
     seconds: float
-    """From the first image read to the last one ranked."""
+    """From the first image read to the last one ranked, in the slowest process."""
     images_per_second: float
+    processes: int = 1
+    """How many processes shared the images."""
+    resumed: int = 0
+    """Images ranked before an interruption; `seconds` and `images_per_second` are without them."""
     unreadable: list[str] = []
     """Images that were left out because they could not be decoded; not part of `n`."""
     exif_rotated: int = 0
@@ -106,7 +116,7 @@ def write_run(folder: Path, result: Result, rows: Iterable[Row]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
-    writer.writerows(_cells(row) for row in rows)
+    writer.writerows(row_to_cells(row) for row in rows)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _replacing(folder / ROWS_NAME) as temporary:
@@ -146,11 +156,12 @@ def find_runs(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.rglob(RESULT_NAME))
 
 
-def _cells(row: Row) -> list[str]:
+def row_to_cells(row: Row) -> list[str]:
     """float32's own shortest decimals: eight digits at most, and exactly the same number when read again."""
-    empty = [""] * (RANKS - len(row.top5))
+    empty = [""] * (BEST - len(row.top5))
     scores = [str(np.float32(score)) for score in row.scores]
-    return [row.image, str(row.label), *map(str, row.top5), *empty, *scores, *empty]
+    rank = "" if row.rank is None else str(row.rank)
+    return [row.image, str(row.label), rank, *map(str, row.top5), *empty, *scores, *empty, row.sha256]
 
 
 def _parse(text: str, path: Path) -> list[Row]:
@@ -160,7 +171,7 @@ def _parse(text: str, path: Path) -> list[Row]:
     rows: dict[str, Row] = {}
     try:
         for cells in lines:
-            row = _row(cells)
+            row = row_of_cells(cells)
             if row.image in rows:
                 raise ValueError(f"{row.image} stands there twice")
             rows[row.image] = row
@@ -169,14 +180,19 @@ def _parse(text: str, path: Path) -> list[Row]:
     return list(rows.values())
 
 
-def _row(cells: list[str]) -> Row:
+def row_of_cells(cells: list[str]) -> Row:
+    """The row of a line of evidence.csv. ValueError says what is wrong with it."""
     if len(cells) != len(HEADER):
         raise ValueError(f"{len(cells)} columns instead of {len(HEADER)}")
-    top5 = tuple(int(cell) for cell in cells[2 : 2 + RANKS] if cell)
-    scores = tuple(float(np.float32(cell)) for cell in cells[2 + RANKS :] if cell)
+    named = dict(zip(HEADER, cells, strict=True))
+    label, rank = int(named["label"]), int(named["rank"]) if named["rank"] else None
+    top5 = tuple(int(named[name]) for name in IDS if named[name])
+    scores = tuple(float(np.float32(named[name])) for name in SCORES if named[name])
     if len(top5) != len(scores) or len(set(top5)) != len(top5):
         raise ValueError("the classes are not distinct, or not one score each")
-    return Row(cells[0], int(cells[1]), top5, scores)
+    if rank is not None and rank != (top5.index(label) + 1 if label in top5 else max(rank, BEST + 1)):
+        raise ValueError(f"the rank {rank} of class {label} is not where the five best have it")
+    return Row(named["image"], label, top5, scores, rank, named["sha256"])
 
 
 def _check(result: Result, rows: list[Row], folder: Path) -> None:

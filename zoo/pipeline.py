@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -37,7 +37,7 @@ def prepared(
     prepare: Callable[[Picture | Stored], Made],
     ahead: int,
     workers: int | None = None,
-) -> Iterator[Prepared[Made]]:
+) -> Generator[Prepared[Made], None, None]:
     """The images of `items` in order, read and preprocessed by `workers` threads (default: one a processor).
 
     At most `ahead` images exist at any time that the caller has not taken yet.

@@ -1,32 +1,39 @@
-"""Images through a net, counted: the loop from encoded bytes to top-1 and top-5.
+"""Images through a net, counted: from encoded bytes to top-1 and top-5, with evidence for every image.
 
-Threads read, decode and preprocess images ahead (`zoo.pipeline`) while the calling thread scores batches;
-OpenCV, numpy and both runtimes let other threads run meanwhile.
+Images fall into batches by their place in the dataset. Threads read, decode and preprocess ahead, the next
+batch is copied to the device while the net works on this one (`zoo.batches`), and every batch is written down
+when it is done (`zoo.journal`). Several processes take turns with the batches (`zoo.distributed`). Which
+process computes a batch, and when, changes nothing in its scores.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from zoo.datasets import Dataset, Item
-from zoo.environment import environment, sha256
+from zoo import journal
+from zoo.batches import batch_items, rank_batches
+from zoo.datasets import Dataset
+from zoo.datasets.label_order import AS_GIVEN, IMAGES_ASKED, recognise
+from zoo.distributed import Alone, World
+from zoo.environment import environment
 from zoo.errors import DataError, UsageError
-from zoo.evidence import RANKS, Result, Row
+from zoo.evidence import Result, Row
+from zoo.job import Job, Variant, plan_of
+from zoo.journal import Batch, Journal
+from zoo.lanes import Lane, choose_batch_size, open_lanes, own_processors
 from zoo.manifest import Preprocessing
-from zoo.pipeline import Prepared, prepared
-from zoo.preprocessing import Preprocessor, preprocessor
-from zoo.preprocessing.flavour import Float32
-from zoo.runtimes import Runtime, best, open_runtime
+from zoo.runtimes import Precision
 
-BATCH_ON_CPU, BATCH_ON_GPU = 16, 128
+__all__ = ["Job", "Run", "Variant", "measure", "validate"]
+
+Run = tuple[Result, list[Row]]
+Progress = Callable[[int, int], None]
 
 
 def validate(
@@ -41,171 +48,200 @@ def validate(
     device: str = "cpu",
     batch_size: int | None = None,
     limit: int | None = None,
-    precision: Literal["float32"] = "float32",
+    precision: Precision = "float32",
     files: Mapping[str, str] | None = None,
     skip_unreadable: bool = False,
     command: str = "",
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[Result, list[Row]]:
-    """Rank the images of `data` with a converted net and count.
+    progress: Progress | None = None,
+) -> Run:
+    """Rank the images of `data` with a converted net and count: `measure` for one variant, in one process.
 
-    net: net.onnx for runtime "onnx", net.py for "pytorch".
-    model: the name to record.
-    scores: the output that ranks the classes (None: the only one).
-    limit: only the first so many images.
-    files: name to sha256 of what the net was made from; the net itself and the mean image are added.
-    skip_unreadable: leave images out that cannot be decoded (listed in the result, not part of its `n`)
-        instead of stopping at the first.
-    progress: called with (images done, images in all) after each batch.
+    The options are those of `Job`; progress is called with (images done, images in all) after each batch.
 
     Raises:
         UsageError: net, preprocessing and options do not fit together.
-        DataError: an image cannot be read, or a label is no class of the net.
-        DeviceError: the device is not available.
+        DataError: an image cannot be read, a label is no class of the net, or the labels are evidently
+            counted in another way.
+        DeviceError: the device or the precision is not available.
     """
-    if limit is not None and limit < 1:
-        raise UsageError(f"the limit must be 1 image or more, not {limit}")
-    if data.flavour not in (None, preprocessing.flavour):
-        raise UsageError(
-            f"{data.source}: packed by {data.flavour}; a run under {preprocessing.flavour} needs the images "
-            f"themselves, or dsd-zoo pack --flavour {preprocessing.flavour}"
-        )
-    prepare = preprocessor(preprocessing, mean_image)
-    tally = _Tally(data.items[:limit], data.source, skip_unreadable)
-    with contextlib.closing(open_runtime(runtime, net, device, scores=scores)) as session:
-        size = _batch_size(session, batch_size, device, net)
-        _check_input(session, preprocessing, net)
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        seconds = _rank_all(tally, session, prepare, size, progress)
-        about = {**environment(), **session.describe()}
-    rows = tally.rows
-    parts = [*net_files(net), *([] if mean_image is None else [mean_image])]
-    result = Result(
+    job = Job(
+        net=net,
+        data=data,
         model=model,
-        n=len(rows),
-        n_dataset=len(data),
-        top1_correct=sum(row.top1_correct for row in rows),
-        top5_correct=sum(row.top5_correct for row in rows),
-        dataset=data.name,
-        dataset_source=data.source,
-        labels=data.labels_source,
-        flavour=preprocessing.flavour,
-        preprocessing=preprocessing.model_dump(),
+        mean_image=mean_image,
+        scores=scores,
         runtime=runtime,
         device=device,
-        precision=precision,
-        batch_size=size,
-        files={**(files or {}), **{path.name: sha256(path) for path in parts}},
-        environment=about,
+        batch_size=batch_size,
+        limit=limit,
+        files=files or {},
+        skip_unreadable=skip_unreadable,
         command=command,
+    )
+    return measure(job, [Variant(preprocessing, precision=precision)], progress=progress)[0]
+
+
+def measure(
+    job: Job,
+    variants: Sequence[Variant],
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+    world: World | None = None,
+    progress: Progress | None = None,
+) -> list[Run]:
+    """Rank the images under several variants in one pass; one run for each, in their order.
+
+    folder: where evidence is kept while the run is under way; None: nowhere. Whoever calls writes the runs
+        and then calls `zoo.journal.finish`.
+    resume: go on from what an interrupted run left in `folder`.
+    world: the processes that share the work; all of them return all runs.
+    progress: as for `validate`, about this process's share.
+
+    Raises:
+        UsageError, DataError, DeviceError: as `validate`.
+        RankLostError: another process of the run is gone.
+    """
+    world = world or Alone()
+    if job.limit is not None and job.limit < 1:
+        raise UsageError(f"the limit must be 1 image or more, not {job.limit}")
+    with open_lanes(job, variants, world) as lanes:
+        files, about = job.all_files(), [lane.session.describe() for lane in lanes]
+        size = world.share(choose_batch_size(job, lanes, variants, world))
+        before: dict[int, Batch] = {}
+        if folder is not None:
+            plan = plan_of(job, variants, files, about[0], size)
+            before = world.share(journal.start(folder, plan, resume) if world.rank == 0 else {})
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        clock = time.perf_counter()
+        with _kept(folder, world) as keep:
+            own = list(_own_batches(job, lanes, size, before, world, keep, progress))
+        seconds = time.perf_counter() - clock
+    tally = _gather(job, world, own, before, seconds)
+    return [
+        _run(job, variant, tally, at, size, files, {**environment(), **about[at]}, started, world.size)
+        for at, variant in enumerate(variants)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """What came of all images; `seconds` is the time of the slowest process, `resumed` images are older."""
+
+    batches: list[Batch]
+    seconds: float
+    resumed: int
+
+
+@contextlib.contextmanager
+def _kept(folder: Path | None, world: World) -> Iterator[Callable[[Batch], None]]:
+    """What to call with a batch that is done."""
+    if folder is None:
+        yield lambda batch: None
+        return
+    with contextlib.closing(Journal(folder, f"rank{world.rank}-of-{world.size}")) as file:
+        yield file.append
+
+
+def _own_batches(
+    job: Job,
+    lanes: Sequence[Lane],
+    size: int,
+    before: Mapping[int, Batch],
+    world: World,
+    keep: Callable[[Batch], None],
+    progress: Progress | None,
+) -> Iterator[Batch]:
+    """This process's part of the batches that are not done yet: every `world.size`-th of them."""
+    left = [number for number in range(-(-len(job.items) // size)) if number not in before]
+    numbers = left[world.rank :: world.size]
+    total = sum(len(batch_items(job.items, size, number)) for number in numbers)
+    rows: list[Row] = []
+    done, asked = 0, False
+    for batch in rank_batches(job, lanes, size, numbers, own_processors(world)):
+        keep(batch)
+        world.beat(batch.number)
+        rows += batch.rows[0]
+        if not asked and (len(rows) >= IMAGES_ASKED or batch.number == numbers[-1]):
+            _check_order(job, rows[:IMAGES_ASKED])
+            asked = True
+        done += len(batch_items(job.items, size, batch.number))
+        if progress is not None:
+            progress(done, total)
+        yield batch
+
+
+def _check_order(job: Job, rows: Sequence[Row]) -> None:
+    order = recognise([row.label for row in rows], [row.top5[0] for row in rows])
+    if order is not None and order.name != AS_GIVEN:
+        raise DataError(
+            f"{job.data.source}: labels from {job.data.labels_source} are in another order than the net's "
+            f"classes, as the first {len(rows)} images show: {order.advice}"
+        )
+
+
+def _gather(
+    job: Job, world: World, own: Sequence[Batch], before: Mapping[int, Batch], seconds: float
+) -> _Tally:
+    """The batches of all processes, after a check that every image is there once."""
+    gathered = world.gather((list(own), seconds))
+    came = [batch for part, _ in gathered for batch in part]
+    if world.total(_sums(own)) != _sums(came):
+        raise DataError("the evidence that was gathered is not what the processes counted")
+    batches = {batch.number: batch for batch in (*before.values(), *came)}
+    images = sum(len(batch.rows[0]) + len(batch.unreadable) for batch in batches.values())
+    if images != len(job.items) or len(batches) != len(before) + len(came):
+        raise DataError(f"{images} images were ranked or left out, but there are {len(job.items)}")
+    if not any(batch.rows[0] for batch in batches.values()):
+        raise DataError(f"{job.data.source}: none of its {len(job.items)} images could be read")
+    return _Tally(
+        [batches[number] for number in sorted(batches)],
+        max(seconds for _, seconds in gathered),
+        sum(len(batch.rows[0]) for batch in before.values()),
+    )
+
+
+def _sums(batches: Sequence[Batch]) -> list[int]:
+    rows = [row for batch in batches for rows in batch.rows for row in rows]
+    return [len(rows), sum(row.top1_correct for row in rows), sum(row.top5_correct for row in rows)]
+
+
+def _run(
+    job: Job,
+    variant: Variant,
+    tally: _Tally,
+    at: int,
+    size: int,
+    files: dict[str, str],
+    about: dict[str, str],
+    started: str,
+    processes: int,
+) -> Run:
+    rows = [row for batch in tally.batches for row in batch.rows[at]]
+    result = Result(
+        model=job.model,
+        n=len(rows),
+        n_dataset=len(job.data),
+        top1_correct=sum(row.top1_correct for row in rows),
+        top5_correct=sum(row.top5_correct for row in rows),
+        dataset=job.data.name,
+        dataset_source=job.data.source,
+        labels=job.data.labels_source,
+        flavour=variant.preprocessing.flavour,
+        preprocessing=variant.settings(),
+        runtime=job.runtime,
+        device=job.device,
+        precision=variant.precision,
+        batch_size=size,
+        files=files,
+        environment=about,
+        command=job.command,
         started=started,
-        seconds=round(seconds, 3),
-        images_per_second=round(len(rows) / seconds, 2),
-        unreadable=tally.unreadable,
-        exif_rotated=tally.rotated,
+        seconds=round(tally.seconds, 3),
+        images_per_second=round((len(rows) - tally.resumed) / tally.seconds, 2),
+        processes=processes,
+        resumed=tally.resumed,
+        unreadable=[name for batch in tally.batches for name in batch.unreadable],
+        exif_rotated=sum(batch.rotated for batch in tally.batches),
     )
     return result, rows
-
-
-def net_files(net: Path) -> list[Path]:
-    """A converted net and the weights file beside it, where it has one."""
-    beside = (net.with_suffix(".safetensors"), net.with_name(f"{net.name}.data"))
-    return [net, *(path for path in beside if path.is_file())]
-
-
-@dataclass
-class _Tally:
-    """What has become of the images so far; `waiting` are read and not ranked yet."""
-
-    items: Sequence[Item]
-    source: str
-    skip_unreadable: bool
-    waiting: list[tuple[Item, Float32]] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-    rotated: int = 0
-
-    @property
-    def done(self) -> int:
-        """Images ranked or left out."""
-        return len(self.rows) + len(self.unreadable)
-
-    def take(self, image: Prepared[Float32]) -> None:
-        """The next image of the dataset."""
-        self.rotated += image.rotated
-        if image.pixels is not None:
-            self.waiting.append((image.item, image.pixels))
-        elif self.skip_unreadable:
-            self.unreadable.append(image.item.id)
-        else:
-            raise DataError(
-                f"{self.source}: {image.item.id}: {image.problem}\n"
-                "  --skip-unreadable leaves such images out and lists them in the result"
-            ) from image.problem
-
-    def rank(self, session: Runtime, size: int) -> None:
-        """Score what is waiting. A net of fixed batch gets `size` images, the last ones empty."""
-        if not self.waiting:
-            return
-        count = size if session.batch is not None else len(self.waiting)
-        batch = np.zeros((count, *self.waiting[0][1].shape), np.float32)
-        for place, (_, pixels) in zip(batch, self.waiting, strict=False):
-            place[...] = pixels
-        scores = session.run(batch)[: len(self.waiting)]
-        if not self.rows:
-            self._check_labels(scores.shape[1])
-        ids, values = best(scores, RANKS)
-        for (item, _), complete, ranked, value in zip(self.waiting, scores, ids, values, strict=True):
-            if np.isnan(complete).any():
-                raise DataError(f"{self.source}: {item.id}: the net's scores are not numbers (NaN)")
-            self.rows.append(Row(item.id, item.label, tuple(ranked.tolist()), tuple(value.tolist())))
-        self.waiting.clear()
-
-    def _check_labels(self, classes: int) -> None:
-        for item in self.items:
-            if item.label >= classes:
-                raise DataError(
-                    f"{self.source}: {item.id} has label {item.label}, but the net ranks {classes} classes "
-                    f"(0 to {classes - 1}); labels count from 0"
-                )
-
-
-def _rank_all(
-    tally: _Tally,
-    session: Runtime,
-    prepare: Preprocessor,
-    size: int,
-    progress: Callable[[int, int], None] | None,
-) -> float:
-    """All images of the tally through the net; the seconds it took."""
-    clock = time.perf_counter()
-    for image in prepared(tally.items, prepare, ahead=2 * size):
-        tally.take(image)
-        if len(tally.waiting) == size:
-            tally.rank(session, size)
-            if progress is not None:
-                progress(tally.done, len(tally.items))
-    tally.rank(session, size)
-    if progress is not None:
-        progress(tally.done, len(tally.items))
-    if not tally.rows:
-        raise DataError(f"{tally.source}: none of its {len(tally.items)} images could be read")
-    return time.perf_counter() - clock
-
-
-def _batch_size(session: Runtime, wanted: int | None, device: str, net: Path) -> int:
-    if wanted is not None and wanted < 1:
-        raise UsageError(f"the batch size must be 1 or more, not {wanted}")
-    if session.batch is not None and wanted not in (None, session.batch):
-        raise UsageError(f"{net}: it takes batches of {session.batch} only, not of {wanted}")
-    return wanted or session.batch or (BATCH_ON_CPU if device == "cpu" else BATCH_ON_GPU)
-
-
-def _check_input(session: Runtime, preprocessing: Preprocessing, net: Path) -> None:
-    made = (3, preprocessing.crop, preprocessing.crop)
-    taken = session.input_shape
-    if len(taken) != 3 or any(size not in (None, side) for size, side in zip(taken, made, strict=True)):
-        raise UsageError(
-            f"{net}: it takes {' x '.join(str(size or 'any') for size in taken)}, the preprocessing makes "
-            f"{' x '.join(map(str, made))}: give the right --crop"
-        )

@@ -108,6 +108,9 @@ def test_a_flavour_without_a_tensor_form_is_named():
     class Plain(Flavour):
         family = "plain"
 
+        def resized(self, height, width):
+            return height, width
+
         def scale(self, pixels):
             return pixels
 

@@ -50,13 +50,21 @@ class Preprocessor:
         return self.finish(self.resize(content))
 
     def resize(self, content: bytes | Picture | Stored) -> Pixels:
-        """Stage 1. DataError also for pixels of which the flavour's tool could have made nothing."""
+        """Stage 1; DataError as in `decode` and `Flavour.scale`. Packed pixels have it behind them."""
         if isinstance(content, bytes):
             content = Picture(content)
-        if isinstance(content, Picture):
-            return self.flavour.scale(self.flavour.decode(content))
-        if content.flavour == self.flavour.name:
+        if not isinstance(content, Picture) and content.flavour == self.flavour.name:
             return content.pixels
+        return self.flavour.scale(self.decode(content))
+
+    def decode(self, content: Picture | Stored) -> Pixels:
+        """Decoded pixels: (height, width, channels).
+
+        Raises:
+            DataError: no image, or stored pixels that the flavour's tool could not have started from.
+        """
+        if isinstance(content, Picture):
+            return self.flavour.decode(content)
         if content.flavour is not None:
             raise DataError(f"packed by {content.flavour}, of which {self.flavour.name} cannot be made")
         if not self.flavour.takes_pixels:
@@ -64,7 +72,7 @@ class Preprocessor:
                 f"stored as pixels, which {self.flavour.name} does not start from; "
                 "use caffe-stored, or the image files"
             )
-        return self.flavour.scale(content.pixels)
+        return content.pixels
 
     def finish(self, resized: Pixels) -> Float32:
         """Stage 2."""

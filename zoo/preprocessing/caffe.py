@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from zoo.errors import DataError
-from zoo.preprocessing.flavour import MOST_SCALED_PIXELS, Flavour, Pixels
+from zoo.preprocessing.flavour import Flavour, Pixels
 
 
 class CaffeImages(Flavour):
@@ -37,6 +36,10 @@ class CaffeWarp(CaffeImages):
 
     family: ClassVar[str] = "caffe-warp"
 
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """The same for all images."""
+        return self.size, self.size
+
     def scale(self, pixels: Pixels) -> Pixels:
         """Stage 1 of a decoded image: (size, size, channels) uint8, BGR."""
         return linear(pixels, self.size, self.size)
@@ -58,14 +61,10 @@ class CaffeShort(CaffeImages):
         return linear(pixels, height, width)[top : top + self.size, left : left + self.size]
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) before the square is cut. DataError if the longer side would be enormous."""
+        """(height, width) before the square is cut."""
         if height > width:
-            height, width = self.size * height // width, self.size
-        else:
-            height, width = self.size, self.size * width // height
-        if height * width > MOST_SCALED_PIXELS:
-            raise DataError(f"{self.name} would make it {height}x{width}: too long and narrow")
-        return height, width
+            return self.check_scaled(self.size * height // width, self.size)
+        return self.check_scaled(self.size, self.size * width // height)
 
 
 class CaffeStored(CaffeImages):
@@ -78,6 +77,10 @@ class CaffeStored(CaffeImages):
     family: ClassVar[str] = "caffe-stored"
     has_size: ClassVar[bool] = False
     is_square: ClassVar[bool] = False
+
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """As it is."""
+        return height, width
 
     def scale(self, pixels: Pixels) -> Pixels:
         """The pixels themselves."""

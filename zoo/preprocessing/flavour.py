@@ -81,11 +81,19 @@ class Flavour(ABC):
         return picture.bgr
 
     @abstractmethod
-    def scale(self, pixels: Pixels) -> Pixels:
-        """Decoded pixels at the flavour's size: (height, width, 3) in the flavour's channel order.
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """The size (height, width) that `scale` resizes an image of this size to.
 
         Raises:
-            DataError: the result would be enormous.
+            DataError: that would be enormous.
+        """
+
+    @abstractmethod
+    def scale(self, pixels: Pixels) -> Pixels:
+        """Decoded pixels after stage 1: (height, width, 3) in the flavour's channel order.
+
+        Raises:
+            DataError: as in `resized`.
         """
 
     def resize(self, data: bytes) -> Pixels:
@@ -124,6 +132,12 @@ class Flavour(ABC):
         if numbers.std is not None:
             result /= numbers.std
         return result
+
+    def check_scaled(self, height: int, width: int) -> tuple[int, int]:
+        """The size itself. DataError if it is enormous."""
+        if height * width > MOST_SCALED_PIXELS:
+            raise DataError(f"{self.name} would make it {height}x{width}: too long and narrow")
+        return height, width
 
     def mean_under(self, numbers: Normalisation, resized: tuple[int, ...]) -> Float32:
         """The mean for the window of a resized image of that shape (height, width, channels).

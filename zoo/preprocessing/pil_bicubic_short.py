@@ -6,9 +6,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from zoo.errors import DataError
 from zoo.preprocessing.decode import Picture
-from zoo.preprocessing.flavour import MOST_SCALED_PIXELS, Flavour, Pixels
+from zoo.preprocessing.flavour import Flavour, Pixels
 
 
 class PilBicubicShort(Flavour):
@@ -37,11 +36,9 @@ class PilBicubicShort(Flavour):
         return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width): torchvision truncates the longer side. DataError if that would be enormous."""
+        """(height, width): torchvision truncates the longer side."""
         long = int(self.size * max(height, width) / min(height, width))
-        if long * self.size > MOST_SCALED_PIXELS:
-            raise DataError(f"{self.name} would make it {long} pixels long: too long and narrow")
-        return (self.size, long) if height <= width else (long, self.size)
+        return self.check_scaled(*((self.size, long) if height <= width else (long, self.size)))
 
     def offset(self, length: int, crop: int) -> int:
         """CenterCrop: half the surplus, rounded to even as Python rounds."""

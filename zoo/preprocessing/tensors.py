@@ -16,7 +16,7 @@ from zoo.errors import UsageError
 from zoo.preprocessing.caffe import CaffeShort, CaffeStored, CaffeWarp
 from zoo.preprocessing.flavour import Flavour, Normalisation, Pixels
 from zoo.preprocessing.pil_bicubic_short import PilBicubicShort
-from zoo.preprocessing.torch7_bicubic import Torch7Bicubic, axis_positions, scaled_size
+from zoo.preprocessing.torch7_bicubic import Torch7Bicubic, axis_positions
 
 if TYPE_CHECKING:
     import torch
@@ -38,23 +38,21 @@ def scale(flavour: Flavour, pixels: Pixels, device: torch.device) -> Tensor:
     """
     import torch
 
+    height, width = flavour.resized(pixels.shape[0], pixels.shape[1])
+    if isinstance(flavour, CaffeStored):
+        return _on(device, pixels)
     if isinstance(flavour, CaffeWarp):
-        return opencv_linear(_on(device, pixels), flavour.size, flavour.size)
+        return opencv_linear(_on(device, pixels), height, width)
     if isinstance(flavour, CaffeShort):
-        height, width = flavour.resized(pixels.shape[0], pixels.shape[1])
         top, left = (height - flavour.size) // 2, (width - flavour.size) // 2
         resized = opencv_linear(_on(device, pixels), height, width)
         return resized[top : top + flavour.size, left : left + flavour.size]
-    if isinstance(flavour, CaffeStored):
-        return _on(device, pixels)
     if isinstance(flavour, PilBicubicShort):
-        return pillow_bicubic(_on(device, pixels), *flavour.resized(pixels.shape[0], pixels.shape[1]))
+        return pillow_bicubic(_on(device, pixels), height, width)
     if isinstance(flavour, Torch7Bicubic):
         unit = float(np.float32(1 / np.iinfo(pixels.dtype).max))
         # PyTorch has next to nothing for uint16.
         image = _on(device, pixels.astype(np.int32)).flip(2).to(torch.float32) * unit
-        height, width = scaled_size(pixels.shape[0], pixels.shape[1], flavour.size)
-        flavour.check_scaled(height, width)
         return torch7_axis(torch7_axis(image, width, axis=1), height, axis=0)
     raise UsageError(f"{flavour.name} has no tensor form; prepare the images on the host")
 

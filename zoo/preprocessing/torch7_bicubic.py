@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import DataError
 from zoo.preprocessing.decode import Picture
-from zoo.preprocessing.flavour import MOST_SCALED_PIXELS, Flavour, Float32, Pixels
+from zoo.preprocessing.flavour import Flavour, Float32, Pixels
 
 
 class Torch7Bicubic(Flavour):
@@ -42,19 +42,17 @@ class Torch7Bicubic(Flavour):
         """Stage 1 of a decoded image: (height, width, 3) float32, RGB, the shorter side `size` pixels.
 
         Raises:
-            DataError: so long and narrow that the scaled image would be enormous.
+            DataError: as in `resized`.
         """
         # image.load multiplies by the rounded reciprocal; a division by 255 gives other last bits.
         unit = np.float32(1 / np.iinfo(pixels.dtype).max)
         image: Float32 = pixels[:, :, ::-1].astype(np.float32) * unit
-        height, width = scaled_size(image.shape[0], image.shape[1], self.size)
-        self.check_scaled(height, width)
+        height, width = self.resized(image.shape[0], image.shape[1])
         return scale_axis(scale_axis(image, width, axis=1), height, axis=0)
 
-    def check_scaled(self, height: int, width: int) -> None:
-        """DataError where the scaled image would be enormous."""
-        if height * width > MOST_SCALED_PIXELS:
-            raise DataError(f"{self.name} would make it {height}x{width}: too long and narrow")
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) as `Scale` computes them."""
+        return self.check_scaled(*scaled_size(height, width, self.size))
 
     def offset(self, length: int, crop: int) -> int:
         """CenterCrop: ceil((length - crop) / 2); an odd surplus moves the window right and down."""

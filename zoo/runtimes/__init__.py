@@ -8,18 +8,25 @@ from pathlib import Path
 from zoo.errors import UsageError
 from zoo.runtimes.onnx import OnnxRuntime
 from zoo.runtimes.pytorch import PyTorch
-from zoo.runtimes.runtime import Runtime, best
+from zoo.runtimes.ranking import Ranking, best
+from zoo.runtimes.runtime import Precision, Runtime
 
-__all__ = ["RUNTIMES", "Runtime", "best", "open_runtime"]
+__all__ = ["RUNTIMES", "Precision", "Ranking", "Runtime", "best", "open_runtime"]
 
-RUNTIMES: dict[str, Callable[[Path, str, str | None, int | None], Runtime]] = {
+RUNTIMES: dict[str, Callable[[Path, str, str | None, int | None, Precision], Runtime]] = {
     "onnx": OnnxRuntime,
     "pytorch": PyTorch,
 }
 
 
 def open_runtime(
-    name: str, net: Path, device: str = "cpu", *, scores: str | None = None, threads: int | None = None
+    name: str,
+    net: Path,
+    device: str = "cpu",
+    *,
+    scores: str | None = None,
+    threads: int | None = None,
+    precision: Precision = "float32",
 ) -> Runtime:
     """Load the converted `net` (net.onnx for "onnx", net.py for "pytorch") on a device.
 
@@ -28,10 +35,10 @@ def open_runtime(
 
     Raises:
         UsageError: no such runtime or device name, or not a net for it.
-        DeviceError: the device is not available; it is never replaced by another one.
+        DeviceError: the device or the precision is not available; neither is ever replaced by another one.
     """
     if name not in RUNTIMES:
         raise UsageError(f"no runtime is called '{name}': expected {' or '.join(RUNTIMES)}")
     if not net.is_file():
         raise UsageError(f"{net}: no such file")
-    return RUNTIMES[name](net, device, scores, threads)
+    return RUNTIMES[name](net, device, scores, threads, precision)

@@ -4,36 +4,54 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo.errors import DeviceError, UsageError
-from zoo.runtimes.runtime import Float32, as_scores, gpu_name, parse_device, select_output
+from zoo.runtimes.ranking import Float32, Ranking, rank_scores, rank_tensor
+from zoo.runtimes.runtime import (
+    Precision,
+    as_scores,
+    check_precision,
+    check_scores,
+    gpu_name,
+    parse_device,
+    select_output,
+)
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
+    from torch import Tensor
 
 # ONNX Runtime's log levels; warnings are its default.
 LOG_WARNING, LOG_FATAL = 2, 4
+PRECISIONS: tuple[Precision, ...] = ("float32", "tf32")
 
 
 class OnnxRuntime:
     """An .onnx file in an ONNX Runtime session; see `Runtime`."""
 
     def __init__(
-        self, net: Path, device: str = "cpu", scores: str | None = None, threads: int | None = None
+        self,
+        net: Path,
+        device: str = "cpu",
+        scores: str | None = None,
+        threads: int | None = None,
+        precision: Precision = "float32",
     ) -> None:
         import onnxruntime
 
         kind, index = parse_device(device)
+        check_precision("ONNX Runtime", kind, precision, PRECISIONS)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         # Waiting threads would otherwise spin and take the processor from those that decode images.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if kind == "cuda":
-            session = _cuda_session(net, options, index)
+            session = _cuda_session(net, options, index, precision)
         else:
             session = _session(net, options, "CPUExecutionProvider", {})
         if len(session.get_inputs()) != 1:
@@ -46,6 +64,8 @@ class OnnxRuntime:
         batch, *shape = session.get_inputs()[0].shape
         self.batch = batch if isinstance(batch, int) else None
         self.input_shape = tuple(size if isinstance(size, int) else None for size in shape)
+        # The sizes of the output behind its batch; known after the first batch.
+        self._behind: tuple[int, ...] | None = None
         self._about = {
             "onnxruntime": onnxruntime.__version__,
             "provider": session.get_providers()[0],
@@ -55,11 +75,24 @@ class OnnxRuntime:
 
     def run(self, batch: Float32) -> Float32:
         """Scores (images, classes) of a batch."""
-        try:
+        with self._explained(batch.shape):
             (output,) = self._session.run([self._output], {self._input: batch})
-        except Exception as error:  # see above
-            raise UsageError(f"{self._net}: ONNX Runtime failed on a batch {batch.shape}: {error}") from error
         return as_scores(np.asarray(output), len(batch), self._net)
+
+    def rank(self, batch: Float32 | Tensor, labels: Sequence[int]) -> Ranking:
+        """The best classes of a batch; the run reads and writes where input and scores lie."""
+        if self._behind is None:
+            self._behind = self._shape_of_scores(tuple(batch.shape[1:]))
+        shape = (len(batch), *self._behind)
+        output: Any = np.empty(shape, np.float32) if isinstance(batch, np.ndarray) else batch.new_empty(shape)
+        binding = self._session.io_binding()
+        binding.bind_input(self._input, *_memory(batch))
+        binding.bind_output(self._output, *_memory(output))
+        with self._explained(batch.shape):
+            self._session.run_with_iobinding(binding)
+            binding.synchronize_outputs()
+        rows = output.reshape(shape[:2])[: len(labels)]
+        return rank_scores(rows, labels) if isinstance(rows, np.ndarray) else rank_tensor(rows, labels)
 
     def describe(self) -> dict[str, str]:
         """Version, execution provider and threads."""
@@ -69,8 +102,32 @@ class OnnxRuntime:
         """Drop the session, and with it the device memory."""
         del self._session
 
+    def _shape_of_scores(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """What follows the batch in the output, from a run on zeros."""
+        zeros = np.zeros((self.batch or 1, *shape), np.float32)
+        with self._explained(zeros.shape):
+            (output,) = self._session.run([self._output], {self._input: zeros})
+        check_scores(output.shape, len(zeros), self._net)
+        return tuple(output.shape[1:])
 
-def _cuda_session(net: Path, options: SessionOptions, index: int) -> InferenceSession:
+    @contextlib.contextmanager
+    def _explained(self, shape: Sequence[int]) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # its exception classes are those of a compiled module, without a base
+            raise UsageError(
+                f"{self._net}: ONNX Runtime failed on a batch {tuple(shape)}: {error}"
+            ) from error
+
+
+def _memory(array: Any) -> tuple[str, int, type, tuple[int, ...], int]:  # noqa: ANN401 - numpy or torch
+    """Where an array lies, as `bind_input` and `bind_output` want to know it."""
+    if isinstance(array, np.ndarray):
+        return "cpu", 0, np.float32, array.shape, array.ctypes.data
+    return array.device.type, array.device.index or 0, np.float32, tuple(array.shape), array.data_ptr()
+
+
+def _cuda_session(net: Path, options: SessionOptions, index: int, precision: Precision) -> InferenceSession:
     """A session on CUDA. Where that does not start, ONNX Runtime would take the CPU: here it is an error."""
     import onnxruntime
 
@@ -84,7 +141,8 @@ def _cuda_session(net: Path, options: SessionOptions, index: int) -> InferenceSe
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         onnxruntime.preload_dlls()
         # TF32 is on unless told otherwise.
-        session = _session(net, options, provider, {"device_id": str(index), "use_tf32": "0"})
+        tf32 = "1" if precision == "tf32" else "0"
+        session = _session(net, options, provider, {"device_id": str(index), "use_tf32": tf32})
     if session.get_providers()[0] != provider:
         missing = "".join(f"\n  {line}" for line in printed.getvalue().splitlines())
         raise DeviceError(
@@ -101,7 +159,7 @@ def _session(net: Path, options: SessionOptions, provider: str, settings: dict[s
     onnxruntime.set_default_logger_severity(LOG_FATAL)
     try:
         return onnxruntime.InferenceSession(net, options, providers=[(provider, settings)])
-    except Exception as error:  # its exception classes are those of a compiled module, without a base
+    except Exception as error:  # see above
         raise UsageError(f"{net}: ONNX Runtime cannot load it: {error}") from error
     finally:
         onnxruntime.set_default_logger_severity(LOG_WARNING)

@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from zoo.errors import DeviceError, UsageError
-from zoo.runtimes.runtime import Float32, as_scores, gpu_name, parse_device
+from zoo.runtimes.ranking import Float32, Ranking, rank_tensor
+from zoo.runtimes.runtime import Precision, check_precision, check_scores, gpu_name, parse_device
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
     from torch.nn import Module
+
+PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "fp16", "bf16")
 
 
 class PyTorch:
     """The module that net.py's `load()` returns, in eval mode; see `Runtime`."""
 
     def __init__(
-        self, net: Path, device: str = "cpu", scores: str | None = None, threads: int | None = None
+        self,
+        net: Path,
+        device: str = "cpu",
+        scores: str | None = None,
+        threads: int | None = None,
+        precision: Precision = "float32",
     ) -> None:
         import torch
 
         kind, index = parse_device(device)
+        check_precision("PyTorch", kind, precision, PRECISIONS)
         if kind == "cuda" and index >= torch.cuda.device_count():
             raise DeviceError(
                 f"{device}: PyTorch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices here; "
@@ -31,9 +44,13 @@ class PyTorch:
             )
         if threads is not None:
             torch.set_num_threads(threads)
-        self._net, self._scores = net, scores
+        self._net, self._scores, self._precision = net, scores, precision
         self._device = torch.device(kind, index) if kind == "cuda" else torch.device(kind)
-        self._module = _load(net).to(self._device).eval()
+        # Two to four times as fast on a processor, and what tensor cores want; the same sums in float32.
+        channels_last = kind == "cpu" or precision != "float32"
+        self._layout = torch.channels_last if channels_last else torch.contiguous_format
+        module = _load(net).to(self._device).eval()
+        self._module = module.to(memory_format=self._layout)  # type: ignore[call-overload]
         self.input_shape: tuple[int | None, ...] = (None, None, None)
         self.batch: int | None = None
         self._about = {
@@ -46,18 +63,16 @@ class PyTorch:
         """Scores (images, classes) of a batch."""
         import torch
 
-        try:
-            with torch.inference_mode(), _ieee_float32():
-                outputs = self._module(torch.from_numpy(batch).to(self._device))
-        except (RuntimeError, ValueError) as error:
-            raise UsageError(f"{self._net}: PyTorch failed on a batch {batch.shape}: {error}") from error
-        if not isinstance(outputs, torch.Tensor):
-            wanted = self._scores or "NAME"
-            raise UsageError(
-                f"{self._net}: returns {len(outputs)} outputs, which have no names in PyTorch; "
-                f"keep only the one that ranks the classes: dsd-zoo convert ... --output {wanted}"
-            )
-        return as_scores(outputs.cpu().numpy(), len(batch), self._net)
+        result: Float32 = self._run(torch.from_numpy(batch)).cpu().numpy()
+        return result
+
+    def rank(self, batch: Float32 | Tensor, labels: Sequence[int]) -> Ranking:
+        """The best classes of a batch, ranked on the device."""
+        import torch
+
+        tensor = torch.from_numpy(batch) if isinstance(batch, np.ndarray) else batch
+        with torch.inference_mode():
+            return rank_tensor(self._run(tensor)[: len(labels)], labels)
 
     def describe(self) -> dict[str, str]:
         """Version and threads."""
@@ -66,6 +81,26 @@ class PyTorch:
     def close(self) -> None:
         """Drop the module, and with it the device memory."""
         del self._module
+
+    def _run(self, batch: Tensor) -> Tensor:
+        """Scores (images, classes) float32 on the device."""
+        import torch
+
+        try:
+            with torch.inference_mode(), _arithmetic(self._device, self._precision):
+                outputs = self._module(batch.to(self._device, memory_format=self._layout))
+        except (RuntimeError, ValueError) as error:
+            raise UsageError(
+                f"{self._net}: PyTorch failed on a batch {tuple(batch.shape)}: {error}"
+            ) from error
+        if not isinstance(outputs, torch.Tensor):
+            wanted = self._scores or "NAME"
+            raise UsageError(
+                f"{self._net}: returns {len(outputs)} outputs, which have no names in PyTorch; "
+                f"keep only the one that ranks the classes: dsd-zoo convert ... --output {wanted}"
+            )
+        check_scores(outputs.shape, len(batch), self._net)
+        return outputs.reshape(outputs.shape[:2]).to(torch.float32)
 
 
 def _load(net: Path) -> Module:
@@ -93,14 +128,19 @@ def _module(loaded: object) -> Module:
 
 
 @contextlib.contextmanager
-def _ieee_float32() -> Iterator[None]:
-    """TF32 off for matrix products and convolutions; cuDNN's are on by default."""
+def _arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
+    """How convolutions and matrix products are computed; cuDNN's would be in TF32 by default."""
     import torch
 
+    tf32 = precision == "tf32"
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    half = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(precision)
     try:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with (
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=tf32),
+            torch.autocast(device.type, half or torch.bfloat16, enabled=half is not None),
+        ):
             yield
     finally:
         torch.set_float32_matmul_precision(before)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.errors import UsageError
+from zoo.errors import DeviceError, UsageError
+from zoo.runtimes.ranking import Float32, Ranking
 
-Float32 = NDArray[np.float32]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Precision = Literal["float32", "tf32", "fp16", "bf16"]
+"""float32 is IEEE float32 throughout, the only one for claims; tf32 rounds the factors of products to 10 bits
+of mantissa; fp16 and bf16 compute convolutions and matrix products in half precision."""
 
 
 class Runtime(Protocol):
-    """A converted net, loaded on a device, ready to score batches in IEEE float32 (no TF32).
+    """A converted net, loaded on a device, ready to score batches.
 
     `input_shape` is (channels, height, width), None where the net leaves a size open or does not say.
     `batch` is the only batch size the net takes, or None if it takes any.
@@ -24,10 +31,17 @@ class Runtime(Protocol):
     batch: int | None
 
     def run(self, batch: Float32) -> Float32:
-        """Scores (images, classes) for a batch (images, channels, height, width).
+        """Scores (images, classes) for a batch (images, channels, height, width), both on the host.
 
         Raises:
             UsageError: the net does not take this batch, or its output is no row of scores per image.
+        """
+        ...
+
+    def rank(self, batch: Float32 | Tensor, labels: Sequence[int]) -> Ranking:
+        """The best classes of a batch, on the host or on the net's device, ranked where it lies.
+
+        There may be fewer labels than images; the images beyond them are not ranked. Errors as in `run`.
         """
         ...
 
@@ -48,6 +62,18 @@ def parse_device(device: str) -> tuple[str, int]:
     return ("cpu", 0) if match[1] else ("cuda", int(match[2] or 0))
 
 
+def check_precision(runtime: str, kind: str, precision: Precision, known: Sequence[Precision]) -> None:
+    """DeviceError where a runtime or a kind of device has no such mode."""
+    if precision not in known:
+        raise DeviceError(
+            f"{runtime} computes in {' or '.join(known)}, not in {precision}; use --runtime pytorch"
+        )
+    if precision == "tf32" and kind != "cuda":
+        raise DeviceError(
+            "tf32 is a mode of NVIDIA GPUs; a processor has float32 (--device cuda asks for a GPU)"
+        )
+
+
 def gpu_name(index: int) -> str:
     """What the CUDA device is, as far as PyTorch can tell."""
     import torch
@@ -66,24 +92,19 @@ def select_output(names: tuple[str, ...], scores: str | None, net: object) -> in
 
 
 def as_scores(output: NDArray[Any], images: int, net: object) -> Float32:
-    """An output as (images, classes); trailing dimensions of 1, as of a last pooling, are dropped.
+    """An output as (images, classes); see `check_scores`."""
+    check_scores(output.shape, images, net)
+    return np.ascontiguousarray(output.reshape(output.shape[:2]), dtype=np.float32)
+
+
+def check_scores(shape: Sequence[int], images: int, net: object) -> None:
+    """Trailing dimensions of 1, as of a last pooling, are no harm.
 
     Raises:
         UsageError: there is not exactly one row of at least two scores per image.
     """
-    shape = output.shape
     if len(shape) < 2 or shape[0] != images or shape[1] < 2 or any(size != 1 for size in shape[2:]):
         raise UsageError(
             f"{net}: expected one row of class scores per image ({images} x classes), "
             f"the output is {' x '.join(map(str, shape)) or 'a single number'}"
         )
-    return np.ascontiguousarray(output.reshape(shape[:2]), dtype=np.float32)
-
-
-def best(scores: Float32, count: int = 5) -> tuple[NDArray[np.int64], Float32]:
-    """The `count` best classes of every row and their scores, best first, ties to the smaller class.
-
-    scores: (images, classes). Returns two arrays (images, min(count, classes)).
-    """
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-    return order, np.take_along_axis(scores, order, axis=1)

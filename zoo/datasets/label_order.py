@@ -1,0 +1,94 @@
+"""Do labels and net count classes in the same way? The first few hundred images tell.
+
+ImageNet's classes are numbered in several ways: by sorted synset id from 0 (Caffe, torchvision, this zoo),
+the same from 1, with a background class first (so that the classes begin at 1), or by the development kit's
+own ids, 1 to 1000. A list of the wrong kind makes any net look as good as chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# Enough to tell chance (0.1 %) from the weakest of nets.
+IMAGES_ASKED = 256
+LEAST_IMAGES = 50
+# What another reading of the labels must get right before the given one is called wrong.
+LEAST_SHARE, TIMES_BETTER = 0.1, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One way of counting: what a label means as a class of the net, and what to do where it fits."""
+
+    name: str
+    as_class: Callable[[int], int | None]
+    advice: str = ""
+
+
+AS_GIVEN = "as given"
+SORTED_FROM_0 = "give a list that counts sorted synset ids from 0"
+
+
+def recognise(labels: Sequence[int], best: Sequence[int]) -> Order | None:
+    """The way in which these labels fit what a net found; None where too few images tell.
+
+    labels: as given. best: the class that the net ranked first, of the same images. Anything but AS_GIVEN
+    fits at least TIMES_BETTER times as many images.
+    """
+    if len(labels) < LEAST_IMAGES:
+        return None
+    hits = {
+        order.name: sum(order.as_class(label) == first for label, first in zip(labels, best, strict=True))
+        for order in _orders()
+    }
+    winner = max(_orders(), key=lambda order: hits[order.name])
+    if hits[winner.name] < LEAST_SHARE * len(labels):
+        return None
+    if winner.name != AS_GIVEN and hits[winner.name] < TIMES_BETTER * hits[AS_GIVEN]:
+        return None
+    return winner
+
+
+def devkit_order() -> list[int]:
+    """The sorted-synset labels of the development kit's ids 1 to 1000 (ILSVRC2012_ID in its meta.mat)."""
+    path = Path(__file__).with_name("ilsvrc2012-devkit-order.txt")
+    return [int(number) for number in path.read_text(encoding="ascii").split()]
+
+
+def _orders() -> list[Order]:
+    to_sorted = dict(enumerate(devkit_order(), 1))
+    to_devkit = {label: number for number, label in to_sorted.items()}
+    return [
+        Order(AS_GIVEN, lambda label: label),
+        Order(
+            "counted from 1",
+            lambda label: label - 1,
+            f"the labels count from 1, the net's classes from 0; {SORTED_FROM_0}",
+        ),
+        Order(
+            "background class first",
+            lambda label: label + 1,
+            "the net has another class before the first one, as nets with a background class have; "
+            "add 1 to the labels",
+        ),
+        Order(
+            "devkit ids",
+            lambda label: to_sorted.get(label),
+            "the labels are the ids of ImageNet's development kit (1 to 1000), the net counts sorted synset "
+            f"ids; {SORTED_FROM_0}",
+        ),
+        Order(
+            "devkit ids from 0",
+            lambda label: to_sorted.get(label + 1),
+            "the labels are the ids of ImageNet's development kit minus 1, the net counts sorted synset ids; "
+            f"{SORTED_FROM_0}",
+        ),
+        Order(
+            "net in devkit order",
+            lambda label: to_devkit.get(label, 0) - 1,
+            "the labels count sorted synset ids, the net counts the ids of ImageNet's development kit; "
+            "give a list of those ids minus 1",
+        ),
+    ]

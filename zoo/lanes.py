@@ -1,0 +1,141 @@
+"""Nets and preprocessing made ready: whatever does not fit together shows before an image is read."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo.distributed import World
+from zoo.errors import DataError, UsageError
+from zoo.job import Job, Variant
+from zoo.pipeline import processors
+from zoo.preprocessing import Preprocessor, preprocessor, resolve
+from zoo.runtimes import Precision, Runtime, open_runtime
+from zoo.runtimes.memory import batch_size as fitting_batch_size
+from zoo.runtimes.memory import free_memory
+from zoo.runtimes.runtime import parse_device
+from zoo.runtimes.staging import DeviceStaging, HostStaging, Staging
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A variant at work. Lanes whose images are prepared alike have the same number `prepare`."""
+
+    prepare: int
+    staging: Staging
+    session: Runtime
+
+
+@contextlib.contextmanager
+def open_lanes(job: Job, variants: Sequence[Variant], world: World) -> Iterator[list[Lane]]:
+    """A lane for each variant; nets that several share are loaded once.
+
+    Raises:
+        UsageError: net, preprocessing and options do not fit together.
+        DataError: a label is no class of the net.
+        DeviceError: the device or the precision is not available.
+    """
+    device = own_device(job.device, world)
+    threads = own_processors(world) if world.size > 1 else None
+    prepares = {_key(variant): _preprocessor(job, variant) for variant in variants}
+    sessions: dict[Precision, Runtime] = {}
+    with contextlib.ExitStack() as stack:
+        for variant in variants:
+            if variant.precision not in sessions:
+                session = open_runtime(
+                    job.runtime,
+                    job.net,
+                    device,
+                    scores=job.scores,
+                    threads=threads,
+                    precision=variant.precision,
+                )
+                sessions[variant.precision] = stack.enter_context(contextlib.closing(session))
+            _check_input(job, sessions[variant.precision], variant)
+        _check_labels(job, sessions[variants[0].precision], variants[0])
+        stagings = {key: _staging(job, prepare, device) for key, prepare in prepares.items()}
+        places = list(stagings)
+        yield [
+            Lane(places.index(_key(variant)), stagings[_key(variant)], sessions[variant.precision])
+            for variant in variants
+        ]
+
+
+def own_device(device: str, world: World) -> str:
+    """`cuda` among several processes means one GPU for each."""
+    return f"cuda:{world.local_rank}" if device == "cuda" and world.size > 1 else device
+
+
+def own_processors(world: World) -> int:
+    """The share of this machine's processors that one of its processes takes."""
+    return max(1, processors() // world.local_size)
+
+
+def choose_batch_size(job: Job, lanes: Sequence[Lane], variants: Sequence[Variant], world: World) -> int:
+    """Images per inference: as asked for, as the net wants it, or what is useful and fits into memory."""
+    wanted, fixed = job.batch_size, lanes[0].session.batch
+    if wanted is not None and wanted < 1:
+        raise UsageError(f"the batch size must be 1 or more, not {wanted}")
+    if fixed is not None and wanted not in (None, fixed):
+        raise UsageError(f"{job.net}: it takes batches of {fixed} only, not of {wanted}")
+    if wanted is not None or fixed is not None:
+        return wanted or fixed or 1
+    kind, index = parse_device(own_device(job.device, world))
+    numbers = 3 * max(variant.preprocessing.crop for variant in variants) ** 2
+    sharing = world.local_size if kind == "cpu" else 1
+    return fitting_batch_size(kind, numbers, free_memory(kind, index) // sharing, own_processors(world))
+
+
+def _key(variant: Variant) -> tuple[str, str | None]:
+    return variant.preprocessing.model_dump_json(), variant.meant_for
+
+
+def _preprocessor(job: Job, variant: Variant) -> Preprocessor:
+    packed, wanted = job.data.flavour, variant.preprocessing.flavour
+    if packed not in (None, wanted):
+        raise UsageError(
+            f"{job.data.source}: packed by {packed}; a run under {wanted} needs the images themselves, "
+            f"or dsd-zoo pack --flavour {wanted}"
+        )
+    return preprocessor(variant.preprocessing, job.mean_image, variant.meant_for)
+
+
+def _staging(job: Job, prepare: Preprocessor, device: str) -> Staging:
+    """Packed images are resized already, so there is nothing to resize on the device."""
+    if job.preprocess_on == "host" and device == "cpu":
+        return HostStaging(prepare)
+    return DeviceStaging(prepare, device, resize=job.preprocess_on == "device" and job.data.flavour is None)
+
+
+def _check_input(job: Job, session: Runtime, variant: Variant) -> None:
+    taken, crop = session.input_shape, variant.preprocessing.crop
+    # Stored pixels may have any number of channels; which, shows with the first image.
+    channels = 3 if resolve(variant.preprocessing.flavour).has_size else None
+    made = (channels, crop, crop)
+    if len(taken) != 3 or any(
+        None not in pair and len(set(pair)) > 1 for pair in zip(taken, made, strict=True)
+    ):
+        raise UsageError(
+            f"{job.net}: it takes {_words(taken)}, the preprocessing makes {_words(made)}: "
+            "give the right --crop"
+        )
+
+
+def _words(shape: Sequence[int | None]) -> str:
+    return " x ".join(str(size or "any") for size in shape)
+
+
+def _check_labels(job: Job, session: Runtime, variant: Variant) -> None:
+    """Every label is a class of the net. How many it has shows a run on zeros, which also warms it up."""
+    crop = variant.preprocessing.crop
+    shape = (session.batch or 1, session.input_shape[0] or 3, crop, crop)
+    classes = session.run(np.zeros(shape, np.float32)).shape[1]
+    for item in job.items:
+        if item.label >= classes:
+            raise DataError(
+                f"{job.data.source}: {item.id} has label {item.label}, but the net ranks {classes} classes "
+                f"(0 to {classes - 1}); labels count from 0"
+            )

@@ -1,0 +1,42 @@
+"""How many images fit into one inference."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Activations that live at once, per image, in units of its float32 input: VGG16, the hungriest of the zoo's
+# nets, holds input and output of its first convolutions (64 x 224 x 224 each), 43 times its input.
+ACTIVATIONS_PER_INPUT = 64
+# Beyond these an inference gets no faster: on a processor the activations leave the caches.
+MOST_ON_GPU = 512
+PER_PROCESSOR, LEAST_ON_CPU, MOST_ON_CPU = 2, 4, 64
+CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+CGROUP_USED = Path("/sys/fs/cgroup/memory.current")
+
+
+def batch_size(kind: str, input_numbers: int, free: int, processors: int) -> int:
+    """Images per inference: as many as are useful on this kind of device ("cpu", "cuda") and as fit.
+
+    input_numbers: floats in one image's input. free: bytes of memory, of which half is used.
+    A power of two on a GPU; at least 1 anywhere.
+    """
+    fits = max(1, free // 2 // (4 * input_numbers * ACTIVATIONS_PER_INPUT))
+    if kind == "cpu":
+        return min(fits, max(LEAST_ON_CPU, min(PER_PROCESSOR * processors, MOST_ON_CPU)))
+    return min(MOST_ON_GPU, 1 << (fits.bit_length() - 1))
+
+
+def free_memory(kind: str, index: int) -> int:
+    """Bytes that are free on a device ("cpu", "cuda"), a container's limit included."""
+    if kind == "cuda":
+        import torch
+
+        free: int = torch.cuda.mem_get_info(index)[0]
+        return free
+    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    try:
+        limit = int(CGROUP_LIMIT.read_text()) - int(CGROUP_USED.read_text())
+    except (OSError, ValueError):  # no container, or no limit ("max")
+        return free
+    return min(free, limit)

@@ -1,0 +1,67 @@
+"""From scores to ranks: the best classes of an image and the place of the true one, where the scores lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+BEST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What is kept of the scores of a batch, one row per image, on the host.
+
+    `ids` and `scores` are the best classes and their scores, best first, ties to the smaller class;
+    `ranks` are the places of the true classes among all, from 1; `finite` is False for scores with a NaN.
+    """
+
+    ids: Int64
+    scores: Float32
+    ranks: Int64
+    finite: NDArray[np.bool_]
+
+
+def rank_scores(scores: Float32, labels: Sequence[int]) -> Ranking:
+    """Rank scores (images, classes) with one label per image. Labels must be classes."""
+    ids, values = best(scores)
+    truth = np.asarray(labels)[:, None]
+    own = np.take_along_axis(scores, truth, axis=1)
+    ahead = (scores > own) | ((scores == own) & (np.arange(scores.shape[1]) < truth))
+    return Ranking(ids, values, 1 + ahead.sum(axis=1), np.asarray(~np.isnan(scores).any(axis=1)))
+
+
+def rank_tensor(scores: Tensor, labels: Sequence[int]) -> Ranking:
+    """`rank_scores` on the device of the scores; only the result comes to the host."""
+    import torch
+
+    # topk says nothing about ties, so a stable sort.
+    values, ids = scores.sort(dim=1, descending=True, stable=True)
+    truth = torch.tensor(labels, device=scores.device)[:, None]
+    own = scores.gather(1, truth)
+    classes = torch.arange(scores.shape[1], device=scores.device)
+    ahead = (scores > own) | ((scores == own) & (classes < truth))
+    return Ranking(
+        ids[:, :BEST].cpu().numpy(),
+        values[:, :BEST].cpu().numpy(),
+        1 + ahead.sum(1).cpu().numpy(),
+        ~scores.isnan().any(1).cpu().numpy(),
+    )
+
+
+def best(scores: Float32, count: int = BEST) -> tuple[Int64, Float32]:
+    """The `count` best classes of every row and their scores, best first, ties to the smaller class.
+
+    scores: (images, classes). Returns two arrays (images, min(count, classes)).
+    """
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    return order, np.take_along_axis(scores, order, axis=1)

@@ -1,0 +1,146 @@
+"""How images get from the decoding threads to the net: prepared on the host, or finished on its device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from zoo.errors import DataError
+from zoo.preprocessing import Normalisation, Picture, Preprocessor, tensors
+from zoo.preprocessing.flavour import Float32, Pixels
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zoo.datasets import Stored
+
+
+class Staging(Protocol):
+    """`prepare` runs in the decoding threads, `stage` in the one that drives the net.
+
+    Between `stage` and `ready` a copy to the device may be under way while the net works on another batch.
+    """
+
+    def prepare(self, content: Picture | Stored) -> Pixels:
+        """What the host does with one image. DataError where nothing can be made of it."""
+        ...
+
+    def stage(self, images: Sequence[Pixels], count: int) -> Float32 | Tensor:
+        """A batch of `count` images for the net; those beyond `images` are there to fill it only.
+
+        Raises:
+            DataError: the images differ in shape or kind.
+        """
+        ...
+
+    def ready(self) -> None:
+        """Returns when the batches staged so far may be read."""
+        ...
+
+
+class HostStaging:
+    """Everything on the host: for nets that run there."""
+
+    def __init__(self, prepare: Preprocessor) -> None:
+        self.prepare = prepare
+
+    def stage(self, images: Sequence[Pixels], count: int) -> Float32:
+        """(count, channels, crop, crop) float32."""
+        batch = np.zeros((count, *images[0].shape), np.float32)
+        _fill(batch, images)
+        return batch
+
+    def ready(self) -> None:
+        """It is."""
+
+
+class DeviceStaging:
+    """Bytes go to the device, the rest is done there.
+
+    They are the centre windows of resized images, a quarter of the net's input; with `resize` they are
+    decoded images, resized on the device too. Copies run on a stream of their own, from pinned memory.
+    """
+
+    def __init__(self, prepare: Preprocessor, device: str, resize: bool = False) -> None:
+        import torch
+
+        self._prepare, self._resize = prepare, resize
+        self._numbers = _with_window_of_mean(prepare)
+        self._device = torch.device(device)
+        # torch.cuda, or torch.cpu, whose streams do nothing.
+        self._backend: Any = torch.get_device_module(self._device)
+        self._stream = self._backend.Stream()
+        self._done = self._backend.Event()
+
+    def prepare(self, content: Picture | Stored) -> Pixels:
+        """The window of a resized image, or with `resize` a decoded image: (height, width, channels)."""
+        flavour, numbers = self._prepare.flavour, self._prepare.numbers
+        if self._resize:
+            pixels = self._prepare.decode(content)
+            height, width = flavour.resized(pixels.shape[0], pixels.shape[1])
+        else:
+            pixels = self._prepare.resize(content)
+            height, width = pixels.shape[:2]
+        rows, columns = flavour.window(height, width, numbers.crop)
+        if numbers.mean is not None and not flavour.has_size:
+            flavour.mean_under(numbers, pixels.shape)
+        return pixels if self._resize else pixels[rows, columns]
+
+    def stage(self, images: Sequence[Pixels], count: int) -> Tensor:
+        """(count, channels, crop, crop) float32 on the device."""
+        with self._backend.stream(self._stream):
+            windows = self._resized(images, count) if self._resize else self._copied(images, count)
+            batch = tensors.normalise(windows, self._numbers)
+        self._done = self._backend.Event()
+        self._done.record(self._stream)
+        return batch
+
+    def ready(self) -> None:
+        """Waits for the last copy."""
+        self._done.synchronize()
+
+    def _copied(self, images: Sequence[Pixels], count: int) -> Tensor:
+        import torch
+
+        kind = torch.from_numpy(np.empty(0, images[0].dtype)).dtype
+        pinned = self._device.type == "cuda"
+        buffer = torch.zeros((count, *images[0].shape), dtype=kind, pin_memory=pinned)
+        _fill(buffer.numpy(), images)
+        return buffer.to(self._device, non_blocking=True)
+
+    def _resized(self, images: Sequence[Pixels], count: int) -> Tensor:
+        import torch
+
+        flavour, crop = self._prepare.flavour, self._numbers.crop
+        windows = []
+        for image in images:
+            resized = tensors.scale(flavour, image, self._device)
+            rows, columns = flavour.window(resized.shape[0], resized.shape[1], crop)
+            windows.append(resized[rows, columns])
+        windows += [torch.zeros_like(windows[0])] * (count - len(windows))
+        return torch.stack(windows)
+
+
+def _fill(batch: Pixels, images: Sequence[Pixels]) -> None:
+    """Copy the images to the front of `batch`. numpy would stretch one that does not fit."""
+    for place, image in zip(batch, images, strict=False):
+        if image.shape != place.shape or image.dtype != place.dtype:
+            raise DataError(
+                "images of different kinds in one dataset: "
+                f"{' x '.join(map(str, place.shape))} of {place.dtype} and "
+                f"{' x '.join(map(str, image.shape))} of {image.dtype}"
+            )
+        place[...] = image
+
+
+def _with_window_of_mean(prepare: Preprocessor) -> Normalisation:
+    """The numbers with a mean image cut to the window, which is at one place: all images have its size."""
+    numbers = prepare.numbers
+    if numbers.mean is None or numbers.mean.shape[1:] == (1, 1):
+        return numbers
+    _, height, width = numbers.mean.shape
+    rows, columns = prepare.flavour.window(height, width, numbers.crop)
+    return replace(numbers, mean=numbers.mean[:, rows, columns])
