@@ -25,7 +25,7 @@ from zoo.statistics import (
     finite_population_interval,
     wilson_interval,
 )
-from zoo.trace import read_trace, reprint
+from zoo.trace import average_loss, read_trace, reprint
 
 if TYPE_CHECKING:
     from zoo.catalog import Catalog
@@ -38,6 +38,16 @@ SUBSET_CONFIDENCE = 0.999
 
 
 @dataclass(frozen=True, slots=True)
+class Reprint:
+    """A published number, and what the original tool prints for the trace in the form of that number."""
+
+    published: str
+    printed: str
+    source: str
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Derivation:
     """A claim computed again from its own per-batch trace."""
 
@@ -47,6 +57,8 @@ class Derivation:
     correct: int
     printed: str
     """What the original tool prints for these batches, in the form of the claim."""
+    also: list[Reprint]
+    """The same for every other place where the number is printed."""
     holds: bool
 
 
@@ -114,6 +126,8 @@ class Audit:
     claims: list[ClaimAudit]
     gains: list[Gain]
     conflicts: list[ConflictAudit]
+    loss: Reprint | None = None
+    """The average loss of the published test run, from the same trace."""
     problems: list[str] = field(default_factory=list)
     """What does not hold, one sentence each; empty when all of it does."""
 
@@ -137,6 +151,7 @@ def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Result, lis
     claims = [_audit_claim(claim, manifest, own) for claim in manifest.claims]
     baseline = catalog.baseline(manifest)
     sources = manifest.source_files()
+    loss = _derive_loss(manifest)
     return Audit(
         model=manifest.name,
         title=manifest.title,
@@ -148,8 +163,10 @@ def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Result, lis
         claims=claims,
         gains=[] if baseline is None else compare(manifest, baseline, runs),
         conflicts=_conflicts(manifest),
+        loss=loss,
         problems=[
             *(problem for claim in claims for problem in _problems(claim)),
+            *([_misprint("loss", loss)] if loss is not None and not loss.holds else []),
             *(problem for result in own for problem in _foreign_files(manifest, result)),
         ],
     )
@@ -191,14 +208,32 @@ def _derive(claim: Claim, manifest: Manifest) -> Derivation | None:
     trace = read_trace(manifest.directory / claim.trace, claim.n)
     counts = trace.counts(claim.metric)
     printed = reprint(claim.published, counts, trace.batch_size)
+    also = [
+        Reprint(other.published, again, other.source, again == other.published)
+        for other in claim.also
+        for again in [reprint(other.published, counts, trace.batch_size)]
+    ]
     return Derivation(
         trace=claim.trace,
         batches=len(counts),
         batch_size=trace.batch_size,
         correct=sum(counts),
         printed=printed,
+        also=also,
         holds=printed == claim.published and claim.correct in (None, sum(counts)),
     )
+
+
+def _derive_loss(manifest: Manifest) -> Reprint | None:
+    loss = manifest.loss
+    if loss is None:
+        return None
+    printed = average_loss(manifest.directory / loss.trace)
+    return Reprint(loss.published, printed, loss.source, printed == loss.published)
+
+
+def _misprint(what: str, reprint: Reprint) -> str:
+    return f"{what}: '{reprint.published}' in {reprint.source}, its trace gives '{reprint.printed}'"
 
 
 def _measure(claim: Claim, manifest: Manifest, result: Result) -> Measurement:
@@ -248,6 +283,9 @@ def _problems(claim: ClaimAudit) -> list[str]:
     problems = []
     published = f"{METRIC_NAMES[claim.metric]}: published is '{claim.published}'"
     derivation = claim.derivation
+    if derivation is not None:
+        metric = METRIC_NAMES[claim.metric]
+        problems += [_misprint(metric, other) for other in derivation.also if not other.holds]
     if derivation is not None and not derivation.holds:
         problems.append(
             f"{published} ({claim.correct} of {claim.n}), its trace {derivation.trace} "

@@ -159,6 +159,17 @@ class Claim(_Data):
         return self
 
 
+class Loss(_Data):
+    """The average loss that a test run printed beside its accuracies."""
+
+    published: str
+    """Exactly as printed, a number."""
+    source: str
+    """URL or file the number comes from."""
+    trace: RelativePath
+    """CSV beside the manifest with a column loss, one value per batch as printed."""
+
+
 class Conflict(_Data):
     """Another published value for the same thing."""
 
@@ -200,6 +211,7 @@ class Manifest(_Data):
     preprocessing: Preprocessing
     files: Annotated[list[File], Field(min_length=1)]
     claims: list[Claim] = []
+    loss: Loss | None = None
     conflicts: list[Conflict] = []
     references: list[Url] = []
     notes: list[str] = []

@@ -12,9 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.errors import DataError
 from zoo.manifest import Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # Not part of a word or of another number, so that the 1 of "top-1" is none.
 NUMBER = re.compile(r"(?<![\w.-])\d+(?:\.\d+)?")
@@ -49,6 +54,19 @@ def read_trace(path: Path, n: int) -> Trace:
     batch_size = n // len(lines)
     rows = [_counts(line, number, batch_size, path) for number, line in enumerate(lines)]
     return Trace(tuple(top1 for top1, _ in rows), tuple(top5 for _, top5 in rows), batch_size)
+
+
+def average_loss(path: Path) -> str:
+    """The loss as `caffe test` prints it for the batches of the trace in `path`, to 6 significant digits.
+
+    DataError if the trace has no column `loss` of numbers.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            losses = [float(line["loss"]) for line in csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: expected a column 'loss' with a number in every line") from error
+    return _float32_average(losses)
 
 
 def _counts(line: dict[str, str], number: int, batch_size: int, path: Path) -> tuple[int, int]:
@@ -92,9 +110,14 @@ def caffe_average(counts: Sequence[int], batch_size: int) -> str:
     """
     import numpy as np
 
-    per_batch = np.asarray(counts, np.float32) / np.float32(batch_size)
-    total = np.cumsum(per_batch, dtype=np.float32)[-1]
-    return f"{float(total / np.float32(len(counts))):.6g}"
+    return _float32_average(np.asarray(counts, np.float32) / np.float32(batch_size))
+
+
+def _float32_average(values: Sequence[float] | NDArray[np.float32]) -> str:
+    import numpy as np
+
+    total = np.cumsum(np.asarray(values, np.float32), dtype=np.float32)[-1]
+    return f"{float(total / np.float32(len(values))):.6g}"
 
 
 def is_fraction(published: str) -> bool:

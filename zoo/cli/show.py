@@ -101,8 +101,12 @@ def _print_claims(manifest: Manifest) -> None:
         for claim in claims:
             name = METRIC_NAMES[claim.metric]
             print(f'  {name} {claim.percent:g} %: {_count(claim)}; printed as "{claim.published}"')
+            for other in claim.also:
+                print(f'    also printed as "{other.published}" in {other.source}')
         print(textwrap.fill(f"how: {how}", WIDTH, initial_indent="    ", subsequent_indent="         "))
         print(f"    from: {source}")
+    if manifest.loss is not None:
+        print(f"  loss {manifest.loss.published}, as the same test run printed it")
     _print_conflicts(manifest)
 
 
