@@ -105,11 +105,10 @@ def constant(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A stored tensor whatever the input is; once a sample where the input has a batch (nInputDim)."""
     value = m.get("value")
     array = np.array([value], np.float32) if isinstance(value, float) else m.tensor("value")
-    stored = g.weight("value", array)
+    stored = g.constant(array.astype(np.float32, copy=False))
     inner = m.optional_integer("nInputDim")
     if inner is None or len(dims(x)) <= inner:
-        # A tensor of its own, not the weight itself.
-        return g.node("Expand", stored, np.array(array.shape, np.int64), shape=array.shape)
+        return g.node("Identity", stored)
     shape = (dims(x)[0], *array.shape)
     batch = g.node("Shape", x, shape=(1,), dtype=ir.DataType.INT64, start=0, end=1)
     target = g.node(
