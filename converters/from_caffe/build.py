@@ -12,6 +12,7 @@ from converters.errors import ConverterError, FormatError, UnsupportedError
 from converters.from_caffe import schema
 from converters.from_caffe.bind import Binder, BoundLayer
 from converters.from_caffe.layers import LayerType, layer_types
+from converters.from_caffe.layers.refused import REFUSED
 from converters.from_caffe.wiring import in_place_tops
 from converters.graph import Graph, Shape, dims, shape_text
 
@@ -141,6 +142,8 @@ def lookup(message: schema.Message) -> LayerType:
         return types[message.type]
     if not message.type:
         raise FormatError(f"layer {message.name!r} has no type")
+    if message.type in REFUSED:
+        raise UnsupportedError(f"layer {message.name!r} ({message.type}): {REFUSED[message.type]}")
     close = difflib.get_close_matches(message.type, types, n=3)
     known = f"the closest known types are {', '.join(close)}" if close else f"{len(types)} types are known"
     raise UnsupportedError(

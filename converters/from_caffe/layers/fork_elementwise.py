@@ -59,6 +59,17 @@ def axpy(g: Graph, layer: BoundLayer, scale: ir.Value, x: ir.Value, y: ir.Value)
     return g.node("Add", g.node("Mul", x, factor), y)
 
 
+@layer("SpatialProduct", in_place=False)
+def spatial_product(g: Graph, layer: BoundLayer, x: ir.Value, scale: ir.Value) -> ir.Value:
+    """All channels of a pixel times the scale of that pixel (DeepLab)."""
+    wanted = (dims(x)[0], 1, *dims(x)[2:])
+    layer.check(
+        len(wanted) == 4 and dims(scale) == wanted,
+        f"the scale must be {shape_text(wanted)}, it is {shape_text(dims(scale))}",
+    )
+    return g.node("Mul", x, scale)
+
+
 @layer("Mean", param="mean_param", tops=(1, None))
 def mean(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> list[ir.Value]:
     """output_scale * (input_scale * x + or - mean_scale * mean), its values repeating (FlowNet)."""

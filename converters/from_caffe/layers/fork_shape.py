@@ -124,6 +124,18 @@ def reorg(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     return g.reshape(packed, (n, channels * s**2, height // s, width // s))
 
 
+@layer("Tiling", param="tiling_param", in_place=False)
+def tiling(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
+    """Every tile_dim^2 consecutive channels as one, tile_dim times as high and wide."""
+    size = layer.param.tile_dim
+    layer.check(size > 0, "tile_dim must be positive")
+    n, c, h, w = _image(layer, x)
+    channels, height, width = (layer.static(one, "the channels, height and width") for one in (c, h, w))
+    layer.check(channels % size**2 == 0, f"tile_dim {size} squared does not divide the {channels} channels")
+    larger = (n, channels // size**2, height * size, width * size)
+    return g.node("DepthToSpace", x, shape=larger, blocksize=size, mode="CRD")
+
+
 def _image(layer: BoundLayer, x: ir.Value) -> tuple[Dim, Dim, Dim, Dim]:
     layer.check(
         len(dims(x)) == 4, f"takes 4 axes (num, channels, height, width), the bottom is {shape_text(dims(x))}"

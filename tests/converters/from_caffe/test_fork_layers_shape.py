@@ -231,3 +231,38 @@ def test_continuation_indicator(tmp_path: Path) -> None:
     eltwise = layer("Eltwise", "x c", "y", "eltwise_param { operation: PROD }")
     got = computed(tmp_path, text + eltwise, {"x": x})
     assert_close(got["y"], np.concatenate([np.zeros((1, 2)), x[1:]]))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((2, 4, 3, 2), 2), ((1, 9, 1, 4), 3), ((3, 5, 2, 2), 1), ((1, 8, 5, 1), 2), ((2, 32, 1, 1), 4)],
+)
+def test_tiling(tmp_path: Path, shape: tuple[int, ...], size: int) -> None:
+    x = rng().normal(size=shape)
+    n, channels, height, width = shape
+    wanted = np.zeros((n, channels // size**2, height * size, width * size))
+    for c, row, column in np.ndindex(wanted.shape[1:]):
+        source = (c * size + row % size) * size + column % size
+        wanted[:, c, row, column] = x[:, source, row // size, column // size]
+    net = layer("Tiling", "x", "y", f"tiling_param {{ tile_dim: {size} }}")
+    assert_close(computed(tmp_path, net, {"x": x}, declared={"x": (1, *shape[1:])})["y"], wanted)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (1, 1, 2, 2), (3, 2, 1, 7), (2, 4, 3, 1), (1, 5, 1, 1)])
+def test_spatial_product(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    x, scale = rng().normal(size=shape), rng(1).normal(size=(shape[0], 1, *shape[2:]))
+    got = computed(tmp_path, layer("SpatialProduct", "x s", "y"), {"x": x, "s": scale})
+    assert_close(got["y"], x * scale)
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (layer("Tiling", "x", "y", "tiling_param { tile_dim: 2 }"), "does not divide the 6 channels"),
+        (layer("Tiling", "x", "y"), "must be positive"),
+        (layer("SpatialProduct", "x x", "y"), "the scale must be 1x1x4x4"),
+    ],
+)
+def test_tiling_and_spatial_product_refuse(tmp_path: Path, net: str, message: str) -> None:
+    with pytest.raises(converters.FormatError, match=message):
+        converters.load(*write_net(tmp_path, net, {"x": (1, 6, 4, 4)}))
