@@ -32,13 +32,33 @@ LOSSES = frozenset(
         "L1Loss",
         "CenterLoss",
         "WarpCTCLoss",
+        "CTCLoss",
         "CtcLoss",
         "RegionLoss",
+        "Yolov3",
         "SoftmaxLoss",
+        "SoftmaxWithLossOHEM",
+        "SmoothL1LossOHEM",
+        "BoxAnnotatorOHEM",
+        "FocalLoss",
+        "MultiBoxFocalLoss",
+        "TripletLoss",
+        "LpqLoss",
     }
 )
-EVALUATION = frozenset({"Accuracy", "SegAccuracy", "DetectionEvaluate", "LabelsequenceAccuracy"})
-OUTPUT_WRITERS = frozenset({"HDF5Output", "Silence"})
+EVALUATION = frozenset(
+    {
+        "Accuracy",
+        "SegAccuracy",
+        "DetectionEvaluate",
+        "EvalDetection",
+        "LabelsequenceAccuracy",
+        "SegmentationEvaluate",
+    }
+)
+OUTPUT_WRITERS = frozenset(
+    {"HDF5Output", "Silence", "MatWrite", "ImgWriter", "FloatWriter", "FLOWriter", "PFMWriter"}
+)
 # Losses whose first bottom becomes a probability, and the layer that makes it one.
 _PROBABILITY = {"SoftmaxWithLoss": "Softmax", "InfogainLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
 PROBABILITIES = "prob"

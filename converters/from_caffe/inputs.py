@@ -22,7 +22,12 @@ DATA_LAYERS = {
     "DenseImageData": "dense_image_data_param",
     "AnnotatedData": "data_param",
     "VideoData": "data_param",
+    "ImageSegData": "image_data_param",
+    "CPMData": "data_param",
+    "CustomData": "data_param",
 }
+# ResizeParameter.Resize_mode
+_WARP = 1
 # Convolutions with a group per channel, which need not say so.
 _DEPTHWISE = ("ConvolutionDepthwise", "DepthwiseConvolution")
 # Layers with parameters whose first stored blob has one value per channel.
@@ -94,7 +99,7 @@ def _image_shape(layer: schema.Message, batch: int | None) -> PartialShape:
         p = layer.memory_data_param
         return (batch, p.channels, p.height, p.width)
     crop = layer.transform_param.crop_size or None
-    height = width = crop
+    height, width = (crop, crop) if crop else _warped(layer) or (None, None)
     channels = len(layer.transform_param.mean_value) if len(layer.transform_param.mean_value) > 1 else None
     if layer.type == "ImageData":
         p = layer.image_data_param
@@ -107,16 +112,24 @@ def _image_shape(layer: schema.Message, batch: int | None) -> PartialShape:
     return (batch, channels, height, width)
 
 
+def _warped(layer: schema.Message) -> tuple[int, int] | None:
+    """(height, width) that SSD's data layers resize every image to."""
+    p = layer.transform_param.resize_param
+    return (p.height, p.width) if p.resize_mode == _WARP and p.height and p.width else None
+
+
 def _preprocessing(layer: schema.Message) -> dict[str, Any]:
     """What the layer does to an image, in the terms of Caffe's DataTransformer."""
     p = layer.transform_param
     image = layer.image_data_param
-    size = [image.new_height, image.new_width] if layer.type == "ImageData" and image.new_height else None
+    size = _warped(layer)
+    if layer.type == "ImageData" and image.new_height:
+        size = (image.new_height, image.new_width)
     return {
         "framework": "caffe",
         "layer": layer.name,
         "channel_order": "BGR",
-        "resize": size,
+        "resize": list(size) if size else None,
         "crop": p.crop_size or None,
         "mean": list(p.mean_value) or None,
         "mean_file": p.mean_file or None,
