@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -33,9 +34,10 @@ class Site:
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     port: int = 0
+    scheme: str = "http"
 
     def url(self, path: str = "/w") -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"{self.scheme}://127.0.0.1:{self.port}{path}"
 
     @property
     def ranges(self) -> list[str | None]:
@@ -173,11 +175,14 @@ def silent(seconds: float) -> Behaviour:
 
 
 @contextmanager
-def running() -> Iterator[Site]:
+def running(tls: ssl.SSLContext | None = None) -> Iterator[Site]:
     """The server, as long as the block runs."""
     handler = type("SiteHandler", (Handler,), {"site": Site()})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+            handler.site.scheme = "https"
         # A client that leaves is no news here.
         server.handle_error = lambda request, address: None  # type: ignore[method-assign]
         handler.site.port = server.server_address[1]

@@ -32,6 +32,12 @@ DATASETS = {
     "digits-test": "500 test images of handwritten digits (ship with the zoo)",
 }
 
+LABEL_ORDERS = {
+    "sorted-synsets": ", in the sorted order of their synset ids",
+    "digits": ", the digits in order",
+    None: "; in which order is not stated",
+}
+
 
 def show(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model; see `dsd-zoo list`.")],
@@ -69,7 +75,9 @@ def _print_identity(manifest: Manifest) -> None:
         ("architecture", manifest.architecture),
         ("recipe", manifest.recipe),
         ("framework", manifest.framework),
-        ("input", f"{channels} channels, {height} x {width} pixels; {manifest.classes} classes"),
+        ("parameters", "" if manifest.parameters is None else f"{manifest.parameters:,}"),
+        ("input", f"{channels} channels, {height} x {width} pixels"),
+        ("output", f"{manifest.classes} classes{LABEL_ORDERS[manifest.label_order]}"),
         ("images", DATASETS[manifest.dataset]),
         ("preprocessing", _preprocessing(manifest)),
         ("licence", " ".join(filter(None, (manifest.license.name, manifest.license.url)))),

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import shlex
+import shutil
+import ssl
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +20,7 @@ from misbehaving_server import (
     left_behind,
     model,
     raw,
+    running,
     serve,
     silent,
     status,
@@ -250,6 +255,32 @@ def test_a_proxy_is_used(site, store, hasty, monkeypatch):
     manifest, file = model("http://models.invalid/w", **PINNED)
     assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
     assert [path for path, _ in site.requests] == ["http://models.invalid/w"]
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate that nobody has signed, with its key beside it."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl command to make a certificate")
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem"
+    )
+    subprocess.run(shlex.split(command), cwd=tmp_path, check=True, capture_output=True)
+    return tmp_path / "cert.pem"
+
+
+def test_certificates_are_checked_and_ones_own_authority_can_be_named(store, hasty, certificate, monkeypatch):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    with running(tls) as site:
+        manifest, file = model(site.url(), **PINNED)
+        with pytest.raises(
+            FetchError, match=r"no trusted connection: .*certificate.*REQUESTS_CA_BUNDLE=FILE"
+        ):
+            fetch_file(manifest, file, store, hasty)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
 
 
 def test_redirects_are_followed_and_loops_end(site, store, hasty):
