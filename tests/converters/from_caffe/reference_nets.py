@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from corpus_cases import run_onnx
+from corpus_cases import DEFAULT_TOLERANCE, assert_agrees, run_onnx, run_pytorch
 
 import converters
 from converters.from_caffe import schema
@@ -52,15 +52,19 @@ def computed(
     blobs: Mapping[str, Sequence[np.ndarray]] | None = None,
     declared: Mapping[str, Sequence[int]] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Outputs by name of the converted net, which has passed ONNX's own checks.
+    """Outputs by name of the converted net; its ONNX form passes full checks, its PyTorch form agrees.
 
     declared: input shapes for the definition where they are not those of the arrays (another batch).
     """
     shapes = {name: array.shape for name, array in inputs.items()} | dict(declared or {})
-    out = folder / "net.onnx"
-    converters.convert(write_net(folder, layers, shapes, blobs), out)
-    onnx.checker.check_model(out, full_check=True)
-    return run_onnx(out, {name: array.astype(np.float32) for name, array in inputs.items()})
+    model = converters.load(*write_net(folder, layers, shapes, blobs))
+    converters.save(model, folder / "net.onnx")
+    converters.save(model, folder / "net.py")
+    onnx.checker.check_model(folder / "net.onnx", full_check=True)
+    given = {name: array.astype(np.float32) for name, array in inputs.items()}
+    results = run_onnx(folder / "net.onnx", given)
+    assert_agrees(run_pytorch(folder / "net.py", given, model), results, DEFAULT_TOLERANCE)
+    return results
 
 
 def layer(kind: str, bottoms: str, tops: str, parameters: str = "", name: str = "layer") -> str:
