@@ -15,7 +15,13 @@ from converters.from_torch7.module import Module
 from converters.from_torch7.modules import classes
 from converters.from_torch7.net import TWINS, Net
 from converters.from_torch7.objects import TorchObject
-from converters.from_torch7.signature import Signature, is_double, settle_integer_inputs, signature
+from converters.from_torch7.signature import (
+    Signature,
+    input_type,
+    output_type,
+    settle_integer_inputs,
+    signature,
+)
 from converters.options import Options
 from converters.report import ConversionReport
 
@@ -44,13 +50,13 @@ def convert(name: str, root: Module, options: Options) -> Conversion:
     net = Net(name, classes())
     takes = signature(net, root, options)
     # A net kept in double precision is fed and gives doubles; between them it is computed in float32.
-    given = ir.DataType.DOUBLE if is_double(root) else ir.DataType.FLOAT
+    given, gives = input_type(root), output_type(root)
     inputs: list[Nest] = [
         Memory(net.graph.cast(net.graph.input(key, shape, given), ir.DataType.FLOAT))
         for key, shape in takes.shapes.items()
     ]
     result = _run(net, root, nested(takes.nesting, inputs), takes)
-    tensors = [net.graph.cast(tensor.read(), given) for tensor in flat(result)]
+    tensors = [net.graph.cast(tensor.read(), gives) for tensor in flat(result)]
     if not tensors:
         raise FormatError("the net gives an empty table")
     names = [f"output_{k}" for k in range(len(tensors))] if len(tensors) > 1 else ["output"]

@@ -22,6 +22,14 @@ _EXAMPLE_SIZES = {"N": "N", "C": "3"}
 
 # Operators that hand on their first input's elements as they are.
 _REARRANGING = {"Reshape", "Slice", "Squeeze", "Unsqueeze", "Transpose", "Gather", "Identity", "Expand"}
+_TYPES = {
+    "torch.ByteTensor": ir.DataType.UINT8,
+    "torch.CharTensor": ir.DataType.INT8,
+    "torch.ShortTensor": ir.DataType.INT16,
+    "torch.IntTensor": ir.DataType.INT32,
+    "torch.LongTensor": ir.DataType.INT64,
+    "torch.DoubleTensor": ir.DataType.DOUBLE,
+}
 # What an input is declared as if it is cast to this only.
 _INPUT_TYPES: dict[int | None, ir.DataType] = {
     ir.DataType.INT64.value: ir.DataType.INT64,
@@ -107,9 +115,31 @@ def _leaves(nesting: Expected) -> list[Expected]:
     return [leaf for part in nesting for leaf in _leaves(part)] if isinstance(nesting, list) else [nesting]
 
 
-def is_double(root: Module) -> bool:
-    """Whether a net was kept in double precision: its inputs and outputs then are double too."""
-    return next((name == "torch.DoubleTensor" for name in _types(root)), False)
+def input_type(root: Module) -> ir.DataType:
+    """The element type a net takes: the one it was kept in, or that a Copy in front of it converts from."""
+    first = _innermost_first(root.item)
+    gradient = first.fields.fields.get("gradInput")
+    if first.class_name == "nn.Copy" and isinstance(gradient, Tensor):
+        return _TYPES.get(gradient.class_name, ir.DataType.FLOAT)
+    return output_type(root)
+
+
+def _innermost_first(item: TorchObject) -> TorchObject:
+    """The first module of the first module of ..., which has none inside."""
+    seen = {item}
+    while isinstance(inside := item.fields.fields.get("modules"), Table):
+        first = inside.numbered.get(1)
+        if not isinstance(first, TorchObject) or first in seen:
+            break
+        seen.add(first)
+        item = first
+    return item
+
+
+def output_type(root: Module) -> ir.DataType:
+    """The element type a net gives: double where it was kept in double precision, else float32."""
+    kept = next(iter(_types(root)), "")
+    return ir.DataType.DOUBLE if kept == "torch.DoubleTensor" else ir.DataType.FLOAT
 
 
 def settle_integer_inputs(graph: ir.Graph) -> None:

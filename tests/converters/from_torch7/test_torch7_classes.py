@@ -258,6 +258,15 @@ def test_wrappers(run_net, wrapper):
     np.testing.assert_allclose(got, apply_linear(X2), atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.uint8, np.int64])
+def test_a_copy_in_front_says_what_type_the_net_takes(save_t7, dtype):
+    copy = ("nn.Copy", {"gradInput": np.ones(1, dtype), "output": np.ones(1, np.float32)})
+    net = ("nn.Sequential", {"modules": [copy, linear()], "_type": "torch.FloatTensor"})
+    model = converters.load(save_t7(net))
+    assert model.graph.inputs[0].dtype.numpy() == dtype
+    assert model.graph.outputs[0].dtype.numpy() == np.float32
+
+
 def test_map_table_without_clones(run_net):
     got = run_net(("nn.MapTable", {"module": linear(), "modules": [linear()]}), X2, X2[:1], X2[1:])
     for array, given in zip(got, (X2, X2[:1], X2[1:]), strict=True):
