@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from converters.errors import MismatchError, UnsupportedError
 from converters.to_pytorch.naming import printable
-from converters.to_pytorch.net import Initializer, Net, Submodule, Weight, number
+from converters.to_pytorch.net import Initializer, Net, Submodule, number
 
 # A shape; None where a size is known only at run time.
 Shape = tuple[int | None, ...]
@@ -74,27 +74,16 @@ class Context:
         result.node.meta["tuple"] = count
         return tuple(result[index] for index in range(count))
 
-    def device(self) -> dict[str, Any]:
-        """The argument that makes a new tensor where the net runs."""
-        first = next((node for node in self.net.graph.nodes if node.op == "placeholder"), None)
-        return {} if first is None else {"device": self.net.proxy_of(first).device}
-
     def full(self, sizes: list[Any], element: np.ndarray) -> Tensor:
         """A new tensor of these sizes, filled with the one element of an array."""
         dtype = torch_dtype(ir.DataType.from_numpy(element.dtype))
         # The types that torch infers from a number need no saying.
         kind = {} if dtype in (torch.float32, torch.int64, torch.bool) else {"dtype": dtype}
-        return cast(Tensor, self.call(torch.full, tuple(sizes), number(element), **kind, **self.device()))
+        return cast(Tensor, self.call(torch.full, tuple(sizes), number(element), **kind, **self.net.device()))
 
     def tensor(self, value: Any) -> Tensor:  # noqa: ANN401
         """An operand of any form as a tensor expression."""
-        if isinstance(value, Initializer):
-            proxy = self.net.proxy("get_attr", self._weight(value).attribute)
-            proxy.node.meta["initializer"] = value
-            return cast(Tensor, proxy)
-        if isinstance(value, np.ndarray):
-            return cast(Tensor, self.call(torch.tensor, value.tolist(), **self.device()))
-        return cast(Tensor, value)
+        return cast(Tensor, self.net.tensor(value))
 
     def rank(self, x: Any) -> int:  # noqa: ANN401
         """Number of axes of an operand; UnsupportedError if the model does not tell."""
@@ -136,23 +125,15 @@ class Context:
 
     def unsupported(self, reason: str) -> NoReturn:
         """Raise UnsupportedError naming the layer and the operator."""
-        raise UnsupportedError(f"{self._where}: {reason}")
+        raise UnsupportedError(f"{self.where}: {reason}")
 
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
+        """The layer and the operator, for messages."""
         return f"layer '{printable(self.layer)}', ONNX operator {self.node.op_type}"
 
     def _use(self, attribute: str) -> Callable[..., Tensor]:
         return lambda *inputs: self.net.proxy("call_module", attribute, inputs)
-
-    def _weight(self, initializer: Initializer) -> Weight:
-        known = self.net.weights.get(initializer.name)
-        if known is None:
-            # Readers name weights <layer>.<parameter>; anything else is a constant of the computation.
-            trainable = "." in initializer.name and initializer.array.dtype.kind == "f"
-            attribute = self.net.attributes.claim(initializer.name)
-            known = self.net.weights[initializer.name] = Weight(attribute, initializer, trainable)
-        return known
 
     def _check(self, module: Submodule) -> None:
         with torch.device("meta"):
@@ -161,7 +142,7 @@ class Context:
         given = {key: weight.array.shape for key, weight in module.weights.items()}
         if takes != given:
             raise MismatchError(
-                f"{self._where}: {module.type.__name__} takes weights of the shapes {takes}, "
+                f"{self.where}: {module.type.__name__} takes weights of the shapes {takes}, "
                 f"the model has {given}; its attributes and its weights contradict each other"
             )
 

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import fx
 
+from converters.to_pytorch import helpers
+
 WIDTH = 88
 ATOM, UNARY = 20, 11
 _INFIX: dict[Callable[..., Any], tuple[str, int]] = {
@@ -143,6 +145,7 @@ def function_name(function: Callable[..., Any]) -> str:
         return f"F.{name}"
     if getattr(torch, name, None) is function:
         return f"torch.{name}"
+    assert function.__module__.startswith(helpers.__name__), function
     return name
 
 
@@ -169,9 +172,10 @@ def lines(indent: str, prefix: str, expression: Expression, suffix: str = "") ->
     line = f"{indent}{prefix}{expression.text}{suffix}"
     if len(line) <= WIDTH:
         return [line]
-    if not expression.arguments:
-        return [line]
     inner = f"{indent}    "
+    if not expression.arguments:
+        bare = expression.precedence == ATOM or prefix.endswith("(") or not prefix
+        return [line] if bare else [f"{indent}{prefix}(", f"{inner}{expression.text}", f"{indent}){suffix}"]
     joined = inner + ", ".join(argument.text for argument in expression.arguments)
     first, last = f"{indent}{prefix}{expression.head}", f"{indent}{expression.tail}{suffix}"
     # Calls are broken into one argument a line only if they do not fit on one; displays at once.

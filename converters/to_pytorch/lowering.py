@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 from torch import Tensor, fx
 
-from converters.errors import UnsupportedError
+from converters.errors import ConverterError, FormatError, UnsupportedError
 from converters.to_pytorch import sizes
 from converters.to_pytorch.context import Context
 from converters.to_pytorch.naming import Names, printable
@@ -62,24 +62,25 @@ class _Lowering:
         return self.net
 
     def _outputs(self) -> None:
-        context = Context(self.net, ir.node("Identity", []), "output", is_layer=False)
-        results = [context.tensor(self.entries[value]) for value in self.graph.outputs]
+        results = [self.net.tensor(self.entries[value]) for value in self.graph.outputs]
         output = self.net.proxy("output", "output", (results[0] if len(results) == 1 else tuple(results),))
         nodes = output.node.all_input_nodes if len(results) == 1 else output.node.args[0]
         output.node.meta["names"] = {str(v.name): n for v, n in zip(self.graph.outputs, nodes, strict=True)}
 
     def _node(self, node: ir.Node) -> None:
-        inputs = [self.entries[value] if value is not None else None for value in node.inputs]
-        known = sizes.evaluate(node, inputs)
-        if known is not None:
-            self.entries[node.outputs[0]] = known
-            return
         layer = _layer(node)
         # The node that gives a layer's result is named after the layer; so is its only one.
         is_layer = node.name == layer or self.layers[layer] == 1
         context = Context(self.net, node, layer, is_layer=is_layer)
         before = len(self.net.graph.nodes)
-        results = self._call(context, self._operator(context), inputs)
+        try:
+            results = self._results(context)
+        except (ConverterError, MemoryError, RecursionError):
+            raise
+        except Exception as error:  # whatever torch and numpy make of a node that makes no sense
+            raise FormatError(
+                f"{context.where}: its attributes and inputs cannot be understood: {error}"
+            ) from error
         for part in itertools.islice(self.net.graph.nodes, before, None):
             part.meta["layer"] = layer
         for value, result in zip(node.outputs, results, strict=False):
@@ -87,6 +88,11 @@ class _Lowering:
                 result.node.meta["value"] = value
             self.entries[value] = result
         self._check_results(context, results)
+
+    def _results(self, context: Context) -> tuple[Any, ...]:
+        inputs = [self.entries[value] if value is not None else None for value in context.node.inputs]
+        known = sizes.evaluate(context.node, inputs)
+        return self._call(context, self._operator(context), inputs) if known is None else (known,)
 
     def _operator(self, context: Context) -> Operator:
         node = context.node
@@ -133,7 +139,9 @@ def _pair(
         entry = inputs[index] if index < len(inputs) else None
         if entry is None and form.name in context.node.attributes:
             # Older opsets gave as an attribute what later ones give as the input of that name.
-            entry = Initializer(form.name, np.asarray(_attribute(context.node.attributes[form.name])))
+            entry = Initializer(
+                f"{context.layer}/{form.name}", np.asarray(_attribute(context.node.attributes[form.name]))
+            )
         if entry is None and form.required:
             context.unsupported(f"its input {form.name!r} is missing")
         yield form, entry

@@ -7,10 +7,12 @@ import keyword
 import re
 from collections.abc import Iterable
 
+from converters.to_pytorch import helpers
+
 # Names the generated file uses itself.
-_IMPORTED = {"F", "load", "load_file", "nn", "self", "torch"}
+_USED = {"F", "load", "load_file", "nn", "self", "torch"} | helpers.names()
 # `input` shadows a builtin that no network calls; torch's own signatures use it too.
-_RESERVED = (set(dir(builtins)) | set(keyword.kwlist) | set(keyword.softkwlist) | _IMPORTED) - {"input"}
+_RESERVED = (set(dir(builtins)) | set(keyword.kwlist) | set(keyword.softkwlist) | _USED) - {"input"}
 
 
 class Names:

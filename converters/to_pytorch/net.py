@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import fx, nn
 
 from converters.to_pytorch.naming import Names
@@ -37,8 +38,10 @@ class Submodule:
 
     @property
     def signature(self) -> str:
-        """The same for modules that are made alike and take the same weights."""
-        weights = {key: (weight.name, weight.array.shape) for key, weight in self.weights.items()}
+        """The same for modules that are made alike and take the same weights in the same layout."""
+        weights = {
+            key: (w.array.ctypes.data, w.array.shape, w.array.strides) for key, w in self.weights.items()
+        }
         return repr((self.type, self.arguments, self.keywords, weights))
 
 
@@ -79,9 +82,20 @@ class Net:
         """A new node of the graph, in the form that torch's functions and Python's operators take."""
         return self._tracer.create_proxy(kind, target, tuple(arguments), dict(keywords or {}))
 
-    def proxy_of(self, node: fx.Node) -> Any:  # noqa: ANN401
-        """A node again in the form that torch's functions take."""
-        return fx.Proxy(node, self._tracer)
+    def tensor(self, value: Any) -> Any:  # noqa: ANN401
+        """An initializer or an array of sizes as a tensor expression; an expression as it is."""
+        if isinstance(value, Initializer):
+            proxy = self.proxy("get_attr", self._weight(value).attribute)
+            proxy.node.meta["initializer"] = value
+            return proxy
+        if isinstance(value, np.ndarray):
+            return self.proxy("call_function", torch.tensor, (value.tolist(),), self.device())
+        return value
+
+    def device(self) -> dict[str, Any]:
+        """The argument that makes a new tensor where the net runs."""
+        first = next((node for node in self.graph.nodes if node.op == "placeholder"), None)
+        return {} if first is None else {"device": fx.Proxy(first, self._tracer).device}
 
     def finish(self) -> None:
         """Remove what no output needs: nodes, then the modules and weights that only those used."""
@@ -97,6 +111,15 @@ class Net:
         for key, weight in self.weights.items():
             if weight.attribute in given:
                 self.weights[key] = replace(weight, trainable=False)
+
+    def _weight(self, initializer: Initializer) -> Weight:
+        known = self.weights.get(initializer.name)
+        if known is None:
+            # Readers name weights <layer>.<parameter>; anything else is a constant of the computation.
+            trainable = "." in initializer.name and initializer.array.dtype.kind == "f"
+            attribute = self.attributes.claim(initializer.name)
+            known = self.weights[initializer.name] = Weight(attribute, initializer, trainable)
+        return known
 
     def state(self) -> dict[str, Initializer]:
         """The weights under their keys in the state dict."""

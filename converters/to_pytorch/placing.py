@@ -20,6 +20,7 @@ def placing(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     for name in names:
         if (folder / name).is_dir():
             raise UsageError(f"{folder / name}: a directory is in the way; choose another name")
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=folder) as staging:
@@ -27,6 +28,9 @@ def placing(folder: Path, names: Sequence[str]) -> Iterator[Path]:
             _move(Path(staging), folder, names)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {os.strerror(error.errno or 0)}") from error
+    finally:
+        if is_new and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _move(staging: Path, folder: Path, names: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ _ELEMENTWISE = {
     "Add": np.add,
     "Sub": np.subtract,
     "Mul": np.multiply,
-    "Div": np.floor_divide,  # sizes are not negative, so flooring and truncating agree
+    "Div": np.floor_divide,
 }
 _ARRANGING = {
     "Cast",
@@ -48,11 +48,17 @@ def evaluate(node: ir.Node, inputs: Sequence[Any]) -> np.ndarray | None:
         return None
     arrays = [_known(entry) for entry in inputs]
     known = [array for array in arrays if array is not None]
-    if len(known) < len(arrays):
+    if len(known) < len(arrays) or (node.op_type == "Div" and not _divides(*known)):
         return None
     if node.op_type in _ELEMENTWISE:
         return _integers(_boxed(_ELEMENTWISE[node.op_type](*known)))
     return _arrange(node, known)
+
+
+def _divides(dividends: np.ndarray, divisors: np.ndarray) -> bool:
+    """Whether nothing is negative or zero where Python and ONNX divide differently."""
+    numbers = [size for size in dividends.flat if not isinstance(size, fx.Proxy)]
+    return all(size >= 0 for size in numbers) and all(isinstance(d, fx.Proxy) or d > 0 for d in divisors.flat)
 
 
 def _known(entry: Any) -> np.ndarray | None:  # noqa: ANN401
@@ -64,11 +70,13 @@ def _known(entry: Any) -> np.ndarray | None:  # noqa: ANN401
 
 
 def _measure(node: ir.Node, x: Any) -> np.ndarray | None:  # noqa: ANN401
-    shape = shape_of(node.inputs[0]) if node.inputs[0] is not None else None
-    if shape is None or not isinstance(x, fx.Proxy):
+    shape = (
+        x.array.shape if isinstance(x, Initializer) else shape_of(node.inputs[0]) if node.inputs[0] else None
+    )
+    if shape is None or not isinstance(x, fx.Proxy | Initializer):
         return None
     sizes = np.empty(len(shape), object)
-    run_time: Any = x.shape
+    run_time: Any = x.shape if isinstance(x, fx.Proxy) else shape
     for axis, size in enumerate(shape):
         sizes[axis] = run_time[axis] if size is None else size
     if node.op_type == "Size":
@@ -82,17 +90,14 @@ def _arrange(node: ir.Node, arrays: list[np.ndarray]) -> np.ndarray | None:
     attributes = node.attributes
     match node.op_type:
         case "Cast":
-            return (
-                x
-                if ir.DataType(attributes.get_int("to", 0)) in (ir.DataType.INT32, ir.DataType.INT64)
-                else None
-            )
+            to = ir.DataType(attributes.get_int("to", 0))
+            return x if to in (ir.DataType.INT32, ir.DataType.INT64) else None
         case "Concat":
             return _integers(
                 np.concatenate([a.astype(object) for a in arrays], attributes.get_int("axis", 0))
             )
         case "Gather":
-            return _integers(np.take(x, rest[0].astype(np.int64), attributes.get_int("axis", 0)))
+            return _integers(_boxed(np.take(x, rest[0].astype(np.int64), attributes.get_int("axis", 0))))
         case "Identity":
             return x
         case "ReduceProd":
@@ -101,11 +106,7 @@ def _arrange(node: ir.Node, arrays: list[np.ndarray]) -> np.ndarray | None:
                 product = product.reshape(1)
             return product if product is None else _integers(product)
         case "Reshape":
-            return (
-                x.reshape(rest[0].astype(np.int64))
-                if attributes.get_int("allowzero", 0) or rest[0].all()
-                else None
-            )
+            return x.reshape(rest[0].astype(np.int64)) if rest[0].all() else None
         case "Slice":
             return _slice(x, *rest)
         case "Squeeze":

@@ -186,8 +186,12 @@ def _is_part(node: fx.Node) -> bool:
 
 
 def _is_size(node: fx.Node) -> bool:
-    source: Any = node.args[0] if node.target is operator.getitem else None
-    return isinstance(source, fx.Node) and source.target is getattr
+    """Whether a node is a size of a value, or computed from sizes alone: then it is said where it is used."""
+    if node.target is operator.getitem:
+        source: Any = node.args[0]
+        return isinstance(source, fx.Node) and source.target is getattr
+    of_sizes = [_is_size(operand) for operand in node.all_input_nodes]
+    return bool(of_sizes) and all(of_sizes) and getattr(node.target, "__module__", "") == "_operator"
 
 
 def _use_count(node: fx.Node) -> int:

@@ -19,6 +19,19 @@ from converters.to_pytorch.registry import operator
 _FAR = 2**31 - 1
 
 
+@operator("Shape")
+def shape_(ctx: Context, x: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
+    """The sizes as a tensor, where the model does not record the shape (`sizes` handles the others)."""
+    sizes = x.shape[start:end] if start or end is not None else x.shape
+    return ctx.tensor(ctx.call(torch.tensor, sizes, **ctx.net.device()))
+
+
+@operator("Size")
+def size_(ctx: Context, x: Tensor) -> Tensor:
+    """The number of elements as a tensor, where the model does not record the shape."""
+    return ctx.tensor(ctx.call(torch.tensor, x.numel(), **ctx.net.device()))
+
+
 @operator("Reshape")
 def reshape(ctx: Context, x: Tensor, shape: np.ndarray | Tensor, *, allowzero: int = 0) -> Tensor:
     """Another shape; 0 copies a size, -1 is inferred. The batch is never written as a number."""

@@ -45,7 +45,7 @@ def range_(ctx: Context, start: np.ndarray, limit: np.ndarray, delta: np.ndarray
     ends = [last] if (first, step) == (0, 1) else [first, last] if step == 1 else [first, last, step]
     dtype = ctx.output_dtype()
     kind = {} if dtype in (None, ir.DataType.INT64) else {"dtype": torch_dtype(dtype)}
-    counted: Tensor = ctx.call(torch.arange, *ends, **kind, **ctx.device())
+    counted: Tensor = ctx.call(torch.arange, *ends, **kind, **ctx.net.device())
     return counted
 
 

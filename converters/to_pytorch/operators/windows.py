@@ -40,6 +40,8 @@ class Windows:
             begin = end = (0,) * rank
         else:
             begin, end = tuple(pads[:rank]), tuple(pads[rank:])
+        if {len(x) for x in (steps, spread, begin, end)} != {rank} or min((*kernel, *steps, *spread)) < 1:
+            ctx.unsupported("its kernel, strides, dilations and pads do not fit together")
         return cls(tuple(kernel), steps, spread, begin, end)
 
     @property

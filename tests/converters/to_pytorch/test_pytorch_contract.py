@@ -242,6 +242,22 @@ def test_formatters_and_linters_change_nothing(written):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_long_names_are_broken_like_a_formatter_does(tmp_path):
+    graph = Graph("long")
+    names = [f"{letter * 30}_{k}" for k, letter in enumerate("abcd")]
+    inputs = [graph.input(name, (N, 3)) for name in names]
+    outputs = {}
+    for k, name in enumerate(names):
+        with graph.layer(f"sum_{name}"):
+            outputs[f"out_{name}"] = graph.node("Add", inputs[k], inputs[k - 1])
+    with graph.layer("concat"):
+        outputs["concat"] = graph.node("Concat", *inputs, shape=(N, 12), axis=1)
+    path, _ = to_pytorch.save(graph.model(outputs), tmp_path / "net.py")
+    command = [sys.executable, "-m", "ruff", "format", "--check", "--diff", "--isolated", path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
 def test_several_inputs_and_outputs_in_onnx_order(tmp_path, import_net):
     graph = Graph("two")
     a, b = graph.input("a", (N, 3)), graph.input("b", (N, 3))
@@ -361,6 +377,34 @@ def test_layers_that_share_weights_are_one_module(tmp_path, import_net):
         got = net(torch.from_numpy(a), torch.from_numpy(b))
     for one, wanted in zip(got, onnx_outputs(shared_layers(), tmp_path, a, b), strict=True):
         np.testing.assert_allclose(one.numpy(), wanted, atol=1e-6)
+
+
+def test_the_same_weight_turned_around_is_another_module(tmp_path, import_net):
+    graph = Graph("square")
+    x = graph.input("x", (N, 4))
+    with graph.layer("fc"):
+        weight = graph.parameter("weight", values(4, 4))
+        y = graph.node("Gemm", x, weight, shape=(N, 4), transB=1)
+        y = graph.node("Gemm", y, weight, shape=(N, 4))
+    to_pytorch.save(graph.model({"y": y}), tmp_path / "net.py")
+    given = values(3, 4)
+    with torch.no_grad():
+        got = import_net(tmp_path / "net.py").load()(torch.from_numpy(given)).numpy()
+    np.testing.assert_allclose(got, given @ values(4, 4).T @ values(4, 4), atol=1e-5)
+
+
+def test_a_blob_called_like_a_helper(tmp_path, import_net):
+    graph = Graph("gather_nd")
+    x, where = graph.input("gather_nd", (N, 3)), graph.input("average_pool", (N, 1), ir.DataType.INT64)
+    with graph.layer("gather"):
+        y = graph.node("GatherND", x, where, shape=(N,), batch_dims=1)
+        graph.name_result(y, "gather", "from_beginning")
+    with graph.layer("relu"):
+        y = graph.node("Relu", y)
+    to_pytorch.save(graph.model({"max_unpool": y}), tmp_path / "net.py")
+    given = torch.from_numpy(values(2, 3))
+    got = import_net(tmp_path / "net.py").load()(given, torch.tensor([[2], [0]]))
+    torch.testing.assert_close(got, given[[0, 1], [2, 0]].relu())
 
 
 def test_weights_are_not_copied_on_the_way():
@@ -489,6 +533,16 @@ def test_failure_of_the_last_move_undoes_the_first(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="Input/output error"):
         to_pytorch.save(shared_layers(), tmp_path / "net.py")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_failure_leaves_no_new_folder(tmp_path, monkeypatch):
+    def full_disk(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.numpy.save_file", full_disk)
+    with pytest.raises(UsageError, match="No space left on device"):
+        to_pytorch.save_bundle(fire_net(), tmp_path / "new")
+    assert not list(tmp_path.iterdir())
 
 
 def test_directory_in_the_way_is_a_usage_error(tmp_path):
