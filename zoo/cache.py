@@ -2,7 +2,7 @@
 
     <root>/sha256/ab/<sha256>/<name>   the content, under the name it first came with
     <root>/index.json                  which content each model's file is, where it came from, all its hashes
-    <root>/partial/<model>/<file>/     what is on its way; it leaves by a rename, once it is verified
+    <root>/partial/<model>--<file>/    what is on its way; it leaves by a rename, once it is verified
     <root>/locks/                      one lock per file of a model, one for the index
 
 Beside it, not in it, lies the user's lock file: the record of first use. A file of which nothing was known
@@ -119,10 +119,9 @@ class Cache:
         try:
             yield folder
         finally:
-            for empty in (folder, folder.parent, folder.parent.parent):
-                # Not empty: something is to be resumed, or another file of the model is on its way.
-                with suppress(OSError):
-                    empty.rmdir()
+            # Not empty: something is to be resumed.
+            with suppress(OSError):
+                folder.rmdir()
 
     def store(
         self,
@@ -175,7 +174,7 @@ class Cache:
             )
 
     def _partial(self, manifest: Manifest, file: File) -> Path:
-        return self.root / "partial" / manifest.name / file.name
+        return self.root / "partial" / f"{manifest.name}--{file.name}"
 
     def _content(self, sha256: str, size: int | None) -> Path | None:
         path = self._place(sha256)

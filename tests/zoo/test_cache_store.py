@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -77,7 +79,7 @@ def test_a_wrong_file_is_not_added(store, by_hand):
         f"  sha1: expected {'0' * 40}, came {digest_file(by_hand).sha1}",
     ]
     assert store.find(manifest, manifest.files[0]) is None
-    assert not (store.root / "partial").exists()
+    assert list((store.root / "partial").iterdir()) == []
 
 
 def test_a_page_saved_under_a_models_name_is_refused(store, by_hand):
@@ -204,3 +206,23 @@ def test_a_disk_without_room_is_told_beforehand(store):
         store.require_space(1 << 60, "too much")
     assert "no room for too much: 1,152,921,504,606,846,976 bytes are needed" in str(caught.value)
     assert "DSD_ZOO_CACHE" in str(caught.value)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_cache_that_may_not_be_written_says_so(store, by_hand):
+    store.root.mkdir(mode=0o500)
+    with pytest.raises(UsageError, match=r"cannot be written: Permission denied"):
+        add_file(model(weights()), by_hand, store)
+
+
+def test_a_cache_on_a_read_only_disk_says_so(store, by_hand, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(store.root))
+
+    monkeypatch.setattr(Cache, "lock", refuse)
+    with pytest.raises(UsageError) as caught:
+        add_file(model(weights()), by_hand, store)
+    assert str(caught.value).splitlines() == [
+        f"{store.root}: cannot be written: Read-only file system",
+        "  set DSD_ZOO_CACHE (cache) and DSD_ZOO_LOCK (record of first use) to places of yours",
+    ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.digests import differences, digest_file
+from zoo.download.disk import troubles_told
 from zoo.download.local import LocalSource
 from zoo.download.patience import Patience
 from zoo.download.sources import Network
@@ -57,9 +58,13 @@ def fetch_file(
     Raises:
         FetchError: no source delivered.
         IntegrityError: no source delivered the right file, and at least one delivered another one.
-        UsageError: the disk is full.
+        UsageError: the disk is full, or the cache cannot be written.
     """
-    network, watch = network or Network(), watch or Watch()
+    with troubles_told(store.root):
+        return _fetch(manifest, file, store, network or Network(), watch or Watch())
+
+
+def _fetch(manifest: Manifest, file: File, store: Cache, network: Network, watch: Watch) -> Fetched:
     path = store.find(manifest, file)
     if path is not None and not store.is_unfinished(manifest, file):
         store.recognise(manifest, file)
@@ -120,7 +125,11 @@ def bring_in(
     watch, url = Watch(), path.resolve().as_uri()
     source, added = (url, None) if record is None else (record.source, record.added)
     try:
-        with held(store.lock(manifest, file), watch), store.partial_folder(manifest, file) as folder:
+        with (
+            troubles_told(store.root),
+            held(store.lock(manifest, file), watch),
+            store.partial_folder(manifest, file) as folder,
+        ):
             room = functools.partial(store.require_space, what=file.name)
             arrived = Transfer(file, folder, check, room, Patience(), watch).run(LocalSource(url))
             stored = store.store(

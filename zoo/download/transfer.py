@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +15,7 @@ from zoo.download.partial import Partial
 from zoo.download.patience import Patience
 from zoo.download.stream import ContentError, Source, SourceError, Stream, Transient
 from zoo.download.watch import Watch
-from zoo.errors import IntegrityError, UsageError
+from zoo.errors import IntegrityError
 
 if TYPE_CHECKING:
     from zoo.manifest import File
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 # Of a file of which no size is known: nothing in this field is larger, and a stream without end must end.
 MOST_BYTES = 1 << 31
 UNPACKED_NAME = "unpacked.part"
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +55,8 @@ class Transfer:
         Raises:
             SourceError: the source did not deliver.
             IntegrityError: it delivered another file than the one on record.
-            UsageError: the disk is full.
         """
-        with _full_disk_told(self.folder), Partial(self.folder, source.name, self.file) as partial:
+        with Partial(self.folder, source.name, self.file) as partial:
             try:
                 return self._whole(source, partial)
             except (IntegrityError, ContentError):
@@ -181,17 +177,3 @@ class Transfer:
             file.flush()
             os.fsync(file.fileno())
         return hasher.finish(path)
-
-
-@contextmanager
-def _full_disk_told(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise UsageError(
-            f"{folder}: the disk is full: {error.strerror}\n"
-            "  free some space, or set DSD_ZOO_CACHE to a folder on another disk, and fetch again:\n"
-            "  it goes on from what has come"
-        ) from error

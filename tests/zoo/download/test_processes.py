@@ -77,7 +77,7 @@ def check_the_file(store: Cache) -> None:
     assert path is not None
     assert path.read_bytes() == CONTENT
     assert left_behind(store) == stored()
-    assert sorted(folder.name for folder in store.root.iterdir()) == ["index.json", "locks", "sha256"]
+    assert list((store.root / "partial").iterdir()) == []
 
 
 def test_two_processes_fetch_the_same_file_once(site, store, start):

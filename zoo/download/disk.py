@@ -1,0 +1,33 @@
+"""What the disk of the cache may refuse, said so that one knows what to do."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from zoo.errors import UsageError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+@contextmanager
+def troubles_told(root: Path) -> Iterator[None]:
+    """UsageError for a disk that is full or a cache that may not be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise UsageError(
+                f"{root}: the disk is full: {error.strerror}\n"
+                "  free some space, or set DSD_ZOO_CACHE to a folder on another disk, and fetch again:\n"
+                "  it goes on from what has come"
+            ) from error
+        if error.errno in _DENIED:
+            raise UsageError(
+                f"{error.filename or root}: cannot be written: {error.strerror}\n"
+                "  set DSD_ZOO_CACHE (cache) and DSD_ZOO_LOCK (record of first use) to places of yours"
+            ) from error
+        raise
