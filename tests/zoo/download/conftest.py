@@ -27,6 +27,6 @@ def store(tmp_path: Path) -> Cache:
 def hasty() -> Network:
     """Everything that takes a minute takes a moment."""
     patience = Patience(
-        connect=2, silence=0.5, slow=0.3, slow_bytes=1000, tries=3, first_wait=0.01, longest_wait=0.05
+        connect=5, silence=10, slow=0.3, slow_bytes=1000, tries=3, first_wait=0.01, longest_wait=0.05
     )
     return Network(patience=patience)

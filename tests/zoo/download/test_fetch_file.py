@@ -306,8 +306,9 @@ def test_a_packed_answer_is_unpacked(site, store, hasty):
 def test_a_silent_server_is_given_up(site, store, hasty):
     site.script = [silent(1.0)]
     manifest, file = model(site.url())
-    with pytest.raises(FetchError, match=r"silent for 0\.5 s; 3 times in a row"):
-        fetch_file(manifest, file, store, hasty)
+    hastier = replace(hasty, patience=replace(hasty.patience, silence=0.2))
+    with pytest.raises(FetchError, match=r"silent for 0\.2 s; 3 times in a row"):
+        fetch_file(manifest, file, store, hastier)
 
 
 def test_offline_touches_no_network_but_files_count(site, store, hasty, tmp_path):
