@@ -75,7 +75,7 @@ def count(expected: Expected) -> int | None:
     return None if None in counts else sum(known or 0 for known in counts)
 
 
-def arranged(expected: Expected, shapes: Sequence[Shape]) -> Expected | None:
+def arranged(expected: Expected, shapes: Sequence[Shape]) -> Expected:
     """A fixed nesting (lists and tensors only) that takes exactly these tensors; None if there is none."""
     if isinstance(expected, Fitted):
         return arranged(expected.choose(shapes), shapes)
@@ -94,7 +94,7 @@ def _entries(expected: Expected) -> list[Expected]:
     return expected if isinstance(expected, list) else []
 
 
-def _divided(wanted: list[Expected], shapes: Sequence[Shape]) -> Expected | None:
+def _divided(wanted: list[Expected], shapes: Sequence[Shape]) -> Expected:
     """The tensors dealt out to entries; at most one entry takes a number that is not fixed."""
     counts = [count(entry) for entry in wanted]
     spare = len(shapes) - sum(known for known in counts if known is not None)

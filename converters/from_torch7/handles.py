@@ -2,7 +2,7 @@
 
 ONNX values never change, Torch tensors do: an in-place ReLU alters what every other reader of the same memory
 sees from then on. So modules are handed references. Reading one gives the ONNX value it has at that moment;
-an in-place module writes a new one back, through views (View, Narrow, Select, ...) to the memory below.
+an in-place module writes a new one back, through views (View, SplitTable, ...) to the memory below.
 """
 
 from __future__ import annotations

@@ -1,54 +1,16 @@
-"""Running recorded cases, and writing .t7 files of one's own."""
+"""What the tests of Torch7 conversion share."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import pytest
+from corpus_cases import run_pytorch
+from torch7_cases import T7Writer, assert_same, named, recorded, run_model, typed
 
 import converters
-from converters.to_onnx.skeleton import initializers, skeleton, tensor_header
-
-_ELEMENTS = {"f4": "Float", "f8": "Double", "f2": "Half", "i8": "Long", "i4": "Int", "u1": "Byte"}
-_TYPES = {"tensor(int64)": np.int64, "tensor(double)": np.float64, "tensor(uint8)": np.uint8}
-
-
-def recorded(case: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Inputs and outputs of a case under the names that a converted net gives them."""
-    with np.load(case / "io.npz") as io:
-        inputs = [io[key] for key in io.files if key.startswith("in:")]
-        outputs = [io[key] for key in io.files if key.startswith("out:")]
-    return named("input", inputs), named("output", outputs)
-
-
-def named(name: str, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
-    return {(name if len(arrays) == 1 else f"{name}_{k}"): array for k, array in enumerate(arrays)}
-
-
-def run_model(model, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    proto = skeleton(model)
-    for name, array in initializers(model):
-        tensor = tensor_header(name, array)
-        tensor.raw_data = np.ascontiguousarray(array).tobytes()
-        proto.graph.initializer.append(tensor)
-    session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    types = {node.name: _TYPES.get(node.type, np.float32) for node in session.get_inputs()}
-    names = [node.name for node in session.get_outputs()]
-    got = session.run(names, {name: feeds[name].astype(dtype) for name, dtype in types.items()})
-    return dict(zip(names, got, strict=True))
-
-
-def assert_same(got: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:
-    """Equal names and shapes; values to 1e-5 of the largest."""
-    assert list(got) == list(wanted)
-    for name, reference in wanted.items():
-        scale = max(1.0, float(np.abs(reference).max(initial=0.0)))
-        assert got[name].shape == reference.shape
-        np.testing.assert_allclose(got[name], reference, rtol=0, atol=1e-5 * scale)
 
 
 @pytest.fixture
@@ -57,10 +19,27 @@ def check_case() -> Callable[..., None]:
 
     def check(case: Path, file: str = "net.t7") -> None:
         inputs, wanted = recorded(case)
-        shapes = {name: array.shape for name, array in inputs.items()}
-        assert_same(run_model(converters.load(case / file, input_shapes=shapes), inputs), wanted)
+        model = converters.load(case / file, input_shapes=_shapes(inputs))
+        assert_same(run_model(model, inputs), wanted)
 
     return check
+
+
+@pytest.fixture
+def check_pytorch(tmp_path: Path) -> Callable[[Path], None]:
+    """check_pytorch(folder): and so does its PyTorch form."""
+
+    def check(case: Path) -> None:
+        inputs, wanted = recorded(case)
+        model = converters.load(case / "net.t7", input_shapes=_shapes(inputs))
+        converters.save(model, tmp_path / "net.py")
+        assert_same(run_pytorch(tmp_path / "net.py", typed(model, inputs), model), wanted)
+
+    return check
+
+
+def _shapes(inputs: dict[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in inputs.items()}
 
 
 @pytest.fixture
@@ -81,68 +60,7 @@ def run_net(save_t7) -> Callable[..., list[np.ndarray]]:
 
     def run(value: object, *arrays: np.ndarray) -> list[np.ndarray]:
         inputs = named("input", list(arrays))
-        shapes = {name: array.shape for name, array in inputs.items()}
-        return list(run_model(converters.load(save_t7(value), input_shapes=shapes), inputs).values())
+        model = converters.load(save_t7(value), input_shapes=_shapes(inputs))
+        return list(run_model(model, inputs).values())
 
     return run
-
-
-class T7Writer:
-    """Python values as a .t7 stream.
-
-    dict and list become tables, arrays tensors, ("storage", array) a storage, and ("class", fields) or
-    ("class", fields, version) a torch object. A key may be any object with an attribute `value`. The same
-    Python object is written once.
-    """
-
-    def __init__(self) -> None:
-        self._indices: dict[int, int] = {}
-        self._kept: list[object] = []
-
-    def file(self, value: object) -> bytes:
-        if value is None:
-            return struct.pack("<i", 0)
-        if isinstance(value, bool):
-            return struct.pack("<ii", 5, value)
-        if isinstance(value, int | float):
-            return struct.pack("<id", 1, value)
-        if isinstance(value, str):
-            return struct.pack("<i", 2) + self._text(value)
-        kind = 3 if isinstance(value, dict | list) else 4
-        if id(value) in self._indices:
-            return struct.pack("<ii", kind, self._indices[id(value)])
-        self._kept.append(value)
-        index = self._indices[id(value)] = len(self._kept)
-        head = struct.pack("<ii", kind, index)
-        if isinstance(value, list):
-            value = dict(enumerate(value, 1))
-        if isinstance(value, dict):
-            return head + struct.pack("<i", len(value)) + b"".join(map(self._entry, value.items()))
-        return head + (self._tensor(value) if isinstance(value, np.ndarray) else self._object(value))
-
-    def _entry(self, pair: tuple[object, object]) -> bytes:
-        key, value = pair
-        return self.file(getattr(key, "value", key)) + self.file(value)
-
-    def _object(self, value: tuple) -> bytes:
-        name, fields, *version = value
-        if name == "storage":
-            return self._storage(fields)
-        return self._text(f"V {version[0] if version else 1}") + self._text(name) + self.file(fields)
-
-    def _tensor(self, array: np.ndarray) -> bytes:
-        array = np.ascontiguousarray(array)
-        name = _ELEMENTS[array.dtype.str[1:]]
-        strides = [stride // array.itemsize for stride in array.strides]
-        numbers = [*array.shape, *strides, 1]
-        head = self._text("V 1") + self._text(f"torch.{name}Tensor") + struct.pack("<i", array.ndim)
-        return head + struct.pack(f"<{len(numbers)}q", *numbers) + self.file(("storage", array.reshape(-1)))
-
-    def _storage(self, array: np.ndarray) -> bytes:
-        name = _ELEMENTS[array.dtype.str[1:]]
-        head = self._text("V 1") + self._text(f"torch.{name}Storage") + struct.pack("<q", array.size)
-        return head + array.tobytes()
-
-    @staticmethod
-    def _text(value: str) -> bytes:
-        return struct.pack("<i", len(value)) + value.encode()

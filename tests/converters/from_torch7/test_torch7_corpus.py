@@ -17,3 +17,8 @@ def test_the_corpus_is_there():
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent}-{file.stem}")
 def test_converted_net_gives_what_torch_gave(file, check_case):
     check_case(CORPUS / file.parent, file.name)
+
+
+@pytest.mark.parametrize("case", sorted({file.parent for file in FILES}), ids=str)
+def test_pytorch_form_gives_what_torch_gave(case, check_pytorch):
+    check_pytorch(CORPUS / case)

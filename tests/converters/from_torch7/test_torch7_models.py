@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
+from torch7_cases import assert_same, recorded, run_model
 
 import converters
 
@@ -15,6 +19,11 @@ MODELS = Path(__file__).resolve().parents[2] / "corpus" / "torch7-models"
 @pytest.mark.parametrize("name", sorted(path.name for path in MODELS.iterdir()))
 def test_network_gives_the_recorded_outputs(name, check_case):
     check_case(MODELS / name)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in MODELS.iterdir()))
+def test_pytorch_form_gives_the_recorded_outputs(name, check_pytorch):
+    check_pytorch(MODELS / name)
 
 
 @pytest.mark.parametrize("name", ["resnet18-full", "resnet50-full"])
@@ -32,6 +41,18 @@ def test_weights_stay_views_of_the_file():
             assert 0 <= array.__array_interface__["data"][0] - start < mapped.nbytes
 
 
+def test_linked_weights_stay_in_the_t7(tmp_path):
+    case = MODELS / "resnet18-thin"
+    shutil.copy(case / "net.t7", tmp_path)
+    inputs, wanted = recorded(case)
+    converters.convert(tmp_path / "net.t7", tmp_path / "net.onnx", link=True)
+    referred = onnx.load(tmp_path / "net.onnx", load_external_data=False).graph.initializer
+    places = {entry.value for tensor in referred for entry in tensor.external_data if entry.key == "location"}
+    assert places == {"net.t7"}
+    session = ort.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
+    assert_same(dict(zip(wanted, session.run(None, inputs), strict=True)), wanted)
+
+
 def test_sizes_that_the_net_leaves_open_stay_open():
     model = converters.load(MODELS / "resnet18-thin" / "net.t7")
     assert model.meta["report"].inputs == {"input": "Nx3xHxW"}
@@ -41,6 +62,17 @@ def test_a_net_that_needs_a_size_asks_for_it_by_name():
     with pytest.raises(converters.StaticSizeRequired) as error:
         converters.load(MODELS / "nin-like" / "net.t7")
     assert "--input-shape input=N,3,224,224" in str(error.value)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_given_shape_may_leave_the_batch_open(batch):
+    inputs, wanted = recorded(MODELS / "nin-like")
+    shape = ("N", *inputs["input"].shape[1:])
+    model = converters.load(MODELS / "nin-like" / "net.t7", input_shapes={"input": shape})
+    image = np.repeat(inputs["input"][:1], batch, axis=0)
+    assert_same(
+        run_model(model, {"input": image}), {"output": np.repeat(wanted["output"][:1], batch, axis=0)}
+    )
 
 
 def test_layers_can_be_asked_for_by_name(check_case):
