@@ -129,21 +129,22 @@ def write_run(folder: Path, result: Result, rows: Iterable[Row]) -> None:
 
 
 def read_run(path: Path) -> tuple[Result, list[Row]]:
-    """The run in a folder (or the folder of a result.json), with its counts checked against its rows.
+    """The run in a folder (or a result.json with its rows beside it), its counts checked against its rows.
 
     Raises:
         DataError: a file is missing or damaged, or the result says something else than the rows.
     """
-    folder = path.parent if path.name == RESULT_NAME else path
+    file = path if path.suffix == ".json" else path / RESULT_NAME
+    folder = file.parent
     try:
-        result = Result.model_validate_json((folder / RESULT_NAME).read_bytes())
+        result = Result.model_validate_json(file.read_bytes())
         text = (folder / ROWS_NAME).read_text(encoding="utf-8")
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(map(str, problem["loc"])) or "the file"
-        raise DataError(f"{folder / RESULT_NAME}: not a result: {where}: {problem['msg']}") from error
+        raise DataError(f"{file}: not a result: {where}: {problem['msg']}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{folder / ROWS_NAME}: byte {error.start} is no text") from error
     rows = _parse(text, folder / ROWS_NAME)

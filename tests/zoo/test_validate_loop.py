@@ -22,25 +22,27 @@ WEIGHTS = np.vstack([np.eye(3), -np.eye(3)]).astype(np.float32)
 COLOURS = {"blue": (200, 60, 10), "green": (20, 250, 30), "red": (1, 2, 130)}
 
 
+def save_net(path, *, batch: int | str = "N", side: int = 8, weights: np.ndarray = WEIGHTS):
+    """A net that scores mean colours: (N, 3, side, side) -> (N, classes, 1, 1)."""
+    classes = len(weights)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["data", "weight"], ["map"]),
+            helper.make_node("GlobalAveragePool", ["map"], ["prob"]),
+        ],
+        "net",
+        [helper.make_tensor_value_info("data", TensorProto.FLOAT, [batch, 3, side, side])],
+        [helper.make_tensor_value_info("prob", TensorProto.FLOAT, [batch, classes, 1, 1])],
+        [numpy_helper.from_array(weights[:, :, None, None], "weight")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
 @pytest.fixture
 def make_net(tmp_path):
-    def make(*, batch: int | str = "N", side: int = 8, weights: np.ndarray = WEIGHTS):
-        classes = len(weights)
-        graph = helper.make_graph(
-            [
-                helper.make_node("Conv", ["data", "weight"], ["map"]),
-                helper.make_node("GlobalAveragePool", ["map"], ["prob"]),
-            ],
-            "net",
-            [helper.make_tensor_value_info("data", TensorProto.FLOAT, [batch, 3, side, side])],
-            [helper.make_tensor_value_info("prob", TensorProto.FLOAT, [batch, classes, 1, 1])],
-            [numpy_helper.from_array(weights[:, :, None, None], "weight")],
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-        onnx.save(model, tmp_path / "net.onnx")
-        return tmp_path / "net.onnx"
-
-    return make
+    return lambda **options: save_net(tmp_path / "net.onnx", **options)
 
 
 @pytest.fixture
@@ -204,7 +206,9 @@ def test_images_come_in_order_even_if_a_later_one_is_ready_first():
             second_is_read.set()
         return bytes([i])
 
-    pixels = prepared(items(20, read), lambda picture: np.array([picture.data[0]], np.float32), ahead=4, workers=2)
+    pixels = prepared(
+        items(20, read), lambda picture: np.array([picture.data[0]], np.float32), ahead=4, workers=2
+    )
     assert [int(image.pixels[0]) for image in pixels] == list(range(20))
 
 

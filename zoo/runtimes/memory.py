@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 # Activations that live at once, per image, in units of its float32 input: VGG16, the hungriest of the zoo's
@@ -11,8 +12,7 @@ ACTIVATIONS_PER_INPUT = 64
 # Beyond these an inference gets no faster: on a processor the activations leave the caches.
 MOST_ON_GPU = 512
 PER_PROCESSOR, LEAST_ON_CPU, MOST_ON_CPU = 2, 4, 64
-CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
-CGROUP_USED = Path("/sys/fs/cgroup/memory.current")
+MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def batch_size(kind: str, input_numbers: int, free: int, processors: int) -> int:
@@ -28,15 +28,29 @@ def batch_size(kind: str, input_numbers: int, free: int, processors: int) -> int
 
 
 def free_memory(kind: str, index: int) -> int:
-    """Bytes that are free on a device ("cpu", "cuda"), a container's limit included."""
+    """Bytes that can be had on a device ("cpu", "cuda"). Files kept in memory do not count as taken."""
     if kind == "cuda":
         import torch
 
         free: int = torch.cuda.mem_get_info(index)[0]
         return free
-    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    return min(_available(MEMINFO), _left_in_container(CGROUP))
+
+
+def _available(meminfo: Path) -> int:
+    """What Linux says; elsewhere half of all memory."""
     try:
-        limit = int(CGROUP_LIMIT.read_text()) - int(CGROUP_USED.read_text())
-    except (OSError, ValueError):  # no container, or no limit ("max")
-        return free
-    return min(free, limit)
+        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, ValueError, KeyError, IndexError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _left_in_container(cgroup: Path) -> int:
+    """Up to the limit of a control group (version 2); without one, no bound."""
+    try:
+        limit, used = (int((cgroup / name).read_text()) for name in ("memory.max", "memory.current"))
+        files = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())["file"]
+        return limit - used + int(files)
+    except (OSError, ValueError, KeyError):  # no container, or no limit ("max")
+        return sys.maxsize

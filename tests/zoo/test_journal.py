@@ -1,0 +1,118 @@
+"""Evidence written as it comes: what is read again, what is thrown away, what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from zoo import journal
+from zoo.errors import DataError, UsageError
+from zoo.evidence import Row
+from zoo.journal import Batch, Journal
+
+PLAN = {"model": "net", "images": 9, "files": {"net.onnx": "1" * 64}, "preprocessing": [{"crop": 8}]}
+
+
+def scores(*values: float) -> tuple[float, ...]:
+    """As they come from a net: float32."""
+    return tuple(np.array(values, np.float32).tolist())
+
+
+def batch(number: int) -> Batch:
+    rows = tuple(
+        Row(f"{number}-{i} ä, 'x'.jpg", i, (i, 7, 8), scores(0.1 + i, 1e-30, -3.25), 1, "cd" * 32) for i in range(3)
+    )
+    return Batch(number, (rows, rows[:2]), (f"{number}-gone.jpg",), number)
+
+
+def written(folder, *batches: Batch, name: str = "rank0-of-1"):
+    file = Journal(folder, name)
+    for one in batches:
+        file.append(one)
+    file.close()
+    return next((folder / "partial").glob(f"{name}-*.jsonl"))
+
+
+def test_batches_come_back_bit_for_bit(tmp_path):
+    assert journal.start(tmp_path, PLAN, resume=False) == {}
+    written(tmp_path, batch(2), batch(0))
+    written(tmp_path, batch(1), name="rank1-of-2")
+    assert journal.read(tmp_path) == {k: batch(k) for k in range(3)}
+    assert journal.start(tmp_path, PLAN, resume=True) == {k: batch(k) for k in range(3)}
+
+
+def test_a_line_that_was_cut_short_does_not_count(tmp_path):
+    journal.start(tmp_path, PLAN, resume=False)
+    path = written(tmp_path, batch(0), batch(1))
+    whole = path.read_bytes()
+    first = whole.index(b"\n") + 1
+    for length in (len(whole) - 1, first + 1, first + 100):
+        path.write_bytes(whole[:length])
+        assert journal.read(tmp_path) == {0: batch(0)}
+    path.write_bytes(whole[: first - 1])
+    assert journal.read(tmp_path) == {}
+    # What goes on writes into a file of its own, so the stump stays a stump.
+    written(tmp_path, batch(5))
+    assert journal.read(tmp_path) == {5: batch(5)}
+
+
+def test_without_resume_an_unfinished_run_is_thrown_away(tmp_path):
+    journal.start(tmp_path, PLAN, resume=False)
+    written(tmp_path, batch(0))
+    assert journal.start(tmp_path, PLAN, resume=False) == {}
+    assert journal.read(tmp_path) == {}
+    journal.finish(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    # Nothing to go on from is a run from the start.
+    assert journal.start(tmp_path, PLAN, resume=True) == {}
+    assert journal.planned(tmp_path) == PLAN
+
+
+def test_another_plan_is_refused_by_what_differs(tmp_path):
+    journal.start(tmp_path, PLAN, resume=False)
+    written(tmp_path, batch(0))
+    other = {**PLAN, "images": 10, "scores": "prob", "files": {"net.onnx": "2" * 64}}
+    with pytest.raises(UsageError) as caught:
+        journal.start(tmp_path, other, resume=True)
+    assert "images was 9 and is 10" in str(caught.value)
+    assert 'scores was null and is "prob"' in str(caught.value)
+    assert "files was {" in str(caught.value)
+    assert journal.read(tmp_path) == {0: batch(0)}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "not json",
+        "[]",
+        '{"batch": "x", "rows": [], "unreadable": [], "rotated": 0}',
+        '{"batch": 0, "rows": [[["a.jpg"]]], "unreadable": [], "rotated": 0}',
+    ],
+)
+def test_a_damaged_line_is_named(tmp_path, line):
+    journal.start(tmp_path, PLAN, resume=False)
+    path = written(tmp_path, batch(0))
+    with path.open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(DataError, match=r"\.jsonl, line 2: not a batch of evidence"):
+        journal.read(tmp_path)
+
+
+def test_a_damaged_plan_is_named(tmp_path):
+    journal.start(tmp_path, PLAN, resume=False)
+    (tmp_path / "partial" / "plan.json").write_text("{")
+    with pytest.raises(DataError, match=r"plan\.json: the unfinished run cannot be read"):
+        journal.start(tmp_path, PLAN, resume=True)
+    (tmp_path / "partial" / "plan.json").write_text(json.dumps([]))
+    with pytest.raises(UsageError, match="images was null and is 9"):
+        journal.start(tmp_path, PLAN, resume=True)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="the evidence cannot be written: Not a directory"):
+        journal.start(tmp_path / "file", PLAN, resume=False)
+    with pytest.raises(UsageError, match="the evidence cannot be written: No such file"):
+        Journal(tmp_path, "rank0-of-1")
