@@ -114,10 +114,11 @@ class Transfer:
             if partial.size > most:
                 raise IntegrityError(f"not the file on record\n  bytes: expected {most} at most, more came")
             self.watch.at(partial.size, expected)
-        if not looked:
+        if not looked and partial.size >= (stream.stamp.size or 0):
             kind, expected = self._look(stream, partial)
-        if expected is not None and partial.size < expected:
-            raise Transient(f"broke off after {partial.size} of {expected} bytes")
+        announced = stream.stamp.size if expected is None else expected
+        if announced is not None and partial.size < announced:
+            raise Transient(f"broke off after {partial.size} of {announced} bytes")
         if expected is None and not stream.framed and not self.file.hashes:
             raise ContentError(
                 "tells no length, and no size or hash is on record: nobody can tell whether it is whole"

@@ -235,10 +235,13 @@ def test_what_is_complete_is_not_asked_for_again(site, store, hasty):
     assert left_behind(store) == stored()
 
 
-def test_a_shorter_body_than_announced_is_a_break(site, store, hasty):
-    site.script = [raw(CONTENT[:1000], Content_Length=len(CONTENT)), serve]
-    manifest, file = model(site.url(), **PINNED)
+@pytest.mark.parametrize("count", [0, 10, 1000])
+@pytest.mark.parametrize("on_record", [{}, PINNED], ids=["unpinned", "pinned"])
+def test_a_shorter_body_than_announced_is_a_break(site, store, hasty, count, on_record):
+    site.script = [raw(CONTENT[:count], Content_Length=len(CONTENT)), serve]
+    manifest, file = model(site.url(), **on_record)
     assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    assert len(site.requests) == 2
 
 
 def test_a_connection_that_breaks_every_time_gets_there_if_it_moves(site, store, hasty):
