@@ -211,12 +211,12 @@ class Graph:
         finally:
             self._layer, self._layer_doc = previous
 
-    def name_result(self, value: ir.Value, node_name: str, value_name: str | None) -> None:
+    def name_result(self, value: ir.Value, node_name: str | None, value_name: str | None) -> None:
         """Give the node that made a layer's result the layer's name, and the result its own, where free."""
         node = value.producer()
         if node is None:
             return
-        if node_name not in self._node_names:
+        if node_name is not None and node_name not in self._node_names:
             node.name = _claim(self._node_names, node_name)
         if value_name is not None and value_name not in self._value_names:
             value.name = _claim(self._value_names, value_name)

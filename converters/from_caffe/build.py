@@ -118,9 +118,13 @@ class Walk:
                 memory = self._blobs[layer.message.bottom[0]].memory
             self._blobs.pop(name, None)  # keeps the order of the dict that of the last writers
             self._blobs[name] = Version(value, memory)
+            final = name if self._last_writer[name] == position else None
             if value not in bottoms:
-                final = self._last_writer[name] == position
-                self.graph.name_result(value, layer.name, name if final else None)
+                self.graph.name_result(value, layer.name, final)
+            elif name in in_place_tops(
+                layer.message
+            ):  # passed through: the layer that made it keeps its node
+                self.graph.name_result(value, None, final)
 
     def _mark_stale(self, changed: str, memory: int, layer: BoundLayer) -> None:
         for name, version in self._blobs.items():

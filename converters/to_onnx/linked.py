@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from converters.atomic import replacing
+from converters.atomic import placing, replacing
 from converters.errors import UsageError
-from converters.to_onnx.self_contained import little_endian
-from converters.to_onnx.skeleton import INLINE_BYTES, Reference, initializers, skeleton, tensor_header
+from converters.tensor_file import Reference, little_endian, write_tensors
+from converters.to_onnx.skeleton import INLINE_BYTES, initializers, skeleton, tensor_header
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -21,16 +19,12 @@ if TYPE_CHECKING:
 
 def save_external(model: ir.Model, path: Path) -> list[Path]:
     """Write `path` and, beside it, `<stem>.safetensors` with the weights under their ONNX names."""
-    from safetensors.numpy import save_file
-
     weights = path.with_suffix(".safetensors")
-    large = {
-        name: little_endian(array) for name, array in initializers(model) if array.nbytes >= INLINE_BYTES
-    }
-    with replacing(weights) as temporary:
-        save_file(large, temporary)
-    places = safetensors_places(weights)
-    return [*save_with_references(model, path, {name: places[name] for name in large}), weights]
+    large = {name: array for name, array in initializers(model) if array.nbytes >= INLINE_BYTES}
+    with placing(path.parent, [path.name, weights.name]) as staging:
+        references = write_tensors(staging / weights.name, large)
+        save_with_references(model, staging / path.name, references)
+    return [path, weights]
 
 
 def save_linked(model: ir.Model, path: Path) -> list[Path]:
@@ -57,21 +51,6 @@ def save_with_references(model: ir.Model, path: Path, references: Mapping[str, R
     with replacing(path) as temporary:
         temporary.write_bytes(proto.SerializeToString())
     return [path]
-
-
-def safetensors_places(path: Path) -> dict[str, Reference]:
-    """Where each tensor of a .safetensors file lies in it."""
-    with path.open("rb") as file:
-        (header_size,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(header_size))
-    start = 8 + header_size
-    return {
-        name: Reference(
-            path.name, start + entry["data_offsets"][0], entry["data_offsets"][1] - entry["data_offsets"][0]
-        )
-        for name, entry in header.items()
-        if name != "__metadata__"
-    }
 
 
 def _reference(model: ir.Model, array: np.ndarray, folder: Path) -> Reference | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from converters.atomic import replacing
 from converters.errors import UnsupportedError
+from converters.tensor_file import little_endian
 from converters.to_onnx.skeleton import initializers, skeleton, tensor_header
 
 if TYPE_CHECKING:
@@ -47,11 +48,6 @@ def save_self_contained(model: ir.Model, path: Path) -> list[Path]:
             file.write(tensor)
             file.write(little_endian(array).data)
     return [path]
-
-
-def little_endian(array: np.ndarray) -> np.ndarray:
-    """The array contiguous and in little-endian order, copied only if it is not so already."""
-    return np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
 
 
 def _tensor_head(name: str, array: np.ndarray) -> bytes:

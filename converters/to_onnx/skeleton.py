@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from converters.tensor_file import Reference
 
 if TYPE_CHECKING:
     import onnx
@@ -14,15 +15,6 @@ if TYPE_CHECKING:
 
 # Below this size a weight is not worth a reference to another file.
 INLINE_BYTES = 256
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Where the bytes of an initializer lie: `length` bytes at `offset` of the file `location`."""
-
-    location: str
-    offset: int
-    length: int
 
 
 def initializers(model: ir.Model) -> Iterable[tuple[str, np.ndarray]]:

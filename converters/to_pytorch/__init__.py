@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from converters.errors import UsageError
-from converters.to_onnx.linked import safetensors_places, save_with_references
-from converters.to_onnx.self_contained import little_endian
-from converters.to_onnx.skeleton import INLINE_BYTES, Reference, initializers
-from converters.to_pytorch.placing import placing
+from converters.atomic import placing
+from converters.tensor_file import Reference, write_tensors
+from converters.to_onnx.linked import save_with_references
+from converters.to_onnx.skeleton import INLINE_BYTES, initializers
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -36,7 +35,7 @@ def save(model: ir.Model, path: Path) -> list[Path]:
     weights = path.with_suffix(".safetensors")
     with placing(path.parent, [path.name, weights.name]) as staging:
         (staging / path.name).write_text(text, encoding="utf-8")
-        _save_weights(net, staging / weights.name, like=staging / path.name)
+        write_tensors(staging / weights.name, _state(net))
     return [path, weights]
 
 
@@ -53,31 +52,17 @@ def save_bundle(model: ir.Model, folder: Path) -> list[Path]:
     names = ["net.onnx", "net.py", "net.safetensors"]
     with placing(folder, names) as staging:
         (staging / "net.py").write_text(text, encoding="utf-8")
-        weights = _save_weights(net, staging / "net.safetensors", like=staging / "net.py")
-        save_with_references(model, staging / "net.onnx", _references(model, net, weights))
+        places = write_tensors(staging / "net.safetensors", _state(net))
+        save_with_references(model, staging / "net.onnx", _references(model, net, places))
     return [folder / name for name in names]
 
 
-def _save_weights(net: Net, path: Path, *, like: Path) -> Path:
-    """Write the state dict, with the permissions of `like`: safetensors writes for the owner alone.
-
-    It reads the arrays where they lie, and only contiguous ones rightly.
-    """
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
-    state = {key: little_endian(weight.array) for key, weight in net.state().items()}
-    try:
-        save_file(state, path, metadata={"format": "pt"})
-    except SafetensorError as error:
-        raise UsageError(f"{path}: cannot be written: {error}") from error
-    shutil.copymode(like, path)
-    return path
+def _state(net: Net) -> dict[str, np.ndarray]:
+    return {key: weight.array for key, weight in net.state().items()}
 
 
-def _references(model: ir.Model, net: Net, weights: Path) -> dict[str, Reference]:
+def _references(model: ir.Model, net: Net, places: Mapping[str, Reference]) -> dict[str, Reference]:
     """Where initializers lie in the weights file, for those that are in it as they are."""
-    places = safetensors_places(weights)
     arrays = dict(initializers(model))
     found = {}
     for key, weight in net.state().items():
