@@ -27,7 +27,7 @@ def add(
 ) -> None:
     """Register a file that was downloaded by hand.
 
-    It must agree with every size and hash on record. Of a file of which nothing is known beforehand, what
+    It may lie in a zip or tar archive. It must agree with every size and hash on record. Of a file of which nothing is known beforehand, what
     comes first is put on record, and later files must match it.
     """
     from zoo.cache import Cache
