@@ -27,8 +27,8 @@ def add(
 ) -> None:
     """Register a file that was downloaded by hand.
 
-    It may lie in a zip or tar archive. It must agree with every size and hash on record. Of a file of which nothing is known beforehand, what
-    comes first is put on record, and later files must match it.
+    It may lie in a zip or tar archive. It must agree with every size and hash on record. Of a file of which
+    nothing is known beforehand, what comes first is put on record, and later files must match it.
     """
     from zoo.cache import Cache
     from zoo.download import add_file
