@@ -147,7 +147,7 @@ def detection_output(
         candidates if p.code_type == _CENTER_SIZE else _without_negative_sizes(g, candidates),
         scores,
         overlap=p.nms_param.nms_threshold,
-        least=p.confidence_threshold if p.HasField("confidence_threshold") else boxes.LOWEST,
+        least=p.confidence_threshold if p.HasField("confidence_threshold") else None,
     )
     in_image = (batch, len(labels) * taken)
     mask, scores = g.reshape(mask, in_image), g.reshape(scores, in_image)

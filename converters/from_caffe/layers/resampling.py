@@ -55,20 +55,30 @@ def _interp_size(layer: BoundLayer, height: int, width: int, reference: ir.Value
 
 
 def corner_aligned(g: Graph, x: ir.Value, height: int, width: int) -> ir.Value:
-    """Bilinear interpolation that keeps the corner pixels."""
-    if dims(x)[2:] == (height, width):
+    """Bilinear interpolation that keeps the corner pixels; the height and width of x must be numbers."""
+    n, channels, *size = dims(x)
+    if size == [height, width]:
         return x
+    # Sizes would have to name the batch, which may be symbolic, and not every runtime knows `axes`.
+    factors = [_factor(have, wanted) for have, wanted in zip(size, (height, width), strict=True)]
     return g.node(
         "Resize",
         x,
         None,
-        None,
-        np.array([height, width], np.int64),
-        shape=(*dims(x)[:2], height, width),
-        axes=_SPATIAL,
+        np.array([1, 1, *factors], np.float32),
+        shape=(n, channels, height, width),
         mode="linear",
         coordinate_transformation_mode="align_corners",
     )
+
+
+def _factor(have: Dim, wanted: int) -> float:
+    """The scale that makes `wanted` pixels of `have`, though the product is cut off, by some in float32."""
+    assert isinstance(have, int)
+    factor = np.float32(wanted / have)
+    while have * float(factor) < wanted:
+        factor = np.nextafter(factor, np.float32(np.inf))
+    return float(factor)
 
 
 @layer("Upsample", param="upsample_param", in_place=False)
