@@ -66,6 +66,7 @@ def load(
     static_batch: int | None = None,
     ignore_fields: Sequence[str] = (),
     fold: bool = False,
+    select: str | None = None,
 ) -> ir.Model:
     """Read a net into an `onnx_ir.Model` whose inputs and outputs carry the source's own names.
 
@@ -77,6 +78,7 @@ def load(
     static_batch: fix the batch; None keeps it symbolic where the net allows it.
     ignore_fields: names of unknown prototxt fields that may be ignored.
     fold: fold BatchNorm, Scale and Bias into the convolution before them; changes the last bits.
+    select: the place of the network in a Torch7 file that holds several ("model", "nets.2").
 
     The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
     """
@@ -90,6 +92,7 @@ def load(
         static_batch=static_batch,
         ignore_fields=ignore_fields,
         fold=fold,
+        select=select,
     )
     return read([Path(source) for source in sources], options)
 
@@ -123,10 +126,18 @@ def convert(
     static_batch: int | None = None,
     ignore_fields: Sequence[str] = (),
     fold: bool = False,
+    select: str | None = None,
 ) -> ConversionReport:
-    """`load` the sources, `save` to `out`, and say what was done. Nothing is written if anything fails."""
+    """`load` the sources, `save` to `out`, and say what was done. Nothing is written if anything fails.
+
+    An `out` that ends in .safetensors gets the tensors of a Torch7 file as they are, network or not.
+    """
     if isinstance(sources, str | os.PathLike):
         sources = [sources]
+    if Path(out).suffix == ".safetensors":
+        from converters.extraction import extract
+
+        return extract([Path(source) for source in sources], Path(out))
     model = load(
         *sources,
         outputs=outputs,
@@ -136,6 +147,7 @@ def convert(
         static_batch=static_batch,
         ignore_fields=ignore_fields,
         fold=fold,
+        select=select,
     )
     report: ConversionReport = model.meta["report"]
     report.files = save(model, out, link=link, external=external, opset=opset)

@@ -20,6 +20,7 @@ class Options:
     static_batch: fix the batch to this size; None keeps it symbolic where the net allows it.
     ignore_fields: names of unknown prototxt fields to accept.
     fold: fold per-channel scaling into the layers before it.
+    select: where in a Torch7 file the network lies, if it holds several.
     """
 
     outputs: tuple[str, ...] | None = None
@@ -29,6 +30,7 @@ class Options:
     static_batch: int | None = None
     ignore_fields: tuple[str, ...] = ()
     fold: bool = False
+    select: str | None = None
 
     @classmethod
     def of(
@@ -41,6 +43,7 @@ class Options:
         static_batch: int | None,
         ignore_fields: Sequence[str],
         fold: bool,
+        select: str | None,
     ) -> Options:
         """Checked options; UsageError names the one that makes no sense."""
         for name, value in (("outputs", outputs), ("stages", stages), ("ignore_fields", ignore_fields)):
@@ -57,6 +60,7 @@ class Options:
             static_batch=static_batch,
             ignore_fields=tuple(ignore_fields),
             fold=fold,
+            select=select,
         )
 
 

@@ -105,7 +105,7 @@ def _read_onnx(path: Path, options: Options) -> ir.Model:
 
 def _complete(model: ir.Model, paths: Sequence[Path]) -> None:
     report: ConversionReport = model.meta["report"]
-    report.sources = [_source(path) for path in paths]
+    report.sources = [source(path) for path in paths]
     report.inputs = {str(v.name): _shape(v) for v in model.graph.inputs}
     report.outputs = {str(v.name): _shape(v) for v in model.graph.outputs}
     report.nodes = len(model.graph)
@@ -128,7 +128,8 @@ def _shape(value: ir.Value) -> str:
     return shape_text([str(size) for size in value.shape]) if value.shape is not None else "unknown"
 
 
-def _source(path: Path) -> Source:
+def source(path: Path) -> Source:
+    """The record of a file that was read."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return Source(path.name, file.tell(), digest.hexdigest())

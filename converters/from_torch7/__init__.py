@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["inspect", "read", "tensors"]
 
 
-def read(path: Path, options: Options, select: str | None = None) -> ir.Model:
+def read(path: Path, options: Options) -> ir.Model:
     """The network in a .t7 file, as it computes after evaluate().
 
-    select: where in the file it lies (`model`, `nets.2`), if it holds several.
+    `options.select` says where in the file it lies (`model`, `nets.2`), if it holds several.
 
     Its inputs are `input`, or `input_0`, `input_1`, ... for a table, depth first; its outputs likewise. The
     batch is called N; other sizes that the net leaves open get names too, unless `options.input_shapes`
@@ -37,7 +37,7 @@ def read(path: Path, options: Options, select: str | None = None) -> ir.Model:
 
     content = read_content(path)
     try:
-        network, place = contents.network(content.value, select, is_module)
+        network, place = contents.network(content.value, options.select, is_module)
         model = convert(path.stem, network, options).model
     except ConverterError as error:
         raise type(error)(f"{path}: {error}") from error

@@ -15,7 +15,7 @@ from zoo.cli._subject import find_subject
 if TYPE_CHECKING:
     from converters import ConversionReport
 
-FORMS = {".onnx": "ONNX", ".py": "PyTorch"}
+FORMS = {".onnx": "ONNX", ".py": "PyTorch", ".safetensors": "tensors"}
 
 
 def convert(
@@ -32,7 +32,7 @@ def convert(
             "--out",
             "-o",
             metavar="OUT",
-            help="NET.onnx, NET.py (with NET.safetensors), or a folder for both.",
+            help="NET.onnx, NET.py (with NET.safetensors), a folder for both, or DATA.safetensors of a .t7.",
         ),
     ],
     output: Annotated[
@@ -63,6 +63,9 @@ def convert(
             help="Fold scaling into the convolution before it; changes the last bits of the results.",
         ),
     ] = False,
+    select: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Where in a Torch7 file the net lies, such as model.")
+    ] = None,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
@@ -86,6 +89,7 @@ def convert(
         level=level,
         static_batch=static_batch,
         ignore_fields=ignore_field or (),
+        select=select,
     )
     if json:
         print_json(report.to_dict())
@@ -100,7 +104,9 @@ def _print_report(report: ConversionReport, what: Sequence[str]) -> None:
         ("read", "\n".join(f"{source.name}  {human_bytes(source.bytes)}" for source in report.sources)),
         ("inputs", _shapes(report.inputs)),
         ("outputs", _shapes(report.outputs)),
-        ("net", f"{report.layers:,} layers, {report.nodes:,} ONNX nodes, {report.parameters:,} parameters"),
+        ("net", f"{report.layers:,} layers, {report.nodes:,} ONNX nodes, {report.parameters:,} parameters")
+        if nets
+        else ("values", f"{report.parameters:,}"),
         ("left out", "\n".join(f"{layer.name} ({layer.type}): {layer.reason}" for layer in report.dropped)),
         ("weights not used", ", ".join(report.unused_weights)),
         ("preprocessing", ", ".join(f"{name} {value}" for name, value in preprocessing.items())),
@@ -108,7 +114,8 @@ def _print_report(report: ConversionReport, what: Sequence[str]) -> None:
         ("written", "\n".join(f"{path}  {human_bytes(path.stat().st_size)}" for path in report.files)),
         ("next", "\n".join(f"dsd-zoo compare {','.join(what)} {net}" for net in nets)),
     ]
-    print(f"{report.framework} to {' and '.join(FORMS[net.suffix] for net in nets)}")
+    forms = [FORMS[path.suffix] for path in nets or report.files]
+    print(f"{report.framework} to {' and '.join(forms)}")
     print_fields([(name, value) for name, value in fields if value])
 
 

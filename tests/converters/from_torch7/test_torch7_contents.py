@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 import converters
 from converters import from_torch7
-from converters.options import Options
 
 CORPUS = Path(__file__).resolve().parents[2] / "corpus"
-OPTIONS = Options()
 
 
 def linear(outputs: int) -> tuple:
@@ -41,9 +40,9 @@ def test_among_several_networks_one_is_chosen(save_t7):
         converters.load(path)
     assert "the file holds 3 networks: generator (nn.Linear), critics.1 (nn.Linear), " in str(error.value)
     assert "choose one, such as --select generator" in str(error.value)
-    model = from_torch7.read(path, OPTIONS, select="critics.2")
+    model = converters.load(path, select="critics.2")
     assert model.graph.outputs[0].shape[1] == 2
-    inner = from_torch7.read(CORPUS / "torch7" / "Sequential" / "net.t7", OPTIONS, select="modules.3")
+    inner = converters.load(CORPUS / "torch7" / "Sequential" / "net.t7", select="modules.3")
     assert inner.meta["report"].layers == 1
 
 
@@ -58,7 +57,7 @@ def test_among_several_networks_one_is_chosen(save_t7):
 def test_a_choice_that_leads_nowhere(save_t7, select, message):
     path = save_t7({"generator": linear(4), "critics": [linear(1), linear(2)]})
     with pytest.raises(converters.UsageError) as error:
-        from_torch7.read(path, OPTIONS, select=select)
+        converters.load(path, select=select)
     assert message in str(error.value)
 
 
@@ -136,3 +135,19 @@ def test_inspecting_a_net_of_open_shape_says_what_to_give():
         "the net does not say what shape its input 'input' has; give it, "
         "such as --input-shape input=N,3,224,224"
     ]
+
+
+def test_tensors_alone_become_a_safetensors_file(save_t7, tmp_path):
+    path = save_t7({"model": linear(2), "best": np.float32([1, 2])})
+    report = converters.convert([path], tmp_path / "data.safetensors")
+    saved = load_file(report.files[0])
+    assert saved.keys() == from_torch7.tensors(path).keys()
+    assert all(np.array_equal(saved[name], array) for name, array in from_torch7.tensors(path).items())
+
+
+def test_a_file_without_tensors_is_not_written_as_one(save_t7, tmp_path):
+    with pytest.raises(converters.UsageError, match="holds no tensors"):
+        converters.convert([save_t7({"epoch": 7})], tmp_path / "data.safetensors")
+    with pytest.raises(converters.UsageError, match=r"is for the tensors of one \.t7"):
+        converters.convert([CORPUS / "caffe" / "relu-slope" / "net.prototxt"], tmp_path / "data.safetensors")
+    assert not (tmp_path / "data.safetensors").exists()
