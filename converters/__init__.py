@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from converters.errors import (
     ConverterError,
@@ -127,9 +127,13 @@ def convert(
     ignore_fields: Sequence[str] = (),
     fold: bool = False,
     select: str | None = None,
+    metadata: Mapping[str, object] | None = None,
+    embed_preprocessing: bool = False,
 ) -> ConversionReport:
     """`load` the sources, `save` to `out`, and say what was done. Nothing is written if anything fails.
 
+    metadata: JSON-able values to travel in the ONNX as `dsd-zoo.<key>`, such as "preprocessing" or "labels".
+    embed_preprocessing: mean and scale become the first nodes; see `converters.embedding`.
     An `out` that ends in .safetensors gets the tensors of a Torch7 file as they are, network or not.
     """
     if isinstance(sources, str | os.PathLike):
@@ -150,6 +154,17 @@ def convert(
         select=select,
     )
     report: ConversionReport = model.meta["report"]
+    known: dict[str, Any] = {"preprocessing": report.preprocessing, **(metadata or {})}
+    if embed_preprocessing:
+        from converters.embedding import embed
+
+        known["preprocessing"] = embed(model, known["preprocessing"] or {})
+        report.notes.append(
+            "mean and scale are the first nodes: the input takes pixels as they come off the crop"
+        )
+    model.metadata_props.update(
+        {f"dsd-zoo.{key}": json.dumps(value) for key, value in known.items() if value}
+    )
     report.files = save(model, out, link=link, external=external, opset=opset)
     return report
 

@@ -63,6 +63,10 @@ def convert(
             help="Fold scaling into the convolution before it; changes the last bits of the results.",
         ),
     ] = False,
+    embed_preprocessing: Annotated[
+        bool,
+        typer.Option("--embed-preprocessing", help="Put mean and scale into the net: it then takes pixels."),
+    ] = False,
     select: Annotated[
         str | None, typer.Option(metavar="PATH", help="Where in a Torch7 file the net lies, such as model.")
     ] = None,
@@ -75,9 +79,11 @@ def convert(
     is needed. `dsd-zoo inspect` shows beforehand what would convert.
     """
     import converters
+    from zoo.travelling import travelling
 
+    subject = find_subject(what, manifests)
     report = converters.convert(
-        find_subject(what, manifests).sources,
+        subject.sources,
         out,
         link=link,
         opset=opset,
@@ -90,6 +96,8 @@ def convert(
         static_batch=static_batch,
         ignore_fields=ignore_field or (),
         select=select,
+        metadata=travelling(subject.manifest) if subject.manifest is not None else None,
+        embed_preprocessing=embed_preprocessing,
     )
     if json:
         print_json(report.to_dict())

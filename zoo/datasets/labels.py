@@ -53,10 +53,17 @@ def label_images(files: Files, where: str, labels: Path | None = None) -> Labell
 
 def imagenet_synsets() -> dict[str, int]:
     """ILSVRC2012 synset id ("n01440764") to label."""
-    lines = (
-        (bundled_folder() / "ilsvrc2012" / "ilsvrc2012-synsets.txt").read_text(encoding="utf-8").splitlines()
-    )
-    return {line.split()[0]: label for label, line in enumerate(lines)}
+    return {line.split()[0]: label for label, line in enumerate(_synset_lines())}
+
+
+def imagenet_names() -> list[str]:
+    """The names of ILSVRC2012's classes ("tench") in label order."""
+    return [line.split(maxsplit=1)[1] for line in _synset_lines()]
+
+
+def _synset_lines() -> list[str]:
+    path = bundled_folder() / "ilsvrc2012" / "ilsvrc2012-synsets.txt"
+    return path.read_text(encoding="utf-8").splitlines()
 
 
 def ilsvrc2012_val_labels() -> list[int]:
