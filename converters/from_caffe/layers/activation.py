@@ -50,8 +50,10 @@ def prelu(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 @layer("ELU", param="elu_param")
 def elu(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """X for x > 0, else alpha * (exp(x) - 1)."""
-    return g.node("Elu", x, alpha=layer.param.alpha)
+    """X for x > 0, else alpha * (exp(x) - 1); all times lambda in NVIDIA's fork."""
+    y = g.node("Elu", x, alpha=layer.param.alpha)
+    factor = getattr(layer.param, "lambda")  # which Python keeps for itself
+    return y if factor == 1 else g.node("Mul", y, scalar(factor))
 
 
 @layer("Sigmoid")

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.from_caffe.bind import BoundLayer
-from converters.from_caffe.layers.shape import MEAN, SUM
+from converters.from_caffe.layers.shape import MEAN, SUM, channels_to_pixels
 from converters.from_caffe.layers.table import layer
 from converters.graph import Dim, Graph, dims, shape_text
 
@@ -127,13 +127,7 @@ def reorg(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 @layer("Tiling", param="tiling_param", in_place=False)
 def tiling(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """Every tile_dim^2 consecutive channels as one, tile_dim times as high and wide."""
-    size = layer.param.tile_dim
-    layer.check(size > 0, "tile_dim must be positive")
-    n, c, h, w = _image(layer, x)
-    channels, height, width = (layer.static(one, "the channels, height and width") for one in (c, h, w))
-    layer.check(channels % size**2 == 0, f"tile_dim {size} squared does not divide the {channels} channels")
-    larger = (n, channels // size**2, height * size, width * size)
-    return g.node("DepthToSpace", x, shape=larger, blocksize=size, mode="CRD")
+    return channels_to_pixels(g, layer, x, layer.param.tile_dim)
 
 
 def _image(layer: BoundLayer, x: ir.Value) -> tuple[Dim, Dim, Dim, Dim]:

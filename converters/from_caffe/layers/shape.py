@@ -8,7 +8,7 @@ import onnx_ir as ir
 from converters.from_caffe.bind import BoundLayer
 from converters.from_caffe.layers.activation import scalar
 from converters.from_caffe.layers.table import layer
-from converters.graph import Dim, Graph, dims, product
+from converters.graph import Dim, Graph, dims, product, shape_text
 
 
 @layer("Flatten", param="flatten_param", in_place=False, shares_memory=True)
@@ -28,6 +28,9 @@ def reshape(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """Axes `axis` .. `axis + num_axes` get new sizes; 0 copies the old one, -1 is what remains."""
     p = layer.param
     shape = dims(x)
+    if p.pixelshuffler != 1:
+        # Intel's fork: then the rest of the parameters counts for nothing.
+        return channels_to_pixels(g, layer, x, p.pixelshuffler)
     # An axis may point behind the last one, to append axes.
     layer.check(-len(shape) - 1 <= p.axis <= len(shape), f"axis {p.axis} does not exist in {len(shape)} axes")
     start = p.axis if p.axis >= 0 else len(shape) + p.axis + 1
@@ -38,6 +41,18 @@ def reshape(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     )
     middle = _middle(layer, list(p.shape.dim), shape, start, end)
     return g.reshape(x, (*shape[:start], *middle, *shape[end:]))
+
+
+def channels_to_pixels(g: Graph, layer: BoundLayer, x: ir.Value, size: int) -> ir.Value:
+    """Every size^2 consecutive channels as one that is `size` times as high and wide."""
+    layer.check(len(dims(x)) == 4, f"takes 4 axes (num, channels, height, width), not {shape_text(dims(x))}")
+    n, *rest = dims(x)
+    channels, height, width = (layer.static(one, "the channels, height and width") for one in rest)
+    layer.check(
+        size > 0 and channels % size**2 == 0, f"{size} squared does not divide the {channels} channels"
+    )
+    larger = (n, channels // size**2, height * size, width * size)
+    return g.node("DepthToSpace", x, shape=larger, blocksize=size, mode="CRD")
 
 
 def _middle(layer: BoundLayer, wanted: list[int], shape: tuple[Dim, ...], start: int, end: int) -> list[Dim]:

@@ -245,7 +245,18 @@ def test_tiling(tmp_path: Path, shape: tuple[int, ...], size: int) -> None:
         source = (c * size + row % size) * size + column % size
         wanted[:, c, row, column] = x[:, source, row // size, column // size]
     net = layer("Tiling", "x", "y", f"tiling_param {{ tile_dim: {size} }}")
-    assert_close(computed(tmp_path, net, {"x": x}, declared={"x": (1, *shape[1:])})["y"], wanted)
+    if size > 1:
+        net += layer("Reshape", "x", "z", f"reshape_param {{ pixelshuffler: {size} }}", name="reshape")
+    for got in computed(tmp_path, net, {"x": x}, declared={"x": (1, *shape[1:])}).values():
+        assert_close(got, wanted)
+
+
+@pytest.mark.parametrize(("alpha", "factor"), [(1, 1), (1.6733, 1.0507), (0.5, -2), (2, 0.25), (1, 3)])
+def test_elu_of_nvidia(tmp_path: Path, alpha: float, factor: float) -> None:
+    x = rng().normal(size=(2, 3, 4))
+    net = layer("ELU", "x", "y", f"elu_param {{ alpha: {alpha} lambda: {factor} }}")
+    wanted = factor * np.where(x > 0, x, alpha * (np.exp(x) - 1))
+    assert_close(computed(tmp_path, net, {"x": x})["y"], wanted)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (1, 1, 2, 2), (3, 2, 1, 7), (2, 4, 3, 1), (1, 5, 1, 1)])
@@ -259,7 +270,7 @@ def test_spatial_product(tmp_path: Path, shape: tuple[int, ...]) -> None:
     ("net", "message"),
     [
         (layer("Tiling", "x", "y", "tiling_param { tile_dim: 2 }"), "does not divide the 6 channels"),
-        (layer("Tiling", "x", "y"), "must be positive"),
+        (layer("Tiling", "x", "y"), "0 squared"),
         (layer("SpatialProduct", "x x", "y"), "the scale must be 1x1x4x4"),
     ],
 )
