@@ -108,6 +108,12 @@ class Graph:
         self._inputs.append(value)
         return value
 
+    @property
+    def batches(self) -> set[str]:
+        """The names of the symbolic sizes that the inputs have on their first axis."""
+        firsts = [size for value in self._inputs for size in dims(value)[:1]]
+        return {size.name for size in firsts if isinstance(size, Symbol)}
+
     def parameter(self, name: str, array: np.ndarray) -> ir.Value:
         """A weight of the current layer, `<layer>.<name>`; the array is kept as it is, not copied."""
         return self._initializer(f"{self._layer}.{name}" if self._layer else name, array)

@@ -11,6 +11,7 @@ import numpy as np
 
 from converters.errors import FormatError, MismatchError, UnsupportedError
 from converters.from_caffe import schema
+from converters.from_caffe.netstate import TRAIN
 from converters.graph import Dim, Symbol, shape_text, static
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ class BoundLayer:
     def top_count(self) -> int:
         """How many tops the definition gives it."""
         return len(self.message.top)
+
+    @property
+    def trains(self) -> bool:
+        """Whether its own phase is TRAIN, which it then keeps in a net of phase TEST."""
+        return bool(self.message.HasField("phase") and self.message.phase == TRAIN)
 
     def parameters(self, *wanted: Parameter) -> list[np.ndarray]:
         """The arrays of these parameters, in order, float32, each of exactly the wanted shape."""

@@ -35,6 +35,6 @@ def _bilinear(shape: tuple[int, ...]) -> np.ndarray:
     """Interpolation weights for upsampling (BilinearFiller): the same square kernel for every channel."""
     size = shape[3]
     factor = math.ceil(size / 2)
-    centre = (2 * factor - 1 - factor % 2) / (2 * factor)
+    centre = (size - 1) / (2 * factor)
     one_axis = 1 - np.abs(np.arange(size, dtype=np.float64) / factor - centre)
     return filled(shape, 1) * np.outer(one_axis, one_axis).astype(np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from converters.errors import FormatError, UsageError
 from converters.from_caffe import schema
@@ -32,6 +32,8 @@ _WARP = 1
 _DEPTHWISE = ("ConvolutionDepthwise", "DepthwiseConvolution")
 # Layers with parameters whose first stored blob has one value per channel.
 _PER_CHANNEL = {"BatchNorm", "Scale", "Bias", "PReLU"}
+
+Given = TypeVar("Given")
 
 # A shape as far as the definition tells it: None for an unknown size; a shape of None has an unknown rank.
 PartialShape = tuple[int | None, ...] | None
@@ -76,22 +78,33 @@ def _declared_shapes(layer: schema.Message) -> list[PartialShape]:
         given: list[PartialShape] = [tuple(shape.dim) for shape in layer.input_param.shape]
         return _one_per_top(layer, given or [None])
     if layer.type == "DummyData":
-        p = layer.dummy_data_param
-        legacy = [tuple(sizes) for sizes in zip(p.num, p.channels, p.height, p.width, strict=True)]
-        return _one_per_top(layer, [tuple(shape.dim) for shape in p.shape] or legacy)
+        return list(dummy_data_shapes(layer))
     batch = getattr(layer, DATA_LAYERS[layer.type]).batch_size or None
     if layer.type == "HDF5Data":
         return [None] * len(layer.top)
     return [_image_shape(layer, batch), *([(batch,)] * len(layer.top))][: len(layer.top)]
 
 
-def _one_per_top(layer: schema.Message, shapes: Sequence[PartialShape]) -> list[PartialShape]:
-    if len(shapes) not in (1, len(layer.top)):
+def dummy_data_shapes(layer: schema.Message) -> list[tuple[int, ...]]:
+    """The shape of each top of a DummyData layer: given whole, or by its four sizes, each once or per top."""
+    p = layer.dummy_data_param
+    sizes = [p.num, p.channels, p.height, p.width]
+    if not any(len(size) for size in sizes):
+        return _one_per_top(layer, [tuple(shape.dim) for shape in p.shape])
+    if len(p.shape):
         raise FormatError(
-            f"layer {layer.name!r} ({layer.type}) gives {len(shapes)} shapes for {len(layer.top)} tops; "
-            "expected one, or one for each"
+            f"layer {layer.name!r} ({layer.type}) gives both shape and the sizes num, channels, ..."
         )
-    return list(shapes) if len(shapes) == len(layer.top) else list(shapes) * len(layer.top)
+    return list(zip(*(_one_per_top(layer, list(size)) for size in sizes), strict=True))
+
+
+def _one_per_top(layer: schema.Message, given: Sequence[Given]) -> list[Given]:
+    if len(given) not in (1, len(layer.top)):
+        raise FormatError(
+            f"layer {layer.name!r} ({layer.type}) gives {len(given)} shapes or sizes; "
+            f"expected one, or one for each of its {len(layer.top)} tops"
+        )
+    return list(given) if len(given) == len(layer.top) else list(given) * len(layer.top)
 
 
 def _image_shape(layer: schema.Message, batch: int | None) -> PartialShape:

@@ -50,7 +50,7 @@ def prelu(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 @layer("ELU", param="elu_param")
 def elu(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """X for x > 0, else alpha * (exp(x) - 1); all times lambda in NVIDIA's fork."""
+    """x for x > 0, else alpha * (exp(x) - 1); all times lambda in NVIDIA's fork."""
     y = g.node("Elu", x, alpha=layer.param.alpha)
     factor = getattr(layer.param, "lambda")  # which Python keeps for itself
     return y if factor == 1 else g.node("Mul", y, scalar(factor))
@@ -84,7 +84,7 @@ def absval(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 @layer("Swish", param="swish_param")
 def swish(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """X * sigmoid(beta * x)."""
+    """x * sigmoid(beta * x)."""
     beta = layer.param.beta
     inner = x if beta == 1 else g.node("Mul", x, scalar(beta))
     return g.node("Mul", x, g.node("Sigmoid", inner))
@@ -92,8 +92,9 @@ def swish(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 @layer("Clip", param="clip_param")
 def clip(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """min(max(x, min), max)."""
-    return g.node("Clip", x, scalar(layer.param.min), scalar(layer.param.max))
+    """max(min(x, max), min): where the bounds cross, the lower one wins, in ONNX's Clip the upper one."""
+    low, high = layer.param.min, layer.param.max
+    return g.node("Clip", x, scalar(low), scalar(max(low, high)))
 
 
 @layer("Threshold", param="threshold_param")
@@ -123,7 +124,7 @@ def _constant_like(g: Graph, x: ir.Value, value: float) -> ir.Value:
 
 @layer("Exp", param="exp_param")
 def exp(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """Base ^ (shift + scale * x), base -1 meaning e."""
+    """base ^ (shift + scale * x), base -1 meaning e."""
     base, scale, shift = layer.param.base, layer.param.scale, layer.param.shift
     layer.check(base == -1 or base > 0, f"base must be positive (or -1 for e), it is {base:g}")
     log_base = 1.0 if base == -1 else math.log(base)
@@ -150,8 +151,9 @@ def dropout(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
     Forks with `scale_train: false` multiply by (1 - ratio) at inference instead.
     """
-    if layer.param.sample_weights_test:
-        raise layer.unsupported("sample_weights_test asks for random dropout at inference")
+    if layer.trains or layer.param.sample_weights_test:
+        what = "phase: TRAIN" if layer.trains else "sample_weights_test"
+        raise layer.unsupported(f"{what} asks for random dropout at inference")
     if not layer.param.scale_train:
         return g.node("Mul", x, scalar(1 - layer.param.dropout_ratio))
     return x

@@ -12,7 +12,7 @@ from converters.from_caffe.bind import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared
 from converters.from_caffe.layers.activation import fused_relu
 from converters.from_caffe.layers.table import layer
-from converters.graph import Dim, Graph, Symbol, dims, filled, product
+from converters.graph import Dim, Graph, Shape, Symbol, dims, filled, product
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,13 @@ def im2col(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """Every window as a column: (N, C, H, W) -> (N, C * kh * kw, H', W'), by convolving with unit kernels."""
     shape = dims(x)
     axis = layer.axis(layer.param.axis, len(shape))
-    layer.check(axis == 1 and len(shape) > 2, "needs the channels on axis 1 and spatial axes behind them")
-    window = Window.of(layer, len(shape) - 2)
-    channels, taps = layer.static(shape[1], "the number of channels"), math.prod(window.kernel)
+    layer.check(axis < len(shape) - 1, f"needs spatial axes behind the channels on axis {axis}")
+    window = Window.of(layer, len(shape) - axis - 1)
+    channels, taps = layer.static(shape[axis], "the number of channels"), math.prod(window.kernel)
     unit = filled((channels, taps, 1, *window.kernel), 0)
     unit.reshape(channels, taps, taps)[:, range(taps), range(taps)] = 1
     parameters = [g.parameter("unit", unit.reshape(channels * taps, 1, *window.kernel))]
-    return _one(g, layer, x, 1, window, channels, parameters, channels * taps, transposed=False)
+    return _one(g, layer, x, axis, window, channels, parameters, channels * taps, transposed=False)
 
 
 def _apply(
@@ -150,6 +150,7 @@ def _one(
     shape = dims(x)
     size = _transposed_size if transposed else _size
     spatial = tuple(size(layer, shape[axis + 1 + k], window, k) for k in range(len(window.kernel)))
+    ends = window.pad if transposed else _end_pads(shape[axis + 1 :], window)
     # ONNX has one batch axis: fold the axes before the channels into it, and out again.
     batch = product(shape[:axis])
     flat = g.reshape(x, (batch, *shape[axis:]))
@@ -160,7 +161,7 @@ def _one(
         shape=(batch, outputs, *spatial),
         kernel_shape=window.kernel,
         strides=window.stride if set(window.stride) != {1} else None,
-        pads=window.pad * 2 if any(window.pad) else None,
+        pads=(*window.pad, *ends) if any((*window.pad, *ends)) else None,
         dilations=window.dilation if set(window.dilation) != {1} else None,
         group=group if group != 1 else None,
     )
@@ -170,9 +171,21 @@ def _one(
 def _size(layer: BoundLayer, size: Dim, window: Window, k: int) -> Dim:
     if isinstance(size, Symbol):
         return Symbol(f"{layer.name}_{k}")
-    result = (size + 2 * window.pad[k] - window.extent[k]) // window.stride[k] + 1
-    layer.check(result > 0, f"the kernel spans {window.extent[k]}, more than the padded input of size {size}")
-    return result
+    span = size + 2 * window.pad[k] - window.extent[k]
+    # Caffe's division rounds towards zero: a kernel that hangs over by less than its stride finds a place.
+    layer.check(
+        span > -window.stride[k],
+        f"the kernel spans {window.extent[k]}, more than the padded input of size {size}",
+    )
+    return max(span, 0) // window.stride[k] + 1
+
+
+def _end_pads(sizes: Shape, window: Window) -> tuple[int, ...]:
+    """The padding at the end of each axis, with what a kernel larger than the padded input hangs over."""
+    return tuple(
+        pad if isinstance(size, Symbol) else pad + max(0, extent - size - 2 * pad)
+        for size, extent, pad in zip(sizes, window.extent, window.pad, strict=True)
+    )
 
 
 def _transposed_size(layer: BoundLayer, size: Dim, window: Window, k: int) -> Dim:

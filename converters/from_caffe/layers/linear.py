@@ -10,10 +10,10 @@ from converters.from_caffe.fillers import declared
 from converters.from_caffe.layers.activation import fused_relu
 from converters.from_caffe.layers.stored import unit_rows
 from converters.from_caffe.layers.table import layer
-from converters.graph import Graph, Symbol, dims, product
+from converters.graph import Dim, Graph, Shape, Symbol, dims, product
 
 
-@layer("InnerProduct", param="inner_product_param")
+@layer("InnerProduct", param="inner_product_param", in_place=False)
 def inner_product(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """Everything from `axis` on, flattened, times the weight, plus the bias."""
     p = layer.param
@@ -21,7 +21,7 @@ def inner_product(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     shape = dims(x)
     axis = layer.axis(p.axis, len(shape))
     layer.check(p.num_output > 0, "num_output must be positive")
-    inputs = layer.static(_flattened(layer, shape[axis:]), f"the size of the axes from {axis} on")
+    inputs = layer.static(_flattened(g, layer, shape[axis:]), f"the size of the axes from {axis} on")
     weight_shape = (inputs, p.num_output) if p.transpose else (p.num_output, inputs)
     wanted = [Parameter("weight", weight_shape, declared(p, "weight_filler"))]
     if p.bias_term:
@@ -41,9 +41,10 @@ def inner_product(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     return fused_relu(g, layer, g.reshape(y, (*shape[:axis], p.num_output)))
 
 
-def _flattened(layer: BoundLayer, sizes: tuple[int | Symbol, ...]) -> int | Symbol:
-    """The number of inputs; where a spatial size is symbolic the stored weight tells it."""
-    if sum(isinstance(size, Symbol) for size in sizes) and (stored := layer.stored_inputs()) is not None:
+def _flattened(g: Graph, layer: BoundLayer, sizes: Shape) -> Dim:
+    """The number of inputs; where a spatial size is symbolic, not the batch, the stored weight tells it."""
+    open_sizes = {size.name for size in sizes if isinstance(size, Symbol)}
+    if open_sizes - g.batches and (stored := layer.stored_inputs()) is not None:
         return stored
     return product(sizes)
 

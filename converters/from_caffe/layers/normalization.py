@@ -10,15 +10,14 @@ from converters.from_caffe.fillers import constant
 from converters.from_caffe.layers.activation import scalar
 from converters.from_caffe.layers.scaled_batch_norm import is_scaled, scaled_batch_norm
 from converters.from_caffe.layers.table import layer
-from converters.from_caffe.netstate import TRAIN
-from converters.graph import Dim, Graph, dims
+from converters.graph import Dim, Graph, dims, product
 
 _WITHIN_CHANNEL = 1
 
 
 @layer("LRN", param="lrn_param", in_place=False)
 def lrn(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """X / (k + alpha / size * sum(x^2)) ^ beta over neighbouring channels, or over a window of one channel.
+    """x / (k + alpha / size * sum(x^2)) ^ beta over neighbouring channels, or over a window of one channel.
 
     Caffe's alpha is divided by the window's size, as ONNX's is. WITHIN_CHANNEL ignores k: it is 1.
     """
@@ -27,17 +26,24 @@ def lrn(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
         len(dims(x)) == 4, f"takes 4 axes (num, channels, height, width), the bottom has {len(dims(x))}"
     )
     layer.check(p.local_size % 2 == 1, f"local_size must be odd, it is {p.local_size}")
-    if p.norm_region != _WITHIN_CHANNEL:
+    within = p.norm_region == _WITHIN_CHANNEL
+    if not within and p.alpha > 0 and p.beta > 0:
         return g.node("LRN", x, size=p.local_size, alpha=p.alpha, beta=p.beta, bias=p.k)
-    reach = (p.local_size - 1) // 2
+    # ONNX Runtime's LRN wants alpha and beta positive; a window along the channels is one over rows, too.
+    n, c, h, w = dims(x)
+    squares = g.node("Mul", x, x)
+    rows = squares if within else g.reshape(squares, (n, 1, c, product((h, w))))
+    kernel = (p.local_size, p.local_size if within else 1)
+    reach = tuple((size - 1) // 2 for size in kernel)
     mean = g.node(
         "AveragePool",
-        g.node("Mul", x, x),
-        kernel_shape=(p.local_size, p.local_size),
-        pads=(reach,) * 4 if reach else None,
+        rows,
+        kernel_shape=kernel,
+        pads=reach * 2 if any(reach) else None,
         count_include_pad=1,
     )
-    scale = g.node("Add", g.node("Mul", mean, scalar(p.alpha)), scalar(1))
+    k = 1 if within else p.k
+    scale = g.node("Add", g.node("Mul", g.reshape(mean, dims(x)), scalar(p.alpha)), scalar(k))
     return g.node("Mul", x, g.node("Pow", scale, scalar(-p.beta)))
 
 
@@ -57,8 +63,7 @@ def batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 def _plain_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     p = layer.param
     shape = dims(x)
-    trains = layer.message.HasField("phase") and layer.message.phase == TRAIN
-    if not (p.use_global_stats if p.HasField("use_global_stats") else not trains):
+    if not (p.use_global_stats if p.HasField("use_global_stats") else not layer.trains):
         return _normalise(g, x, [0, *range(2, len(shape))], p.eps)
     channels = layer.static(shape[1], "the number of channels")
     mean, variance, factor = layer.parameters(
@@ -80,7 +85,7 @@ def _plain_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 @layer("MVN", param="mvn_param")
 def mvn(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """X minus its mean, divided by (standard deviation + eps), over each channel or each image."""
+    """x minus its mean, divided by (standard deviation + eps), over each channel or each image."""
     p = layer.param
     shape = dims(x)
     layer.check(len(shape) <= 4, f"takes at most 4 axes, the bottom has {len(shape)}")
@@ -113,7 +118,7 @@ def _centred(g: Graph, x: ir.Value, axes: np.ndarray) -> tuple[ir.Value, tuple[D
 
 @layer("Scale", param="scale_param")
 def scale(g: Graph, layer: BoundLayer, x: ir.Value, factor: ir.Value | None = None) -> ir.Value:
-    """X times a learned blob, or the second bottom, that spans some of its axes; optionally plus a bias."""
+    """x times a learned blob, or the second bottom, that spans some of its axes; optionally plus a bias."""
     p = layer.param
     wanted = []
     if factor is None:
@@ -137,7 +142,7 @@ def scale(g: Graph, layer: BoundLayer, x: ir.Value, factor: ir.Value | None = No
 
 @layer("Bias", param="bias_param")
 def bias(g: Graph, layer: BoundLayer, x: ir.Value, addend: ir.Value | None = None) -> ir.Value:
-    """X plus a learned blob, or the second bottom, that spans some of its axes."""
+    """x plus a learned blob, or the second bottom, that spans some of its axes."""
     p = layer.param
     if addend is not None:
         axis = _second_bottom_axis(layer, x, addend)

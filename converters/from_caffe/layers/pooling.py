@@ -1,9 +1,9 @@
 """Pooling, by Caffe's own rules for sizes, borders and divisors.
 
-The output has ceil((H + 2 pad - kernel) / stride) + 1 rows; only where there is padding, a last window that
-would start at or past H + pad is dropped. A window may hang over the end: MAX ignores what is outside, AVE
-divides by the part of the window inside [-pad, H + pad), so padding counts and what hangs over does not.
-In ONNX both become explicit end pads without ceil_mode, which every runtime computes alike.
+The output has ceil((H + 2 pad - kernel) / stride) + 1 rows; only where there is padding, on whichever axis, a
+last window that would start at or past H + pad is dropped. A window may hang over the end: MAX ignores what
+is outside, AVE divides by the part of the window inside [-pad, H + pad), so padding counts and what hangs
+over does not. In ONNX both become explicit end pads without ceil_mode, which every runtime computes alike.
 """
 
 from __future__ import annotations
@@ -73,16 +73,16 @@ def spp(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 
 def _pyramid_level(g: Graph, layer: BoundLayer, x: ir.Value, bins: int) -> ir.Value:
-    height, width = (_bin_axis(layer, layer.static(size, "the input size"), bins) for size in dims(x)[2:])
+    sizes = [layer.static(size, "the input size") for size in dims(x)[2:]]
+    kernels = [-(-size // bins) for size in sizes]
+    pads = [(kernel * bins - size + 1) // 2 for size, kernel in zip(sizes, kernels, strict=True)]
+    height, width = (
+        _axis(layer, size, kernel, kernel, pad, padded=any(pads))
+        for size, kernel, pad in zip(sizes, kernels, pads, strict=True)
+    )
     if layer.param.pool == AVE:
         return average_pool(g, x, height, width)
     return max_pool(g, x, height, width)
-
-
-def _bin_axis(layer: BoundLayer, size: int, bins: int) -> Axis:
-    kernel = -(-size // bins)
-    pad = (kernel * bins - size + 1) // 2
-    return _axis(layer, size, kernel, kernel, pad, floor=False, name="")
 
 
 def axes(layer: BoundLayer, height: Dim, width: Dim) -> tuple[Axis, Axis]:
@@ -94,9 +94,7 @@ def axes(layer: BoundLayer, height: Dim, width: Dim) -> tuple[Axis, Axis]:
         return _axis(layer, sizes[0], sizes[0], 1, 0), _axis(layer, sizes[1], sizes[1], 1, 0)
     by_name = p.HasField("kernel_h") and p.HasField("kernel_w")
     layer.check(
-        p.HasField("kernel_size") != by_name
-        and (by_name or not (p.HasField("kernel_h") or p.HasField("kernel_w"))),
-        "give either kernel_size, or both kernel_h and kernel_w",
+        p.HasField("kernel_size") != by_name, "give either kernel_size, or both kernel_h and kernel_w"
     )
     kernel = (p.kernel_h, p.kernel_w) if by_name else (p.kernel_size, p.kernel_size)
     stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") else (p.stride, p.stride)
@@ -110,8 +108,8 @@ def axes(layer: BoundLayer, height: Dim, width: Dim) -> tuple[Axis, Axis]:
     # Three spellings of one switch: BVLC's (and of forks), NVCaffe's, and that of OpenCV and of forks.
     floor = p.round_mode == _FLOOR or p.torch_pooling or not p.ceil_mode
     return (
-        _axis(layer, height, kernel[0], stride[0], pad[0], floor=floor, name="h"),
-        _axis(layer, width, kernel[1], stride[1], pad[1], floor=floor, name="w"),
+        _axis(layer, height, kernel[0], stride[0], pad[0], padded=any(pad), floor=floor, name="h"),
+        _axis(layer, width, kernel[1], stride[1], pad[1], padded=any(pad), floor=floor, name="w"),
     )
 
 
@@ -128,8 +126,17 @@ def _check_global(layer: BoundLayer) -> None:
 
 
 def _axis(
-    layer: BoundLayer, size: Dim, kernel: int, stride: int, pad: int, *, floor: bool = False, name: str = ""
+    layer: BoundLayer,
+    size: Dim,
+    kernel: int,
+    stride: int,
+    pad: int,
+    *,
+    padded: bool = False,
+    floor: bool = False,
+    name: str = "",
 ) -> Axis:
+    """One axis; `padded` says whether either axis has padding, which lets Caffe drop a window on both."""
     layer.check(kernel > 0, "kernel sizes must not be zero")
     layer.check(stride > 0, "strides must not be zero")
     layer.check(pad == 0 or pad < kernel, f"pad {pad} must be less than the kernel {kernel}")
@@ -137,7 +144,7 @@ def _axis(
         if floor:
             return Axis(Symbol(f"{layer.name}_{name}"), kernel, stride, pad, 0)
         layer.static(
-            size if stride > kernel and not pad else 1, "the input size, with a stride beyond the kernel,"
+            size if stride > kernel and not padded else 1, "the input size, with a stride beyond the kernel,"
         )
         return Axis(Symbol(f"{layer.name}_{name}"), kernel, stride, pad, None)
     span = size + 2 * pad - kernel
@@ -145,7 +152,7 @@ def _axis(
     layer.check(
         pooled > 0, f"the kernel {kernel} leaves no output of the padded input of size {size + 2 * pad}"
     )
-    if pad and (pooled - 1) * stride >= size + pad:
+    if padded and (pooled - 1) * stride >= size + pad:
         pooled -= 1
     if (pooled - 1) * stride >= size + pad:
         raise layer.unsupported(

@@ -78,7 +78,7 @@ def crop(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value) -> ir.Va
     p = layer.param
     shape, like = dims(x), dims(reference)
     axis = layer.axis(p.axis, len(shape))
-    layer.check(len(like) == len(shape), f"the reference has {len(like)} axes, the bottom {len(shape)}")
+    layer.check(len(like) >= len(shape), f"the reference has {len(like)} axes, the bottom {len(shape)}")
     cropped = range(axis, len(shape))
     layer.check(
         len(p.offset) in (0, 1, len(cropped)), f"{len(p.offset)} offsets for {len(cropped)} cropped axes"
@@ -93,7 +93,7 @@ def crop(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value) -> ir.Va
         return x
     starts = np.array([offset for _, offset in todo], np.int64)
     ends = np.array([offset + int(like[k]) for k, offset in todo], np.int64)  # type: ignore[arg-type]
-    result = (*shape[:axis], *like[axis:])
+    result = (*shape[:axis], *like[axis : len(shape)])
     return g.node("Slice", x, starts, ends, np.array([k for k, _ in todo], np.int64), shape=result)
 
 

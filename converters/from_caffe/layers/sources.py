@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from converters.from_caffe import fillers
 from converters.from_caffe.bind import BoundLayer, Parameter
+from converters.from_caffe.inputs import dummy_data_shapes
 from converters.from_caffe.layers.table import layer
 from converters.graph import Graph
 
@@ -14,18 +15,12 @@ from converters.graph import Graph
 @layer("DummyData", param="dummy_data_param", in_place=False, tops=(1, None))
 def dummy_data(g: Graph, layer: BoundLayer) -> list[ir.Value]:
     """Constant blobs, one a top; random fillers cannot be carried over."""
-    p, count = layer.param, layer.top_count
-    legacy = [p.num, p.channels, p.height, p.width]
-    shapes = [tuple(shape.dim) for shape in p.shape] or [
-        tuple(sizes) for sizes in zip(*(list(part) for part in legacy), strict=True)
-    ]
-    layer.check(len(shapes) in (1, count), f"{len(shapes)} shapes for {count} tops")
-    given = list(p.data_filler) or [fillers.constant(0)]
-    layer.check(len(given) in (1, count), f"{len(given)} fillers for {count} tops")
+    given = list(layer.param.data_filler) or [fillers.constant(0)]
+    layer.check(len(given) in (1, layer.top_count), f"{len(given)} fillers for {layer.top_count} tops")
     tops = []
-    for k in range(count):
+    for k, shape in enumerate(dummy_data_shapes(layer.message)):
         filler = given[k if len(given) > 1 else 0]
-        values = fillers.fill(filler, shapes[k if len(shapes) > 1 else 0])
+        values = fillers.fill(filler, shape)
         if values is None:
             raise layer.unsupported(f"its filler {filler.type!r} is random; give it as an input instead")
         tops.append(g.parameter("data", np.asarray(values)))

@@ -1,0 +1,128 @@
+"""Rules of BVLC's layers that no recorded case shows, against the numbers that follow from their source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from from_caffe.reference_nets import assert_close, computed, layer, write_net
+
+import converters
+
+X = np.random.default_rng(0).standard_normal((2, 3, 4, 6))
+
+
+def windows(x: np.ndarray, rows: list[slice], columns: list[slice], reduce: object) -> np.ndarray:
+    """Each window of the last two axes reduced by a function of (block, axes)."""
+    return np.stack(
+        [np.stack([reduce(x[..., r, c], (-2, -1)) for c in columns], -1) for r in rows],  # type: ignore[operator]
+        -2,
+    )
+
+
+ROWS = [slice(0, 1), slice(1, 3), slice(3, 4)]
+
+CASES = {
+    # Padding on one axis lets Caffe drop a last window on the other, too: columns 6 and 7 do not exist.
+    "pooling-drops-on-both-axes": (
+        "Pooling",
+        "pooling_param { pool: MAX kernel_h: 2 kernel_w: 1 stride_h: 2 stride_w: 4 pad_h: 1 pad_w: 0 }",
+        X[..., :4],
+        windows(X, ROWS, [slice(0, 1)], np.max),
+    ),
+    # A kernel of 3 over 2 columns, stride 2: C++ rounds -1 / 2 to 0, so there is one window, zeros beyond.
+    "convolution-kernel-beyond-its-input": (
+        "Im2col",
+        "convolution_param { kernel_h: 1 kernel_w: 3 stride: 2 }",
+        X[:, :1, :1, :2],
+        np.pad(X[:, 0, 0, :2], ((0, 0), (0, 1)))[:, :, None, None],
+    ),
+    "im2col-of-another-axis": (
+        "Im2col",
+        "convolution_param { kernel_size: 4 axis: 2 }",
+        X[..., :5].swapaxes(2, 3)[:, :, :2, :],
+        X[..., :5].swapaxes(2, 3)[:, :, :2, :].reshape(2, 3, 8, 1),
+    ),
+    "clip-with-crossed-bounds": ("Clip", "clip_param { min: 0.5 max: 0.2 }", X, np.full(X.shape, 0.5)),
+    "lrn-with-negative-beta": (
+        "LRN",
+        "lrn_param { local_size: 1 alpha: 2 beta: -0.5 k: 3 }",
+        X,
+        X * np.sqrt(3 + 2 * X**2),
+    ),
+    "lrn-with-negative-alpha": (
+        "LRN",
+        "lrn_param { local_size: 5 alpha: -0.01 beta: 1 k: 3 }",
+        X,
+        X / (3 - 0.002 * (X**2).sum(1, keepdims=True)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_layer(name: str, tmp_path: Path) -> None:
+    kind, parameters, x, wanted = CASES[name]
+    assert_close(computed(tmp_path, layer(kind, "x", "y", parameters), {"x": x})["y"], wanted)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 5])
+def test_bilinear_filler(size: int, tmp_path: Path) -> None:
+    """Every kernel size, also those that no upsampling factor asks for, is symmetric about its centre."""
+    parameters = (
+        f"convolution_param {{ num_output: 1 kernel_size: {size} bias_term: false "
+        'weight_filler { type: "bilinear" } }'
+    )
+    one = {"x": np.ones((1, 1, 1, 1))}
+    got = computed(tmp_path, layer("Deconvolution", "x", "y", parameters), one)["y"]
+    centre = (size - 1) / 2
+    weight = 1 - np.abs(np.arange(size) - centre) / np.ceil(size / 2)
+    assert_close(got[0, 0], np.outer(weight, weight))
+
+
+def test_a_crop_reference_may_have_more_axes(tmp_path: Path) -> None:
+    inputs = {"x": X, "r": np.zeros((2, 3, 2, 3, 5))}
+    got = computed(tmp_path, layer("Crop", "x r", "y", "crop_param { offset: 1 }"), inputs)["y"]
+    assert_close(got, X[:, :, 1:3, 1:4])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "complaint"),
+    [
+        ("num: 2 channels: 3 channels: 3 height: 4 width: 6", None),
+        ("num: 2 num: 2 num: 2 channels: 3 height: 4 width: 6", "3 shapes or sizes"),
+        ("num: 2 channels: 3 height: 4", "0 shapes or sizes"),
+        ("num: 2 channels: 3 height: 4 width: 6 shape { dim: 1 }", "both shape and the sizes"),
+    ],
+)
+def test_dummy_data_sizes_are_given_once_or_per_top(
+    sizes: str, complaint: str | None, tmp_path: Path
+) -> None:
+    net = layer("DummyData", "", "a b", f"dummy_data_param {{ data_filler {{ value: 2 }} {sizes} }}", "dummy")
+    net += layer("Eltwise", "x a b", "y")
+    if complaint is None:
+        assert_close(computed(tmp_path, net, {"x": X})["y"], X + 4)
+        return
+    with pytest.raises(converters.FormatError, match=complaint):
+        converters.load(*write_net(tmp_path, net, {"x": X.shape}))
+
+
+@pytest.mark.parametrize(
+    ("net", "complaint"),
+    [
+        (layer("Dropout", "x", "y", "phase: TRAIN"), "random dropout"),
+        (layer("InnerProduct", "x", "x", "inner_product_param { num_output: 3 }"), "in place"),
+    ],
+)
+def test_what_caffe_does_not_compute_the_same_twice_is_refused(
+    net: str, complaint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(converters.ConverterError, match=complaint):
+        converters.load(*write_net(tmp_path, net, {"x": X.shape}))
+
+
+def test_a_batch_that_a_weight_spans_is_not_symbolic(tmp_path: Path) -> None:
+    net = layer("InnerProduct", "x", "y", "inner_product_param { num_output: 2 axis: 0 }")
+    blobs = {"layer": [np.ones((2, X.size)), np.zeros(2)]}
+    model = converters.load(*write_net(tmp_path, net, {"x": X.shape}, blobs))
+    assert model.meta["report"].inputs == {"x": "2x3x4x6"}
