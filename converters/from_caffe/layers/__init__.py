@@ -7,6 +7,7 @@ its parameters, and appends ONNX nodes that compute the same numbers.
 from __future__ import annotations
 
 import functools
+import inspect
 
 from converters.from_caffe.layers import (
     activation,
@@ -33,9 +34,10 @@ from converters.from_caffe.layers import (
     volume,
     yolo,
 )
+from converters.from_caffe.layers.refused import REFUSED
 from converters.from_caffe.layers.table import LayerType, registered
 
-__all__ = ["LayerType", "layer_types"]
+__all__ = ["LayerType", "layer_types", "support"]
 
 _FAMILIES = (
     activation,
@@ -68,3 +70,11 @@ _FAMILIES = (
 def layer_types() -> dict[str, LayerType]:
     """Every layer type by name."""
     return {entry.name: entry for family in _FAMILIES for entry in registered(family)}
+
+
+def support() -> list[tuple[str, str]]:
+    """(type, what it computes or why it is refused), by name."""
+    known = {name: inspect.getdoc(entry.function) or "" for name, entry in layer_types().items()}
+    summaries = {name: " ".join(text.split("\n\n")[0].split()) for name, text in known.items()}
+    refused = {name: f"not converted: {why}" for name, why in REFUSED.items()}
+    return sorted({**refused, **summaries}.items(), key=lambda row: row[0].lower())

@@ -1,0 +1,39 @@
+"""What the README lists is what the code has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from converters.from_caffe.layers import support as caffe_layers
+from converters.from_torch7.modules import support as torch7_classes
+from zoo.cli import COMMANDS
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def table(rows: list[tuple[str, str]]) -> str:
+    """Rows as a Markdown table; a pipe in a text must not end its cell."""
+    lines = [f"| {name} | {text} |" for name, text in ((n, t.replace("|", "\\|")) for n, t in rows)]
+    return "\n".join(["| name | what it computes |", "|---|---|", *lines])
+
+
+@pytest.mark.parametrize(
+    ("marker", "support"), [("caffe-layers", caffe_layers), ("torch7-classes", torch7_classes)]
+)
+def test_support_tables_are_those_of_the_registries(
+    marker: str, support: Callable[[], list[tuple[str, str]]]
+) -> None:
+    found = re.search(rf"<!-- {marker} -->\n\n(.*?)\n\n<!-- end -->", README, re.DOTALL)
+    assert found is not None
+    assert found[1] == table(support())
+
+
+def test_every_command_is_in_the_table_and_the_other_way_round() -> None:
+    rows = README.split("| command | does |", 1)[1].split("\n\n", 1)[0]
+    cells = re.findall(r"^\|([^|]*(?:\\\|[^|]*)*)\|", rows, re.MULTILINE)
+    listed = {name for cell in cells for name in re.findall(r"`([a-z-]+)", cell) if not name.startswith("-")}
+    assert listed == set(COMMANDS)
