@@ -7,7 +7,6 @@ What cannot be read without doubt is an error: then the definition has to be giv
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +22,7 @@ from converters.from_caffe.wire import LENGTH, Buffer, Field
 
 _NET_NAME, _NET_V1_LAYER, _NET_LAYER = 1, 2, 100
 _LEGACY_INPUTS = (3, 4, 8)
-_BLOBS = {_NET_LAYER: 7, _NET_V1_LAYER: 6}
-_V1_V0_LAYER, _V0_BLOBS = 1, 50
+_V1_BLOBS, _V1_V0_LAYER, _V0_BLOBS = 6, 1, 50
 # name, type, bottom, top, loss_weight, param, phase, propagate_down, transform_param, loss_param
 _GENERAL = frozenset({1, 2, 3, 4, 5, 6, 10, 11, 100, 101})
 # blobs, and the rules (include, exclude) that Caffe has applied already
@@ -42,7 +40,7 @@ def definition_in(path: Path) -> schema.Message:
         if item.wire_type == LENGTH and item.number == _NET_LAYER:
             net.layer.append(_layer(buffer, item))
         elif item.wire_type == LENGTH and item.number == _NET_V1_LAYER:
-            _merge(buffer, net.layers.add(), b"".join(_v1_fields(buffer, item)), item)
+            _merge_v1(buffer, net.layers.add(), item)
         elif item.number == _NET_NAME or item.number in _LEGACY_INPUTS:
             _merge(buffer, net, buffer.bytes(item.begin, item.end), item)
     _check_text(net, path)
@@ -60,27 +58,15 @@ def definition_in(path: Path) -> schema.Message:
     return net
 
 
-def _v1_fields(buffer: Buffer, item: Field) -> Iterator[bytes]:
-    """A V1 layer's fields without blobs, those of the V0 layer inside it included."""
+def _merge_v1(buffer: Buffer, layer: schema.Message, item: Field) -> None:
+    """A V1 layer without its blobs, and without those of the V0 layer that may be inside it."""
     for inner in buffer.fields(item.start, item.end):
         if inner.number == _V1_V0_LAYER and inner.wire_type == LENGTH:
-            kept = [
-                buffer.bytes(part.begin, part.end)
-                for part in buffer.fields(inner.start, inner.end)
-                if part.number != _V0_BLOBS
-            ]
-            content = b"".join(kept)
-            yield b"\x0a" + _length(len(content)) + content
-        elif inner.number != _BLOBS[_NET_V1_LAYER]:
-            yield buffer.bytes(inner.begin, inner.end)
-
-
-def _length(size: int) -> bytes:
-    out = bytearray()
-    while size > 0x7F:
-        out.append(size & 0x7F | 0x80)
-        size >>= 7
-    return bytes(out) + bytes([size])
+            for part in buffer.fields(inner.start, inner.end):
+                if part.number != _V0_BLOBS:
+                    _merge(buffer, layer.layer, buffer.bytes(part.begin, part.end), part)
+        elif inner.number != _V1_BLOBS:
+            _merge(buffer, layer, buffer.bytes(inner.begin, inner.end), inner)
 
 
 def _layer(buffer: Buffer, item: Field) -> schema.Message:
