@@ -18,8 +18,8 @@ from converters.errors import FormatError, UnsupportedError, UsageError
 from converters.from_caffe import schema
 from converters.from_caffe.upgrade import upgrade
 
-# protobuf reads about 1 MB a second; GoogLeNet's definition has 0.04 MB, one of a thousand layers about 1 MB.
-MAX_BYTES = 2 * 2**20
+# protobuf reads about 1 MB a second; GoogLeNet's definition has 0.04 MB.
+MAX_BYTES = 2**20
 
 _UNKNOWN_FIELD = re.compile(r'Message type "caffe\.(\w+)" has no field named "(\w+)"')
 

@@ -16,8 +16,8 @@ from converters.errors import FormatError
 VARINT, FIXED64, LENGTH, START_GROUP, END_GROUP, FIXED32 = range(6)
 # Real files nest a few messages deep; protobuf's own limit is 100.
 MAX_GROUP_DEPTH = 100
-# Real nets have some ten thousand fields; this many take about a second to look at.
-MAX_FIELDS = 500_000
+# Real nets have some ten thousand fields; this many take half a second to look at.
+MAX_FIELDS = 200_000
 _MAX_VARINT_BYTES = 10
 
 
