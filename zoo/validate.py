@@ -107,7 +107,10 @@ def measure(
         raise UsageError(f"the limit must be 1 image or more, not {job.limit}")
     with open_lanes(job, variants, world) as lanes:
         files, about = job.all_files(), [lane.session.describe() for lane in lanes]
-        size = world.share(choose_batch_size(job, lanes, variants, world))
+        size = world.share(
+            _batch_size_before(job, folder if resume else None)
+            or choose_batch_size(job, lanes, variants, world)
+        )
         before: dict[int, Batch] = {}
         if folder is not None:
             plan = plan_of(job, variants, files, about[0], size)
@@ -131,6 +134,12 @@ class _Tally:
     batches: list[Batch]
     seconds: float
     resumed: int
+
+
+def _batch_size_before(job: Job, folder: Path | None) -> int | None:
+    """What was chosen for the interrupted run in `folder`, where this one leaves it open."""
+    plan = None if folder is None or job.batch_size is not None else journal.planned(folder)
+    return None if plan is None or plan.get("model") != job.model else plan.get("batch size")
 
 
 @contextlib.contextmanager

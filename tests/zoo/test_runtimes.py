@@ -146,6 +146,35 @@ def test_cuda_scores_equal_those_of_the_cpu(make_net, batch, name):
     np.testing.assert_allclose(on_gpu.run(batch), on_cpu.run(batch), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize(("name", "precision"), [("onnx", "fp16"), ("onnx", "bf16"), ("onnx", "tf32")])
+def test_a_precision_that_is_not_there_is_an_error(make_net, name, precision):
+    with pytest.raises(DeviceError, match=r"computes in float32 or tf32|tf32 is a mode of NVIDIA GPUs"):
+        open_runtime(name, make_net(name), precision=precision)
+
+
+def test_half_precision_is_less_exact_and_float32_out(make_net, batch):
+    net = make_net("pytorch")
+    differences = {}
+    for precision in ("float32", "fp16", "bf16"):
+        scores = open_runtime("pytorch", net, precision=precision).run(batch)
+        assert scores.dtype == np.float32
+        differences[precision] = np.abs(scores - expected(batch)).max()
+    assert differences["float32"] < 1e-6 < 1e-5 < differences["fp16"] < differences["bf16"] < 0.1
+
+
+def test_tf32_is_on_where_asked_for_only():
+    """What the GPU is told; whether it listens, only a GPU shows."""
+    import torch
+
+    from zoo.runtimes.pytorch import _arithmetic
+
+    before = torch.get_float32_matmul_precision()
+    for precision, matmul, cudnn in (("float32", "highest", False), ("tf32", "high", True)):
+        with _arithmetic(torch.device("cpu"), precision):
+            assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == (matmul, cudnn)
+    assert torch.get_float32_matmul_precision() == before
+
+
 def test_what_is_no_net_is_named(tmp_path):
     (tmp_path / "net.onnx").write_bytes(b"<html>")
     with pytest.raises(UsageError, match=r"net\.onnx: ONNX Runtime cannot load it"):

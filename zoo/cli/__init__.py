@@ -18,6 +18,7 @@ import typer
 from zoo.cli import (
     add,
     audit,
+    bench,
     compare,
     convert,
     demo,
@@ -48,6 +49,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": compare.compare,
     "pack": pack.pack,
     "validate": validate.validate,
+    "bench": bench.bench,
     "audit": audit.audit,
     "report": report.report,
     "demo": demo.demo,

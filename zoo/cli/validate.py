@@ -147,7 +147,7 @@ def validate(
     if out is not None:
         folders = [out, *(out / _name(variant) for variant in variants[1:])]
     ranked = scores or (known.scores if known is not None else None)
-    with open_dataset(data or _shipped_data(subject), labels) as dataset, joined(device) as world:
+    with open_dataset(data or shipped_data(subject), labels) as dataset, joined(device) as world:
         shape = known.input_shape if known is not None else None
         job = Job(
             net=converted(subject.sources, runtime, subject.cache, shape, ranked),
@@ -188,7 +188,7 @@ def _name(variant: Variant) -> str:
     return variant.preprocessing.flavour if variant.precision == "float32" else variant.precision
 
 
-def _shipped_data(subject: Subject) -> Path:
+def shipped_data(subject: Subject) -> Path:
     """The images that ship with the zoo, for a model that was tested on them."""
     from zoo.catalog import embedded_images
 

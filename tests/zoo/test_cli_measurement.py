@@ -1,0 +1,264 @@
+"""What `dsd-zoo validate` does beyond counting, as a user meets it: variants, baselines, gains, reports."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from zoo import cli
+from zoo.catalog import bundled_folder
+from zoo.evidence import read_run
+
+DIGITS = bundled_folder() / "digits"
+FILES = [DIGITS / "caffe" / "train_val.prototxt", DIGITS / "caffe" / "dsd.caffemodel"]
+IMAGES = DIGITS / "images" / "test_images.tar"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Converted once for all tests here."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def dsd_zoo(monkeypatch, capsys, tmp_path, cache):
+    """Runs a command in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DSD_ZOO_CACHE", str(cache))
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["dsd-zoo", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        code = caught.value.code
+        return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
+
+    return run
+
+
+def test_sensitivity_is_a_matrix_and_a_run_for_each_flavour(dsd_zoo):
+    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--sensitivity")
+    assert outcome.code == 0
+    lines = [line.split() for line in outcome.out.splitlines()]
+    header = lines.index(["FLAVOUR", "TOP-1", "POINTS", "CHANGED", "TOP-5", "POINTS", "CHANGED"])
+    rows = {line[0]: line[1:] for line in lines[header + 1 : header + 5]}
+    assert rows["caffe-warp36"] == ["492", "0.00", "0", "500", "0.00", "0"]
+    assert set(rows) == {"caffe-warp36", "caffe-short36", "torch7-bicubic36", "pil-bicubic-short36"}
+    # The digits are 36 pixels already for all but the squares, so the numbers come from the conversions.
+    for flavour, cells in rows.items():
+        folder = Path("results/digits-caffe-dsd") / ("onnx" if "warp" in flavour else f"onnx-{flavour}")
+        result, found = read_run(folder)
+        assert (result.flavour, str(result.top1_correct)) == (flavour, cells[0])
+        assert len(found) == 500
+    assert read_run(Path("results/digits-caffe-dsd/onnx-pil-bicubic-short36"))[0].preprocessing[
+        "meant_for"
+    ] == ("caffe-warp36")
+    # The same matrix as separate runs.
+    single = json.loads(
+        dsd_zoo("validate", "digits-caffe-dsd", "--flavour", "torch7-bicubic36", "--json").out
+    )
+    assert str(single["result"]["top1_correct"]) == rows["torch7-bicubic36"][0]
+    assert single["out"] == "results/digits-caffe-dsd/onnx-torch7-bicubic36"
+
+
+def test_files_of_a_caffe_net_keep_their_numbers_under_another_flavour(dsd_zoo):
+    outcome = dsd_zoo("validate", *FILES, "--data", IMAGES, "--flavour", "pil-bicubic-short36", "--json")
+    printed = json.loads(outcome.out)["result"]
+    assert printed["preprocessing"]["meant_for"] == "caffe-stored"
+    assert printed["preprocessing"]["mean"] == [127, 127, 127]
+    assert printed["top1_correct"] >= 485
+    # Told that the net takes what the flavour makes, the numbers are the flavour's own.
+    told = dsd_zoo(
+        "validate", *FILES, "--data", IMAGES, "--flavour", "pil-bicubic-short36", "--mean", "0.498",
+        "--scale", "1", "--meant-for", "pil-bicubic-short36", "--json", "--out", "told",
+    )  # fmt: skip
+    assert "meant_for" not in json.loads(told.out)["result"]["preprocessing"]
+
+
+def pairs(ours, theirs):
+    return zip(ours.scores, theirs.scores, strict=True)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_is_printed_beside_float32(dsd_zoo, precision):
+    outcome = dsd_zoo(
+        "validate", "digits-caffe-dsd", "--runtime", "pytorch", "--precision", precision, "--limit", 200
+    )
+    assert outcome.code == 0
+    lines = [line.split() for line in outcome.out.splitlines()]
+    header = lines.index(["PRECISION", "TOP-1", "POINTS", "CHANGED", "TOP-5", "POINTS", "CHANGED"])
+    half, full = lines[header + 1 : header + 3]
+    assert (half[0], full[0]) == (precision, "float32")
+    assert full[2:4] == ["0.00", "0"]
+    assert abs(int(half[1]) - int(full[1])) <= 3
+    folder = Path("results/digits-caffe-dsd")
+    result, rows = read_run(folder / f"pytorch-{precision}-first200")
+    reference, exact = read_run(folder / "pytorch-first200")
+    assert (result.precision, reference.precision) == (precision, "float32")
+    # It really was computed in half precision.
+    differences = [abs(a - b) for x, y in zip(rows, exact, strict=True) for a, b in pairs(x, y)]
+    assert 1e-5 < max(differences) < 0.2
+
+
+def test_a_baseline_holds_or_names_what_changed(dsd_zoo):
+    dsd_zoo("validate", "digits-caffe-baseline", "--out", "before")
+    outcome = dsd_zoo(
+        "validate", "digits-caffe-baseline", "--baseline", "before/result.json", "--junit", "checks.xml",
+        "--markdown", "summary.md",
+    )  # fmt: skip
+    assert outcome.code == 0
+    assert "baseline: identical to the last bit over 500 images" in outcome.out
+    suite = ElementTree.parse("checks.xml").getroot().find("testsuite")
+    assert (suite.attrib["tests"], suite.attrib["failures"]) == ("3", "0")
+    # Other weights in the same place are what a regression looks like.
+    outcome = dsd_zoo(
+        "validate", "digits-caffe-dsd", "--baseline", "before", "--junit", "checks.xml",
+        "--markdown", "summary.md", "--json",
+    )  # fmt: skip
+    assert outcome.code == 1
+    found = json.loads(outcome.out)["baseline"]
+    assert (found["holds"], found["before"]["top1"], found["now"]["top1"]) == (False, 493, 492)
+    flipped = [change["image"] for change in found["changes"] if change["flipped"]]
+    assert flipped == ["test_00012.png", "test_00243.png", "test_00360.png"]
+    suite = ElementTree.parse("checks.xml").getroot().find("testsuite")
+    assert suite.attrib["failures"] == "4"
+    text = Path("summary.md").read_text()
+    assert text.count("### digits-caffe") == 2
+    assert "test\\_00243.png" in text
+    # Allowed where said so, also across runtimes.
+    for extra in ([], ["--runtime", "pytorch"]):
+        outcome = dsd_zoo("validate", "digits-caffe-dsd", "--baseline", "before", "--tolerance", 3, *extra)
+        assert outcome.code == 0
+        assert "3 of 500 images changed their verdict; allowed are 3" in outcome.out
+        assert "test_00012.png, class" in outcome.out
+
+
+def test_the_gain_over_another_net(dsd_zoo):
+    dsd_zoo("validate", "digits-caffe-baseline", "--out", "base")
+    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--against", "base/result.json", "--out", "dsd")
+    assert outcome.code == 0
+    assert "against digits-caffe-baseline, image by image:" in outcome.out
+    # Hand-counted from the recorded logits: 1 only right here, 2 only right there.
+    assert "top-1: -1 of 500 images, -0.20 points" in outcome.out
+    assert "1 right here only, 2 there only; 500 images reveal a true gain of" in outcome.out
+    assert "most lost: class" in outcome.out
+    printed = json.loads(dsd_zoo("validate", "digits-caffe-dsd", "--against", "base", "--json").out)
+    assert printed["against"]["gains"]["top1"]["p_value"] == 1.0
+    assert sum(found["correct"] - found["other_correct"] for found in printed["against"]["classes"]) == -1
+
+
+def test_a_baseline_that_was_run_here_is_compared_without_being_asked(dsd_zoo):
+    assert "AGAINST" not in dsd_zoo("validate", "digits-caffe-dsd").out
+    dsd_zoo("validate", "digits-caffe-baseline")
+    outcome = dsd_zoo("validate", "digits-caffe-dsd")
+    assert "AGAINST" in outcome.out
+    assert "digits-caffe-baseline" in outcome.out
+    assert "No model is significantly better than its baseline." in outcome.out
+
+
+def test_the_order_of_the_published_run_and_a_part_of_it(dsd_zoo):
+    outcome = dsd_zoo("validate", "digits-caffe-dsd")
+    assert "top-1 by batches of 50: all 10 as published" in outcome.out
+    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--limit", 100)
+    assert "OF ALL 500" in outcome.out
+    assert "as good as drawn at random" in outcome.out
+
+
+def test_a_mean_image_of_compute_image_mean(dsd_zoo, tmp_path):
+    """The blob of 127s, in Caffe's own format, counts as the mean value."""
+    shape = b"".join(bytes([number << 3, value]) for number, value in ((1, 1), (2, 3), (3, 36), (4, 36)))
+    values = np.full(3 * 36 * 36, 127, "<f4").tobytes()
+    size = bytes([len(values) & 127 | 128, len(values) >> 7])
+    (tmp_path / "mean.binaryproto").write_bytes(shape + b"\x2a" + size + values)
+    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--mean", "mean.binaryproto", "--json")
+    assert json.loads(outcome.out)["result"]["top1_correct"] == 492
+
+
+def test_reports_that_cannot_be_written_are_named(dsd_zoo):
+    for option in ("--junit", "--markdown"):
+        outcome = dsd_zoo("validate", "digits-caffe-dsd", "--limit", 10, option, "nowhere/file")
+        assert outcome.code == 2
+        assert "cannot be written: No such file" in outcome.err
+
+
+def test_an_interrupted_command_says_how_to_go_on(dsd_zoo, monkeypatch):
+    import zoo.batches
+
+    rank, calls = zoo.batches._rank, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return rank(*arguments)
+
+    monkeypatch.setattr(zoo.batches, "_rank", interrupted)
+    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--batch-size", 10)
+    assert outcome.code == 130
+    assert "interrupted; the evidence of 30 images is kept in results/digits-caffe-dsd/onnx" in outcome.err
+    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--batch-size", 11, "--resume")
+    assert outcome.code == 2
+    assert "batch size was 10 and is 11" in outcome.err
+    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--batch-size", 10, "--resume")
+    assert outcome.code == 0
+    assert "30 images were ranked before an interruption" in outcome.out
+    assert read_run(Path("results/digits-caffe-dsd/onnx"))[0].top1_correct == 492
+
+
+def test_resume_keeps_to_the_batch_size_of_the_interrupted_run(dsd_zoo, monkeypatch):
+    """Chosen by memory, it may be another one the next time."""
+    import zoo.batches
+    import zoo.lanes
+
+    monkeypatch.setattr(zoo.lanes, "fitting_batch_size", lambda *arguments: 10)
+    original, calls = zoo.batches._rank, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(zoo.batches, "_rank", interrupted)
+    assert dsd_zoo("validate", "digits-caffe-dsd").code == 130
+    monkeypatch.setattr(zoo.lanes, "fitting_batch_size", lambda *arguments: 20)
+    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--resume")
+    assert outcome.code == 0
+    assert "batches of 10" in outcome.out
+
+
+def test_bench_measures_the_three_rates(dsd_zoo):
+    outcome = dsd_zoo("bench", "digits-caffe-dsd", "--seconds", "0.3", "--json")
+    assert outcome.code == 0
+    printed = json.loads(outcome.out)
+    assert min(printed["decoding"], printed["inference"], printed["validation"]) > 0
+    slower = min(printed["decoding"], printed["inference"])
+    assert printed["share_of_slower"] == pytest.approx(printed["validation"] / slower)
+    assert printed["bound"] == pytest.approx(1 / (1 / printed["decoding"] + 1 / printed["inference"]))
+    assert printed["shared"] is True
+    outcome = dsd_zoo("bench", "digits-caffe-dsd", "--seconds", "0.2", "--preprocess-on", "device")
+    assert "decoding alone" in outcome.out
+    assert "processors" in outcome.out
+
+
+def test_bench_names_an_image_that_cannot_be_read(dsd_zoo, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(b"<html>")
+    (folder / "labels.txt").write_text("a.png 0\n")
+    outcome = dsd_zoo("bench", "digits-caffe-dsd", "--data", folder, "--seconds", "0.2")
+    assert outcome.code == 2
+    assert "a.png: cannot decode" in outcome.err

@@ -1,0 +1,69 @@
+"""The recorded truth from every kind of source: counts of the digits, the five classes of photographs."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from image_sources import FORMS, write
+
+from zoo.catalog import Catalog, embedded_images
+from zoo.datasets import open_dataset
+from zoo.forms import converted
+from zoo.manifest import Preprocessing
+from zoo.validate import validate
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    with open_dataset(embedded_images("digits-test")) as data:
+        return [(item.id, item.label, item.read()) for item in data]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_digits_count_alike_from_every_source(tmp_path, cache, digits, form):
+    manifest = Catalog.load().get("digits-caffe-dsd")
+    sources = [manifest.directory / file.path for file in manifest.source_files()]
+    with open_dataset(write(form, tmp_path, digits, manifest.preprocessing.flavour)) as data:
+        assert data.name == "digits-test"
+        for runtime in ("onnx", "pytorch"):
+            net = converted(sources, runtime, cache, manifest.input_shape)
+            result, rows = validate(net, data, manifest.preprocessing, model="m", runtime=runtime)
+            assert (result.n, result.top1_correct, result.top5_correct) == (500, 492, 500)
+            assert {row.image.rpartition("/")[2] for row in rows} == {name for name, _, _ in digits}
+
+
+def test_the_lmdb_that_caffe_itself_tested_counts_alike(shared, cache):
+    """Raw pixels as convert_imageset wrote them, under the flavour that made them and under none."""
+    manifest = Catalog.load().get("digits-caffe-dsd")
+    sources = [manifest.directory / file.path for file in manifest.source_files()]
+    net = converted(sources, "onnx", cache, manifest.input_shape)
+    stored = manifest.preprocessing.model_copy(update={"flavour": "caffe-stored"})
+    with open_dataset(shared / "demo" / "caffe" / "digits_test_lmdb") as data:
+        runs = [validate(net, data, settings, model="m") for settings in (manifest.preprocessing, stored)]
+    assert [(run[0].dataset, run[0].top1_correct) for run in runs] == [("digits-test", 492)] * 2
+    assert runs[0][1] == runs[1][1]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_photographs_get_the_five_classes_that_caffe_gave_them(shared, tmp_path, cache, form):
+    model = shared / "models" / "squeezenet-deep-compression"
+    net = converted(
+        [model / "SqueezeNet_deploy.prototxt", model / "compressed_SqueezeNet.net"], "onnx", cache
+    )
+    with (model / "imagenet-sample-top5.csv").open(newline="") as file:
+        recorded = {line["file"]: line for line in csv.DictReader(file)}
+    with open_dataset(shared / "imagenet-sample") as data:
+        photographs = [(item.id, item.label, item.read()) for item in data.items[::10]]
+    settings = Preprocessing(flavour="caffe-warp256", crop=227, mean=[104, 117, 123])
+    with open_dataset(write(form, tmp_path, photographs, settings.flavour)) as data:
+        _, rows = validate(net, data, settings, model="squeezenet")
+    assert len(rows) == 20
+    for row in rows:
+        line = recorded[row.image.rpartition("/")[2]]
+        assert row.top5 == tuple(int(line[f"id{i}"]) for i in range(1, 6)), row.image

@@ -1,0 +1,102 @@
+"""`dsd-zoo bench MODEL | FILE... --data SRC`: how fast is a validation here, and what bounds it?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from zoo.cli._common import JsonOption, ManifestsOption, print_fields, print_json, print_table
+from zoo.cli._subject import find_subject
+
+if TYPE_CHECKING:
+    from zoo.bench import Rates
+
+
+def bench(
+    net: Annotated[list[str], typer.Argument(metavar="MODEL|FILE...", help="As for `dsd-zoo validate`.")],
+    data: Annotated[
+        Path | None, typer.Option(metavar="SRC", help="Images, as for `dsd-zoo validate`; a few hundred do.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A list of lines 'NAME LABEL', labels from 0.")
+    ] = None,
+    runtime: Annotated[Literal["onnx", "pytorch"], typer.Option(help="What runs the net.")] = "onnx",
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda or cuda:N.")] = "cpu",
+    precision: Annotated[
+        Literal["float32", "tf32", "fp16", "bf16"], typer.Option(help="Arithmetic.")
+    ] = "float32",
+    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Images per inference.")] = None,
+    scores: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The output that ranks the classes.")
+    ] = None,
+    flavour: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Preprocessing, such as caffe-warp256.")
+    ] = None,
+    crop: Annotated[int | None, typer.Option(metavar="N", help="Side of the centre crop in pixels.")] = None,
+    preprocess_on: Annotated[
+        Literal["host", "device"], typer.Option(help="Where images are resized.")
+    ] = "host",
+    seconds: Annotated[
+        float, typer.Option(min=0.1, metavar="S", help="How long each of the three is measured.")
+    ] = 5,
+    json: JsonOption = False,
+    manifests: ManifestsOption = None,
+) -> None:
+    """Benchmark decoding, inference and validation on this machine.
+
+    All three in one run, in images a second. On a processor decoding and inference share it, so that no
+    validation is faster than both one after the other; with a GPU the slower of the two bounds it.
+    --json prints the rates, batch_size, bound, share_of_slower and the environment.
+    """
+    from dataclasses import asdict
+
+    from zoo.bench import bench as measure
+    from zoo.cli._variants import settings_of
+    from zoo.cli.validate import shipped_data
+    from zoo.datasets import open_dataset
+    from zoo.forms import converted
+    from zoo.job import Job, Variant
+    from zoo.runtimes.runtime import parse_device
+
+    parse_device(device)
+    subject = find_subject(net, manifests)
+    known = subject.manifest
+    preprocessing, made_for, mean_image = settings_of(subject, {"flavour": flavour, "crop": crop}, None, None)
+    ranked = scores or (known.scores if known is not None else None)
+    with open_dataset(data or shipped_data(subject), labels) as dataset:
+        shape = known.input_shape if known is not None else None
+        job = Job(
+            net=converted(subject.sources, runtime, subject.cache, shape, ranked),
+            data=dataset,
+            model=subject.name,
+            mean_image=mean_image,
+            scores=ranked,
+            runtime=runtime,
+            device=device,
+            batch_size=batch_size,
+            preprocess_on=preprocess_on,
+        )
+        rates = measure(job, Variant(preprocessing, made_for, precision), seconds)
+    if json:
+        derived = {"bound": rates.bound, "share_of_slower": rates.share_of_slower}
+        print_json({"model": subject.name, **asdict(rates), **derived})
+    else:
+        print(f"{subject.name}, {runtime} on {device}, {precision}, batches of {rates.batch_size}\n")
+        _print(rates)
+
+
+def _print(rates: Rates) -> None:
+    lines = [
+        ("decoding alone", f"{rates.decoding:,.1f}"),
+        ("inference alone", f"{rates.inference:,.1f}"),
+        ("validation", f"{rates.validation:,.1f}"),
+    ]
+    print_table(("", "IMAGES/S"), lines, right=(1,))
+    bound = (
+        "both one after the other, as they share the processors" if rates.shared else "the slower of the two"
+    )
+    print(f"\n{100 * rates.share_of_slower:.0f} % of the slower of the two")
+    print(f"{100 * rates.validation / rates.bound:.0f} % of what is possible ({rates.bound:,.1f}: {bound})\n")
+    print_fields(list(rates.environment.items()))
