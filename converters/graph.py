@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from converters.errors import StaticSizeRequired, UnsupportedError, UsageError
+from converters.errors import StaticSizeRequired, UnsupportedError
 
 # Opset 18 in IR version 8 loads in ONNX Runtime 1.14 and later, OpenCV 5 and TensorRT 8.6 and later.
 OPSET = 18
@@ -228,8 +228,14 @@ class Graph:
             value.name = _claim(self._value_names, value_name)
 
     def model(self, outputs: Mapping[str, ir.Value], metadata: Mapping[str, str] | None = None) -> ir.Model:
-        """Close the graph; every output carries exactly the name asked for."""
-        results = [self._output(name, value) for name, value in outputs.items()]
+        """Close the graph; every output carries the name asked for.
+
+        An output that shares its name with an input, which ONNX does not allow, is called `<name>_out`.
+        """
+        taken = {value.name for value in self._inputs if outputs.get(str(value.name), value) is not value}
+        made = {name: self._output(name, value) for name, value in outputs.items() if name not in taken}
+        made |= {name: self._output_beside(name, outputs[name]) for name in outputs if name in taken}
+        results = [made[name] for name in outputs]
         used = {v for node in self._nodes for v in node.inputs} | set(results)
         graph = ir.Graph(
             self._inputs,
@@ -246,10 +252,6 @@ class Graph:
     def _output(self, name: str, value: ir.Value) -> ir.Value:
         if value.name != name:
             holder = next((v for v in self._every_value() if v.name == name), None)
-            if holder is not None and holder.producer() is None:
-                raise UsageError(
-                    f"{name!r} names an input or a weight and cannot name a different output too"
-                )
             if holder is not None:
                 holder.name = _claim(self._value_names, f"{name}:inner")
             if value.producer() is None or value.meta.get("is_output"):
@@ -259,6 +261,10 @@ class Graph:
             self._value_names.add(name)
         value.meta["is_output"] = True
         return value
+
+    def _output_beside(self, name: str, value: ir.Value) -> ir.Value:
+        """An output that cannot have its name, because an input has it."""
+        return self._output(_claim(set(self._value_names), f"{name}_out"), value)
 
     def _every_value(self) -> Iterator[ir.Value]:
         yield from self._inputs

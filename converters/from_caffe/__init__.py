@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx_ir as ir
@@ -28,7 +29,7 @@ def read(definition: Path | None, weights_path: Path | None, options: Options) -
     message, notes = _definition(definition, weights_path, options)
     layers = filter_net(message, options.stages, options.level)
     net = deploy.prepare(message.name, layers, options.outputs)
-    weights = open_weights(weights_path, net.layers) if weights_path is not None else None
+    weights = open_weights(weights_path, net.declared) if weights_path is not None else None
     try:
         model = _build(net, weights, options, symbolic=True)
     except ConverterError:
@@ -55,7 +56,7 @@ def _definition(
 
 
 def _build(net: deploy.Net, weights: Weights | None, options: Options, *, symbolic: bool) -> ir.Model:
-    binder = Binder(weights, net.layers)
+    binder = Binder(weights, net.layers, net.declared)
     walk = Walk(net.name, binder)
     walk.inputs(resolve(net.inputs, net.layers, weights, options, symbolic=symbolic))
     walk.run()
@@ -67,6 +68,16 @@ def _build(net: deploy.Net, weights: Weights | None, options: Options, *, symbol
         parameters=binder.parameter_count,
         dropped=net.dropped,
         unused_weights=binder.unused(),
+        notes=list(walk.notes.values()) + _renamed(net.outputs, model),
         preprocessing=net.preprocessing,
     )
     return model
+
+
+def _renamed(outputs: Sequence[str], model: ir.Model) -> list[str]:
+    names = [str(value.name) for value in model.graph.outputs]
+    return [
+        f"the output {blob!r} is called {name!r}: it is computed in place on the input of that name"
+        for blob, name in zip(outputs, names, strict=True)
+        if blob != name
+    ]

@@ -115,9 +115,9 @@ class BoundLayer:
     def stored_inputs(self) -> int | None:
         """The number of inputs of an InnerProduct as its stored weight tells it, where one is stored."""
         stored = self.binder.weights.stored(self.name, None) if self.binder.weights is not None else None
-        if stored is None or not stored.blobs:
+        if stored is None or not stored.blobs or len(stored.shapes[0]) < 2:
             return None
-        rows, columns = stored.blobs[0].stated_shape[-2:]
+        rows, columns = stored.shapes[0][-2:]
         return rows if self.param.transpose else columns
 
     def axis(self, value: int, rank: int) -> int:
@@ -132,28 +132,34 @@ class BoundLayer:
 
 @dataclass
 class Binder:
-    """Hands out parameters: by layer name, shared ones by parameter name, missing ones by constant filler."""
+    """Hands out parameters: by layer name, shared ones by parameter name, missing ones by constant filler.
+
+    layers: those that compute; declared: all of the net, among which names and shares are settled.
+    """
 
     weights: Weights | None
     layers: Sequence[schema.Message]
+    declared: Sequence[schema.Message]
     used: set[str] = field(default_factory=set)
     asked: dict[str, Sequence[Parameter]] = field(default_factory=dict)
     parameter_count: int = 0
-    _shared: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    # by parameter name: the layers that have it, the first of which owns it, and the place among its own
+    _shared: dict[str, list[tuple[schema.Message, int]]] = field(default_factory=dict)
+    _owned: dict[str, Parameter] = field(default_factory=dict)
     _first: dict[str, int] = field(default_factory=dict)
     _counted: set[tuple[str, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        for layer in self.layers:
+        for layer in self.declared:
             self._first.setdefault(layer.name, id(layer))
             for index, spec in enumerate(layer.param):
                 if spec.name:
-                    self._shared.setdefault(spec.name, []).append((layer.name, index))
+                    self._shared.setdefault(spec.name, []).append((layer, index))
 
     def parameters(self, layer: BoundLayer, wanted: Sequence[Parameter]) -> list[np.ndarray]:
         """See BoundLayer.parameters."""
         self.asked[layer.name] = wanted
-        stored = self._stored(layer, wanted)
+        stored = self._stored(layer.message, [parameter.shape for parameter in wanted])
         if stored is not None and len(stored.blobs) != len(wanted):
             raise MismatchError(
                 f"layer {layer.name!r} ({layer.type}): the definition needs {len(wanted)} parameter blob(s) "
@@ -168,11 +174,11 @@ class Binder:
             return []
         return [stored.name for stored in self.weights.layers() if stored.name not in self.used]
 
-    def _stored(self, layer: BoundLayer, wanted: Sequence[Parameter]) -> StoredLayer | None:
-        if self.weights is None or self._first[layer.name] != id(layer.message):
+    def _stored(self, layer: schema.Message, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
+        if self.weights is None or self._first[layer.name] != id(layer):
             return None  # of several layers with one name, Caffe fills the first
         self.used.add(layer.name)
-        return self.weights.stored(layer.name, [parameter.shape for parameter in wanted])
+        return self.weights.stored(layer.name, shapes)
 
     def _parameter(
         self, layer: BoundLayer, index: int, wanted: Parameter, stored: StoredLayer | None
@@ -182,9 +188,16 @@ class Binder:
         owner, blob = layer.name, stored.blobs[index] if stored is not None else None
         if shared_as:
             owner, blob = self._shared_blob(shared_as, layer.name, blob)
+            if self._shared[shared_as][0][0] is layer.message:
+                self._owned[shared_as] = wanted
         self._count(shared_as or owner, index if not shared_as else 0, wanted.shape)
+        if blob is None and stored is not None and not shared_as:
+            raise MismatchError(
+                f"layer {layer.name!r} ({layer.type}) needs its {wanted.name} ({shape_text(wanted.shape)}); "
+                f"{self._file} holds only others of its parameters: do the two files belong together?"
+            )
         if blob is None:
-            return self._filled(layer, wanted)
+            return self._filled(layer, wanted, self._owned.get(shared_as) if shared_as else wanted)
         permissive = shared_as and specs[index].share_mode == _PERMISSIVE
         if not blob.fits(wanted.shape) and not (permissive and blob.values.size == math.prod(wanted.shape)):
             held_by = "" if owner == layer.name else f" (shared with layer {owner!r})"
@@ -199,10 +212,13 @@ class Binder:
         """Parameters of one name share memory: the layer stored last in the file decides for all."""
         best, owner, blob = -1, layer, own
         for other, index in self._shared[name]:
-            stored = self.weights.stored(other, None) if self.weights is not None else None
-            if stored is not None and stored.position > best and index < len(stored.blobs):
-                best, owner, blob = stored.position, other, stored.blobs[index]
-                self.used.add(other)
+            stored = self._stored(other, None)
+            if (
+                stored is not None
+                and stored.position > best
+                and stored.blobs[index : index + 1] not in ([], [None])
+            ):
+                best, owner, blob = stored.position, other.name, stored.blobs[index]
         return owner, blob
 
     def _count(self, owner: str, index: int, shape: tuple[int, ...]) -> None:
@@ -210,12 +226,16 @@ class Binder:
             self._counted.add((owner, index))
             self.parameter_count += math.prod(shape)
 
-    def _filled(self, layer: BoundLayer, wanted: Parameter) -> np.ndarray:
+    def _filled(self, layer: BoundLayer, wanted: Parameter, owned: Parameter | None) -> np.ndarray:
+        """What the filler makes: of a shared parameter, that of the layer that owns it (`owned`)."""
         from converters.from_caffe.fillers import fill
 
-        values = fill(wanted.filler, wanted.shape) if wanted.filler is not None else None
+        values = fill(owned.filler, owned.shape) if owned is not None and owned.filler is not None else None
         if values is not None:
-            return values
+            layer.check(
+                values.size == math.prod(wanted.shape), f"cannot share a {shape_text(values.shape)} blob"
+            )
+            return values.reshape(wanted.shape)
         where = (
             "no weights file was given"
             if self.weights is None

@@ -13,7 +13,7 @@ from converters.from_caffe import schema
 from converters.from_caffe.bind import Binder, BoundLayer
 from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.layers.refused import REFUSED
-from converters.from_caffe.wiring import in_place_tops
+from converters.from_caffe.wiring import in_place_tops, memories
 from converters.graph import Graph, Shape, dims, shape_text
 
 
@@ -22,12 +22,12 @@ class Version:
     """What a blob name stands for at one point of the net.
 
     memory: versions with the same one share it in Caffe.
-    stale: why reading it would give something else in Caffe than in ONNX.
+    changed: what it holds since a layer worked in place on another version in the same memory.
     """
 
     value: ir.Value
     memory: int
-    stale: str | None = None
+    changed: ir.Value | None = None
 
 
 class Walk:
@@ -40,13 +40,16 @@ class Walk:
         self.made: dict[int, list[ir.Value]] = {}
         self._blobs: dict[str, Version] = {}
         self._broken: dict[str, str] = {}
-        self._memories = 0
+        # what a person should know, by what it is about
+        self.notes: dict[str, str] = {}
+        self._memories = memories(binder.layers)
         self._last_writer = {top: k for k, layer in enumerate(binder.layers) for top in layer.top}
 
     def inputs(self, shapes: Mapping[str, Shape]) -> None:
         """Declare the net's inputs."""
         for name, shape in shapes.items():
-            self._blobs[name] = Version(self.graph.input(name, shape), self._new_memory())
+            memory = next((place[name] for place in self._memories if name in place), -1)
+            self._blobs[name] = Version(self.graph.input(name, shape), memory)
 
     def run(self) -> None:
         """Walk every layer in net order."""
@@ -92,9 +95,13 @@ class Walk:
                 f"{reader} depends on layer {self._broken[name]!r}, which cannot be converted"
             )
         version = self._blobs[name]
-        if version.stale:
-            raise UnsupportedError(f"{reader} reads the blob {name!r}, but {version.stale}")
-        return version.value
+        if version.changed is None:
+            return version.value
+        self.notes[name] = (
+            f"{reader} reads the blob {name!r} after a layer has changed its memory in place under another "
+            "name, and gets the changed values, as in Caffe"
+        )
+        return self.graph.reshape(version.changed, dims(version.value))
 
     def _publish(
         self,
@@ -106,16 +113,11 @@ class Walk:
     ) -> None:
         layer.check(len(tops) == layer.top_count, f"has {layer.top_count} top(s), expected {len(tops)}")
         self.made[id(layer.message)] = tops
-        shares = layer_type.shares_memory or (
-            len(layer.message.bottom) == 1 and layer.type in ("Concat", "Slice")
-        )
-        for k, (name, value) in enumerate(zip(layer.message.top, tops, strict=True)):
-            memory = self._new_memory()
+        for name, value in zip(layer.message.top, tops, strict=True):
+            memory = self._memories[position][name]
             if name in in_place_tops(layer.message):
-                memory = self._blobs[name].memory
-                self._mark_stale(name, memory, layer)
-            elif shares and (k == 0 or layer_type.shares_memory):
-                memory = self._blobs[layer.message.bottom[0]].memory
+                for other in self._blobs.values():
+                    other.changed = value if other.memory == memory else other.changed
             self._blobs.pop(name, None)  # keeps the order of the dict that of the last writers
             self._blobs[name] = Version(value, memory)
             final = name if self._last_writer[name] == position else None
@@ -125,18 +127,6 @@ class Walk:
                 layer.message
             ):  # passed through: the layer that made it keeps its node
                 self.graph.name_result(value, None, final)
-
-    def _mark_stale(self, changed: str, memory: int, layer: BoundLayer) -> None:
-        for name, version in self._blobs.items():
-            if name != changed and version.memory == memory:
-                version.stale = (
-                    f"in Caffe it shares memory with {changed!r}, which layer {layer.name!r} has changed in "
-                    "place; give that layer a top of its own"
-                )
-
-    def _new_memory(self) -> int:
-        self._memories += 1
-        return self._memories
 
 
 def lookup(message: schema.Message) -> LayerType:

@@ -66,10 +66,14 @@ PROBABILITIES = "prob"
 
 @dataclass
 class Net:
-    """What is left for inference."""
+    """What is left for inference.
+
+    declared: every layer of phase TEST; layers: those that compute the outputs.
+    """
 
     name: str
     inputs: Inputs
+    declared: Sequence[schema.Message]
     layers: list[schema.Message]
     outputs: list[str]
     dropped: list[Dropped]
@@ -94,7 +98,7 @@ def prepare(name: str, layers: Sequence[schema.Message], wanted: Sequence[str] |
     needed, unneeded = _needed(kept, outputs)
     inputs = inputs.restricted({bottom for layer in needed for bottom in layer.bottom} | set(outputs))
     dropped += [Dropped(layer.name, layer.type, "nothing that is left reads its tops") for layer in unneeded]
-    return Net(name, inputs, needed, outputs, dropped)
+    return Net(name, inputs, layers, needed, outputs, dropped)
 
 
 def _without_training(
@@ -217,13 +221,20 @@ def _check_outputs(outputs: Sequence[str], layers: Sequence[schema.Message], inp
 def _needed(
     layers: Sequence[schema.Message], outputs: Sequence[str]
 ) -> tuple[list[schema.Message], list[schema.Message]]:
-    """(layers the outputs depend on, the others), both in net order."""
+    """(layers the outputs depend on, the others), both in net order.
+
+    An in-place layer counts for every blob in the memory that it changes.
+    """
+    *places, last = wiring.memories(layers)
     wanted = set(outputs)
+    memories = {last[name] for name in outputs if name in last}
     needed, unneeded = [], []
-    for layer in reversed(layers):
-        if wanted.isdisjoint(layer.top):
+    for layer, place in zip(reversed(layers), reversed(places), strict=True):
+        changed = {place[top] for top in wiring.in_place_tops(layer)}
+        if wanted.isdisjoint(layer.top) and memories.isdisjoint(changed):
             unneeded.append(layer)
             continue
         wanted = (wanted - set(layer.top)) | set(layer.bottom)
+        memories |= {place[bottom] for bottom in layer.bottom}
         needed.append(layer)
     return needed[::-1], unneeded[::-1]

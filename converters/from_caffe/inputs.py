@@ -217,7 +217,7 @@ def _channels(blob: str, layers: Sequence[schema.Message], weights: Weights | No
         if not len(layer.bottom) or layer.bottom[0] != blob:
             continue
         stored = weights.stored(layer.name, None)
-        shape = stored.blobs[0].stated_shape if stored is not None and stored.blobs else ()
+        shape = stored.shapes[0] if stored is not None and stored.blobs else ()
         if layer.type in _DEPTHWISE and len(shape) > 2 and layer.convolution_param.group == 1:
             return shape[0], len(shape)
         if layer.type in ("Convolution", *_DEPTHWISE) and len(shape) > 2:

@@ -62,7 +62,7 @@ def inspect(definition: Path | None, weights_path: Path | None) -> Inspection:
     try:
         layers = filter_net(message, (), 0)
         net = deploy.prepare(message.name, layers, None)
-        weights = open_weights(weights_path, net.layers) if weights_path is not None else _Assumed()
+        weights = open_weights(weights_path, net.declared) if weights_path is not None else _Assumed()
         _inspect_net(net, weights, result)
     except ConverterError as error:
         result.problems.append(str(error))
@@ -83,7 +83,7 @@ def _definition(definition: Path | None, weights: Path | None) -> tuple[schema.M
 
 def _inspect_net(net: deploy.Net, weights: Weights, result: Inspection) -> None:
     for symbolic in (True, False):
-        binder = Binder(weights, net.layers)
+        binder = Binder(weights, net.layers, net.declared)
         walk = Walk(net.name, binder)
         shapes = resolve(net.inputs, net.layers, weights, Options(), symbolic=symbolic)
         walk.inputs(shapes)
@@ -94,6 +94,7 @@ def _inspect_net(net: deploy.Net, weights: Weights, result: Inspection) -> None:
     result.inputs = {name: shape_text(shape) for name, shape in shapes.items()}
     result.outputs = {name: walk.shape_text(name) for name in net.outputs}
     result.parameters = binder.parameter_count
+    result.notes += walk.notes.values()
     result.left_out = [f"{d.name} ({d.type}): {d.reason}" for d in net.dropped]
     if binder.unused():
         result.notes.append(f"stored but not used by this net: {', '.join(binder.unused())}")
@@ -121,8 +122,8 @@ def _weights_alone(path: Path, problem: str) -> Inspection:
     weights = open_weights(path, [])
     result = Inspection("Caffe weights", [str(path)])
     for stored in weights.layers():
-        shapes = [shape_text(blob.stated_shape) for blob in stored.blobs]
+        shapes = [shape_text(shape) for shape in stored.shapes]
         result.layers.append(LayerRow(stored.name, stored.type, [], shapes))
-        result.parameters += sum(blob.values.size for blob in stored.blobs)
+        result.parameters += sum(blob.values.size for blob in stored.blobs if blob is not None)
     result.problems.append(problem)
     return result

@@ -1,4 +1,4 @@
-"""Who makes and who reads each blob: the rules of Caffe's Net::Init, checked over the whole definition."""
+"""Who makes and who reads each blob, and where it lies: the rules of Caffe's Net::Init, by names alone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from converters.errors import FormatError
 from converters.from_caffe import schema
+from converters.from_caffe.layers import layer_types
 
 
 def in_place_tops(layer: schema.Message) -> set[str]:
@@ -33,6 +34,30 @@ def check(layers: Sequence[schema.Message]) -> None:
             if top in reads and top not in in_place:
                 raise FormatError(f"{where} makes the blob {top!r}, which exists already")
             reads[top] = 0
+
+
+def memories(layers: Sequence[schema.Message]) -> list[dict[str, int]]:
+    """For each layer, a number by blob name: blobs of one number share their memory in Caffe.
+
+    A layer that works in place changes all of them. A final entry holds every blob at the end of the net.
+    """
+    current: dict[str, int] = {}
+    fresh = iter(range(sum(len(layer.bottom) + len(layer.top) for layer in layers)))
+    named = []
+    for layer in layers:
+        for bottom in layer.bottom:
+            current.setdefault(bottom, next(fresh))  # an input of the net
+        tops = {top: current[layer.bottom[0]] if shares_memory(layer) else next(fresh) for top in layer.top}
+        current |= tops | {top: current[top] for top in in_place_tops(layer)}
+        named.append({name: current[name] for name in (*layer.bottom, *layer.top)})
+    return [*named, current]
+
+
+def shares_memory(layer: schema.Message) -> bool:
+    """Whether the tops are the memory of the first bottom."""
+    if layer.type in ("Concat", "Slice"):
+        return bool(len(layer.bottom) == len(layer.top) == 1)
+    return layer.type in layer_types() and layer_types()[layer.type].shares_memory
 
 
 def _hint(name: str, made: dict[str, int]) -> str:

@@ -14,7 +14,7 @@ def stored_shapes(layer: BoundLayer) -> list[tuple[int, ...]]:
     """The shapes of the blobs stored under this layer's name; empty where the file has or tells none."""
     weights = layer.binder.weights
     stored = weights.stored(layer.name, None) if weights is not None else None
-    return [blob.stated_shape for blob in stored.blobs] if stored is not None else []
+    return stored.shapes if stored is not None else []
 
 
 def vector(

@@ -35,12 +35,20 @@ class Blob:
 
 @dataclass(frozen=True)
 class StoredLayer:
-    """A layer of a weights file that holds blobs; `position` is its place in the file."""
+    """A layer of a weights file that holds blobs; `position` is its place in the file.
+
+    A blob is None where the file keeps it with another layer that shares it (HDF5).
+    """
 
     name: str
     type: str
-    blobs: list[Blob]
+    blobs: Sequence[Blob | None]
     position: int
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of its blobs as the file gives them, () for one that is kept elsewhere."""
+        return [blob.stated_shape if blob is not None else () for blob in self.blobs]
 
 
 class Weights(Protocol):

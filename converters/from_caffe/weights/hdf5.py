@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -13,6 +14,8 @@ from converters.from_caffe.weights.blobs import Blob, StoredLayer
 
 # Trained weights hardly compress; a dataset that claims more than this times the file is not one.
 MOST_COMPRESSION = 64
+# No layer of any Caffe has more parameter blobs than a few.
+MOST_BLOBS = 1000
 
 
 class Hdf5Weights:
@@ -47,19 +50,25 @@ class Hdf5Weights:
 
     def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
         """See Weights."""
-        return next((stored for stored in self._layers if stored.name == layer), None)
+        found = next((stored for stored in self._layers if stored.name == layer), None)
+        if found is None or shapes is None:
+            return found
+        return replace(found, blobs=[*found.blobs, *[None] * (len(shapes) - len(found.blobs))])
 
 
 def _layer(path: Path, name: str, group: h5py.Group, position: int) -> StoredLayer:
-    blobs = []
-    for index in range(len(group)):
-        dataset = group.get(str(index))
+    indices = [int(key) for key in group if key.isascii() and key.isdigit() and int(key) < MOST_BLOBS]
+    if len(indices) != len(group):
+        raise FormatError(f"{path}: /data/{name} holds {', '.join(group)}; expected blobs by number")
+    blobs: list[Blob | None] = [None] * (max(indices) + 1)
+    for index in indices:
+        dataset = group[str(index)]
         if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
-            raise FormatError(f"{path}: /data/{name}/{index} is missing or holds no floats")
+            raise FormatError(f"{path}: /data/{name}/{index} holds no floats")
         if dataset.nbytes > MOST_COMPRESSION * path.stat().st_size:
             raise FormatError(
                 f"{path}: /data/{name}/{index} claims {dataset.nbytes:,} bytes, far more than the file holds"
             )
         values = np.asarray(dataset)
-        blobs.append(Blob(values.reshape(-1), values.shape))
+        blobs[index] = Blob(values.reshape(-1), values.shape)
     return StoredLayer(name, "", blobs, position)
