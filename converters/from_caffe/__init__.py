@@ -68,10 +68,17 @@ def _build(net: deploy.Net, weights: Weights | None, options: Options, *, symbol
         parameters=binder.parameter_count,
         dropped=net.dropped,
         unused_weights=binder.unused(),
-        notes=list(walk.notes.values()) + _renamed(net.outputs, model),
+        notes=[*walk.notes.values(), *_renamed(net.outputs, model), *_zeroed(binder)],
         preprocessing=net.preprocessing,
     )
     return model
+
+
+def _zeroed(binder: Binder) -> list[str]:
+    return [
+        f"layer {name!r} is not in the weights file: its weights are 0, as Caffe makes them without a filler"
+        for name in binder.zeroed
+    ]
 
 
 def _renamed(outputs: Sequence[str], model: ir.Model) -> list[str]:

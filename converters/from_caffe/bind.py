@@ -11,8 +11,9 @@ import numpy as np
 
 from converters.errors import FormatError, MismatchError, UnsupportedError
 from converters.from_caffe import schema
+from converters.from_caffe.fillers import UNSPELLED, fill
 from converters.from_caffe.netstate import TRAIN
-from converters.graph import Dim, Symbol, shape_text, static
+from converters.graph import Dim, Symbol, filled, shape_text, static
 
 if TYPE_CHECKING:
     from converters.from_caffe.weights import Blob, StoredLayer, Weights
@@ -142,6 +143,8 @@ class Binder:
     declared: Sequence[schema.Message]
     used: set[str] = field(default_factory=set)
     asked: dict[str, Sequence[Parameter]] = field(default_factory=dict)
+    # layers that the weights file lacks and that Caffe fills with zeros, in net order
+    zeroed: dict[str, None] = field(default_factory=dict)
     parameter_count: int = 0
     # by parameter name: the layers that have it, the first of which owns it, and the place among its own
     _shared: dict[str, list[tuple[schema.Message, int]]] = field(default_factory=dict)
@@ -228,9 +231,7 @@ class Binder:
 
     def _filled(self, layer: BoundLayer, wanted: Parameter, owned: Parameter | None) -> np.ndarray:
         """What the filler makes: of a shared parameter, that of the layer that owns it (`owned`)."""
-        from converters.from_caffe.fillers import fill
-
-        values = fill(owned.filler, owned.shape) if owned is not None and owned.filler is not None else None
+        values = self._made_up(layer, owned) if owned is not None else None
         if values is not None:
             layer.check(
                 values.size == math.prod(wanted.shape), f"cannot share a {shape_text(values.shape)} blob"
@@ -246,6 +247,20 @@ class Binder:
             f"layer {layer.name!r} ({layer.type}) needs its {wanted.name} "
             f"({shape_text(wanted.shape)}) and {where}{close}"
         )
+
+    def _made_up(self, layer: BoundLayer, parameter: Parameter) -> np.ndarray | None:
+        """What a filler that is not random makes, or None.
+
+        Where none is spelled out, Caffe makes zeros of a missing layer. That is followed only if everything
+        in the weights file has its place in the net: a renamed layer leaves something over, and is an error.
+        """
+        if parameter.filler is not UNSPELLED:
+            return fill(parameter.filler, parameter.shape) if parameter.filler is not None else None
+        stored = self.weights.layers() if self.weights is not None else ()
+        if not stored or any(other.name not in self._first for other in stored):
+            return None
+        self.zeroed[layer.name] = None
+        return filled(parameter.shape, 0)
 
     def _close_name(self, name: str) -> str:
         import difflib

@@ -19,9 +19,14 @@ def fill(filler: schema.Message, shape: tuple[int, ...]) -> np.ndarray | None:
     return None
 
 
-def declared(param: schema.Message, name: str) -> schema.Message | None:
-    """The filler that the definition spells out, or None: no weight is made up from a default."""
-    return getattr(param, name) if param.HasField(name) else None
+# A weight filler that the definition leaves out. Caffe's default, a constant 0, is taken only for a layer
+# that is missing in a weights file which otherwise fits the net: see Binder.
+UNSPELLED = object()
+
+
+def declared(param: schema.Message, name: str) -> schema.Message:
+    """The filler that the definition spells out, or UNSPELLED."""
+    return getattr(param, name) if param.HasField(name) else UNSPELLED
 
 
 def constant(value: float) -> schema.Message:

@@ -16,13 +16,6 @@ CASES = sorted(
 )
 REFUSED = json.loads((CORPUS / "refused.json").read_text())
 
-# Cases we refuse although Caffe runs them without a quirk, and the reason a user reads.
-OUR_REFUSALS = {
-    # Caffe fills a layer that the weights file lacks with zeros, because that is the default of its filler.
-    # A missing weight is an error here unless the definition itself spells out a constant.
-    "match-missing-zero": "needs its weight",
-}
-
 # Nets that Caffe refuses and we convert, and why that is no wrong answer.
 ACCEPTED = {
     "permute-type",  # a layer of SSD's fork, unknown to BVLC Caffe alone
@@ -34,10 +27,6 @@ ACCEPTED = {
 @pytest.mark.parametrize("name", CASES)
 def test_both_forms_give_what_caffe_gave(name: str, tmp_path: Path) -> None:
     case = Case.load(CORPUS / name)
-    if name in OUR_REFUSALS:
-        with pytest.raises(converters.MismatchError, match=OUR_REFUSALS[name]):
-            converters.load(*case.sources, **case.options)
-        return
     try:
         model = converters.load(*case.sources, **case.options)
     except converters.ConverterError:

@@ -136,6 +136,45 @@ def test_surplus_weights_are_reported(tmp_path: Path) -> None:
     assert converters.convert([weights, definition], tmp_path / "net.onnx").unused_weights == ["old"]
 
 
+TWO_LAYERS = DEFINITION + (
+    'layer { name: "head" type: "InnerProduct" bottom: "fc" top: "head" '
+    "inner_product_param { num_output: 2 } }"
+)
+
+
+def test_a_missing_layer_is_zero_as_in_caffe_and_reported(tmp_path: Path) -> None:
+    """Without a filler Caffe's default is a constant 0; the real Caffe's case is match-missing-zero."""
+    definition = tmp_path / "net.prototxt"
+    definition.write_text(TWO_LAYERS)
+    weights = write_caffemodel(tmp_path / "net.caffemodel", {"fc": [np.ones((3, 2)), np.ones(3)]})
+    report = converters.convert([definition, weights], tmp_path / "net.onnx")
+    assert report.notes == [
+        "layer 'head' is not in the weights file: its weights are 0, as Caffe makes them without a filler"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("definition", "layers"),
+    [
+        # renamed: what is missing here is left over there
+        (TWO_LAYERS, {"fc": [np.ones((3, 2)), np.ones(3)], "head_old": [np.ones((2, 3)), np.ones(2)]}),
+        # a filler that is random says that the layer was to be trained
+        (
+            TWO_LAYERS.replace("num_output: 2", 'num_output: 2 weight_filler { type: "xavier" }'),
+            {"fc": [np.ones((3, 2)), np.ones(3)]},
+        ),
+    ],
+)
+def test_a_missing_layer_is_an_error_where_zero_is_not_meant(
+    tmp_path: Path, definition: str, layers: dict[str, list[np.ndarray]]
+) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_text(definition)
+    weights = write_caffemodel(tmp_path / "net.caffemodel", layers)
+    with pytest.raises(converters.MismatchError, match=r"layer 'head' \(InnerProduct\) needs its weight"):
+        converters.convert([path, weights], tmp_path / "net.onnx")
+
+
 def test_a_definition_without_weights_says_what_is_missing(tmp_path: Path) -> None:
     definition = tmp_path / "net.prototxt"
     definition.write_text(DEFINITION)
