@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from caffemodel_writer import write_caffemodel
-from corpus_cases import DEFAULT_TOLERANCE, assert_agrees, run_onnx
+from corpus_cases import DEFAULT_TOLERANCE, assert_agrees, run_onnx, run_pytorch
 
 import converters
 
@@ -34,8 +34,11 @@ def test_real_weights(shared: Path, tmp_path: Path, name: str) -> None:
         inputs, outputs = io_of(folder / io["file"])
         # The definition states one image size; where another was recorded, say so as a user would.
         shapes = {blob: array.shape for blob, array in inputs.items()} if "pixels" in io["what"] else None
-        converters.convert(sources, tmp_path / "net.onnx", input_shapes=shapes)
+        model = converters.load(*sources, input_shapes=shapes)
+        converters.save(model, tmp_path / "net.onnx")
+        converters.save(model, tmp_path / "net.py")
         assert_agrees(run_onnx(tmp_path / "net.onnx", inputs), outputs, DEFAULT_TOLERANCE)
+        assert_agrees(run_pytorch(tmp_path / "net.py", inputs, model), outputs, DEFAULT_TOLERANCE)
 
 
 @pytest.mark.parametrize("name", SEEDED)
@@ -58,8 +61,12 @@ def test_dsd_definitions_with_seeded_weights(shared: Path, tmp_path: Path, name:
 
     # With seeded weights the scores reach hundreds, and a softmax turns their absolute rounding error into
     # the relative error of its probabilities: those can agree no better than the scores do.
-    converters.convert(sources, tmp_path / "scores.onnx", outputs=case["logits"])
+    model = converters.load(*sources, outputs=case["logits"])
+    converters.save(model, tmp_path / "scores.onnx")
+    converters.save(model, tmp_path / "scores.py")
     scores = run_onnx(tmp_path / "scores.onnx", inputs)
+    torch_scores = run_pytorch(tmp_path / "scores.py", inputs, model)
+    assert_agrees(torch_scores, {blob: outputs[blob] for blob in case["logits"]}, DEFAULT_TOLERANCE)
     assert_agrees(scores, {blob: outputs[blob] for blob in case["logits"]}, DEFAULT_TOLERANCE)
     rounding = max(float(np.abs(scores[blob] - outputs[blob]).max()) for blob in case["logits"])
     for blob in report.outputs:
