@@ -185,7 +185,7 @@ def resolve(
         batch: Dim | None = partial[0]
         if options.static_batch is not None and partial[0] in (None, first_batch):
             batch = options.static_batch
-        elif symbolic:
+        elif symbolic and options.static_batch is None:
             batch = batches.setdefault(partial[0], Symbol("N" if not batches else f"N{len(batches) + 1}"))
         shapes[name] = (
             batch or 1,

@@ -44,6 +44,9 @@ class Window:
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
 
 
+POINT = Window((1,), (1,), (0,), (1,))
+
+
 def _given(param: schema.Message, what: str) -> bool:
     return bool(param.HasField(f"{what}_h") or param.HasField(f"{what}_w"))
 
@@ -114,25 +117,26 @@ def _apply(
     layer.check(all(dims(x) == first for x in bottoms), "all bottoms must have one shape")
     axis = layer.axis(p.axis, len(first))
     spatial = len(first) - axis - 1
-    if spatial == 0:
-        raise layer.unsupported(
-            "a convolution without spatial axes; an InnerProduct computes the same and can be converted"
-        )
     window = Window.of(layer, spatial)
     channels, outputs = layer.static(first[axis], "the number of channels"), p.num_output
     layer.check(outputs > 0, "num_output must be positive")
+    layer.check(group > 0, "group must be positive")
     layer.check(channels % group == 0, f"group {group} does not divide the {channels} channels")
     layer.check(outputs % group == 0, f"group {group} does not divide num_output {outputs}")
     weight_shape = (channels, outputs // group) if transposed else (outputs, channels // group)
     wanted = [Parameter("weight", weight_shape + window.kernel, declared(p, "weight_filler"))]
     if p.bias_term:
         wanted.append(Parameter("bias", (outputs,), p.bias_filler))
-    arrays = layer.parameters(*wanted)
-    parameters = [g.parameter(w.name, array) for w, array in zip(wanted, arrays, strict=True)]
+    weight, *bias = layer.parameters(*wanted)
+    if spatial == 0:
+        # ONNX has at least one spatial axis: one of size 1 stands in.
+        window, weight = POINT, weight[..., None]
+        bottoms = tuple(g.reshape(x, (*first, 1)) for x in bottoms)
+    parameters = [g.parameter(w.name, array) for w, array in zip(wanted, [weight, *bias], strict=True)]
     tops = [
         _one(g, layer, x, axis, window, group, parameters, outputs, transposed=transposed) for x in bottoms
     ]
-    return [fused_relu(g, layer, y) for y in tops]
+    return [fused_relu(g, layer, y if spatial else g.reshape(y, dims(y)[:-1])) for y in tops]
 
 
 def _one(

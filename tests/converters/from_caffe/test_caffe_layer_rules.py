@@ -121,6 +121,14 @@ def test_what_caffe_does_not_compute_the_same_twice_is_refused(
         converters.load(*write_net(tmp_path, net, {"x": X.shape}))
 
 
+@pytest.mark.parametrize("kind", ["Convolution", "Deconvolution"])
+def test_a_convolution_without_spatial_axes_is_a_product(kind: str, tmp_path: Path) -> None:
+    weight = np.random.default_rng(1).standard_normal((4, 3) if kind == "Convolution" else (3, 4))
+    net = layer(kind, "x", "y", "convolution_param { num_output: 4 kernel_size: 3 pad: 1 bias_term: false }")
+    got = computed(tmp_path, net, {"x": X[:, :, 0, 0]}, {"layer": [weight]})["y"]
+    assert_close(got, X[:, :, 0, 0] @ (weight.T if kind == "Convolution" else weight))
+
+
 def test_a_batch_that_a_weight_spans_is_not_symbolic(tmp_path: Path) -> None:
     net = layer("InnerProduct", "x", "y", "inner_product_param { num_output: 2 axis: 0 }")
     blobs = {"layer": [np.ones((2, X.size)), np.zeros(2)]}
