@@ -170,7 +170,8 @@ def _own_batches(
     for batch in rank_batches(job, lanes, size, numbers, own_processors(world)):
         keep(batch)
         world.beat(batch.number)
-        rows += batch.rows[0]
+        if not asked:
+            rows += batch.rows[0]
         if not asked and (len(rows) >= IMAGES_ASKED or batch.number == numbers[-1]):
             _check_order(job, rows[:IMAGES_ASKED])
             asked = True

@@ -210,6 +210,20 @@ def test_parquet_that_does_not_fit_is_named(tmp_path):
         open_dataset(path)
 
 
+def test_the_validation_split_is_taken_from_several(tmp_path, images):
+    folder = write_parquet(tmp_path / "hf", images)
+    for shard in sorted((folder / "data").iterdir()):
+        shard.rename(shard.with_name(shard.name.replace("val-", "validation-")))
+    other = write_parquet(tmp_path / "train", images[:3], shards=1)
+    (other / "data" / "val-00000.parquet").rename(folder / "data" / "train-00000-of-00001.parquet")
+    with open_dataset(folder) as data:
+        assert len(data) == 20
+    for shard in (folder / "data").glob("validation-*"):
+        shard.rename(shard.with_name(shard.name.replace("validation-", "test-")))
+    with pytest.raises(UsageError, match=r"several splits \(test, train\) and none is 'validation'"):
+        open_dataset(folder)
+
+
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
     (tmp_path / "x.parquet").write_bytes(b"PAR1" + bytes(100))

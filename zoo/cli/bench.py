@@ -56,10 +56,12 @@ def bench(
     from zoo.cli._variants import settings_of
     from zoo.cli.validate import shipped_data
     from zoo.datasets import open_dataset
+    from zoo.environment import sleep_while_waiting
     from zoo.forms import converted
     from zoo.job import Job, Variant
     from zoo.runtimes.runtime import parse_device
 
+    sleep_while_waiting()
     parse_device(device)
     subject = find_subject(net, manifests)
     known = subject.manifest

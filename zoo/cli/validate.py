@@ -127,11 +127,13 @@ def validate(
     from zoo.cli._variants import folder_of, numbers, settings_of, variants_of
     from zoo.datasets import open_dataset
     from zoo.distributed import joined
+    from zoo.environment import sleep_while_waiting
     from zoo.evidence import read_run, write_run
     from zoo.forms import converted
     from zoo.runtimes.runtime import parse_device
     from zoo.validate import Job, measure
 
+    sleep_while_waiting()
     parse_device(device)
     if tolerance is not None and baseline is None:
         raise UsageError("--tolerance says what may differ from --baseline RESULT.json; give that, too")

@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 MAGIC = b"PAR1"
 # A run reads in order from several threads, so two row groups are in use at a border.
 GROUPS_KEPT = 2
+VALIDATION = "validation"
 
 
 class Parquet:
-    """One shard, or all shards in a folder (or its subfolder `data`), in the order of their names."""
+    """One shard, or all shards of one split in a folder (or its subfolder `data`), ordered by name.
+
+    Where a folder holds several splits, as `train-00000-of-00294.parquet` beside
+    `validation-00000-of-00014.parquet`, it is the validation split.
+    """
 
     labels_source = "the column 'label'"
     flavour: str | None = None
@@ -38,7 +43,7 @@ class Parquet:
         # Shard, row group and row in it, of every record.
         self._places: list[tuple[int, int, int]] = []
         self.records: list[Record] = []
-        for shard in _shards(path):
+        for shard in _split(path, _shards(path)):
             try:
                 file = arrow.ParquetFile(shard, memory_map=True)
                 self._files.append(file)
@@ -102,6 +107,21 @@ class Parquet:
                 raise DataError(f"{shard}, row {at}: expected a class number from 0, the label is {label!r}")
             self.records.append(Record(path or f"{shard.stem}-{at:06d}", label))
             self._places.append((number, group, row))
+
+
+def _split(path: Path, shards: list[Path]) -> list[Path]:
+    """The shards of one split: what stands before the first `-` of their names."""
+    splits: dict[str, list[Path]] = {}
+    for shard in shards:
+        splits.setdefault(shard.stem.partition("-")[0], []).append(shard)
+    if len(splits) == 1:
+        return shards
+    if VALIDATION not in splits:
+        raise UsageError(
+            f"{path}: shards of several splits ({', '.join(splits)}) and none is '{VALIDATION}'; "
+            "give one shard, or a folder with the shards of one split"
+        )
+    return splits[VALIDATION]
 
 
 def _is_binary(kind: Any) -> bool:  # noqa: ANN401 - pyarrow's types are not typed
