@@ -23,6 +23,7 @@ _WEIGHTS = {Kind.CAFFEMODEL, Kind.CAFFE_HDF5, Kind.DEEP_COMPRESSION}
 def read(paths: Sequence[Path], options: Options) -> ir.Model:
     """The model in `paths`, with its report in `meta` and its origin in the metadata."""
     kinds = kinds_of(paths)
+    _check_options(kinds, options)
     if Kind.ONNX in kinds:
         model = _read_onnx(kinds[Kind.ONNX], options)
     elif Kind.TORCH7 in kinds:
@@ -72,6 +73,17 @@ def kinds_of(paths: Sequence[Path]) -> Mapping[Kind, Path]:
             "two weights files: " + " and ".join(str(kinds[kind]) for kind in weights) + "; give one"
         )
     return kinds
+
+
+def _check_options(kinds: Mapping[Kind, Path], options: Options) -> None:
+    """UsageError for an option that says nothing about these files: it would be passed over in silence."""
+    names = ", ".join(path.name for path in kinds.values())
+    if options.select is not None and Kind.TORCH7 not in kinds:
+        raise UsageError(f"{names}: select (--select) names a place in a Torch7 file; leave it out")
+    state = {"stages": options.stages, "level": options.level, "ignore_fields": options.ignore_fields}
+    given = [name for name, value in state.items() if value]
+    if given and kinds.keys() & {Kind.TORCH7, Kind.ONNX}:
+        raise UsageError(f"{names}: {' and '.join(given)} are about a Caffe definition; leave them out")
 
 
 def _weights_in(kinds: Mapping[Kind, Path]) -> Path | None:

@@ -15,6 +15,8 @@ def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int
     """Write `model` as the ending of `path` says; see `converters.save`."""
     if link and external:
         raise UsageError("--link and --external exclude each other: the weights lie in one place")
+    if opset is not None and path.suffix == ".py":
+        raise UsageError(f"{path}: --opset is for .onnx output")
     if opset is not None:
         from converters.to_onnx.opset import retarget
 

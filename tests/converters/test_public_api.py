@@ -42,11 +42,18 @@ def test_outputs_can_be_any_blob() -> None:
         ({"input_shapes": {"image": (1, 3, 35, 35)}}, "--input-shape names image; inputs: data"),
         ({"input_shapes": {"data": (1, 0, 35, 35)}}, "has the size 0: expected a number from 1 on"),
         ({"input_shapes": {"data": ("2 x", 3)}}, "has the size '2 x'"),
+        ({"select": "model"}, "names a place in a Torch7 file"),
     ],
 )
 def test_options_that_make_no_sense_are_named(arguments: dict[str, object], says: str) -> None:
     with pytest.raises(converters.UsageError, match=says):
         converters.load(*NET, **arguments)  # type: ignore[arg-type]
+
+
+def test_options_of_a_definition_are_not_for_a_torch7_file() -> None:
+    net = CAFFE.parent / "torch7" / "Add" / "net.t7"
+    with pytest.raises(converters.UsageError, match="stages and level are about a Caffe definition"):
+        converters.load(net, stages=["deploy"], level=1)
 
 
 def test_which_files_make_a_net(tmp_path: Path) -> None:
@@ -62,6 +69,8 @@ def test_which_files_make_a_net(tmp_path: Path) -> None:
         converters.convert(NET, tmp_path / "net.tflite")
     with pytest.raises(converters.UsageError, match="exclude each other"):
         converters.convert(NET, tmp_path / "net.onnx", link=True, external=True)
+    with pytest.raises(converters.UsageError, match=r"--opset is for \.onnx output"):
+        converters.convert(NET, tmp_path / "net.py", opset=13)
     assert not list(tmp_path.iterdir())
 
 
