@@ -141,6 +141,8 @@ def _common_shapes(
         return [tuple(shape) for shape in given.values()]
     if len({len(shapes) for shapes in known}) > 1:
         raise UsageError(f"the first net takes {len(known[0])} inputs, the second {len(known[1])}")
+    if unknown := sorted(set(given or ()) - set(known[0])):
+        raise UsageError(f"--input-shape names {', '.join(unknown)}; inputs: {', '.join(known[0])}")
     return [
         tuple(given[name]) if given and name in given else _merged(name, sizes, usual)
         for name, *sizes in zip(known[0], *(shapes.values() for shapes in known), strict=True)

@@ -139,6 +139,12 @@ def test_sizes_that_do_not_fit(tmp_path: Path, first, second, message) -> None:
         compare([a], [b])
 
 
+def test_a_shape_for_no_input_is_refused(tmp_path: Path) -> None:
+    a, b = (write_onnx(tmp_path / name, weights()) for name in ("a.onnx", "b.onnx"))
+    with pytest.raises(UsageError, match="--input-shape names date; inputs: data"):
+        compare([a], [b], input_shapes={"date": (1, 3, 2, 2)})
+
+
 def test_two_generated_nets_need_a_shape(tmp_path: Path) -> None:
     a, b = write_torch(tmp_path / "a.py", weights()), write_torch(tmp_path / "b.py", weights())
     with pytest.raises(UsageError, match="--input-shape NAME="):
