@@ -38,10 +38,10 @@ def export_cache(store: Cache, models: Iterable[Manifest], folder: Path) -> Iter
     """Copies what the cache holds of these models to `folder`, and says so file by file.
 
     Every file is hashed on the way; one that is not as on record is not exported. Files that ship with the
-    zoo stay. UsageError if the folder holds something else than an export.
+    zoo stay. UsageError if the folder is none, or holds something else than an export.
     """
     index = _index(folder)
-    if folder.exists() and not index.path.exists() and any(folder.iterdir()):
+    if folder.exists() and not (folder.is_dir() and (index.path.exists() or not any(folder.iterdir()))):
         raise UsageError(f"{folder}: expected a new folder, or one that was exported to before")
     for manifest in models:
         for file in manifest.files:

@@ -80,6 +80,8 @@ def test_an_export_does_not_mix_with_other_things(here, tmp_path):
     (tmp_path / "mine" / "thesis.txt").touch()
     with pytest.raises(UsageError, match="expected a new folder"):
         list(export_cache(here, [UNPINNED], tmp_path / "mine"))
+    with pytest.raises(UsageError, match="expected a new folder"):
+        list(export_cache(here, [UNPINNED], tmp_path / "mine" / "thesis.txt"))
 
 
 def test_a_damaged_file_is_not_exported(here, tmp_path):
