@@ -77,6 +77,7 @@ def test_a_wrong_file_is_not_added(store, by_hand):
     assert str(caught.value).splitlines() == [
         f"{by_hand}: for tiny.caffemodel of tiny this is not the file on record",
         f"  sha1: expected {'0' * 40}, came {digest_file(by_hand).sha1}",
+        "  where the right one comes from: dsd-zoo show tiny",
     ]
     assert store.find(manifest, manifest.files[0]) is None
     assert list((store.root / "partial").iterdir()) == []

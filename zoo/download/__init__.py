@@ -140,7 +140,10 @@ def bring_in(
     except SourceError as error:
         raise UsageError(f"{path}: cannot be {file.name} of {manifest.name}: {error}") from error
     except IntegrityError as error:
-        raise IntegrityError(f"{path}: for {file.name} of {manifest.name} this is {error}") from error
+        raise IntegrityError(
+            f"{path}: for {file.name} of {manifest.name} this is {error}\n"
+            f"  where the right one comes from: dsd-zoo show {manifest.name}"
+        ) from error
 
 
 def _meant(manifest: Manifest, path: Path, name: str | None) -> File:
