@@ -100,7 +100,10 @@ def test_audit_as_json(dsd_zoo, runs) -> None:
         (("convert", *NET, "-o", "x.onnx", "--input-shape", "data=0,3"), "expected NAME=SIZE,SIZE,..."),
         (("compare", "nowhere.onnx", "digits-caffe-dsd"), "no such file: nowhere.onnx"),
         (("inspect", "nowhere.t7"), "no such file: nowhere.t7"),
+        (("inspect", "."), ". is a folder; name the files of the net in it"),
+        (("inspect", *NET, NET[0]), "several files of one name"),
         (("demo", "-o", "nowhere/report.html"), "no such folder: nowhere"),
+        (("demo", "-o", "."), "it is a folder"),
     ],
 )
 def test_usage_errors_say_what_to_do_and_write_nothing(dsd_zoo, arguments, message) -> None:
@@ -148,6 +151,11 @@ def test_convert_reports_what_it_did(dsd_zoo, what) -> None:
     ):
         assert said in outcome.out
     assert [path.name for path in Path().iterdir()] == ["net.onnx"]
+
+
+def test_what_to_run_next_can_be_pasted_into_a_shell(dsd_zoo) -> None:
+    outcome = dsd_zoo("convert", "digits-caffe-dsd", "-o", "my net.onnx")
+    assert "dsd-zoo compare digits-caffe-dsd 'my net.onnx'\n" in outcome.out
 
 
 def test_convert_options_reach_the_converter(dsd_zoo) -> None:

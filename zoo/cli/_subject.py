@@ -76,7 +76,16 @@ def file_or_model(argument: str, catalog: Catalog) -> Path | Manifest:
 
 
 def _own_files(paths: Sequence[Path], cache: Path) -> Subject:
+    for path in paths:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder; name the files of the net in it")
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
         raise UsageError(f"no such file: {', '.join(missing)}")
+    # A result lists the hashes of a net's files by name: none may stand for another.
+    if len({path.name for path in paths}) < len(paths):
+        raise UsageError(
+            f"several files of one name: {', '.join(map(str, paths))}\n"
+            "  name each file of the net once, or rename one of them"
+        )
     return Subject(paths[-1].stem, {path.name: path for path in paths}, cache)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -120,7 +121,7 @@ def _print_report(report: ConversionReport, what: Sequence[str]) -> None:
         ("preprocessing", ", ".join(f"{name} {value}" for name, value in preprocessing.items())),
         ("notes", "\n".join(report.notes)),
         ("written", "\n".join(f"{path}  {human_bytes(path.stat().st_size)}" for path in report.files)),
-        ("next", "\n".join(f"dsd-zoo compare {','.join(what)} {net}" for net in nets)),
+        ("next", "\n".join(shlex.join(["dsd-zoo", "compare", ",".join(what), str(net)]) for net in nets)),
     ]
     forms = [FORMS[path.suffix] for path in nets or report.files]
     print(f"{report.framework} to {' and '.join(forms)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -39,6 +40,9 @@ def demo(
 
     if not output.parent.is_dir():
         raise UsageError(f"{output}: the report cannot be written there, no such folder: {output.parent}")
+    if output.is_dir() or not os.access(output.parent, os.W_OK):
+        reason = "it is a folder" if output.is_dir() else f"no right to write to the folder {output.parent}"
+        raise UsageError(f"{output}: the report cannot be written there, {reason}")
     print("Six small nets for handwritten digits, trained and tested with real Caffe and real Torch7.")
     print("Each: files verified, converted to ONNX and PyTorch, run on 500 test images, claims audited.\n")
     with ExitStack() as stack:
@@ -46,8 +50,8 @@ def demo(
             out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dsd-zoo-demo-")))
         done = run_demo(out, say=_progress)
         _progress("")
-    write_page(output, done.subjects, done.parity)
     _print(done)
+    write_page(output, done.subjects, done.parity)
     print(f"The whole story, with what every number rests on: {output}")
     if not done.holds:
         raise typer.Exit(1)
