@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -124,7 +125,10 @@ def test_a_broken_result_is_named(dsd_zoo, tmp_path):
     (tmp_path / "result.json").write_text("{}")
     outcome = dsd_zoo("list", "--evidence", tmp_path)
     assert outcome.code == 2
-    assert f"{tmp_path / 'result.json'}: not the result of a run" in outcome.err
+    assert (
+        outcome.err == f"dsd-zoo: {tmp_path / 'result.json'}: not the result of a run: "
+        "model: Field required\n"
+    )
 
 
 def test_show_tells_a_newcomer_everything(dsd_zoo):
@@ -286,9 +290,30 @@ def test_a_fault_of_ours_is_said_to_be_one(dsd_zoo, monkeypatch):
     assert "Traceback" not in outcome.err
 
 
+def test_an_error_of_the_system_names_the_file_and_no_number(dsd_zoo, monkeypatch, tmp_path):
+    monkeypatch.setattr(Catalog, "load", lambda extra: (tmp_path / "gone").read_bytes())
+    assert dsd_zoo("list").err == f"dsd-zoo: {tmp_path / 'gone'}: No such file or directory\n"
+
+
+def test_names_that_stdout_cannot_spell_end_no_command(tmp_path):
+    (tmp_path / "nét").write_bytes(b"x")
+    for arguments, shown in (["verify", "nét"], "n\\xe9t\n"), (["show", "digits-caffe-dsd", "--json"], "{\n"):
+        done = subprocess.run(
+            [sys.executable, "-m", "zoo", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.stderr == ""
+        assert done.stdout.startswith(shown)
+
+
 def test_fetch_wants_models_or_all(dsd_zoo):
-    assert dsd_zoo("fetch").code == 2
-    assert dsd_zoo("fetch", "--all", "squeezenet-dsd").code == 2
+    for arguments, given in ((), "neither is given"), (("--all", "squeezenet-dsd"), "both are given"):
+        outcome = dsd_zoo("fetch", *arguments)
+        assert outcome.code == 2
+        assert f"name the models to fetch, or say --all; {given}" in outcome.err
 
 
 def test_fetch_offline_reports_each_missing_file(dsd_zoo):

@@ -8,6 +8,8 @@ it ran and found something wrong. Command modules import nothing heavy at their 
 from __future__ import annotations
 
 import functools
+import io
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -67,6 +69,9 @@ def main() -> None:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name must not end a command where the locale cannot spell it; stderr is so already.
+        sys.stdout.reconfigure(errors="backslashreplace")
     session = _Session()
     app.callback(help=_HELP)(session.global_options)
     for name, function in COMMANDS.items():
@@ -126,6 +131,9 @@ class _Session:
 
 
 def _block(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        return f"dsd-zoo: {place}{error.strerror}"
     if isinstance(error, ZooError | OSError) or _is_converter_error(error):
         return f"dsd-zoo: {error}"
     return (

@@ -33,8 +33,8 @@ def resolve_model(name: str, manifests: Sequence[Path] | None = None) -> Manifes
 
 
 def print_json(data: object) -> None:
-    """`data` on stdout as indented JSON."""
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+    """`data` on stdout as indented JSON, in ASCII: readable whatever encoding stdout has."""
+    print(json.dumps(data, indent=2))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:

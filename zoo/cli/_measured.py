@@ -35,7 +35,9 @@ def read_results(folder: Path) -> dict[str, list[Result]]:
         try:
             result = Result.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            raise DataError(f"{path}: not the result of a run: {error}") from error
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "the file"
+            raise DataError(f"{path}: not the result of a run: {place}: {first['msg']}") from error
         if result.n:
             found.setdefault(result.model, []).append(result)
     return found

@@ -52,7 +52,8 @@ def fetch(
     from zoo.download.parallel import fetch_all
 
     if everything == bool(models):
-        raise UsageError("name the models to fetch, or say --all\n  all models: dsd-zoo list")
+        given = "both are given" if everything else "neither is given"
+        raise UsageError(f"name the models to fetch, or say --all; {given}\n  all models: dsd-zoo list")
     catalog, store = load_catalog(manifests), Cache()
     chosen = [catalog.get(name) for name in (catalog.names() if everything else models or ())]
     wanted = [(manifest, file) for manifest in chosen for file in manifest.files]
