@@ -54,6 +54,42 @@ def accuracies(result: Result, population: int | None = None) -> list[Accuracy]:
 
 
 @dataclass(frozen=True, slots=True)
+class Equivalence:
+    """A run beside a claim over the same images, under the claim's preprocessing.
+
+    `off` is how many more images are right than were claimed, `tolerance` how many the manifest allows
+    either way.
+    """
+
+    metric: Metric
+    claimed: int
+    correct: int
+    off: int
+    tolerance: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether run and claim count as the same."""
+        return abs(self.off) <= self.tolerance
+
+
+def equivalences(manifest: Manifest, result: Result) -> list[Equivalence]:
+    """For every claim that the run measured in full."""
+    from zoo.gains import claimed_count, is_preprocessed_as_claimed
+
+    if result.dataset != manifest.dataset or not is_preprocessed_as_claimed(manifest, result):
+        return []
+    found = []
+    for claim in manifest.claims:
+        if claim.n == result.n:
+            claimed = claimed_count(claim)
+            correct = result.top1_correct if claim.metric == "top1" else result.top5_correct
+            off = correct - claimed
+            found.append(Equivalence(claim.metric, claimed, correct, off, claim.tolerance_images))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class TraceAgreement:
     """A run's counts per batch beside those of the published run, batch by batch.
 

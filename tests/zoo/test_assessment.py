@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from scipy.stats import binomtest, hypergeom
 
-from zoo.assessment import accuracies, as_json, class_gains, trace_agreement
+from zoo.assessment import accuracies, as_json, class_gains, equivalences, trace_agreement
 from zoo.catalog import Catalog
 from zoo.errors import UsageError
 
@@ -34,6 +34,21 @@ def test_a_part_speaks_for_the_whole_it_was_drawn_from(made_run):
     assert drawn[low - 1].sf(top1.correct - 1) <= 0.025 < drawn[low].sf(top1.correct - 1)
     assert drawn[high + 1].cdf(top1.correct) <= 0.025 < drawn[high].cdf(top1.correct)
     assert accuracies(result, population=50_000)[0].population == 50_000
+
+
+def test_images_off_the_claim(made_run):
+    manifest = Catalog.load().get(MODEL)
+    (top1, top5) = equivalences(manifest, made_run(MODEL)[0])
+    assert (top1.claimed, top1.correct, top1.off, top1.holds) == (492, 492, 0, True)
+    off = equivalences(manifest, made_run(MODEL, wrong=range(10))[0])[0]
+    assert (off.off, off.tolerance, off.holds) == (-2, 0, False)
+    loose = manifest.model_copy(
+        update={"claims": [claim.model_copy(update={"tolerance_images": 2}) for claim in manifest.claims]}
+    )
+    assert equivalences(loose, made_run(MODEL, wrong=range(10))[0])[0].holds
+    # A part of the images, other images or another preprocessing say nothing of the claim.
+    for changes in ({"images": 100}, {"dataset": "others"}, {"preprocessing": {"flavour": "caffe-warp40"}}):
+        assert equivalences(manifest, made_run(MODEL, **changes)[0]) == []
 
 
 def test_the_published_batches_are_found_again(made_run):

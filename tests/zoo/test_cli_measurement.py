@@ -172,6 +172,8 @@ def test_a_baseline_that_was_run_here_is_compared_without_being_asked(dsd_zoo):
 def test_the_order_of_the_published_run_and_a_part_of_it(dsd_zoo):
     outcome = dsd_zoo("validate", "digits-caffe-dsd")
     assert "top-1 by batches of 50: all 10 as published" in outcome.out
+    assert "top-1: 0 images off the claimed 492, 0 allowed: equivalent" in outcome.out
+    assert "that of the net's classes, as the first 256 images show" in outcome.out
     outcome = dsd_zoo("validate", "digits-caffe-dsd", "--limit", 100)
     assert "OF ALL 500" in outcome.out
     assert "as good as drawn at random" in outcome.out

@@ -12,7 +12,7 @@ from zoo.cli._common import load_catalog
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoo.assessment import Accuracy, ClassGain, TraceAgreement
+    from zoo.assessment import Accuracy, ClassGain, Equivalence, TraceAgreement
     from zoo.audit import Audit
     from zoo.cli._subject import Subject
     from zoo.evidence import Result
@@ -37,6 +37,7 @@ class Findings:
 
     runs: list[tuple[Path, Run]]
     accuracies: list[Accuracy]
+    claims: list[Equivalence] = field(default_factory=list)
     trace: list[TraceAgreement] = field(default_factory=list)
     audit: Audit | None = None
     against: Against | None = None
@@ -63,7 +64,7 @@ def findings(
     other: Run | None,
 ) -> Findings:
     """Hold the first run against the model's claims, an earlier run and the run of another net."""
-    from zoo.assessment import accuracies, trace_agreement
+    from zoo.assessment import accuracies, equivalences, trace_agreement
     from zoo.regression import compare_runs
 
     result, rows = runs[0][1]
@@ -73,6 +74,7 @@ def findings(
     return Findings(
         runs,
         accuracies(result, max((claim.n for claim in claims), default=None)),
+        [] if manifest is None else equivalences(manifest, result),
         trace_agreement(manifest, rows) if manifest is not None and is_claimed else [],
         _audit(subject, runs, manifests) if is_claimed else None,
         None if other is None else _against(runs[0][1], other),
@@ -115,6 +117,7 @@ def as_json(found: Findings) -> dict[str, Any]:
         "result": found.result.model_dump(mode="json"),
         "out": str(found.runs[0][0]),
         "accuracies": assessment.as_json(found.accuracies),
+        "claims": [{**asdict(claim), "holds": claim.holds} for claim in found.claims],
         "trace": assessment.as_json(found.trace),
         "audit": None if found.audit is None else found.audit.to_json(),
         "against": None if found.against is None else asdict(found.against),

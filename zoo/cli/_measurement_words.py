@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from zoo.cli._common import print_fields, print_table
 
 if TYPE_CHECKING:
-    from zoo.assessment import Accuracy, TraceAgreement
+    from zoo.assessment import Accuracy, Equivalence, TraceAgreement
     from zoo.cli._measurement import Against, Findings
-    from zoo.evidence import Result
+    from zoo.evidence import Result, Row
     from zoo.regression import Regression
     from zoo.validate import Run
 
@@ -28,7 +28,7 @@ def print_findings(found: Findings) -> None:
     print(f"{result.model} on {result.dataset}: {result.n:,}{part} images\n")
     _print_accuracies(found.accuracies)
     print()
-    print_fields(_circumstances(result, folder))
+    print_fields(_circumstances(result, found.runs[0][1][1], folder))
     if len(found.runs) > 1:
         print()
         _print_variants([run for _, run in found.runs])
@@ -43,6 +43,8 @@ def print_findings(found: Findings) -> None:
 
         print()
         _findings.print_claims([found.audit])
+        for claim in found.claims:
+            print(_equivalence_words(claim))
         for agreement in found.trace:
             print(_trace_words(agreement))
         if any(gain.measured for gain in found.audit.gains):
@@ -83,7 +85,8 @@ def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
         print("The last column holds if the images that ran are as good as drawn at random.")
 
 
-def _circumstances(result: Result, folder: Path) -> list[tuple[str, str]]:
+def _circumstances(result: Result, rows: Sequence[Row], folder: Path) -> list[tuple[str, str]]:
+    from zoo.datasets.label_order import AS_GIVEN, IMAGES_ASKED, recognise
     from zoo.report import words
 
     speed = (
@@ -91,6 +94,12 @@ def _circumstances(result: Result, folder: Path) -> list[tuple[str, str]]:
     )
     shared = "" if result.processes == 1 else f", {result.processes} processes"
     fields = [("images", f"{result.dataset_source}, labels from {result.labels}")]
+    order = recognise(
+        [row.label for row in rows[:IMAGES_ASKED]], [row.top5[0] for row in rows[:IMAGES_ASKED]]
+    )
+    if order is not None and order.name == AS_GIVEN:
+        asked = words.images(min(len(rows), IMAGES_ASKED))
+        fields.append(("label order", f"that of the net's classes, as the first {asked} show"))
     if result.unreadable:
         fields.append(("left out", f"unreadable: {', '.join(result.unreadable)}"))
     fields.append(("preprocessing", _settings_words(result)))
@@ -184,6 +193,16 @@ def _print_against(against: Against) -> None:
                 f"  {title}: class {found.label}, {found.other_correct} to {found.correct} of {found.n} "
                 f"({words.p_value(found.p_value)} among {len(against.classes)} classes)"
             )
+
+
+def _equivalence_words(claim: Equivalence) -> str:
+    from zoo.audit import METRIC_NAMES
+    from zoo.report import words
+
+    return (
+        f"{METRIC_NAMES[claim.metric]}: {words.images(abs(claim.off))} off the claimed {claim.claimed:,}, "
+        f"{claim.tolerance} allowed: {'equivalent' if claim.holds else 'NOT equivalent'}"
+    )
 
 
 def _trace_words(agreement: TraceAgreement) -> str:

@@ -118,9 +118,10 @@ def validate(
     Ends with 1 if the run contradicts a claim of the model, used other files than the pinned ones, or differs
     from the --baseline.
 
-    --json prints: result (the content of result.json), out (its folder), accuracies (with intervals), trace
-    (agreement with the published batches), audit (as `dsd-zoo audit`, or null), against (paired gains and
-    classes, or null), baseline (what changed, or null), variants (of --sensitivity and --precision).
+    --json prints: result (the content of result.json), out (its folder), accuracies (with intervals), claims
+    (images off, and the tolerance), trace (agreement with the published batches), audit (as `dsd-zoo audit`,
+    or null), against (paired gains and classes, or null), baseline (what changed, or null), variants (of
+    --sensitivity and --precision).
     """
     from zoo import journal
     from zoo.cli import _measurement, _measurement_words
