@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from converters.errors import ConverterError, UsageError
+from converters.errors import ConverterError, StaticSizeRequired, UsageError
 from converters.from_caffe import deploy, schema
 from converters.from_caffe.bind import Binder
 from converters.from_caffe.build import Walk
@@ -34,7 +34,7 @@ def read(definition: Path | None, weights_path: Path | None, options: Options) -
         model = _build(net, weights, options, symbolic=True)
     except ConverterError:
         # Not every net allows any batch size. If the net's own is right, the reason was just that.
-        model = _build(net, weights, options, symbolic=False)
+        model = _build_static(net, weights, options)
         if options.static_batch is None and not options.input_shapes:
             notes.append("the batch is fixed: a layer of this net mixes or counts the items of its batch")
     model.meta["report"].notes.extend(notes)
@@ -55,10 +55,23 @@ def _definition(
     return definition_in(weights_path), ["no definition was given: this is the net stored with the weights"]
 
 
+def _build_static(net: deploy.Net, weights: Weights | None, options: Options) -> ir.Model:
+    try:
+        return _build(net, weights, options, symbolic=False)
+    except StaticSizeRequired as error:
+        unknown = [name for name in net.inputs.without_size if name not in options.input_shapes]
+        if not unknown:
+            raise
+        raise StaticSizeRequired(
+            f"{error}; the definition does not tell the size of its input, give it: "
+            f"--input-shape {unknown[0]}=N,C,H,W"
+        ) from None
+
+
 def _build(net: deploy.Net, weights: Weights | None, options: Options, *, symbolic: bool) -> ir.Model:
     binder = Binder(weights, net.layers, net.declared)
     walk = Walk(net.name, binder)
-    walk.inputs(resolve(net.inputs, net.layers, weights, options, symbolic=symbolic))
+    walk.inputs(resolve(net.inputs, net.declared, weights, options, symbolic=symbolic))
     walk.run()
     model = walk.graph.model(walk.outputs(net.outputs))
     model.meta["maps"] = weights.maps if weights is not None else {}

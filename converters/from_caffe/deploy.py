@@ -163,15 +163,17 @@ def _last_probability(
     """The loss that turns into probabilities: the last SoftmaxWithLoss, or what makes a wanted `prob`."""
     made = {top for layer in layers if layer.type not in LOSSES for top in layer.top}
     already = {layer.bottom[0] for layer in layers if layer.type == "Softmax" and len(layer.bottom)}
-    for layer in reversed(layers):
-        if layer.type not in _PROBABILITY or not len(layer.bottom):
-            continue
-        top = _probability_top(layer)
-        if top in made or layer.bottom[0] in already:
-            continue
-        if layer.type == "SoftmaxWithLoss" or len(layer.top) > 1 or (wanted is not None and top in wanted):
-            return layer
-    return None
+    possible = [
+        layer
+        for layer in reversed(layers)
+        if layer.type in _PROBABILITY
+        and len(layer.bottom)
+        and _probability_top(layer) not in made
+        and layer.bottom[0] not in already
+    ]
+    by_itself = [layer for layer in possible if layer.type == "SoftmaxWithLoss" or len(layer.top) > 1]
+    asked_for = [layer for layer in possible if wanted is not None and _probability_top(layer) in wanted]
+    return next(iter(by_itself + asked_for), None)
 
 
 def _probability_top(loss: schema.Message) -> str:

@@ -41,11 +41,17 @@ PartialShape = tuple[int | None, ...] | None
 
 @dataclass(frozen=True)
 class Inputs:
-    """shapes: by input name; batch_sizes: the names whose first axis the definition calls a batch."""
+    """names: all inputs of the definition; shapes: by name, of those that something reads."""
 
+    names: Sequence[str]
     shapes: Mapping[str, PartialShape]
     layers: list[schema.Message] = field(default_factory=list)
     preprocessing: dict[str, Any] | None = None
+
+    @property
+    def without_size(self) -> list[str]:
+        """Those whose size the definition leaves open, apart from the batch."""
+        return [name for name, shape in self.shapes.items() if shape is None or None in shape[1:]]
 
     def restricted(self, names: set[str]) -> Inputs:
         """Only the inputs that something reads."""
@@ -70,7 +76,7 @@ def find_inputs(layers: Sequence[schema.Message]) -> tuple[Inputs, list[schema.M
             preprocessing = _preprocessing(layer)
     rest = [layer for layer in layers if all(layer is not source for source in sources)]
     data_layers = [layer for layer in sources if layer.type != "Input"]
-    return Inputs(shapes, data_layers, preprocessing), rest
+    return Inputs(list(shapes), shapes, data_layers, preprocessing), rest
 
 
 def _declared_shapes(layer: schema.Message) -> list[PartialShape]:
@@ -162,10 +168,10 @@ def resolve(
 
     With `symbolic` the first size is a Symbol; inputs with equal declared batch sizes share one.
     """
-    unknown = options.input_shapes.keys() - inputs.shapes.keys()
+    unknown = options.input_shapes.keys() - set(inputs.names)
     if unknown:
         raise UsageError(
-            f"--input-shape names {', '.join(sorted(unknown))}; inputs: {', '.join(inputs.shapes) or 'none'}"
+            f"--input-shape names {', '.join(sorted(unknown))}; inputs: {', '.join(inputs.names) or 'none'}"
         )
     batches: dict[int | None, Symbol] = {}
     first_batch = next((shape[0] for shape in inputs.shapes.values() if shape), None)
@@ -211,26 +217,36 @@ def _implied(
 
 
 def _channels(blob: str, layers: Sequence[schema.Message], weights: Weights | None) -> tuple[int, int] | None:
-    """(channels, rank) that the stored parameters of the layers reading `blob` ask for, if they tell."""
+    """(channels, rank) that the stored parameters of the layers reading `blob` ask for, if they tell.
+
+    A convolution tells more than a matrix product, which flattens what it reads.
+    """
     assert weights is not None
+    least = None
     for k, layer in enumerate(layers):
         if not len(layer.bottom) or layer.bottom[0] != blob:
             continue
-        stored = weights.stored(layer.name, None)
-        shape = stored.shapes[0] if stored is not None and stored.blobs else ()
-        if layer.type in _DEPTHWISE and len(shape) > 2 and layer.convolution_param.group == 1:
-            return shape[0], len(shape)
-        if layer.type in ("Convolution", *_DEPTHWISE) and len(shape) > 2:
-            return shape[1] * layer.convolution_param.group, len(shape)
-        if layer.type == "Deconvolution" and len(shape) > 2:
-            return shape[0], len(shape)
-        if layer.type == "InnerProduct" and len(shape) >= 2:
-            return (shape[-2] if layer.inner_product_param.transpose else shape[-1]), 2
-        if layer.type in _PER_CHANNEL and shape:
-            return shape[-1], 4
-        found = _through(layer, layers[k + 1 :], weights)
-        if found is not None:
+        found = _asked_for(layer, weights) or _through(layer, layers[k + 1 :], weights)
+        if found is not None and found[1] > 2:
             return found
+        least = least or found
+    return least
+
+
+def _asked_for(layer: schema.Message, weights: Weights) -> tuple[int, int] | None:
+    """What the parameters of this layer tell of its bottom."""
+    stored = weights.stored(layer.name, None)
+    shape = stored.shapes[0] if stored is not None and stored.blobs else ()
+    if layer.type in _DEPTHWISE and len(shape) > 2 and layer.convolution_param.group == 1:
+        return shape[0], len(shape)
+    if layer.type in ("Convolution", *_DEPTHWISE) and len(shape) > 2:
+        return shape[1] * layer.convolution_param.group, len(shape)
+    if layer.type == "Deconvolution" and len(shape) > 2:
+        return shape[0], len(shape)
+    if layer.type == "InnerProduct" and len(shape) >= 2:
+        return (shape[-2] if layer.inner_product_param.transpose else shape[-1]), 2
+    if layer.type in _PER_CHANNEL and shape:
+        return shape[-1], 4
     return None
 
 

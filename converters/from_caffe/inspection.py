@@ -85,7 +85,7 @@ def _inspect_net(net: deploy.Net, weights: Weights, result: Inspection) -> None:
     for symbolic in (True, False):
         binder = Binder(weights, net.layers, net.declared)
         walk = Walk(net.name, binder)
-        shapes = resolve(net.inputs, net.layers, weights, Options(), symbolic=symbolic)
+        shapes = resolve(net.inputs, net.declared, weights, Options(), symbolic=symbolic)
         walk.inputs(shapes)
         problems = walk.run_leniently()
         if not problems:

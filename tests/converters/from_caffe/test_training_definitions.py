@@ -109,3 +109,46 @@ def test_an_input_size_that_nothing_tells_is_asked_for(tmp_path: Path) -> None:
     assert load(tmp_path, text, input_shapes={"data": (1, 3, 7, 9)}).meta["report"].outputs == {
         "r": "1x3x7x9"
     }
+
+
+def test_the_last_softmax_loss_is_the_probability_also_where_it_is_asked_for(tmp_path: Path) -> None:
+    heads = LOSS % ("l1", "SoftmaxWithLoss", "fc", "l1") + LOSS % (
+        "l2",
+        "SigmoidCrossEntropyLoss",
+        "fc",
+        "l2",
+    )
+    text = DATA % "TEST" + BODY + heads
+    for options in ({}, {"outputs": ["prob"]}):
+        assert [node.op_type for node in load(tmp_path, text, **options).graph][-1] == "Softmax"
+
+
+HDF5 = 'layer { name: "data" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "l" } }'
+
+
+def test_a_convolution_tells_the_size_of_an_input_before_a_matrix_product(tmp_path: Path) -> None:
+    """Whichever of them an output needs: the input is one and the same."""
+    definition = tmp_path / "net.prototxt"
+    conv = 'layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { %s } }'
+    definition.write_text(HDF5 + BODY + conv % "num_output: 1 kernel_size: 1 bias_term: false")
+    blobs = {"fc": [np.ones((4, 75)), np.zeros(4)], "c": [np.ones((1, 3, 1, 1))]}
+    weights = write_caffemodel(tmp_path / "net.caffemodel", blobs)
+    for outputs in (["fc"], ["c"], ["fc", "c"]):
+        report = converters.load(definition, weights, outputs=outputs).meta["report"]
+        assert report.inputs == {"data": "Nx3xdata_2xdata_3"}
+
+
+def test_a_size_that_a_layer_needs_is_asked_for(tmp_path: Path) -> None:
+    cut = 'layer { name: "s" type: "Slice" bottom: "c" top: "a" top: "b" slice_param { axis: 2 } }'
+    conv = 'layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { %s } }'
+    definition = tmp_path / "net.prototxt"
+    definition.write_text(HDF5 + conv % "num_output: 1 kernel_size: 1 bias_term: false" + cut)
+    weights = write_caffemodel(tmp_path / "net.caffemodel", {"c": [np.ones((1, 3, 1, 1))]})
+    with pytest.raises(converters.StaticSizeRequired, match="--input-shape data=N,C,H,W"):
+        converters.load(definition, weights)
+    shapes = {"data": (2, 3, 4, 4)}
+    assert converters.load(definition, weights, input_shapes=shapes).meta["report"].outputs["a"] == "2x1x2x4"
+    # one that the wanted output does not need may be given all the same
+    power = 'layer { name: "p" type: "DummyData" top: "p" dummy_data_param { shape { dim: 2 } } }'
+    definition.write_text(definition.read_text() + power)
+    assert not converters.load(definition, weights, input_shapes=shapes, outputs=["p"]).graph.inputs
