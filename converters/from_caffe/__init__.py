@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from converters.errors import ConverterError, StaticSizeRequired, UsageError
+from converters.errors import ConverterError, FormatError, StaticSizeRequired, UsageError
 from converters.from_caffe import deploy, schema
 from converters.from_caffe.bind import Binder
 from converters.from_caffe.build import Walk
@@ -58,11 +58,11 @@ def _definition(
 def _build_static(net: deploy.Net, weights: Weights | None, options: Options) -> ir.Model:
     try:
         return _build(net, weights, options, symbolic=False)
-    except StaticSizeRequired as error:
+    except (FormatError, StaticSizeRequired) as error:
         unknown = [name for name in net.inputs.without_size if name not in options.input_shapes]
         if not unknown:
             raise
-        raise StaticSizeRequired(
+        raise type(error)(
             f"{error}; the definition does not tell the size of its input, give it: "
             f"--input-shape {unknown[0]}=N,C,H,W"
         ) from None

@@ -174,7 +174,8 @@ def _one(
 
 def _size(layer: BoundLayer, size: Dim, window: Window, k: int) -> Dim:
     if isinstance(size, Symbol):
-        return Symbol(f"{layer.name}_{k}")
+        kept = window.stride[k] == 1 and 2 * window.pad[k] == window.extent[k] - 1
+        return size if kept else Symbol(f"{layer.name}_{k}")
     span = size + 2 * window.pad[k] - window.extent[k]
     # Caffe's division rounds towards zero: a kernel that hangs over by less than its stride finds a place.
     layer.check(

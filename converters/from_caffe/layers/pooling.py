@@ -141,6 +141,8 @@ def _axis(
     layer.check(stride > 0, "strides must not be zero")
     layer.check(pad == 0 or pad < kernel, f"pad {pad} must be less than the kernel {kernel}")
     if isinstance(size, Symbol):
+        if stride == 1 and 2 * pad == kernel - 1:
+            return Axis(size, kernel, stride, pad, 0)
         if floor:
             return Axis(Symbol(f"{layer.name}_{name}"), kernel, stride, pad, 0)
         layer.static(

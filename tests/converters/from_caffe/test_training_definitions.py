@@ -152,3 +152,18 @@ def test_a_size_that_a_layer_needs_is_asked_for(tmp_path: Path) -> None:
     power = 'layer { name: "p" type: "DummyData" top: "p" dummy_data_param { shape { dim: 2 } } }'
     definition.write_text(definition.read_text() + power)
     assert not converters.load(definition, weights, input_shapes=shapes, outputs=["p"]).graph.inputs
+
+
+def test_layers_that_keep_an_open_size_can_be_joined(tmp_path: Path) -> None:
+    conv = 'layer { name: "%s" type: "Convolution" bottom: "%s" top: "%s" convolution_param { %s } }'
+    same = "num_output: 3 bias_term: false kernel_size: 3 pad: 1 stride: %d"
+    text = HDF5 + conv % ("a", "data", "a", same % 1)
+    text += 'layer { name: "p" type: "Pooling" bottom: "a" top: "p" pooling_param { kernel_size: 3 pad: 1 } }'
+    text += 'layer { name: "sum" type: "Eltwise" bottom: "p" bottom: "data" top: "sum" }'
+    definition = tmp_path / "net.prototxt"
+    definition.write_text(text)
+    weights = write_caffemodel(tmp_path / "net.caffemodel", {"a": [np.ones((3, 3, 3, 3))]})
+    assert converters.load(definition, weights).meta["report"].outputs == {"sum": "Nx3xdata_2xdata_3"}
+    definition.write_text(text.replace(same % 1, same % 2))
+    with pytest.raises(converters.FormatError, match=r"shapes differ.*--input-shape data=N,C,H,W"):
+        converters.load(definition, weights)
