@@ -191,7 +191,8 @@ class Binder:
         owner, blob = layer.name, stored.blobs[index] if stored is not None else None
         if shared_as:
             owner, blob = self._shared_blob(shared_as, layer.name, blob)
-            if self._shared[shared_as][0][0] is layer.message:
+            owning, place = self._shared[shared_as][0]
+            if owning is layer.message and place == index:
                 self._owned[shared_as] = wanted
         self._count(shared_as or owner, index if not shared_as else 0, wanted.shape)
         if blob is None and stored is not None and not shared_as:
@@ -218,7 +219,7 @@ class Binder:
             stored = self._stored(other, None)
             if (
                 stored is not None
-                and stored.position > best
+                and stored.position >= best
                 and stored.blobs[index : index + 1] not in ([], [None])
             ):
                 best, owner, blob = stored.position, other.name, stored.blobs[index]
@@ -237,15 +238,9 @@ class Binder:
                 values.size == math.prod(wanted.shape), f"cannot share a {shape_text(values.shape)} blob"
             )
             return values.reshape(wanted.shape)
-        where = (
-            "no weights file was given"
-            if self.weights is None
-            else f"{self._file} holds no layer of this name"
-        )
-        close = self._close_name(layer.name)
         raise MismatchError(
             f"layer {layer.name!r} ({layer.type}) needs its {wanted.name} "
-            f"({shape_text(wanted.shape)}) and {where}{close}"
+            f"({shape_text(wanted.shape)}) and {self._why_missing(layer.name)}"
         )
 
     def _made_up(self, layer: BoundLayer, parameter: Parameter) -> np.ndarray | None:
@@ -262,16 +257,20 @@ class Binder:
         self.zeroed[layer.name] = None
         return filled(parameter.shape, 0)
 
-    def _close_name(self, name: str) -> str:
+    def _why_missing(self, name: str) -> str:
         import difflib
 
         if self.weights is None:
-            return "; add the .caffemodel to the command"
+            return "no weights file was given; add the .caffemodel to the command"
         names = [stored.name for stored in self.weights.layers()]
+        if name in names:
+            return f"what {self._file} holds under this name goes to the first of several layers: rename them"
         close = difflib.get_close_matches(name, names, n=1)
-        if close:
-            return f"; the closest stored name is {close[0]!r}: do the two files belong together?"
-        return f"; it holds {len(names)} layers with parameters, such as {', '.join(map(repr, names[:3]))}"
+        return f"{self._file} holds no layer of this name" + (
+            f"; the closest stored name is {close[0]!r}: do the two files belong together?"
+            if close
+            else f"; it holds {len(names)} layers with parameters, such as {', '.join(map(repr, names[:3]))}"
+        )
 
     @property
     def _file(self) -> str:

@@ -96,6 +96,14 @@ def test_a_shared_parameter_is_filled_as_its_owner_says(tmp_path: Path) -> None:
         assert_close(got[f"y{k}"], X.sum((1, 2))[:, None] * np.ones((2, 2)))
 
 
+def test_a_layer_may_share_with_itself(tmp_path: Path) -> None:
+    parameters = "scale_param { num_axes: 0 bias_term: true filler { value: 3 } }"
+    net = layer("Scale", "x", "y", 'param { name: "w" } param { name: "w" } ' + parameters)
+    assert_close(computed(tmp_path, net, {"x": X})["y"], 3 * X + 3)
+    stored = {"layer": [np.array(5.0), np.array(2.0)]}
+    assert_close(computed(tmp_path, net, {"x": X}, stored)["y"], 2 * X + 2)
+
+
 def write_h5(folder: Path, blobs: Mapping[str, Mapping[int, np.ndarray]]) -> Path:
     """Caffe's HDF5 weights: blobs by layer name and number."""
     path = folder / "net.caffemodel.h5"
@@ -136,3 +144,7 @@ def test_of_two_layers_with_one_name_the_first_has_the_weights_whichever_is_want
     total = X.sum((1, 2))[:, None] * np.ones((2, 2))
     assert_close(exposed(tmp_path, net, ["y1"], weights)["y1"], 3 * total)
     assert_close(exposed(tmp_path, net, ["y2"], weights)["y2"], total)
+    learned = "parameter_param { shape { dim: 2 dim: 12 } }"
+    net = layer("Parameter", "", "a", learned, "fc") + layer("Parameter", "", "b", learned, "fc")
+    with pytest.raises(converters.MismatchError, match="goes to the first of several layers"):
+        exposed(tmp_path, net, ["b"], weights)
