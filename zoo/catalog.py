@@ -56,8 +56,18 @@ class Catalog:
         return Manifest.read(self._paths[name])
 
     def baseline(self, manifest: Manifest) -> Manifest | None:
-        """The manifest of the model that `manifest` names as its baseline, or None if it names none."""
-        return None if manifest.baseline is None else self.get(manifest.baseline)
+        """The manifest of the model that `manifest` names as its baseline, or None if it names none.
+
+        UsageError if the catalog has no such model.
+        """
+        if manifest.baseline is None:
+            return None
+        if manifest.baseline not in self._paths:
+            raise UsageError(
+                f"{manifest.name}: its baseline '{manifest.baseline}' is no model of the catalog\n"
+                f"{self.advice(manifest.baseline)}"
+            )
+        return self.get(manifest.baseline)
 
     def advice(self, name: str) -> str:
         """What to do about a name that no model has: the closest ones, and where to find all."""

@@ -47,7 +47,9 @@ def read_trace(path: Path, n: int) -> Trace:
             if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
                 raise DataError(f"{path}: a trace has the columns {', '.join(COLUMNS)}; missing: {missing}")
             lines = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise DataError(f"{path}: the trace cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: the trace cannot be read: {error}") from error
     if not lines or n % len(lines):
         raise DataError(f"{path}: {n} images do not make {len(lines)} batches of one size")

@@ -65,3 +65,15 @@ def test_baselines_are_found_by_name():
     assert baseline is not None
     assert baseline.name == "squeezenet-v1.0"
     assert catalog.baseline(baseline) is None
+
+
+def test_a_baseline_that_is_not_there_is_an_error_of_the_model_that_names_it(tmp_path):
+    text = MANIFEST.replace('name = "squeezenet-v1.0"', 'name = "mine"\nbaseline = "squeezenet-v1.5"', 1)
+    (tmp_path / "mine.toml").write_text(text)
+    catalog = Catalog.load([tmp_path])
+    with pytest.raises(UsageError) as caught:
+        catalog.baseline(catalog.get("mine"))
+    assert str(caught.value).splitlines()[:2] == [
+        "mine: its baseline 'squeezenet-v1.5' is no model of the catalog",
+        "  did you mean squeezenet-v1.1 or squeezenet-v1.0 or squeezenet-dsd?",
+    ]
