@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from zoo.catalog import bundled_folder
 from zoo.evidence import write_run
 
 CAFFE = bundled_folder() / "digits" / "caffe"
+# What would keep it from the home folder, or ONNX Runtime from writing there.
+HOME_ELSEWHERE = ("XDG_CACHE_HOME", "XDG_DATA_HOME", "ORT_DISABLE_TELEMETRY")
 NET = [str(CAFFE / "train_val.prototxt"), str(CAFFE / "dsd.caffemodel")]
 
 
@@ -112,6 +116,18 @@ def test_usage_errors_say_what_to_do_and_write_nothing(dsd_zoo, arguments, messa
     assert message in outcome.err
     assert "Traceback" not in outcome.err
     assert list(Path().iterdir()) == []
+
+
+def test_running_a_net_leaves_nothing_in_the_home_folder(tmp_path) -> None:
+    kept = {name: value for name, value in os.environ.items() if name not in HOME_ELSEWHERE}
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo", "compare", "digits-caffe-dsd", "digits-caffe-dsd"],
+        env={**kept, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_report_writes_the_page(dsd_zoo, runs) -> None:
