@@ -38,7 +38,7 @@ def test_a_part_speaks_for_the_whole_it_was_drawn_from(made_run):
 
 def test_images_off_the_claim(made_run):
     manifest = Catalog.load().get(MODEL)
-    (top1, top5) = equivalences(manifest, made_run(MODEL)[0])
+    top1, _ = equivalences(manifest, made_run(MODEL)[0])
     assert (top1.claimed, top1.correct, top1.off, top1.holds) == (492, 492, 0, True)
     off = equivalences(manifest, made_run(MODEL, wrong=range(10))[0])[0]
     assert (off.off, off.tolerance, off.holds) == (-2, 0, False)

@@ -121,7 +121,7 @@ def test_variants_of_a_run_do_not_overwrite_the_whole(validate, tmp_path):
         (["digits-caffe-dsd", "--crop", "28"], "takes 3 x 32 x 32, the preprocessing makes 3 x 28 x 28"),
         (["digits-caffe-dsd", "--tolerance", "3"], "--tolerance says what may differ from --baseline"),
         (["digits-caffe-dsd", "--baseline", "nowhere.json"], "nowhere.json: cannot be read"),
-        (["digits-caffe-dsd", "--precision", "fp16"], "ONNX Runtime computes in float32 or tf32, not in fp16"),
+        (["digits-caffe-dsd", "--precision", "fp16"], "computes in float32 or tf32, not in fp16"),
         (["digits-caffe-dsd", "--precision", "tf32"], "tf32 is a mode of NVIDIA GPUs"),
         (["digits-caffe-dsd", "--precision", "bf16", "--sensitivity"], "leave --precision away"),
         ([*FILES, "--data", IMAGES, "--flavour", "caffe-stored", "--sensitivity"], "takes them as they are"),

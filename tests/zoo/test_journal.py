@@ -22,7 +22,8 @@ def scores(*values: float) -> tuple[float, ...]:
 
 def batch(number: int) -> Batch:
     rows = tuple(
-        Row(f"{number}-{i} ä, 'x'.jpg", i, (i, 7, 8), scores(0.1 + i, 1e-30, -3.25), 1, "cd" * 32) for i in range(3)
+        Row(f"{number}-{i} ä, 'x'.jpg", i, (i, 7, 8), scores(0.1 + i, 1e-30, -3.25), 1, "cd" * 32)
+        for i in range(3)
     )
     return Batch(number, (rows, rows[:2]), (f"{number}-gone.jpg",), number)
 
