@@ -115,6 +115,9 @@ def _data(path: Path, value: object) -> Inspection:
             result.parameters += item.array.size
         elif not isinstance(item, Table):
             result.layers.append(LayerRow(name, describe(item)))
+    if not any(isinstance(item, Tensor) for _, item in walk(value)):
+        result.notes = []
+        result.problems.append(f"neither a network nor tensors, but {describe(value)}: nothing to convert")
     if len(result.layers) > MAX_ROWS:
         result.notes.append(f"only the first {MAX_ROWS:,} of {len(result.layers):,} entries are listed")
         del result.layers[MAX_ROWS:]

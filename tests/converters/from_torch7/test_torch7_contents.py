@@ -128,6 +128,12 @@ def test_inspecting_data_shows_it_entry_by_entry(save_t7):
     ]
 
 
+def test_data_without_tensors_has_nothing_to_convert(save_t7):
+    found = converters.inspect(save_t7({"epoch": 7}))
+    assert not found.complete
+    assert found.problems == ["neither a network nor tensors, but a table of 1 entries: nothing to convert"]
+
+
 def test_inspecting_a_net_of_open_shape_says_what_to_give():
     found = converters.inspect(CORPUS / "torch7" / "ReLU" / "net.t7")
     assert found.complete
