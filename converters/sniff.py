@@ -70,6 +70,10 @@ def identify(path: Path) -> Kind:
         return Kind.CAFFE_HDF5
     if (what := foreign(head)) is not None:
         raise WrongFileError(f"{path}: this is {what}")
+    if path.suffix.lower() == ".py":
+        raise WrongFileError(f"{path}: this is Python code, which is never read; give the net's own files")
+    if head.lstrip().startswith(b"{"):
+        raise WrongFileError(f"{path}: this is JSON, not a model")
     kind = _by_name(path, head) or _by_content(head)
     if kind is None:
         raise WrongFileError(

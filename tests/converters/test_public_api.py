@@ -83,6 +83,8 @@ def test_which_files_make_a_net(tmp_path: Path) -> None:
         ("net.t7", b"\x1f\x8b\x08rest", "gzip"),
         ("net.caffemodel", b"\x80\x02}q\x00.", "Python pickle"),
         ("net.prototxt", b"\x89PNG\r\n", "PNG image"),
+        ("net.prototxt", b'\n{"error": 404}', "this is JSON"),
+        ("net.py", b"import torch\n", "this is Python code"),
         ("net.weights", b"\x00\x01\x02\x03", "neither the content nor the name"),
     ],
 )
