@@ -75,9 +75,9 @@ class Equivalence:
 
 def equivalences(manifest: Manifest, result: Result) -> list[Equivalence]:
     """For every claim that the run measured in full."""
-    from zoo.gains import claimed_count, is_preprocessed_as_claimed
+    from zoo.gains import claimed_count, departure
 
-    if result.dataset != manifest.dataset or not is_preprocessed_as_claimed(manifest, result):
+    if result.dataset != manifest.dataset or departure(manifest, result) is not None:
         return []
     found = []
     for claim in manifest.claims:

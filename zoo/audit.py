@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.errors import UsageError
-from zoo.gains import Gain, claimed_count, compare, is_preprocessed_as_claimed
+from zoo.gains import Gain, claimed_count, compare, departure
 from zoo.manifest import Claim, Manifest, Metric
 from zoo.statistics import (
     CountInterval,
@@ -244,8 +244,8 @@ def _measure(claim: Claim, manifest: Manifest, result: Result) -> Measurement:
     verdict: Verdict = "not measured"
     if result.dataset != manifest.dataset:
         remark = f"on other images ({result.dataset})"
-    elif not is_preprocessed_as_claimed(manifest, result):
-        remark = f"under other preprocessing than the claim's {manifest.preprocessing.flavour}"
+    elif (why := departure(manifest, result)) is not None:
+        remark = why
     elif result.n > claim.n:
         remark = f"on {result.n} images, more than the claim's {claim.n}"
     elif result.n < claim.n:

@@ -81,7 +81,7 @@ def compare(manifest: Manifest, baseline: Manifest, runs: Sequence[tuple[Result,
     for metric in ("top1", "top5"):
         ours, theirs = manifest.claim(metric), baseline.claim(metric)
         claimed = None if ours is None or theirs is None else _claimed(ours, theirs)
-        measured = [_paired(metric, *pair) for pair in pairs]
+        measured = [paired_gain(metric, *pair) for pair in pairs]
         if claimed is not None or measured:
             gains.append(Gain(metric, baseline.name, claimed, measured))
     return gains
@@ -107,10 +107,12 @@ def claimed_count(claim: Claim) -> int:
     return round(claim.percent * claim.n / 100) if claim.correct is None else claim.correct
 
 
-def is_preprocessed_as_claimed(manifest: Manifest, result: Result) -> bool:
-    """Whether a run prepared its images with exactly the settings of the manifest."""
+def departure(manifest: Manifest, result: Result) -> str | None:
+    """What keeps a run from speaking of the claims, if anything: other preprocessing, less than float32."""
     settings = manifest.preprocessing.model_dump(exclude_none=True)
-    return settings == {name: value for name, value in result.preprocessing.items() if value is not None}
+    if settings != {name: value for name, value in result.preprocessing.items() if value is not None}:
+        return f"under other preprocessing than the claim's {manifest.preprocessing.flavour}"
+    return None if result.precision == "float32" else f"computed in {result.precision}, not in float32"
 
 
 def _pairs(
@@ -120,7 +122,7 @@ def _pairs(
         return [
             (result, rows)
             for result, rows in runs
-            if result.model == model.name and result.n and is_preprocessed_as_claimed(model, result)
+            if result.model == model.name and result.n and departure(model, result) is None
         ]
 
     pairs = []
@@ -136,7 +138,8 @@ def _images(rows: list[Row]) -> dict[str, int]:
     return {row.image: row.label for row in rows}
 
 
-def _paired(metric: Metric, result: Result, rows: list[Row], baseline_rows: list[Row]) -> PairedGain:
+def paired_gain(metric: Metric, result: Result, rows: list[Row], baseline_rows: list[Row]) -> PairedGain:
+    """The gain of one run over another on the same images, image by image."""
     ours = {row.image: _right(row, metric) for row in rows}
     theirs = {row.image: _right(row, metric) for row in baseline_rows}
     n = len(ours)

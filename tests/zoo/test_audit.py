@@ -155,6 +155,7 @@ class TestAgainstRuns:
             {"dataset": "my-digits"},
             {"preprocessing": {"flavour": "caffe-warp36", "crop": 28}},
             {"n_dataset": 600, "images": 600},
+            {"precision": "bf16"},
         ],
     )
     def test_other_circumstances_are_no_measurement_of_the_claim(self, made_run, changes) -> None:
@@ -190,7 +191,9 @@ class TestAgainstRuns:
         assert pair.p_value == 2 / 64
         assert pair.significant
 
-    @pytest.mark.parametrize("changes", [{"runtime": "pytorch"}, {"device": "cuda"}, {"images": 499}])
+    @pytest.mark.parametrize(
+        "changes", [{"runtime": "pytorch"}, {"device": "cuda"}, {"images": 499}, {"precision": "tf32"}]
+    )
     def test_runs_that_do_not_match_are_not_paired(self, made_run, changes) -> None:
         runs = made_run("digits-caffe-dsd"), made_run("digits-caffe-baseline", **changes)
         assert audit_of(self.catalog, "digits-caffe-dsd", *runs).gains[0].measured == []

@@ -99,7 +99,7 @@ def _audit(subject: Subject, runs: Sequence[tuple[Path, Run]], manifests: list[P
 
 def _against(run: Run, other: Run) -> Against:
     from zoo.assessment import METRICS, class_gains
-    from zoo.gains import _paired as paired_gain
+    from zoo.gains import paired_gain
 
     (result, rows), (theirs, their_rows) = run, other
     classes = class_gains(rows, their_rows)
