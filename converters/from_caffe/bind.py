@@ -106,12 +106,15 @@ class BoundLayer:
         return have // divisor
 
     def total(self, sizes: Iterable[Dim]) -> Dim:
-        """The sum of sizes that are all numbers, or all multiples of one symbol."""
+        """The sum of sizes; a symbol of its own for what is more than the multiple of one symbol."""
         listed = list(sizes)
         symbols = [size for size in listed if isinstance(size, Symbol)]
-        if len(symbols) == len(listed) and len({s.name for s in symbols}) == 1:
+        numbers = [size for size in listed if isinstance(size, int)]
+        if not symbols:
+            return sum(numbers)
+        if not any(numbers) and len({s.name for s in symbols}) == 1:
             return Symbol(symbols[0].name, sum(s.factor for s in symbols))
-        return sum(self.static(size, "a size that is added to others") for size in listed)
+        return Symbol(f"{self.name}_total")
 
     def stored_inputs(self) -> int | None:
         """The number of inputs of an InnerProduct as its stored weight tells it, where one is stored."""
@@ -149,20 +152,20 @@ class Binder:
     # by parameter name: the layers that have it, the first of which owns it, and the place among its own
     _shared: dict[str, list[tuple[schema.Message, int]]] = field(default_factory=dict)
     _owned: dict[str, Parameter] = field(default_factory=dict)
-    _first: dict[str, int] = field(default_factory=dict)
+    _first: dict[str, schema.Message] = field(default_factory=dict)
     _counted: set[tuple[str, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         for layer in self.declared:
-            self._first.setdefault(layer.name, id(layer))
+            self._first.setdefault(layer.name, layer)
             for index, spec in enumerate(layer.param):
                 if spec.name:
                     self._shared.setdefault(spec.name, []).append((layer, index))
 
     def parameters(self, layer: BoundLayer, wanted: Sequence[Parameter]) -> list[np.ndarray]:
         """See BoundLayer.parameters."""
-        self.asked[layer.name] = wanted
         stored = self._stored(layer.message, [parameter.shape for parameter in wanted])
+        self.asked[layer.name] = wanted
         if stored is not None and len(stored.blobs) != len(wanted):
             raise MismatchError(
                 f"layer {layer.name!r} ({layer.type}): the definition needs {len(wanted)} parameter blob(s) "
@@ -178,10 +181,23 @@ class Binder:
         return [stored.name for stored in self.weights.layers() if stored.name not in self.used]
 
     def _stored(self, layer: schema.Message, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
-        if self.weights is None or self._first[layer.name] != id(layer):
-            return None  # of several layers with one name, Caffe fills the first
+        if self.weights is None:
+            return None
+        stored, first = self.weights.stored(layer.name, shapes), self._first[layer.name]
         self.used.add(layer.name)
-        return self.weights.stored(layer.name, shapes)
+        if first is layer:
+            return stored
+        # Of several layers with one name, Caffe fills the first.
+        if (
+            stored is not None
+            and layer.name not in self.asked
+            and any(first is other for other in self.layers)
+        ):
+            raise MismatchError(
+                f"{self._file} holds parameters for {layer.name!r}, and the first layer of that name "
+                f"({first.type}) has none: give layer {layer.name!r} ({layer.type}) a name of its own"
+            )
+        return None
 
     def _parameter(
         self, layer: BoundLayer, index: int, wanted: Parameter, stored: StoredLayer | None

@@ -21,6 +21,8 @@ def check(layers: Sequence[schema.Message]) -> None:
     for layer in layers:
         where = f"layer {layer.name!r} ({layer.type})"
         in_place = in_place_tops(layer)
+        if "" in (*layer.bottom, *layer.top):
+            raise FormatError(f"{where} has a bottom or a top without a name")
         for bottom in layer.bottom:
             if bottom not in reads:
                 hint = _hint(bottom, reads)

@@ -115,16 +115,17 @@ def filter_(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> 
     layer.check(
         len(bottoms) == layer.top_count, f"{len(bottoms)} blobs and a selector make {len(bottoms)} tops"
     )
+    count = dims(selector)[:1]
     layer.check(
-        all(size == 1 for size in dims(selector)[1:]),
+        len(count) == 1 and all(size == 1 for size in dims(selector)[1:]),
         f"the selector must be N x 1 x 1 ..., it is {_text(selector)}",
     )
+    for x in bottoms:
+        layer.check(dims(x)[:1] == count, f"the selector has {count[0]} items, a blob is {_text(x)}")
     flat = g.reshape(selector, dims(selector)[:1])
     chosen = g.node("Cast", flat, dtype=ir.DataType.BOOL, to=ir.DataType.BOOL.value)
-    return [
-        g.node("Compress", x, chosen, shape=(Symbol(f"{layer.name}_selected"), *dims(x)[1:]), axis=0)
-        for x in bottoms
-    ]
+    selected = Symbol(f"{selector.name}_selected")
+    return [g.node("Compress", x, chosen, shape=(selected, *dims(x)[1:]), axis=0) for x in bottoms]
 
 
 @layer("BatchReindex", in_place=False)

@@ -132,6 +132,7 @@ def argmax(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """
     p = layer.param
     shape = dims(x)
+    layer.check(len(shape) > 0, "takes 1 or more axes, the bottom is a scalar")
     along = layer.axis(p.axis, len(shape)) if p.HasField("axis") else 1
     searched = shape if p.HasField("axis") else (shape[0], product(shape[1:]))
     size = layer.static(searched[along], "the number of values compared")

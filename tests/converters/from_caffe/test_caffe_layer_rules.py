@@ -121,6 +121,21 @@ def test_what_caffe_does_not_compute_the_same_twice_is_refused(
         converters.load(*write_net(tmp_path, net, {"x": X.shape}))
 
 
+@pytest.mark.parametrize(
+    ("kind", "bottoms", "shapes"),
+    [
+        ("ArgMax", "x", {"x": ()}),
+        ("Filter", "x s", {"x": (), "s": ()}),
+        ("Filter", "x s", {"x": (3, 2), "s": (2,)}),
+    ],
+)
+def test_blobs_of_the_wrong_rank_or_size_are_refused(
+    kind: str, bottoms: str, shapes: dict[str, tuple[int, ...]], tmp_path: Path
+) -> None:
+    with pytest.raises(converters.FormatError, match=r"scalar|selector"):
+        converters.load(*write_net(tmp_path, layer(kind, bottoms, "y"), shapes))
+
+
 @pytest.mark.parametrize("kind", ["Convolution", "Deconvolution"])
 def test_a_convolution_without_spatial_axes_is_a_product(kind: str, tmp_path: Path) -> None:
     weight = np.random.default_rng(1).standard_normal((4, 3) if kind == "Convolution" else (3, 4))

@@ -148,3 +148,36 @@ def test_of_two_layers_with_one_name_the_first_has_the_weights_whichever_is_want
     net = layer("Parameter", "", "a", learned, "fc") + layer("Parameter", "", "b", learned, "fc")
     with pytest.raises(converters.MismatchError, match="goes to the first of several layers"):
         exposed(tmp_path, net, ["b"], weights)
+
+
+def test_weights_whose_layer_has_a_namesake_without_parameters_are_refused(tmp_path: Path) -> None:
+    product = PRODUCT.format("false", "")
+    net = layer("ReLU", "x", "a", name="fc") + layer("InnerProduct", "a", "y", product, "fc")
+    weights = write_net(tmp_path, "", {}, {"fc": [np.full((2, 12), 3.0)]})[1]
+    with pytest.raises(converters.MismatchError, match="the first layer of that name"):
+        exposed(tmp_path, net, ["y"], weights)
+
+
+def test_a_nameless_blob_is_refused(tmp_path: Path) -> None:
+    net = 'layer { name: "l" type: "ReLU" bottom: "x" top: "" }'
+    with pytest.raises(converters.FormatError, match="without a name"):
+        converters.load(*write_net(tmp_path, net, {"x": X.shape}))
+
+
+def test_batches_of_different_inputs_can_be_joined(tmp_path: Path) -> None:
+    net = layer("Concat", "x y", "z", "concat_param { axis: 0 }")
+    inputs = {"x": X, "y": np.concatenate([X, X, X])}
+    got = computed(tmp_path, net, inputs, declared={"x": (1, 4, 3), "y": (2, 4, 3)})["z"]
+    assert_close(got, np.concatenate([X] * 4))
+
+
+def test_what_one_selector_picks_from_two_blobs_can_be_joined(tmp_path: Path) -> None:
+    net = (
+        layer("Filter", "x s", "a", name="f")
+        + layer("Filter", "y s", "b", name="g")
+        + layer("Eltwise", "a b", "z")
+    )
+    inputs = {"x": X, "y": 2 * X, "s": np.array([0.0, 1.0])}
+    assert_close(computed(tmp_path, net, inputs)["z"], 3 * X[1:])
+    net = layer("Filter", "x s", "a", name="f") + layer("Concat", "x a", "z", "concat_param { axis: 0 }")
+    assert_close(computed(tmp_path, net, {"x": X, "s": inputs["s"]})["z"], np.concatenate([X, X[1:]]))
