@@ -218,7 +218,9 @@ class Binder:
             )
         if blob is None:
             return self._filled(layer, wanted, self._owned.get(shared_as) if shared_as else wanted)
-        permissive = shared_as and specs[index].share_mode == _PERMISSIVE
+        permissive = any(
+            sharer.param[place].share_mode == _PERMISSIVE for sharer, place in self._shared.get(shared_as, ())
+        )
         if not blob.fits(wanted.shape) and not (permissive and blob.values.size == math.prod(wanted.shape)):
             held_by = "" if owner == layer.name else f" (shared with layer {owner!r})"
             raise MismatchError(

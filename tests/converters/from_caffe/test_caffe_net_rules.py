@@ -15,6 +15,7 @@ import converters
 
 X = np.random.default_rng(0).standard_normal((2, 4, 3))
 RELU = np.maximum(X, 0)
+LEARNED = "parameter_param { shape { dim: 4 dim: 6 } }"
 PRODUCT = "inner_product_param {{ num_output: 2 bias_term: {} {} }}"
 
 
@@ -102,6 +103,20 @@ def test_a_layer_may_share_with_itself(tmp_path: Path) -> None:
     assert_close(computed(tmp_path, net, {"x": X})["y"], 3 * X + 3)
     stored = {"layer": [np.array(5.0), np.array(2.0)]}
     assert_close(computed(tmp_path, net, {"x": X}, stored)["y"], 2 * X + 2)
+
+
+@pytest.mark.parametrize("stored_last", ["one", "two"])
+def test_a_permissive_share_may_have_another_shape(stored_last: str, tmp_path: Path) -> None:
+    values = np.random.default_rng(1).standard_normal((2, 12))
+    net = layer("InnerProduct", "x", "a", 'param { name: "w" } ' + PRODUCT.format("false", ""), "one")
+    net += layer("Parameter", "", "b", 'param { name: "w" share_mode: PERMISSIVE } ' + LEARNED, "two")
+    shapes = {"one": (2, 12), "two": (4, 6)}
+    blobs = {
+        name: [values.reshape(shapes[name])] for name in sorted(shapes, key=lambda name: name == stored_last)
+    }
+    got = computed(tmp_path, net, {"x": X}, blobs)
+    assert_close(got["a"], X.reshape(2, 12) @ values.T)
+    assert_close(got["b"], values.reshape(4, 6))
 
 
 def write_h5(folder: Path, blobs: Mapping[str, Mapping[int, np.ndarray]]) -> Path:
