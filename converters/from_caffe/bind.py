@@ -164,6 +164,7 @@ class Binder:
 
     def parameters(self, layer: BoundLayer, wanted: Sequence[Parameter]) -> list[np.ndarray]:
         """See BoundLayer.parameters."""
+        self._check_namesake(layer)
         stored = self._stored(layer.message, [parameter.shape for parameter in wanted])
         self.asked[layer.name] = wanted
         if stored is not None and len(stored.blobs) != len(wanted):
@@ -183,21 +184,24 @@ class Binder:
     def _stored(self, layer: schema.Message, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
         if self.weights is None:
             return None
-        stored, first = self.weights.stored(layer.name, shapes), self._first[layer.name]
         self.used.add(layer.name)
-        if first is layer:
-            return stored
         # Of several layers with one name, Caffe fills the first.
+        return self.weights.stored(layer.name, shapes) if self._first[layer.name] is layer else None
+
+    def _check_namesake(self, layer: BoundLayer) -> None:
+        """Raise where what is stored under a layer's name goes to an earlier one that has no parameters."""
+        first = self._first[layer.name]
         if (
-            stored is not None
-            and layer.name not in self.asked
-            and any(first is other for other in self.layers)
+            first is layer.message
+            or layer.name in self.asked
+            or all(first is not other for other in self.layers)
         ):
+            return
+        if self.weights is not None and self.weights.stored(layer.name, None) is not None:
             raise MismatchError(
                 f"{self._file} holds parameters for {layer.name!r}, and the first layer of that name "
                 f"({first.type}) has none: give layer {layer.name!r} ({layer.type}) a name of its own"
             )
-        return None
 
     def _parameter(
         self, layer: BoundLayer, index: int, wanted: Parameter, stored: StoredLayer | None

@@ -41,10 +41,14 @@ PartialShape = tuple[int | None, ...] | None
 
 @dataclass(frozen=True)
 class Inputs:
-    """names: all inputs of the definition; shapes: by name, of those that something reads."""
+    """names: all inputs of the definition; shapes: by name, of those that something reads.
+
+    batches: the batch size of those of which nothing else is known.
+    """
 
     names: Sequence[str]
     shapes: Mapping[str, PartialShape]
+    batches: Mapping[str, int | None]
     layers: list[schema.Message] = field(default_factory=list)
     preprocessing: dict[str, Any] | None = None
 
@@ -76,7 +80,8 @@ def find_inputs(layers: Sequence[schema.Message]) -> tuple[Inputs, list[schema.M
             preprocessing = _preprocessing(layer)
     rest = [layer for layer in layers if all(layer is not source for source in sources)]
     data_layers = [layer for layer in sources if layer.type != "Input"]
-    return Inputs(list(shapes), shapes, data_layers, preprocessing), rest
+    batches = {top: layer.hdf5_data_param.batch_size or None for layer in data_layers for top in layer.top}
+    return Inputs(list(shapes), shapes, batches, data_layers, preprocessing), rest
 
 
 def _declared_shapes(layer: schema.Message) -> list[PartialShape]:
@@ -183,7 +188,7 @@ def resolve(
         partial = (
             declared
             if declared is not None and None not in declared[1:]
-            else _implied(name, declared, layers, weights)
+            else _implied(name, declared, inputs.batches.get(name), layers, weights)
         )
         if not partial:
             shapes[name] = ()
@@ -201,7 +206,11 @@ def resolve(
 
 
 def _implied(
-    name: str, declared: PartialShape, layers: Sequence[schema.Message], weights: Weights | None
+    name: str,
+    declared: PartialShape,
+    batch: int | None,
+    layers: Sequence[schema.Message],
+    weights: Weights | None,
 ) -> tuple[int | None, ...]:
     """A shape completed from the weights that read it; spatial sizes that nothing fixes stay None."""
     found = _channels(name, layers, weights) if weights is not None else None
@@ -212,7 +221,7 @@ def _implied(
     if declared is None:
         assert found is not None
         channels, rank = found
-        return (None, channels, *(None,) * (rank - 2))
+        return (batch, channels, *(None,) * (rank - 2))
     return (declared[0], declared[1] or (found[0] if found else None), *declared[2:])
 
 

@@ -138,6 +138,16 @@ def test_a_convolution_tells_the_size_of_an_input_before_a_matrix_product(tmp_pa
         assert report.inputs == {"data": "Nx3xdata_2xdata_3"}
 
 
+def test_a_fixed_batch_is_that_of_the_data_layer(tmp_path: Path) -> None:
+    source = HDF5.replace("hdf5_data_param {", "hdf5_data_param { batch_size: 6")
+    cut = 'layer { name: "s" type: "Slice" bottom: "fc" top: "a" top: "b" slice_param { axis: 0 } }'
+    definition = tmp_path / "net.prototxt"
+    definition.write_text(source + BODY + cut)
+    weights = write_caffemodel(tmp_path / "net.caffemodel", {"fc": [np.ones((4, 75)), np.zeros(4)]})
+    report = converters.load(definition, weights).meta["report"]
+    assert (report.inputs, report.outputs) == ({"data": "6x75"}, {"a": "3x4", "b": "3x4"})
+
+
 def test_a_size_that_a_layer_needs_is_asked_for(tmp_path: Path) -> None:
     cut = 'layer { name: "s" type: "Slice" bottom: "c" top: "a" top: "b" slice_param { axis: 2 } }'
     conv = 'layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { %s } }'
