@@ -2,3 +2,8 @@
 
 Uses only the public API of `converters`. The command line is `dsd-zoo` (`zoo.cli`).
 """
+
+import os
+
+# ONNX Runtime would give the user a device id, keep it in the home folder, and report what it runs.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -13,6 +13,7 @@ which process computes a batch, or when.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import shutil
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import DataError, UsageError
-from zoo.evidence import Row, row_of_cells, row_to_cells
+from zoo.evidence import Row, read_run, row_of_cells, row_to_cells
 
 FOLDER_NAME = "partial"
 PLAN_NAME = "plan.json"
@@ -78,11 +79,12 @@ def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batc
     Without `resume` an unfinished run there is thrown away; a finished one stays until it is replaced.
 
     Raises:
-        UsageError: the unfinished run is of another plan (the message says what differs), or the folder
-            cannot be written to.
+        UsageError: the unfinished run is of another plan (the message says what differs), a finished run saw
+            more images than this one will, or the folder cannot be written to.
         DataError: it is damaged.
     """
     partial = folder / FOLDER_NAME
+    _keep_larger(folder, plan["images"])
     before = planned(folder) if resume else None
     if before is not None:
         _check_plan(partial, before, plan)
@@ -96,6 +98,19 @@ def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batc
     except OSError as error:
         raise UsageError(f"{folder}: the evidence cannot be written: {error.strerror}") from error
     return {}
+
+
+def _keep_larger(folder: Path, images: int) -> None:
+    """UsageError if a finished run in `folder` would give way to one of fewer images."""
+    if not (folder / "result.json").exists():
+        return
+    with contextlib.suppress(DataError):  # a damaged result is worth nothing
+        seen = read_run(folder)[0].n
+        if seen > images:
+            raise UsageError(
+                f"{folder} holds a run of {seen} images, this one sees {images}: choose another folder with "
+                "--out, or delete it"
+            )
 
 
 def read(folder: Path) -> dict[int, Batch]:

@@ -212,7 +212,8 @@ def _check_outputs(outputs: Sequence[str], layers: Sequence[schema.Message], inp
             import difflib
 
             close = difflib.get_close_matches(name, known, n=3)
-            listed = f"did you mean {', '.join(close)}?" if close else f"blobs of this net: {', '.join(made)}"
+            blobs = ", ".join(dict.fromkeys(made))
+            listed = f"did you mean {', '.join(close)}?" if close else f"blobs of this net: {blobs}"
             raise UsageError(f"the net has no blob {name!r} to use as an output; {listed}")
     if len(set(outputs)) != len(outputs):
         raise UsageError(f"an output is named twice: {', '.join(outputs)}")

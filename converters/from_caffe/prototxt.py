@@ -14,7 +14,7 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from converters.errors import FormatError, UnsupportedError, UsageError
+from converters.errors import FormatError, UnsupportedError
 from converters.from_caffe import schema
 from converters.from_caffe.upgrade import upgrade
 
@@ -40,7 +40,7 @@ def parse(path: Path, ignore_fields: Collection[str] = ()) -> tuple[schema.Messa
             unknown = _UNKNOWN_FIELD.search(str(error))
             if unknown and unknown[2] in ignore_fields:
                 ignored.append(f"{unknown[2]} (line {error.GetLine()})")
-                text = _without_field(text, *_position(error))
+                text = _without_field(text, *_position(error), path)
                 continue
             raise _explained(error, path, text) from None
         except DeprecationWarning as warning:
@@ -88,6 +88,8 @@ def _explained(error: text_format.ParseError, path: Path, text: str) -> FormatEr
     known = [f.name for f in schema.new(message).DESCRIPTOR.fields]
     close = difflib.get_close_matches(field, known, n=3)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    if message == "NetParameter" and not close:
+        hint = "; is this a network definition at all?"
     return UnsupportedError(
         f"{where}: unknown field {field!r} of {message}{inside}{hint}\n"
         f"  If it does not matter at inference, accept it by name: --ignore-field {field}"
@@ -121,12 +123,14 @@ def _enclosing_layer(text: str, line: int) -> str | None:
     return (name[2] or name[3]) if name else None
 
 
-def _without_field(text: str, line: int, column: int) -> str:
+def _without_field(text: str, line: int, column: int, path: Path) -> str:
     """The text with the field whose name ends before, or starts at, this position blanked out."""
     lines = text.split("\n")
     offset = sum(len(part) + 1 for part in lines[: line - 1]) + column - 1
     start = _word_start(text, offset)
     end = _field_end(text, start)
+    if end is None:
+        raise FormatError(f"{path}:{line}: a field that does not end; is this a network definition at all?")
     blank = re.sub(r"[^\n]", " ", text[start:end])  # keeps the line numbers of later errors
     return text[:start] + blank + text[end:]
 
@@ -140,7 +144,7 @@ def _word_start(text: str, offset: int) -> int:
 _TOKEN = re.compile(r"\s+|#[^\n]*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[{}<>\[\]]|[^\s{}<>\[\]#\"']+")
 
 
-def _field_end(text: str, start: int) -> int:
+def _field_end(text: str, start: int) -> int | None:
     """Where the field that starts at `start` ends: after its balanced message, or after its scalar."""
     depth, seen_value, position = 0, False, start
     name_seen = False
@@ -163,4 +167,4 @@ def _field_end(text: str, start: int) -> int:
             seen_value = True
         if depth == 0 and seen_value:
             return position
-    raise UsageError("the ignored field does not end; is a brace missing?")
+    return None

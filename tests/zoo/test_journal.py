@@ -9,7 +9,7 @@ import pytest
 
 from zoo import journal
 from zoo.errors import DataError, UsageError
-from zoo.evidence import Row
+from zoo.evidence import Row, read_run, write_run
 from zoo.journal import Batch, Journal
 
 PLAN = {"model": "net", "images": 9, "files": {"net.onnx": "1" * 64}, "preprocessing": [{"crop": 8}]}
@@ -117,3 +117,11 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
         journal.start(tmp_path / "file", PLAN, resume=False)
     with pytest.raises(UsageError, match="the evidence cannot be written: No such file"):
         Journal(tmp_path, "rank0-of-1")
+
+
+def test_a_run_of_more_images_does_not_give_way_to_one_of_fewer(tmp_path, made_run):
+    write_run(tmp_path, *made_run("digits-caffe-dsd"))
+    with pytest.raises(UsageError, match="holds a run of 500 images, this one sees 9: choose another folder"):
+        journal.start(tmp_path, PLAN, resume=False)
+    assert read_run(tmp_path)[0].n == 500
+    assert journal.start(tmp_path, {**PLAN, "images": 500}, resume=False) == {}

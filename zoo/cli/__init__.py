@@ -72,8 +72,6 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file's name must not end a command where the locale cannot spell it; stderr is so already.
         sys.stdout.reconfigure(errors="backslashreplace")
-    # ONNX Runtime would give the user a device id, keep it in the home folder, and report what it runs.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     session = _Session()
     app.callback(help=_HELP)(session.global_options)
     for name, function in COMMANDS.items():

@@ -93,7 +93,8 @@ def validate(
         ),
     ] = None,
     tolerance: Annotated[
-        int | None, typer.Option(metavar="N", help="Images that may change their verdict against --baseline.")
+        int | None,
+        typer.Option(metavar="N", min=0, help="Images that may change their verdict against --baseline."),
     ] = None,
     against: Annotated[
         Path | None,

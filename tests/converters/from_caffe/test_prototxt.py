@@ -103,3 +103,11 @@ def test_an_unknown_layer_type_names_what_is_close(tmp_path: Path) -> None:
     path = write(tmp_path, NET.replace('"Power"', '"Powr"').replace("power_param { scale: 2 }", ""))
     with pytest.raises(converters.UnsupportedError, match=r"layer 'scaled' has the type 'Powr'.*Power"):
         converters.load(path)
+
+
+def test_text_that_is_no_definition_is_said_to_be_none(tmp_path: Path) -> None:
+    path = write(tmp_path, "hello\n")
+    with pytest.raises(converters.UnsupportedError, match="is this a network definition at all"):
+        converters.load(path)
+    with pytest.raises(converters.FormatError, match=r"net\.prototxt:1: a field that does not end"):
+        converters.inspect(path)
