@@ -36,6 +36,7 @@ class Window:
         dilation = _per_axis(layer, axes, "dilation", p.dilation, 1, (0, 0), False)
         layer.check(all(kernel), f"kernel sizes must not be zero, they are {kernel}")
         layer.check(all(stride), f"strides must not be zero, they are {stride}")
+        layer.check(all(dilation), f"dilations must not be zero, they are {dilation}")
         return cls(kernel, stride, pad, dilation)
 
     @property
