@@ -132,7 +132,7 @@ def clip(
     """x kept between min and max."""
     bounds: Any = {"min": min, "max": max}
     given = {key: bound for key, bound in bounds.items() if bound is not None}
-    if given == {"min": 0.0, "max": 6.0}:
+    if all(isinstance(bound, float) for bound in given.values()) and given == {"min": 0.0, "max": 6.0}:
         return ctx.layer_or(F.relu6, nn.ReLU6)(x)
     return x.clamp(**given) if given else x
 

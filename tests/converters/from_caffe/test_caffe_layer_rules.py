@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from corpus_cases import run_pytorch
 from from_caffe.reference_nets import assert_close, computed, layer, write_net
 
 import converters
@@ -142,6 +143,17 @@ def test_a_convolution_without_spatial_axes_is_a_product(kind: str, tmp_path: Pa
     net = layer(kind, "x", "y", "convolution_param { num_output: 4 kernel_size: 3 pad: 1 bias_term: false }")
     got = computed(tmp_path, net, {"x": X[:, :, 0, 0]}, {"layer": [weight]})["y"]
     assert_close(got, X[:, :, 0, 0] @ (weight.T if kind == "Convolution" else weight))
+
+
+def test_a_clipped_weight_has_a_pytorch_form(tmp_path: Path) -> None:
+    net = layer("Parameter", "", "w", "parameter_param { shape { dim: 2 } }", "w")
+    net += layer("Clip", "w", "clipped", "clip_param { min: 0 max: 6 }", "clip") + layer(
+        "Bias", "x clipped", "y", "bias_param { axis: 0 }", "b"
+    )
+    model = converters.load(*write_net(tmp_path, net, {"x": X.shape}, {"w": [np.array([-1.0, 7.0])]}))
+    converters.save(model, tmp_path / "net.py")
+    got = run_pytorch(tmp_path / "net.py", {"x": X.astype(np.float32)}, model)["y"]
+    assert_close(got, X + np.array([0, 6]).reshape(2, 1, 1, 1))
 
 
 def test_a_batch_that_a_weight_spans_is_not_symbolic(tmp_path: Path) -> None:
