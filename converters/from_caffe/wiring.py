@@ -49,7 +49,8 @@ def memories(layers: Sequence[schema.Message]) -> list[dict[str, int]]:
     for layer in layers:
         for bottom in layer.bottom:
             current.setdefault(bottom, next(fresh))  # an input of the net
-        tops = {top: current[layer.bottom[0]] if shares_memory(layer) else next(fresh) for top in layer.top}
+        shared = current[layer.bottom[0]] if shares_memory(layer) else None
+        tops = {top: next(fresh) if shared is None else shared for top in layer.top}
         current |= tops | {top: current[top] for top in in_place_tops(layer)}
         named.append({name: current[name] for name in (*layer.bottom, *layer.top)})
     return [*named, current]
@@ -59,7 +60,7 @@ def shares_memory(layer: schema.Message) -> bool:
     """Whether the tops are the memory of the first bottom."""
     if layer.type in ("Concat", "Slice"):
         return bool(len(layer.bottom) == len(layer.top) == 1)
-    return layer.type in layer_types() and layer_types()[layer.type].shares_memory
+    return len(layer.bottom) > 0 and layer.type in layer_types() and layer_types()[layer.type].shares_memory
 
 
 def _hint(name: str, made: dict[str, int]) -> str:

@@ -173,6 +173,11 @@ def test_weights_whose_layer_has_a_namesake_without_parameters_are_refused(tmp_p
         exposed(tmp_path, net, ["y"], weights)
 
 
+def test_a_layer_without_the_bottom_it_shares_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(converters.FormatError, match=r"has 0 bottom\(s\)"):
+        converters.load(*write_net(tmp_path, layer("Flatten", "", "y"), {"x": X.shape}))
+
+
 def test_a_nameless_blob_is_refused(tmp_path: Path) -> None:
     net = 'layer { name: "l" type: "ReLU" bottom: "x" top: "" }'
     with pytest.raises(converters.FormatError, match="without a name"):
