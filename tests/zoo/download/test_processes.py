@@ -175,7 +175,8 @@ def test_killed_before_each_step_on_the_disk_it_leaves_nothing_wrong(store, star
 @posix_only
 def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(site, store, start):
     site.script = [throttled(500_000)]
-    process = start()
+    # A job in the background of a shell ignores the signal, and so would everything that it starts.
+    process = start("import signal; signal.signal(signal.SIGINT, signal.default_int_handler)")
     wait_for(lambda: bytes_here(store) > 100_000)
     process.send_signal(signal.SIGINT)
     code, _, err = finished(process)
