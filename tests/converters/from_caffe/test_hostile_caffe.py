@@ -122,7 +122,7 @@ def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
 
 
 BOUNDED = settings(
-    max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
@@ -144,7 +144,7 @@ def test_damaged_weights(data: bytes, alone: bool) -> None:
         only_our_errors(*([path] if alone else [CORPUS / "arch-vgg" / "net.prototxt", path]))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=400))
 def test_arbitrary_bytes(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
