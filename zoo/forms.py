@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import converters
+from zoo.disk import troubles_told
 from zoo.environment import sha256
 from zoo.errors import UsageError
 
@@ -35,7 +36,7 @@ def converted(
     scores: the output to keep, if the net has several.
 
     Raises:
-        UsageError: a .py file cannot become anything else.
+        UsageError: a .py file cannot become anything else, or the cache cannot be written.
         converters.ConverterError: the net cannot be converted.
     """
     suffix = Path(FORM_NAMES[target]).suffix
@@ -52,32 +53,52 @@ def converted(
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
     form = cache_root / "converted" / digest / target
     if not form.is_dir():
-        _convert(sources, form, FORM_NAMES[target], outputs, shape)
+        with troubles_told(cache_root):
+            _make(form, sources, FORM_NAMES[target], outputs, shape)
     return form / FORM_NAMES[target]
 
 
-def _convert(
-    sources: Sequence[Path], form: Path, name: str, outputs: list[str] | None, shape: list[int] | None
+def _make(
+    form: Path, sources: Sequence[Path], name: str, outputs: list[str] | None, shape: list[int] | None
 ) -> None:
-    """Make the folder `form` with one rename, so that it is whole from the moment it exists."""
+    """Make the folder `form` with one rename, so that it is whole from the moment it exists.
+
+    One process does it while others wait, so that what lies under the temporary name is a killed one's.
+    """
+    from filelock import FileLock
+
     form.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=form.parent, prefix=".incoming-") as temporary:
-        made = Path(temporary) / form.name
-        made.mkdir()
+    incoming = form.with_name(f".incoming-{form.name}")
+    with FileLock(form.with_name(f".{form.name}.lock")):
+        if form.is_dir():
+            return
+        shutil.rmtree(incoming, ignore_errors=True)
+        incoming.mkdir()
         try:
-            converters.convert(sources, made / name, outputs=outputs)
+            _convert(sources, incoming / name, outputs, shape)
+            incoming.rename(form)
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+
+
+def _convert(sources: Sequence[Path], out: Path, outputs: list[str] | None, shape: list[int] | None) -> None:
+    """As the net itself says; where its size must be given, for any batch, or else for a fixed one."""
+    tries: list[dict[str, list[int | str]]] = [{}]
+    if shape is not None:
+        tries += [{"input": [batch, *shape]} for batch in ("N", FIXED_BATCH)]
+    for input_shapes in tries:
+        try:
+            converters.convert(sources, out, outputs=outputs, input_shapes=input_shapes)
         except converters.StaticSizeRequired:
-            if shape is None:
+            if input_shapes is tries[-1]:
                 raise
-            converters.convert(
-                sources, made / name, outputs=outputs, input_shapes={"input": [FIXED_BATCH, *shape]}
-            )
-        try:
-            made.rename(form)
-        except OSError:
-            # Another process was faster; what it made is the same.
-            if not (form / name).is_file():
-                raise
+        except converters.UsageError as error:
+            # The folder is the cache's, not one that the user chose: what to do about it is said there.
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from error
+            raise
+        else:
+            return
 
 
 def _converter() -> str:

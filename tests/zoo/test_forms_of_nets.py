@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import resource
 import shutil
+import threading
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import converters
@@ -11,6 +17,9 @@ from zoo import forms
 from zoo.catalog import bundled_folder
 from zoo.errors import UsageError
 from zoo.forms import converted
+from zoo.runtimes import open_runtime
+
+CORPUS = Path(__file__).parents[1] / "corpus"
 
 
 @pytest.fixture
@@ -27,8 +36,7 @@ def test_a_form_is_made_once(sources, tmp_path, monkeypatch):
     assert form.name == "net.onnx"
     monkeypatch.setattr(converters, "convert", lambda *a, **k: pytest.fail("converted a second time"))
     assert converted(sources, "onnx", tmp_path / "cache") == form
-    leftovers = [path for path in (tmp_path / "cache").rglob("*") if path.name.startswith(".")]
-    assert leftovers == []
+    assert not list((tmp_path / "cache").rglob(".incoming-*"))
 
 
 def test_other_content_is_another_form(sources, tmp_path):
@@ -60,21 +68,70 @@ def test_a_failed_conversion_leaves_nothing(sources, tmp_path):
     sources[1].write_bytes(sources[1].read_bytes()[:500])
     with pytest.raises(converters.ConverterError):
         converted(sources, "onnx", tmp_path / "cache")
-    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file() or path.name == "onnx"] == []
+    assert [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()] == [".onnx.lock"]
+    assert not list((tmp_path / "cache").rglob(".incoming-*"))
 
 
-def test_the_faster_of_two_processes_wins(sources, tmp_path, monkeypatch):
-    convert = converters.convert
+def test_what_a_killed_conversion_left_is_gone_with_the_next(sources, tmp_path):
+    form = converted(sources, "onnx", tmp_path / "cache").parent
+    left = form.with_name(".incoming-onnx")
+    form.rename(left)
+    (left / "net.onnx").write_bytes(b"half of it")
+    assert converted(sources, "onnx", tmp_path / "cache").stat().st_size > 100_000
+    assert not left.exists()
+
+
+def test_of_two_at_once_one_converts(sources, tmp_path, monkeypatch):
+    convert, calls = converters.convert, []
+    other = threading.Thread(target=lambda: calls.append(converted(sources, "onnx", tmp_path / "cache")))
 
     def slowly(*arguments, **options):
-        monkeypatch.setattr(converters, "convert", convert)
-        fast.append(converted(sources, "onnx", tmp_path / "cache"))
+        calls.append("converted")
+        other.start()
         return convert(*arguments, **options)
 
-    fast = []
     monkeypatch.setattr(converters, "convert", slowly)
-    assert converted(sources, "onnx", tmp_path / "cache") == fast[0]
-    assert fast[0].is_file()
+    form = converted(sources, "onnx", tmp_path / "cache")
+    other.join()
+    assert calls == ["converted", form]
+
+
+def test_a_cache_that_cannot_be_written_says_what_to_do(sources, tmp_path, monkeypatch):
+    def denied(*_arguments, **_options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(forms.Path, "mkdir", denied)
+    with pytest.raises(UsageError, match=r"Read-only file system\n  set DSD_ZOO_CACHE"):
+        converted(sources, "onnx", tmp_path / "cache")
+
+
+def test_a_full_disk_says_what_to_do(sources, tmp_path):
+    """A limit on the size of files fails as a full disk does: in the middle of a write."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(UsageError, match=r"the disk is full: File too large\n  .* set DSD_ZOO_CACHE"):
+            converted(sources, "onnx", tmp_path / "cache")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list((tmp_path / "cache").rglob(".incoming-*"))
+
+
+@pytest.mark.parametrize("target", ["onnx", "pytorch"])
+def test_a_torch7_net_that_does_not_tell_its_size_takes_any_batch(tmp_path, target):
+    """A View in this net needs the number of pixels, and leaves the batch alone."""
+    case = CORPUS / "torch7-models" / "nin-like"
+    with np.load(case / "io.npz") as recorded:
+        images, wanted = recorded["in:0"], recorded["out:0"]
+    net = open_runtime(target, converted([case / "net.t7"], target, tmp_path, images.shape[1:]))
+    assert net.batch is None
+    scores = net.run(np.repeat(images[:1], 3, axis=0))
+    np.testing.assert_allclose(scores, np.repeat(wanted[:1], 3, axis=0), atol=1e-5 * np.abs(wanted).max())
+
+
+def test_a_net_that_mixes_its_items_is_made_for_a_fixed_batch(tmp_path):
+    form = converted([CORPUS / "torch7" / "SpatialMaxUnpooling" / "net.t7"], "onnx", tmp_path, (3, 8, 8))
+    assert open_runtime("onnx", form).batch == forms.FIXED_BATCH
 
 
 def test_what_has_the_form_already_is_taken_as_it_is(tmp_path):

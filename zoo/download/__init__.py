@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.digests import differences, digest_file
-from zoo.download.disk import troubles_told
+from zoo.disk import troubles_told
 from zoo.download.local import LocalSource
 from zoo.download.patience import Patience
 from zoo.download.sources import Network

@@ -22,8 +22,7 @@ def troubles_told(root: Path) -> Iterator[None]:
         if error.errno in _FULL:
             raise UsageError(
                 f"{root}: the disk is full: {error.strerror}\n"
-                "  free some space, or set DSD_ZOO_CACHE to a folder on another disk, and fetch again:\n"
-                "  it goes on from what has come"
+                "  free some, or set DSD_ZOO_CACHE to a folder on another disk, and run the command again"
             ) from error
         if error.errno in _DENIED:
             raise UsageError(
