@@ -109,6 +109,11 @@ class Graph:
         return value
 
     @property
+    def inputs(self) -> Sequence[ir.Value]:
+        """The inputs made so far."""
+        return self._inputs
+
+    @property
     def batches(self) -> set[str]:
         """The names of the symbolic sizes that the inputs have on their first axis."""
         firsts = [size for value in self._inputs for size in dims(value)[:1]]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
@@ -10,9 +11,9 @@ import onnx_ir as ir
 from converters.errors import ConverterError, FormatError, StaticSizeRequired, UsageError
 from converters.from_caffe import deploy, schema
 from converters.from_caffe.bind import Binder
-from converters.from_caffe.build import Walk
+from converters.from_caffe.build import start
 from converters.from_caffe.embedded import definition_in
-from converters.from_caffe.inputs import resolve
+from converters.from_caffe.inputs import batch_sizes, freest
 from converters.from_caffe.inspection import inspect
 from converters.from_caffe.netstate import filter_net
 from converters.from_caffe.prototxt import parse
@@ -30,13 +31,13 @@ def read(definition: Path | None, weights_path: Path | None, options: Options) -
     layers = filter_net(message, options.stages, options.level)
     net = deploy.prepare(message.name, layers, options.outputs)
     weights = open_weights(weights_path, net.declared) if weights_path is not None else None
+    sizes = batch_sizes(net.inputs, net.declared, weights, options)
     try:
-        model = _build(net, weights, options, symbolic=True)
-    except ConverterError:
-        # Not every net allows any batch size. If the net's own is right, the reason was just that.
-        model = _build_static(net, weights, options)
-        if options.static_batch is None and not options.input_shapes:
-            notes.append("the batch is fixed: a layer of this net mixes or counts the items of its batch")
+        model, fixed = freest(sizes, functools.partial(_build, net, weights, options))
+    except (FormatError, StaticSizeRequired) as error:
+        raise _asking_for_size(error, net, options) from None
+    if fixed:
+        notes.append(_fixed_batch(model))
     model.meta["report"].notes.extend(notes)
     return model
 
@@ -55,24 +56,30 @@ def _definition(
     return definition_in(weights_path), ["no definition was given: this is the net stored with the weights"]
 
 
-def _build_static(net: deploy.Net, weights: Weights | None, options: Options) -> ir.Model:
-    try:
-        return _build(net, weights, options, symbolic=False)
-    except (FormatError, StaticSizeRequired) as error:
-        unknown = [name for name in net.inputs.without_size if name not in options.input_shapes]
-        if not unknown:
-            raise
-        raise type(error)(
-            f"{error}; the definition does not tell the size of its input, give it: "
-            f"--input-shape {unknown[0]}=N,C,H,W"
-        ) from None
+def _asking_for_size(error: ConverterError, net: deploy.Net, options: Options) -> ConverterError:
+    unknown = [name for name in net.inputs.without_size if name not in options.input_shapes]
+    if not unknown:
+        return error
+    return type(error)(
+        f"{error}; the definition does not tell the size of its input, give it: "
+        f"--input-shape {unknown[0]}=N,C,H,W"
+    )
 
 
-def _build(net: deploy.Net, weights: Weights | None, options: Options, *, symbolic: bool) -> ir.Model:
-    binder = Binder(weights, net.layers, net.declared)
-    walk = Walk(net.name, binder)
-    walk.inputs(resolve(net.inputs, net.declared, weights, options, symbolic=symbolic))
+def _fixed_batch(model: ir.Model) -> str:
+    names = [
+        str(value.name) for value in model.graph.inputs if value.shape and isinstance(value.shape[0], int)
+    ]
+    whose = "the batch" if len(names) == len(model.graph.inputs) else f"the batch of {', '.join(names)}"
+    return f"{whose} is fixed: a layer of this net mixes or counts its items"
+
+
+def _build(
+    net: deploy.Net, weights: Weights | None, options: Options, free_batches: Collection[int | None]
+) -> ir.Model:
+    walk = start(net, weights, options, free_batches)
     walk.run()
+    binder = walk.binder
     model = walk.graph.model(walk.outputs(net.outputs))
     model.meta["maps"] = weights.maps if weights is not None else {}
     model.meta["report"] = ConversionReport(

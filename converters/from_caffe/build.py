@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from converters.errors import ConverterError, FormatError, UnsupportedError
-from converters.from_caffe import schema
+from converters.from_caffe import deploy, schema
 from converters.from_caffe.bind import Binder, BoundLayer
+from converters.from_caffe.inputs import resolve
 from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.layers.refused import REFUSED
+from converters.from_caffe.weights import Weights
 from converters.from_caffe.wiring import in_place_tops, memories
 from converters.graph import Graph, Shape, dims, shape_text
+from converters.options import Options
 
 
 @dataclass
@@ -127,6 +130,15 @@ class Walk:
                 layer.message
             ):  # passed through: the layer that made it keeps its node
                 self.graph.name_result(value, None, final)
+
+
+def start(
+    net: deploy.Net, weights: Weights | None, options: Options, free_batches: Collection[int | None]
+) -> Walk:
+    """A walk that stands at the inputs of this net; `free_batches` are the batch sizes left open."""
+    walk = Walk(net.name, Binder(weights, net.layers, net.declared))
+    walk.inputs(resolve(net.inputs, net.declared, weights, options, free_batches))
+    return walk
 
 
 def lookup(message: schema.Message) -> LayerType:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from converters.errors import FormatError, UsageError
+from converters.errors import ConverterError, FormatError, UsageError
 from converters.from_caffe import schema
 from converters.from_caffe.weights import Weights
 from converters.graph import Dim, Shape, Symbol
@@ -32,8 +33,11 @@ _WARP = 1
 _DEPTHWISE = ("ConvolutionDepthwise", "DepthwiseConvolution")
 # Layers with parameters whose first stored blob has one value per channel.
 _PER_CHANNEL = {"BatchNorm", "Scale", "Bias", "PReLU"}
+# Unrelated batch sizes up to which each is tried by itself: every try builds the net once.
+_MOST_BATCHES = 4
 
 Given = TypeVar("Given")
+Built = TypeVar("Built")
 
 # A shape as far as the definition tells it: None for an unknown size; a shape of None has an unknown rank.
 PartialShape = tuple[int | None, ...] | None
@@ -161,48 +165,86 @@ def _preprocessing(layer: schema.Message) -> dict[str, Any]:
     }
 
 
+def batch_sizes(
+    inputs: Inputs, layers: Sequence[schema.Message], weights: Weights | None, options: Options
+) -> list[int | None]:
+    """The declared batch sizes that nothing asked for fixes, each once, in the order of the inputs."""
+    if options.static_batch is not None:
+        return []
+    shapes = _declared(inputs, layers, weights, options)
+    return list(dict.fromkeys(shape[0] for shape in shapes.values() if shape))
+
+
+def freest(
+    sizes: Sequence[int | None], attempt: Callable[[Collection[int | None]], Built]
+) -> tuple[Built, list[int | None]]:
+    """What `attempt` makes with the most batch sizes left open, and those it needs as they are declared.
+
+    `attempt` raises ConverterError where the net does not allow it. Where the batches do not belong
+    together and some are counted or mixed, the first ones have the first choice.
+    """
+    with contextlib.suppress(ConverterError):
+        return attempt(sizes), []
+    built = attempt(())
+    free: list[int | None] = []
+    for size in sizes if 1 < len(sizes) <= _MOST_BATCHES else ():
+        with contextlib.suppress(ConverterError):
+            built = attempt([*free, size])
+            free.append(size)
+    return built, [size for size in sizes if size not in free]
+
+
 def resolve(
     inputs: Inputs,
     layers: Sequence[schema.Message],
     weights: Weights | None,
     options: Options,
-    *,
-    symbolic: bool,
+    free: Collection[int | None],
 ) -> dict[str, Shape]:
     """The shape of every input: as given, as declared, or as the stored weights imply it.
 
-    With `symbolic` the first size is a Symbol; inputs with equal declared batch sizes share one.
+    The declared batch sizes in `free` become a Symbol each, the same for all inputs that declare it.
     """
+    declared = _declared(inputs, layers, weights, options)
+    first_batch = next((shape[0] for shape in inputs.shapes.values() if shape), None)
+    symbols: dict[int | None, Symbol] = {}
+    shapes: dict[str, Shape] = {}
+    for name in inputs.shapes:
+        if name in options.input_shapes:
+            shapes[name] = tuple(Symbol(s) if isinstance(s, str) else s for s in options.input_shapes[name])
+            continue
+        if not declared[name]:
+            shapes[name] = ()
+            continue
+        size, *rest = declared[name]
+        batch: Dim = size or 1
+        if options.static_batch is not None and size in (None, first_batch):
+            batch = options.static_batch
+        elif size in free:
+            batch = symbols.setdefault(size, Symbol("N" if not symbols else f"N{len(symbols) + 1}"))
+        shapes[name] = (
+            batch,
+            *(s if s is not None else Symbol(f"{name}_{k}") for k, s in enumerate(rest, 1)),
+        )
+    return shapes
+
+
+def _declared(
+    inputs: Inputs, layers: Sequence[schema.Message], weights: Weights | None, options: Options
+) -> dict[str, tuple[int | None, ...]]:
+    """The shapes of the inputs of which none is given, as far as the definition and the weights tell."""
     unknown = options.input_shapes.keys() - set(inputs.names)
     if unknown:
         raise UsageError(
             f"--input-shape names {', '.join(sorted(unknown))}; inputs: {', '.join(inputs.names) or 'none'}"
         )
-    batches: dict[int | None, Symbol] = {}
-    first_batch = next((shape[0] for shape in inputs.shapes.values() if shape), None)
-    shapes: dict[str, Shape] = {}
-    for name, declared in inputs.shapes.items():
-        if name in options.input_shapes:
-            shapes[name] = tuple(Symbol(s) if isinstance(s, str) else s for s in options.input_shapes[name])
-            continue
-        partial = (
-            declared
-            if declared is not None and None not in declared[1:]
-            else _implied(name, declared, inputs.batches.get(name), layers, weights)
-        )
-        if not partial:
-            shapes[name] = ()
-            continue
-        batch: Dim | None = partial[0]
-        if options.static_batch is not None and partial[0] in (None, first_batch):
-            batch = options.static_batch
-        elif symbolic and options.static_batch is None:
-            batch = batches.setdefault(partial[0], Symbol("N" if not batches else f"N{len(batches) + 1}"))
-        shapes[name] = (
-            batch or 1,
-            *(s if s is not None else Symbol(f"{name}_{k}") for k, s in enumerate(partial[1:], 1)),
-        )
-    return shapes
+    return {
+        name: shape
+        if shape is not None and None not in shape[1:]
+        else _implied(name, shape, inputs.batches.get(name), layers, weights)
+        for name, shape in inputs.shapes.items()
+        if name not in options.input_shapes
+    }
 
 
 def _implied(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,9 @@ import numpy as np
 from converters.errors import ConverterError, UnsupportedError
 from converters.from_caffe import deploy, schema
 from converters.from_caffe.bind import Binder
-from converters.from_caffe.build import Walk, lookup
+from converters.from_caffe.build import Walk, lookup, start
 from converters.from_caffe.embedded import definition_in
-from converters.from_caffe.inputs import resolve
+from converters.from_caffe.inputs import batch_sizes, freest
 from converters.from_caffe.netstate import filter_net
 from converters.from_caffe.prototxt import parse
 from converters.from_caffe.weights import Blob, StoredLayer, Weights, open_weights
@@ -82,16 +82,22 @@ def _definition(definition: Path | None, weights: Path | None) -> tuple[schema.M
 
 
 def _inspect_net(net: deploy.Net, weights: Weights, result: Inspection) -> None:
-    for symbolic in (True, False):
-        binder = Binder(weights, net.layers, net.declared)
-        walk = Walk(net.name, binder)
-        shapes = resolve(net.inputs, net.declared, weights, Options(), symbolic=symbolic)
-        walk.inputs(shapes)
+    sizes = batch_sizes(net.inputs, net.declared, weights, Options())
+
+    def attempt(free: Collection[int | None]) -> Walk:
+        walk = start(net, weights, Options(), free)
+        walk.run()
+        return walk
+
+    problems: dict[int, ConverterError] = {}
+    try:
+        walk, _ = freest(sizes, attempt)
+    except ConverterError:
+        walk = start(net, weights, Options(), ())
         problems = walk.run_leniently()
-        if not problems:
-            break
+    binder = walk.binder
     result.layers = [_row(layer, walk, binder, problems.get(k)) for k, layer in enumerate(net.layers)]
-    result.inputs = {name: shape_text(shape) for name, shape in shapes.items()}
+    result.inputs = {str(value.name): shape_text(dims(value)) for value in walk.graph.inputs}
     result.outputs = {name: walk.shape_text(name) for name in net.outputs}
     result.parameters = binder.parameter_count
     result.notes += walk.notes.values()
