@@ -30,6 +30,8 @@ Metric = Literal["top1", "top5"]
 Role = Literal["definition", "weights", "mean", "log", "recorded"]
 HASH_KINDS = ("sha256", "sha384", "sha1", "git_blob")
 
+# Of how many classes each order is.
+CLASSES_OF_ORDER = {"sorted-synsets": 1000, "digits": 10}
 # A published percentage has at least two digits after the point, so counts and percentage must agree to that.
 PERCENT_SLACK = Decimal("0.01")
 
@@ -266,6 +268,24 @@ class Manifest(_Data):
             raise ValueError("a file with the role 'recorded' and the table [recorded] go together")
         if self.baseline == self.name:
             raise ValueError("a model cannot be its own baseline")
+        if self.label_order is not None and self.classes != CLASSES_OF_ORDER[self.label_order]:
+            raise ValueError(
+                f"label_order {self.label_order} is one of {CLASSES_OF_ORDER[self.label_order]} classes, "
+                f"not of {self.classes}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _images_fit(self) -> Self:
+        from zoo.preprocessing import problems
+
+        if found := list(problems(self.preprocessing)):
+            raise ValueError("; ".join(f"preprocessing.{setting}: {sentence}" for setting, sentence in found))
+        crop, (_, height, width) = self.preprocessing.crop, self.input_shape
+        if (height, width) != (crop, crop):
+            raise ValueError(
+                f"preprocessing.crop makes images of {crop}x{crop}, input_shape says {height}x{width}"
+            )
         return self
 
 

@@ -27,4 +27,6 @@ def travelling(manifest: Manifest) -> dict[str, Any]:
 def _label_names(manifest: Manifest) -> list[str] | None:
     from zoo.datasets.labels import imagenet_names
 
+    if manifest.label_order == "digits":
+        return [str(digit) for digit in range(10)]
     return imagenet_names() if manifest.label_order == "sorted-synsets" else None

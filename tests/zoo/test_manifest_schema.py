@@ -157,6 +157,37 @@ def test_the_file_has_the_name_of_the_model(tmp_path):
         read(tmp_path, MINIMAL + WEIGHTS, name="other.toml")
 
 
+@pytest.mark.parametrize(
+    ("settings", "setting", "message"),
+    [
+        ("flavour = 'caffe-wrap36', crop = 32", "flavour", "did you mean caffe-warp256?"),
+        ("flavour = 'caffe-warp36', crop = 40", "crop", "does not fit into an image resized by caffe-warp36"),
+        ("flavour = 'caffe-warp36', crop = 30", "crop", "makes images of 30x30, input_shape says 32x32"),
+        ("flavour = 'caffe-warp36', crop = 32, mean = [1.0, 2.0]", "mean", "one number or three"),
+        ("flavour = 'caffe-warp36', crop = 32, mean = [nan]", "mean", "one number or three"),
+        ("flavour = 'caffe-warp36', crop = 32, scale = 0.0", "scale", "other than 0"),
+        ("flavour = 'caffe-warp36', crop = 32, std = [1.0]", "std", "give scale instead"),
+        ("flavour = 'torch7-bicubic36', crop = 32, std = [0.0]", "std", "must be positive"),
+        ("flavour = 'torch7-bicubic36', crop = 32, scale = 2.0", "scale", "give std instead"),
+        ("flavour = 'torch7-bicubic36', crop = 32, mean_image = true", "mean_image", "subtracts no mean"),
+    ],
+)
+def test_preprocessing_that_could_not_run_is_refused_when_it_is_read(tmp_path, settings, setting, message):
+    text = MINIMAL.replace('flavour = "caffe-warp36", crop = 32', settings)
+    mean = "\n[[files]]\nname = 'mean.npy'\nrole = 'mean'\n"
+    with pytest.raises(
+        UsageError, match=rf"tiny\.toml: .*\n  manifest: preprocessing\.{setting}\b"
+    ) as caught:
+        read(tmp_path, text + WEIGHTS + mean)
+    assert message in str(caught.value)
+
+
+def test_a_label_order_is_one_of_its_own_number_of_classes(tmp_path):
+    text = MINIMAL + "label_order = 'sorted-synsets'" + WEIGHTS
+    with pytest.raises(UsageError, match="label_order sorted-synsets is one of 1000 classes, not of 10"):
+        read(tmp_path, text)
+
+
 @pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe"])
 def test_what_is_no_toml_is_refused(tmp_path, content):
     (tmp_path / "tiny.toml").write_bytes(content)

@@ -33,6 +33,7 @@ def compare(
 
     Both run on the same random input. Every value that both forms name is compared in the order in which
     A computes it. Ends with 1 and the name of the first divergence if their outputs do not agree.
+    A net.py is a program and is run as one: compare only those that you trust. Nothing else is executed.
     """
     from zoo.compare import compare as compare_forms
 

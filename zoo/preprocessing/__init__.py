@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +31,16 @@ if TYPE_CHECKING:
     from zoo.datasets import Stored
     from zoo.manifest import Preprocessing
 
-__all__ = ["FAMILIES", "Flavour", "Normalisation", "Picture", "Preprocessor", "preprocessor", "resolve"]
+__all__ = [
+    "FAMILIES",
+    "Flavour",
+    "Normalisation",
+    "Picture",
+    "Preprocessor",
+    "preprocessor",
+    "problems",
+    "resolve",
+]
 
 FAMILIES: dict[str, type[Flavour]] = {
     cls.family: cls for cls in (CaffeWarp, CaffeShort, CaffeStored, Torch7Bicubic, PilBicubicShort)
@@ -110,19 +121,12 @@ def preprocessor(
         UsageError: the settings make no sense together, or ask for what the flavour does not do.
         DataError: the mean image cannot be read or has another size than the resized images.
     """
+    for _, problem in problems(preprocessing, meant_for):
+        raise UsageError(problem)
     flavour = resolve(preprocessing.flavour)
     numbers_of = flavour if meant_for is None else resolve(meant_for)
     crop = preprocessing.crop
-    if flavour.has_size and crop > flavour.size:
-        raise UsageError(f"a window of {crop} pixels does not fit into an image resized by {flavour.name}")
-    if preprocessing.std is not None and not numbers_of.takes_std:
-        raise UsageError(f"{numbers_of.name} divides by no std; give scale instead")
-    if preprocessing.scale != 1 and not numbers_of.takes_scale:
-        raise UsageError(f"{numbers_of.name} knows no scale; give std instead")
-    std = _per_channel("std", preprocessing.std, flavour)
-    if std is not None and not (std > 0).all():
-        raise UsageError(f"std must be positive, not {preprocessing.std}")
-    mean = _per_channel("mean", preprocessing.mean, flavour)
+    mean = _per_channel(preprocessing.mean)
     if preprocessing.mean_image:
         mean = _mean_image(mean_image, flavour, numbers_of, crop)
     return Preprocessor(
@@ -130,7 +134,7 @@ def preprocessor(
         Normalisation(
             crop=crop,
             mean=mean,
-            std=std,
+            std=_per_channel(preprocessing.std),
             scale=np.float32(preprocessing.scale),
             flip=flavour.channels != numbers_of.channels,
             times=np.float32(max(1, numbers_of.numbers_white // flavour.white)),
@@ -139,14 +143,38 @@ def preprocessor(
     )
 
 
-def _per_channel(what: str, values: list[float] | None, flavour: Flavour) -> Float32 | None:
+def problems(preprocessing: Preprocessing, meant_for: str | None = None) -> Iterator[tuple[str, str]]:
+    """What in the settings makes no sense together, or is not what the flavour does: setting and sentence."""
+    try:
+        flavour = resolve(preprocessing.flavour)
+        numbers_of = flavour if meant_for is None else resolve(meant_for)
+    except UsageError as error:
+        yield "flavour", str(error)
+        return
+    crop = preprocessing.crop
+    if flavour.has_size and crop > flavour.size:
+        yield "crop", f"a window of {crop} pixels does not fit into an image resized by {flavour.name}"
+    if preprocessing.std is not None and not numbers_of.takes_std:
+        yield "std", f"{numbers_of.name} divides by no std; give scale instead"
+    if preprocessing.scale != 1 and not numbers_of.takes_scale:
+        yield "scale", f"{numbers_of.name} knows no scale; give std instead"
+    if not isfinite(preprocessing.scale) or preprocessing.scale == 0:
+        yield "scale", f"scale must be a number other than 0, not {preprocessing.scale}"
+    for what, values in (("mean", preprocessing.mean), ("std", preprocessing.std)):
+        # Image files have three channels; stored pixels may have any number.
+        if values is not None and (
+            not values or (flavour.has_size and len(values) not in (1, 3)) or not all(map(isfinite, values))
+        ):
+            yield what, f"{what} takes one number or three (one per channel), not {values}"
+    if any(value <= 0 for value in preprocessing.std or ()):
+        yield "std", f"std must be positive, not {preprocessing.std}"
+    if preprocessing.mean_image and not numbers_of.takes_mean_image:
+        yield "mean_image", f"{numbers_of.name} subtracts no mean image; give mean values instead"
+
+
+def _per_channel(values: list[float] | None) -> Float32 | None:
     """(channels, 1, 1); one value stands for all channels, as in Caffe."""
-    if values is None:
-        return None
-    # Image files have three channels; stored pixels may have any number.
-    if not values or (flavour.has_size and len(values) not in (1, 3)) or not np.isfinite(values).all():
-        raise UsageError(f"{what} takes one number or three (one per channel), not {values}")
-    return np.array(values, np.float32).reshape(-1, 1, 1)
+    return None if values is None else np.array(values, np.float32).reshape(-1, 1, 1)
 
 
 def _mean_image(path: Path | None, flavour: Flavour, numbers_of: Flavour, crop: int) -> Float32:
@@ -154,8 +182,6 @@ def _mean_image(path: Path | None, flavour: Flavour, numbers_of: Flavour, crop: 
 
     Under another flavour than the one it is made for, its own centre window is subtracted.
     """
-    if not numbers_of.takes_mean_image:
-        raise UsageError(f"{numbers_of.name} subtracts no mean image; give mean values instead")
     if path is None:
         raise UsageError("the preprocessing subtracts a mean image, but no file with it was given")
     mean = read_mean_image(path, numbers_of.size if numbers_of.is_square else None)

@@ -1,0 +1,17 @@
+"""What a converted form carries of its manifest."""
+
+from __future__ import annotations
+
+import pytest
+
+from zoo.catalog import Catalog
+from zoo.travelling import travelling
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "first", "last"),
+    [("digits-torch7-dsd", 10, "0", "9"), ("resnet18-dsd", 1000, "tench", "toilet tissue")],
+)
+def test_the_names_of_the_classes_travel_in_the_order_of_the_outputs(name, count, first, last):
+    labels = travelling(Catalog.load().get(name))["labels"]
+    assert (len(labels), labels[0], labels[-1]) == (count, first, last)
