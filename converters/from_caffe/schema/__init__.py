@@ -69,10 +69,7 @@ def _file_descriptor() -> descriptor_pb2.FileDescriptorProto:
                 messages[name] = file.message_type.add(name=name)
             scope = messages[name]
         elif item["enum"]:
-            values = re.findall(r"(\w+)\s*=\s*(\d+)", item["values"])
-            enum = (scope or file).enum_type.add(name=item["enum"])
-            for value, number in values:
-                enum.value.add(name=value, number=int(number))
+            _add_values(scope or file, item)
         elif item["name"]:
             assert scope is not None
             _add_field(scope, item)
@@ -86,6 +83,16 @@ def _declarations() -> Iterator[re.Match[str]]:
     for text in ("bvlc.proto", "forks.proto"):
         source = resources.files(__name__).joinpath(text).read_text("utf-8")
         yield from _DECLARATION.finditer(re.sub(r"//[^\n]*", "", source))
+
+
+def _add_values(
+    scope: descriptor_pb2.FileDescriptorProto | descriptor_pb2.DescriptorProto, item: re.Match[str]
+) -> None:
+    """The values of an enum, which one of the same name gains if this scope has it already."""
+    found = [enum for enum in scope.enum_type if enum.name == item["enum"]]
+    enum = found[0] if found else scope.enum_type.add(name=item["enum"])
+    for value, number in re.findall(r"(\w+)\s*=\s*(\d+)", item["values"]):
+        enum.value.add(name=value, number=int(number))
 
 
 def _add_field(message: descriptor_pb2.DescriptorProto, item: re.Match[str]) -> None:

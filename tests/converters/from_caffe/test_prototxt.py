@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from from_caffe.reference_nets import layer, write_net
 
 import converters
 from converters.from_caffe.prototxt import MAX_BYTES, parse
@@ -111,3 +113,48 @@ def test_text_that_is_no_definition_is_said_to_be_none(tmp_path: Path) -> None:
         converters.load(path)
     with pytest.raises(converters.FormatError, match=r"net\.prototxt:1: a field that does not end"):
         converters.inspect(path)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        'type: "Split" split_param { engine: MKL2017 }',
+        'type: "ReLU" relu_param { engine: MKLDNN }',
+        'type: "ReLU" engine: "MKLDNN" relu_param { engine: CUDNN }',
+        'type: "ReLU6" relu6_param { engine: CAFFE }',
+        'type: "Dropout" dropout_param { engine: CUDNN }',
+        'type: "Eltwise" bottom: "x" eltwise_param { engine: MKL2017 }',
+        'type: "Concat" concat_param { engine: DEFAULT }',
+        'type: "Pooling" pooling_param { engine: MKL2017 kernel_size: 1 }',
+        'type: "Softmax" softmax_param { engine: MKLDNN }',
+        'type: "ReLU" forward_type: FLOAT16 backward_type: FLOAT forward_math: FLOAT cudnn_math_override: 0',
+    ],
+)
+def test_what_forks_compute_with_is_read_as_they_write_it(tmp_path: Path, fields: str) -> None:
+    text = (
+        'default_forward_type: FLOAT16 default_backward_math: FLOAT input: "x" input_shape { dim: 1 dim: 2 '
+        f'dim: 3 dim: 3 }} layer {{ name: "layer" bottom: "x" top: "y" {fields} }}'
+    )
+    assert converters.load(write(tmp_path, text)).graph.outputs[0].name == "y"
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "blobs"),
+    [
+        ("BatchNorm", "batch_norm_param { engine: CUDNN }", [(2,), (2,), (1,)]),
+        ("BN", "bn_param { engine: CUDNN }", [(2,), (2,), (2,), (2,)]),
+        ("InnerProduct", "inner_product_param { engine: MKL2017 num_output: 1 bias_term: false }", [(1, 18)]),
+        (
+            "Convolution",
+            "convolution_param { engine: MKLDNN cudnn_convolution_algo_seeker: FINDEX num_output: 1 "
+            "kernel_size: 1 bias_term: false }",
+            [(1, 2, 1, 1)],
+        ),
+    ],
+)
+def test_the_engine_of_a_layer_with_weights(
+    tmp_path: Path, kind: str, parameters: str, blobs: list[tuple[int, ...]]
+) -> None:
+    weights = {"layer": [np.ones(shape) for shape in blobs]}
+    sources = write_net(tmp_path, layer(kind, "x", "y", parameters), {"x": (1, 2, 3, 3)}, weights)
+    assert converters.load(*sources).graph.outputs[0].name == "y"
