@@ -33,6 +33,8 @@ _WARP = 1
 _DEPTHWISE = ("ConvolutionDepthwise", "DepthwiseConvolution")
 # Layers with parameters whose first stored blob has one value per channel.
 _PER_CHANNEL = {"BatchNorm", "Scale", "Bias", "PReLU"}
+# Layers that leave the axes time and item where they are.
+_KEEP_TIME = {"Bias", "Dropout", "Eltwise", "Embed", "ReLU", "Scale", "Sigmoid", "Split", "TanH"}
 # Unrelated batch sizes up to which each is tried by itself: every try builds the net once.
 _MOST_BATCHES = 4
 
@@ -172,7 +174,8 @@ def batch_sizes(
     if options.static_batch is not None:
         return []
     shapes = _declared(inputs, layers, weights, options)
-    return list(dict.fromkeys(shape[0] for shape in shapes.values() if shape))
+    axes = _batch_axes(shapes, layers)
+    return list(dict.fromkeys(shapes[name][axis] for name, axis in axes.items()))
 
 
 def freest(
@@ -206,27 +209,54 @@ def resolve(
     The declared batch sizes in `free` become a Symbol each, the same for all inputs that declare it.
     """
     declared = _declared(inputs, layers, weights, options)
-    first_batch = next((shape[0] for shape in inputs.shapes.values() if shape), None)
+    axes = _batch_axes(declared, layers)
+    first_batch = next((declared[name][axis] for name, axis in axes.items()), None)
     symbols: dict[int | None, Symbol] = {}
     shapes: dict[str, Shape] = {}
     for name in inputs.shapes:
         if name in options.input_shapes:
             shapes[name] = tuple(Symbol(s) if isinstance(s, str) else s for s in options.input_shapes[name])
             continue
-        if not declared[name]:
-            shapes[name] = ()
-            continue
-        size, *rest = declared[name]
-        batch: Dim = size or 1
-        if options.static_batch is not None and size in (None, first_batch):
-            batch = options.static_batch
-        elif size in free:
-            batch = symbols.setdefault(size, Symbol("N" if not symbols else f"N{len(symbols) + 1}"))
-        shapes[name] = (
-            batch,
-            *(s if s is not None else Symbol(f"{name}_{k}") for k, s in enumerate(rest, 1)),
-        )
+        shape: list[Dim] = [
+            s if s is not None else Symbol(f"{name}_{k}") for k, s in enumerate(declared[name])
+        ]
+        if name in axes:
+            size = declared[name][axes[name]]
+            shape[axes[name]] = size or 1
+            if options.static_batch is not None and size in (None, first_batch):
+                shape[axes[name]] = options.static_batch
+            elif size in free:
+                symbol = Symbol("N" if not symbols else f"N{len(symbols) + 1}")
+                shape[axes[name]] = symbols.setdefault(size, symbol)
+        shapes[name] = tuple(shape)
     return shapes
+
+
+def _batch_axes(shapes: Mapping[str, Sequence[object]], layers: Sequence[schema.Message]) -> dict[str, int]:
+    """The axis of each input that counts its items: the first, or the one behind time in a recurrent net."""
+    timed: set[str] = set()
+    for layer in reversed(layers):
+        if layer.type in ("LSTM", "Lstm", "RNN"):
+            timed.update(_timed_bottoms(layer))
+        elif timed.intersection(layer.top) and _keeps_time(layer):
+            timed.update(layer.bottom)
+    return {
+        name: 1 if name in timed and len(shape) > 1 else 0 for name, shape in shapes.items() if len(shape)
+    }
+
+
+def _timed_bottoms(layer: schema.Message) -> Sequence[str]:
+    """All of a recurrent layer but x_static, which comes between the sequence and the states."""
+    states = {"LSTM": 2, "RNN": 1}.get(layer.type, 0) if layer.recurrent_param.expose_hidden else 0
+    return [*layer.bottom[:2], *layer.bottom[len(layer.bottom) - states :]]
+
+
+def _keeps_time(layer: schema.Message) -> bool:
+    if layer.type == "InnerProduct":
+        return bool(layer.inner_product_param.axis not in (0, 1))
+    if layer.type == "Concat":
+        return bool(layer.concat_param.axis not in (0, 1))
+    return layer.type in _KEEP_TIME
 
 
 def _declared(

@@ -16,7 +16,7 @@ import onnx_ir as ir
 from converters.from_caffe.bind import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared
 from converters.from_caffe.layers.table import layer
-from converters.graph import Graph, dims, filled, product
+from converters.graph import Dim, Graph, dims, filled, product
 
 # Each step becomes a dozen nodes; sequences of real nets have tens to hundreds of steps.
 MAX_STEPS = 2000
@@ -31,7 +31,7 @@ class Sequences:
     static: ir.Value | None
     states: Sequence[ir.Value]
     steps: int
-    items: int
+    items: Dim
 
     @classmethod
     def of(cls, layer: BoundLayer, bottoms: Sequence[ir.Value], state_count: int) -> Sequences:
@@ -42,7 +42,7 @@ class Sequences:
         layer.check(layer.top_count == 1 + hidden, f"makes {1 + hidden} top(s), not {layer.top_count}")
         layer.check(len(dims(x)) >= 2, "the first bottom needs the axes time and item")
         layer.check(dims(cont) == dims(x)[:2], f"cont is {dims(cont)}, expected {dims(x)[:2]} (time, item)")
-        steps, items = (layer.static(size, "the number of steps and items") for size in dims(x)[:2])
+        steps, items = layer.static(dims(x)[0], "the number of steps"), dims(x)[1]
         if steps > MAX_STEPS:
             raise layer.unsupported(f"{steps:,} steps would be unrolled; the most is {MAX_STEPS:,}")
         return cls(x, cont, rest[0] if len(rest) > hidden else None, rest[len(rest) - hidden :], steps, items)
@@ -60,7 +60,8 @@ def lstm(g: Graph, layer: BoundLayer, x: ir.Value, cont: ir.Value, *others: ir.V
     outputs = []
     for gate_input, cont_step in zip(gates, conts, strict=True):
         keep = g.reshape(cont_step, (1, sequences.items, 1))
-        from_state = _inner(g, g.node("Mul", h, keep), weights["weight_hc"])
+        kept = g.node("Mul", h, keep, shape=(1, sequences.items, size))
+        from_state = _inner(g, kept, weights["weight_hc"])
         c, h = lstm_unit_step(g, c, g.node("Add", from_state, gate_input), keep)
         outputs.append(h)
     return [_joined(g, outputs), *([h, c] if layer.param.expose_hidden else [])]
@@ -86,7 +87,8 @@ def rnn(g: Graph, layer: BoundLayer, x: ir.Value, cont: ir.Value, *others: ir.Va
     outputs = []
     for step_input, cont_step in zip(inputs, conts, strict=True):
         keep = g.reshape(cont_step, (1, sequences.items, 1))
-        from_state = _inner(g, g.node("Mul", h, keep), weights["weight_hh"])
+        kept = g.node("Mul", h, keep, shape=(1, sequences.items, size))
+        from_state = _inner(g, kept, weights["weight_hh"])
         h = g.node("Tanh", g.node("Add", from_state, step_input))
         outputs.append(g.node("Tanh", _inner(g, h, weights["weight_ho"], weights["bias_o"])))
     return [_joined(g, outputs), *([h] if layer.param.expose_hidden else [])]
@@ -104,7 +106,8 @@ def lstm_unit_step(g: Graph, c: ir.Value, gates: ir.Value, keep: ir.Value) -> tu
     """(new cell, hidden): keep * sigmoid(f) * c + sigmoid(i) * tanh(g), and sigmoid(o) * tanh of it."""
     size = dims(c)[-1]
     assert isinstance(size, int)
-    i, f, o, candidate = g.nodes("Split", gates, np.array([size] * 4, np.int64), shapes=[dims(c)] * 4, axis=2)
+    shapes = [(*dims(gates)[:-1], size)] * 4
+    i, f, o, candidate = g.nodes("Split", gates, np.array([size] * 4, np.int64), shapes=shapes, axis=2)
     kept = g.node("Mul", g.node("Mul", g.node("Sigmoid", f), keep), c)
     added = g.node("Mul", g.node("Sigmoid", i), g.node("Tanh", candidate))
     cell = g.node("Add", kept, added)
@@ -167,6 +170,7 @@ def _joined(g: Graph, outputs: list[ir.Value]) -> ir.Value:
 
 
 def _initial(g: Graph, sequences: Sequences, size: int, count: int) -> list[ir.Value]:
+    """The states that enter the first step; zeros stand for every item at once."""
     if sequences.states:
         return list(sequences.states)
-    return [g.constant(filled((1, sequences.items, size), 0))] * count
+    return [g.constant(filled((1, 1, size), 0))] * count

@@ -1,0 +1,92 @@
+"""The batch of a converted net: any where Caffe takes any, and an item's result is that of its own run."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from corpus_cases import DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx, run_pytorch
+
+import converters
+
+CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "caffe"
+CASES = sorted(
+    path.parent.name
+    for path in CORPUS.glob("*/case.json")
+    if (meta := json.loads(path.read_text()))["inputs"] and "quirk" not in meta
+)
+# Inputs whose batch is no other than the declared one, because ...
+FIXED = {
+    # ... the first axis is one of the sizes of the parameters, or is cut at fixed places
+    **dict.fromkeys(["bias-axis0", "conv-axis0", "ip-axis0", "slice-axis0"], "data"),
+    "crop-axis0": "data ref",
+    # ... it meets a constant blob
+    **dict.fromkeys(["dummydata-const", "dummydata-legacy", "parameter-eltwise"], "data"),
+    # ... it is no batch but an axis that fits the other bottom's second or third
+    **dict.fromkeys(["scale-2b-bias", "scale-2b-c", "scale-2b-hw", "scale-2b-inplace"], "s"),
+    **dict.fromkeys(["bias-2bottom-inplace", "bias-2bottom-tail"], "b"),
+}
+# Nets that compute over their batch: what an item gives depends on the others.
+MIXING = {
+    "batchreindex-identity",
+    "batchreindex-repeat",
+    "bn-global-false",
+    "bn-global-false-2d",
+    "fold-bn-batchstats",
+    "rule-layer-phase",
+}
+
+
+def batch_axes(values: list[ir.Value]) -> dict[str, int]:
+    """The axis along which the items of a batch lie, of each value that has one: N, N2, ..., but not 2*N."""
+    found = {}
+    for value in values:
+        places = [k for k, size in enumerate(value.shape or []) if re.fullmatch(r"N\d*", str(size))]
+        found.update({str(value.name): axis for axis in places})
+    return found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_batch_is_free_but_these(name: str) -> None:
+    case = Case.load(CORPUS / name)
+    values = converters.load(*case.sources, **case.options).graph.inputs
+    assert {str(v.name) for v in values if v.shape} - batch_axes(values).keys() == set(
+        FIXED.get(name, "").split()
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in FIXED.keys() | MIXING])
+def test_in_another_batch_an_item_gives_what_it_gave(name: str, tmp_path: Path) -> None:
+    """The last recorded item, the first one twice, the last again."""
+    case = Case.load(CORPUS / name)
+    model = converters.load(*case.sources, **case.options)
+    ins, outs = batch_axes(model.graph.inputs), batch_axes(model.graph.outputs)
+    items = [-1, 0, 0, -1]
+    inputs = {k: np.take(v, items, axis=ins[k]) if k in ins else v for k, v in case.inputs.items()}
+    wanted = {k: np.take(v, items, axis=outs[k]) for k, v in case.outputs.items() if k in outs}
+    tolerance = float(case.meta.get("tolerance", DEFAULT_TOLERANCE))
+    converters.save(model, tmp_path / "net.onnx")
+    converters.save(model, tmp_path / "net.py")
+    assert_agrees(run_onnx(tmp_path / "net.onnx", inputs), wanted, tolerance)
+    assert_agrees(run_pytorch(tmp_path / "net.py", inputs, model), wanted, tolerance)
+
+
+def test_a_batch_asked_for_counts_items_not_steps() -> None:
+    case = Case.load(CORPUS / "lstm-basic")
+    assert case.inputs["x"].shape == (4, 3, 6)
+    graph = converters.load(*case.sources, static_batch=7).graph
+    assert {value.name: tuple(value.shape or ()) for value in graph.inputs} == {
+        "x": (4, 7, 6),
+        "cont": (4, 7),
+    }
+
+
+def test_the_report_says_whose_batch_is_fixed() -> None:
+    model = converters.load(*Case.load(CORPUS / "scale-2b-c").sources)
+    assert model.meta["report"].notes == [
+        "the batch of s is fixed: a layer of this net mixes or counts its items"
+    ]
