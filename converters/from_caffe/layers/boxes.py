@@ -137,6 +137,11 @@ def detections(g: Graph, layer: BoundLayer, images: ir.Value, rows: ir.Value) ->
     return g.reshape(together, (1, 1, all_rows, DETECTION))
 
 
+def nothing_found(g: Graph, images: ir.Value) -> ir.Value:
+    """What `detections` makes of no rows."""
+    return g.reshape(_placeholders(g, images), (1, 1, dims(images)[0], DETECTION))
+
+
 def _placeholders(g: Graph, images: ir.Value) -> ir.Value:
     """(N, 7): the index of each image, then -1s."""
     batch = dims(images)[0]

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.from_caffe.bind import BoundLayer
-from converters.from_caffe.layers import boxes
+from converters.from_caffe.layers import adaptive, boxes
 from converters.from_caffe.layers.activation import scalar
 from converters.from_caffe.layers.table import layer
 from converters.graph import Graph, dims, shape_text
@@ -129,6 +129,8 @@ def detection_output(
     """
     p = layer.param
     count, labels = _check_detection_output(layer, locations, confidences, priors)
+    if not labels or p.keep_top_k == 0 or (p.nms_param.HasField("top_k") and p.nms_param.top_k == 0):
+        return boxes.nothing_found(g, locations)
     batch = dims(locations)[0]
     decoded = _decoded(g, layer, locations, priors, count)
     scores = _per_class(g, confidences, count, p.num_classes, labels)
@@ -141,12 +143,12 @@ def detection_output(
     else:
         chosen = _classes(g, decoded, labels, p.num_classes)
         candidates = boxes.at(g, g.reshape(chosen, (rows, count, 4)), places)
-    mask = boxes.survivors(
+    mask = adaptive.survivors(
         g,
         layer,
         candidates if p.code_type == _CENTER_SIZE else _without_negative_sizes(g, candidates),
         scores,
-        overlap=p.nms_param.nms_threshold,
+        overlaps=adaptive.thresholds(layer, p.nms_param.nms_threshold, p.nms_param.eta),
         least=p.confidence_threshold if p.HasField("confidence_threshold") else None,
     )
     in_image = (batch, len(labels) * taken)
@@ -175,12 +177,6 @@ def _check_detection_output(
     nms = p.nms_param
     layer.check(nms.nms_threshold >= 0, "nms_threshold must not be negative")
     layer.check(0 < nms.eta <= 1, "eta must lie above 0 and at most at 1")
-    if nms.eta < 1 and nms.nms_threshold > 0.5:
-        raise layer.unsupported(
-            f"eta {nms.eta:g} lowers the threshold box by box, which ONNX's NonMaxSuppression cannot"
-        )
-    if (nms.HasField("top_k") and nms.top_k == 0) or p.keep_top_k == 0:
-        raise layer.unsupported("a top_k or keep_top_k of 0 detects nothing")
     size = layer.static(dims(priors)[-1], "the number of priors")
     layer.check(
         dims(priors)[:-1] == (1, 2) and size % 4 == 0,
@@ -218,18 +214,19 @@ def _decoded(g: Graph, layer: BoundLayer, locations: ir.Value, priors: ir.Value,
     """Boxes from predicted offsets: (N, priors, 4), or (N, classes, priors, 4) without share_location."""
     p = layer.param
     batch = dims(locations)[0]
-    offsets = g.reshape(locations, (batch, count, 4))
-    if not p.share_location:
-        offsets = g.reshape(locations, (batch, count, p.num_classes, 4))
+    if p.share_location:
+        offsets = g.reshape(locations, (batch, count, 4))
+    else:
+        by_prior = g.reshape(locations, (batch, count, p.num_classes, 4))
         by_class = (batch, p.num_classes, count, 4)
-        offsets = g.node("Transpose", offsets, shape=by_class, perm=(0, 2, 1, 3))
+        offsets = g.node("Transpose", by_prior, shape=by_class, perm=(0, 2, 1, 3))
     corners, variances = _split(g, g.reshape(priors, (2, count, 4)), 0)
     if not p.variance_encoded_in_target:
         offsets = g.node("Mul", offsets, variances)
-    first, second = _split(g, corners, 2)
-    size = g.node("Sub", second, first)
     if p.code_type == _CORNER:
         return g.node("Add", offsets, corners)
+    first, second = _split(g, corners, 2)
+    size = g.node("Sub", second, first)
     if p.code_type == _CORNER_SIZE:
         twice = g.node("Concat", size, size, shape=(1, count, 4), axis=2)
         return g.node("Add", g.node("Mul", offsets, twice), corners)

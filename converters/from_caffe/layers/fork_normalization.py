@@ -112,8 +112,9 @@ def _segnet_bn(g: Graph, layer: BoundLayer, x: ir.Value) -> list[ir.Value]:
         x = g.node("Sub", x, mean)
         variance = g.node("ReduceMean", g.node("Mul", x, x), axes, shape=of_batch)
         x = g.node("Div", x, g.node("Sqrt", g.node("Add", variance, scalar(_SEGNET_EPS))))
-        statistics = [g.reshape(value, (1, channels, 1, 1)) for value in (mean, variance)]
+        shown = (mean, variance)[: layer.top_count - 1]
+        statistics = [g.reshape(value, (1, channels, 1, 1)) for value in shown]
     elif layer.top_count > 1:
         raise layer.unsupported("its further tops are undefined with bn_mode INFERENCE")
     y = g.node("Add", g.node("Mul", x, scale), shift)
-    return [y, *statistics[: layer.top_count - 1]]
+    return [y, *statistics]

@@ -42,7 +42,7 @@ def proposal(
     found = boxes.where_set(g, layer, mask)
     image = boxes.as_floats(g, boxes.column(g, found, 0))
     regions = g.node("Concat", image, boxes.pick(g, corners, found), shape=(dims(found)[0], 5), axis=1)
-    return [regions, boxes.pick(g, ranked, found)][: layer.top_count]
+    return [regions] if layer.top_count == 1 else [regions, boxes.pick(g, ranked, found)]
 
 
 def _check(layer: BoundLayer, scores: ir.Value, deltas: ir.Value, anchors: int) -> tuple[int, int]:

@@ -92,13 +92,18 @@ def suppress(
     threshold: float,
     top_k: int,
     overlap: Callable[[np.ndarray, np.ndarray], float] = jaccard,
+    eta: float = 1,
 ) -> list[int]:
-    """Indices kept, in falling order of score (of equals, the first)."""
+    """Indices kept, in falling order of score (of equals, the first).
+
+    Each box that is kept lowers a threshold above 0.5 by the factor eta.
+    """
     order = sorted((k for k in range(len(scores)) if scores[k] > least), key=lambda k: -scores[k])
     kept: list[int] = []
     for k in order[:top_k] if top_k > -1 else order:
         if all(overlap(boxes[k], boxes[other]) <= threshold for other in kept):
             kept.append(k)
+            threshold *= eta if threshold > 0.5 else 1
     return kept
 
 
@@ -115,6 +120,7 @@ class Detection:
     confidence_threshold: float = -np.inf
     nms_threshold: float = 0.3
     top_k: int = -1
+    eta: float = 1
 
     @property
     def text(self) -> str:
@@ -134,6 +140,7 @@ class Detection:
             fields["confidence_threshold"] = self.confidence_threshold
         written = " ".join(f"{k}: {str(v).lower() if isinstance(v, bool) else v}" for k, v in fields.items())
         nms = f"nms_threshold: {self.nms_threshold}" + (f" top_k: {self.top_k}" if self.top_k > -1 else "")
+        nms += f" eta: {self.eta}" if self.eta < 1 else ""
         return f"detection_output_param {{ {written} nms_param {{ {nms} }} }}"
 
     def run(self, locations: np.ndarray, confidences: np.ndarray, priors: np.ndarray) -> np.ndarray:
@@ -158,7 +165,7 @@ class Detection:
                     ]
                 )
                 least = float(np.float32(self.confidence_threshold))
-                kept = suppress(boxes, scores[:, label], least, self.nms_threshold, self.top_k)
+                kept = suppress(boxes, scores[:, label], least, self.nms_threshold, self.top_k, eta=self.eta)
                 found += [(scores[k, label], label, boxes[k]) for k in kept]
             if -1 < self.keep_top_k < len(found):
                 found = sorted(found, key=lambda one: -one[0])[: self.keep_top_k]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from corpus_cases import DEFAULT_TOLERANCE, assert_agrees, run_onnx
 from from_caffe.reference_boxes import Detection, prior_boxes
@@ -101,6 +102,11 @@ CHOICES = {
     "nothing overlaps": replace(SSD, nms_threshold=1.5),
     "one survivor": replace(SSD, keep_top_k=1),
     "one class": replace(SSD, num_classes=2, keep_top_k=200),
+    "eta": replace(SSD, nms_threshold=0.9, eta=0.9, top_k=40, keep_top_k=-1),
+    "eta, a box for every class": replace(SSD, nms_threshold=0.7, eta=0.95, share_location=False),
+    "eta, corners, one step": replace(SSD, nms_threshold=0.6, eta=0.5, code_type="CORNER", top_k=-1),
+    "eta, more steps than boxes": replace(SSD, nms_threshold=0.95, eta=0.98, top_k=8),
+    "eta that the threshold does not reach": replace(SSD, eta=0.9),
 }
 PRIOR = {"min_size": [30], "max_size": [60], "aspect_ratio": [2], "variance": [0.1, 0.1, 0.2, 0.2]}
 
@@ -141,8 +147,19 @@ def test_detection_output(tmp_path: Path, name: str, batch: int) -> None:
 
 
 @pytest.mark.parametrize("declared_batch", [1, 2])
-def test_nothing_detected_gives_one_row_an_image(tmp_path: Path, declared_batch: int) -> None:
-    detection = replace(SSD, confidence_threshold=2)
+@pytest.mark.parametrize(
+    "detection",
+    [
+        replace(SSD, confidence_threshold=2),
+        replace(SSD, keep_top_k=0),
+        replace(SSD, top_k=0),
+        replace(SSD, num_classes=1),
+    ],
+    ids=["too high a threshold", "keep_top_k 0", "top_k 0", "only a background"],
+)
+def test_nothing_detected_gives_one_row_an_image(
+    tmp_path: Path, detection: Detection, declared_batch: int
+) -> None:
     x = inputs(detection, 2)
     declared = {key: (declared_batch, *array.shape[1:]) for key, array in x.items()}
     got = computed(tmp_path, ssd(detection), x, declared=declared)["found"]
@@ -154,6 +171,19 @@ def test_an_image_without_detections_has_no_row_beside_one_with(tmp_path: Path) 
     x["conf"][0] = 0
     got = computed(tmp_path, ssd(SSD), x)["found"]
     assert set(got[0, 0, :, 0]) == {1}
+
+
+@pytest.mark.parametrize("code_type", ["CORNER", "CENTER_SIZE"])
+def test_priors_may_be_an_input(tmp_path: Path, code_type: str) -> None:
+    detection = replace(SSD, share_location=False, code_type=code_type)
+    x = inputs(detection, 1)
+    given = {"loc": x["loc"], "conf": x["conf"], "priors": prior_boxes((3, 5), (96, 120), **PRIOR)}
+    got = computed(tmp_path, layer("DetectionOutput", "loc conf priors", "found", detection.text), given)
+    used = {name for node in onnx.load(tmp_path / "net.onnx").graph.node for name in node.input}
+    made = [node for node in onnx.load(tmp_path / "net.onnx").graph.node if node.output[0] != "found"]
+    assert all(used & set(node.output) for node in made), "a node whose result nothing takes"
+    wanted = detection.run(x["loc"].astype(float), x["conf"].astype(float), given["priors"])
+    assert_close(got["found"], wanted)
 
 
 def test_equal_scores_take_the_first_prior(tmp_path: Path) -> None:
@@ -168,23 +198,14 @@ def test_equal_scores_take_the_first_prior(tmp_path: Path) -> None:
     assert_close(got, wanted)
 
 
-def test_a_threshold_that_eta_does_not_reach_is_kept(tmp_path: Path) -> None:
-    x = inputs(SSD, 1)
-    text = ssd(SSD).replace("nms_threshold: 0.45", "nms_threshold: 0.45 eta: 0.9")
-    priors = prior_boxes((3, 5), (96, 120), **PRIOR)
-    got = computed(tmp_path, text, x)["found"]
-    assert_close(got, SSD.run(x["loc"].astype(float), x["conf"].astype(float), priors))
-
-
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ("nms_threshold: 0.45|nms_threshold: 0.6 eta: 0.9", "UnsupportedError", "box by box"),
+        ("nms_threshold: 0.45|nms_threshold: 0.9 eta: 0.999", "UnsupportedError", "more than 64 times"),
         ("nms_threshold: 0.45|nms_threshold: -1", "FormatError", "must not be negative"),
         ("nms_threshold: 0.45|eta: 1.5", "FormatError", "eta"),
         ("num_classes: 4|", "FormatError", "num_classes"),
         ("num_classes: 4|num_classes: 5", "FormatError", "need 300 confidences"),
-        ("keep_top_k: 12|keep_top_k: 0", "UnsupportedError", "detects nothing"),
     ],
 )
 def test_detection_output_refuses(tmp_path: Path, change: str, error: str, message: str) -> None:
