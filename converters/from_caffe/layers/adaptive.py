@@ -55,7 +55,7 @@ def survivors(
     considered = _as_float(g, g.node("Greater", scores, scalar(least), dtype=ir.DataType.BOOL))
     order = np.arange(count, dtype=np.int64)[None]
     kept, worst = boxes.filled(g, scores, 0), boxes.filled(g, scores, 0)
-    for overlap in overlaps[:-1]:
+    for overlap in overlaps[:-1][:count]:
         passing = _passing(g, considered, worst, overlap)
         place = g.node(
             "ArgMax", passing, shape=(dims(scores)[0], 1), dtype=ir.DataType.INT64, axis=1, keepdims=1
