@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,16 +30,20 @@ SHARED_CONSTANT_SIZE = 64
 
 @dataclass(frozen=True)
 class Symbol:
-    """A size known only at run time: `factor` times the size called `name`."""
+    """A size known only at run time: `factor` times the size called `name`.
+
+    batch: it counts items, so that any number from 1 on must do.
+    """
 
     name: str
     factor: int = 1
+    batch: bool = field(default=False, compare=False)
 
     def __mul__(self, other: Dim) -> Dim:
         """N * k; a product of two unknown sizes is not tracked."""
         if isinstance(other, Symbol):
             raise StaticSizeRequired(f"the product of the sizes {self} and {other} must be known beforehand")
-        return Symbol(self.name, self.factor * other) if other else 0
+        return replace(self, factor=self.factor * other) if other else 0
 
     __rmul__ = __mul__
 
@@ -47,7 +51,7 @@ class Symbol:
         """N*k // d where d divides k."""
         if self.factor % other:
             raise StaticSizeRequired(f"the size {self} must be known beforehand to be divided by {other}")
-        return Symbol(self.name, self.factor // other)
+        return replace(self, factor=self.factor // other)
 
     def __str__(self) -> str:
         return self.name if self.factor == 1 else f"{self.factor}*{self.name}"
@@ -112,12 +116,6 @@ class Graph:
     def inputs(self) -> Sequence[ir.Value]:
         """The inputs made so far."""
         return self._inputs
-
-    @property
-    def batches(self) -> set[str]:
-        """The names of the symbolic sizes that the inputs have on their first axis."""
-        firsts = [size for value in self._inputs for size in dims(value)[:1]]
-        return {size.name for size in firsts if isinstance(size, Symbol)}
 
     def parameter(self, name: str, array: np.ndarray) -> ir.Value:
         """A weight of the current layer, `<layer>.<name>`; the array is kept as it is, not copied."""

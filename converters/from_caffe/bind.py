@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,8 +113,14 @@ class BoundLayer:
         if not symbols:
             return sum(numbers)
         if not any(numbers) and len({s.name for s in symbols}) == 1:
-            return Symbol(symbols[0].name, sum(s.factor for s in symbols))
+            return replace(symbols[0], factor=sum(s.factor for s in symbols))
         return Symbol(f"{self.name}_total")
+
+    def windows(self, size: Symbol, axis: int | str) -> Symbol:
+        """How many windows fit along a symbolic size; a batch may be too small for any."""
+        if size.batch:
+            self.static(size, "the size along which its windows move")
+        return Symbol(f"{self.name}_{axis}")
 
     def stored_inputs(self) -> int | None:
         """The number of inputs of an InnerProduct as its stored weight tells it, where one is stored."""

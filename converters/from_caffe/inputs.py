@@ -208,26 +208,31 @@ def resolve(
 
     The declared batch sizes in `free` become a Symbol each, the same for all inputs that declare it.
     """
+    given = {name: options.input_shapes[name] for name in inputs.shapes if name in options.input_shapes}
     declared = _declared(inputs, layers, weights, options)
-    axes = _batch_axes(declared, layers)
-    first_batch = next((declared[name][axis] for name, axis in axes.items()), None)
+    known: dict[str, Sequence[object]] = {**given, **declared}
+    axes = _batch_axes(known, layers)
+    first_batch = next((declared[name][axis] for name, axis in axes.items() if name in declared), None)
     symbols: dict[int | None, Symbol] = {}
     shapes: dict[str, Shape] = {}
     for name in inputs.shapes:
-        if name in options.input_shapes:
-            shapes[name] = tuple(Symbol(s) if isinstance(s, str) else s for s in options.input_shapes[name])
+        axis = axes.get(name)
+        if name in given:
+            shapes[name] = tuple(
+                Symbol(s, batch=k == axis) if isinstance(s, str) else s for k, s in enumerate(given[name])
+            )
             continue
         shape: list[Dim] = [
             s if s is not None else Symbol(f"{name}_{k}") for k, s in enumerate(declared[name])
         ]
-        if name in axes:
-            size = declared[name][axes[name]]
-            shape[axes[name]] = size or 1
+        if axis is not None:
+            size = declared[name][axis]
+            shape[axis] = size or 1
             if options.static_batch is not None and size in (None, first_batch):
-                shape[axes[name]] = options.static_batch
+                shape[axis] = options.static_batch
             elif size in free:
-                symbol = Symbol("N" if not symbols else f"N{len(symbols) + 1}")
-                shape[axes[name]] = symbols.setdefault(size, symbol)
+                symbol = Symbol("N" if not symbols else f"N{len(symbols) + 1}", batch=True)
+                shape[axis] = symbols.setdefault(size, symbol)
         shapes[name] = tuple(shape)
     return shapes
 

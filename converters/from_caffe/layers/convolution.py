@@ -176,7 +176,7 @@ def _one(
 def _size(layer: BoundLayer, size: Dim, window: Window, k: int) -> Dim:
     if isinstance(size, Symbol):
         kept = window.stride[k] == 1 and 2 * window.pad[k] == window.extent[k] - 1
-        return size if kept else Symbol(f"{layer.name}_{k}")
+        return size if kept else layer.windows(size, k)
     span = size + 2 * window.pad[k] - window.extent[k]
     # Caffe's division rounds towards zero: a kernel that hangs over by less than its stride finds a place.
     layer.check(
@@ -196,7 +196,7 @@ def _end_pads(sizes: Shape, window: Window) -> tuple[int, ...]:
 
 def _transposed_size(layer: BoundLayer, size: Dim, window: Window, k: int) -> Dim:
     if isinstance(size, Symbol):
-        return Symbol(f"{layer.name}_{k}")
+        return layer.windows(size, k)
     result = window.stride[k] * (size - 1) + window.extent[k] - 2 * window.pad[k]
     layer.check(result > 0, f"the padding {window.pad[k]} leaves nothing of the output")
     return result

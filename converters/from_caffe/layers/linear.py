@@ -43,8 +43,8 @@ def inner_product(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 def _flattened(g: Graph, layer: BoundLayer, sizes: Shape) -> Dim:
     """The number of inputs; where a spatial size is symbolic, not the batch, the stored weight tells it."""
-    open_sizes = {size.name for size in sizes if isinstance(size, Symbol)}
-    if open_sizes - g.batches and (stored := layer.stored_inputs()) is not None:
+    spatial = any(isinstance(size, Symbol) and not size.batch for size in sizes)
+    if spatial and (stored := layer.stored_inputs()) is not None:
         return stored
     return product(sizes)
 

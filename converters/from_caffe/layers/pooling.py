@@ -144,11 +144,11 @@ def _axis(
         if stride == 1 and 2 * pad == kernel - 1:
             return Axis(size, kernel, stride, pad, 0)
         if floor:
-            return Axis(Symbol(f"{layer.name}_{name}"), kernel, stride, pad, 0)
+            return Axis(layer.windows(size, name), kernel, stride, pad, 0)
         layer.static(
             size if stride > kernel and not padded else 1, "the input size, with a stride beyond the kernel,"
         )
-        return Axis(Symbol(f"{layer.name}_{name}"), kernel, stride, pad, None)
+        return Axis(layer.windows(size, name), kernel, stride, pad, None)
     span = size + 2 * pad - kernel
     pooled = span // stride + 1 if floor else -(-span // stride) + 1
     layer.check(
