@@ -105,21 +105,35 @@ def upsample(g: Graph, layer: BoundLayer, x: ir.Value, mask: ir.Value | None = N
 
 
 def _unpooled(g: Graph, layer: BoundLayer, x: ir.Value, mask: ir.Value) -> ir.Value:
-    """Zeros, and each pixel at the place its mask names in the plane of its channel."""
+    """Zeros, and each pixel at the place its mask names in the plane of its channel; of several the last."""
     layer.check(
         dims(mask) == dims(x), f"the mask is {shape_text(dims(mask))}, the bottom {shape_text(dims(x))}"
     )
-    if _overlapping(mask):
-        raise layer.unsupported("its mask comes from overlapping windows: two pixels may go to one place")
     n, c = dims(x)[:2]
     height, width = _unpooled_size(layer, *_size(layer, x))
     pixels = math.prod(_size(layer, x))
+    flat, plane = (n, c, pixels), (n, c, height * width)
     places = g.node("Cast", mask, dtype=ir.DataType.INT64, to=ir.DataType.INT64.value)
-    size = g.node("Shape", x, shape=(2,), dtype=ir.DataType.INT64, start=0, end=2)
-    plane = g.node("Concat", size, np.array([height * width], np.int64), shape=(3,), axis=0)
-    empty = g.node("Expand", g.constant(np.zeros((1, 1, 1), np.float32)), plane, shape=(n, c, height * width))
-    flat = (n, c, pixels)
-    filled = g.node("ScatterElements", empty, g.reshape(places, flat), g.reshape(x, flat), axis=2)
+    places, values = g.reshape(places, flat), g.reshape(x, flat)
+    planes = g.node("Shape", x, shape=(2,), dtype=ir.DataType.INT64, start=0, end=2)
+
+    def everywhere(value: np.ndarray, size: int) -> ir.Value:
+        shape = g.node("Concat", planes, np.array([size], np.int64), shape=(3,), axis=0)
+        constant = g.constant(value.reshape(1, 1, -1))
+        return g.node("Expand", constant, shape, shape=(n, c, size), dtype=constant.dtype)
+
+    if _disjoint(mask):
+        empty = everywhere(np.zeros(1, np.float32), height * width)
+        filled = g.node("ScatterElements", empty, places, values, axis=2)
+    else:
+        # ONNX leaves open which of two updates of one place wins, so the last source is found by its number.
+        sources = everywhere(np.arange(pixels, dtype=np.int64), pixels)
+        none = everywhere(np.array([-1], np.int64), height * width)
+        last = g.node("ScatterElements", none, places, sources, axis=2, reduction="max")
+        index = g.node("Max", last, np.array(0, np.int64))
+        taken = g.node("GatherElements", values, index, shape=plane, axis=2)
+        given = g.node("GreaterOrEqual", last, np.array(0, np.int64), dtype=ir.DataType.BOOL)
+        filled = g.node("Where", given, taken, np.array(0, np.float32), shape=plane, dtype=x.dtype)
     return g.reshape(filled, (n, c, height, width))
 
 
@@ -140,13 +154,13 @@ def _unpooled_size(layer: BoundLayer, height: int, width: int) -> tuple[int, int
     return height * int(scales[0]) - p.pad_out_h, width * int(scales[1]) - p.pad_out_w
 
 
-def _overlapping(mask: ir.Value) -> bool:
-    """Whether the mask is that of a MaxPool in this graph whose windows overlap."""
+def _disjoint(mask: ir.Value) -> bool:
+    """Whether the mask is known to name each place once: that of a MaxPool whose windows do not overlap."""
     value: ir.Value | None = mask
     while value is not None and (node := value.producer()) is not None:
         if node.op_type == "MaxPool":
             kernel, stride = (node.attributes[name].as_ints() for name in ("kernel_shape", "strides"))
-            return any(k > s for k, s in zip(kernel, stride, strict=True))
+            return all(k <= s for k, s in zip(kernel, stride, strict=True))
         value = node.inputs[0] if node.op_type in ("Cast", "Mod", "Identity") else None
     return False
 

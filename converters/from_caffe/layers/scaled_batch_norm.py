@@ -4,7 +4,8 @@ Two forks write them. NVIDIA's says so in the definition (scale_bias, or the fil
 statistics as they are stored and an eps of at least 1e-5; a file in the order of its legacy DIGITS format
 (scale, bias, mean, variance, reserved) is known by the single value at the end. Intel's may say nothing: its
 layer has a scale and a bias unless use_weight_bias or bias_term is false, and divides the statistics by the
-third blob, as BVLC's does.
+third blob, as BVLC's does. Where the definition is NVIDIA's and the third blob a factor, someone joined a
+BatchNorm and a Scale of BVLC's, and what they meant is not what NVIDIA's fork would compute.
 """
 
 from __future__ import annotations
@@ -74,6 +75,11 @@ def _nvidias(layer: BoundLayer, channels: int) -> Statistics:
     else:
         order = [mean, variance, reserved, scale, bias]
     found = {wanted.name: values for wanted, values in zip(order, layer.parameters(*order), strict=True)}
+    if not _is_legacy(layer) and found["reserved"][0] not in (0, 1):
+        raise layer.unsupported(
+            f"its third blob is {found['reserved'][0]:g}: BVLC's factor to divide the statistics by, while "
+            "NVIDIA's fork stores 1 or 0 and never reads it; divide mean and variance by it and store 1"
+        )
     eps = max(p.eps, _NVIDIA_LEAST_EPS)
     return Statistics(found["mean"], found["variance"], found["scale"], found["bias"], eps)
 

@@ -136,12 +136,21 @@ def expected(x: np.ndarray, b: dict[str, np.ndarray], eps: float, factor: float 
         ("bias_filler { value: 0 } use_global_stats: true", 1e-5),
     ],
 )
-@pytest.mark.parametrize("reserved", [1.0, 0.0, 7.0])
+@pytest.mark.parametrize("reserved", [1.0, 0.0])
 def test_nvidias_batch_norm(tmp_path: Path, parameters: str, eps: float, reserved: float) -> None:
     x, b = rng().normal(size=(2, 3, 4, 5)), five_blobs()
     blobs = [b["mean"], b["variance"], np.array([reserved]), b["scale"], b["bias"]]
     text = layer("BatchNorm", "x", "y", f"batch_norm_param {{ {parameters} }}")
     assert_close(computed(tmp_path, text, {"x": x}, {"layer": blobs})["y"], expected(x, b, eps))
+
+
+def test_a_factor_that_nvidias_batch_norm_would_not_divide_by_is_refused(tmp_path: Path) -> None:
+    b = five_blobs()
+    blobs = [b["mean"], b["variance"], np.array([7.0]), b["scale"], b["bias"]]
+    text = layer("BatchNorm", "x", "y", "batch_norm_param { scale_bias: true }")
+    sources = write_net(tmp_path, text, {"x": (1, 3, 2, 2)}, {"layer": blobs})
+    with pytest.raises(converters.UnsupportedError, match="third blob is 7"):
+        converters.load(*sources)
 
 
 def test_nvidias_batch_norm_in_the_order_of_digits(tmp_path: Path) -> None:

@@ -110,6 +110,25 @@ def test_upsample_by_a_mask_from_outside(tmp_path: Path) -> None:
     assert_close(got["y"], reference.unpooled(x, mask, (4, 4)))
 
 
+@pytest.mark.parametrize("pooled", [True, False])
+def test_of_several_pixels_for_one_place_the_last_stays(tmp_path: Path, pooled: bool) -> None:
+    x = image(2, 3, 7, 6)
+    pooling = "pooling_param { kernel_size: 3 stride: 1 }"
+    places = np.zeros((2, 3, 5, 4))
+    for i, j, row, column in np.ndindex(places.shape):
+        down, right = divmod(int(np.argmax(x[i, j, row : row + 3, column : column + 3])), 3)
+        places[i, j, row, column] = (row + down) * 6 + column + right
+    values = image(2, 3, 5, 4, seed=1)
+    assert len(np.unique(places[0, 0])) < places[0, 0].size
+    text = layer("Upsample", "v mask", "y", "upsample_param { upsample_h: 7 upsample_w: 6 }")
+    given = {"v": values, "mask": places}
+    if pooled:
+        text = layer("Pooling", "x", "p mask", pooling, name="pool") + text
+        given = {"v": values, "x": x}
+    got = computed(tmp_path, text, given, declared={name: (1, *v.shape[1:]) for name, v in given.items()})
+    assert_close(got["y"], reference.unpooled(values, places, (7, 6)))
+
+
 @pytest.mark.parametrize(
     ("net", "error", "message"),
     [
@@ -120,12 +139,6 @@ def test_upsample_by_a_mask_from_outside(tmp_path: Path) -> None:
             layer("Upsample", "x x", "y", "upsample_param { scale: 3 pad_out_h: true }"),
             "FormatError",
             "for a scale of 2",
-        ),
-        (
-            layer("Pooling", "x", "p mask", "pooling_param { kernel_size: 3 stride: 2 }", name="pool")
-            + layer("Upsample", "p mask", "y"),
-            "UnsupportedError",
-            "overlapping windows",
         ),
     ],
 )
