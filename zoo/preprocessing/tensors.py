@@ -169,7 +169,7 @@ def _pillow_taps(length: int, size: int) -> tuple[Int32, Int32]:
 
 
 def torch7_axis(source: Tensor, length: int, axis: int) -> Tensor:
-    """`zoo.preprocessing.torch7_bicubic.scale_axis` for tensors, operation by operation."""
+    """`zoo.preprocessing.torch7_bicubic.scale_rows` for tensors and any axis, operation by operation."""
     import torch
 
     available = source.shape[axis]
