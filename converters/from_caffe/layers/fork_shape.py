@@ -155,6 +155,8 @@ def batch_reduction(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     layer.check(
         dims(x)[axis] == sum(parts), f"levels {levels} cover {sum(parts)}, not {dims(x)[axis]} entries"
     )
+    if len(parts) == 1:
+        return g.node(op, x, along, shape=(*rest, 1, *behind))
     shapes = [(*rest, part, *behind) for part in parts]
     pieces = g.nodes("Split", x, np.array(parts, np.int64), shapes=shapes, axis=axis)
     reduced = [g.node(op, piece, along, shape=(*rest, 1, *behind)) for piece in pieces]

@@ -219,6 +219,12 @@ def test_batch_reduction(tmp_path: Path, parameters: str, axis: int, parts: tupl
     assert_close(computed(tmp_path, text, {"x": x})["y"], wanted)
 
 
+def test_batch_reduction_of_a_single_part(tmp_path: Path) -> None:
+    x = rng().normal(size=(2, 4, 3))
+    text = layer("BatchReduction", "x", "y", "batch_reduction_param { level: 2 reduction_param { axis: 1 } }")
+    assert_close(computed(tmp_path, text, {"x": x})["y"], x.sum(axis=1, keepdims=True))
+
+
 def test_continuation_indicator(tmp_path: Path) -> None:
     x = rng().normal(size=(3, 2))
     text = layer(
