@@ -4,6 +4,9 @@ The output has ceil((H + 2 pad - kernel) / stride) + 1 rows; only where there is
 last window that would start at or past H + pad is dropped. A window may hang over the end: MAX ignores what
 is outside, AVE divides by the part of the window inside [-pad, H + pad), so padding counts and what hangs
 over does not. In ONNX both become explicit end pads without ceil_mode, which every runtime computes alike.
+
+A stride beyond the kernel and no padding may leave a last window that starts outside the image: it holds
+-FLT_MAX (found at -1) or, for AVE, 0 divided by its negative or empty size.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.layers.boxes import LOWEST
 from converters.from_caffe.layers.table import layer
 from converters.graph import Dim, Graph, Symbol, dims, product
 
@@ -24,9 +28,10 @@ _FLOOR = 1
 
 @dataclass(frozen=True)
 class Axis:
-    """One pooled axis: output size, and how far the last window hangs over the padded input.
+    """One pooled axis: the number of windows, and how far the last one hangs over the padded input.
 
-    `end` is None where the input size is symbolic: then ONNX's ceil_mode has to find out.
+    `end` is None where the input size is symbolic: then ONNX's ceil_mode has to find out. A further window
+    that starts outside the input is not among them; `outside` is its size, which is 0 or less.
     """
 
     size: Dim
@@ -34,6 +39,7 @@ class Axis:
     stride: int
     pad: int
     end: int | None
+    outside: int | None = None
 
 
 @layer("Pooling", param="pooling_param", in_place=False, tops=(1, 2))
@@ -50,10 +56,44 @@ def pooling(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value | list[ir.Valu
         return g.node(op, x, shape=(*shape[:2], 1, 1))
     height, width = axes(layer, shape[2], shape[3])
     if p.pool == AVE:
-        return average_pool(g, x, height, width, count_padding=p.avg_include_pad)
-    if layer.top_count == 2:
-        return max_pool_with_places(g, layer, x, height, width)
-    return max_pool(g, x, height, width)
+        means = average_pool(g, x, height, width, count_padding=p.avg_include_pad)
+        return _with_means_outside(g, means, height, width)
+    if layer.top_count == 1:
+        return _with_windows_outside(g, max_pool(g, x, height, width), height, width, LOWEST)
+    y, places = max_pool_with_places(g, layer, x, height, width)
+    return [
+        _with_windows_outside(g, y, height, width, LOWEST),
+        _with_windows_outside(g, places, height, width, -1),
+    ]
+
+
+def _with_windows_outside(g: Graph, y: ir.Value, height: Axis, width: Axis, value: float) -> ir.Value:
+    """y with this value for the windows that start outside the image."""
+    shape, ends = list(dims(y)), [0, 0, 0, 0]
+    for position, axis in ((2, height), (3, width)):
+        if axis.outside is not None:
+            ends[position] = 1
+            shape[position] = _length(y, position) + 1
+    if not any(ends):
+        return y
+    return g.node("Pad", y, np.array([0, 0, 0, 0, *ends], np.int64), np.array(value, np.float32), shape=shape)
+
+
+def _with_means_outside(g: Graph, means: ir.Value, height: Axis, width: Axis) -> ir.Value:
+    y = _with_windows_outside(g, means, height, width, 0)
+    for position, axis in ((2, height), (3, width)):
+        if axis.outside == 0:
+            undefined = np.zeros(_length(y, position), np.float32)
+            undefined[-1] = np.nan
+            along = undefined.reshape((-1, 1) if position == 2 else (1, -1))
+            y = g.node("Add", y, g.parameter("empty_windows", along))
+    return y
+
+
+def _length(y: ir.Value, position: int) -> int:
+    size = dims(y)[position]
+    assert isinstance(size, int)
+    return size
 
 
 @layer("SPP", param="spp_param", in_place=False)
@@ -156,12 +196,11 @@ def _axis(
     )
     if padded and (pooled - 1) * stride >= size + pad:
         pooled -= 1
+    outside = None
     if (pooled - 1) * stride >= size + pad:
-        raise layer.unsupported(
-            f"its last window starts outside the image (size {size}, kernel {kernel}, stride {stride}); "
-            "Caffe fills it with -FLT_MAX or 0/0"
-        )
-    return Axis(pooled, kernel, stride, pad, max(0, (pooled - 1) * stride - span))
+        pooled -= 1
+        outside = size - pooled * stride
+    return Axis(pooled, kernel, stride, pad, max(0, (pooled - 1) * stride - span), outside)
 
 
 def max_pool(g: Graph, x: ir.Value, height: Axis, width: Axis) -> ir.Value:

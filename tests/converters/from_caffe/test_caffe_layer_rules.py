@@ -161,3 +161,35 @@ def test_a_batch_that_a_weight_spans_is_not_symbolic(tmp_path: Path) -> None:
     blobs = {"layer": [np.ones((2, X.size)), np.zeros(2)]}
     model = converters.load(*write_net(tmp_path, net, {"x": X.shape}, blobs))
     assert model.meta["report"].inputs == {"x": "2x3x4x6"}
+
+
+LOWEST = float(np.finfo(np.float32).min)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "stride", "edge"),
+    [
+        ("pool: MAX kernel_size: 1 stride: 2", 2, LOWEST),
+        ("pool: AVE kernel_size: 1 stride: 2", 2, np.nan),
+        ("pool: MAX kernel_size: 1 stride: 5", 5, LOWEST),
+        ("pool: AVE kernel_size: 1 stride: 5", 5, 0),
+    ],
+)
+def test_pooling_windows_outside_the_image(parameters: str, stride: int, edge: float, tmp_path: Path) -> None:
+    """One row and one column of windows too many: -FLT_MAX, 0 / 0 or 0 / a negative size."""
+    x = X if stride == 2 else X[:, :, :, :4]
+    got = computed(tmp_path, layer("Pooling", "x", "y", f"pooling_param {{ {parameters} }}"), {"x": x})["y"]
+    inside = x[:, :, ::stride, ::stride]
+    assert_close(got[..., :-1, :-1], inside)
+    wanted = np.pad(inside, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=edge)
+    assert got.shape == wanted.shape
+    np.testing.assert_array_equal(got[..., -1, :], wanted[..., -1, :].astype(np.float32))
+    np.testing.assert_array_equal(got[..., -1], wanted[..., -1].astype(np.float32))
+
+
+def test_the_place_of_a_maximum_outside_the_image_is_none(tmp_path: Path) -> None:
+    text = layer("Pooling", "x", "y m", "pooling_param { pool: MAX kernel_size: 1 stride: 2 }")
+    places = computed(tmp_path, text, {"x": X})["m"]
+    inside = np.arange(24).reshape(4, 6)[::2, ::2]
+    wanted = np.pad(inside, ((0, 1), (0, 1)), constant_values=-1)
+    np.testing.assert_array_equal(places, np.broadcast_to(wanted, (2, 3, 3, 4)))
