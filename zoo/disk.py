@@ -1,8 +1,10 @@
-"""What the disk of the cache may refuse, said so that one knows what to do."""
+"""Files that are whole or not there, and what a disk may refuse, said so that one knows what to do."""
 
 from __future__ import annotations
 
 import errno
+import glob
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,3 +32,27 @@ def troubles_told(root: Path) -> Iterator[None]:
                 "  set DSD_ZOO_CACHE (cache) and DSD_ZOO_LOCK (record of first use) to places of yours"
             ) from error
         raise
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it on success and removed on any failure.
+
+    What a killed process left of the same file goes first. Raises OSError as writing does.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        left.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def require_file(path: Path) -> None:
+    """UsageError unless `path` is a file, or a link to one."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name the file in it that is meant")
+    if not path.is_file():
+        raise UsageError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")

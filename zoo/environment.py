@@ -35,6 +35,11 @@ def sleep_while_waiting() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
+def printable(text: str) -> str:
+    """The text, with escapes where it comes from a file name that is not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def sha256(path: Path) -> str:
     """The file's SHA-256 in hex."""
     with path.open("rb") as file:

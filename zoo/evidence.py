@@ -13,18 +13,18 @@ last ids and scores empty; rank and sha256 are empty where they are unknown.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
-import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from zoo.disk import replacing
+from zoo.environment import printable
 from zoo.errors import DataError, UsageError
 from zoo.runtimes.ranking import BEST
 from zoo.runtimes.runtime import Precision
@@ -104,6 +104,11 @@ class Result(BaseModel):
     exif_rotated: int = 0
     """Images whose EXIF orientation was ignored, as the original tools did."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _text(cls, data: Any) -> Any:  # noqa: ANN401 - what is to be checked
+        return _printable(data)
+
 
 def write_run(folder: Path, result: Result, rows: Iterable[Row]) -> None:
     """Write evidence.csv and result.json into `folder`, each whole or not at all, the result last.
@@ -119,10 +124,10 @@ def write_run(folder: Path, result: Result, rows: Iterable[Row]) -> None:
     writer.writerows(row_to_cells(row) for row in rows)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _replacing(folder / ROWS_NAME) as temporary:
+        with replacing(folder / ROWS_NAME) as temporary:
             temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
             (folder / RESULT_NAME).unlink(missing_ok=True)
-        with _replacing(folder / RESULT_NAME) as temporary:
+        with replacing(folder / RESULT_NAME) as temporary:
             temporary.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{folder}: the evidence cannot be written: {error.strerror}") from error
@@ -181,6 +186,15 @@ def _parse(text: str, path: Path) -> list[Row]:
     return list(rows.values())
 
 
+def _printable(value: Any) -> Any:  # noqa: ANN401
+    """All strings inside as text that can be written: names of files need not be."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {_printable(key): _printable(inner) for key, inner in value.items()}
+    return [_printable(inner) for inner in value] if isinstance(value, list) else value
+
+
 def row_of_cells(cells: list[str]) -> Row:
     """The row of a line of evidence.csv. ValueError says what is wrong with it."""
     if len(cells) != len(HEADER):
@@ -208,14 +222,3 @@ def _check(result: Result, rows: list[Row], folder: Path) -> None:
                 f"{folder}: {RESULT_NAME} says {name} = {getattr(result, name)}, the rows of {ROWS_NAME} "
                 f"say {count}: one of them was changed; run the validation again"
             )
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it on success and removed on any failure."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import converters
-from zoo.disk import troubles_told
+from zoo.disk import require_file, troubles_told
 from zoo.environment import sha256
 from zoo.errors import UsageError
 
@@ -45,8 +45,7 @@ def converted(
     for source in sources:
         if source.suffix == ".py":
             raise UsageError(f"{source}: a net.py runs in PyTorch only; use --runtime pytorch")
-        if not source.is_file():
-            raise UsageError(f"{source}: no such file")
+        require_file(source)
     outputs = None if scores is None or sources[0].suffix == ".onnx" else [scores]
     shape = None if input_shape is None else list(input_shape)
     key = [_converter(), *map(sha256, sources), outputs, shape]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from zoo.datasets import Dataset
 from zoo.datasets.packed import ALIGNMENT, CHANNELS, MAGIC, TRAILER, Image, Index
+from zoo.disk import replacing
 from zoo.errors import DataError, UsageError
 from zoo.pipeline import Prepared, prepared, processors
 from zoo.preprocessing import Flavour
@@ -36,16 +36,11 @@ def pack(
     """
     if data.flavour is not None:
         raise UsageError(f"{data.source}: packed already, by {data.flavour}; pack the images it was made of")
-    temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
     try:
-        with temporary.open("xb") as file:
-            index = _write(file, data, flavour, progress)
-        temporary.replace(out)
+        with replacing(out) as temporary, temporary.open("xb") as file:
+            return _write(file, data, flavour, progress)
     except OSError as error:
         raise UsageError(f"{out}: the packed file cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return index
 
 
 def _write(

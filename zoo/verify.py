@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 from zoo.catalog import embedded_images
 from zoo.digests import Digests, differences, digest_file
-from zoo.errors import IntegrityError, UsageError
+from zoo.disk import require_file
+from zoo.errors import IntegrityError
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -204,8 +205,7 @@ class Identity:
 
 def identify(path: Path, models: Iterable[Manifest], store: Cache) -> Identity:
     """Which files of which models `path` is, by all hashes on record. UsageError if it cannot be read."""
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file")
+    require_file(path)
     digests = digest_file(path)
     known_as = [
         (manifest.name, file.name)

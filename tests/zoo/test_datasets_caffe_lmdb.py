@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from zoo.datasets import Stored, open_dataset
+from zoo.datasets.lmdb_pages import places
 from zoo.errors import DataError, UsageError
 from zoo.manifest import Preprocessing
 from zoo.preprocessing import preprocessor
@@ -193,6 +194,7 @@ def test_a_damaged_lmdb_is_an_error_and_not_the_end_of_the_process(tmp_path, cor
         (b"", "not an LMDB data file"),
         (b"<html>" * 100, "not an LMDB data file"),
         (whole[:-4096], "truncated: it has 90112 bytes, its pages take 94208"),
+        (whole[:4200], "truncated: it has 4200 bytes, less than two pages"),
         (whole[:40] + b"\xff" * 4 + whole[44:], "damaged: pages of 4294967295 bytes"),
     ):
         (folder / "data.mdb").write_bytes(content)
@@ -203,3 +205,47 @@ def test_a_damaged_lmdb_is_an_error_and_not_the_end_of_the_process(tmp_path, cor
     (tmp_path / "mine.list").write_text("a 1")
     with pytest.raises(UsageError, match="its images carry their labels"):
         open_dataset(corpus / "caffe" / "data-plain" / "lmdb", tmp_path / "mine.list")
+
+
+@pytest.mark.parametrize("count", [1, 40, 3000])
+def test_records_are_those_that_the_c_library_reads(tmp_path, count):
+    """Also with several levels of pages, and data of any size beside and inside the pages."""
+    random = np.random.default_rng(count)
+    sizes = random.integers(0, 9000 if count < 3000 else 60, count)
+    records = {b"%08d_%d" % (k * 7919 % 10007, k): random.bytes(size) for k, size in enumerate(sizes)}
+    make_lmdb(tmp_path / "db", records)
+    with (tmp_path / "db" / "data.mdb").open("rb") as file:
+        content = memoryview(file.read())
+    found = [(place.key, bytes(content[place.offset :][: place.size])) for place in places(content)]
+    with lmdb.open(str(tmp_path / "db"), readonly=True, lock=False) as env, env.begin() as transaction:
+        assert found == list(transaction.cursor())
+    assert len(found) == count
+
+
+def test_no_damage_to_the_pages_goes_unnoticed_or_ends_the_process(tmp_path):
+    """Every byte of the meta pages and of the pages of the tree, in three ways."""
+    make_lmdb(tmp_path / "db", {b"%04d" % k: bytes(20) for k in range(300)})
+    whole = (tmp_path / "db" / "data.mdb").read_bytes()
+    true = places(memoryview(whole))
+    refused = 0
+    for page in range(len(whole) // 4096):
+        for byte in (*range(0, 160), *range(4000, 4040)):
+            for value in (0, 1, 255):
+                damaged = bytearray(whole)
+                damaged[page * 4096 + byte] = value
+                try:
+                    found = places(memoryview(damaged))
+                except DataError:
+                    refused += 1
+                    continue
+                # Where the later meta page is lost, LMDB takes the earlier one: the database was empty then.
+                assert len(found) in (0, len(true))
+                assert all(place.offset + place.size <= len(whole) for place in found)
+    assert refused > 500
+
+
+def test_databases_in_the_database_are_refused(tmp_path):
+    with lmdb.open(str(tmp_path / "db"), max_dbs=1) as env:
+        env.open_db(b"inner")
+    with pytest.raises(DataError, match=r"data\.mdb: an LMDB of databases"):
+        open_dataset(tmp_path / "db")

@@ -101,6 +101,14 @@ def test_packing_leaves_nothing_behind_when_it_fails(tmp_path, images):
     assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
 
 
+def test_packing_again_removes_what_a_killed_one_left(tmp_path, images):
+    for name in (".x.pack.0123abcd.part", ".y.pack.0123abcd.part"):
+        (tmp_path / name).write_bytes(b"gigabytes")
+    write_packed(tmp_path / "x.pack", images, FLAVOUR)
+    assert {path.name for path in tmp_path.iterdir()} >= {"x.pack", ".y.pack.0123abcd.part"}
+    assert not (tmp_path / ".x.pack.0123abcd.part").exists()
+
+
 def interrupt(done: int, total: int) -> None:
     raise KeyboardInterrupt
 
@@ -190,9 +198,15 @@ def test_parquet_that_does_not_fit_is_named(tmp_path):
         ({"picture": [b"x"], "label": [1]}, "expected columns image and label, it has picture, label"),
         ({"image": [b"x", b"y"], "label": [1, -1]}, "row 1: expected a class number from 0, the label is -1"),
         ({"image": [b"x"], "label": ["cat"]}, "the label is 'cat'"),
+        ({"image": [b"x"], "label": [True]}, "the label is True"),
+        ({"image": ["x.jpg"], "label": [1]}, r"expected encoded images \(bytes\) .*, it holds string"),
+        (
+            {"image": [{"path": "x.jpg"}], "label": [1]},
+            r"expected encoded images \(bytes\) .*, it holds struct",
+        ),
         (
             {"image": [{"bytes": b"x", "path": "a"}, {"bytes": b"y", "path": "a"}], "label": [1, 1]},
-            "two images have the same name",
+            "2 images are called a in the column",
         ),
     ]
     for columns, message in cases:
@@ -205,6 +219,9 @@ def test_parquet_that_does_not_fit_is_named(tmp_path):
         assert data.items[0].read() == b"x"
         with pytest.raises(DataError, match="no image bytes"):
             data.items[1].read()
+    parquet.write_table(arrow.table({"image": [{"bytes": b"x"}], "label": [1]}), path)
+    with open_dataset(path) as data:
+        assert [(item.id, item.read()) for item in data] == [("x-000000", b"x")]
     path.write_bytes(b"PAR1" + bytes(100))
     with pytest.raises(DataError, match="the parquet file cannot be read"):
         open_dataset(path)
@@ -245,7 +262,7 @@ def test_a_list_may_name_absolute_paths_and_paths_after_the_root_folder(tmp_path
     with open_dataset(tmp_path / "list.txt") as data:
         assert [(item.label, item.read()) for item in data] == [(1, b"A"), (2, b"B")]
     (tmp_path / "list.txt").write_text("gone.jpg 1\nb.jpg 2\n")
-    with pytest.raises(DataError, match=r"of which 1 are not in .*list\.txt: gone\.jpg"):
+    with pytest.raises(DataError, match=r"1 of the 2 images it lists are not in .*list\.txt: gone\.jpg"):
         open_dataset(tmp_path / "list.txt")
 
 

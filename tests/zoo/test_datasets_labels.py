@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -62,6 +63,14 @@ def test_a_given_list_comes_before_the_one_inside(place, tmp_path):
 def test_names_may_hold_blanks(place):
     data = open_dataset(place({"a b.jpg": b"x", "labels.txt": b"a b.jpg 1"}))
     assert table(data) == [("a b.jpg", 1, b"x")]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_lists_of_any_system_and_editor(place, end):
+    """With the mark of Windows' editors in front, and a name with characters that end lines elsewhere."""
+    lines = (b"\xef\xbb\xbfa.jpg 1", "b\u2028\x0b.jpg 2".encode(), b"")
+    data = open_dataset(place({"a.jpg": b"x", "b\u2028\x0b.jpg": b"y", "labels.txt": end.join(lines)}))
+    assert table(data) == [("a.jpg", 1, b"x"), ("b\u2028\x0b.jpg", 2, b"y")]
 
 
 def test_synset_folders(place):
@@ -127,7 +136,7 @@ def test_the_built_in_labels_are_balanced_and_in_range():
         (
             {"a.jpg": b"", "val.txt": b"a.jpg 0\nb.jpg 1\nc 2"},
             DataError,
-            "lists 3 images, of which 2 are not in",
+            "val.txt: 2 of the 3 images it lists are not in",
         ),
         (
             {"a.jpg": b"", "val.txt": b"a.jpg 0\n\na.jpg 0"},
@@ -139,7 +148,11 @@ def test_the_built_in_labels_are_balanced_and_in_range():
         ({"a.jpg": b"", "val.txt": b"a.jpg 1.0"}, DataError, "line 1"),
         ({"a.jpg": b"", "val.txt": b"a.jpg 99999999999999999999"}, DataError, "line 1"),
         ({"a.jpg": b"", "val.txt": b"\n \n"}, DataError, "list of labels is empty"),
-        ({"a.jpg": b"", "val.txt": b"a.jpg 1\xff"}, DataError, "byte 7 is no text"),
+        (
+            {"a.jpg": b"", "val.txt": b"a.jpg 1\xff"},
+            DataError,
+            "val.txt: a list of labels is UTF-8 text; byte 7 is none",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said(place, files, error, message):
@@ -151,6 +164,29 @@ def test_a_list_cannot_reach_out_of_the_folder(place, tmp_path):
     (tmp_path / "secret.jpg").write_bytes(b"x")
     with pytest.raises(DataError, match="not in"):
         open_dataset(place({"a.jpg": b"", "val.txt": b"../secret.jpg 0"}))
+
+
+def test_names_that_are_not_utf8_are_shown_with_escapes(place):
+    name = os.fsdecode(b"n01440764_\xe9.jpg")
+    assert table(open_dataset(place({name: b"1"}))) == [("n01440764_\\udce9.jpg", 0, b"1")]
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    folder = tmp_path / "images"
+    (folder / "n01440764").mkdir(parents=True)
+    (folder / "n01440764" / "a.jpg").write_bytes(b"1")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "b.jpg").write_bytes(b"2")
+    (folder / "n01443537").symlink_to(tmp_path / "elsewhere")
+    for name, target in (("up", ".."), ("here", "."), ("itself.jpg", "itself.jpg"), ("gone.jpg", "nowhere")):
+        (folder / "n01440764" / name).symlink_to(target)
+    assert table(open_dataset(folder)) == [("n01440764/a.jpg", 0, b"1"), ("n01443537/b.jpg", 1, b"2")]
+
+
+def test_a_pipe_is_no_place_of_images(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="no such folder or file"):
+        open_dataset(tmp_path / "pipe")
 
 
 def test_hidden_files_are_left_out(place):

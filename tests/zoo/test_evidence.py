@@ -68,6 +68,13 @@ def test_a_run_comes_back_as_it_was(tmp_path):
     ]
 
 
+def test_names_that_are_not_utf8_are_written_with_escapes(tmp_path):
+    odd = result(n=0, top1_correct=0, top5_correct=0, dataset="\udce9", files={"\udce9.onnx": "0"})
+    write_run(tmp_path, odd, [])
+    read = read_run(tmp_path)[0]
+    assert (read.dataset, read.files) == ("\\udce9", {"\\udce9.onnx": "0"})
+
+
 def test_the_csv_is_what_others_can_read(tmp_path):
     write_run(tmp_path, result(), ROWS)
     with (tmp_path / "evidence.csv").open(newline="") as file:

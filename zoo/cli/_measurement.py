@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,6 +130,7 @@ def as_json(found: Findings) -> dict[str, Any]:
 
 def write_reports(found: Findings, junit_path: Path | None, markdown_path: Path | None) -> None:
     """The checks for machines. Markdown is appended, as GitHub's summary file wants it."""
+    from zoo.disk import replacing
     from zoo.report.checks import checks_of
     from zoo.report.junit import junit
     from zoo.report.markdown import markdown
@@ -138,9 +138,8 @@ def write_reports(found: Findings, junit_path: Path | None, markdown_path: Path 
     checks = checks_of(found.audit, found.regression)
     try:
         if junit_path is not None:
-            temporary = junit_path.with_name(f".{junit_path.name}.{os.getpid()}.part")
-            temporary.write_text(junit(found.result, checks), encoding="utf-8")
-            temporary.replace(junit_path)
+            with replacing(junit_path) as temporary:
+                temporary.write_text(junit(found.result, checks), encoding="utf-8")
         if markdown_path is not None:
             with markdown_path.open("a", encoding="utf-8") as file:
                 file.write(markdown(found.result, found.accuracies, checks))

@@ -23,9 +23,11 @@ SAME_ORDER = 0.9
 
 def print_findings(found: Findings) -> None:
     """On the terminal: counts, circumstances, then everything they were held against."""
+    from zoo.report import words
+
     result, folder = found.result, found.runs[0][0]
-    part = "" if result.n == result.n_dataset else f" of {result.n_dataset:,}"
-    print(f"{result.model} on {result.dataset}: {result.n:,}{part} images\n")
+    part = "" if result.n == result.n_dataset else f"{result.n:,} of "
+    print(f"{result.model} on {result.dataset}: {part}{words.images(result.n_dataset)}\n")
     _print_accuracies(found.accuracies)
     print()
     print_fields(_circumstances(result, found.runs[0][1][1], folder))

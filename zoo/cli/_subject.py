@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli._common import load_catalog
+from zoo.disk import require_file
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,11 +78,7 @@ def file_or_model(argument: str, catalog: Catalog) -> Path | Manifest:
 
 def _own_files(paths: Sequence[Path], cache: Path) -> Subject:
     for path in paths:
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder; name the files of the net in it")
-    missing = [str(path) for path in paths if not path.is_file()]
-    if missing:
-        raise UsageError(f"no such file: {', '.join(missing)}")
+        require_file(path)
     # A result lists the hashes of a net's files by name: none may stand for another.
     if len({path.name for path in paths}) < len(paths):
         raise UsageError(

@@ -20,6 +20,7 @@ from zoo.datasets.packed import Packed
 from zoo.datasets.parquet import Parquet
 from zoo.datasets.tar import Tar
 from zoo.datasets.webdataset import WebDataset
+from zoo.environment import printable
 from zoo.errors import UsageError
 
 __all__ = ["Content", "Dataset", "Item", "Record", "Stored", "open_dataset"]
@@ -44,7 +45,7 @@ def open_dataset(spec: str | Path, labels: Path | None = None) -> Dataset:
         DataError: the list and the images do not fit together, or the place is damaged.
     """
     path = Path(spec)
-    if not path.exists():
+    if not (path.is_dir() or path.is_file()):
         raise UsageError(f"{path}: no such folder or file of images")
     for labelled in LABELLED:
         if labelled.accepts(path):
@@ -65,7 +66,7 @@ def _of_records(path: Path, place: Records) -> Dataset:
         place.close()
         raise UsageError(f"{path}: no images there")
     items = tuple(
-        Item(record.name, record.label, partial(place.read, index))
+        Item(printable(record.name), record.label, partial(place.read, index))
         for index, record in enumerate(place.records)
     )
     name = _known(items) or path.resolve().name
@@ -78,7 +79,9 @@ def _of_files(path: Path, place: Files, labels: Path | None) -> Dataset:
     except BaseException:
         place.close()
         raise
-    items = tuple(Item(name, label, partial(place.read, name)) for name, label in labelled.labels.items())
+    items = tuple(
+        Item(printable(name), label, partial(place.read, name)) for name, label in labelled.labels.items()
+    )
     return Dataset(_known(items) or path.resolve().name, str(path), labelled.source, items, place.close)
 
 

@@ -42,12 +42,13 @@ def label_images(files: Files, where: str, labels: Path | None = None) -> Labell
         DataError: the list is damaged or does not fit the images.
     """
     if labels is not None:
-        return _from_list(files, where, _read(labels), str(labels))
+        return _from_list(files, where, read_list(labels), str(labels))
     lists = [name for name in LIST_NAMES if name in files.names]
     if len(lists) > 1:
         raise UsageError(f"{where} holds both {' and '.join(lists)}: say with --labels FILE which one counts")
     if lists:
-        return _from_list(files, where, files.read(lists[0]), lists[0])
+        listed = _parse(files.read(lists[0]), f"{where}: {lists[0]}")
+        return _from_list(files, where, listed, lists[0])
     return _from_names(files, where)
 
 
@@ -90,9 +91,10 @@ def _parse(content: bytes, source: str) -> dict[str, int]:
     """A list as convert_imageset reads it: one `name label` a line, the label after the last blank."""
     labels: dict[str, int] = {}
     try:
-        lines = content.decode("utf-8").splitlines()
+        # Editors on Windows put a mark in front. Names may hold any other character that ends a line.
+        lines = re.split(r"\r\n?|\n", content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise DataError(f"{source}: not a list of labels: byte {error.start} is no text") from error
+        raise DataError(f"{source}: a list of labels is UTF-8 text; byte {error.start} is none") from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -109,16 +111,15 @@ def _parse(content: bytes, source: str) -> dict[str, int]:
     return labels
 
 
-def _from_list(files: Files, where: str, content: bytes, source: str) -> Labelled:
+def _from_list(files: Files, where: str, listed: Mapping[str, int], source: str) -> Labelled:
     """The images of a list. As for convert_imageset, names may start with the slash after the root folder."""
     labels = {
-        name if name in files.names else name.removeprefix("/"): label
-        for name, label in _parse(content, source).items()
+        name if name in files.names else name.removeprefix("/"): label for name, label in listed.items()
     }
     missing = [name for name in labels if name not in files.names]
     if missing:
         raise DataError(
-            f"{source} lists {len(labels)} images, of which {len(missing)} are not in {where}: "
+            f"{source}: {len(missing)} of the {len(labels)} images it lists are not in {where}: "
             f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}"
         )
     return Labelled(labels, source)

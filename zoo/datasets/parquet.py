@@ -6,7 +6,8 @@ Needs pyarrow, which comes with the extra `data`.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,10 @@ class Parquet:
                 self._index(file, shard)
             except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
                 raise DataError(f"{shard}: the parquet file cannot be read: {error}") from error
-        if len({record.name for record in self.records}) != len(self.records):
-            raise DataError(f"{path}: two images have the same name in the column 'image'")
+        names = Counter(record.name for record in self.records)
+        name, count = max(names.items(), key=itemgetter(1), default=("", 0))
+        if count > 1:
+            raise DataError(f"{path}: {count} images are called {name} in the column 'image'")
 
     @staticmethod
     def accepts(path: Path) -> bool:
@@ -87,10 +90,7 @@ class Parquet:
 
     def _index(self, file: ParquetFile, shard: Path) -> None:
         """Names and labels; the images are not read."""
-        columns = file.schema_arrow
-        if "image" not in columns.names or "label" not in columns.names:
-            raise DataError(f"{shard}: expected columns image and label, it has {', '.join(columns.names)}")
-        has_path = not _is_binary(columns.field("image").type)
+        has_path = _check_columns(file.schema_arrow, shard)
         table = file.read(columns=["label", "image.path"] if has_path else ["label"])
         labels = table["label"].to_pylist()
         paths = (
@@ -103,10 +103,21 @@ class Parquet:
             for row in range(file.metadata.row_group(group).num_rows)
         )
         for at, (path, label, (group, row)) in enumerate(zip(paths, labels, rows, strict=True)):
-            if not isinstance(label, int) or label < 0:
+            if not isinstance(label, int) or isinstance(label, bool) or label < 0:
                 raise DataError(f"{shard}, row {at}: expected a class number from 0, the label is {label!r}")
-            self.records.append(Record(path or f"{shard.stem}-{at:06d}", label))
+            self.records.append(Record(str(path or f"{shard.stem}-{at:06d}"), label))
             self._places.append((number, group, row))
+
+
+def _check_columns(columns: Any, shard: Path) -> bool:  # noqa: ANN401 - pyarrow's types are not typed
+    """DataError unless there are images and labels; whether the images have their paths beside them."""
+    if "image" not in columns.names or "label" not in columns.names:
+        raise DataError(f"{shard}: expected columns image and label, it has {', '.join(columns.names)}")
+    kind = columns.field("image").type
+    parts = {} if _is_binary(kind) else {part.name: part.type for part in getattr(kind, "fields", ())}
+    if not _is_binary(parts.get("bytes", kind)):
+        raise DataError(f"{shard}: expected encoded images (bytes) in the column image, it holds {kind}")
+    return "path" in parts
 
 
 def _split(path: Path, shards: list[Path]) -> list[Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.digests import differences, digest_file
-from zoo.disk import troubles_told
+from zoo.disk import require_file, troubles_told
 from zoo.download.local import LocalSource
 from zoo.download.patience import Patience
 from zoo.download.sources import Network
@@ -91,8 +91,7 @@ def add_file(
         UsageError: the file cannot be read, is no model file, or could be several files of the model.
         IntegrityError: it is not the file on record.
     """
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file")
+    require_file(path)
     file = _meant(manifest, path, name)
     return file, bring_in(manifest, file, path, store, replace=replace)
 

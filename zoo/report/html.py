@@ -6,7 +6,6 @@ No script, no font, no image from elsewhere: the file can be mailed, archived an
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from converters import __version__
 from zoo.audit import METRIC_NAMES, Audit, audit
+from zoo.disk import replacing
 from zoo.errors import UsageError
 from zoo.report import rows, strip, words
 from zoo.statistics import clopper_pearson_interval
@@ -56,14 +56,11 @@ def subjects_of(catalog: Catalog, runs: Sequence[tuple[Result, list[Row]]]) -> l
 def write_page(path: Path, subjects: Sequence[Subject], parity: Sequence[Parity] = ()) -> None:
     """Write the page, whole or not at all. UsageError if it cannot be written there."""
     text = render(subjects, parity)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path}: the page cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def render(subjects: Sequence[Subject], parity: Sequence[Parity] = ()) -> str:

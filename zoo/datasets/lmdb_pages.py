@@ -1,0 +1,118 @@
+"""Where the records of an LMDB lie in its file, every step checked against the file's size.
+
+The C library trusts the file: one wrong page number in a damaged copy ends the process. LMDB 0.9 (lmdb.h and
+mdb.c, format version 1, 64 bits, little-endian). The file is pages of one size; its first two are meta pages,
+of which the one with the later transaction counts:
+
+    page    number u64, -, flags u16, end of the node table u16 (or u32: pages of an overflow), -
+    meta    page header, magic u32, version u32, -, size u64, two databases, last page u64, transaction u64
+    database  page size u32 (in the first one), flags u16, depth u16, -, -, -, entries u64, root page u64
+    node    low u16, high u16, flags u16, length of key u16, key, data
+
+The second database holds the records, in a tree by key. A branch node has the number of a page in low, high
+and flags; a leaf node the size of its data in low and high, and the data, or the number of the overflow page
+where they begin.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from zoo.errors import DataError
+
+MAGIC, VERSION = 0xBEEFC0DE, 1
+META = struct.Struct("<16x II 16x I 48x HH 24x QQQQ")
+PAGE = struct.Struct("<10x HH 2x")
+NODE = struct.Struct("<HHHH")
+PAGE_NUMBER = struct.Struct("<Q")
+PAGE_SIZES = frozenset(1 << bits for bits in range(9, 17))
+# Flags of pages, and of leaf nodes.
+BRANCH, LEAF, OVERFLOW = 1, 2, 4
+IN_OVERFLOW = 1
+EMPTY = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A record: its key, and where its data lie in the file."""
+
+    key: bytes
+    offset: int
+    size: int
+
+
+def places(content: memoryview) -> list[Place]:
+    """All records of the file `content` in the order of their keys.
+
+    DataError where it is no LMDB, a damaged one, or one of a kind that Caffe does not write.
+    """
+    if len(content) < META.size or META.unpack_from(content)[:2] != (MAGIC, VERSION):
+        raise DataError("not an LMDB data file (expected its magic number and version 1)")
+    size = META.unpack_from(content)[2]
+    if size not in PAGE_SIZES:
+        raise DataError(f"damaged: pages of {size} bytes")
+    if len(content) < size + META.size:
+        raise DataError(f"truncated: it has {len(content)} bytes, less than two pages; copy it again")
+    metas = [META.unpack_from(content, offset) for offset in (0, size)]
+    *_, depth, entries, root, last, _ = max(
+        (meta for meta in metas if meta[:2] == (MAGIC, VERSION)), key=lambda meta: meta[-1]
+    )
+    if (last + 1) * size > len(content):
+        raise DataError(
+            f"truncated: it has {len(content)} bytes, its pages take {(last + 1) * size}; copy it again"
+        )
+    found = [] if root == EMPTY else list(_Tree(content, size).below(root, depth))
+    if len(found) != entries:
+        raise DataError(f"damaged: it has {len(found)} of its {entries} records; copy it again")
+    return found
+
+
+class _Tree:
+    """The pages of a file. Each is visited once at most, so that no tree is without end."""
+
+    def __init__(self, content: memoryview, page_size: int) -> None:
+        self._content = content
+        self._page_size = page_size
+        self._seen: set[int] = set()
+
+    def below(self, number: int, depth: int) -> Iterator[Place]:
+        """The records below a page that has `depth` levels of pages, itself included."""
+        page = self._page(number)
+        if number in self._seen:
+            raise DataError(f"damaged: page {number} stands in the tree twice")
+        self._seen.add(number)
+        flags, end = PAGE.unpack_from(page)
+        if flags != (LEAF if depth == 1 else BRANCH) or not PAGE.size <= end <= len(page) or end % 2:
+            raise DataError(f"damaged: page {number} is none of the tree")
+        for (start,) in struct.iter_unpack("<H", page[PAGE.size : end]):
+            if start + NODE.size > len(page):
+                raise DataError(f"damaged: a record of page {number} begins beyond it")
+            if depth > 1:
+                low, high, upper, _ = NODE.unpack_from(page, start)
+                yield from self.below(low | high << 16 | upper << 32, depth - 1)
+            else:
+                yield self._place(number, page, start)
+
+    def _place(self, number: int, page: memoryview, start: int) -> Place:
+        low, high, flags, key_size = NODE.unpack_from(page, start)
+        size, data = low | high << 16, start + NODE.size + key_size
+        if flags & ~IN_OVERFLOW:
+            raise DataError("an LMDB of databases or of several values for one key, which is none of Caffe's")
+        if data + (PAGE_NUMBER.size if flags else size) > len(page):
+            raise DataError(f"damaged: a record of page {number} goes beyond it")
+        key = bytes(page[start + NODE.size : data])
+        if not flags:
+            return Place(key, number * self._page_size + data, size)
+        (first,) = PAGE_NUMBER.unpack_from(page, data)
+        offset = first * self._page_size + PAGE.size
+        if PAGE.unpack_from(self._page(first))[0] != OVERFLOW or offset + size > len(self._content):
+            raise DataError(f"damaged: the data of the record {key!r} are not where they should be")
+        return Place(key, offset, size)
+
+    def _page(self, number: int) -> memoryview:
+        page = self._content[number * self._page_size : (number + 1) * self._page_size]
+        if len(page) < self._page_size:
+            raise DataError(f"damaged: it has no page {number}")
+        return page
