@@ -11,7 +11,7 @@ import onnx_ir as ir
 from converters.from_caffe.bind import BoundLayer
 from converters.from_caffe.layers.activation import scalar
 from converters.from_caffe.layers.table import layer
-from converters.graph import Graph, Symbol, dims, shape_text
+from converters.graph import Dim, Graph, Symbol, dims, shape_text
 
 PROD, SUM, MAX = range(3)
 _STOCHASTIC_SUM = 3
@@ -80,20 +80,50 @@ def slice_(g: Graph, layer: BoundLayer, x: ir.Value) -> list[ir.Value]:
     parts = layer.top_count
     if parts == 1 and not len(p.slice_point):
         return [x]
-    size = layer.static(shape[axis], f"the size of axis {axis}, which is sliced,")
+    size = shape[axis]
+    if isinstance(size, Symbol) and not size.batch:
+        return _slices_of_unknown(g, layer, x, axis)
+    size = layer.static(size, f"the size of axis {axis}, which is sliced,")
     if len(p.slice_point):
-        layer.check(len(p.slice_point) == parts - 1, f"{len(p.slice_point)} slice points make {parts} tops")
-        points = [0, *p.slice_point, size]
-        layer.check(
-            all(a < b for a, b in itertools.pairwise(points)),
-            f"slice points {list(p.slice_point)} must ascend and lie inside the axis of size {size}",
-        )
-        sizes = [b - a for a, b in itertools.pairwise(points)]
+        _check_points(layer, size)
+        sizes = [b - a for a, b in itertools.pairwise([0, *p.slice_point, size])]
     else:
         layer.check(size % parts == 0, f"{parts} tops do not evenly divide the axis of size {size}")
         sizes = [size // parts] * parts
     shapes = [(*shape[:axis], part, *shape[axis + 1 :]) for part in sizes]
     return g.nodes("Split", x, np.array(sizes, np.int64), shapes=shapes, axis=axis)
+
+
+def _check_points(layer: BoundLayer, size: Dim) -> None:
+    points, parts = list(layer.param.slice_point), layer.top_count
+    layer.check(len(points) == parts - 1, f"{len(points)} slice points make {parts} tops")
+    limits = [0, *points] if isinstance(size, Symbol) else [0, *points, size]
+    layer.check(
+        all(a < b for a, b in itertools.pairwise(limits)),
+        f"slice points {points} must ascend and lie inside the axis of size {size}",
+    )
+
+
+def _slices_of_unknown(g: Graph, layer: BoundLayer, x: ir.Value, axis: int) -> list[ir.Value]:
+    """Slices along an axis whose size only a run tells (behind a Filter)."""
+    before, size, behind = dims(x)[:axis], dims(x)[axis], dims(x)[axis + 1 :]
+    points, parts = list(layer.param.slice_point), layer.top_count
+    if not points:
+        part = Symbol(f"{layer.name}_part")
+        grouped = g.reshape(x, (*before, parts, part, *behind))
+        shape = (*before, part, *behind)
+        return [
+            g.node("Gather", grouped, np.array(k, np.int64), shape=shape, axis=axis) for k in range(parts)
+        ]
+    _check_points(layer, size)
+    sizes = [b - a for a, b in itertools.pairwise([0, *points])]
+    along = np.array([axis], np.int64)
+    return [
+        g.node("Slice", x, *(np.array([k], np.int64) for k in ends), along, shape=(*before, part, *behind))
+        for part, ends in zip(
+            [*sizes, Symbol(f"{layer.name}_rest")], itertools.pairwise([0, *points, 2**63 - 1]), strict=True
+        )
+    ]
 
 
 @layer("Split", in_place=False, shares_memory=True, tops=(1, None))

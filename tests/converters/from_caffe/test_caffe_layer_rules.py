@@ -193,3 +193,31 @@ def test_the_place_of_a_maximum_outside_the_image_is_none(tmp_path: Path) -> Non
     inside = np.arange(24).reshape(4, 6)[::2, ::2]
     wanted = np.pad(inside, ((0, 1), (0, 1)), constant_values=-1)
     np.testing.assert_array_equal(places, np.broadcast_to(wanted, (2, 3, 3, 4)))
+
+
+SELECTED = layer("Filter", "x s", "f", name="filter")
+ITEMS = np.random.default_rng(2).standard_normal((7, 2, 3))
+SELECTION = np.array([1.0, 0, 2, -1, 0, 0.5, 0])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "parts"),
+    [
+        ("axis: 0", [2, 2]),
+        ("axis: 0 slice_point: 1", [1, 3]),
+        ("axis: 0 slice_point: 1 slice_point: 3", [1, 2, 1]),
+    ],
+)
+def test_selected_items_are_sliced(parameters: str, parts: list[int], tmp_path: Path) -> None:
+    tops = [f"y{k}" for k in range(len(parts))]
+    net = SELECTED + layer("Slice", "f", " ".join(tops), f"slice_param {{ {parameters} }}")
+    got = computed(tmp_path, net, {"x": ITEMS, "s": SELECTION})
+    wanted = np.split(ITEMS[SELECTION != 0], np.cumsum(parts)[:-1])
+    for top, piece in zip(tops, wanted, strict=True):
+        assert_close(got[top], piece)
+
+
+def test_slice_points_behind_a_filter_must_still_ascend(tmp_path: Path) -> None:
+    net = SELECTED + layer("Slice", "f", "a b c", "slice_param { axis: 0 slice_point: 2 slice_point: 2 }")
+    with pytest.raises(converters.FormatError, match="ascend"):
+        converters.load(*write_net(tmp_path, net, {"x": ITEMS.shape, "s": SELECTION.shape}))
