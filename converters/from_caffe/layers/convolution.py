@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -12,7 +13,7 @@ from converters.from_caffe.bind import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared
 from converters.from_caffe.layers.activation import fused_relu
 from converters.from_caffe.layers.table import layer
-from converters.graph import Dim, Graph, Shape, Symbol, dims, filled, product
+from converters.graph import Dim, Graph, Symbol, dims, filled, product
 
 
 @dataclass(frozen=True)
@@ -95,16 +96,17 @@ def depthwise_convolution(g: Graph, layer: BoundLayer, x: ir.Value) -> list[ir.V
 
 @layer("Im2col", param="convolution_param", in_place=False)
 def im2col(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """Every window as a column: (N, C, H, W) -> (N, C * kh * kw, H', W'), by convolving with unit kernels."""
+    """Every window as a column: (N, C, H, W) -> (N, C * kh * kw, H', W'), each plane by its unit kernels."""
     shape = dims(x)
     axis = layer.axis(layer.param.axis, len(shape))
     layer.check(axis < len(shape) - 1, f"needs spatial axes behind the channels on axis {axis}")
     window = Window.of(layer, len(shape) - axis - 1)
-    channels, taps = layer.static(shape[axis], "the number of channels"), math.prod(window.kernel)
-    unit = filled((channels, taps, 1, *window.kernel), 0)
-    unit.reshape(channels, taps, taps)[:, range(taps), range(taps)] = 1
-    parameters = [g.parameter("unit", unit.reshape(channels * taps, 1, *window.kernel))]
-    return _one(g, layer, x, axis, window, channels, parameters, channels * taps, transposed=False)
+    taps = math.prod(window.kernel)
+    unit = filled((taps, 1, *window.kernel), 0)
+    unit.reshape(taps, taps)[range(taps), range(taps)] = 1
+    planes = g.reshape(x, (product(shape[: axis + 1]), 1, *shape[axis + 1 :]))
+    columns = _convolved(g, layer, planes, window, 1, [g.parameter("unit", unit)], taps, transposed=False)
+    return g.reshape(columns, (*shape[:axis], shape[axis] * taps, *dims(columns)[2:]))
 
 
 def _apply(
@@ -153,24 +155,38 @@ def _one(
     transposed: bool,
 ) -> ir.Value:
     shape = dims(x)
-    size = _transposed_size if transposed else _size
-    spatial = tuple(size(layer, shape[axis + 1 + k], window, k) for k in range(len(window.kernel)))
-    ends = window.pad if transposed else _end_pads(shape[axis + 1 :], window)
     # ONNX has one batch axis: fold the axes before the channels into it, and out again.
-    batch = product(shape[:axis])
-    flat = g.reshape(x, (batch, *shape[axis:]))
-    y = g.node(
+    flat = g.reshape(x, (product(shape[:axis]), *shape[axis:]))
+    y = _convolved(g, layer, flat, window, group, parameters, outputs, transposed=transposed)
+    return g.reshape(y, (*shape[:axis], *dims(y)[1:]))
+
+
+def _convolved(
+    g: Graph,
+    layer: BoundLayer,
+    x: ir.Value,
+    window: Window,
+    group: int,
+    parameters: list[ir.Value],
+    outputs: int,
+    *,
+    transposed: bool,
+) -> ir.Value:
+    """x (batch, channels, ...) to (batch, outputs, ...)."""
+    batch, _, *sizes = dims(x)
+    size_of = _transposed_size if transposed else _size
+    ends = window.pad if transposed else _end_pads(sizes, window)
+    return g.node(
         "ConvTranspose" if transposed else "Conv",
-        flat,
+        x,
         *parameters,
-        shape=(batch, outputs, *spatial),
+        shape=(batch, outputs, *(size_of(layer, size, window, k) for k, size in enumerate(sizes))),
         kernel_shape=window.kernel,
         strides=window.stride if set(window.stride) != {1} else None,
         pads=(*window.pad, *ends) if any((*window.pad, *ends)) else None,
         dilations=window.dilation if set(window.dilation) != {1} else None,
         group=group if group != 1 else None,
     )
-    return g.reshape(y, (*shape[:axis], outputs, *spatial))
 
 
 def _size(layer: BoundLayer, size: Dim, window: Window, k: int) -> Dim:
@@ -186,7 +202,7 @@ def _size(layer: BoundLayer, size: Dim, window: Window, k: int) -> Dim:
     return max(span, 0) // window.stride[k] + 1
 
 
-def _end_pads(sizes: Shape, window: Window) -> tuple[int, ...]:
+def _end_pads(sizes: Sequence[Dim], window: Window) -> tuple[int, ...]:
     """The padding at the end of each axis, with what a kernel larger than the padded input hangs over."""
     return tuple(
         pad if isinstance(size, Symbol) else pad + max(0, extent - size - 2 * pad)

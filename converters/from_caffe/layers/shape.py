@@ -8,7 +8,7 @@ import onnx_ir as ir
 from converters.from_caffe.bind import BoundLayer
 from converters.from_caffe.layers.activation import scalar
 from converters.from_caffe.layers.table import layer
-from converters.graph import Dim, Graph, dims, product, shape_text
+from converters.graph import Dim, Graph, Symbol, dims, product, shape_text
 
 
 @layer("Flatten", param="flatten_param", in_place=False, shares_memory=True)
@@ -135,9 +135,11 @@ def argmax(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     layer.check(len(shape) > 0, "takes 1 or more axes, the bottom is a scalar")
     along = layer.axis(p.axis, len(shape)) if p.HasField("axis") else 1
     searched = shape if p.HasField("axis") else (shape[0], product(shape[1:]))
-    size = layer.static(searched[along], "the number of values compared")
+    size = searched[along]
     layer.check(p.top_k >= 1, "top_k must be at least 1")
-    layer.check(p.top_k <= size, f"top_k {p.top_k} exceeds the {size} values compared")
+    if not isinstance(size, Symbol) or p.top_k > size.factor:  # N is 1 at least
+        size = layer.static(size, "the number of values compared")
+        layer.check(p.top_k <= size, f"top_k {p.top_k} exceeds the {size} values compared")
     found_shape = (*searched[:along], p.top_k, *searched[along + 1 :])
     values, places = _top(g, g.reshape(x, searched), along, size, p.top_k, found_shape)
     if p.HasField("axis"):
@@ -150,7 +152,7 @@ def argmax(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 
 def _top(
-    g: Graph, x: ir.Value, axis: int, size: int, k: int, shape: tuple[Dim, ...]
+    g: Graph, x: ir.Value, axis: int, size: Dim, k: int, shape: tuple[Dim, ...]
 ) -> tuple[ir.Value, ir.Value]:
     """(values, places as floats). The axis is reversed first: TopK takes the smaller index of equals."""
     reverse = np.array([-1], np.int64)
@@ -165,5 +167,10 @@ def _top(
         dtypes=[ir.DataType.FLOAT, ir.DataType.INT64],
         axis=axis,
     )
-    forwards = g.node("Sub", g.constant(np.array(size - 1, np.int64)), places, shape=shape)
+    if isinstance(size, Symbol):
+        count = g.node("Shape", x, shape=(1,), dtype=ir.DataType.INT64, start=axis, end=axis + 1)
+        last = g.node("Sub", count, np.array([1], np.int64))
+    else:
+        last = g.constant(np.array(size - 1, np.int64))
+    forwards = g.node("Sub", last, places, shape=shape)
     return values, g.node("Cast", forwards, dtype=ir.DataType.FLOAT, to=ir.DataType.FLOAT.value)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
 import pytest
 from corpus_cases import DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx, run_pytorch
+from from_caffe.reference_nets import assert_close, computed, layer
 
 import converters
 
@@ -90,3 +92,30 @@ def test_the_report_says_whose_batch_is_fixed() -> None:
     assert model.meta["report"].notes == [
         "the batch of s is fixed: a layer of this net mixes or counts its items"
     ]
+
+
+@pytest.mark.parametrize("items", [1, 2, 5])
+@pytest.mark.parametrize(
+    ("net", "wanted"),
+    [
+        (layer("ArgMax", "x", "y", "argmax_param { axis: 0 }"), lambda x: x.argmax(0)[None]),
+        (layer("ArgMax", "x", "y", "argmax_param { axis: 0 out_max_val: true }"), lambda x: x.max(0)[None]),
+        # the last of equal values
+        (
+            layer("Concat", "x x", "xx", "concat_param { axis: 0 }", "twice")
+            + layer("ArgMax", "xx", "y", "argmax_param { axis: 0 }"),
+            lambda x: len(x) + x.argmax(0)[None],
+        ),
+        # one window of each plane: rows become as many as there are planes and places in the window
+        (
+            layer("Im2col", "x", "y", "convolution_param { axis: 0 kernel_size: 3 kernel_size: 4 }"),
+            lambda x: x.reshape(len(x) * 12, 1, 1),
+        ),
+    ],
+)
+def test_layers_that_work_across_the_batch(
+    items: int, net: str, wanted: Callable[[np.ndarray], np.ndarray], tmp_path: Path
+) -> None:
+    """Declared with a batch of 2."""
+    x = np.random.default_rng(items).standard_normal((items, 3, 4))
+    assert_close(computed(tmp_path, net, {"x": x}, declared={"x": (2, 3, 4)})["y"], wanted(x))
