@@ -6,9 +6,11 @@ import math
 
 import onnx_ir as ir
 
+from converters.errors import FormatError
 from converters.from_torch7.builder import Builder, scalar
 from converters.from_torch7.expectation import PASS
 from converters.from_torch7.module import Module
+from converters.from_torch7.modules.convolution import check_channels
 from converters.from_torch7.modules.shape import axis_of
 from converters.from_torch7.registry import module
 from converters.graph import dims
@@ -78,7 +80,8 @@ def prelu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x > 0 ? x : w * x, with one w or one a channel (the first dimension of 1-D and 3-D input)."""
     slope = m.tensor("weight")
     axis = 0 if len(dims(x)) in (1, 3) else 1
-    if m.integer("nOutputPlane", 0):
+    if planes := m.integer("nOutputPlane", 0):
+        check_channels(m, x, axis, planes)
         slope = slope.reshape(-1, *[1] * (len(dims(x)) - axis - 1))
     return g.node("PRelu", x, g.weight("weight", slope))
 
@@ -248,6 +251,8 @@ def cudnn_spatial_log_softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def gated_linear_unit(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The first half of a dimension times the sigmoid of the second."""
     axis = axis_of(m, x, "dim") if m.has("dim") else len(dims(x)) - 1
-    half = m.known(dims(x)[axis]) // 2
+    half, odd = divmod(m.known(dims(x)[axis]), 2)
+    if odd:
+        raise m.error(FormatError, f"cannot halve {dims(x)[axis]} entries")
     gate = g.node("Sigmoid", g.slice(x, axis, half, 2 * half))
     return g.binary("Mul", g.slice(x, axis, 0, half), gate)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
-from converters.errors import MismatchError
+from converters.errors import FormatError, MismatchError
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.expectation import PASS
 from converters.from_torch7.module import Module
@@ -31,6 +31,8 @@ def add_constant(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def with_constant(g: Builder, m: Module, op_type: str, x: ir.Value) -> ir.Value:
     """An operation with constant_scalar: a number, or a vector over the last dimension."""
     if isinstance(m.get("constant_scalar"), Tensor):
+        if len(dims(x)) > 2:
+            raise m.error(FormatError, f"adds a vector to 1-D or 2-D input, not to {shape_text(dims(x))}")
         last = dims(x)[-1]
         constant = m.tensor("constant_scalar", (last,) if isinstance(last, int) else None)
         return g.binary(op_type, x, g.weight("constant", constant))
@@ -103,11 +105,22 @@ def mismatch(m: Module, name: str, array: np.ndarray, shape: Shape) -> MismatchE
 @module("Constant")
 def constant(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A stored tensor whatever the input is; once a sample where the input has a batch (nInputDim)."""
+    inner = m.optional_integer("nInputDim")
+    return stored_tensor(g, m, x, inner is not None and len(dims(x)) > inner)
+
+
+@module("fbnn.Constant")
+def fbnn_constant(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """A stored tensor for each sample of the input, whatever that is."""
+    return stored_tensor(g, m, x, batched=True)
+
+
+def stored_tensor(g: Builder, m: Module, x: ir.Value, batched: bool) -> ir.Value:
+    """The tensor in the field `value`, or as many of it as the first size of x."""
     value = m.get("value")
     array = np.array([value], np.float32) if isinstance(value, float) else m.tensor("value")
     stored = g.constant(array.astype(np.float32, copy=False))
-    inner = m.optional_integer("nInputDim")
-    if inner is None or len(dims(x)) <= inner:
+    if not batched:
         return g.node("Identity", stored)
     shape = (dims(x)[0], *array.shape)
     batch = g.node("Shape", x, shape=(1,), dtype=ir.DataType.INT64, start=0, end=1)

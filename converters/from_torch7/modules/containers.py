@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import onnx_ir as ir
 
 from converters.errors import FormatError
@@ -73,17 +75,23 @@ def map_table(net: Net, m: Module, x: Nest) -> Nest:
     return results
 
 
+def branches(net: Net, m: Module, inputs: Iterable[tuple[Module, Nest]]) -> list[ir.Value]:
+    """What modules give for an input each, read once all have run: one that runs twice overwrites its first."""
+    outputs = [net.run(child, x) for child, x in inputs]
+    return [tensor_value(m, output) for output in outputs]
+
+
 @structure("Concat", expects=branches_expect)
 def concat(net: Net, m: Module, x: Nest) -> Nest:
     """The same input to every branch; their outputs joined along `dimension`."""
-    parts = [tensor_value(m, net.run(child, x)) for child in m.children()]
+    parts = branches(net, m, [(child, x) for child in m.children()])
     return joined(net, m, parts, m.integer("dimension", least=1) - 1)
 
 
 @structure("DepthConcat", expects=branches_expect)
 def depth_concat(net: Net, m: Module, x: Nest) -> Nest:
     """Concat of branches of different sizes: smaller ones are centred in zeros, the odd one after."""
-    parts = [tensor_value(m, net.run(child, x)) for child in m.children()]
+    parts = branches(net, m, [(child, x) for child in m.children()])
     axis = m.integer("dimension", least=1) - 1
     ranks = {len(dims(part)) for part in parts}
     if len(ranks) != 1:
@@ -119,7 +127,7 @@ def parallel(net: Net, m: Module, x: Nest) -> Nest:
     if axis >= len(dims(x.read())) or m.known(dims(x.read())[axis]) > len(children):
         raise m.error(FormatError, f"has {len(children)} modules for the entries of dimension {axis + 1}")
     slices = entries(net, m, x, axis)
-    parts = [tensor_value(m, net.run(child, part)) for child, part in zip(children, slices, strict=False)]
+    parts = branches(net, m, zip(children, slices, strict=False))
     return joined(net, m, parts, m.integer("outputDimension", least=1) - 1)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from converters.errors import FormatError
-from converters.from_torch7.expectation import PASS, Expected, entry_of, says_something
+from converters.from_torch7.expectation import PASS, Expected, entry_of, is_table, says_something
 from converters.from_torch7.handles import Nest
 from converters.from_torch7.module import Module, describe
 from converters.from_torch7.modules.table import as_table, entry
@@ -88,19 +88,25 @@ class _Graph:
             self.at(child).inputs[self.place(child, source.data)] = value
 
     def wanted(self, ask: Ask, edges: list[tuple[_Node, Table]]) -> Expected:
-        """What the first module that says so wants, along edges and through modules that pass it on."""
-        queue, seen = list(edges), {data for _, data in edges}
+        """What the first module that says so wants, along edges and through modules that pass it on.
+
+        Behind a module of several inputs only what is wanted of a tensor says something of its entries: it
+        may have made a table of them, or taken one apart.
+        """
+        queue, seen = [(*edge, False) for edge in edges], {data for _, data in edges}
         while queue:
-            before, data = queue.pop(0)
+            before, data, joined = queue.pop(0)
             node, module = self.at(data), self.modules.get(data)
             answer = ask(module, PASS) if module is not None else PASS
             mapindex = node.get("mapindex")
             if module is not None and isinstance(mapindex, Table) and len(mapindex.sequence()) > 1:
-                answer = entry_of(answer, self.place(data, before.data))
+                answer, joined = entry_of(answer, self.place(data, before.data)), True
+            elif joined and is_table(answer):
+                continue
             if says_something(answer):
                 return answer
             if answer == PASS:
-                queue += [(node, child) for child in node.children if child not in seen]
+                queue += [(node, child, joined) for child in node.children if child not in seen]
                 seen.update(node.children)
         return None
 

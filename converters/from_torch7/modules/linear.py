@@ -10,6 +10,7 @@ from converters.from_torch7.builder import Builder
 from converters.from_torch7.expectation import Expected, batch_first
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.convolution import two_tensors
+from converters.from_torch7.objects import Tensor
 from converters.from_torch7.registry import module
 from converters.graph import dims, shape_text
 
@@ -57,10 +58,13 @@ def linear(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def linear_weight_norm(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A Linear with weight = g * v / |v| a row.
 
-    evaluate() computes it anew unless the module is in evaluation already: then the stored one counts.
+    evaluate() computes it anew unless the module is in evaluation already: then the stored one counts, if
+    it is not marked as out of date (`dirty`, in old files) or cleared.
     """
     v = matrix(m, "v")
-    if m.get("train") is False and m.has("weight"):
+    stored = m.get("weight")
+    kept = isinstance(stored, Tensor) and stored.array.size > 0
+    if m.get("train") is False and kept and not m.flag("dirty"):
         weight = g.weight("weight", m.tensor("weight", v.shape))
     else:
         norm = np.maximum(np.linalg.norm(v, axis=1, keepdims=True), m.number("eps", 1e-16))

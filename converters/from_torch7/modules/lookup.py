@@ -18,7 +18,7 @@ from converters.from_torch7.module import Module
 from converters.from_torch7.modules.convolution import two_tensors
 from converters.from_torch7.modules.linear import matrix
 from converters.from_torch7.registry import module
-from converters.graph import Shape, Symbol, dims, shape_text
+from converters.graph import Dim, Shape, Symbol, dims, shape_text
 
 
 def indices(g: Builder, x: ir.Value, first: int = 1) -> ir.Value:
@@ -100,29 +100,45 @@ def sparse_linear_sample(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return weighted_rows(g, m, columns, places, g.slice(x, axis, 1, 2))
 
 
-def weighted_rows(g: Builder, m: Module, table: ir.Value, places: ir.Value, amounts: ir.Value) -> ir.Value:
-    """The sum over the last dimension of `places` of the rows named, times amounts (... x 1), plus bias."""
+def weighted_rows(
+    g: Builder, m: Module, table: ir.Value, places: ir.Value, amounts: ir.Value,
+    groups: ir.Value | None = None,
+) -> ir.Value:  # fmt: skip
+    """The sum over the last dimension of `places` of the rows named, times amounts (... x 1), plus bias.
+
+    groups: sums of only those places for which a row of this matrix has a 1, one sum a row.
+    """
     outputs = dims(table)[1]
     rows = g.node("Gather", table, places, shape=(*dims(places), outputs), axis=0)
     products = g.binary("Mul", rows, amounts)
-    axis = len(dims(places)) - 1
-    shape = (*dims(places)[:-1], outputs)
-    sums = g.node("ReduceSum", products, np.array([axis], np.int64), shape=shape, keepdims=0)
+    if groups is None:
+        axis = len(dims(places)) - 1
+        shape = (*dims(places)[:-1], outputs)
+        sums = g.node("ReduceSum", products, np.array([axis], np.int64), shape=shape, keepdims=0)
+    else:
+        sums = g.node("MatMul", groups, products, shape=(dims(groups)[0], outputs))
     bias = m.optional_tensor("bias")
     return sums if bias is None else g.binary("Add", sums, g.weight("bias", bias.reshape(-1)))
 
 
 def keys_and_values(shapes: Sequence[Shape]) -> Expected:
-    """{keys, values}, or two tables of as many keys and values."""
+    """{keys, values}, two tables of as many keys and values, or {keys, values, sizes}."""
     half = len(shapes) // 2
+    if len(shapes) == 3:
+        return [None, None, None]
     return [None, None] if half == 1 else [[None] * half, [None] * half]
 
 
 @module("IndexLinear", takes="table", expects=Fitted(keys_and_values))
 def index_linear(g: Builder, m: Module, x: list[ir.Value | list[ir.Value]]) -> ir.Value:
-    """A Linear on sparse vectors {keys, values}, or on a batch {{keys, ...}, {values, ...}}."""
+    """A Linear on sparse vectors {keys, values}, or on a batch of them.
+
+    A batch is {{keys, ...}, {values, ...}}, or all keys, all values and how many there are of each sample.
+    """
+    if len(x) == 3 and all(isinstance(part, ir.Value) for part in x):
+        return index_linear_sample(g, m, *x)  # type: ignore[arg-type]
     if len(x) != 2 or isinstance(x[0], list) != isinstance(x[1], list):
-        raise m.unsupported("takes {keys, values} or {{keys, ...}, {values, ...}}")
+        raise m.unsupported("takes {keys, values}, {{keys, ...}, {values, ...}} or {keys, values, sizes}")
     keys, amounts = x
     if not isinstance(keys, list) or not isinstance(amounts, list):
         return index_linear_sample(g, m, keys, amounts)  # type: ignore[arg-type]
@@ -130,8 +146,22 @@ def index_linear(g: Builder, m: Module, x: list[ir.Value | list[ir.Value]]) -> i
     return g.concat([g.unsqueeze(sample, 0) for sample in samples], 0)
 
 
-def index_linear_sample(g: Builder, m: Module, keys: ir.Value, amounts: ir.Value) -> ir.Value:
-    """The sum of value times the weight's row over the keys, plus bias.
+def members(g: Builder, m: Module, sizes: ir.Value, total: Dim) -> ir.Value:
+    """Which of `total` entries in a row belong to which of the groups of these sizes: 1 or 0."""
+    places = np.arange(m.known(total))
+    counts = indices(g, sizes, 0)
+    ends = g.node("CumSum", counts, np.array(0, np.int64))
+    starts = g.unsqueeze(g.node("Sub", ends, counts), 1)
+    shape = (*dims(sizes), len(places))
+    begun = g.node("LessOrEqual", starts, places, shape=shape, dtype=ir.DataType.BOOL)
+    left = g.node("Greater", g.unsqueeze(ends, 1), places, shape=shape, dtype=ir.DataType.BOOL)
+    return g.cast(g.node("And", begun, left), ir.DataType.FLOAT)
+
+
+def index_linear_sample(
+    g: Builder, m: Module, keys: ir.Value, amounts: ir.Value, sizes: ir.Value | None = None
+) -> ir.Value:
+    """The sum of value times the weight's row over the keys, plus bias; of several samples with `sizes`.
 
     With `normalize` the first columns of the weight are the largest value seen of each input, its inverse,
     a counter and a bias: values are scaled by the inverse, cut off at +-1, and shifted (THNN's IndexLinear).
@@ -155,4 +185,5 @@ def index_linear_sample(g: Builder, m: Module, keys: ir.Value, amounts: ir.Value
         )
         amounts = g.binary("Add", cut, shift)
     table = g.weight("weight", weight[:, extra:])
-    return weighted_rows(g, m, table, places, g.unsqueeze(amounts, len(dims(amounts))))
+    groups = None if sizes is None else members(g, m, sizes, dims(keys)[0])
+    return weighted_rows(g, m, table, places, g.unsqueeze(amounts, len(dims(amounts))), groups)

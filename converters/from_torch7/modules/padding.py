@@ -27,6 +27,9 @@ def pad_or_crop(
                 raise m.error(FormatError, f"cuts {-min(before, 0)} and {-min(after, 0)} entries off {size}")
             x = g.slice(x, axis, start, stop)
     grow = [(max(0, before), max(0, after)) for before, after in pads]
+    for have, pair in zip(dims(x), grow, strict=True):
+        if mode == "reflect" and isinstance(have, int) and max(pair) >= have:
+            raise m.error(FormatError, f"{have} entries cannot be mirrored over {max(pair)}")
     return g.pad(x, grow, mode) if any(map(any, grow)) else x
 
 
@@ -72,14 +75,16 @@ def padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
         raise m.error(FormatError, f"pads dimension {axis + 1} of {len(dims(x))}")
     value = m.number("value", 0)
     pads = [(0, 0)] * len(dims(x))
-    if index == 1:
-        pads[axis] = (0, amount) if amount > 0 else (-amount, 0)
-        return g.pad(x, pads, value=value)
-    size = m.known(dims(x)[axis])
-    split = size - index + 1 if amount > 0 else index - 1
-    if not 0 < split < size:
-        raise m.error(FormatError, f"pads at index {index} of {size} entries")
-    pads[axis] = (0, abs(amount))
-    return g.concat(
-        [g.pad(g.slice(x, axis, 0, split), pads, value=value), g.slice(x, axis, split, size)], axis
-    )
+    front = amount <= 0
+    if index != 1:
+        size = m.known(dims(x)[axis])
+        split = size - index + 1 if amount > 0 else index - 1
+        if not 0 <= split <= size:
+            raise m.error(FormatError, f"pads at index {index} of {size} entries")
+        if 0 < split < size:
+            pads[axis] = (0, abs(amount))
+            first = g.pad(g.slice(x, axis, 0, split), pads, value=value)
+            return g.concat([first, g.slice(x, axis, split, size)], axis)
+        front = split == 0
+    pads[axis] = (abs(amount), 0) if front else (0, abs(amount))
+    return g.pad(x, pads, value=value)

@@ -37,13 +37,19 @@ def pool(
     ceil = any(window.ceil for window in windows)
     by_mode = ceil and not is_static(sizes) and all(w.pad or w.stride <= w.extent for w in windows)
     ends = overhangs(m, sizes, windows) if ceil and not by_mode else [0] * len(windows)
+    shape = (*dims(x)[:2], *output_sizes(g, m, sizes, windows))
+    pads = [(w.pad, w.pad + end) for w, end in zip(windows, ends, strict=True)]
+    if any(end >= w.kernel for w, (_, end) in zip(windows, pads, strict=True)):
+        # ONNX Runtime's pooling takes no padding as wide as the kernel, which a dilated window may reach.
+        x = g.pad(x, [(0, 0), (0, 0), *pads], value=-math.inf)
+        pads = [(0, 0)] * len(windows)
     return g.node(
         op_type,
         x,
-        shape=(*dims(x)[:2], *output_sizes(g, m, sizes, windows)),
+        shape=shape,
         kernel_shape=[window.kernel for window in windows],
         strides=[window.stride for window in windows],
-        pads=[w.pad for w in windows] + [w.pad + end for w, end in zip(windows, ends, strict=True)],
+        pads=[begin for begin, _ in pads] + [end for _, end in pads],
         dilations=[w.dilation for w in windows] if any(w.dilation > 1 for w in windows) else None,
         ceil_mode=1 if by_mode else None,
         count_include_pad=include_pad,
@@ -183,6 +189,8 @@ def temporal_dynamic_k_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Val
     axis = len(dims(x)) - 2
     time = m.known(dims(x)[axis])
     k = max(m.integer("minK", least=1), math.ceil(m.number("factor", 0) * time))
+    if k > time:
+        raise m.error(FormatError, f"takes the {k} largest of {time}")
     shape = [k if place == axis else size for place, size in enumerate(dims(x))]
     _, places = top(g, x, k, axis, shape, largest=1)
     # Sorted by place, so that what was earlier stays earlier.

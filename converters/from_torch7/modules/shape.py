@@ -31,7 +31,9 @@ def view_shape(m: Module, came: Shape) -> Shape:
     """The output shape of nn.View (View.lua, batchsize): what `size` does not account for is the batch."""
     size = m.sizes("size")
     inner = m.optional_integer("numInputDims")
-    kept = min(inner, len(came)) if inner is not None else len(came)
+    kept = len(came) if inner is None else inner
+    if kept > len(came):
+        raise m.error(FormatError, f"takes {kept} dimensions or more, not {shape_text(came)}")
     lead, rest = came[: len(came) - kept], product(came[len(came) - kept :])
     elements = product([s for s in size if s >= 0])
     batch = product(lead) if -1 in size else product(lead) * quotient(m, rest, elements)
@@ -116,8 +118,9 @@ def squeeze(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def unsqueeze(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A dimension of size 1 put in at `pos`, counted behind the batch (numInputDims)."""
     rank = len(dims(x))
-    axis = m.integer("pos") - 1 + rank - m.integer("numInputDims", rank)
-    if not 0 <= axis <= rank:
+    lead = rank - m.integer("numInputDims", rank)
+    axis = m.integer("pos", least=1) - 1 + lead
+    if not 0 <= lead <= axis <= rank:
         raise m.error(FormatError, f"position {axis + 1} is not in or behind {rank} dimensions")
     return g.unsqueeze(x, axis)
 
@@ -167,6 +170,8 @@ def entry_of(m: Module, x: ir.Value) -> int:
 @module("Select")
 def select(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """One entry of a dimension."""
+    if len(dims(x)) == 1:
+        raise m.error(FormatError, "takes 2-D input or more; an entry of a vector is no tensor")
     return pick(g, x, axis_of(m, x), entry_of(m, x))
 
 

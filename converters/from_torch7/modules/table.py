@@ -26,10 +26,12 @@ def identity(net: Net, m: Module, x: Nest) -> Nest:
     return x
 
 
-@module("Contiguous", expects=PASS)
-def contiguous(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The same values in memory of their own, in order."""
-    return x
+@structure("Contiguous", expects=PASS)
+def contiguous(net: Net, m: Module, x: Nest) -> Nest:
+    """The input itself if it lies in memory in order, else a copy of it that does."""
+    if isinstance(x, list):
+        raise m.error(FormatError, "takes a tensor, but a table arrives")
+    return x if x.contiguous else net.output_of(m, x.read())
 
 
 def tensors(m: Module, x: list[ir.Value], least: int = 1, most: int | None = None) -> list[ir.Value]:
@@ -100,13 +102,16 @@ def c_min_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
 
 
 def join(g: Builder, m: Module, parts: list[ir.Value], axis: int) -> ir.Value:
-    """Tensors joined along an axis, after checking that they fit."""
-    if len({len(dims(part)) for part in parts}) != 1 or not 0 <= axis < len(dims(parts[0])):
+    """Tensors joined along an axis.
+
+    Torch copies each to its place in the result, for which their elements have to be as many as the place
+    has, whatever their other sizes are.
+    """
+    if not 0 <= axis < min(len(dims(part)) for part in parts):
         raise m.error(FormatError, f"cannot join along dimension {axis + 1}: {shapes(parts)}")
-    for k in range(len(dims(parts[0]))):
-        if k != axis and len({dims(part)[k] for part in parts if isinstance(dims(part)[k], int)}) > 1:
-            raise m.error(FormatError, f"cannot join along dimension {axis + 1}: {shapes(parts)}")
-    return g.concat(parts, axis)
+    first = dims(parts[0])
+    places = [(*first[:axis], dims(part)[axis], *first[axis + 1 :]) for part in parts]
+    return g.concat([shaped_like(g, m, *pair) for pair in zip(parts, places, strict=True)], axis)
 
 
 def shapes(parts: list[ir.Value]) -> str:
@@ -187,10 +192,9 @@ def select_table(net: Net, m: Module, x: Nest) -> Nest:
 
 @structure("NarrowTable", expects=Many())
 def narrow_table(net: Net, m: Module, x: Nest) -> Nest:
-    """`length` entries of a table from `offset` on."""
-    table = as_table(m, x)
-    start = m.integer("offset", least=1)
-    return [entry(m, table, start + k) for k in range(m.integer("length", 1, least=1))]
+    """`length` entries of a table from `offset` on, as far as there are any."""
+    start = m.integer("offset", least=1) - 1
+    return as_table(m, x)[start : start + m.integer("length", 1, least=1)]
 
 
 @structure("FlattenTable", expects=Many())
@@ -243,19 +247,24 @@ def just_element(net: Net, m: Module, x: Nest) -> Nest:
     return entry(m, as_table(m, x), 1)
 
 
-@module("MixtureTable", name="mixture", takes="table", expects=[None, Many()])
+def gates_and_experts(m: Module) -> Expected:
+    """{gates, experts}; of two tensors the second holds all experts, unless the module last got a table."""
+    several = m.flag("table")
+    return Fitted(lambda shapes: [None, [None] * (len(shapes) - 1) if several or len(shapes) > 2 else None])
+
+
+@module("MixtureTable", name="mixture", takes="table", expects=gates_and_experts)
 def mixture_table(g: Builder, m: Module, x: list[ir.Value | list[ir.Value]]) -> ir.Value:
     """The sum of experts (a table, or slices of a tensor along `dim`), each times its gate."""
     gates, experts = x if len(x) == 2 else (None, None)
     if not isinstance(gates, ir.Value) or experts is None:
         raise m.error(FormatError, "takes {gates, experts}")
     last = len(dims(gates)) - 1
-    if isinstance(experts, list) and len(experts) == 1 and dims(gates)[last] != 1:
-        experts = experts[0]  # one tensor of all experts, taken for a table of one
     if isinstance(experts, ir.Value):
         axis = m.integer("dim", last + 1, least=1) - 1
         shape: list[Dim] = [1] * len(dims(experts))
-        shape[0] = dims(gates)[0]
+        if last:
+            shape[0] = dims(gates)[0]
         shape[axis] = dims(gates)[last]
         weighted = g.binary("Mul", experts, g.reshape(gates, shape))
         return reduce(g, "ReduceSum", weighted, axis)

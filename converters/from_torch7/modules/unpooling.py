@@ -65,8 +65,11 @@ def unpool(net: Net, m: Module, x: Nest, sides: str) -> Nest:
             dtypes=[ir.DataType.FLOAT, ir.DataType.INT64],
             **attributes,
         )
-        target = np.array([m.known(size) for size in dims(whole)], np.int64)
-        result = g.node("MaxUnpool", given, places, target, shape=dims(whole), **attributes)
+        target = []
+        if not all(window.covers(m.known(size)) for window, size in zip(windows, sizes, strict=True)):
+            # Pixels that no window reaches make the size ambiguous, so that it has to be given as a whole.
+            target = [np.array([m.known(size) for size in dims(whole)], np.int64)]
+        result = g.node("MaxUnpool", given, places, *target, shape=dims(whole), **attributes)
         result = g.squeeze(result, [0]) if single else result
         layer.results(value, result)
     return net.output_of(m, result)

@@ -39,6 +39,10 @@ class Window:
         """How far the last window reaches beyond the right padding."""
         return max(0, (self.count(size) - 1) * self.stride + self.extent - size - 2 * self.pad)
 
+    def covers(self, size: int) -> bool:
+        """Whether the windows reach the very end of image and padding."""
+        return (self.count(size) - 1) * self.stride + self.extent >= size + 2 * self.pad
+
     def output_size(self, g: Builder, size: Dim) -> Dim:
         """`count` for a size that may be symbolic."""
         if isinstance(size, int):

@@ -6,7 +6,7 @@ import numpy as np
 
 from converters.errors import FormatError, MismatchError
 from converters.from_torch7.expectation import PASS, Expected
-from converters.from_torch7.handles import Memory, Nest
+from converters.from_torch7.handles import Nest
 from converters.from_torch7.module import Module
 from converters.from_torch7.net import Net
 from converters.from_torch7.registry import Ask, structure
@@ -41,7 +41,7 @@ def transparent(net: Net, m: Module, x: Nest) -> Nest:
 @structure("Copy", replaces_methods=True, expects=PASS)
 def copy(net: Net, m: Module, x: Nest) -> Nest:
     """A copy in another number type; between equal types (an updateOutput is stored then) the input."""
-    return x if isinstance(x, list) or m.has("updateOutput") else Memory(x.read())
+    return x if isinstance(x, list) or m.has("updateOutput") else net.output_of(m, x.read())
 
 
 @structure("WeightNorm", expects=lambda m, ask, after: ask(normed(m), after))
@@ -53,18 +53,18 @@ def weight_norm(net: Net, m: Module, x: Nest) -> Nest:
 def normed(m: Module) -> Module:
     """The module inside with its weight computed; the file leaves it out, as Torch does on writing.
 
-    v keeps the dimension of the outputs (outputDim) in front; the weight has it in its own place.
+    v keeps the dimension of the outputs (outputDim) in front, as viewOut does; the weight has it in its own
+    place.
     """
     inside, v = wrapped(m), m.tensor("v")
     outputs, place = v.shape[0], m.integer("outputDim", 1, least=1) - 1
-    sizes = m.sizes("weightSize") if m.has("weightSize") else m.sizes("viewOut")
-    if place >= len(sizes) or sizes[place] != outputs or np.prod(sizes) != v.size:
-        raise m.error(MismatchError, f"tensor 'v' of {v.shape} does not make a weight of {tuple(sizes)}")
+    front = m.sizes("viewOut")
+    if place >= len(front) or front[0] != outputs or np.prod(front) != v.size:
+        raise m.error(MismatchError, f"tensor 'v' of {v.shape} does not make a weight of {tuple(front)}")
     scale = m.tensor("g").reshape(-1).astype(np.float64)
     if scale.size != outputs:
         raise m.error(FormatError, f"tensor 'g' has {scale.size} elements; expected {outputs}")
     rows = v.reshape(outputs, -1).astype(np.float64)
     rows = rows * (scale / np.sqrt((rows**2).sum(axis=1) + 1e-4))[:, None]
-    front = [outputs, *sizes[:place], *sizes[place + 1 :]]
     weight = np.moveaxis(rows.reshape(front), 0, place).astype(np.float32)
     return inside.with_tensor("weight", weight)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from torch7_cases import run_model
 
 import converters
 
@@ -85,6 +86,7 @@ TENSORS = [
     ("nn.CAdd", {"bias": values(6)}, X2, X2 + values(6)),
     ("nn.Constant", {"value": values(5)}, X2, values(5)),
     ("nn.Constant", {"value": values(5), "nInputDim": 1}, X2, np.tile(values(5), (3, 1))),
+    ("fbnn.Constant", {"value": values(5)}, X2, np.tile(values(5), (3, 1))),
     ("nn.PReLU", {"nOutputPlane": 4, "weight": BIAS}, X4, np.where(X4 > 0, X4, X4 * BIAS[:, None, None])),
     ("nn.PReLU", {"nOutputPlane": 4, "weight": BIAS}, X3, np.where(X3 > 0, X3, X3 * BIAS[:, None, None])),
     ("nn.PReLU", {"nOutputPlane": 6, "weight": values(6)}, X2, np.where(X2 > 0, X2, X2 * values(6))),
@@ -120,6 +122,8 @@ TENSORS = [
     ("nn.View", {"size": sizes(-1), "numInputDims": 2}, X3, X3.reshape(4, 30)),
     ("nn.View", {"size": sizes(1, -1)}, X3, X3.reshape(1, 120)),
     ("nn.Padding", {"dim": 1, "pad": -2, "value": 7, "nInputDim": 1}, X2, np.pad(X2, [(0, 0), (2, 0)], constant_values=7)),
+    ("nn.Padding", {"dim": 1, "pad": -2, "value": 7, "index": 4}, X2, np.pad(X2, [(0, 2), (0, 0)], constant_values=7)),
+    ("nn.Padding", {"dim": 1, "pad": 2, "value": 7, "index": 4}, X2, np.pad(X2, [(2, 0), (0, 0)], constant_values=7)),
     ("nn.SpatialZeroPadding", {"pad_l": -1, "pad_r": 2, "pad_t": 0, "pad_b": -3}, X4, np.pad(X4[:, :, :-3, 1:], [(0, 0)] * 3 + [(0, 2)])),
     ("nn.Max", {"dimension": 1}, X2[0], X2[0].max(keepdims=True)),
     ("nn.Mean", {"dimension": -1}, X3, X3.mean(2)),
@@ -181,6 +185,8 @@ CONVOLUTIONS = [
      lambda: F.conv_transpose3d(t(X5), t(K5), t(BIAS), (1, 2, 1), (1, 0, 1))),
     ("nn.VolumetricMaxPooling", {"kT": 2, "kH": 2, "kW": 3, "dT": 2, "dH": 2, "dW": 2, "padT": 0, "padH": 0, "padW": 1, "ceil_mode": True}, X5,
      lambda: F.max_pool3d(t(X5), (2, 2, 3), 2, (0, 0, 1), ceil_mode=True)),
+    ("nn.SpatialDilatedMaxPooling", {"kH": 2, "kW": 3, "dH": 1, "dW": 4, "padH": 0, "padW": 1, "dilationH": 1, "dilationW": 2, "ceil_mode": True}, X4[..., :4].copy(),
+     lambda: F.max_pool2d(t(X4[..., :4].copy()), (2, 3), (1, 4), (0, 1), (1, 2), ceil_mode=True)),
     ("inn.SpatialMaxPooling", {"kH": 3, "kW": 3, "dH": 2, "dW": 2}, X4, lambda: F.max_pool2d(t(X4), 3, 2, ceil_mode=True)),
     ("inn.SpatialAveragePooling", {"kH": 2, "kW": 2, "dH": 2, "dW": 2}, X4, lambda: F.avg_pool2d(t(X4), 2, 2, ceil_mode=True)),
     ("nn.SpatialSubSampling", {"nInputPlane": 4, "kH": 2, "kW": 3, "dH": 2, "dW": 1, "weight": BIAS, "bias": -BIAS}, X4,
@@ -214,7 +220,10 @@ TABLES = [
     ("nn.CosineDistance", {}, [X2[0], X2[1]], np.array([X2[0] @ X2[1] / np.linalg.norm(X2[0]) / np.linalg.norm(X2[1])])),
     ("nn.MixtureTable", {}, [GATES, X2, -2 * X2], GATES[:, :1] * X2 - 2 * GATES[:, 1:] * X2),
     ("nn.MixtureTable", {"dim": 2}, [GATES, np.stack([X2, -2 * X2], 1)], GATES[:, :1] * X2 - 2 * GATES[:, 1:] * X2),
+    ("nn.MixtureTable", {"dim": 2}, [GATES[0], np.stack([X2, -2 * X2], 1)], GATES[0, 0] * X2 - 2 * GATES[0, 1] * X2),
+    ("nn.JoinTable", {"dimension": 1}, [X2, X2.reshape(3, 3, 2)], np.concatenate([X2, X2])),
     ("nn.Index", {"dimension": 2}, [X2, np.array([6, 1])], X2[:, [5, 0]]),
+    ("nn.IndexLinear", {"weight": W, "bias": BIAS}, [np.array([1, 3, 2]), np.array([1, 2, 3], np.float32), np.array([2, 1])], np.stack([W[0] + 2 * W[2], 3 * W[1]]) + BIAS),
     ("nn.SparseLinear", {"weight": W.T.copy()}, [np.array([[2, 3]], np.float32), np.array([[1, 1], [4, 2]], np.float32)], np.stack([3 * W[1], W[0] + 2 * W[3]])),
     ("nn.IndexLinear", {"weight": W, "bias": BIAS, "offset": -1, "normalize": 0}, [np.array([1, 3]), np.array([2]), np.array([1, 2], np.float32), np.array([3], np.float32)], np.stack([W[0] + 2 * W[2], 3 * W[1]]) + BIAS),
 ]  # fmt: skip
@@ -274,31 +283,42 @@ def test_map_table_without_clones(run_net):
 
 
 @pytest.mark.parametrize(
-    ("name", "shape", "place"), [("nn.Linear", (4, 6), 1), ("nn.SpatialFullConvolution", (4, 4, 3, 2), 2)]
+    ("name", "shape", "place"), [("nn.Linear", (4, 6), 1), ("nn.SpatialFullConvolution", (4, 5, 3, 2), 2)]
 )
 def test_weight_norm_of_any_output_dimension(run_net, name, shape, place):
     weight = values(*shape, seed=9)
     rows = np.moveaxis(weight, place - 1, 0).reshape(shape[place - 1], -1)
-    g = np.abs(BIAS) + 1
+    g = np.abs(values(shape[place - 1], seed=3)) + 1
+    bias = values(shape[0] if name == "nn.Linear" else shape[1], seed=4)
     scale = g / np.sqrt((rows**2).sum(1) + 1e-4)
     normed = weight * np.expand_dims(scale, [k for k in range(len(shape)) if k != place - 1])
-    fields = {"bias": BIAS, "kH": 3, "kW": 2, "dH": 1, "dW": 1, "nInputPlane": 4, "nOutputPlane": 4}
-    norm = {"modules": [(name, fields)], "v": rows, "g": g, "weightSize": sizes(*shape), "outputDim": place}
+    fields = {"bias": bias, "kH": 3, "kW": 2, "dH": 1, "dW": 1, "nInputPlane": 4, "nOutputPlane": 5}
+    front = sizes(shape[place - 1], *shape[: place - 1], *shape[place:])
+    norm = {"modules": [(name, fields)], "v": rows, "g": g, "viewOut": front, "outputDim": place}
     given = X2 if name == "nn.Linear" else X4
     (got,) = run_net(("nn.WeightNorm", norm), given)
     wanted = (
-        given @ normed.T + BIAS
+        given @ normed.T + bias
         if name == "nn.Linear"
-        else F.conv_transpose2d(t(X4), t(normed), t(BIAS)).numpy()
+        else F.conv_transpose2d(t(X4), t(normed), t(bias)).numpy()
     )
     np.testing.assert_allclose(got, wanted, atol=2e-5)
 
 
-@pytest.mark.parametrize(("train", "stored"), [(False, True), (True, False), (None, False)])
-def test_linear_weight_norm_rebuilds_its_weight_only_when_it_was_training(run_net, train, stored):
+@pytest.mark.parametrize(
+    ("state", "stored"),
+    [
+        ({"train": False}, True),
+        ({"train": True}, False),
+        ({}, False),
+        ({"train": False, "dirty": True}, False),
+        ({"train": False, "weight": np.zeros(0, np.float32)}, False),
+    ],
+)
+def test_linear_weight_norm_takes_the_stored_weight_only_if_it_is_up_to_date(run_net, state, stored):
     v, stale = values(4, 6, seed=1), values(4, 6, seed=2)
     fields = {"v": v, "g": np.ones((4, 1), np.float32), "weight": stale, "bias": BIAS, "eps": 1e-16}
-    (got,) = run_net(("nn.LinearWeightNorm", fields if train is None else {**fields, "train": train}), X2)
+    (got,) = run_net(("nn.LinearWeightNorm", fields | state), X2)
     weight = stale if stored else v / np.linalg.norm(v, axis=1, keepdims=True)
     np.testing.assert_allclose(got, X2 @ weight.T + BIAS, atol=1e-5)
 
@@ -348,6 +368,39 @@ def test_unpooling_needs_its_pooling(run_net):
         run_net(unpooling, X4)
 
 
+def test_unpooling_of_any_batch(save_t7):
+    pooling = ("nn.SpatialMaxPooling", {"kH": 3, "kW": 2, "dH": 3, "dW": 2, "padH": 1, "ceil_mode": True})
+    net = ("nn.Sequential", {"modules": [pooling, ("nn.SpatialMaxUnpooling", {"pooling": pooling})]})
+    model = converters.load(save_t7(net), input_shapes={"input": ("N", 4, 7, 6)})
+    for x in (X4, X4[:1]):
+        (got,) = run_model(model, {"input": x}).values()
+        pooled, places = F.max_pool2d(
+            t(x.copy()), (3, 2), (3, 2), (1, 0), ceil_mode=True, return_indices=True
+        )
+        wanted = F.max_unpool2d(pooled, places, (3, 2), (3, 2), (1, 0), (7, 6)).numpy()
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_narrow_table_ends_where_the_table_does(run_net):
+    got = run_net(("nn.NarrowTable", {"offset": 2, "length": 5}), X2, X3, X4)
+    for array, given in zip(got, (X3, X4), strict=True):
+        np.testing.assert_array_equal(array, given)
+
+
+def test_contiguous_shares_the_memory_of_what_is_contiguous(run_net):
+    branches = [("nn.Contiguous", {}), ("nn.ReLU", {"inplace": True})]
+    got = run_net(("nn.ConcatTable", {"modules": branches}), X2)
+    np.testing.assert_array_equal(got, [np.maximum(X2, 0)] * 2)
+
+
+@pytest.mark.parametrize("container", ["nn.Concat", "nn.DepthConcat"])
+def test_a_module_in_two_branches_gives_both_its_last_output(run_net, container):
+    shared = ("nn.MulConstant", {"constant_scalar": 2})
+    second = ("nn.Sequential", {"modules": [("nn.Abs", {}), shared]})
+    (got,) = run_net((container, {"dimension": 1, "modules": [shared, second]}), X2)
+    np.testing.assert_array_equal(got, np.concatenate([2 * np.abs(X2)] * 2))
+
+
 def test_spatial_divisive_normalization(run_net):
     kernel = np.full((3, 3), 1 / 36, np.float32)
     weight = np.broadcast_to(kernel, (1, 4, 3, 3)).copy()
@@ -382,6 +435,30 @@ def test_spatial_divisive_normalization(run_net):
 
     local = np.sqrt(smooth(X4**2)) / smooth(np.ones_like(X4))
     np.testing.assert_allclose(got, X4 / np.where(local > 0.9, local, 0.5), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "given", "message"),
+    [
+        ("nn.GatedLinearUnit", {}, X3[..., :5], "cannot halve 5 entries"),
+        ("nn.View", {"size": sizes(6), "numInputDims": 3}, X2, "takes 3 dimensions or more, not 3x6"),
+        ("nn.Unsqueeze", {"pos": 2, "numInputDims": 3}, X2, "position 1 is not in or behind 2 dimensions"),
+        ("nn.Select", {"dimension": 1, "index": 1}, X2[0], "an entry of a vector is no tensor"),
+        ("nn.AddConstant", {"constant_scalar": values(6)}, X3, "adds a vector to 1-D or 2-D input"),
+        ("nn.PReLU", {"nOutputPlane": 4, "weight": BIAS}, X2, "takes 4 channels, but 6 arrive"),
+        ("nn.TemporalDynamicKMaxPooling", {"minK": 6}, X3, "takes the 6 largest of 5"),
+        (
+            "nn.SpatialReflectionPadding",
+            {"pad_l": 0, "pad_r": 6, "pad_t": 0, "pad_b": 0},
+            X3,
+            "6 entries cannot be mirrored over 6",
+        ),
+        ("nn.Padding", {"dim": 1, "pad": 1, "index": 5}, X2, "pads at index 5 of 3 entries"),
+    ],
+)
+def test_what_torch_refuses(run_net, name, fields, given, message):
+    with pytest.raises(converters.ConverterError, match=message):
+        run_net((name, fields), given)
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,19 @@ def test_inputs_are_derived_from_the_modules_they_go_to(save_t7):
     assert report.notes == ["the net takes the table {input_0, input_1}"]
 
 
+def test_what_is_wanted_behind_a_table_made_on_the_way_says_nothing_of_the_input(run_net):
+    graph = Graph(
+        start=([], {}),
+        same=(["start"], {"module": ("nn.Identity", {})}),
+        double=(["same"], {"module": ("nn.MulConstant", {"constant_scalar": 2})}),
+        both=(["same", "double"], {"module": ("nn.FlattenTable", {})}),
+        second=(["both"], {"module": ("nn.SelectTable", {"index": 2})}),
+        end=(["second"], {}),
+    )
+    (got,) = run_net(graph.module(), A)
+    np.testing.assert_array_equal(got, 2 * A)
+
+
 def test_a_graph_that_computes_a_loss_is_refused(run_net):
     loss = ("nn.MSECriterion", {})
     graph = Graph(start=([], {}), loss=(["start"], {"criterion": loss}), end=(["loss"], {}))
