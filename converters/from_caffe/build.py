@@ -55,7 +55,9 @@ class Walk:
             self._blobs[name] = Version(self.graph.input(name, shape), memory)
 
     def run(self) -> None:
-        """Walk every layer in net order."""
+        """Walk every layer in net order, if all their types are known."""
+        for message in self.binder.layers:
+            lookup(message)
         for position, message in enumerate(self.binder.layers):
             self._layer(position, message)
 
