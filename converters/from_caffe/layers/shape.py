@@ -10,6 +10,8 @@ from converters.from_caffe.layers.activation import scalar
 from converters.from_caffe.layers.table import layer
 from converters.graph import Dim, Graph, Symbol, dims, product, shape_text
 
+_INT64 = ir.DataType.INT64
+
 
 @layer("Flatten", param="flatten_param", in_place=False, shares_memory=True)
 def flatten(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
@@ -85,16 +87,34 @@ def crop(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value) -> ir.Va
     )
     given = list(p.offset) or [0]
     offsets = given * len(cropped) if len(given) == 1 else given
-    todo = [(k, offset) for k, offset in zip(cropped, offsets, strict=True) if offset or shape[k] != like[k]]
-    for k, offset in todo:
-        size, wanted = (layer.static(s[k], f"the size of axis {k}") for s in (shape, like))
-        layer.check(size - offset >= wanted, f"axis {k}: offset {offset} + size {wanted} exceed {size}")
+    todo = {k: offset for k, offset in zip(cropped, offsets, strict=True) if offset or shape[k] != like[k]}
     if not todo:
         return x
-    starts = np.array([offset for _, offset in todo], np.int64)
-    ends = np.array([offset + int(like[k]) for k, offset in todo], np.int64)  # type: ignore[arg-type]
+    ends = [_crop_end(g, layer, k, offset, shape[k], reference) for k, offset in todo.items()]
+    known = [end for end in ends if isinstance(end, int)]
+    end: np.ndarray | ir.Value = np.array(known, np.int64)
+    if len(known) < len(ends):
+        each = [np.array([e], np.int64) if isinstance(e, int) else e for e in ends]
+        end = each[0] if len(each) == 1 else g.node("Concat", *each, shape=(len(each),), dtype=_INT64, axis=0)
     result = (*shape[:axis], *like[axis : len(shape)])
-    return g.node("Slice", x, starts, ends, np.array([k for k, _ in todo], np.int64), shape=result)
+    starts, axes = np.array(list(todo.values()), np.int64), np.array(list(todo), np.int64)
+    return g.node("Slice", x, starts, end, axes, shape=result)
+
+
+def _crop_end(
+    g: Graph, layer: BoundLayer, axis: int, offset: int, size: Dim, reference: ir.Value
+) -> int | ir.Value:
+    """Where the part of one axis ends; computed where only a run tells the reference's size (a Filter)."""
+    wanted = dims(reference)[axis]
+    if any(isinstance(s, Symbol) and s.batch for s in (size, wanted)):
+        size, wanted = (layer.static(s, f"the size of axis {axis}") for s in (size, wanted))
+    known = not isinstance(size, Symbol) and not isinstance(wanted, Symbol)
+    fits = size - offset >= wanted if known else not offset or size != wanted  # type: ignore[operator]
+    layer.check(fits, f"axis {axis}: offset {offset} + size {wanted} exceed {size}")
+    if not isinstance(wanted, Symbol):
+        return offset + wanted
+    length = g.node("Shape", reference, shape=(1,), dtype=_INT64, start=axis, end=axis + 1)
+    return g.node("Add", length, np.array([offset], np.int64)) if offset else length
 
 
 @layer("Tile", param="tile_param", in_place=False)

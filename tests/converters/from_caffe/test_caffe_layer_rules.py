@@ -221,3 +221,22 @@ def test_slice_points_behind_a_filter_must_still_ascend(tmp_path: Path) -> None:
     net = SELECTED + layer("Slice", "f", "a b c", "slice_param { axis: 0 slice_point: 2 slice_point: 2 }")
     with pytest.raises(converters.FormatError, match="ascend"):
         converters.load(*write_net(tmp_path, net, {"x": ITEMS.shape, "s": SELECTION.shape}))
+
+
+def test_a_crop_to_as_many_items_as_were_selected(tmp_path: Path) -> None:
+    inputs = {"x": ITEMS, "s": SELECTION, "r": np.zeros((3, 1, 2))}
+    crops = layer("Crop", "x f", "first", "crop_param { axis: 0 }", "c1")
+    crops += layer("Crop", "f r", "second", "crop_param { axis: 0 offset: 1 offset: 1 offset: 0 }", "c2")
+    got = computed(tmp_path, SELECTED + crops, inputs)
+    assert_close(got["first"], ITEMS[:4])
+    assert_close(got["second"], ITEMS[SELECTION != 0][1:4, 1:2, :2])
+
+
+def test_a_crop_cannot_leave_the_selected_items(tmp_path: Path) -> None:
+    net = (
+        SELECTED
+        + layer("Power", "f", "g", name="power")
+        + layer("Crop", "f g", "y", "crop_param { axis: 0 offset: 1 offset: 0 offset: 0 }")
+    )
+    with pytest.raises(converters.FormatError, match="axis 0: offset 1"):
+        converters.load(*write_net(tmp_path, net, {"x": ITEMS.shape, "s": SELECTION.shape}))
