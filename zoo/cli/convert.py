@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zoo.cli._common import JsonOption, ManifestsOption, human_bytes, print_fields, print_json
 from zoo.cli._shapes import InputShapeOption, input_shapes
 from zoo.cli._subject import find_subject
+from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from converters import ConversionReport
@@ -28,7 +29,7 @@ def convert(
         ),
     ],
     out: Annotated[
-        Path,
+        str,
         typer.Option(
             "--out",
             "-o",
@@ -82,24 +83,33 @@ def convert(
     import converters
     from zoo.travelling import travelling
 
+    if not out:
+        raise UsageError(
+            "-o is empty; expected NET.onnx, NET.py, DATA.safetensors or a folder ('.' for this one)"
+        )
     subject = find_subject(what, manifests)
-    report = converters.convert(
-        subject.sources,
-        out,
-        link=link,
-        opset=opset,
-        fold=fold,
-        external=external,
-        outputs=output,
-        input_shapes=input_shapes(input_shape),
-        stages=stage or (),
-        level=level,
-        static_batch=static_batch,
-        ignore_fields=ignore_field or (),
-        select=select,
-        metadata=travelling(subject.manifest) if subject.manifest is not None else None,
-        embed_preprocessing=embed_preprocessing,
-    )
+    options: dict[str, Any] = {
+        "link": link,
+        "opset": opset,
+        "fold": fold,
+        "external": external,
+        "outputs": output,
+        "input_shapes": input_shapes(input_shape),
+        "stages": stage or (),
+        "level": level,
+        "static_batch": static_batch,
+        "ignore_fields": ignore_field or (),
+        "select": select,
+        "embed_preprocessing": embed_preprocessing,
+    }
+    given = [f"--{name.removesuffix('s').replace('_', '-')}" for name, value in options.items() if value]
+    if given and Path(out).suffix == ".safetensors":
+        raise UsageError(
+            f"{out}: takes the tensors of a .t7 as they are, and {', '.join(given)} is about a net; "
+            "leave it out, or write NET.onnx or NET.py"
+        )
+    metadata = travelling(subject.manifest) if subject.manifest is not None else None
+    report = converters.convert(subject.sources, out, metadata=metadata, **options)
     if json:
         print_json(report.to_dict())
     else:

@@ -1,0 +1,59 @@
+"""What `dsd-zoo convert` is asked for and cannot mean."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from zoo import cli
+
+CORPUS = Path(__file__).resolve().parents[1] / "corpus"
+NET = CORPUS / "torch7" / "Sequential" / "net.t7"
+
+
+@pytest.fixture
+def convert(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[object, str]:
+        monkeypatch.setattr(sys, "argv", ["dsd-zoo", "convert", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return caught.value.code, capsys.readouterr().err
+
+    return run
+
+
+def test_nowhere_is_no_place_to_write_to(convert, tmp_path):
+    code, error = convert(NET, "-o", "")
+    assert code == 2
+    assert "-o is empty; expected NET.onnx" in error
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--link",),
+        ("--external",),
+        ("--opset", "17"),
+        ("--output", "fc"),
+        ("--input-shape", "input=N,3"),
+        ("--static-batch", "2"),
+        ("--stage", "deploy"),
+        ("--level", "1"),
+        ("--ignore-field", "x"),
+        ("--fold",),
+        ("--embed-preprocessing",),
+        ("--select", "model"),
+    ],
+)
+def test_tensors_alone_have_no_options_of_a_net(convert, tmp_path, option):
+    code, error = convert(NET, "-o", "data.safetensors", *option)
+    assert code == 2
+    assert (
+        f"data.safetensors: takes the tensors of a .t7 as they are, and {option[0]} is about a net" in error
+    )
+    assert not list(tmp_path.iterdir())
