@@ -301,12 +301,18 @@ def _problems(claim: ClaimAudit) -> list[str]:
 
 
 def _foreign_files(manifest: Manifest, result: Result) -> list[str]:
-    return [
-        f"the {result.runtime} run used a {file.name} with sha256 {result.files[file.name]}, "
-        f"the manifest pins {file.sha256}"
-        for file in manifest.files
-        if file.sha256 is not None and result.files.get(file.name, file.sha256) != file.sha256
-    ]
+    """Files that the run does not name, or names with another hash than the manifest's."""
+    problems = []
+    for file in manifest.source_files():
+        used = result.files.get(file.name)
+        if used is None:
+            problems.append(f"the {result.runtime} run does not say which {file.name} it used")
+        elif file.sha256 not in (None, used):
+            problems.append(
+                f"the {result.runtime} run used a {file.name} with sha256 {used}, "
+                f"the manifest pins {file.sha256}"
+            )
+    return problems
 
 
 def _conflicts(manifest: Manifest) -> list[ConflictAudit]:

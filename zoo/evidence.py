@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,7 @@ RESULT_NAME = "result.json"
 ROWS_NAME = "evidence.csv"
 IDS = tuple(f"id{i + 1}" for i in range(BEST))
 SCORES = tuple(f"score{i + 1}" for i in range(BEST))
+SHA256 = re.compile("(?:[0-9a-f]{64})?")
 HEADER = ["image", "label", "rank", *IDS, *SCORES, "sha256"]
 
 
@@ -92,9 +95,9 @@ class Result(BaseModel):
     command: str
     started: str
     """ISO 8601, UTC."""
-    seconds: float
+    seconds: float = Field(ge=0, allow_inf_nan=False)
     """From the first image read to the last one ranked, in the slowest process."""
-    images_per_second: float
+    images_per_second: float = Field(ge=0, allow_inf_nan=False)
     processes: int = 1
     """How many processes shared the images."""
     resumed: int = 0
@@ -207,6 +210,10 @@ def row_of_cells(cells: list[str]) -> Row:
         raise ValueError("the classes are not distinct, or not one score each")
     if rank is not None and rank != (top5.index(label) + 1 if label in top5 else max(rank, BEST + 1)):
         raise ValueError(f"the rank {rank} of class {label} is not where the five best have it")
+    if not all(better >= worse for better, worse in itertools.pairwise(scores)):
+        raise ValueError(f"the scores {' '.join(map(str, scores))} do not fall from the best on")
+    if not SHA256.fullmatch(named["sha256"]):
+        raise ValueError(f"'{named['sha256']}' is no sha256")
     return Row(named["image"], label, top5, scores, rank, named["sha256"])
 
 
@@ -222,3 +229,8 @@ def _check(result: Result, rows: list[Row], folder: Path) -> None:
                 f"{folder}: {RESULT_NAME} says {name} = {getattr(result, name)}, the rows of {ROWS_NAME} "
                 f"say {count}: one of them was changed; run the validation again"
             )
+    if result.n + len(result.unreadable) > result.n_dataset:
+        raise DataError(
+            f"{folder}: {RESULT_NAME} says that {result.n} of {result.n_dataset} images were ranked and "
+            f"{len(result.unreadable)} left out: it was changed; run the validation again"
+        )

@@ -170,7 +170,8 @@ class TestAgainstRuns:
         run = made_run("digits-caffe-dsd", files={"dsd.caffemodel": "0" * 64})
         found = audit_of(self.catalog, "digits-caffe-dsd", run)
         assert not found.holds
-        assert "used a dsd.caffemodel with sha256 " + "0" * 64 in found.problems[0]
+        assert found.problems[0] == "the onnx run does not say which train_val.prototxt it used"
+        assert "used a dsd.caffemodel with sha256 " + "0" * 64 in found.problems[1]
 
     def test_paired_gain_is_the_recorded_one(self, made_run) -> None:
         runs = made_run("digits-caffe-dsd"), made_run("digits-caffe-baseline")

@@ -104,7 +104,7 @@ def test_audit_as_json(dsd_zoo, runs) -> None:
         (("convert", *NET, "-o", "x.onnx", "--input-shape", "data=0,3"), "expected NAME=SIZE,SIZE,..."),
         (("compare", "nowhere.onnx", "digits-caffe-dsd"), "no such file: nowhere.onnx"),
         (("inspect", "nowhere.t7"), "no such file: nowhere.t7"),
-        (("inspect", "."), ". is a folder; name the files of the net in it"),
+        (("inspect", "."), ". is a folder; name the file in it"),
         (("inspect", *NET, NET[0]), "several files of one name"),
         (("demo", "-o", "nowhere/report.html"), "no such folder: nowhere"),
         (("demo", "-o", "."), "it is a folder"),

@@ -54,9 +54,10 @@ def test_verdicts():
 
 
 def test_a_run_comes_back_as_it_was(tmp_path):
-    scores = np.random.default_rng(0).standard_normal((200, 5)).astype(np.float32)
+    random = np.random.default_rng(0).standard_normal((200, 5)).astype(np.float32)
+    scores = np.sort(random, axis=1)[:, ::-1]
     rows = [Row(f"{i}.jpg", 0, (0, 1, 2, 3, 4), tuple(map(float, line))) for i, line in enumerate(scores)]
-    written = result(n=200, top1_correct=200, top5_correct=200)
+    written = result(n=200, n_dataset=201, top1_correct=200, top5_correct=200)
     write_run(tmp_path / "new" / "run", written, rows)
     came, came_rows = read_run(tmp_path / "new" / "run")
     assert came == written
@@ -134,6 +135,9 @@ def test_counts_that_the_rows_do_not_bear_out_are_refused(tmp_path, name):
         ("c.jpg,9,17", "c.jpg,9,5", "line 4: .*the rank 5 of class 9 is not where"),
         ("a.jpg,3", "a" * 140000, "line 2: .*field larger"),
         ("c.jpg", "a.jpg", "line 4: .*a.jpg stands there twice"),
+        ("0.9,0.05", "0.05,0.9", "line 2: .*the scores 0.05.* do not fall"),
+        ("0.9,0.05", "nan,0.05", "line 2: .*the scores nan .* do not fall"),
+        (SHA, SHA[:-1], f"line 2: .*'{SHA[:-1]}' is no sha256"),
     ],
 )
 def test_damaged_rows_are_named(tmp_path, old, new, message):
@@ -144,6 +148,12 @@ def test_damaged_rows_are_named(tmp_path, old, new, message):
         assert read_run(tmp_path)[1][0].rank is None
         return
     with pytest.raises(DataError, match=message):
+        read_run(tmp_path)
+
+
+def test_a_run_of_more_images_than_there_were_is_refused(tmp_path):
+    write_run(tmp_path, result(n_dataset=3), ROWS)
+    with pytest.raises(DataError, match="says that 3 of 3 images were ranked and 1 left out"):
         read_run(tmp_path)
 
 

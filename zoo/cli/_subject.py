@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli._common import load_catalog
 from zoo.disk import require_file
-from zoo.errors import UsageError
+from zoo.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from zoo.catalog import Catalog
@@ -28,6 +28,8 @@ class Subject:
     cache: Path
     manifest: Manifest | None = None
     mean_image: Path | None = None
+    expected: Mapping[str, str] = field(default_factory=dict)
+    """Name to the sha256 on record, as far as there is one."""
 
     @property
     def sources(self) -> list[Path]:
@@ -35,10 +37,18 @@ class Subject:
         return list(self.files.values())
 
     def hashes(self) -> dict[str, str]:
-        """Name to sha256 of the files."""
+        """Name to sha256 of the files. IntegrityError if one has changed since it was verified."""
         from zoo.environment import sha256
 
-        return {name: sha256(path) for name, path in self.files.items()}
+        found = {name: sha256(path) for name, path in self.files.items()}
+        for name, digest in found.items():
+            if self.expected.get(name, digest) != digest:
+                raise IntegrityError(
+                    f"{self.files[name]}: {name} of {self.name} is not the file that was verified\n"
+                    f"  sha256: expected {self.expected[name]}, came {digest}\n"
+                    f"  what is wrong with it: dsd-zoo verify {self.name}"
+                )
+        return found
 
 
 def find_subject(arguments: Sequence[str], manifests: Sequence[Path] | None = None) -> Subject:
@@ -58,8 +68,11 @@ def find_subject(arguments: Sequence[str], manifests: Sequence[Path] | None = No
     if isinstance(found, Path):
         return _own_files([found], cache.root)
     files = {file.name: cache.require(found, file.role) for file in found.source_files()}
+    records = {file.name: cache.index.get(found.name, file.name) for file in found.source_files()}
+    expected = {name: record.digests.sha256 for name, record in records.items() if record is not None}
+    expected |= {file.name: file.sha256 for file in found.source_files() if file.sha256 is not None}
     mean = cache.require(found, "mean") if found.preprocessing.mean_image else None
-    return Subject(found.name, files, cache.root, found, mean)
+    return Subject(found.name, files, cache.root, found, mean, expected)
 
 
 def file_or_model(argument: str, catalog: Catalog) -> Path | Manifest:
