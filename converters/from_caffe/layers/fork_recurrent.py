@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx_ir as ir
 
 from converters.from_caffe.bind import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared
+from converters.from_caffe.layers.recurrent import by_step, inner, joined, lstm_step
 from converters.from_caffe.layers.table import layer
 from converters.graph import Graph, dims, product, shape_text
 
@@ -37,30 +37,11 @@ def lstm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     )
     items = shape[1]
     rows = g.reshape(x, (product((steps, items)), inputs))
-    by_input = g.node("Gemm", rows, weight_x, bias, shape=(dims(rows)[0], 4 * size), transB=1)
-    gates = g.reshape(by_input, (steps, items, 4 * size))
-    each = (
-        [gates]
-        if steps == 1
-        else g.nodes("Split", gates, np.ones(steps, np.int64), shapes=[(1, items, 4 * size)] * steps, axis=0)
-    )
     hidden: list[ir.Value] = []
     cell: ir.Value | None = None
-    for step in each:
-        gate = g.reshape(step, (items, 4 * size))
+    for gates in by_step(g, inner(g, rows, weight_x, bias), steps, items):
         if hidden:
-            gate = g.node("Gemm", hidden[-1], weight_h, gate, shape=(items, 4 * size), transB=1)
-        cell, output = _step(g, gate, cell, size)
+            gates = inner(g, hidden[-1], weight_h, gates)
+        cell, output = lstm_step(g, gates, cell)
         hidden.append(output)
-    stacked = [g.reshape(h, (1, items, size)) for h in hidden]
-    return stacked[0] if steps == 1 else g.node("Concat", *stacked, shape=(steps, items, size), axis=0)
-
-
-def _step(g: Graph, gates: ir.Value, cell: ir.Value | None, size: int) -> tuple[ir.Value, ir.Value]:
-    """(new cell, hidden) from the gates (N, 4 * size) and the cell before, None standing for zeros."""
-    shape = (dims(gates)[0], size)
-    i, f, o, candidate = g.nodes("Split", gates, np.full(4, size, np.int64), shapes=[shape] * 4, axis=1)
-    added = g.node("Mul", g.node("Sigmoid", i), g.node("Tanh", candidate))
-    if cell is not None:
-        added = g.node("Add", g.node("Mul", g.node("Sigmoid", f), cell), added)
-    return added, g.node("Mul", g.node("Sigmoid", o), g.node("Tanh", added))
+    return joined(g, hidden)

@@ -16,7 +16,7 @@ import onnx_ir as ir
 from converters.from_caffe.bind import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared
 from converters.from_caffe.layers.table import layer
-from converters.graph import Dim, Graph, dims, filled, product
+from converters.graph import Dim, Graph, dims, product
 
 # Each step becomes a dozen nodes; sequences of real nets have tens to hundreds of steps.
 MAX_STEPS = 2000
@@ -54,17 +54,14 @@ def lstm(g: Graph, layer: BoundLayer, x: ir.Value, cont: ir.Value, *others: ir.V
     size = layer.param.num_output
     sequences = Sequences.of(layer, (x, cont, *others), state_count=2)
     weights = _weights(g, layer, sequences, 4 * size, _parameter("weight_hc", (4 * size, size), layer))
-    gates = _by_step(g, _transformed(g, sequences, weights), sequences.steps)
-    conts = _by_step(g, sequences.cont, sequences.steps)
     h, c = _initial(g, sequences, size, 2)
     outputs = []
-    for gate_input, cont_step in zip(gates, conts, strict=True):
-        keep = g.reshape(cont_step, (1, sequences.items, 1))
-        kept = g.node("Mul", h, keep, shape=(1, sequences.items, size))
-        from_state = _inner(g, kept, weights["weight_hc"])
-        c, h = lstm_unit_step(g, c, g.node("Add", from_state, gate_input), keep)
+    for gates, keep in zip(_inputs(g, sequences, weights), _keeps(g, sequences), strict=True):
+        if h is not None and keep is not None:
+            gates = inner(g, g.node("Mul", h, keep), weights["weight_hc"], gates)
+        c, h = lstm_step(g, gates, c, keep)
         outputs.append(h)
-    return [_joined(g, outputs), *([h, c] if layer.param.expose_hidden else [])]
+    return [joined(g, outputs), *_exposed(g, layer, h, c)]
 
 
 @layer("RNN", param="recurrent_param", in_place=False, tops=(1, 2))
@@ -81,17 +78,14 @@ def rnn(g: Graph, layer: BoundLayer, x: ir.Value, cont: ir.Value, *others: ir.Va
         _parameter("weight_ho", (size, size), layer),
         Parameter("bias_o", (size,), layer.param.bias_filler),
     )
-    inputs = _by_step(g, _transformed(g, sequences, weights), sequences.steps)
-    conts = _by_step(g, sequences.cont, sequences.steps)
     (h,) = _initial(g, sequences, size, 1)
     outputs = []
-    for step_input, cont_step in zip(inputs, conts, strict=True):
-        keep = g.reshape(cont_step, (1, sequences.items, 1))
-        kept = g.node("Mul", h, keep, shape=(1, sequences.items, size))
-        from_state = _inner(g, kept, weights["weight_hh"])
-        h = g.node("Tanh", g.node("Add", from_state, step_input))
-        outputs.append(g.node("Tanh", _inner(g, h, weights["weight_ho"], weights["bias_o"])))
-    return [_joined(g, outputs), *([h] if layer.param.expose_hidden else [])]
+    for step_input, keep in zip(_inputs(g, sequences, weights), _keeps(g, sequences), strict=True):
+        if h is not None and keep is not None:
+            step_input = inner(g, g.node("Mul", h, keep), weights["weight_hh"], step_input)
+        h = g.node("Tanh", step_input)
+        outputs.append(g.node("Tanh", inner(g, h, weights["weight_ho"], weights["bias_o"])))
+    return [joined(g, outputs), *_exposed(g, layer, h)]
 
 
 @layer("LSTMUnit", in_place=False, tops=(2, 2))
@@ -99,18 +93,27 @@ def lstm_unit(g: Graph, layer: BoundLayer, c: ir.Value, gates: ir.Value, cont: i
     """One step: (cell, gates, cont) to (cell, hidden)."""
     size = layer.static(dims(c)[-1], "the size of the state")
     layer.check(dims(gates)[-1] == 4 * size, f"the gates must be {4 * size} wide, they are {dims(gates)[-1]}")
-    return list(lstm_unit_step(g, c, gates, g.reshape(cont, (*dims(c)[:2], 1))))
+    return list(lstm_step(g, gates, c, g.reshape(cont, (*dims(c)[:2], 1))))
 
 
-def lstm_unit_step(g: Graph, c: ir.Value, gates: ir.Value, keep: ir.Value) -> tuple[ir.Value, ir.Value]:
-    """(new cell, hidden): keep * sigmoid(f) * c + sigmoid(i) * tanh(g), and sigmoid(o) * tanh of it."""
-    size = dims(c)[-1]
-    assert isinstance(size, int)
-    shapes = [(*dims(gates)[:-1], size)] * 4
-    i, f, o, candidate = g.nodes("Split", gates, np.array([size] * 4, np.int64), shapes=shapes, axis=2)
-    kept = g.node("Mul", g.node("Mul", g.node("Sigmoid", f), keep), c)
-    added = g.node("Mul", g.node("Sigmoid", i), g.node("Tanh", candidate))
-    cell = g.node("Add", kept, added)
+def lstm_step(
+    g: Graph, gates: ir.Value, c: ir.Value | None, keep: ir.Value | None = None
+) -> tuple[ir.Value, ir.Value]:
+    """(new cell, hidden): keep * sigmoid(f) * c + sigmoid(i) * tanh(g), and sigmoid(o) * tanh of it.
+
+    A cell of None stands for zeros, a keep of None for ones.
+    """
+    *outer, width = dims(gates)
+    assert isinstance(width, int)
+    quarter = width // 4
+    i, f, o, candidate = g.nodes(
+        "Split", gates, np.full(4, quarter, np.int64), shapes=[(*outer, quarter)] * 4, axis=len(outer)
+    )
+    cell = g.node("Mul", g.node("Sigmoid", i), g.node("Tanh", candidate))
+    if c is not None:
+        forget = g.node("Sigmoid", f)
+        kept = g.node("Mul", forget if keep is None else g.node("Mul", forget, keep), c)
+        cell = g.node("Add", kept, cell)
     return cell, g.node("Mul", g.node("Sigmoid", o), g.node("Tanh", cell))
 
 
@@ -136,41 +139,62 @@ def _weights(
     return {w.name: g.parameter(w.name, array) for w, array in zip(wanted, arrays, strict=True)}
 
 
-def _transformed(g: Graph, sequences: Sequences, weights: dict[str, ir.Value]) -> ir.Value:
-    """What x (and x_static) contribute to every step: (T, N, width)."""
+def _inputs(g: Graph, sequences: Sequences, weights: dict[str, ir.Value]) -> list[ir.Value]:
+    """What x (and x_static) contribute to each step: (N, width)."""
     steps, items = sequences.steps, sequences.items
-    flat = g.reshape(sequences.x, (steps, items, product(dims(sequences.x)[2:])))
-    transformed = _inner(g, flat, weights["weight_x"], weights["bias"])
+    rows = g.reshape(sequences.x, (product((steps, items)), product(dims(sequences.x)[2:])))
+    inputs = inner(g, rows, weights["weight_x"], weights["bias"])
     if sequences.static is None:
-        return transformed
-    static = g.reshape(sequences.static, (1, items, product(dims(sequences.static)[1:])))
-    return g.node("Add", transformed, _inner(g, static, weights["weight_x_static"]))
+        return by_step(g, inputs, steps, items)
+    static = g.reshape(sequences.static, (items, product(dims(sequences.static)[1:])))
+    return by_step(g, inputs, steps, items, inner(g, static, weights["weight_x_static"]))
 
 
-def _inner(g: Graph, x: ir.Value, weight: ir.Value, bias: ir.Value | None = None) -> ir.Value:
-    """InnerProduct over the last of three axes."""
-    steps, items, _ = dims(x)
-    width, inputs = dims(weight)
-    rows = g.reshape(x, (product((steps, items)), inputs))
-    y = g.node("Gemm", rows, weight, bias, shape=(product((steps, items)), width), transB=1)
-    return g.reshape(y, (steps, items, width))
+def by_step(
+    g: Graph, rows: ir.Value, steps: int, items: Dim, addend: ir.Value | None = None
+) -> list[ir.Value]:
+    """Rows (T * N, width) as T times (N, width), to each of which `addend` (N, width) is added."""
+    if steps > 1:
+        rows = g.reshape(rows, (steps, items, dims(rows)[1]))
+    if addend is not None:
+        rows = g.node("Add", rows, addend)
+    return [rows] if steps == 1 else [_at(g, rows, step) for step in range(steps)]
 
 
-def _by_step(g: Graph, x: ir.Value, steps: int) -> list[ir.Value]:
+def _keeps(g: Graph, sequences: Sequences) -> list[ir.Value | None]:
+    """What multiplies the state that enters each step, (N, 1); nothing where zeros enter the first."""
+    steps, items = sequences.steps, sequences.items
     if steps == 1:
-        return [x]
-    shapes = [(1, *dims(x)[1:])] * steps
-    return g.nodes("Split", x, np.array([1] * steps, np.int64), shapes=shapes, axis=0)
+        return [g.reshape(sequences.cont, (items, 1)) if sequences.states else None]
+    keeps = g.reshape(sequences.cont, (steps, items, 1))
+    return [_at(g, keeps, step) if step or sequences.states else None for step in range(steps)]
 
 
-def _joined(g: Graph, outputs: list[ir.Value]) -> ir.Value:
-    if len(outputs) == 1:
-        return outputs[0]
-    return g.node("Concat", *outputs, shape=(len(outputs), *dims(outputs[0])[1:]), axis=0)
+def _at(g: Graph, x: ir.Value, step: int) -> ir.Value:
+    return g.node("Gather", x, np.array(step, np.int64), shape=dims(x)[1:], axis=0)
 
 
-def _initial(g: Graph, sequences: Sequences, size: int, count: int) -> list[ir.Value]:
-    """The states that enter the first step; zeros stand for every item at once."""
-    if sequences.states:
-        return list(sequences.states)
-    return [g.constant(filled((1, 1, size), 0))] * count
+def inner(g: Graph, rows: ir.Value, weight: ir.Value, addend: ir.Value | None = None) -> ir.Value:
+    """InnerProduct of rows; what is added is a bias or a value for each row."""
+    return g.node("Gemm", rows, weight, addend, shape=(dims(rows)[0], dims(weight)[0]), transB=1)
+
+
+def _initial(g: Graph, sequences: Sequences, size: int, count: int) -> list[ir.Value | None]:
+    """The states that enter the first step, None standing for zeros."""
+    given = [g.reshape(state, (sequences.items, size)) for state in sequences.states]
+    return [*given] or [None] * count
+
+
+def joined(g: Graph, outputs: Sequence[ir.Value]) -> ir.Value:
+    """T outputs (N, width) as (T, N, width)."""
+    steps, (items, width) = len(outputs), dims(outputs[0])
+    rows = outputs[0]
+    if steps > 1:
+        rows = g.node("Concat", *outputs, shape=(product((steps, items)), width), axis=0)
+    return g.reshape(rows, (steps, items, width))
+
+
+def _exposed(g: Graph, layer: BoundLayer, *states: ir.Value | None) -> list[ir.Value]:
+    if not layer.param.expose_hidden:
+        return []
+    return [g.reshape(state, (1, *dims(state))) for state in states if state is not None]
