@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from converters.from_caffe.bind import BoundLayer, Parameter
+from converters.from_caffe.bind import BoundLayer
 from converters.from_caffe.fillers import constant, declared
-from converters.from_caffe.layers.stored import stored_shapes
+from converters.from_caffe.layers.stored import stored_shapes, vector
 from converters.graph import Graph, dims
 
 _NVIDIA_LEAST_EPS = 1e-5
@@ -66,15 +66,18 @@ def _nvidia(layer: BoundLayer) -> bool:
 
 def _nvidias(layer: BoundLayer, channels: int) -> Statistics:
     p = layer.param
-    mean, variance = Parameter("mean", (channels,)), Parameter("variance", (channels,))
-    scale = Parameter("scale", (channels,), declared(p, "scale_filler") or constant(1))
-    bias = Parameter("bias", (channels,), declared(p, "bias_filler") or constant(0))
-    reserved = Parameter("reserved", (1,))
+    fillers = {
+        "scale": declared(p, "scale_filler") or constant(1),
+        "bias": declared(p, "bias_filler") or constant(0),
+    }
+    order = ["mean", "variance", "reserved", "scale", "bias"]
     if _is_legacy(layer):
-        order = [scale, bias, mean, variance, reserved]
-    else:
-        order = [mean, variance, reserved, scale, bias]
-    found = {wanted.name: values for wanted, values in zip(order, layer.parameters(*order), strict=True)}
+        order = ["scale", "bias", "mean", "variance", "reserved"]
+    wanted = [
+        vector(layer, index, name, 1 if name == "reserved" else channels, fillers.get(name))
+        for index, name in enumerate(order)
+    ]
+    found = {name: values.reshape(-1) for name, values in zip(order, layer.parameters(*wanted), strict=True)}
     if not _is_legacy(layer) and found["reserved"][0] not in (0, 1):
         raise layer.unsupported(
             f"its third blob is {found['reserved'][0]:g}: BVLC's factor to divide the statistics by, while "
@@ -99,14 +102,14 @@ def _intels(layer: BoundLayer, channels: int) -> Statistics:
             "differently; add scale_bias: true to its batch_norm_param if NVIDIA's DIGITS wrote the file"
         )
     wanted = [
-        Parameter("mean", (channels,)),
-        Parameter("variance", (channels,)),
-        Parameter("factor", (1,)),
-        Parameter("scale", (channels,), declared(p, "filler") or constant(1)),
+        vector(layer, 0, "mean", channels),
+        vector(layer, 1, "variance", channels),
+        vector(layer, 2, "factor", 1),
+        vector(layer, 3, "scale", channels, declared(p, "filler") or constant(1)),
     ]
     if p.bias_term:
-        wanted.append(Parameter("bias", (channels,), declared(p, "bias_filler") or constant(0)))
-    mean, variance, factor, scale, *rest = layer.parameters(*wanted)
+        wanted.append(vector(layer, 4, "bias", channels, declared(p, "bias_filler") or constant(0)))
+    mean, variance, factor, scale, *rest = (values.reshape(-1) for values in layer.parameters(*wanted))
     by = np.float32(0) if factor[0] == 0 else np.float32(1) / factor[0]
     bias = rest[0] if rest else np.zeros(channels, np.float32)
     return Statistics(mean * by, variance * by, scale, bias, p.eps)

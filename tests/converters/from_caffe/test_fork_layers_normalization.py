@@ -144,6 +144,16 @@ def test_nvidias_batch_norm(tmp_path: Path, parameters: str, eps: float, reserve
     assert_close(computed(tmp_path, text, {"x": x}, {"layer": blobs})["y"], expected(x, b, eps))
 
 
+@pytest.mark.parametrize("parameters", ["scale_bias: true", ""])
+def test_five_blobs_of_four_axes(tmp_path: Path, parameters: str) -> None:
+    """As cuDNN's engine stores them."""
+    x, b = rng().normal(size=(2, 3, 4, 5)), five_blobs()
+    blobs = [b["mean"], b["variance"], np.ones(1), b["scale"], b["bias"]]
+    text = layer("BatchNorm", "x", "y", f"batch_norm_param {{ {parameters} }}")
+    got = computed(tmp_path, text, {"x": x}, {"layer": [blob.reshape(1, -1, 1, 1) for blob in blobs]})["y"]
+    assert_close(got, expected(x, b, 1e-5))
+
+
 def test_a_factor_that_nvidias_batch_norm_would_not_divide_by_is_refused(tmp_path: Path) -> None:
     b = five_blobs()
     blobs = [b["mean"], b["variance"], np.array([7.0]), b["scale"], b["bias"]]
