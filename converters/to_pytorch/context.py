@@ -90,7 +90,7 @@ class Context:
         shape = self.shape(x)
         if shape is None:
             self.unsupported(
-                "the model does not record how many axes its input has; run ONNX shape inference on it first"
+                "how many axes its input has is not recorded in the model, and cannot be inferred from it"
             )
         return len(shape)
 
@@ -114,9 +114,12 @@ class Context:
         """What is known beforehand of the shape of the first output."""
         return shape_of(self.node.outputs[0])
 
-    def output_dtype(self) -> ir.DataType | None:
-        """Element type of the first output, where the model tells."""
-        return self.node.outputs[0].dtype
+    def output_dtype(self) -> ir.DataType:
+        """Element type of the first output; UnsupportedError if the model does not tell."""
+        dtype = self.node.outputs[0].dtype
+        if dtype is None:
+            self.unsupported("the element type of its result cannot be inferred from the model")
+        return dtype
 
     def wants(self, index: int) -> bool:
         """Whether anything uses the node's output `index`."""

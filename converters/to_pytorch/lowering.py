@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes.common import ShapeInferencePass
 from torch import Tensor, fx
 
 from converters.errors import ConverterError, FormatError, UnsupportedError
@@ -34,7 +35,14 @@ def lower(model: ir.Model) -> Net:
             f"the model is in ONNX opset {opset}, and the oldest that can be written as PyTorch is "
             f"{OLDEST_OPSET}; bring it up to date with onnx.version_converter.convert_version(model, 18)"
         )
+    _infer_missing(model)
     return _Lowering(model.graph).run()
+
+
+def _infer_missing(model: ir.Model) -> None:
+    """Let ONNX infer shapes and types where the model does not record them, as files of others may not."""
+    if any(v.shape is None or v.dtype is None for node in model.graph for v in node.outputs):
+        ShapeInferencePass(check_type=False, strict_mode=False)(model)
 
 
 class _Lowering:
@@ -77,6 +85,8 @@ class _Lowering:
             results = self._results(context)
         except (ConverterError, MemoryError, RecursionError):
             raise
+        except fx.proxy.TraceError:
+            context.unsupported("what it does depends on sizes that are known only at run time")
         except Exception as error:  # whatever torch and numpy make of a node that makes no sense
             raise FormatError(
                 f"{context.where}: its attributes and inputs cannot be understood: {error}"

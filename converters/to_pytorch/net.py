@@ -82,13 +82,19 @@ class Net:
         """A new node of the graph, in the form that torch's functions and Python's operators take."""
         return self._tracer.create_proxy(kind, target, tuple(arguments), dict(keywords or {}))
 
-    def tensor(self, value: Any) -> Any:  # noqa: ANN401
+    def tensor(self, value: Any, *, trainable: bool = True) -> Any:  # noqa: ANN401
         """An initializer or an array of sizes as a tensor expression; an expression as it is."""
         if isinstance(value, Initializer):
-            proxy = self.proxy("get_attr", self._weight(value).attribute)
+            weight = self._weight(value)
+            if not trainable:
+                self.weights[value.name] = replace(weight, trainable=False)
+            proxy = self.proxy("get_attr", weight.attribute)
             proxy.node.meta["initializer"] = value
             return proxy
         if isinstance(value, np.ndarray):
+            if not value.size:  # nested lists cannot say its shape, nor its type
+                keywords = {"dtype": torch.int64, **self.device()}
+                return self.proxy("call_function", torch.zeros, value.shape, keywords)
             return self.proxy("call_function", torch.tensor, (value.tolist(),), self.device())
         return value
 
@@ -105,9 +111,9 @@ class Net:
         used = {node.target for node in self.graph.nodes if node.op in ("call_module", "get_attr")}
         self.submodules = {key: module for key, module in self.submodules.items() if key in used}
         self.weights = {key: weight for key, weight in self.weights.items() if weight.attribute in used}
-        # What the net gives out as it is stored is no parameter to train.
+        # What the net gives out as it is stored, or a piece of it, is no parameter to train.
         output = next(node for node in self.graph.nodes if node.op == "output")
-        given = {node.target for node in output.all_input_nodes if node.op == "get_attr"}
+        given = set().union(*map(_stored, output.all_input_nodes))
         for key, weight in self.weights.items():
             if weight.attribute in given:
                 self.weights[key] = replace(weight, trainable=False)
@@ -127,6 +133,22 @@ class Net:
         for module in self.submodules.values():
             keyed.update({f"{module.attribute}.{key}": weight for key, weight in module.weights.items()})
         return keyed
+
+
+def _stored(node: fx.Node) -> set[str]:
+    """The weights that a value consists of, none if it depends on an input."""
+    seen, ahead, found = {node}, [node], set()
+    while ahead:
+        operand = ahead.pop()
+        if operand.op in ("placeholder", "call_module"):
+            return set()
+        if operand.op == "get_attr":
+            found.add(str(operand.target))
+        # The sizes and the device of an input say nothing about its values.
+        reads = [] if operand.target is getattr else operand.all_input_nodes
+        ahead += [other for other in reads if other not in seen]
+        seen.update(reads)
+    return found
 
 
 def number(value: np.ndarray | np.generic) -> Any:  # noqa: ANN401

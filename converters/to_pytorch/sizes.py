@@ -29,7 +29,6 @@ _ARRANGING = {
     "Cast",
     "Concat",
     "Gather",
-    "Identity",
     "ReduceProd",
     "Reshape",
     "Slice",
@@ -46,6 +45,8 @@ def evaluate(node: ir.Node, inputs: Sequence[Any]) -> np.ndarray | None:
         return _measure(node, inputs[0])
     if node.op_type not in _ELEMENTWISE and node.op_type not in _ARRANGING:
         return None
+    if node.outputs[0].dtype is not ir.DataType.INT64:
+        return None  # sizes are int64; anything else belongs into the computation
     arrays = [_known(entry) for entry in inputs]
     known = [array for array in arrays if array is not None]
     if len(known) < len(arrays) or (node.op_type == "Div" and not _divides(*known)):
@@ -90,16 +91,13 @@ def _arrange(node: ir.Node, arrays: list[np.ndarray]) -> np.ndarray | None:
     attributes = node.attributes
     match node.op_type:
         case "Cast":
-            to = ir.DataType(attributes.get_int("to", 0))
-            return x if to in (ir.DataType.INT32, ir.DataType.INT64) else None
+            return x
         case "Concat":
             return _integers(
                 np.concatenate([a.astype(object) for a in arrays], attributes.get_int("axis", 0))
             )
         case "Gather":
             return _integers(_boxed(np.take(x, rest[0].astype(np.int64), attributes.get_int("axis", 0))))
-        case "Identity":
-            return x
         case "ReduceProd":
             product = _boxed(math.prod(x.tolist())) if x.ndim == 1 else None
             if product is not None and attributes.get_int("keepdims", True):

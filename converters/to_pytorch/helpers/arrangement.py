@@ -13,18 +13,26 @@ def broadcast_to(x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
     return x.expand([-1 if size == 1 else size for size in sizes])
 
 
+def reshape_to(x: torch.Tensor, shape: torch.Tensor) -> torch.Tensor:
+    """x in a shape that is computed; 0 copies a size."""
+    sizes = shape.tolist()
+    return x.reshape([size or x.shape[axis] for axis, size in enumerate(sizes)])
+
+
 def depth_to_space(x: torch.Tensor, block: int) -> torch.Tensor:
     """(N, block * block * C, H, W) to (N, C, H * block, W * block)."""
-    n, _, h, w = x.shape
-    x = x.reshape(n, block, block, -1, h, w).permute(0, 3, 4, 1, 5, 2)
-    return x.reshape(n, -1, h * block, w * block)
+    n, c, h, w = x.shape
+    c = c // block**2
+    x = x.reshape(n, block, block, c, h, w).permute(0, 3, 4, 1, 5, 2)
+    return x.reshape(n, c, h * block, w * block)
 
 
 def space_to_depth(x: torch.Tensor, block: int) -> torch.Tensor:
     """(N, C, H * block, W * block) to (N, block * block * C, H, W)."""
     n, c, h, w = x.shape
     x = x.reshape(n, c, h // block, block, w // block, block)
-    return x.permute(0, 3, 5, 1, 2, 4).reshape(n, -1, h // block, w // block)
+    x = x.permute(0, 3, 5, 1, 2, 4)
+    return x.reshape(n, c * block**2, h // block, w // block)
 
 
 def reverse_sequence(

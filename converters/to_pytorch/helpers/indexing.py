@@ -19,7 +19,7 @@ def gather_nd(
     tuples = indices.reshape(x.shape[0], -1, indices.shape[-1])
     rows = torch.arange(x.shape[0], device=x.device)[:, None]
     found = x[(rows, *tuples.unbind(-1))]
-    return found.reshape(*batch, *indices.shape[batch_dims:-1], *found.shape[2:])
+    return found.reshape(batch + indices.shape[batch_dims:-1] + found.shape[2:])
 
 
 def scatter_nd(

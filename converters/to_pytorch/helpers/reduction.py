@@ -1,11 +1,11 @@
-"""Reductions that torch has no single function for."""
+"""What running sums need beyond torch's own."""
 
 from __future__ import annotations
 
 import torch
 
 
-def exclusive_cumsum(x: torch.Tensor, axis: int) -> torch.Tensor:
-    """Running sums that leave out the element itself."""
+def shifted(x: torch.Tensor, axis: int) -> torch.Tensor:
+    """x moved on by one along an axis, with 0 at the beginning."""
     first = torch.zeros_like(x.narrow(axis, 0, 1))
-    return torch.cat([first, x.narrow(axis, 0, x.shape[axis] - 1)], axis).cumsum(axis)
+    return torch.cat([first, x.narrow(axis, 0, x.shape[axis] - 1)], axis)

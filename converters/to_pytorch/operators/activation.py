@@ -32,7 +32,7 @@ def leaky_relu(ctx: Context, x: Tensor, *, alpha: float = 0.01) -> Tensor:
 @operator("PRelu")
 def prelu(ctx: Context, x: Tensor, slope: Initializer | Tensor) -> Tensor:
     """LeakyRelu with learned slopes; an nn.PReLU where there is one a channel, or one in all."""
-    if isinstance(slope, Initializer) and _is_per_channel(ctx, x, slope):
+    if isinstance(slope, Initializer) and slope.array.dtype.kind == "f" and _is_per_channel(ctx, x, slope):
         size = slope.array.size
         return ctx.module(nn.PReLU, size, weights={"weight": slope.reshape(size)})(x)
     return torch.where(x < 0, x * ctx.tensor(slope), x)
@@ -122,6 +122,8 @@ def thresholded_relu(ctx: Context, x: Tensor, *, alpha: float = 1.0) -> Tensor:
 @operator("Shrink")
 def shrink(ctx: Context, x: Tensor, *, bias: float = 0.0, lambd: float = 0.5) -> Tensor:
     """x moved towards zero by bias, and 0 between -lambd and lambd."""
+    if not ctx.output_dtype().is_floating_point():
+        ctx.unsupported("of integers it has no PyTorch form")
     return torch.where(x < -lambd, x + bias, torch.where(x > lambd, x - bias, 0.0))
 
 
@@ -134,6 +136,9 @@ def clip(
     given = {key: bound for key, bound in bounds.items() if bound is not None}
     if all(isinstance(bound, float) for bound in given.values()) and given == {"min": 0.0, "max": 6.0}:
         return ctx.layer_or(F.relu6, nn.ReLU6)(x)
+    if len({isinstance(bound, int | float) for bound in given.values()}) == 2:
+        # Torch takes two numbers or two tensors; the upper bound comes last, as it does in ONNX.
+        return x.clamp(min=min).clamp(max=max)
     return x.clamp(**given) if given else x
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import operator as python
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
 from converters.to_pytorch.context import Context, torch_dtype
 from converters.to_pytorch.registry import operator
@@ -48,21 +48,25 @@ def mod(ctx: Context, a: Tensor, b: Operand, *, fmod: int = 0) -> Tensor:
 @operator("Pow")
 def power(ctx: Context, a: Operand, b: Operand) -> Tensor:
     """a ** b, in the element type of a."""
-    result = torch.pow(ctx.tensor(a), ctx.tensor(b))
-    dtype = ctx.output_dtype()
-    return result.to(torch_dtype(dtype)) if dtype is not None and _is_integer(ctx) else result
+    base, exponent = ctx.tensor(a), ctx.tensor(b)
+    if isinstance(b, float) and abs(b) == 0.5 and not _is_integer(ctx):
+        # Torch takes these numbers for roots, which differ from powers at -0.0 and -inf.
+        exponent = torch.full_like(base, b)
+    result = torch.pow(base, exponent)
+    mixed = len({value.dtype for value in ctx.node.inputs if value is not None}) > 1
+    return result.to(torch_dtype(ctx.output_dtype())) if mixed else result
 
 
 @operator("Max")
 def maximum(ctx: Context, *operands: Operand) -> Operand:
     """The largest of the operands."""
-    return functools.reduce(lambda a, b: _extreme(a, b, torch.maximum, "min"), operands)
+    return _extreme(ctx, operands, torch.maximum, "min")
 
 
 @operator("Min")
 def minimum(ctx: Context, *operands: Operand) -> Operand:
     """The smallest of the operands."""
-    return functools.reduce(lambda a, b: _extreme(a, b, torch.minimum, "max"), operands)
+    return _extreme(ctx, operands, torch.minimum, "max")
 
 
 @operator("Sum")
@@ -77,13 +81,15 @@ def mean(ctx: Context, *operands: Operand) -> Operand:
     return functools.reduce(python.add, operands) / len(operands)
 
 
-def _extreme(a: Any, b: Any, function: Any, bound: str) -> Any:  # noqa: ANN401
-    if isinstance(a, fx.Proxy) and isinstance(b, fx.Proxy):
-        return function(a, b)
-    x, limit = (a, b) if isinstance(a, fx.Proxy) else (b, a)
-    return x.clamp(**{bound: limit})
+def _extreme(
+    ctx: Context, operands: Sequence[Operand], function: Callable[[Tensor, Tensor], Tensor], bound: str
+) -> Tensor:
+    numbers = [operand for operand in operands if isinstance(operand, int | float)]
+    x = functools.reduce(function, [operand for operand in operands if not isinstance(operand, int | float)])
+    for limit in numbers:
+        x = x.clamp(**{bound: limit})
+    return x
 
 
 def _is_integer(ctx: Context) -> bool:
-    dtype = ctx.output_dtype()
-    return dtype is not None and not dtype.is_floating_point()
+    return not ctx.output_dtype().is_floating_point()

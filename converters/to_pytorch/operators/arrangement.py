@@ -36,7 +36,10 @@ def size_(ctx: Context, x: Tensor) -> Tensor:
 def reshape(ctx: Context, x: Tensor, shape: np.ndarray | Tensor, *, allowzero: int = 0) -> Tensor:
     """Another shape; 0 copies a size, -1 is inferred. The batch is never written as a number."""
     if not isinstance(shape, np.ndarray):
-        return x.reshape(shape.tolist())
+        if allowzero:
+            return x.reshape(shape.tolist())
+        result: Tensor = ctx.call(helpers.reshape_to, x, shape)
+        return result
     have, sizes = ctx.shape(x), shape.tolist()
     copied = []
     for axis, size in enumerate(sizes):
@@ -87,7 +90,8 @@ def flatten(ctx: Context, x: Tensor, *, axis: int = 1) -> Tensor:
 @operator("Transpose")
 def transpose(ctx: Context, x: Tensor, *, perm: list[int] | None = None) -> Tensor:
     """The axes in another order, by default the reverse one."""
-    return x.permute(*(reversed(range(ctx.rank(x))) if perm is None else perm))
+    order = list(reversed(range(ctx.rank(x)))) if perm is None else perm
+    return x.permute(*order) if order else x
 
 
 @operator("Squeeze")
@@ -120,6 +124,8 @@ def expand(ctx: Context, x: Initializer | Tensor, shape: np.ndarray | Tensor) ->
     if isinstance(x, Initializer) and x.array.size == 1 and x.array.ndim <= len(shape):
         return ctx.full(shape.tolist(), x.array)
     sizes, rank = shape.tolist(), ctx.rank(x)
+    if not sizes:
+        return ctx.tensor(x)
     sizes = [1] * (rank - len(sizes)) + sizes
     new = len(sizes) - rank
     kept = [axis >= new and isinstance(size, int) and size == 1 for axis, size in enumerate(sizes)]
@@ -129,7 +135,7 @@ def expand(ctx: Context, x: Initializer | Tensor, shape: np.ndarray | Tensor) ->
 @operator("Tile")
 def tile(ctx: Context, x: Tensor, repeats: np.ndarray) -> Tensor:
     """Repeated along each axis."""
-    return x.repeat(*repeats.tolist())
+    return x.repeat(*repeats.tolist()) if repeats.size else x
 
 
 @operator("Concat")
@@ -144,6 +150,8 @@ def split(
 ) -> tuple[Tensor, ...]:
     """Pieces along an axis, of the given sizes or as equal as can be."""
     count = len(ctx.node.outputs)
+    if count == 1:
+        return (x,)
     if split is None:
         shape = ctx.shape(x)
         size = shape[axis] if shape is not None else None
@@ -169,6 +177,7 @@ def slice_(
     count = (ctx.shape(starts) or ctx.shape(ends) or (None,))[0]
     if count is None:
         ctx.unsupported("how many axes it takes parts of must be known beforehand")
+    shape = ctx.shape(x)
     first, last = (
         b.tolist() if isinstance(b, np.ndarray) else [b[k] for k in range(count)] for b in (starts, ends)
     )
@@ -178,8 +187,13 @@ def slice_(
         axis += ctx.rank(x) if axis < 0 else 0
         if step < 0:
             # Backwards from i is forwards from -1 - i in the reversed axis; torch has no negative steps.
+            size = shape[axis] if shape is not None else None
+            if isinstance(start, int) and start < -1:
+                if size is None:
+                    ctx.unsupported(f"it runs backwards in axis {axis}, whose size must be known beforehand")
+                start = max(start, -size)  # before the beginning lies the first element
             x, start, end, step = x.flip(axis), -1 - start, -1 - end, -step
-        bounds = _near(start, 0), _near(end), None if step == 1 else step
+        bounds = _first(start), _last(end), None if step == 1 else step
         if any(bound is not None for bound in bounds):
             parts[axis] = slice(*bounds)
     if not parts:
@@ -188,11 +202,14 @@ def slice_(
     return x[index if len(index) > 1 else index[0]]
 
 
-def _near(end: Any, default: int | None = None) -> Any:  # noqa: ANN401
-    """An end of a slice, None where it says as far as there is."""
-    if isinstance(end, int) and (end == default or abs(end) >= _FAR):
-        return None
-    return end
+def _first(start: Any) -> Any:  # noqa: ANN401
+    """Where a slice begins, None where that is the first element."""
+    return None if isinstance(start, int) and (start == 0 or start <= -_FAR) else start
+
+
+def _last(end: Any) -> Any:  # noqa: ANN401
+    """Where a slice ends, None where that is after the last element."""
+    return None if isinstance(end, int) and end >= _FAR else end
 
 
 @operator("Pad")
@@ -210,11 +227,11 @@ def pad(
     rank = ctx.rank(x) if axes is not None else count
     pairs = [(0, 0)] * rank
     for k, axis in enumerate(range(count) if axes is None else axes.tolist()):
-        pairs[axis] = (int(pads[k]), int(pads[k + count]))
+        pairs[axis] = (pads.tolist()[k], pads.tolist()[k + count])
     first = next((axis for axis, pair in enumerate(pairs) if any(pair)), None)
     if first is None:
         return x
-    if mode != "constant" and not 0 < min(first, 2) < rank <= 5:
+    if mode != "constant" and (first == 0 or rank - min(first, 2) > 3):
         ctx.unsupported(f"PyTorch pads at most the last three axes in mode {mode}, and not the first")
     # Modes other than constant take the pads of all axes but batch and channel.
     last = pairs[first:] if mode == "constant" else pairs[min(first, 2) :]

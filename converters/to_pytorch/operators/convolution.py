@@ -46,7 +46,7 @@ def conv(
         "groups": group,
     }
     rank = _rank(ctx, shape)
-    if isinstance(w, Initializer) and not isinstance(b, Tensor):
+    if isinstance(w, Initializer) and isinstance(b, Initializer | None):
         weights = {"weight": w} if b is None else {"weight": w, "bias": b}
         kernel = plain(windows.kernel)
         channels = shape[1] * group, shape[0]
@@ -90,7 +90,7 @@ def conv_transpose(
         "dilation": plain(windows.dilations),
         "groups": group,
     }
-    if isinstance(w, Initializer) and not isinstance(b, Tensor):
+    if isinstance(w, Initializer) and isinstance(b, Initializer | None):
         kernel = plain(windows.kernel)
         channels = shape[0], shape[1] * group
         weights = {"weight": w} if b is None else {"weight": w, "bias": b}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from converters.to_pytorch.context import Context, torch_dtype
 from converters.to_pytorch.net import Initializer
@@ -42,9 +42,11 @@ def constant_of_shape(ctx: Context, shape: np.ndarray, *, value: np.ndarray | No
 def range_(ctx: Context, start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> Tensor:
     """From start on in steps of delta, without limit."""
     first, last, step = (value.reshape(()).tolist() for value in (start, limit, delta))
+    if not any(isinstance(end, fx.Proxy) for end in (first, last, step)) and (last - first) * step <= 0:
+        return ctx.full([0], start)  # torch refuses to count away from the limit
     ends = [last] if (first, step) == (0, 1) else [first, last] if step == 1 else [first, last, step]
     dtype = ctx.output_dtype()
-    kind = {} if dtype in (None, ir.DataType.INT64) else {"dtype": torch_dtype(dtype)}
+    kind = {} if dtype is ir.DataType.INT64 else {"dtype": torch_dtype(dtype)}
     counted: Tensor = ctx.call(torch.arange, *ends, **kind, **ctx.net.device())
     return counted
 
@@ -69,6 +71,6 @@ def cast_like(ctx: Context, x: Tensor, like: Tensor) -> Tensor:
 
 
 @operator("Identity")
-def identity(ctx: Context, x: Tensor) -> Tensor:
+def identity(ctx: Context, x: Initializer | np.ndarray | Tensor) -> Initializer | np.ndarray | Tensor:
     """x itself: no code at all."""
     return x

@@ -25,15 +25,22 @@ def gather(
     """Slices of x at these places of an axis; rows of a weight are an nn.Embedding."""
     where: Any = indices
     if isinstance(indices, Initializer):
-        where = indices.array.tolist() if indices.array.size <= LITERAL_SIZE else ctx.tensor(indices)
-    elif isinstance(indices, np.ndarray):
-        where = indices.tolist()
-    elif isinstance(x, Initializer) and x.array.ndim == 2 and axis == 0:
+        where = indices.array if indices.array.size <= LITERAL_SIZE else ctx.tensor(indices)
+    elif not isinstance(indices, np.ndarray) and isinstance(x, Initializer) and _is_table(x, axis):
         return ctx.module(nn.Embedding, *x.array.shape, weights={"weight": x})(indices)
-    data = ctx.tensor(x)
-    if axis < 0:
-        axis += ctx.rank(x)
-    return data[(slice(None),) * axis + (where,)] if axis else data[where]
+    data: Any = ctx.tensor(x)
+    before = (slice(None),) * (axis if axis >= 0 else axis + ctx.rank(x))
+    if not isinstance(where, np.ndarray):
+        found = data[*before, where]
+    elif where.ndim < 2:
+        found = data[*before, where.tolist()]
+    else:  # a list of lists would index several axes
+        found = data[*before, where.reshape(-1).tolist()].unflatten(len(before), where.shape)
+    return ctx.tensor(found)
+
+
+def _is_table(x: Initializer, axis: int) -> bool:
+    return x.array.ndim == 2 and axis == 0 and x.array.dtype.kind == "f"
 
 
 @operator("GatherElements")

@@ -86,9 +86,9 @@ def is_inf(ctx: Context, x: Tensor, *, detect_negative: int = 1, detect_positive
 def where(ctx: Context, condition: Tensor, x: Operand, y: Operand) -> Tensor:
     """x where the condition holds, else y."""
     chosen = torch.where(condition, x, y)
-    dtype = ctx.output_dtype()
-    if isinstance(x, int | float) and isinstance(y, int | float) and dtype is not None:
+    if isinstance(x, int | float) and isinstance(y, int | float):
         # Two numbers make a tensor of torch's default type.
+        dtype = ctx.output_dtype()
         usual = (ir.DataType.FLOAT, ir.DataType.INT64, ir.DataType.BOOL)
         return chosen if dtype in usual else chosen.to(torch_dtype(dtype))
     return chosen

@@ -35,9 +35,8 @@ def batch_normalization(
     weights = {key: value for key, value in given.items() if isinstance(value, Initializer)}
     rank = len(ctx.shape(x) or ())
     if len(weights) < 4 or rank not in _BATCH_NORM:
-        return F.batch_norm(
-            x, ctx.tensor(mean), ctx.tensor(var), ctx.tensor(scale), ctx.tensor(bias), eps=epsilon
-        )
+        statistics = ctx.net.tensor(mean, trainable=False), ctx.net.tensor(var, trainable=False)
+        return F.batch_norm(x, *statistics, ctx.tensor(scale), ctx.tensor(bias), eps=epsilon)
     channels = weights["weight"].array.size
     affine = bool((weights["weight"].array != 1).any() or (weights["bias"].array != 0).any())
     if not affine:
@@ -50,7 +49,10 @@ def instance_normalization(
     ctx: Context, x: Tensor, scale: Weight, bias: Weight, *, epsilon: float = 1e-5
 ) -> Tensor:
     """Each plane with its own mean and variance, then scale and bias by channel."""
-    rank = len(ctx.shape(x) or ())
+    shape = ctx.shape(x) or ()
+    rank = len(shape)
+    if rank > 2 and all(size == 1 for size in shape[2:]):
+        ctx.unsupported("PyTorch refuses to normalize planes of a single element")
     if isinstance(scale, Initializer) and isinstance(bias, Initializer) and rank in _INSTANCE_NORM:
         weights = {"weight": scale, "bias": bias}
         return ctx.module(_INSTANCE_NORM[rank], scale.array.size, eps=epsilon, affine=True, weights=weights)(
@@ -78,7 +80,7 @@ def layer_normalization(
     if shape is None or None in shape or len(shape) != last:
         ctx.unsupported("the shape of its scale must be known beforehand and cover the normalized axes")
     sizes = [size for size in shape if size is not None]
-    if isinstance(scale, Initializer) and not isinstance(bias, Tensor):
+    if isinstance(scale, Initializer) and isinstance(bias, Initializer | None):
         weights = {"weight": scale} if bias is None else {"weight": scale, "bias": bias}
         return ctx.module(nn.LayerNorm, sizes, eps=epsilon, bias=bias is not None, weights=weights)(x)
     return F.layer_norm(x, sizes, ctx.tensor(scale), ctx.tensor(bias), epsilon)

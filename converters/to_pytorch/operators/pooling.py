@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, fx, nn
 
-from converters.to_pytorch.context import Context
+from converters.to_pytorch.context import Context, torch_dtype
 from converters.to_pytorch.helpers import pooling as helpers
 from converters.to_pytorch.operators.windows import Windows, plain
 from converters.to_pytorch.registry import operator
@@ -22,8 +22,6 @@ _AVERAGE = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
 _AVERAGE_FUNCTION = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 _GLOBAL_AVERAGE = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
 _GLOBAL_MAX = {1: nn.AdaptiveMaxPool1d, 2: nn.AdaptiveMaxPool2d, 3: nn.AdaptiveMaxPool3d}
-# Where a window lies wholly in the padding, the maximum is this, in Caffe as in ONNX Runtime.
-LOWEST = torch.finfo(torch.float32).min
 
 
 @operator("MaxPool")
@@ -40,13 +38,18 @@ def max_pool(
     strides: list[int] | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """An nn.MaxPool; end pads become its ceil mode where that gives the same windows."""
-    rank = _rank(ctx, kernel_shape)
+    rank, dtype = _rank(ctx, kernel_shape), torch_dtype(ctx.output_dtype())
+    if not dtype.is_floating_point:
+        ctx.unsupported("PyTorch pools floating-point numbers only, and its input holds integers")
     windows = Windows.of(ctx, ctx.shape(x), kernel_shape, strides, pads, dilations, auto_pad)
     ceil = _torch_ceil(ctx, x, windows, ceil_mode)
     pooled, padding = x, plain(windows.begin)
     if ceil is None:
         # What torch's own padding cannot say: pad with what no value is smaller than.
-        pooled, padding, ceil = F.pad(x, windows.padding, value=LOWEST), 0, bool(ceil_mode)
+        # Where a window lies wholly in the padding, that is the maximum, in Caffe as in ONNX Runtime.
+        lowest = torch.finfo(dtype).min
+        windows = _exactly(ctx, x, windows) if ceil_mode else windows
+        pooled, padding, ceil = F.pad(x, windows.padding, value=lowest), 0, False
     options: dict[str, Any] = {
         "kernel_size": plain(windows.kernel),
         "stride": plain(windows.strides),
@@ -197,6 +200,18 @@ def _torch_ceil(ctx: Context, x: Any, windows: Windows, ceil_mode: int) -> bool 
     wanted = windows.counts(sizes, ceil=bool(ceil_mode), end=windows.end)
     found = (c for c in (False, True) if windows.counts(sizes, ceil=c, end=windows.begin) == wanted)
     return next(found, None)
+
+
+def _exactly(ctx: Context, x: Any, windows: Windows) -> Windows:  # noqa: ANN401
+    """The windows of ceil_mode=1 with end pads that the last of them just reaches."""
+    sizes = [size for size in (ctx.shape(x) or ())[2:] if size is not None]
+    if len(sizes) != len(windows.kernel):
+        ctx.unsupported("ceil_mode=1 with these pads needs the size of its input to be known beforehand")
+    end = []
+    for axis, count in enumerate(windows.counts(sizes, ceil=True, end=windows.end)):
+        reach = (count - 1) * windows.strides[axis] + windows.spans[axis]
+        end.append(reach - sizes[axis] - windows.begin[axis])
+    return replace(windows, end=tuple(end))
 
 
 def _with_pad_before(x: Any, windows: Windows) -> tuple[Any, Windows] | None:  # noqa: ANN401

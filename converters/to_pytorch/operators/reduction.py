@@ -16,25 +16,44 @@ from converters.to_pytorch.registry import operator
 Axes = np.ndarray | None
 
 
+def _nothing(x: Tensor) -> Tensor:
+    return x
+
+
 def _reduce(
-    ctx: Context, x: Tensor, axes: Axes, keepdims: int, noop: int, function: Callable[..., Tensor]
+    ctx: Context,
+    x: Tensor,
+    axes: Axes,
+    keepdims: int,
+    noop: int,
+    function: Callable[..., Tensor],
+    *,
+    before: Callable[[Tensor], Tensor] = _nothing,
+    after: Callable[[Tensor], Tensor] = _nothing,
 ) -> Tensor:
-    """`function(x, axes, keepdim=...)` in the way ONNX's reductions choose their axes."""
-    if axes is None or axes.size == 0:
-        if noop:
-            return x
-        over = tuple(range(ctx.rank(x)))
-    else:
+    """`after(function(before(x), axes, keepdim=...))` in the way ONNX's reductions choose their axes.
+
+    Over no axes at all, of a scalar or where the model asks for it, `function` alone has nothing to do.
+    """
+    if axes is not None and axes.size:
         over = tuple(axes.tolist())
-    if not over:
-        return x
-    return function(x, over[0] if len(over) == 1 else over, **({"keepdim": True} if keepdims else {}))
+    else:
+        over = () if noop else tuple(range(ctx.rank(x)))
+    x = before(x)
+    if over:
+        x = function(x, over[0] if len(over) == 1 else over, **({"keepdim": True} if keepdims else {}))
+    return after(x)
 
 
 def _kept_type(ctx: Context) -> dict[str, torch.dtype]:
     """Torch sums small integers in int64; ONNX stays in their type."""
     dtype = ctx.output_dtype()
-    return {} if dtype is None or dtype.is_floating_point() else {"dtype": torch_dtype(dtype)}
+    return {} if dtype.is_floating_point() else {"dtype": torch_dtype(dtype)}
+
+
+def _check_float(ctx: Context) -> None:
+    if not ctx.output_dtype().is_floating_point():
+        ctx.unsupported("PyTorch does this for floating-point numbers only, and its input holds integers")
 
 
 @operator("ReduceSum")
@@ -51,6 +70,7 @@ def reduce_mean(
     ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Tensor:
     """The mean."""
+    _check_float(ctx)
     return _reduce(ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.mean(a, **k))
 
 
@@ -95,7 +115,13 @@ def reduce_l1(
     """The sum of the absolute values."""
     kind = _kept_type(ctx)
     return _reduce(
-        ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.abs().sum(a, **k, **kind)
+        ctx,
+        x,
+        axes,
+        keepdims,
+        noop_with_empty_axes,
+        lambda x, a, **k: x.sum(a, **k, **kind),
+        before=lambda x: x.abs(),
     )
 
 
@@ -104,8 +130,16 @@ def reduce_l2(
     ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Tensor:
     """The square root of the sum of squares."""
+    _check_float(ctx)
     return _reduce(
-        ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.square().sum(a, **k).sqrt()
+        ctx,
+        x,
+        axes,
+        keepdims,
+        noop_with_empty_axes,
+        lambda x, a, **k: x.sum(a, **k),
+        before=lambda x: x.square(),
+        after=lambda x: x.sqrt(),
     )
 
 
@@ -116,7 +150,13 @@ def reduce_sum_square(
     """The sum of squares."""
     kind = _kept_type(ctx)
     return _reduce(
-        ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.square().sum(a, **k, **kind)
+        ctx,
+        x,
+        axes,
+        keepdims,
+        noop_with_empty_axes,
+        lambda x, a, **k: x.sum(a, **k, **kind),
+        before=lambda x: x.square(),
     )
 
 
@@ -125,7 +165,10 @@ def reduce_log_sum(
     ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Tensor:
     """The logarithm of the sum."""
-    return _reduce(ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.sum(a, **k).log())
+    _check_float(ctx)
+    return _reduce(
+        ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.sum(a, **k), after=lambda x: x.log()
+    )
 
 
 @operator("ReduceLogSumExp")
@@ -133,6 +176,7 @@ def reduce_log_sum_exp(
     ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Tensor:
     """The logarithm of the sum of exponentials."""
+    _check_float(ctx)
     return _reduce(ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.logsumexp(a, **k))
 
 
@@ -177,5 +221,7 @@ def cum_sum(ctx: Context, x: Tensor, axis: np.ndarray, *, exclusive: int = 0, re
     """Running sums along an axis, without the element itself where exclusive."""
     along = axis.reshape(()).item()
     start = x.flip(along) if reverse else x
-    result = ctx.call(helpers.exclusive_cumsum, start, along) if exclusive else start.cumsum(along)
+    if exclusive:
+        start = ctx.call(helpers.shifted, start, along)
+    result = start.cumsum(along, **_kept_type(ctx))
     return result.flip(along) if reverse else result
