@@ -124,12 +124,13 @@ def expand(ctx: Context, x: Initializer | Tensor, shape: np.ndarray | Tensor) ->
     if isinstance(x, Initializer) and x.array.size == 1 and x.array.ndim <= len(shape):
         return ctx.full(shape.tolist(), x.array)
     sizes, rank = shape.tolist(), ctx.rank(x)
-    if not sizes:
-        return ctx.tensor(x)
     sizes = [1] * (rank - len(sizes)) + sizes
-    new = len(sizes) - rank
-    kept = [axis >= new and isinstance(size, int) and size == 1 for axis, size in enumerate(sizes)]
-    return ctx.tensor(x).expand(*(-1 if keep else size for keep, size in zip(kept, sizes, strict=True)))
+    have = [1] * (len(sizes) - rank) + list(ctx.shape(x) or ())
+    for axis in range(len(sizes) - rank, len(sizes)):
+        # A size that is computed may be 1, too, and then an axis of x that is not stays as it is.
+        kept = sizes[axis] == 1 if isinstance(sizes[axis], int) else have[axis] not in (1, None)
+        sizes[axis] = -1 if kept else sizes[axis]
+    return ctx.tensor(x).expand(*sizes) if sizes else ctx.tensor(x)
 
 
 @operator("Tile")

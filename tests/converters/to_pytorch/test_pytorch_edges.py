@@ -272,3 +272,13 @@ def test_statistics_of_any_rank_are_not_trained(loaded):
     model = loaded({"y": y}, graph)
     model(torch.ones(2, 3, 1, 2, 1, 2)).sum().backward()
     assert [name for name, _ in model.named_parameters()] == ["bn_weight", "bn_bias"]
+
+
+def test_an_expansion_to_a_size_that_is_1(agree):
+    nodes = [
+        ("Shape", ["x"], "shape", {"end": 1}),
+        ("Concat", ["shape", "one"], "target", {"axis": 0}),
+        ("Expand", ["w", "target"], "y", {}),
+    ]
+    model = net(nodes, {"x": (FLOAT, ["N", 2])}, ["y"], {"w": values(3, 2), "one": ints(1)})
+    agree(model, {"x": values(1, 2)})
