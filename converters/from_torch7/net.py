@@ -69,6 +69,7 @@ class Net:
         self._placed = False
         self._active: list[TorchObject] = []
         self._memories: dict[tuple[object, ...], Memory] = {}
+        self._states: dict[tuple[object, ...], list[Nest]] | None = None
 
     def run(self, m: Module, x: Nest) -> Nest:
         """The output of a module for an input, as its updateOutput gives it after evaluate()."""
@@ -139,6 +140,29 @@ class Net:
             yield
         finally:
             self._clones.pop()
+
+    @contextlib.contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Recurrent modules run inside begin anew, and remember from one run to the next."""
+        outside, self._states = self._states, {}
+        try:
+            yield
+        finally:
+            self._states = outside
+
+    def state(self, m: Module) -> list[Nest]:
+        """What a recurrent module kept in its last run; empty in its first.
+
+        UnsupportedError outside `remembering`: what a call gives then depends on the calls before it.
+        """
+        if self._states is None:
+            raise m.unsupported("outside a Sequencer its output depends on the calls before")
+        return self._states.get((*self._clones, m.item), [])
+
+    def keep(self, m: Module, state: list[Nest]) -> None:
+        """Let a recurrent module remember something for its next run."""
+        if self._states is not None:
+            self._states[(*self._clones, m.item)] = state
 
     def output_of(self, m: Module, result: ValueNest, position: int = 0) -> Nest:
         """The module's output tensors, which a later run of the same module overwrites, as in Torch."""

@@ -63,6 +63,19 @@ def hard_tanh(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return clip(g, x, m.number("min_val", -1), m.number("max_val", 1))
 
 
+@module("Clip", expects=PASS)
+def clip_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """dpnn's: x limited to [minval, maxval]."""
+    return clip(g, x, m.number("minval"), m.number("maxval"))
+
+
+@module("SAdd", expects=PASS)
+def scalar_add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """rnn's: x + addend, or -(x + addend)."""
+    total = g.binary("Add", x, m.number("addend"))
+    return g.node("Neg", total) if m.flag("negate") else total
+
+
 @module("LeakyReLU", overwrites=True, expects=PASS)
 def leaky_relu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x > 0 ? x : negval * x."""

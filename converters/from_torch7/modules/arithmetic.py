@@ -120,13 +120,14 @@ def stored_tensor(g: Builder, m: Module, x: ir.Value, batched: bool) -> ir.Value
     value = m.get("value")
     array = np.array([value], np.float32) if isinstance(value, float) else m.tensor("value")
     stored = g.constant(array.astype(np.float32, copy=False))
-    if not batched:
-        return g.node("Identity", stored)
-    shape = (dims(x)[0], *array.shape)
+    return once_a_sample(g, stored, x) if batched else g.node("Identity", stored)
+
+
+def once_a_sample(g: Builder, stored: ir.Value, x: ir.Value) -> ir.Value:
+    """A tensor as many times as the first size of x, along a new first dimension."""
+    shape, inner = (dims(x)[0], *dims(stored)), np.array(dims(stored), np.int64)
     batch = g.node("Shape", x, shape=(1,), dtype=ir.DataType.INT64, start=0, end=1)
-    target = g.node(
-        "Concat", batch, np.array(array.shape, np.int64), shape=(len(shape),), dtype=ir.DataType.INT64, axis=0
-    )
+    target = g.node("Concat", batch, inner, shape=(len(shape),), dtype=ir.DataType.INT64, axis=0)
     return g.node("Expand", stored, target, shape=shape)
 
 

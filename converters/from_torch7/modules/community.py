@@ -1,18 +1,24 @@
-"""Classes outside torch/nn that widely used models contain: dpnn (OpenFace), fast-neural-style."""
+"""Classes outside torch/nn that widely used models contain: dpnn (OpenFace), inn, fast-neural-style."""
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
+from converters.errors import FormatError
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.expectation import PASS, batch_first
 from converters.from_torch7.handles import Nest
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.convolution import check_channels
+from converters.from_torch7.modules.arithmetic import spread
+from converters.from_torch7.modules.containers import branches, joined, tensor_value
+from converters.from_torch7.modules.convolution import check_channels, two_tensors
 from converters.from_torch7.modules.padding import pad_or_crop
 from converters.from_torch7.modules.wrappers import wrapped, wrapped_expects
 from converters.from_torch7.net import Net
+from converters.from_torch7.objects import TorchObject
 from converters.from_torch7.registry import module, structure
+from converters.graph import dims
 
 
 @structure("Inception", expects=wrapped_expects)
@@ -43,13 +49,87 @@ def shave_image(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def instance_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Each channel of each image normalised by its own statistics, in evaluation too (fast-neural-style).
 
-    Classes of the same name that keep running statistics disagree on what evaluation does.
+    The classes of this name that keep running statistics (texture_nets, CycleGAN) update them without ever
+    using them, as their inner batch normalisation stays in training; unless someone has stopped it.
     """
-    if m.has("running_mean"):
-        raise m.unsupported("it keeps running statistics, and classes of this name use them differently")
+    inner = m.get("bn")
+    if isinstance(inner, TorchObject) and inner.fields.fields.get("train") is False and m.has("running_mean"):
+        raise m.unsupported("it normalises by running statistics, kept for each image of one batch size")
     if m.flag("disabled"):
         return x
     channels = m.integer("nOutput", least=1)
     check_channels(m, x, 1, channels)
-    weight, bias = (g.weight(name, m.tensor(name, (channels,))) for name in ("weight", "bias"))
-    return g.node("InstanceNormalization", x, weight, bias, epsilon=m.number("eps", 1e-5))
+    weight, bias = m.optional_tensor("weight", (channels,)), m.optional_tensor("bias", (channels,))
+    return g.node(
+        "InstanceNormalization",
+        x,
+        g.weight("weight", np.ones(channels, np.float32) if weight is None else weight),
+        g.weight("bias", np.zeros(channels, np.float32) if bias is None else bias),
+        epsilon=m.number("eps", 1e-5),
+    )
+
+
+@module("inn.SpatialConstAffine", "inn.ConstAffine", name="affine", rank=4, overwrites=True)
+def const_affine(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """a * x + b for each channel."""
+    a, b = (g.weight(name, m.tensor(name).reshape(-1, 1, 1)) for name in "ab")
+    check_channels(m, x, 1, m.tensor("a").size)
+    return g.binary("Add", g.binary("Mul", x, a), b)
+
+
+@module("inn.MeanSubtraction", name="mean")
+def mean_subtraction(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """x minus an image, the same for each of a batch."""
+    mean = m.tensor("mean")
+    inner = mean[0] if mean.ndim == len(dims(x)) == 4 else mean
+    return g.binary("Sub", x, g.weight("mean", spread(m, "mean", inner, dims(x)[-3:])))
+
+
+@structure("inn.SpatialPyramidPooling", expects=batch_first(None, None, None))
+def spatial_pyramid_pooling(net: Net, m: Module, x: Nest) -> Nest:
+    """Adaptive poolings of several sizes, flattened and joined over the features."""
+    rank = len(dims(tensor_value(m, x)))
+    if rank not in (3, 4):
+        raise m.error(FormatError, "takes 3-D or 4-D input")
+    parts = branches(net, m, [(child, x) for child in m.children()])
+    return joined(net, m, parts, rank - 3)
+
+
+@module("inn.ROIPooling", name="roipool", takes="table", expects=[batch_first(None, None, None), (None, 5)])
+def roi_pooling(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
+    """The largest values in W x H cells of regions: rows of image and corners, counted from 1."""
+    maps, regions = two_tensors(m, x)
+    if m.has("v2"):
+        raise m.unsupported("its second version rounds the corners of regions in a way of its own")
+    if len(dims(maps)) != 4 or len(dims(regions)) != 2:
+        raise m.error(FormatError, "takes {maps, regions}, 4-D and 2-D")
+    check_channels(m, regions, 1, 5)
+    size = [m.integer("H", least=1), m.integer("W", least=1)]
+    return g.node(
+        "MaxRoiPool",
+        maps,
+        g.binary("Sub", regions, 1.0),
+        shape=(dims(regions)[0], dims(maps)[1], *size),
+        pooled_shape=size,
+        spatial_scale=m.number("spatial_scale", 1),
+    )
+
+
+@module("SpatialFeatNormalization", name="normalize", rank=4)
+def spatial_feat_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """(x - mean) / std for each channel (dpnn)."""
+    mean, std = (g.weight(name, m.tensor(name).reshape(-1, 1, 1)) for name in ("mean", "std"))
+    check_channels(m, x, 1, m.tensor("mean").size)
+    return g.binary("Div", g.binary("Sub", x, mean), std)
+
+
+@module("ArgMax")
+def arg_max(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Where along a dimension the largest value is, counted from 1 (dpnn)."""
+    axis = m.integer("dim", 1, least=1) - 1 + (len(dims(x)) > m.integer("nInputDim", 9999))
+    if axis >= len(dims(x)):
+        raise m.error(FormatError, f"works along dimension {axis + 1} of {len(dims(x))}")
+    keep = len(dims(x)) == 1
+    shape = (1,) if keep else (*dims(x)[:axis], *dims(x)[axis + 1 :])
+    place = g.node("ArgMax", x, shape=shape, dtype=ir.DataType.INT64, axis=axis, keepdims=int(keep))
+    return g.binary("Add", g.cast(place, ir.DataType.FLOAT), 1.0)

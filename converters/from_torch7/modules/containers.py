@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from converters.errors import FormatError
 from converters.from_torch7.expectation import PASS, Expected, Many, says_something
-from converters.from_torch7.handles import Memory, Nest, View
+from converters.from_torch7.handles import Nest, View
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.table import as_table, entries, join
 from converters.from_torch7.net import Net
@@ -41,7 +41,14 @@ def mapped_expects(m: Module, ask: Ask, after: Expected) -> Expected:
     return Many(item=ask((m.children() or [m.child("module")])[0], PASS))
 
 
-@structure("Sequential", "SpatialLPPooling", "Maxout", "LayerNormalization", expects=chain_expects)
+@structure(
+    "Sequential",
+    "SpatialLPPooling",
+    "Maxout",
+    "LayerNormalization",
+    "SpatialSameResponseNormalization",
+    expects=chain_expects,
+)
 def sequential(net: Net, m: Module, x: Nest) -> Nest:
     """One after the other."""
     for child in m.children():
@@ -70,13 +77,16 @@ def map_table(net: Net, m: Module, x: Nest) -> Nest:
     children = m.children() or [m.child("module")]
     results = []
     for k, entry in enumerate(as_table(m, x)):
-        with net.clone(k):
-            results.append(net.run(children[k] if k < len(children) else children[0], entry))
+        if k < len(children):
+            results.append(net.run(children[k], entry))
+        else:
+            with net.clone(k):
+                results.append(net.run(children[0], entry))
     return results
 
 
 def branches(net: Net, m: Module, inputs: Iterable[tuple[Module, Nest]]) -> list[ir.Value]:
-    """What modules give for an input each, read once all have run: one that runs twice overwrites its first."""
+    """What modules give for an input each, once all have run: who runs twice has overwritten the first."""
     outputs = [net.run(child, x) for child, x in inputs]
     return [tensor_value(m, output) for output in outputs]
 
@@ -160,10 +170,11 @@ def bottle(net: Net, m: Module, x: Nest) -> Nest:
     first = dims(value)[len(lead)]
     folded = product([*lead, first])
     inside = reshaped(net, m, x, (folded, *dims(value)[len(lead) + 1 :]))
-    result = tensor_value(m, net.run(child, inside))
+    output = net.run(child, inside)
+    result = tensor_value(m, output)
     if dims(result)[0] != folded:
         folded, first = dims(result)[0], m.known(dims(result)[0]) // m.known(product(lead))
-    return reshaped(net, m, Memory(result), (*lead, first, *dims(result)[1:]))
+    return reshaped(net, m, output, (*lead, first, *dims(result)[1:]))
 
 
 def reshaped(net: Net, m: Module, x: Nest, shape: Shape) -> Nest:

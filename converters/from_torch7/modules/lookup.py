@@ -27,15 +27,27 @@ def indices(g: Builder, x: ir.Value, first: int = 1) -> ir.Value:
     return g.node("Sub", whole, np.array(first, np.int64)) if first else whole
 
 
-@module("LookupTable", name="embedding", expects=batch_first(None))
+@module("LookupTable", "Dictionary", name="embedding", expects=batch_first(None))
 def lookup_table(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The rows of the weight that the input names. Rows longer than maxNorm are shortened to it."""
-    weight = m.tensor("weight")
+    return looked_up(g, m, x, m.tensor("weight"), 1)
+
+
+@module("LookupTableMaskZero", name="embedding", expects=batch_first(None))
+def lookup_table_mask_zero(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The rows of the weight after the first, which is for the index 0 and counts as zeros (rnn)."""
+    weight = np.array(m.tensor("weight"), np.float32)
+    weight[0] = 0
+    return looked_up(g, m, x, weight, 0)
+
+
+def looked_up(g: Builder, m: Module, x: ir.Value, weight: np.ndarray, first: int) -> ir.Value:
+    """Rows by indices that count from `first`, after maxNorm."""
     if len(dims(x)) not in (1, 2):
         raise m.error(FormatError, f"takes 1-D or 2-D input, not {shape_text(dims(x))}")
     limit = m.number("maxNorm", 0)
     table = g.parameter("weight", renormed(m, weight, limit)) if limit else g.weight("weight", weight)
-    return g.node("Gather", table, indices(g, x), shape=(*dims(x), *weight.shape[1:]), axis=0)
+    return g.node("Gather", table, indices(g, x, first), shape=(*dims(x), *weight.shape[1:]), axis=0)
 
 
 def renormed(m: Module, weight: np.ndarray, limit: float) -> np.ndarray:

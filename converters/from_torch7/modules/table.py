@@ -20,7 +20,16 @@ from converters.from_torch7.registry import module, structure
 from converters.graph import Dim, Shape, Symbol, dims, product, shape_text
 
 
-@structure("Identity", "PrintSize", "ZeroGrad", "L1Penalty", "GradientReversal", expects=PASS)
+@structure(
+    "Identity",
+    "PrintSize",
+    "ZeroGrad",
+    "L1Penalty",
+    "GradientReversal",
+    "NormStabilizer",
+    "CopyGrad",
+    expects=PASS,
+)
 def identity(net: Net, m: Module, x: Nest) -> Nest:
     """The input itself."""
     return x
@@ -126,6 +135,10 @@ def join_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     return join(g, m, parts, dimension(m, parts[0]))
 
 
+# Longer tables no net has.
+MAX_ENTRIES = 10_000
+
+
 def put_part(
     g: Builder, below: ir.Value, seen: ir.Value, axis: int, start: int, stop: int, size: int
 ) -> ir.Value:
@@ -139,6 +152,8 @@ def entries(net: Net, m: Module, x: Reference, axis: int) -> list[Reference]:
     """The entries of a dimension, as views of the tensor's memory."""
     g, value = net.graph, x.read()
     size = m.known(dims(value)[axis])
+    if size > MAX_ENTRIES:
+        raise m.unsupported(f"makes a table of {size:,} entries, more than {MAX_ENTRIES:,}")
     in_order = x.contiguous and all(before == 1 for before in dims(value)[:axis])
 
     def put(below: ir.Value, seen: ir.Value, entry: int) -> ir.Value:
@@ -174,10 +189,6 @@ def entry(m: Module, x: list[Nest], index: int) -> Nest:
     return x[place]
 
 
-# Longer tables are not derived from an index alone.
-MAX_ENTRIES = 1000
-
-
 def selected(m: Module, ask: object, after: Expected) -> Expected:
     """A table in which the entry selected is what follows; how long it is, the module does not say."""
     index = m.integer("index")
@@ -195,6 +206,12 @@ def narrow_table(net: Net, m: Module, x: Nest) -> Nest:
     """`length` entries of a table from `offset` on, as far as there are any."""
     start = m.integer("offset", least=1) - 1
     return as_table(m, x)[start : start + m.integer("length", 1, least=1)]
+
+
+@structure("ReverseTable", expects=Many())
+def reverse_table(net: Net, m: Module, x: Nest) -> Nest:
+    """The entries of a table from the last to the first (dpnn)."""
+    return as_table(m, x)[::-1]
 
 
 @structure("FlattenTable", expects=Many())

@@ -31,6 +31,9 @@ def wrapped_expects(m: Module, ask: Ask, after: Expected) -> Expected:
     "Profile",
     "DataParallelTable",
     "DataParallel",
+    "Serial",
+    "FireModule",
+    "BiSequencer",
     expects=wrapped_expects,
 )
 def transparent(net: Net, m: Module, x: Nest) -> Nest:

@@ -401,6 +401,31 @@ def test_a_module_in_two_branches_gives_both_its_last_output(run_net, container)
     np.testing.assert_array_equal(got, np.concatenate([2 * np.abs(X2)] * 2))
 
 
+DOUBLE = ("nn.MulConstant", {"constant_scalar": 2})
+
+
+def twice_the_magnitude(first: tuple) -> tuple:
+    """A second branch in which DOUBLE, which the first may have run, runs again on |x|."""
+    return "nn.Sequential", {"modules": [first, ("nn.Abs", {}), DOUBLE]}
+
+
+def test_the_first_clone_of_a_map_table_is_the_module_itself(run_net):
+    branches = [
+        ("nn.MapTable", {"module": DOUBLE, "modules": [DOUBLE]}),
+        twice_the_magnitude(("nn.SelectTable", {"index": 1})),
+    ]
+    got = run_net(("nn.ConcatTable", {"modules": branches}), X2, X2[0])
+    for array, wanted in zip(got, (2 * np.abs(X2), 2 * X2[0], 2 * np.abs(X2)), strict=True):
+        np.testing.assert_array_equal(array, wanted)
+
+
+def test_bottle_shares_the_memory_of_the_module_inside(run_net):
+    flat = ("nn.Reshape", {"size": sizes(20, 6), "batchMode": False})
+    branches = [("nn.Bottle", {"modules": [DOUBLE], "nInputDim": 2}), twice_the_magnitude(flat)]
+    got = run_net(("nn.ConcatTable", {"modules": branches}), X3)
+    np.testing.assert_array_equal(got[0], 2 * np.abs(X3))
+
+
 def test_spatial_divisive_normalization(run_net):
     kernel = np.full((3, 3), 1 / 36, np.float32)
     weight = np.broadcast_to(kernel, (1, 4, 3, 3)).copy()
@@ -477,10 +502,6 @@ def test_what_torch_refuses(run_net, name, fields, given, message):
             "nn.MSECriterion at 1: a training loss has no place in an inference net",
         ),
         (("cudnn.LSTM", {}), "its weights are stored in a layout that only the cuDNN that wrote them knows"),
-        (
-            ("nn.InstanceNormalization", {"nOutput": 4, "running_mean": BIAS}),
-            "it keeps running statistics, and classes of this name use them differently",
-        ),
         (("nn.Linar", {}), "no module class of this name is known (the nearest known is Linear)"),
         (("my.Own", {"modules": []}), "my.Own: no module class of this name is known"),
     ],

@@ -1,0 +1,210 @@
+"""Recurrent modules of Element-Research's rnn, and torch-rnn's LSTM, where no call depends on those before.
+
+A Sequencer runs a module once a step of a table of inputs, or of the first dimension of a tensor. The
+recurrent modules inside keep what they gave for the next step; see `Net.states`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from converters.errors import FormatError
+from converters.from_torch7.builder import Builder
+from converters.from_torch7.expectation import PASS, Expected, Fitted, batch_first
+from converters.from_torch7.handles import Memory, Nest, ValueNest, values
+from converters.from_torch7.module import Module
+from converters.from_torch7.modules.arithmetic import once_a_sample
+from converters.from_torch7.modules.containers import tensor_value
+from converters.from_torch7.modules.convolution import check_channels
+from converters.from_torch7.modules.table import entries, entry
+from converters.from_torch7.modules.wrappers import wrapped
+from converters.from_torch7.net import Net
+from converters.from_torch7.registry import Ask, module, structure
+from converters.graph import Shape, dims
+
+
+def forgetful(m: Module) -> None:
+    """UnsupportedError for a module told to go on, in evaluation, from where its last call ended."""
+    if m.text("_remember", "neither") in {"eval", "both"} or m.flag("remember_states"):
+        raise m.unsupported("it remembers its state from one call to the next")
+
+
+def steps_expect(m: Module, ask: Ask, after: Expected) -> Expected:
+    """A table of what the module inside wants, or a tensor with one dimension more."""
+    item = ask(wrapped(m), PASS)
+
+    def choose(shapes: Sequence[Shape]) -> Expected:
+        return PASS if len(shapes) == 1 and len(shapes[0]) > 2 else [item] * len(shapes)
+
+    return Fitted(choose)
+
+
+@structure("Sequencer", expects=steps_expect)
+def sequencer(net: Net, m: Module, x: Nest) -> Nest:
+    """The module inside for each step, beginning without a memory; the outputs as a table or tensor."""
+    forgetful(m)
+    steps = x if isinstance(x, list) else entries(net, m, x, 0)
+    with net.remembering():
+        outputs = [copied(net.run(wrapped(m), step)) for step in steps]
+    if isinstance(x, list):
+        return outputs
+    g = net.graph
+    with net.layer(m, "stack") as layer:
+        result = g.concat([g.unsqueeze(tensor_value(m, output), 0) for output in outputs], 0)
+        layer.results(x.read(), result)
+    return net.output_of(m, result)
+
+
+def copied(nest: Nest) -> Nest:
+    """The same tensors in memory that later steps do not overwrite."""
+    return [copied(part) for part in nest] if isinstance(nest, list) else Memory(nest.read())
+
+
+@structure("Recursor")
+def recursor(net: Net, m: Module, x: Nest) -> Nest:
+    """The module inside, which keeps what it has to."""
+    return net.run(m.child("recurrentModule"), x)
+
+
+@structure("LSTM", "FastLSTM")
+def lstm(net: Net, m: Module, x: Nest) -> Nest:
+    """{input, output before, cell before} -> {output, cell} inside; the output goes on.
+
+    torch-rnn's class of the same name is a whole sequence: see `seq_lstm`.
+    """
+    if not m.has("recurrentModule"):
+        return seq_lstm.run(net, m, x)
+    last = net.state(m) or [before(net, m, x, [m.integer("outputSize", least=1)], 1)] * 2
+    state = net.run(m.child("recurrentModule"), [x, *last])
+    if not isinstance(state, list):
+        raise m.error(FormatError, "its module gives a tensor, not {output, cell}")
+    net.keep(m, state)
+    return entry(m, state, 1)
+
+
+@structure("GRU", "Recurrence")
+def gru(net: Net, m: Module, x: Nest) -> Nest:
+    """{input, output before} -> output inside."""
+    size = m.get("outputSize")
+    sizes = [m.integer("outputSize", least=1)] if isinstance(size, float) else m.sizes("outputSize")
+    last = net.state(m) or [before(net, m, x, sizes, m.integer("nInputDim", 1))]
+    output = net.run(m.child("recurrentModule"), [x, *last])
+    net.keep(m, [output])
+    return output
+
+
+@structure("Recurrent")
+def recurrent(net: Net, m: Module, x: Nest) -> Nest:
+    """{input, output before} -> output inside; the first step has a module of its own."""
+    last = net.state(m)
+    output = net.run(m.child("recurrentModule"), [x, *last]) if last else net.run(m.child("initialModule"), x)
+    net.keep(m, [output])
+    return output
+
+
+def before(net: Net, m: Module, x: Nest, size: list[int], rank: int) -> Nest:
+    """The output before the first step: zeros for each sample of the (first) input of this rank."""
+    while isinstance(x, list):
+        x = entry(m, x, 1)
+    value = x.read()
+    with net.layer(m, "zeros"):
+        m.check_computed(*size)
+        zeros = net.graph.full(size, 0.0)
+        return Memory(once_a_sample(net.graph, zeros, value) if len(dims(value)) > rank else zeros)
+
+
+@structure("MaskZero", expects=lambda m, ask, after: ask(wrapped(m), after))
+def mask_zero(net: Net, m: Module, x: Nest) -> Nest:
+    """The module inside; its output is zero for those samples whose (first) input is all zeros."""
+    first = x
+    while isinstance(first, list):
+        first = entry(m, first, 1)
+    given, rank, g = first.read(), m.integer("nInputDim", least=1), net.graph
+    batch = len(dims(given)) - rank
+    if batch not in (0, 1):
+        raise m.error(FormatError, f"takes {rank}-D or {rank + 1}-D input")
+    with net.layer(m, "mask"):
+        axes = np.arange(batch, len(dims(given)))
+        largest = g.node("ReduceMax", g.node("Abs", given), axes, shape=dims(given)[:batch], keepdims=0)
+        there = g.node("Greater", largest, np.zeros((), np.float32), dtype=ir.DataType.BOOL)
+    output = values(net.run(wrapped(m), x))
+
+    def masked(part: ValueNest) -> ValueNest:
+        if isinstance(part, list):
+            return [masked(inner) for inner in part]
+        mask = there
+        for _ in range(len(dims(part)) - batch):
+            mask = g.unsqueeze(mask, len(dims(mask)))
+        return g.node("Where", mask, part, np.zeros((), np.float32), shape=dims(part), dtype=part.dtype)
+
+    with net.layer(m, "masked"):
+        return net.output_of(m, masked(output))
+
+
+def sequence(g: Builder, m: Module, x: ir.Value, inputs: int) -> ir.Value:
+    """A sequence as time x batch x features."""
+    forgetful(m)
+    if m.flag("maskzero"):
+        raise m.unsupported("it starts anew wherever its input is all zeros (maskzero)")
+    if len(dims(x)) != 3:
+        raise m.error(FormatError, "takes 3-D input")
+    check_channels(m, x, 2, inputs)
+    return g.transpose(x, [1, 0, 2]) if batch_is_first(m) else x
+
+
+def batch_is_first(m: Module) -> bool:
+    """Whether the first dimension is the batch; versions with `remember_states` know no other way."""
+    return m.flag("batchfirst") or m.has("remember_states") or m.has("hidden_dim")
+
+
+def stacked(m: Module, order: Sequence[int], inputs: int, outputs: int) -> list[np.ndarray]:
+    """ONNX's W, R and B from a weight of (inputs + outputs) x gates * outputs, in this order of gates."""
+    weight = m.tensor("weight", (inputs + outputs, len(order) * outputs)).T
+    bias = m.tensor("bias", (len(order) * outputs,))
+    rows = np.concatenate([np.arange(outputs) + gate * outputs for gate in order])
+    both = np.concatenate([bias[rows], np.zeros_like(bias)])
+    arrays = weight[rows, :inputs], weight[rows, inputs:], both
+    return [np.ascontiguousarray(array[None], np.float32) for array in arrays]
+
+
+def sequence_sizes(m: Module) -> tuple[int, int]:
+    """How many features come and go: SeqLSTM, SeqGRU and torch-rnn's LSTM spell it differently."""
+    names = ("inputsize", "inputSize", "input_dim"), ("outputsize", "outputSize", "hidden_dim")
+    come, go = (next((name for name in group if m.has(name)), group[0]) for group in names)
+    return m.integer(come, least=1), m.integer(go, least=1)
+
+
+def time_first(m: Module) -> Expected:
+    """Time x batch x features, or the other way round."""
+    inputs = sequence_sizes(m)[0]
+    return batch_first(None, inputs) if batch_is_first(m) else (None, None, inputs)
+
+
+def run_sequence(g: Builder, m: Module, x: ir.Value, op_type: str, order: Sequence[int]) -> ir.Value:
+    """A sequence through ONNX's LSTM or GRU."""
+    inputs, outputs = sequence_sizes(m)
+    steps = sequence(g, m, x, inputs)
+    weights = [
+        g.parameter(name, array)
+        for name, array in zip("WRB", stacked(m, order, inputs, outputs), strict=True)
+    ]
+    shape = (dims(steps)[0], 1, dims(steps)[1], outputs)
+    result = g.squeeze(g.node(op_type, steps, *weights, shape=shape, hidden_size=outputs), [1])
+    return g.transpose(result, [1, 0, 2]) if batch_is_first(m) else result
+
+
+@module("SeqLSTM", name="lstm", expects=time_first)
+def seq_lstm(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """An LSTM over a whole sequence, from zeros; the weight's gates are input, forget, output, cell."""
+    if m.has("weightO") or m.integer("hiddensize", sequence_sizes(m)[1]) != sequence_sizes(m)[1]:
+        raise m.unsupported("it projects its output, which ONNX's LSTM does not")
+    return run_sequence(g, m, x, "LSTM", (0, 2, 1, 3))
+
+
+@module("SeqGRU", name="gru", expects=time_first)
+def seq_gru(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """A GRU over a whole sequence, from zeros; the weight's gates are reset, update, candidate."""
+    return run_sequence(g, m, x, "GRU", (1, 0, 2))

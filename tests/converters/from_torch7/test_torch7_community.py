@@ -1,0 +1,88 @@
+"""Classes of inn, dpnn and others outside torch/nn, against NumPy and PyTorch."""
+
+# One row a case: wrapped, the table could not be read.
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+import converters
+
+
+def values(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
+
+
+X2, X3, X4 = values(3, 6), values(4, 5, 6), values(2, 4, 7, 6)
+CHANNELS = values(4, seed=1)
+
+
+def channels(array: np.ndarray) -> np.ndarray:
+    return array[:, None, None]
+
+
+CASES = [
+    ("inn.SpatialConstAffine", {"a": CHANNELS.reshape(1, 4, 1, 1), "b": -CHANNELS.reshape(1, 4, 1, 1)}, X4, X4 * channels(CHANNELS) - channels(CHANNELS)),
+    ("inn.MeanSubtraction", {"mean": values(4, 7, 6, seed=2)}, X4, X4 - values(4, 7, 6, seed=2)),
+    ("inn.MeanSubtraction", {"mean": values(1, 4, 7, 6, seed=2)}, X4, X4 - values(1, 4, 7, 6, seed=2)),
+    ("nn.SpatialFeatNormalization", {"mean": CHANNELS, "std": np.abs(CHANNELS)}, X3, (X3 - channels(CHANNELS)) / channels(np.abs(CHANNELS))),
+    ("nn.ArgMax", {"dim": 1, "nInputDim": 1, "asLong": True}, X2, X2.argmax(1) + 1),
+    ("nn.ArgMax", {"dim": 1}, X2[0], X2[:1].argmax(1) + 1),
+    ("nn.Clip", {"minval": -0.2, "maxval": 0.7}, X2, X2.clip(-0.2, 0.7)),
+    ("nn.SAdd", {"addend": -1, "negate": True}, X2, 1 - X2),
+    ("nn.LinearNoBias", {"weight": values(5, 6)}, X2, X2 @ values(5, 6).T),
+    ("nn.LookupTableMaskZero", {"weight": values(4, 6)}, np.array([[1, 3], [0, 2]]), np.where([[[1], [1]], [[0], [1]]], values(4, 6)[[[1, 3], [0, 2]]], 0)),
+    ("nn.InstanceNormalization", {"nOutput": 4, "eps": 1e-5, "running_mean": CHANNELS, "running_var": CHANNELS**2}, X4, F.instance_norm(torch.from_numpy(X4)).numpy()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "fields", "given", "expected"), CASES)
+def test_tensor_in_tensor_out(run_net, name, fields, given, expected):
+    (got,) = run_net((name, fields), given)
+    assert got.shape == expected.shape
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_instance_normalization_stopped_at_its_statistics_is_refused(run_net):
+    batch_norm = ("nn.SpatialBatchNormalization", {"train": False})
+    fields = {"nOutput": 4, "running_mean": CHANNELS, "bn": batch_norm}
+    with pytest.raises(converters.UnsupportedError, match="normalises by running statistics"):
+        run_net(("nn.InstanceNormalization", fields), X4)
+
+
+@pytest.mark.parametrize("x", [X4, X4[0]])
+def test_spatial_pyramid_pooling(run_net, x):
+    levels = [
+        ("nn.Sequential", {"modules": [
+            ("nn.SpatialAdaptiveMaxPooling", {"W": w, "H": h}),
+            ("nn.View", {"size": ("storage", np.array([-1])), "numInputDims": 3}),
+        ]})
+        for w, h in ((2, 3), (1, 1))
+    ]  # fmt: skip
+    (got,) = run_net(("inn.SpatialPyramidPooling", {"modules": levels, "dimension": 1}), x)
+    pooled = [F.adaptive_max_pool2d(torch.from_numpy(x), size) for size in ((3, 2), (1, 1))]
+    wanted = torch.cat([part.flatten(-3) for part in pooled], -1).numpy()
+    np.testing.assert_array_equal(got, wanted)
+
+
+def test_roi_pooling(run_net):
+    # Regions of image, left, top, right and bottom, all from 1 and with both ends.
+    regions = np.array([[1, 1, 1, 6, 7], [2, 3, 2, 4, 5]], np.float32)
+    (got,) = run_net(("inn.ROIPooling", {"W": 2, "H": 2, "spatial_scale": 1}), X4, regions)
+    wanted = [
+        F.adaptive_max_pool2d(torch.from_numpy(X4[0]), 2).numpy(),
+        F.adaptive_max_pool2d(torch.from_numpy(X4[1, :, 1:5, 2:4].copy()), 2).numpy(),
+    ]
+    np.testing.assert_array_equal(got, wanted)
+    with pytest.raises(converters.UnsupportedError, match="rounds the corners of regions"):
+        run_net(("inn.ROIPooling", {"W": 2, "H": 2, "v2": True}), X4, regions)
+
+
+def test_fire_module_is_the_module_inside(run_net):
+    inside = ("nn.Sequential", {"modules": [("nn.ReLU", {"threshold": 0, "val": 0})]})
+    (got,) = run_net(("nn.FireModule", {"module": inside, "squeeze": ("nn.Tanh", {})}), X4)
+    np.testing.assert_array_equal(got, np.maximum(X4, 0))
