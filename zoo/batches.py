@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,29 +58,32 @@ class _Work:
 def _staged(
     job: Job, lanes: Sequence[Lane], size: int, numbers: Sequence[int], workers: int
 ) -> Iterator[_Work]:
-    """Batches ready for the net. While it works on one, the next is being copied to the device."""
+    """Batches ready for the net. While it works on one, a thread collects the next and copies it."""
     stagings = dict(sorted((lane.prepare, lane.staging) for lane in lanes))
     fixed = lanes[0].session.batch
 
     def prepare(content: Picture | Stored) -> Made:
         return tuple(staging.prepare(content) for staging in stagings.values())
 
-    waiting: _Work | None = None
-    for work in _read(job, prepare, size, numbers, workers):
-        if work.images:
+    def staged() -> _Work | None:
+        work = next(works, None)
+        if work is not None and work.images:
             count = fixed or len(work.images)
             for at, staging in stagings.items():
                 work.staged.append(staging.stage([made[at] for _, made in work.images], count))
-        if waiting is not None:
-            yield waiting
-        waiting = work
-    if waiting is not None:
-        yield waiting
+        return work
+
+    works = _read(job, prepare, size, numbers, workers)
+    with contextlib.closing(works), ThreadPoolExecutor(1, "stage") as thread:
+        ahead = thread.submit(staged)
+        while (work := ahead.result()) is not None:
+            ahead = thread.submit(staged)
+            yield work
 
 
 def _read(
     job: Job, prepare: Callable[[Picture | Stored], Made], size: int, numbers: Sequence[int], workers: int
-) -> Iterator[_Work]:
+) -> Generator[_Work, None, None]:
     """Batches decoded ahead: two of them at most wait in memory."""
     chosen = [batch_items(job.items, size, number) for number in numbers]
     images = prepared(itertools.chain.from_iterable(chosen), prepare, ahead=2 * size, workers=workers)
@@ -106,7 +110,6 @@ def _take(job: Job, work: _Work, image: Prepared[Made]) -> None:
 
 def _rank(job: Job, lane: Lane, work: _Work) -> tuple[Row, ...]:
     items = [image.item for image, _ in work.images]
-    lane.staging.ready()
     ranking = lane.session.rank(work.staged[lane.prepare], [item.label for item in items])
     rows = []
     for at, (image, _) in enumerate(work.images):

@@ -106,7 +106,6 @@ def _inference(job: Job, lane: Lane, size: int, seconds: float) -> float:
         raise DataError(f"{job.data.source}: none of the first {size} images can be read")
     images = list(islice(cycle(images), size))
     batch = lane.staging.stage(images, lane.session.batch or size)
-    lane.staging.ready()
     labels = list(islice(cycle(labels), size))
     ranked = (len(lane.session.rank(batch, labels).ids) for _ in repeat(None))
     return _rate(ranked, WARM_UP, seconds)

@@ -2,9 +2,13 @@
 
     torchrun --nproc-per-node=4 -m zoo validate MODEL --data SRC --device cuda
 
+On several machines, the same on each but for its number; machine 0 prints the result and keeps it:
+
+    torchrun --nnodes=2 --node-rank=0 --master-addr=HOST --master-port=29500 --nproc-per-node=4 -m zoo ...
+
 torchrun tells every process its rank; they find each other through its store. Nothing is exchanged while
-images are ranked but a sign of life. What is computed is handed to rank 0 at the end, over gloo; on GPUs the
-counts are also summed over nccl, so that an image that went astray shows.
+images are ranked but a sign of life. What is computed is handed to all ranks at the end, over gloo; on GPUs
+the counts are also summed over nccl, so that an image that went astray shows. Machines need no common folder.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo.errors import UsageError, ZooError
+from zoo.runtimes.runtime import parse_device
 
 if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # What torchrun tells its processes.
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+# What is handed around lies on the host; nccl knows GPUs only.
+BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 # A process that has done no batch for so long is taken for lost; the slowest batch takes seconds.
 PATIENCE = timedelta(minutes=10)
 POLL_SECONDS = 0.2
@@ -49,7 +56,7 @@ class Alone:
     def beat(self, done: int) -> None:
         """Nobody listens."""
 
-    def share(self, value: T) -> T:
+    def share(self, value: T, source: int = 0) -> T:
         """The value itself."""
         return value
 
@@ -65,24 +72,24 @@ class Alone:
 class Ranks:
     """This process among those that torchrun started."""
 
-    def __init__(self, environment: Mapping[str, str], device: str, store: Store) -> None:
+    def __init__(self, environment: Mapping[str, str], kind: str, store: Store) -> None:
         self.rank = int(environment["RANK"])
         self.size = int(environment["WORLD_SIZE"])
         self.local_rank = int(environment["LOCAL_RANK"])
         self.local_size = int(environment["LOCAL_WORLD_SIZE"])
-        self._device, self._store = device, store
+        self._kind, self._store = kind, store
 
     def beat(self, done: int) -> None:
-        """Tell the others that this process is alive and has done so many batches."""
-        self._store.set(f"beat/{self.rank}", str(done))
+        """Tell the others that this process is alive and has done so many batches. RankLostError as below."""
+        self._say(f"beat/{self.rank}", str(done))
 
-    def share(self, value: T) -> T:
-        """The value of rank 0, for all."""
+    def share(self, value: T, source: int = 0) -> T:
+        """The value of rank `source`, for all, who wait for it. RankLostError if it is gone."""
         import torch.distributed as dist
 
         values = [value]
         with _lost_when_it_fails():
-            dist.broadcast_object_list(values, src=0)
+            dist.broadcast_object_list(values, src=source)
         return values[0]
 
     def gather(self, value: T, patience: timedelta = PATIENCE) -> list[T]:
@@ -93,7 +100,7 @@ class Ranks:
         """
         import torch.distributed as dist
 
-        self._store.set(f"arrived/{self.rank}", "")
+        self._say(f"arrived/{self.rank}", "")
         self._wait(patience)
         values: list[Any] = [None] * self.size
         with _lost_when_it_fails():
@@ -105,7 +112,7 @@ class Ranks:
         import torch
         import torch.distributed as dist
 
-        sums = torch.tensor(counts, dtype=torch.int64, device=self._device)
+        sums = torch.tensor(counts, dtype=torch.int64, device=self._kind)
         with _lost_when_it_fails():
             dist.all_reduce(sums)
         return [int(count) for count in sums.tolist()]
@@ -125,6 +132,10 @@ class Ranks:
                     )
             time.sleep(POLL_SECONDS)
 
+    def _say(self, key: str, value: str) -> None:
+        with _lost_when_it_fails():
+            self._store.set(key, value)
+
     def _known(self, key: str) -> bool:
         with _lost_when_it_fails():
             return bool(self._store.check([key]))
@@ -137,7 +148,7 @@ World = Alone | Ranks
 def joined(device: str, environment: Mapping[str, str] | None = None) -> Iterator[World]:
     """The processes of this run: all that torchrun started, or this one.
 
-    device: where this process computes; it chooses the way counts are summed.
+    device: where the processes compute; counts are summed there, on each one's current device.
     While it lasts, SIGTERM, by which torchrun ends the others when one is lost, is a RankLostError.
 
     Raises:
@@ -151,18 +162,15 @@ def joined(device: str, environment: Mapping[str, str] | None = None) -> Iterato
         raise UsageError(
             f"started as one of several processes, but without {', '.join(missing)}; use torchrun"
         )
-    import torch
     import torch.distributed as dist
 
-    if device.startswith("cuda"):
-        torch.cuda.set_device(device)
+    kind, _ = parse_device(device)
     store, rank, size = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
     store = dist.PrefixStore("dsd-zoo", store)  # type: ignore[attr-defined]
-    backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+    dist.init_process_group(BACKENDS[kind], store=store, rank=rank, world_size=size)
     before = signal.signal(signal.SIGTERM, _end)
     try:
-        yield Ranks(environment, device, store)
+        yield Ranks(environment, kind, store)
     finally:
         signal.signal(signal.SIGTERM, before)
         dist.destroy_process_group()

@@ -65,7 +65,11 @@ def open_lanes(job: Job, variants: Sequence[Variant], world: World) -> Iterator[
 
 
 def own_device(device: str, world: World) -> str:
-    """`cuda` among several processes means one GPU for each."""
+    """`cuda` among several processes means one GPU for each. UsageError where they would share one."""
+    if ":" in device and world.local_size > 1:
+        raise UsageError(
+            f"{world.local_size} processes cannot share {device}: give --device cuda, a GPU each"
+        )
     return f"cuda:{world.local_rank}" if device == "cuda" and world.size > 1 else device
 
 

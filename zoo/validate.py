@@ -9,12 +9,13 @@ process computes a batch, and when, changes nothing in its scores.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from zoo import journal
 from zoo.batches import batch_items, rank_batches
@@ -92,9 +93,9 @@ def measure(
 ) -> list[Run]:
     """Rank the images under several variants in one pass; one run for each, in their order.
 
-    folder: where evidence is kept while the run is under way; None: nowhere. Whoever calls writes the runs
-        and then calls `zoo.journal.finish`.
-    resume: go on from what an interrupted run left in `folder`.
+    folder: where evidence is kept while the run is under way, on each machine; None: nowhere. Rank 0 of
+        whoever calls writes the runs, and then all call `zoo.journal.finish`.
+    resume: go on from what an interrupted run left in `folder` on any machine.
     world: the processes that share the work; all of them return all runs.
     progress: as for `validate`, about this process's share.
 
@@ -111,10 +112,9 @@ def measure(
             _batch_size_before(job, folder if resume else None)
             or choose_batch_size(job, lanes, variants, world)
         )
-        before: dict[int, Batch] = {}
-        if folder is not None:
-            plan = plan_of(job, variants, files, about[0], size)
-            before = world.share(journal.start(folder, plan, resume) if world.rank == 0 else {})
+        plan = plan_of(job, variants, files, about[0], size)
+        _check_same_plan(plan, world)
+        before = {} if folder is None else _start(folder, plan, resume, world)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         clock = time.perf_counter()
         with _kept(folder, world) as keep:
@@ -140,6 +140,34 @@ def _batch_size_before(job: Job, folder: Path | None) -> int | None:
     """What was chosen for the interrupted run in `folder`, where this one leaves it open."""
     plan = None if folder is None or job.batch_size is not None else journal.planned(folder)
     return None if plan is None or plan.get("model") != job.model else plan.get("batch size")
+
+
+def _check_same_plan(plan: Mapping[str, Any], world: World) -> None:
+    """UsageError, in all processes, if one measures something else, such as other images on its machine."""
+    plans = [world.share(plan, source=rank) for rank in range(world.size)]
+    for rank, other in enumerate(plans):
+        if different := [name for name in plan if other[name] != plans[0][name]]:
+            raise UsageError(
+                f"rank {rank} does not measure what rank 0 measures: different {', '.join(different)}; "
+                "every machine needs the same net, images, options and versions"
+            )
+
+
+def _start(folder: Path, plan: Mapping[str, Any], resume: bool, world: World) -> dict[int, Batch]:
+    """Makes `folder` ready on every machine; the batches that any of them has from before.
+
+    One process after the other: whoever finds the mark of this run shares a folder with an earlier one.
+    """
+    run = world.share(secrets.token_hex(8))
+    mark = folder / journal.FOLDER_NAME / "run"
+    before: dict[int, Batch] = {}
+    for rank in range(world.size):
+        found: dict[int, Batch] = {}
+        if rank == world.rank and not (mark.is_file() and mark.read_text(encoding="ascii") == run):
+            found = journal.start(folder, plan, resume)
+            mark.write_text(run, encoding="ascii")
+        before |= world.share(found, source=rank)
+    return before
 
 
 @contextlib.contextmanager

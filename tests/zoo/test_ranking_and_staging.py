@@ -90,7 +90,6 @@ def test_the_device_makes_the_same_batch(tmp_path, flavour, resize, device):
     host, there = HostStaging(prepare), DeviceStaging(prepare, device, resize)
     expected = host.stage([host.prepare(image) for image in images], 7)
     batch = there.stage([there.prepare(image) for image in images], 7)
-    there.ready()
     assert tuple(batch.shape) == expected.shape == (7, 3, 27, 27)
     np.testing.assert_array_equal(batch[:5].cpu().numpy(), expected[:5])
 

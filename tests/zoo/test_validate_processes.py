@@ -9,13 +9,15 @@ import sys
 from datetime import timedelta
 
 import pytest
+from torch.distributed import TCPStore
 
 from zoo import distributed, journal
 from zoo.distributed import Alone, RankLostError, Ranks, joined
 from zoo.errors import UsageError
 from zoo.evidence import read_run
+from zoo.validate import _check_same_plan
 
-# What torchrun starts: the command, with rank 1 slower than the others, or killed after some batches.
+# What torchrun starts: the command, with rank 1 slower than the others, or ranks killed after some batches.
 PROGRAM = """
 import os, signal, sys, time
 import zoo.batches
@@ -25,8 +27,8 @@ def slower(*arguments):
     calls.append(1)
     if os.environ["RANK"] == "1":
         time.sleep(0.05)
-        if len(calls) > int(os.environ.get("DIE_AFTER", 1000)):
-            os.kill(os.getpid(), signal.SIGKILL)
+    if len(calls) > int(os.environ.get("DIE_AFTER_" + os.environ["RANK"], 1000)):
+        os.kill(os.getpid(), signal.SIGKILL)
     return rank(*arguments)
 
 zoo.batches._rank = slower
@@ -78,7 +80,7 @@ def test_three_processes_one_of_them_slower(torchrun, alone, tmp_path):
 
 def test_a_lost_process_ends_the_run_and_what_was_done_is_kept(torchrun, alone, tmp_path):
     out = tmp_path / "out"
-    outcome = torchrun(2, "--out", str(out), DIE_AFTER="7")
+    outcome = torchrun(2, "--out", str(out), DIE_AFTER_1="7")
     assert outcome.returncode != 0
     kept = journal.read(out)
     # Rank 1 has every second batch; it died on its eighth.
@@ -92,6 +94,74 @@ def test_a_lost_process_ends_the_run_and_what_was_done_is_kept(torchrun, alone, 
     assert outcome.returncode == 0, outcome.stderr
     assert (out / "evidence.csv").read_bytes() == alone
     assert read_run(out)[0].resumed == images
+
+
+@pytest.fixture
+def machines(tmp_path):
+    """Runs the command on two machines: agents that share nothing but the network, each in its own folder."""
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    folders = [tmp_path / name for name in ("one", "another")]
+
+    def run(*arguments: str, **environment: str) -> list[subprocess.CompletedProcess[str]]:
+        # They meet here, so that no port can be taken by somebody else in between.
+        meeting = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+        agents = []
+        for folder in folders:
+            folder.mkdir(exist_ok=True)
+            command = [
+                sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1",
+                "--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{meeting.port}", "--rdzv-conf=is_host=0",
+                str(program), "validate", "digits-caffe-dsd", "--batch-size", "10", "--out", "out",
+            ]  # fmt: skip
+            own = {**os.environ, "DSD_ZOO_CACHE": str(folder / "cache"), **environment}
+            agents.append(
+                subprocess.Popen(
+                    [*command, *arguments],
+                    cwd=folder, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                )
+            )  # fmt: skip
+        try:
+            printed = [agent.communicate(timeout=240) for agent in agents]
+        finally:
+            for agent in agents:
+                agent.kill()
+        return [
+            subprocess.CompletedProcess(agent.args, agent.returncode, *streams)
+            for agent, streams in zip(agents, printed, strict=True)
+        ]
+
+    return folders, run
+
+
+def test_machines_without_a_common_folder(machines, alone):
+    folders, run = machines
+    outcomes = run(DIE_AFTER_0="9", DIE_AFTER_1="7")
+    assert all(outcome.returncode for outcome in outcomes)
+    kept = [set(journal.read(folder / "out")) for folder in folders]
+    # Each machine has its own, and that is every second batch.
+    assert kept[0] | kept[1]
+    assert not {number % 2 for number in kept[0]} & {number % 2 for number in kept[1]}
+    assert not [path for folder in folders for path in folder.rglob("result.json")]
+    outcomes = run("--resume", "--json")
+    assert [outcome.returncode for outcome in outcomes] == [0, 0], outcomes
+    (folder,) = [folder for folder in folders if (folder / "out" / "result.json").exists()]
+    assert (folder / "out" / "evidence.csv").read_bytes() == alone
+    assert read_run(folder / "out")[0].resumed == 10 * len(kept[0] | kept[1])
+    # Printed once, and nothing is left where the result is not.
+    assert [bool(outcome.stdout) for outcome in outcomes] == [each == folder for each in folders]
+    (other,) = [each for each in folders if each != folder]
+    assert not list((other / "out").iterdir())
+
+
+def test_machines_that_see_other_images_do_not_measure_together(monkeypatch):
+    plans = [{"images": 5, "model": "m"}, {"images": 5, "model": "m"}, {"images": 6, "model": "m"}]
+    world = Alone(rank=1, size=3)
+    monkeypatch.setattr(Alone, "share", lambda self, value, source=0: plans[source])
+    with pytest.raises(UsageError, match="rank 2 does not measure what rank 0 measures: different images;"):
+        _check_same_plan(plans[1], world)
+    plans[2] = plans[0]
+    _check_same_plan(plans[1], world)
 
 
 def test_alone_is_a_world_of_one():
@@ -130,14 +200,18 @@ def test_a_silent_process_is_lost_after_a_while(store, monkeypatch):
         Ranks(ENVIRONMENT, "cpu", store).gather(None, patience=timedelta(seconds=0.2))
 
 
-def test_a_store_that_hangs_up_is_a_lost_process(store, monkeypatch):
-    def check(keys: list[str]) -> bool:
+@pytest.mark.parametrize("broken", ["set", "check"])
+def test_a_store_that_hangs_up_is_a_lost_process(store, monkeypatch, broken):
+    def hang_up(*arguments: object) -> None:
         raise RuntimeError("Connection reset by peer")
 
-    broken = Ranks(ENVIRONMENT, "cpu", store)
-    monkeypatch.setattr(broken, "_store", type("Store", (), {"check": check, "set": store.set}))
+    methods = {"set": store.set, "check": store.check, broken: hang_up}
+    rank = Ranks(ENVIRONMENT, "cpu", type("Store", (), {n: staticmethod(f) for n, f in methods.items()}))
     with pytest.raises(RankLostError, match="another process of the run is gone: Connection reset"):
-        broken.gather(None)
+        rank.gather(None)
+    if broken == "set":
+        with pytest.raises(RankLostError, match="another process of the run is gone"):
+            rank.beat(1)
 
 
 @pytest.mark.gpu

@@ -170,11 +170,14 @@ def validate(
         )
         with _kept(folders[0], world), progress_bar(subject.name) as progress:
             runs = measure(job, variants, folder=folders[0], resume=resume, world=world, progress=progress)
+        if world.rank == 0:
+            for folder, (result, rows) in zip(folders, runs, strict=True):
+                write_run(folder, result, rows)
+        # Until rank 0 has the result, each machine keeps what it has done.
+        world.share(None)
+        journal.finish(folders[0])
         if world.rank:
             return
-        for folder, (result, rows) in zip(folders, runs, strict=True):
-            write_run(folder, result, rows)
-        journal.finish(folders[0])
     findings = _measurement.findings(
         subject, list(zip(folders, runs, strict=True)), manifests, earlier, tolerance, other
     )

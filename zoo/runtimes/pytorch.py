@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.errors import DeviceError, UsageError
+from zoo.errors import UsageError
+from zoo.runtimes.half import float32_elsewhere
 from zoo.runtimes.ranking import Float32, Ranking, rank_tensor
-from zoo.runtimes.runtime import Precision, check_precision, check_scores, gpu_name, parse_device
+from zoo.runtimes.runtime import Precision, check_precision, check_scores, parse_device, use_gpu
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
     from torch.nn import Module
 
-PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "fp16", "bf16")
+PRECISIONS: dict[str, tuple[Precision, ...]] = {
+    "cpu": ("float32", "fp16", "bf16"),
+    "cuda": ("float32", "tf32", "fp16", "bf16"),
+}
 
 
 class PyTorch:
@@ -37,11 +41,7 @@ class PyTorch:
 
         kind, index = parse_device(device)
         check_precision("PyTorch", kind, precision, PRECISIONS)
-        if kind == "cuda" and index >= torch.cuda.device_count():
-            raise DeviceError(
-                f"{device}: PyTorch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices here; "
-                "check the driver and that it is a CUDA build, or use --device cpu"
-            )
+        gpu = {"gpu": use_gpu(index)} if kind == "cuda" else {}
         if threads is not None:
             torch.set_num_threads(threads)
         self._net, self._scores, self._precision = net, scores, precision
@@ -56,7 +56,7 @@ class PyTorch:
         self._about = {
             "torch": torch.__version__,
             "threads": str(torch.get_num_threads()),
-            **({"gpu": gpu_name(index)} if kind == "cuda" else {}),
+            **gpu,
         }
 
     def run(self, batch: Float32) -> Float32:
@@ -129,7 +129,10 @@ def _module(loaded: object) -> Module:
 
 @contextlib.contextmanager
 def _arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
-    """How convolutions and matrix products are computed; cuDNN's would be in TF32 by default."""
+    """How convolutions and matrix products are computed; cuDNN's would be in TF32 by default.
+
+    And by algorithms that give the same bits every time.
+    """
     import torch
 
     tf32 = precision == "tf32"
@@ -138,8 +141,9 @@ def _arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
     half = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(precision)
     try:
         with (
-            torch.backends.cudnn.flags(enabled=True, allow_tf32=tf32),
+            torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=tf32),
             torch.autocast(device.type, half or torch.bfloat16, enabled=half is not None),
+            contextlib.nullcontext() if half is None else float32_elsewhere(),
         ):
             yield
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Precision = Literal["float32", "tf32", "fp16", "bf16"]
 """float32 is IEEE float32 throughout, the only one for claims; tf32 rounds the factors of products to 10 bits
-of mantissa; fp16 and bf16 compute convolutions and matrix products in half precision."""
+of mantissa; fp16 and bf16 compute convolutions and matrix products in half precision: `zoo.runtimes.half`."""
 
 
 class Runtime(Protocol):
@@ -62,23 +62,37 @@ def parse_device(device: str) -> tuple[str, int]:
     return ("cpu", 0) if match[1] else ("cuda", int(match[2] or 0))
 
 
-def check_precision(runtime: str, kind: str, precision: Precision, known: Sequence[Precision]) -> None:
-    """DeviceError where a runtime or a kind of device has no such mode."""
-    if precision not in known:
-        raise DeviceError(
-            f"{runtime} computes in {' or '.join(known)}, not in {precision}; use --runtime pytorch"
-        )
+def check_precision(
+    runtime: str, kind: str, precision: Precision, known: Mapping[str, Sequence[Precision]]
+) -> None:
+    """DeviceError where a runtime has no such mode on a kind of device; `known` says which it has."""
     if precision == "tf32" and kind != "cuda":
         raise DeviceError(
             "tf32 is a mode of NVIDIA GPUs; a processor has float32 (--device cuda asks for a GPU)"
         )
+    if precision not in known[kind]:
+        raise DeviceError(
+            f"{runtime} computes in {' or '.join(known[kind])} on {kind}, not in {precision}: it has no such "
+            "kernels for all layers of a net; use --runtime pytorch"
+        )
 
 
-def gpu_name(index: int) -> str:
-    """What the CUDA device is, as far as PyTorch can tell."""
+def use_gpu(index: int) -> str:
+    """Makes a CUDA device the current one, to which streams and pinned memory belong, and returns its name.
+
+    Raises:
+        DeviceError: PyTorch, which prepares images and ranks scores for both runtimes, does not see it.
+    """
     import torch
 
-    return torch.cuda.get_device_name(index) if torch.cuda.is_available() else "unknown"
+    count = torch.cuda.device_count()
+    if index >= count:
+        raise DeviceError(
+            f"cuda:{index}: PyTorch {torch.__version__} sees {count} CUDA devices here; "
+            "check the driver and that it is a CUDA build, or use --device cpu"
+        )
+    torch.cuda.set_device(index)
+    return torch.cuda.get_device_name(index)
 
 
 def select_output(names: tuple[str, ...], scores: str | None, net: object) -> int:

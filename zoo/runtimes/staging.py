@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 
 class Staging(Protocol):
-    """`prepare` runs in the decoding threads, `stage` in the one that drives the net.
-
-    Between `stage` and `ready` a copy to the device may be under way while the net works on another batch.
-    """
+    """`prepare` runs in the decoding threads, `stage` in one thread while the net works on another batch."""
 
     def prepare(self, content: Picture | Stored) -> Pixels:
         """What the host does with one image. DataError where nothing can be made of it."""
@@ -34,10 +31,6 @@ class Staging(Protocol):
         Raises:
             DataError: the images differ in shape or kind.
         """
-        ...
-
-    def ready(self) -> None:
-        """Returns when the batches staged so far may be read."""
         ...
 
 
@@ -52,9 +45,6 @@ class HostStaging:
         batch = np.zeros((count, *images[0].shape), np.float32)
         _fill(batch, images)
         return batch
-
-    def ready(self) -> None:
-        """It is."""
 
 
 class DeviceStaging:
@@ -73,7 +63,6 @@ class DeviceStaging:
         # torch.cuda, or torch.cpu, whose streams do nothing.
         self._backend: Any = torch.get_device_module(self._device)
         self._stream = self._backend.Stream()
-        self._done = self._backend.Event()
 
     def prepare(self, content: Picture | Stored) -> Pixels:
         """The window of a resized image, or with `resize` a decoded image: (height, width, channels)."""
@@ -90,17 +79,14 @@ class DeviceStaging:
         return pixels if self._resize else pixels[rows, columns]
 
     def stage(self, images: Sequence[Pixels], count: int) -> Tensor:
-        """(count, channels, crop, crop) float32 on the device."""
+        """(count, channels, crop, crop) float32 on the device, of which this is the current one."""
         with self._backend.stream(self._stream):
             windows = self._resized(images, count) if self._resize else self._copied(images, count)
             batch = tensors.normalise(windows, self._numbers)
-        self._done = self._backend.Event()
-        self._done.record(self._stream)
+        done = self._backend.Event()
+        done.record(self._stream)
+        done.synchronize()
         return batch
-
-    def ready(self) -> None:
-        """Waits for the last copy."""
-        self._done.synchronize()
 
     def _copied(self, images: Sequence[Pixels], count: int) -> Tensor:
         import torch
