@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.digests import Digests, Hasher, read_chunks
+from zoo.disk import replacing
 from zoo.download import bring_in
 from zoo.errors import IntegrityError, UsageError, ZooError
 from zoo.ledger import Ledger, Record
@@ -50,10 +51,12 @@ def export_cache(store: Cache, models: Iterable[Manifest], folder: Path) -> Iter
                 continue
             try:
                 record = _export(manifest, file, path, folder / manifest.name / file.name, store)
+                index.put(manifest.name, file.name, record)
+            except OSError as error:
+                raise UsageError(f"{folder}: the export cannot be written: {error.strerror}") from error
             except IntegrityError as error:
                 yield Moved(manifest.name, file.name, IntegrityError(f"{path}: {error}"))
                 continue
-            index.put(manifest.name, file.name, record)
             yield Moved(manifest.name, file.name, f"{record.digests.bytes:,} bytes")
 
 
@@ -77,13 +80,9 @@ def _index(folder: Path) -> Ledger:
 
 def _export(manifest: Manifest, file: File, path: Path, target: Path, store: Cache) -> Record:
     target.parent.mkdir(parents=True, exist_ok=True)
-    written = target.with_name(target.name + ".part")
-    try:
+    with replacing(target) as written:
         digests = _copy(path, written)
         store.check(manifest, file, digests)
-        written.replace(target)
-    finally:
-        written.unlink(missing_ok=True)
     # A file that another model brought in has no record under this name.
     known = store.index.get(manifest.name, file.name) or next(
         (record for _, _, record in store.index if record.digests.sha256 == digests.sha256), None

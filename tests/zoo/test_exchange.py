@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,16 @@ def test_a_damaged_file_is_not_exported(here, tmp_path):
     assert isinstance(moved.outcome, IntegrityError)
     assert "not the file that came at first use" in str(moved.outcome)
     assert not list((tmp_path / "out" / "tiny").iterdir())
+
+
+def test_a_full_disk_is_told_with_the_folder(here, tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UsageError, match=r"export: the export cannot be written: No space left on device"):
+        list(export_cache(here, [UNPINNED], tmp_path / "export"))
+    assert [path.name for path in (tmp_path / "export").rglob("*")] == ["tiny"]
 
 
 def test_the_first_use_travels_with_the_file(here, there, catalog, tmp_path):

@@ -42,6 +42,9 @@ class Member:
     name: str
     size: int | None
 
+    def __str__(self) -> str:
+        return f"{self.name}{_bytes(self.size)}"
+
     @property
     def basename(self) -> str:
         """The name without folders, whichever system wrote it."""
@@ -59,11 +62,11 @@ def find_member(path: Path, kind: Archive, file: File, most: int) -> Member:
         raise _damaged(kind, error) from error
     wanted = _choose(found, file)
     if len(wanted) != 1:
-        names = ", ".join(member.name for member in found[:MOST_NAMES_SHOWN]) or "nothing"
+        names = ", ".join(map(str, found[:MOST_NAMES_SHOWN])) or "nothing"
         more = "" if len(found) <= MOST_NAMES_SHOWN else f" and {len(found) - MOST_NAMES_SHOWN} more"
         raise ContentError(
             f"delivered a {kind} archive in which {'no' if not wanted else 'more than one'} file could be "
-            f"{file.name}: it holds {names}{more}; unpack it by hand"
+            f"{file.name}{_bytes(file.bytes)}: it holds {names}{more}; unpack it by hand"
         )
     if wanted[0].size is not None and wanted[0].size > most:
         raise ContentError(
@@ -99,6 +102,10 @@ def _choose(members: Sequence[Member], file: File) -> Sequence[Member]:
         or [member for member in members if member.basename.lower().endswith(suffix)]
         or (members if file.bytes is not None or len(members) == 1 else [])
     )
+
+
+def _bytes(size: int | None) -> str:
+    return "" if size is None else f" ({size:,} bytes)"
 
 
 def _damaged(kind: Archive, error: Exception) -> ContentError:

@@ -128,6 +128,8 @@ def describe(data: bytes) -> str:
         return "an empty file"
     if data[:2] == bytes((0xFF, SOI)):
         return f"a truncated or damaged JPEG of {len(data)} bytes"
+    if data.startswith(PNG_START[:8]):
+        return f"a truncated or damaged PNG of {len(data)} bytes"
     return f"{len(data)} bytes that begin with {data[:8]!r}"
 
 

@@ -127,10 +127,10 @@ def test_the_member_is_found_by_name_then_ending_then_alone(tmp_path, names):
     [
         (
             ("a.caffemodel", "b.caffemodel"),
-            "more than one file could be tiny.caffemodel: it holds a.caffemodel",
+            "it holds a.caffemodel (13 bytes), b.caffemodel (13 bytes); unpack",
         ),
-        (("a.prototxt", "b.log"), "no file could be tiny.caffemodel: it holds a.prototxt, b.log; unpack"),
-        (tuple(f"{n}.txt" for n in range(20)), "7.txt and 12 more; unpack it by hand"),
+        (("a.prototxt", "b.log"), ": it holds a.prototxt (11 bytes), b.log (6 bytes); unpack"),
+        (tuple(f"{n}.txt" for n in range(20)), "7.txt (6 bytes) and 12 more; unpack it by hand"),
         ((), "it holds nothing"),
     ],
 )
