@@ -381,3 +381,21 @@ def test_verify_finds_a_changed_embedded_file(dsd_zoo, tmp_path):
     assert "dsd.t7: FAILED (pinned)" in outcome.out
     assert "sha256: expected bcf3a08b2c8773b89c8be544c6d462bd8e5f427aa74960ae3d880cf7fa78fa56" in outcome.out
     assert "dsd.accuracy.log: ok (pinned): size, sha256, git_blob" in outcome.out
+
+
+def test_weights_that_are_no_numbers_are_told_and_leave_the_json_whole(dsd_zoo, tmp_path):
+    caffe = bundled_folder() / "digits" / "caffe"
+    model = converters.load(caffe / "train_val.prototxt", caffe / "dsd.caffemodel")
+    values = model.graph.initializers["ip2.weight"].const_value.numpy().reshape(-1)
+    content = (caffe / "dsd.caffemodel").read_bytes()
+    assert content.count(values[:4].tobytes()) == 1
+    broken = tmp_path / "broken.caffemodel"
+    broken.write_bytes(content.replace(values[:4].tobytes(), b"\xff" * 16))
+    arguments = ("inspect", "--weights", f"{caffe / 'train_val.prototxt'},{broken}", "digits-caffe-dsd")
+    for more in ((), ("--json",)):
+        outcome = dsd_zoo(*arguments, *more)
+        assert outcome.code == 1
+        assert "broken.caffemodel: ip2.weight holds values that are no numbers" in outcome.err
+    found = json.loads(outcome.out, parse_constant=pytest.fail)
+    (array,) = [array for array in found["arrays"] if array["name"] == "ip2.weight"]
+    assert (array["correlation"], array["rms"][0]) == (None, None)

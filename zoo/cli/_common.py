@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,8 +34,19 @@ def resolve_model(name: str, manifests: Sequence[Path] | None = None) -> Manifes
 
 
 def print_json(data: object) -> None:
-    """`data` on stdout as indented JSON, in ASCII: readable whatever encoding stdout has."""
-    print(json.dumps(data, indent=2))
+    """`data` on stdout as indented JSON, in ASCII: readable whatever encoding stdout has.
+
+    null for what is infinite or no number, which JSON has no words for.
+    """
+    print(json.dumps(_finite(data), indent=2, allow_nan=False))
+
+
+def _finite(data: object) -> object:
+    if isinstance(data, dict):
+        return {name: _finite(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not isfinite(data) else data
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import typer
 
 from zoo.cli._common import print_json, print_table
 from zoo.cli._subject import find_subject
@@ -20,19 +23,30 @@ BAR_WIDTH = 30
 def show_weights(nets: Sequence[str], manifests: Sequence[Path] | None, *, as_json: bool) -> None:
     """Prints the comparison of the two nets; UsageError if there are not two, or not of one architecture.
 
+    Ends with 1 if one of them holds values that are no numbers.
+
     As JSON: classes (names), a and b (names of the nets), arrays (the fields of `zoo.weights.Likeness`).
     """
     from zoo.weights import class_names, liken, pair
 
     if len(nets) != 2:
         raise UsageError(f"--weights compares two nets, A B; {len(nets)} given (files of one net: A1,A2)")
-    first, second = (_weights(net, manifests) for net in nets)
+    first, second = found = [_weights(net, manifests) for net in nets]
     rows = [liken(*both) for both in pair(first, second)]
     if as_json:
         arrays = [asdict(row) for row in rows]
         print_json({"a": nets[0], "b": nets[1], "classes": class_names(), "arrays": arrays})
     else:
         _print(rows, nets)
+    broken = [
+        f"{net}: {weight.name} holds values that are no numbers"
+        for net, weights in zip(nets, found, strict=True)
+        for weight in weights
+        if not weight.is_finite
+    ]
+    if broken:
+        print("\n".join(broken), file=sys.stderr)
+        raise typer.Exit(1)
 
 
 def _weights(net: str, manifests: Sequence[Path] | None) -> list[Weight]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from math import isfinite
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +12,7 @@ from zoo.cli._shapes import InputShapeOption, fixed_input_shapes
 from zoo.cli._subject import find_subject
 
 if TYPE_CHECKING:
-    from zoo.compare import Comparison, Row
+    from zoo.compare import Comparison
 
 FORM = "A model's name, net.onnx, net.py, or source files joined by commas."
 
@@ -51,7 +50,7 @@ def compare(
             {
                 "agrees": found.agrees,
                 "bound": bound,
-                "values": [_as_json(row) for row in found.rows],
+                "values": [asdict(row) for row in found.rows],
                 "first_divergence": found.first_divergence and found.first_divergence.name,
                 "only_first": found.only_first,
             }
@@ -60,12 +59,6 @@ def compare(
         _print(found)
     if not found.agrees:
         raise typer.Exit(1)
-
-
-def _as_json(row: Row) -> dict[str, object]:
-    """A row with null for what is infinite, which JSON has no number for."""
-    numbers = {name: value for name in ("difference", "relative") if isfinite(value := getattr(row, name))}
-    return {**asdict(row), "difference": None, "relative": None, **numbers}
 
 
 def _print(found: Comparison) -> None:
