@@ -14,8 +14,9 @@ from converters.graph import Graph, dims
 
 
 def scalar(value: float) -> np.ndarray:
-    """A float32 constant."""
-    return np.array(value, np.float32)
+    """A float32 constant; infinite, as in C, where the value is beyond float32."""
+    with np.errstate(over="ignore"):
+        return np.array(value, np.float32)
 
 
 @layer("ReLU", param="relu_param")

@@ -39,8 +39,9 @@ def prior_box(g: Graph, layer: BoundLayer, features: ir.Value, image: ir.Value) 
     if p.clip:
         corners = corners.clip(0, 1)
     variances = np.broadcast_to(_variances(layer), corners.shape)
-    both = np.stack([corners.reshape(-1), variances.reshape(-1)]).astype(np.float32)
-    return g.parameter("priors", both[None])
+    both = np.stack([corners.reshape(-1), variances.reshape(-1)])
+    layer.check(bool((np.abs(both) <= -boxes.LOWEST).all()), "its boxes and variances must be finite numbers")
+    return g.parameter("priors", both.astype(np.float32)[None])
 
 
 def _sizes(layer: BoundLayer, x: ir.Value) -> tuple[int, int]:
@@ -79,10 +80,11 @@ def _box_sizes(layer: BoundLayer) -> list[tuple[float, float]]:
     p = layer.param
     smallest, largest = list(p.min_size), list(p.max_size)
     layer.check(len(smallest) > 0, "needs a min_size")
-    layer.check(min(smallest) > 0, "min_size must be positive")
+    layer.check(0 < min(smallest) <= max(smallest) < math.inf, "min_size must be positive")
     layer.check(len(largest) in (0, len(smallest)), "give no max_size, or one for each min_size")
     layer.check(
-        all(a < b for a, b in zip(smallest, largest, strict=False)), "max_size must be greater than min_size"
+        all(a < b < math.inf for a, b in zip(smallest, largest, strict=False)),
+        "max_size must be greater than min_size",
     )
     sizes: list[tuple[float, float]] = []
     for low, high in itertools.zip_longest(map(int, smallest), map(int, largest)):
@@ -98,7 +100,7 @@ def _aspect_ratios(layer: BoundLayer) -> list[float]:
     """1, then the given ones, each followed by its inverse with `flip`; what is there already is left out."""
     ratios = [1.0]
     for ratio in layer.param.aspect_ratio:
-        layer.check(ratio > 0, "aspect_ratio must be positive")
+        layer.check(0 < ratio < math.inf, "aspect_ratio must be positive")
         if all(abs(ratio - other) >= _SAME_RATIO for other in ratios):
             ratios += [ratio, float(np.float32(1 / ratio))] if layer.param.flip else [ratio]
     return ratios

@@ -11,7 +11,7 @@ from converters.from_caffe.bind import BoundLayer
 from converters.from_caffe.layers import boxes
 from converters.from_caffe.layers.activation import scalar
 from converters.from_caffe.layers.table import layer
-from converters.graph import Dim, Graph, dims, shape_text
+from converters.graph import MADE_UP_ELEMENTS, Dim, Graph, dims, shape_text
 
 _SUBTRACT = 1
 _ZERO = 1
@@ -84,6 +84,12 @@ def _correlated(
     n, channels, height, width = _pair(layer, first, second)
     rows = _window(layer, height, pads[0], displacement_of_rows)
     columns = _window(layer, width, pads[1], p.max_displacement)
+    total = len(row_steps) * len(column_steps)
+    if total * rows.extent * columns.extent > MADE_UP_ELEMENTS:
+        raise layer.unsupported(
+            f"its {total:,} displacements of {rows.extent}x{columns.extent} pixels are more than the "
+            f"{MADE_UP_ELEMENTS:,} values that are compared at most"
+        )
     beyond = max(0, -(columns.start + column_steps[0] * p.stride_2))
     if beyond > pads[1]:
         raise layer.unsupported("with these displacements to the left, Caffe reads pixels of the row above")
@@ -104,7 +110,6 @@ def _correlated(
         maps.append(
             g.node("Transpose", mean, shape=(n, len(places), rows.extent, columns.extent), perm=(0, 2, 1, 3))
         )
-    total = len(maps) * len(places)
     joined = g.node("Concat", *maps, shape=(n, total, rows.extent, columns.extent), axis=1)
     if p.kernel_size == p.stride_1 == 1:
         return joined

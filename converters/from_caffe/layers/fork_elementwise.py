@@ -11,6 +11,7 @@ from converters.from_caffe.layers.table import layer
 from converters.graph import Graph, dims, shape_text
 
 _SUBTRACT = 4
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @layer("ReLU6", param="relu6_param")
@@ -87,7 +88,11 @@ def mean(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> lis
         layer.check(
             channels % len(p.value) == 0, f"{len(p.value)} mean values do not divide {channels} channels"
         )
-        shift = np.resize(np.array(p.value, np.float32), channels) * sign * p.mean_scale * p.output_scale
-        y = g.node("Mul", x, scalar(p.input_scale * p.output_scale))
+        scale = p.input_scale * p.output_scale
+        shift = np.resize(list(p.value), channels) * sign * p.mean_scale * p.output_scale
+        layer.check(
+            max(abs(scale), *np.abs(shift)) <= _LARGEST, "its scales and mean exceed what a float holds"
+        )
+        y = g.node("Mul", x, scalar(scale))
         tops.append(g.node("Add", y, shift.astype(np.float32).reshape(1, channels, 1, 1)))
     return tops

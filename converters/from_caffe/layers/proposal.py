@@ -13,6 +13,9 @@ from converters.from_caffe.layers.activation import scalar
 from converters.from_caffe.layers.table import layer
 from converters.graph import Graph, dims, product, shape_text
 
+# Corners beyond which float32 does not tell one pixel from the next.
+_LARGEST = 2.0**24
+
 
 @layer("Proposal", param="proposal_param", in_place=False, tops=(1, 2))
 def proposal(
@@ -68,6 +71,7 @@ def _anchors(layer: BoundLayer) -> np.ndarray:
     p = layer.param
     layer.check(len(p.ratio) > 0 and len(p.scale) > 0, "needs at least one ratio and one scale")
     layer.check(min(p.ratio) > 0, "ratios must be positive")
+    layer.check(all(map(math.isfinite, [*p.ratio, *p.scale])), "ratios and scales must be finite numbers")
     centre = (p.base_size - 1) / 2
     corners = []
     for ratio in p.ratio:
@@ -76,6 +80,7 @@ def _anchors(layer: BoundLayer) -> np.ndarray:
         for scale in p.scale:
             reach = np.array([width * scale - 1, height * scale - 1]) / 2
             corners.append([*(centre - reach), *(centre + reach)])
+    layer.check(np.abs(corners).max() < _LARGEST, "its anchors are larger than any image")
     return np.array(corners)
 
 

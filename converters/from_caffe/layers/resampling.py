@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from converters.from_caffe.bind import BoundLayer
 from converters.from_caffe.layers.table import layer
-from converters.graph import Dim, Graph, dims, shape_text
+from converters.graph import MADE_UP_ELEMENTS, Dim, Graph, dims, shape_text
 
 _SPATIAL = (2, 3)
 # ResampleParameter.ResampleType
@@ -89,7 +89,7 @@ def upsample(g: Graph, layer: BoundLayer, x: ir.Value, mask: ir.Value | None = N
         return _unpooled(g, layer, x, mask)
     p = layer.param
     layer.check(p.HasField("scale"), "needs a scale, or the places of a pooling layer as its second bottom")
-    if p.scale != int(p.scale) or p.scale < 1:
+    if not p.scale.is_integer() or p.scale < 1:
         raise layer.unsupported(f"scale {p.scale:g} is not a whole number; the forks round in different ways")
     scale = int(p.scale)
     return g.node(
@@ -148,7 +148,7 @@ def _unpooled_size(layer: BoundLayer, height: int, width: int) -> tuple[int, int
         "give upsample_h and upsample_w, or scale_h and scale_w, or scale",
     )
     scales = (p.scale_h, p.scale_w) if by_name else (p.scale, p.scale)
-    layer.check(all(s > 1 and s == int(s) for s in scales), "scales must be whole numbers above 1")
+    layer.check(all(s > 1 and float(s).is_integer() for s in scales), "scales must be whole numbers above 1")
     for padded, scale in zip((p.pad_out_h, p.pad_out_w), scales, strict=True):
         layer.check(not padded or scale == 2, "pad_out_h and pad_out_w are for a scale of 2")
     return height * int(scales[0]) - p.pad_out_h, width * int(scales[1]) - p.pad_out_w
@@ -200,6 +200,7 @@ def resample(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value | Non
     have = _size(layer, x)
     wanted = _size(layer, reference) if reference is not None else (p.height, p.width)
     layer.check(min(wanted) > 0, "give a height and a width, or a second bottom")
+    _check_weights(layer, have, wanted)
     factors = (have[0] / wanted[0], have[1] / wanted[1])
     # Its kernels add half of the other axis' factor to each coordinate.
     centres = [np.arange(wanted[k]) * factors[k] + factors[1 - k] / 2 - 0.5 for k in range(2)]
@@ -264,6 +265,7 @@ def downsample(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value | N
     if wanted == have:
         return x
     layer.check(min(wanted) > 1, "top_height and top_width must exceed 1: Caffe divides by them less 1")
+    _check_weights(layer, have, wanted)
     weights = [_downsample_weights(*sizes) for sizes in zip(have, wanted, strict=True)]
     return _weighted(g, x, weights)
 
@@ -274,8 +276,17 @@ def _downsample_weights(size: int, wanted: int) -> np.ndarray:
     source = np.arange(size)
     near = np.abs(source - _rounded(centres)[:, None]) <= math.ceil(spread)
     weights = np.maximum(1 - np.abs(source - centres[:, None]) / spread, 0) * near
-    shares: np.ndarray = weights / weights.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # 0 / 0 where no source is near, when growing: NaN, as in Caffe
+        shares: np.ndarray = weights / weights.sum(axis=1, keepdims=True)
     return shares
+
+
+def _check_weights(layer: BoundLayer, have: tuple[int, int], wanted: tuple[int, int]) -> None:
+    if any(a * b > MADE_UP_ELEMENTS for a, b in zip(have, wanted, strict=True)):
+        raise layer.unsupported(
+            f"from {shape_text(have)} to {shape_text(wanted)} pixels takes more than the "
+            f"{MADE_UP_ELEMENTS:,} weights that are made up at most"
+        )
 
 
 def _weighted(g: Graph, x: ir.Value, weights: list[np.ndarray]) -> ir.Value:

@@ -169,3 +169,39 @@ def test_weights_beyond_the_definition_are_never_read(tmp_path: Path) -> None:
     weights.write_bytes(data)
     with pytest.raises(converters.FormatError):
         converters.load(CORPUS / "arch-vgg" / "net.prototxt", weights)
+
+
+@pytest.mark.parametrize(
+    ("bottoms", "layer_text"),
+    [
+        ("x", 'type: "Upsample" upsample_param { scale: inf }'),
+        ("x", 'type: "Upsample" upsample_param { scale: nan }'),
+        ("x y", 'type: "Upsample" upsample_param { scale: inf }'),
+        ("x", 'type: "Resample" resample_param { height: 4294967295 width: 3 }'),
+        ("x", 'type: "Resample" resample_param { height: 3 width: 4294967295 type: NEAREST }'),
+        ("x", 'type: "Downsample" downsample_param { top_height: 3 top_width: 4294967295 }'),
+        (
+            "x y",
+            'type: "Correlation" correlation_param { pad: 2147483647 kernel_size: 1 max_displacement: 3 }',
+        ),
+        (
+            "x y",
+            'type: "Correlation" correlation_param { pad: 65536 kernel_size: 1 max_displacement: 65536 }',
+        ),
+        ("x y", 'type: "PriorBox" prior_box_param { min_size: 5 max_size: inf }'),
+        ("x y", 'type: "PriorBox" prior_box_param { min_size: 5 aspect_ratio: inf }'),
+        ("x y", 'type: "PriorBox" prior_box_param { min_size: 5 step: nan }'),
+        ("x", 'type: "Mean" mean_param { operation: ADD value: 1e38 output_scale: 1e38 }'),
+    ],
+)
+def test_sizes_and_numbers_of_fork_layers_beyond_all_sense(
+    bottoms: str, layer_text: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.prototxt"
+    shape = "input_shape { dim: 1 dim: 1 dim: 4 dim: 4 }"
+    wired = " ".join(f'bottom: "{name}"' for name in bottoms.split())
+    path.write_text(
+        f'input: "x" {shape} input: "y" {shape} layer {{ name: "l" top: "t" {wired} {layer_text} }}'
+    )
+    with pytest.raises(converters.ConverterError, match="'l'"):
+        converters.load(path)
