@@ -20,6 +20,8 @@ from converters.report import Dropped
 
 # Nets nest some ten deep; a hostile file must not exhaust Python's stack.
 MAX_NESTING = 100
+# Nets of a thousand layers or steps stay far below; one that doubles at each level of nesting does not.
+MAX_TURNS = 50_000
 
 # Classes that mirror nn's under a prefix of their own.
 TWINS = ("nn.", "cudnn.", "cunn.", "fbcunn.", "fbnn.", "inn.", "ccn2.", "clnn.")
@@ -67,6 +69,7 @@ class Net:
         self._numbers: Counter[str] = Counter()
         self._clones: list[int] = []
         self._placed = False
+        self._turns = 0
         self._active: list[TorchObject] = []
         self._memories: dict[tuple[object, ...], Memory] = {}
         self._states: dict[tuple[object, ...], list[Nest]] | None = None
@@ -95,6 +98,9 @@ class Net:
             raise m.error(FormatError, "the module contains itself")
         if len(self._active) == MAX_NESTING:
             raise m.unsupported(f"modules are nested deeper than {MAX_NESTING}")
+        self._turns += 1
+        if self._turns > MAX_TURNS:
+            raise m.unsupported(f"the modules of the net have more than {MAX_TURNS:,} turns")
         self._active.append(m.item)
         try:
             yield self.entry(m)

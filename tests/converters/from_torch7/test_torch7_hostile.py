@@ -173,3 +173,11 @@ def test_none_takes_memory_that_it_only_claims(name):
 def test_reading_no_further_than_torch_is_said():
     report = converters.load(HOSTILE / "trailing_garbage.t7").meta["report"]
     assert report.notes == ["32 bytes after the first object were not read; Torch reads no further either"]
+
+
+def test_a_net_that_doubles_at_each_level_is_refused(save_t7):
+    net: tuple = ("nn.Tanh", {})
+    for _ in range(40):
+        net = ("nn.Sequential", {"modules": [net, net]})
+    with pytest.raises(converters.UnsupportedError, match="have more than 50,000 turns"):
+        converters.load(save_t7(net), input_shapes={"input": (1, 3)})
