@@ -38,9 +38,12 @@ def _foldable(node: ir.Node) -> bool:
     attributes = node.attributes
     if node.op_type == "ConvTranspose" and "group" in attributes and attributes["group"].as_int() != 1:
         return False
-    if node.op_type == "Gemm" and ("transB" not in attributes or attributes["transB"].as_int() != 1):
+    if node.op_type == "Gemm" and (
+        attributes.get_int("transB", 0) != 1 or attributes.get_float("beta", 1.0) != 1
+    ):
         return False
-    return all(value is None or _array(value) is not None for value in node.inputs[1:])
+    arrays = [_array(value) for value in node.inputs[1:] if value is not None]
+    return all(array is not None and array.dtype == np.float32 for array in arrays)
 
 
 def _fold_into(graph: ir.Graph, node: ir.Node) -> int:
