@@ -19,6 +19,9 @@ from zoo.runtimes.memory import free_memory
 from zoo.runtimes.runtime import parse_device
 from zoo.runtimes.staging import DeviceStaging, HostStaging, Staging
 
+# Channels of an image file, as all flavours decode it.
+COLOURS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
@@ -55,7 +58,7 @@ def open_lanes(job: Job, variants: Sequence[Variant], world: World) -> Iterator[
                 )
                 sessions[variant.precision] = stack.enter_context(contextlib.closing(session))
             _check_input(job, sessions[variant.precision], variant)
-        _check_labels(job, sessions[variants[0].precision], variants[0])
+        _check_labels(job, sessions[variants[0].precision], prepares[_key(variants[0])])
         stagings = {key: _staging(job, prepare, device) for key, prepare in prepares.items()}
         places = list(stagings)
         yield [
@@ -88,7 +91,7 @@ def choose_batch_size(job: Job, lanes: Sequence[Lane], variants: Sequence[Varian
     if wanted is not None or fixed is not None:
         return wanted or fixed or 1
     kind, index = parse_device(own_device(job.device, world))
-    numbers = 3 * max(variant.preprocessing.crop for variant in variants) ** 2
+    numbers = COLOURS * max(variant.preprocessing.crop for variant in variants) ** 2
     sharing = world.local_size if kind == "cpu" else 1
     return fitting_batch_size(kind, numbers, free_memory(kind, index) // sharing, own_processors(world))
 
@@ -117,29 +120,40 @@ def _staging(job: Job, prepare: Preprocessor, device: str) -> Staging:
 def _check_input(job: Job, session: Runtime, variant: Variant) -> None:
     taken, crop = session.input_shape, variant.preprocessing.crop
     # Stored pixels may have any number of channels; which, shows with the first image.
-    channels = 3 if resolve(variant.preprocessing.flavour).has_size else None
+    channels = COLOURS if resolve(variant.preprocessing.flavour).has_size else None
     made = (channels, crop, crop)
-    if len(taken) != 3 or any(
-        None not in pair and len(set(pair)) > 1 for pair in zip(taken, made, strict=True)
+    if len(taken) == 3 and all(
+        wants in (None, gets) or gets is None for wants, gets in zip(taken, made, strict=True)
     ):
-        raise UsageError(
-            f"{job.net}: it takes {_words(taken)}, the preprocessing makes {_words(made)}: "
-            "give the right --crop"
-        )
+        return
+    advice = "give the right --crop"
+    if len(taken) != 3:
+        advice = "it ranks no images"
+    elif channels is not None and taken[0] not in (None, channels):
+        advice = f"images come in {channels} channels, and only --flavour caffe-stored has others"
+    raise UsageError(f"{job.net}: it takes {_words(taken)}, the preprocessing makes {_words(made)}: {advice}")
 
 
 def _words(shape: Sequence[int | None]) -> str:
     return " x ".join(str(size or "any") for size in shape)
 
 
-def _check_labels(job: Job, session: Runtime, variant: Variant) -> None:
+def _check_labels(job: Job, session: Runtime, prepare: Preprocessor) -> None:
     """Every label is a class of the net. How many it has shows a run on zeros, which also warms it up."""
-    crop = variant.preprocessing.crop
-    shape = (session.batch or 1, session.input_shape[0] or 3, crop, crop)
-    classes = session.run(np.zeros(shape, np.float32)).shape[1]
+    crop, channels = prepare.numbers.crop, session.input_shape[0] or _channels(job, prepare)
+    classes = session.run(np.zeros((session.batch or 1, channels, crop, crop), np.float32)).shape[1]
     for item in job.items:
         if item.label >= classes:
             raise DataError(
                 f"{job.data.source}: {item.id} has label {item.label}, but the net ranks {classes} classes "
                 f"(0 to {classes - 1}); labels count from 0"
             )
+
+
+def _channels(job: Job, prepare: Preprocessor) -> int:
+    """How many channels images come in: of stored ones, any number, which the first readable one tells."""
+    if not prepare.flavour.has_size:
+        for item in job.items:
+            with contextlib.suppress(DataError):
+                return int(prepare(item.read()).shape[0])
+    return COLOURS

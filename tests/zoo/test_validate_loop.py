@@ -10,11 +10,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from zoo.datasets import Item, open_dataset
+from zoo.datasets import Dataset, Item, Stored, open_dataset
+from zoo.distributed import Alone
 from zoo.errors import DataError, DeviceError, UsageError
 from zoo.manifest import Preprocessing
 from zoo.pipeline import prepared
-from zoo.validate import validate
+from zoo.validate import Job, Variant, measure, validate
 
 PLAIN = Preprocessing(flavour="caffe-warp8", crop=8)
 # Six classes: how blue, green, red, and how little of each.
@@ -176,6 +177,84 @@ def test_what_does_not_fit_together_is_said_before_an_image_is_read(
         path.write_bytes(b"")
     with open_dataset(colours) as data, pytest.raises(error, match=message):
         validate(make_net(), data, settings, model="m", **options)
+
+
+def test_a_net_of_other_channels_or_without_images_is_not_told_to_crop(tmp_path, colours):
+    grey = save_net(tmp_path / "grey.onnx", weights=np.ones((6, 1), np.float32))
+    model = onnx.load(grey)
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 1
+    onnx.save(model, grey)
+    with open_dataset(colours) as data:
+        with pytest.raises(
+            UsageError, match=r"takes 1 x 8 x 8, .* makes 3 x 8 x 8: images come in 3 channels"
+        ):
+            validate(grey, data, PLAIN, model="m")
+        for value in (*model.graph.input, *model.graph.output):
+            del value.type.tensor_type.shape.dim[2:]
+        model.graph.node[0].op_type, model.graph.node[1].op_type = "Identity", "Identity"
+        del model.graph.node[0].input[1], model.graph.initializer[0]
+        onnx.save(model, grey)
+        with pytest.raises(
+            UsageError, match="takes 1, the preprocessing makes 3 x 8 x 8: it ranks no images"
+        ):
+            validate(grey, data, PLAIN, model="m")
+
+
+GREY = """
+import torch
+
+class Net(torch.nn.Module):
+    def forward(self, data):
+        mean = data[:, :1].mean((2, 3))
+        assert data.shape[1] == 1
+        return torch.cat([mean, 255 - mean], 1)
+
+def load(weights=None):
+    return Net()
+"""
+
+
+def test_stored_images_of_one_channel_reach_a_net_that_does_not_say_how_many_it_takes(tmp_path):
+    (tmp_path / "net.py").write_text(GREY)
+    stored = [Stored(np.full((8, 8, 1), value, np.uint8), "") for value in (250, 3, 200)]
+    broken = Item("broken", 1, lambda: b"<html>")
+    images = (broken, *(Item(str(i), i % 2, lambda i=i: stored[i]) for i in range(3)))
+    data = Dataset("grey", "grey", "themselves", images)
+    settings = Preprocessing(flavour="caffe-stored", crop=8)
+    result, rows = validate(
+        tmp_path / "net.py", data, settings, model="m", runtime="pytorch", skip_unreadable=True
+    )
+    assert (result.n, result.top1_correct, result.unreadable) == (3, 3, ["broken"])
+    assert [row.scores[0] for row in rows] == [250, 252, 200]
+
+
+class Forgetful(Alone):
+    """Loses all batches but the first on the way."""
+
+    def gather(self, value, patience=None):
+        batches, seconds = value
+        return [(batches[:1], seconds)]
+
+
+class Deceived(Forgetful):
+    """And the counts as well: of the first four images all are right."""
+
+    def total(self, counts):
+        return [4, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("world", "message"),
+    [
+        (Forgetful(), "gathered is not what the processes counted"),
+        (Deceived(), "4 images were ranked or left out, but there are 11"),
+    ],
+)
+def test_what_went_astray_between_processes_shows(make_net, colours, world, message):
+    with open_dataset(colours) as data:
+        job = Job(net=make_net(), data=data, model="m", batch_size=4)
+        with pytest.raises(DataError, match=message):
+            measure(job, [Variant(PLAIN)], world=world)
 
 
 def test_a_label_that_is_no_class_is_named(make_net, colours):

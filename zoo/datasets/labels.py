@@ -122,12 +122,13 @@ def _from_list(files: Files, where: str, listed: Mapping[str, int], source: str)
             f"{source}: {len(missing)} of the {len(labels)} images it lists are not in {where}: "
             f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}"
         )
-    return Labelled(labels, source)
+    others = sum(_is_image(name) and name not in labels for name in files.names)
+    return Labelled(labels, f"{source}, which leaves out {others} of the images there" if others else source)
 
 
 def _from_names(files: Files, where: str) -> Labelled:
     """Labels by the names themselves; every rule that fits all images is asked, and they must agree."""
-    names = sorted(name for name in files.names if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES)
+    names = sorted(filter(_is_image, files.names))
     if not names:
         raise DataError(f"{where}: no images there (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
     answers = []
@@ -145,6 +146,10 @@ def _from_names(files: Files, where: str) -> Labelled:
                 f"and {other.labels[name]} by its {other.source}"
             )
     return answers[0]
+
+
+def _is_image(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def _rules() -> dict[str, Callable[[str], int | None]]:

@@ -55,7 +55,7 @@ class OnnxRuntime:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         gpu: dict[str, str] = {}
         if kind == "cuda":
-            gpu["gpu"] = use_gpu(index)
+            _, gpu["gpu"] = use_gpu(index)
             session = _cuda_session(net, options, index, precision)
         else:
             session = _session(net, options, "CPUExecutionProvider", {})

@@ -41,11 +41,13 @@ class PyTorch:
 
         kind, index = parse_device(device)
         check_precision("PyTorch", kind, precision, PRECISIONS)
-        gpu = {"gpu": use_gpu(index)} if kind == "cuda" else {}
+        gpu: dict[str, str] = {}
+        self._device = torch.device("cpu")
+        if kind == "cuda":
+            self._device, gpu["gpu"] = use_gpu(index)
         if threads is not None:
             torch.set_num_threads(threads)
         self._net, self._scores, self._precision = net, scores, precision
-        self._device = torch.device(kind, index) if kind == "cuda" else torch.device(kind)
         # Two to four times as fast on a processor, and what tensor cores want; the same sums in float32.
         channels_last = kind == "cpu" or precision != "float32"
         self._layout = torch.channels_last if channels_last else torch.contiguous_format

@@ -13,6 +13,7 @@ from zoo.errors import DeviceError, UsageError
 from zoo.runtimes.ranking import Float32, Ranking
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Precision = Literal["float32", "tf32", "fp16", "bf16"]
@@ -77,8 +78,8 @@ def check_precision(
         )
 
 
-def use_gpu(index: int) -> str:
-    """Makes a CUDA device the current one, to which streams and pinned memory belong, and returns its name.
+def use_gpu(index: int) -> tuple[torch.device, str]:
+    """Makes a CUDA device the current one, to which streams and pinned memory belong; it and its name.
 
     Raises:
         DeviceError: PyTorch, which prepares images and ranks scores for both runtimes, does not see it.
@@ -92,7 +93,7 @@ def use_gpu(index: int) -> str:
             "check the driver and that it is a CUDA build, or use --device cpu"
         )
     torch.cuda.set_device(index)
-    return torch.cuda.get_device_name(index)
+    return torch.device("cuda", index), torch.cuda.get_device_name(index)
 
 
 def select_output(names: tuple[str, ...], scores: str | None, net: object) -> int:
