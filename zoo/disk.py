@@ -45,6 +45,8 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         yield temporary
+        if not temporary.exists():
+            raise OSError(errno.EBUSY, "another process is writing the same file")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -95,6 +95,10 @@ def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batc
         temporary = partial / f".{PLAN_NAME}.part"
         temporary.write_text(json.dumps(plan, indent=2) + "\n", encoding="utf-8")
         temporary.replace(partial / PLAN_NAME)
+    except FileExistsError as error:
+        raise UsageError(
+            f"{folder}: another run is starting there; choose another folder with --out"
+        ) from error
     except OSError as error:
         raise UsageError(f"{folder}: the evidence cannot be written: {error.strerror}") from error
     return {}

@@ -227,10 +227,10 @@ class Manifest(_Data):
             manifest = cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise UsageError(f"{path}: the manifest cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path}: not a TOML file: {error}") from error
         except ValidationError as error:
             raise UsageError(f"{path}: the manifest does not fit the schema\n{_explain(error)}") from error
+        except (ValueError, RecursionError) as error:  # also of numbers and nesting without end
+            raise UsageError(f"{path}: not a TOML file: {error}") from error
         if manifest.name != path.stem:
             raise UsageError(
                 f"{path}: the manifest is of '{manifest.name}'; rename the file to {manifest.name}.toml"

@@ -113,6 +113,20 @@ def interrupt(done: int, total: int) -> None:
     raise KeyboardInterrupt
 
 
+def test_of_two_that_pack_to_one_file_the_first_says_so(tmp_path, images):
+    def start_another(done: int, total: int) -> None:
+        if done == 1:
+            write_packed(tmp_path / "x.pack", images[:3], FLAVOUR)
+
+    with (
+        open_dataset(write("folder", tmp_path, images, FLAVOUR)) as data,
+        pytest.raises(UsageError, match="cannot be written: another process is writing the same file"),
+    ):
+        pack(data, resolve(FLAVOUR), tmp_path / "x.pack", progress=start_another)
+    with open_dataset(tmp_path / "x.pack") as data:
+        assert len(data) == 3
+
+
 def test_damage_to_a_packed_file_is_found(tmp_path, images):
     path = write_packed(tmp_path / "x.pack", images, FLAVOUR)
     whole = path.read_bytes()

@@ -188,7 +188,7 @@ def test_a_label_order_is_one_of_its_own_number_of_classes(tmp_path):
         read(tmp_path, text)
 
 
-@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe", b"a = " + b"[" * 5000, b"a = " + b"9" * 5000])
 def test_what_is_no_toml_is_refused(tmp_path, content):
     (tmp_path / "tiny.toml").write_bytes(content)
     with pytest.raises(UsageError, match=r"tiny\.toml: not a TOML file"):
