@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -239,7 +240,16 @@ def pad(
     padding = tuple(size for pair in reversed(last) for size in pair)
     if mode != "constant":
         return F.pad(x, padding, mode={"edge": "replicate", "reflect": "reflect", "wrap": "circular"}[mode])
-    return F.pad(x, padding, value=constant_value or None)
+    value: Any = constant_value or None
+    if value == torch.finfo(torch.float32).min and ctx.dtype(x) is ir.DataType.FLOAT:
+        value = lowest(ctx, x)
+    return F.pad(x, padding, value=value)
+
+
+def lowest(ctx: Context, x: Tensor) -> float:
+    """The lowest number in the type of x, which need not be float32 when the net runs."""
+    number: float = ctx.call(torch.finfo, x.dtype).min
+    return number
 
 
 @operator("DepthToSpace")

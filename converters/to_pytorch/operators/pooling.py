@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, fx, nn
 
-from converters.to_pytorch.context import Context, torch_dtype
+from converters.to_pytorch.context import Context
 from converters.to_pytorch.helpers import pooling as helpers
+from converters.to_pytorch.operators.arrangement import lowest
 from converters.to_pytorch.operators.windows import Windows, plain
 from converters.to_pytorch.registry import operator
 
@@ -38,8 +38,8 @@ def max_pool(
     strides: list[int] | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """An nn.MaxPool; end pads become its ceil mode where that gives the same windows."""
-    rank, dtype = _rank(ctx, kernel_shape), torch_dtype(ctx.output_dtype())
-    if not dtype.is_floating_point:
+    rank = _rank(ctx, kernel_shape)
+    if not ctx.output_dtype().is_floating_point():
         ctx.unsupported("PyTorch pools floating-point numbers only, and its input holds integers")
     windows = Windows.of(ctx, ctx.shape(x), kernel_shape, strides, pads, dilations, auto_pad)
     ceil = _torch_ceil(ctx, x, windows, ceil_mode)
@@ -47,9 +47,8 @@ def max_pool(
     if ceil is None:
         # What torch's own padding cannot say: pad with what no value is smaller than.
         # Where a window lies wholly in the padding, that is the maximum, in Caffe as in ONNX Runtime.
-        lowest = torch.finfo(dtype).min
         windows = _exactly(ctx, x, windows) if ceil_mode else windows
-        pooled, padding, ceil = F.pad(x, windows.padding, value=lowest), 0, False
+        pooled, padding, ceil = F.pad(x, windows.padding, value=lowest(ctx, x)), 0, False
     options: dict[str, Any] = {
         "kernel_size": plain(windows.kernel),
         "stride": plain(windows.strides),

@@ -282,3 +282,17 @@ def test_an_expansion_to_a_size_that_is_1(agree):
     ]
     model = net(nodes, {"x": (FLOAT, ["N", 2])}, ["y"], {"w": values(3, 2), "one": ints(1)})
     agree(model, {"x": values(1, 2)})
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_the_lowest_number_is_that_of_the_type_the_net_runs_in(run_written, tmp_path, import_net, dtype):
+    """Caffe's maximum of nothing is the lowest float32, which is no number in other types."""
+    x, lowest = values(1, 2, 4), np.array(np.finfo(np.float32).min)
+    for inputs, attributes in (
+        ([x, ints(0, 0, 0, 0, 0, 2), lowest], {}),
+        ([x], {"kernel_shape": [2], "pads": [0, 3], "strides": [2]}),
+    ):
+        run_written("MaxPool" if attributes else "Pad", inputs, attributes, constant=(1, 2))
+        padded = import_net(tmp_path / "net.py").load()(torch.from_numpy(x).to(dtype))
+        assert padded.dtype is dtype
+        assert padded[..., -1].eq(torch.finfo(dtype).min).all()
