@@ -41,7 +41,10 @@ class Rates:
 
     @property
     def bound(self) -> float:
-        """The rate that no validation exceeds: that of the slower part, or of both one after the other."""
+        """What can be hoped for: the rate of the slower part, or of both in turns if they share processors.
+
+        In turns a little more is possible where one of them alone leaves a processor idle.
+        """
         if self.shared:
             return 1 / (1 / self.decoding + 1 / self.inference)
         return min(self.decoding, self.inference)
@@ -50,6 +53,11 @@ class Rates:
     def share_of_slower(self) -> float:
         """Validation rate by the rate of the slower part."""
         return self.validation / min(self.decoding, self.inference)
+
+    @property
+    def share_of_bound(self) -> float:
+        """Validation rate by `bound`."""
+        return self.validation / self.bound
 
 
 def bench(job: Job, variant: Variant, seconds: float) -> Rates:

@@ -250,9 +250,11 @@ def test_bench_measures_the_three_rates(dsd_zoo):
     slower = min(printed["decoding"], printed["inference"])
     assert printed["share_of_slower"] == pytest.approx(printed["validation"] / slower)
     assert printed["bound"] == pytest.approx(1 / (1 / printed["decoding"] + 1 / printed["inference"]))
+    assert printed["share_of_bound"] == pytest.approx(printed["validation"] / printed["bound"])
     assert printed["shared"] is True
     outcome = dsd_zoo("bench", "digits-caffe-dsd", "--seconds", "0.2", "--preprocess-on", "device")
     assert "decoding alone" in outcome.out
+    assert "bound by sharing: on the same processors both can do" in outcome.out
     assert "processors" in outcome.out
 
 

@@ -46,9 +46,9 @@ def bench(
 ) -> None:
     """Benchmark decoding, inference and validation on this machine.
 
-    All three in one run, in images a second. On a processor decoding and inference share it, so that no
-    validation is faster than both one after the other; with a GPU the slower of the two bounds it.
-    --json prints the rates, batch_size, bound, share_of_slower and the environment.
+    All three in one run, in images a second. With a GPU the slower of the two bounds the validation. Without
+    one they share the processors, and what that leaves is the bound: both one after the other.
+    --json prints the rates, batch_size, bound, share_of_bound, share_of_slower and the environment.
     """
     from dataclasses import asdict
 
@@ -82,7 +82,8 @@ def bench(
         )
         rates = measure(job, Variant(preprocessing, made_for, precision), seconds)
     if json:
-        derived = {"bound": rates.bound, "share_of_slower": rates.share_of_slower}
+        names = ("bound", "share_of_bound", "share_of_slower")
+        derived = {name: getattr(rates, name) for name in names}
         print_json({"model": subject.name, **asdict(rates), **derived})
     else:
         print(f"{subject.name}, {runtime} on {device}, {precision}, batches of {rates.batch_size}\n")
@@ -96,9 +97,11 @@ def _print(rates: Rates) -> None:
         ("validation", f"{rates.validation:,.1f}"),
     ]
     print_table(("", "IMAGES/S"), lines, right=(1,))
-    bound = (
-        "both one after the other, as they share the processors" if rates.shared else "the slower of the two"
-    )
     print(f"\n{100 * rates.share_of_slower:.0f} % of the slower of the two")
-    print(f"{100 * rates.validation / rates.bound:.0f} % of what is possible ({rates.bound:,.1f}: {bound})\n")
+    if rates.shared:
+        print(
+            f"bound by sharing: on the same processors both can do {rates.bound:,.1f} images/s, "
+            f"of which {100 * rates.share_of_bound:.0f} % are reached"
+        )
+    print()
     print_fields(list(rates.environment.items()))
