@@ -65,6 +65,22 @@ def entry_of(expected: Expected, place: int) -> Expected:
     return expected[place - 1] if isinstance(expected, list) and place <= len(expected) else None
 
 
+def merged(a: Expected, b: Expected) -> Expected:
+    """What two modules want of one input: of a table each may know entries; else what the first says."""
+    if not says_something(a) or not says_something(b):
+        return a if says_something(a) else b
+    if not (isinstance(a, list | Many) and isinstance(b, list | Many)):
+        return a
+    lengths = [len(table) for table in (a, b) if isinstance(table, list)]
+    known = max(len(table.head if isinstance(table, Many) else table) for table in (a, b))
+    if lengths and (known > min(lengths) or len(set(lengths)) > 1):
+        return a
+    entries = [merged(entry_of(a, place), entry_of(b, place)) for place in range(1, known + 1)]
+    return (
+        entries if lengths else Many(tuple(entries), merged(entry_of(a, known + 1), entry_of(b, known + 1)))
+    )
+
+
 def count(expected: Expected) -> int | None:
     """How many tensors; None where it is not fixed."""
     if not is_table(expected):

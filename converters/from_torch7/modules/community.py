@@ -97,10 +97,13 @@ def spatial_pyramid_pooling(net: Net, m: Module, x: Nest) -> Nest:
 
 @module("inn.ROIPooling", name="roipool", takes="table", expects=[batch_first(None, None, None), (None, 5)])
 def roi_pooling(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The largest values in W x H cells of regions: rows of image and corners, counted from 1."""
+    """The largest values in W x H cells of regions: rows of image and corners, counted from 1.
+
+    Since version 2 the last row and column of a region, after scaling, do not belong to it.
+    """
     maps, regions = two_tensors(m, x)
-    if m.has("v2"):
-        raise m.unsupported("its second version rounds the corners of regions in a way of its own")
+    scale = m.positive("spatial_scale", 1)
+    last = 1 + 1 / scale if m.flag("v2") else 1
     if len(dims(maps)) != 4 or len(dims(regions)) != 2:
         raise m.error(FormatError, "takes {maps, regions}, 4-D and 2-D")
     check_channels(m, regions, 1, 5)
@@ -108,10 +111,10 @@ def roi_pooling(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     return g.node(
         "MaxRoiPool",
         maps,
-        g.binary("Sub", regions, 1.0),
+        g.binary("Sub", regions, g.constant(np.array([1, 1, 1, last, last], np.float32))),
         shape=(dims(regions)[0], dims(maps)[1], *size),
         pooled_shape=size,
-        spatial_scale=m.number("spatial_scale", 1),
+        spatial_scale=scale,
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
 
 import onnx_ir as ir
 
 from converters.errors import FormatError
-from converters.from_torch7.expectation import PASS, Expected, Many, says_something
+from converters.from_torch7.expectation import PASS, Expected, Many, merged, says_something
 from converters.from_torch7.handles import Nest, View
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.table import as_table, entries, join
@@ -17,11 +18,12 @@ from converters.graph import Dim, Shape, dims, product
 
 
 def branches_expect(m: Module, ask: Ask, after: Expected) -> Expected:
-    """What branches over one input want: what the first that says something wants."""
+    """What branches over one input want, as far as they agree."""
     children = m.children()
     wanted = after if isinstance(after, list) and len(after) == len(children) else [PASS] * len(children)
     answers = [ask(child, then) for child, then in zip(children, wanted, strict=True)]
-    return next(filter(says_something, answers), None)
+    answer = reduce(merged, answers, None)
+    return answer if says_something(answer) else None
 
 
 def chain_expects(m: Module, ask: Ask, after: Expected) -> Expected:

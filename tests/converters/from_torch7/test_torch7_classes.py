@@ -387,6 +387,15 @@ def test_narrow_table_ends_where_the_table_does(run_net):
         np.testing.assert_array_equal(array, given)
 
 
+def test_branches_know_entries_of_a_table_together(run_net):
+    second = ("nn.Sequential", {"modules": [("nn.SelectTable", {"index": 2}), ("nn.CAddTable", {})]})
+    first = ("nn.Sequential", {"modules": [("nn.SelectTable", {"index": 1}), linear()]})
+    net = ("nn.ConcatTable", {"modules": [first, second]})
+    got = run_net(net, X2, X3, X3 + 1)
+    np.testing.assert_allclose(got[0], apply_linear(X2), atol=1e-5)
+    np.testing.assert_allclose(got[1], 2 * X3 + 1, atol=1e-5)
+
+
 def test_contiguous_shares_the_memory_of_what_is_contiguous(run_net):
     branches = [("nn.Contiguous", {}), ("nn.ReLU", {"inplace": True})]
     got = run_net(("nn.ConcatTable", {"modules": branches}), X2)

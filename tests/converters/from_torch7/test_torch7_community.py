@@ -69,17 +69,18 @@ def test_spatial_pyramid_pooling(run_net, x):
     np.testing.assert_array_equal(got, wanted)
 
 
-def test_roi_pooling(run_net):
-    # Regions of image, left, top, right and bottom, all from 1 and with both ends.
-    regions = np.array([[1, 1, 1, 6, 7], [2, 3, 2, 4, 5]], np.float32)
-    (got,) = run_net(("inn.ROIPooling", {"W": 2, "H": 2, "spatial_scale": 1}), X4, regions)
+@pytest.mark.parametrize(
+    ("fields", "end"), [({"spatial_scale": 0.5}, 0), ({"spatial_scale": 0.5, "v2": True}, -2)]
+)
+def test_roi_pooling(run_net, fields, end):
+    # Regions of image, left, top, right and bottom, all from 1; version 2 leaves their last row and column out.
+    regions = np.array([[1, 1, 1, 11 - end, 13 - end], [2, 5, 3, 7 - end, 9 - end]], np.float32)
+    (got,) = run_net(("inn.ROIPooling", {"W": 2, "H": 2, **fields}), X4, regions)
     wanted = [
         F.adaptive_max_pool2d(torch.from_numpy(X4[0]), 2).numpy(),
         F.adaptive_max_pool2d(torch.from_numpy(X4[1, :, 1:5, 2:4].copy()), 2).numpy(),
     ]
     np.testing.assert_array_equal(got, wanted)
-    with pytest.raises(converters.UnsupportedError, match="rounds the corners of regions"):
-        run_net(("inn.ROIPooling", {"W": 2, "H": 2, "v2": True}), X4, regions)
 
 
 def test_fire_module_is_the_module_inside(run_net):
