@@ -46,7 +46,7 @@ def accuracies(result: Result, population: int | None = None) -> list[Accuracy]:
     size = max(result.n_dataset, population or 0)
     found = []
     for metric in METRICS:
-        correct = result.top1_correct if metric == "top1" else result.top5_correct
+        correct = result.correct(metric)
         whole = finite_population_interval(correct, result.n, size) if result.n < size else None
         wilson, exact = wilson_interval(correct, result.n), clopper_pearson_interval(correct, result.n)
         found.append(Accuracy(metric, correct, result.n, wilson, exact, size, whole))
@@ -83,7 +83,7 @@ def equivalences(manifest: Manifest, result: Result) -> list[Equivalence]:
     for claim in manifest.claims:
         if claim.n == result.n:
             claimed = claimed_count(claim)
-            correct = result.top1_correct if claim.metric == "top1" else result.top5_correct
+            correct = result.correct(claim.metric)
             off = correct - claimed
             found.append(Equivalence(claim.metric, claimed, correct, off, claim.tolerance_images))
     return found
@@ -116,7 +116,7 @@ def trace_agreement(manifest: Manifest, rows: Sequence[Row]) -> list[TraceAgreem
             continue
         trace = read_trace(manifest.directory / claim.trace, claim.n)
         size, published = trace.batch_size, trace.counts(claim.metric)
-        right = [_right(row, claim.metric) for row in rows]
+        right = [row.correct(claim.metric) for row in rows]
         ours = [sum(right[start : start + size]) for start in range(0, len(right), size)]
         differences = [abs(a - b) for a, b in zip(ours, published, strict=True)]
         found.append(
@@ -187,10 +187,6 @@ def _same_images(rows: Sequence[Row], other: Sequence[Row]) -> Mapping[str, Row]
                 f"and {theirs[row.image].label} in the other"
             )
     return theirs
-
-
-def _right(row: Row, metric: Metric) -> bool:
-    return row.top1_correct if metric == "top1" else row.top5_correct
 
 
 def _correlation(ours: Sequence[int], theirs: Sequence[int]) -> float | None:

@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from zoo.derivation import Derivation, Reprint, derive, derive_loss
 from zoo.errors import UsageError
 from zoo.gains import Gain, claimed_count, compare, departure
-from zoo.manifest import Claim, Manifest, Metric
+from zoo.manifest import METRIC_NAMES, Claim, Manifest, Metric
 from zoo.statistics import (
     CountInterval,
     Interval,
@@ -25,41 +26,14 @@ from zoo.statistics import (
     finite_population_interval,
     wilson_interval,
 )
-from zoo.trace import average_loss, read_trace, reprint
 
 if TYPE_CHECKING:
     from zoo.catalog import Catalog
     from zoo.evidence import Result, Row
 
 Verdict = Literal["agrees", "differs", "subset only", "not measured"]
-METRIC_NAMES: dict[Metric, str] = {"top1": "top-1", "top5": "top-5"}
 # A subset may only speak against a claim where chance hardly can: many claims are audited at once.
 SUBSET_CONFIDENCE = 0.999
-
-
-@dataclass(frozen=True, slots=True)
-class Reprint:
-    """A published number, and what the original tool prints for the trace in the form of that number."""
-
-    published: str
-    printed: str
-    source: str
-    holds: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Derivation:
-    """A claim computed again from its own per-batch trace."""
-
-    trace: str
-    batches: int
-    batch_size: int
-    correct: int
-    printed: str
-    """What the original tool prints for these batches, in the form of the claim."""
-    also: list[Reprint]
-    """The same for every other place where the number is printed."""
-    holds: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +125,7 @@ def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Result, lis
     claims = [_audit_claim(claim, manifest, own) for claim in manifest.claims]
     baseline = catalog.baseline(manifest)
     sources = manifest.source_files()
-    loss = _derive_loss(manifest)
+    loss = derive_loss(manifest)
     return Audit(
         model=manifest.name,
         title=manifest.title,
@@ -166,7 +140,7 @@ def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Result, lis
         loss=loss,
         problems=[
             *(problem for claim in claims for problem in _problems(claim)),
-            *([_misprint("loss", loss)] if loss is not None and not loss.holds else []),
+            *([loss.misprint("loss")] if loss is not None and not loss.holds else []),
             *(problem for result in own for problem in _foreign_files(manifest, result)),
         ],
     )
@@ -196,48 +170,14 @@ def _audit_claim(claim: Claim, manifest: Manifest, results: Sequence[Result]) ->
         percent=claim.percent,
         source=claim.source,
         how=claim.how,
-        derivation=_derive(claim, manifest),
+        derivation=derive(claim, manifest),
         measurements=measurements,
         verdict=next((verdict for verdict in order if verdict in verdicts), "not measured"),
     )
 
 
-def _derive(claim: Claim, manifest: Manifest) -> Derivation | None:
-    if claim.trace is None:
-        return None
-    trace = read_trace(manifest.directory / claim.trace, claim.n)
-    counts = trace.counts(claim.metric)
-    printed = reprint(claim.published, counts, trace.batch_size)
-    also = [
-        Reprint(other.published, again, other.source, again == other.published)
-        for other in claim.also
-        for again in [reprint(other.published, counts, trace.batch_size)]
-    ]
-    return Derivation(
-        trace=claim.trace,
-        batches=len(counts),
-        batch_size=trace.batch_size,
-        correct=sum(counts),
-        printed=printed,
-        also=also,
-        holds=printed == claim.published and claim.correct in (None, sum(counts)),
-    )
-
-
-def _derive_loss(manifest: Manifest) -> Reprint | None:
-    loss = manifest.loss
-    if loss is None:
-        return None
-    printed = average_loss(manifest.directory / loss.trace)
-    return Reprint(loss.published, printed, loss.source, printed == loss.published)
-
-
-def _misprint(what: str, reprint: Reprint) -> str:
-    return f"{what}: '{reprint.published}' in {reprint.source}, its trace gives '{reprint.printed}'"
-
-
 def _measure(claim: Claim, manifest: Manifest, result: Result) -> Measurement:
-    correct = result.top1_correct if claim.metric == "top1" else result.top5_correct
+    correct = result.correct(claim.metric)
     expected = claimed_count(claim)
     difference: int | None = None
     whole_set: CountInterval | None = None
@@ -285,7 +225,7 @@ def _problems(claim: ClaimAudit) -> list[str]:
     derivation = claim.derivation
     if derivation is not None:
         metric = METRIC_NAMES[claim.metric]
-        problems += [_misprint(metric, other) for other in derivation.also if not other.holds]
+        problems += [other.misprint(metric) for other in derivation.also if not other.holds]
     if derivation is not None and not derivation.holds:
         problems.append(
             f"{published} ({claim.correct} of {claim.n}), its trace {derivation.trace} "

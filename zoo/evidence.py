@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -30,6 +30,9 @@ from zoo.environment import printable
 from zoo.errors import DataError, UsageError
 from zoo.runtimes.ranking import BEST
 from zoo.runtimes.runtime import Precision
+
+if TYPE_CHECKING:
+    from zoo.manifest import Metric
 
 RESULT_NAME = "result.json"
 ROWS_NAME = "evidence.csv"
@@ -63,6 +66,10 @@ class Row:
     def top5_correct(self) -> bool:
         """Whether the true class is among the five best."""
         return self.label in self.top5
+
+    def correct(self, metric: Metric) -> bool:
+        """Either of the two."""
+        return self.top1_correct if metric == "top1" else self.top5_correct
 
 
 class Result(BaseModel):
@@ -106,6 +113,10 @@ class Result(BaseModel):
     """Images that were left out because they could not be decoded; not part of `n`."""
     exif_rotated: int = 0
     """Images whose EXIF orientation was ignored, as the original tools did."""
+
+    def correct(self, metric: Metric) -> int:
+        """How many images are right by this metric."""
+        return self.top1_correct if metric == "top1" else self.top5_correct
 
     @model_validator(mode="before")
     @classmethod

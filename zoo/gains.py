@@ -140,8 +140,8 @@ def _images(rows: list[Row]) -> dict[str, int]:
 
 def paired_gain(metric: Metric, result: Result, rows: list[Row], baseline_rows: list[Row]) -> PairedGain:
     """The gain of one run over another on the same images, image by image."""
-    ours = {row.image: _right(row, metric) for row in rows}
-    theirs = {row.image: _right(row, metric) for row in baseline_rows}
+    ours = {row.image: row.correct(metric) for row in rows}
+    theirs = {row.image: row.correct(metric) for row in baseline_rows}
     n = len(ours)
     both = sum(right and theirs[image] for image, right in ours.items())
     only_model = sum(ours.values()) - both
@@ -161,7 +161,3 @@ def paired_gain(metric: Metric, result: Result, rows: list[Row], baseline_rows: 
         significant=p_value < SIGNIFICANCE,
         minimum_detectable=minimum_detectable_gain(n, (only_model + only_baseline) / n),
     )
-
-
-def _right(row: Row, metric: Metric) -> bool:
-    return row.top1_correct if metric == "top1" else row.top5_correct

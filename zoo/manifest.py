@@ -27,6 +27,7 @@ from zoo.errors import UsageError
 from zoo.manifest_fields import Hex40, Hex64, Hex96, Name, RelativePath, Url
 
 Metric = Literal["top1", "top5"]
+METRIC_NAMES: dict[Metric, str] = {"top1": "top-1", "top5": "top-5"}
 Role = Literal["definition", "weights", "mean", "log", "recorded"]
 HASH_KINDS = ("sha256", "sha384", "sha1", "git_blob")
 

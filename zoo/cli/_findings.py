@@ -39,7 +39,7 @@ def print_claims(audits: Sequence[Audit]) -> None:
 
 def print_gains(audits: Sequence[Audit]) -> None:
     """One line per comparison, as claimed and as measured; nothing where no model has a baseline."""
-    from zoo.audit import METRIC_NAMES
+    from zoo.manifest import METRIC_NAMES
     from zoo.report import words
     from zoo.report.rows import gain_rows
 
@@ -67,7 +67,7 @@ def print_gains(audits: Sequence[Audit]) -> None:
 
 def print_conflicts(audits: Sequence[Audit]) -> None:
     """Published values that contradict a claim."""
-    from zoo.audit import METRIC_NAMES
+    from zoo.manifest import METRIC_NAMES
     from zoo.report import words
 
     if any(audit.conflicts for audit in audits):
@@ -93,7 +93,7 @@ def print_verdict(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> Non
 
 
 def _claim(row: ClaimRows) -> list[tuple[str, ...]]:
-    from zoo.audit import METRIC_NAMES
+    from zoo.manifest import METRIC_NAMES
     from zoo.report import words
 
     head = (

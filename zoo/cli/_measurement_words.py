@@ -55,7 +55,7 @@ def print_findings(found: Findings) -> None:
 
 
 def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
-    from zoo.audit import METRIC_NAMES
+    from zoo.manifest import METRIC_NAMES
     from zoo.report import words
 
     lines = []
@@ -175,7 +175,7 @@ def _print_regression(regression: Regression) -> None:
 
 
 def _print_against(against: Against) -> None:
-    from zoo.audit import METRIC_NAMES
+    from zoo.manifest import METRIC_NAMES
     from zoo.report import words
 
     print(f"against {against.model}, image by image:")
@@ -198,7 +198,7 @@ def _print_against(against: Against) -> None:
 
 
 def _equivalence_words(claim: Equivalence) -> str:
-    from zoo.audit import METRIC_NAMES
+    from zoo.manifest import METRIC_NAMES
     from zoo.report import words
 
     return (
@@ -208,7 +208,7 @@ def _equivalence_words(claim: Equivalence) -> str:
 
 
 def _trace_words(agreement: TraceAgreement) -> str:
-    from zoo.audit import METRIC_NAMES
+    from zoo.manifest import METRIC_NAMES
 
     head = f"{METRIC_NAMES[agreement.metric]} by batches of {agreement.batch_size}: "
     if agreement.equal == agreement.batches:

@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from zoo.cache import Cache
     from zoo.catalog import Catalog
     from zoo.evidence import Result
-    from zoo.manifest import Claim, File, Manifest, Metric
+    from zoo.manifest import Claim, File, Manifest
 
 WIDTH = 100
-METRIC_NAMES: dict[Metric, str] = {"top1": "top-1", "top5": "top-5"}
 DATASETS = {
     "ilsvrc2012-val": "ILSVRC2012 validation, 50,000 images (not included: you need your own copy)",
     "digits-test": "500 test images of handwritten digits (ship with the zoo)",
@@ -102,6 +101,8 @@ def _preprocessing(manifest: Manifest) -> str:
 
 
 def _print_claims(manifest: Manifest) -> None:
+    from zoo.manifest import METRIC_NAMES
+
     print("\nClaims")
     if not manifest.claims:
         print("  none published")
@@ -119,6 +120,8 @@ def _print_claims(manifest: Manifest) -> None:
 
 
 def _print_conflicts(manifest: Manifest) -> None:
+    from zoo.manifest import METRIC_NAMES
+
     for conflict in manifest.conflicts:
         claim = f"{METRIC_NAMES[conflict.metric]} {conflict.percent:g} %"
         print(f'  but {claim} according to {conflict.note}; printed as "{conflict.published}"')
@@ -143,6 +146,7 @@ def _print_measured(results: Sequence[Result]) -> None:
 
 def _print_baseline(manifest: Manifest, catalog: Catalog) -> None:
     from zoo.gains import compare
+    from zoo.manifest import METRIC_NAMES
 
     baseline = catalog.baseline(manifest)
     if baseline is None:

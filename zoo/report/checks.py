@@ -33,7 +33,7 @@ def checks_of(audit: Audit | None, regression: Regression | None) -> list[Check]
 
 
 def _claims(audit: Audit) -> Sequence[Check]:
-    from zoo.audit import METRIC_NAMES
+    from zoo.manifest import METRIC_NAMES
 
     checks = []
     for claim in audit.claims:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters import __version__
-from zoo.audit import METRIC_NAMES, Audit, audit
+from zoo.audit import Audit, audit
 from zoo.disk import replacing
 from zoo.errors import UsageError
+from zoo.manifest import METRIC_NAMES
 from zoo.report import rows, strip, words
 from zoo.statistics import clopper_pearson_interval
 

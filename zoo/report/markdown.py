@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zoo.assessment import Accuracy
-from zoo.audit import METRIC_NAMES
 from zoo.evidence import Result
+from zoo.manifest import METRIC_NAMES
 from zoo.report import words
 from zoo.report.checks import Check
 

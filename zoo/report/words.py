@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zoo.audit import METRIC_NAMES, Audit, ClaimAudit
+from zoo.audit import Audit, ClaimAudit
 from zoo.gains import ClaimedGain, PairedGain
+from zoo.manifest import METRIC_NAMES
 from zoo.statistics import Interval
 
 if TYPE_CHECKING:
