@@ -161,9 +161,11 @@ def argmax(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
         size = layer.static(size, "the number of values compared")
         layer.check(p.top_k <= size, f"top_k {p.top_k} exceeds the {size} values compared")
     found_shape = (*searched[:along], p.top_k, *searched[along + 1 :])
-    values, places = _top(g, g.reshape(x, searched), along, size, p.top_k, found_shape)
+    if p.HasField("axis") and p.out_max_val:
+        return _largest(g, x, along, found_shape)[0]
+    values, places = _last_largest(g, g.reshape(x, searched), along, size, found_shape)
     if p.HasField("axis"):
-        return values if p.out_max_val else places
+        return places
     rank = max(len(shape), 3)
     if not p.out_max_val:
         return g.reshape(places, (shape[0], 1, p.top_k, *(1,) * (rank - 3)))
@@ -171,22 +173,27 @@ def argmax(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     return g.node("Concat", *rows, shape=(shape[0], 2, p.top_k, *(1,) * (rank - 3)), axis=1)
 
 
-def _top(
-    g: Graph, x: ir.Value, axis: int, size: Dim, k: int, shape: tuple[Dim, ...]
-) -> tuple[ir.Value, ir.Value]:
-    """(values, places as floats). The axis is reversed first: TopK takes the smaller index of equals."""
-    reverse = np.array([-1], np.int64)
-    backwards = g.node(
-        "Slice", x, reverse, np.array([-(2**63)], np.int64), np.array([axis], np.int64), reverse
-    )
-    values, places = g.nodes(
+def _largest(g: Graph, x: ir.Value, axis: int, shape: tuple[Dim, ...]) -> list[ir.Value]:
+    """[values, places]; of equals the smaller place."""
+    return g.nodes(
         "TopK",
-        backwards,
-        np.array([k], np.int64),
+        x,
+        np.array([shape[axis]], np.int64),
         shapes=[shape, shape],
         dtypes=[ir.DataType.FLOAT, ir.DataType.INT64],
         axis=axis,
     )
+
+
+def _last_largest(
+    g: Graph, x: ir.Value, axis: int, size: Dim, shape: tuple[Dim, ...]
+) -> tuple[ir.Value, ir.Value]:
+    """(values, places as floats); of equals the larger place, for which the axis is turned round first."""
+    reverse = np.array([-1], np.int64)
+    backwards = g.node(
+        "Slice", x, reverse, np.array([-(2**63)], np.int64), np.array([axis], np.int64), reverse
+    )
+    values, places = _largest(g, backwards, axis, shape)
     if isinstance(size, Symbol):
         count = g.node("Shape", x, shape=(1,), dtype=ir.DataType.INT64, start=axis, end=axis + 1)
         last = g.node("Sub", count, np.array([1], np.int64))
