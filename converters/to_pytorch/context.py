@@ -76,7 +76,12 @@ class Context:
 
     def full(self, sizes: list[Any], element: np.ndarray) -> Tensor:
         """A new tensor of these sizes, filled with the one element of an array."""
-        dtype = torch_dtype(ir.DataType.from_numpy(element.dtype))
+        kept = ir.DataType.from_numpy(element.dtype)
+        like = self.net.first_input()
+        if like is not None and self.dtype(like) is kept:
+            # This follows the net into another type, such as half precision.
+            return cast(Tensor, like.new_full(tuple(sizes), number(element)))
+        dtype = torch_dtype(kept)
         # The types that torch infers from a number need no saying.
         kind = {} if dtype in (torch.float32, torch.int64, torch.bool) else {"dtype": dtype}
         return cast(Tensor, self.call(torch.full, tuple(sizes), number(element), **kind, **self.net.device()))

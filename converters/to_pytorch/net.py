@@ -98,10 +98,15 @@ class Net:
             return self.proxy("call_function", torch.tensor, (value.tolist(),), self.device())
         return value
 
+    def first_input(self) -> Any:  # noqa: ANN401
+        """The first input of the net, None if it has none."""
+        first = next((node for node in self.graph.nodes if node.op == "placeholder"), None)
+        return None if first is None else fx.Proxy(first, self._tracer)
+
     def device(self) -> dict[str, Any]:
         """The argument that makes a new tensor where the net runs."""
-        first = next((node for node in self.graph.nodes if node.op == "placeholder"), None)
-        return {} if first is None else {"device": fx.Proxy(first, self._tracer).device}
+        first = self.first_input()
+        return {} if first is None else {"device": first.device}
 
     def finish(self) -> None:
         """Remove what no output needs: nodes, then the modules and weights that only those used."""

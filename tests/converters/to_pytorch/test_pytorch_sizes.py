@@ -75,7 +75,7 @@ RESHAPES = {
             node("Unsqueeze", ["zeros", "two"], "zeros3"),
             node("Squeeze", ["zeros3", "two"], "y"),
         ],
-        "torch.full((x.shape[0], 6), 0.0, device=x.device)",
+        "x.new_full((x.shape[0], 6), 0.0)",
     ),
 }
 CONSTANTS = {
