@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING
 from zoo.download import Watch
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, ProgressColumn, TaskID
 
     from zoo.manifest import File, Manifest
+
+# In characters: from where on there is a bar, its length, and what all but the name takes with it or without.
+WIDE, BAR_WIDTH = 80, 20
+NUMBERS_WIDTH, NARROW_NUMBERS_WIDTH = 58, 25
+LEAST_NAME_WIDTH = 10
 
 WatchOf = Callable[["Manifest", "File"], Watch]
 
@@ -25,28 +30,44 @@ def progress_bars() -> Iterator[WatchOf | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich.progress import Progress
 
+    console = Console(stderr=True)
     with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
+        *_columns(console.width),
+        console=console,
         transient=True,
         # Lines printed meanwhile go above the bars, but not where stdout is a file.
         redirect_stdout=sys.stdout.isatty(),
     ) as bars:
         yield _Bars(bars).watch
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    """What fits into a line of so many characters: numbers whole, names cut, a bar where there is room."""
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.table import Column
+
+    def whole() -> Column:
+        return Column(no_wrap=True)
+
+    wide = width >= WIDE
+    taken = NUMBERS_WIDTH if wide else NARROW_NUMBERS_WIDTH
+    name = Column(no_wrap=True, overflow="ellipsis", max_width=max(LEAST_NAME_WIDTH, width - taken))
+    return [
+        TextColumn("{task.description}", table_column=name),
+        *([BarColumn(BAR_WIDTH, table_column=whole())] if wide else []),
+        DownloadColumn(table_column=whole()),
+        *([TransferSpeedColumn(table_column=whole())] if wide else []),
+        TimeRemainingColumn(table_column=whole()),
+        TextColumn("{task.fields[note]}"),
+    ]
 
 
 class _Bars:
@@ -59,7 +80,7 @@ class _Bars:
         self._lock = threading.Lock()
 
     def watch(self, manifest: Manifest, file: File) -> Watch:
-        return _Bar(self, f"{manifest.name}/{file.name}", file.bytes)
+        return _Bar(self, f"{file.name} of {manifest.name}", file.bytes)
 
     def add(self, name: str, total: int | None) -> TaskID:
         return self._bars.add_task(name, total=total, note="")
