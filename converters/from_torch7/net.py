@@ -24,7 +24,7 @@ MAX_NESTING = 100
 MAX_TURNS = 50_000
 
 # Classes that mirror nn's under a prefix of their own.
-TWINS = ("nn.", "cudnn.", "cunn.", "fbcunn.", "fbnn.", "inn.", "ccn2.", "clnn.")
+TWINS = ("nn.", "cudnn.", "cunn.", "fbcunn.", "fbnn.", "inn.", "clnn.")
 
 # The methods whose replacement by a stored function would change what a module computes.
 _METHODS = ("updateOutput", "forward", "__call__")

@@ -14,6 +14,7 @@ from converters.from_torch7.module import Module
 from converters.from_torch7.modules.convolution import check_channels, two_tensors
 from converters.from_torch7.modules.linear import affine, as_rows, features, matrix
 from converters.from_torch7.modules.reduction import reduce
+from converters.from_torch7.modules.table import shaped_like
 from converters.from_torch7.registry import module
 from converters.graph import dims, shape_text
 
@@ -77,13 +78,11 @@ def kmeans(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 
 def pair_of_rows(g: Builder, m: Module, x: list[ir.Value]) -> tuple[ir.Value, ir.Value]:
-    """Two vectors or two matrices of one size, as matrices."""
+    """A vector or matrix, and a tensor of as many elements in its shape, as matrices."""
     a, b = two_tensors(m, x)
-    if len(dims(a)) not in (1, 2) or len(dims(b)) != len(dims(a)):
-        raise m.error(
-            FormatError, f"takes two vectors or matrices, not {shape_text(dims(a))} and {shape_text(dims(b))}"
-        )
-    return as_rows(g, a), as_rows(g, b)
+    if len(dims(a)) not in (1, 2):
+        raise m.error(FormatError, f"takes two vectors or matrices, not {shape_text(dims(a))}")
+    return as_rows(g, a), as_rows(g, shaped_like(g, m, b, dims(a)))
 
 
 def row_sum(g: Builder, a: ir.Value, b: ir.Value) -> ir.Value:

@@ -23,6 +23,15 @@ divisive = refusal(
     "cudnn.SpatialDivisiveNormalization",
     why="it is not nn's class of that name and has no counterpart outside cuDNN",
 )
+batch_last = refusal(
+    "ccn2.SpatialConvolution",
+    "ccn2.SpatialConvolutionLocal",
+    "ccn2.SpatialMaxPooling",
+    "ccn2.SpatialAvgPooling",
+    "ccn2.SpatialCrossMaxPooling",
+    "ccn2.SpatialCrossResponseNormalization",
+    why="its maps have the batch last, as only cuda-convnet2 has them",
+)
 criterion = refusal(
     "ModuleFromCriterion",
     why="it computes a training loss, which has no place at inference",
