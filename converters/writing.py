@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int | None) -> list[Path]:
     """Write `model` as the ending of `path` says; see `converters.save`."""
+    if path.name in (".onnx", ".py", ".safetensors"):
+        raise UsageError(f"{path}: is an ending without a name; expected one such as net{path.name}")
     if link and external:
         raise UsageError("--link and --external exclude each other: the weights lie in one place")
     if opset is not None and path.suffix == ".py":

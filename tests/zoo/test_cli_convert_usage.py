@@ -57,3 +57,11 @@ def test_tensors_alone_have_no_options_of_a_net(convert, tmp_path, option):
         f"data.safetensors: takes the tensors of a .t7 as they are, and {option[0]} is about a net" in error
     )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ending", [".onnx", ".py", ".safetensors"])
+def test_an_ending_is_no_name(convert, tmp_path, ending):
+    code, error = convert(NET, "-o", ending)
+    assert code == 2
+    assert f"{ending}: is an ending without a name; expected one such as net{ending}" in error
+    assert not list(tmp_path.iterdir())

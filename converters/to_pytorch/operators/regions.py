@@ -43,7 +43,7 @@ def roi_align(
     rois: Tensor,
     batch_indices: Tensor,
     *,
-    coordinate_transformation_mode: str = "half_pixel",
+    coordinate_transformation_mode: str | None = None,
     mode: str = "avg",
     output_height: int = 1,
     output_width: int = 1,
@@ -51,6 +51,11 @@ def roi_align(
     spatial_scale: float = 1.0,
 ) -> Tensor:
     """Means of bilinear samples in a grid over each region (x1, y1, x2, y2)."""
+    if coordinate_transformation_mode is None:
+        # Before opset 16, which introduced the attribute, nothing was shifted.
+        graph = ctx.node.graph
+        old = graph is not None and graph.opset_imports[""] < 16
+        coordinate_transformation_mode = "output_half_pixel" if old else "half_pixel"
     if mode != "avg":
         ctx.unsupported("mode='max' is defined differently by the specification and by ONNX Runtime")
     result: Tensor = ctx.call(

@@ -296,3 +296,10 @@ def test_the_lowest_number_is_that_of_the_type_the_net_runs_in(run_written, tmp_
         padded = import_net(tmp_path / "net.py").load()(torch.from_numpy(x).to(dtype))
         assert padded.dtype is dtype
         assert padded[..., -1].eq(torch.finfo(dtype).min).all()
+
+
+@pytest.mark.parametrize("opset", [13, 16, 21])
+def test_regions_were_not_shifted_before_opset_16(agree_on, opset):
+    rois, images = np.array([[0.3, 0.6, 3.2, 2.9], [1, 0, 4, 4]], np.float32), ints(0, 1)
+    size = {"output_height": 2, "output_width": 3, "sampling_ratio": 2}
+    agree_on("RoiAlign", [X, rois, images], size, constant=(1, 2), opset=opset)
