@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -127,6 +128,14 @@ def test_junit_has_a_case_for_every_check(checks):
     assert "2 of 500 images changed" in cases["all images"].find("failure").text
     assert "<b>&\N{REPLACEMENT CHARACTER}|.png" in cases
     assert "0 1 2 3 4 then, 1 0 2 3 4 now" in cases["test_00005.png"].find("failure").text
+
+
+def test_junit_is_xml_whatever_the_net_is_called_and_the_locale(checks, monkeypatch):
+    monkeypatch.setattr(locale, "getpreferredencoding", lambda *_: "latin-1")
+    monkeypatch.setattr(locale, "getencoding", lambda: "latin-1")
+    text = junit(checks[0].model_copy(update={"model": 'n\x01é"&'}), checks[1])
+    suite = ElementTree.fromstring(text.encode("utf-8")).find("testsuite")
+    assert suite.attrib["name"] == 'n\N{REPLACEMENT CHARACTER}é"& onnx cpu'
 
 
 def test_markdown_keeps_every_name_in_its_cell(checks):

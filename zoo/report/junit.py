@@ -11,7 +11,7 @@ from zoo.report.checks import Check
 
 def junit(result: Result, checks: Sequence[Check]) -> str:
     """The checks of a run as one test suite, named after the net and where it ran."""
-    name = f"{result.model} {result.runtime} {result.device}"
+    name = _printable(f"{result.model} {result.runtime} {result.device}")
     suite = ElementTree.Element(
         "testsuite",
         name=name,
@@ -34,7 +34,8 @@ def junit(result: Result, checks: Sequence[Check]) -> str:
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+    # As bytes first: text would be declared to be in the encoding of the locale.
+    return ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True).decode() + "\n"
 
 
 def _printable(text: str) -> str:
