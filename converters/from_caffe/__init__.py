@@ -13,7 +13,7 @@ from converters.from_caffe import deploy, schema
 from converters.from_caffe.bind import Binder
 from converters.from_caffe.build import start
 from converters.from_caffe.embedded import definition_in
-from converters.from_caffe.inputs import batch_sizes, freest
+from converters.from_caffe.input_shapes import batch_sizes, freest
 from converters.from_caffe.inspection import inspect
 from converters.from_caffe.netstate import filter_net
 from converters.from_caffe.prototxt import parse

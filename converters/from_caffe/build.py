@@ -11,7 +11,7 @@ import onnx_ir as ir
 from converters.errors import ConverterError, FormatError, UnsupportedError
 from converters.from_caffe import deploy, schema
 from converters.from_caffe.bind import Binder, BoundLayer
-from converters.from_caffe.inputs import resolve
+from converters.from_caffe.input_shapes import resolve
 from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.layers.refused import REFUSED
 from converters.from_caffe.weights import Weights

@@ -12,7 +12,7 @@ from converters.from_caffe import deploy, schema
 from converters.from_caffe.bind import Binder
 from converters.from_caffe.build import Walk, lookup, start
 from converters.from_caffe.embedded import definition_in
-from converters.from_caffe.inputs import batch_sizes, freest
+from converters.from_caffe.input_shapes import batch_sizes, freest
 from converters.from_caffe.netstate import filter_net
 from converters.from_caffe.prototxt import parse
 from converters.from_caffe.weights import Blob, StoredLayer, Weights, open_weights
