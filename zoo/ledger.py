@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from zoo.digests import Digests
 from zoo.errors import UsageError
 
 VERSION = 1
+HEX_DIGITS = {"sha256": 64, "sha384": 96, "sha1": 40, "git_blob": 40}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +92,15 @@ class Ledger:
         )
 
 
-def _record(entry: dict[str, object]) -> Record:
-    digests, source, added = entry["digests"], entry["source"], entry["added"]
-    assert isinstance(digests, dict)
-    return Record(Digests(**digests), str(source), str(added))
+def _record(entry: dict[str, Any]) -> Record:
+    """ValueError, LookupError or TypeError for what is no record."""
+    digests = Digests(**entry["digests"])
+    for kind, length in HEX_DIGITS.items():
+        if not re.fullmatch(f"[0-9a-f]{{{length}}}", getattr(digests, kind)):
+            raise ValueError(f"{kind} has {length} hex digits")
+    if not isinstance(digests.bytes, int):
+        raise TypeError("bytes is a number")
+    return Record(digests, str(entry["source"]), str(entry["added"]))
 
 
 def _plain(models: dict[str, dict[str, Record]]) -> dict[str, dict[str, object]]:

@@ -152,12 +152,23 @@ def test_a_damaged_copy_is_not_found_and_is_replaced(store, by_hand):
     assert store.require(manifest, "weights").read_bytes() == CONTENT
 
 
+def with_digests(digests: str) -> str:
+    """A ledger in which one file has these digests."""
+    record = f'{{"digests": {digests}, "source": "", "added": ""}}'
+    return f'{{"schema_version": 1, "models": {{"tiny": {{"tiny.caffemodel": {record}}}}}}}'
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("{", "damaged"),
         ("[]", "damaged"),
         ('{"schema_version": 1, "models": {"tiny": {"tiny.caffemodel": {}}}}', "damaged"),
+        (with_digests("[1]"), "damaged"),
+        (
+            with_digests('{"bytes": 1, "sha256": "../..", "sha384": "", "sha1": "", "git_blob": ""}'),
+            "damaged",
+        ),
         ('{"schema_version": 99, "models": {}}', "expected version 1 of its format, came 99"),
     ],
 )
