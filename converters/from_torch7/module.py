@@ -87,8 +87,8 @@ class Module:
         return value
 
     def optional_integer(self, name: str) -> int | None:
-        """A whole number, or None where the field is absent."""
-        return self.integer(name) if self.has(name) else None
+        """A whole number, or None where the field is absent or false."""
+        return self.integer(name) if self.flag(name) else None
 
     def flag(self, name: str, default: bool = False) -> bool:
         """A field as a Lua condition: nil (unless `default`) and false are false, all else is true."""
@@ -139,8 +139,8 @@ class Module:
         return array
 
     def optional_tensor(self, name: str, shape: Sequence[int] | None = None) -> np.ndarray | None:
-        """A tensor as `tensor` gives it, or None where the field is absent."""
-        return self.tensor(name, shape) if self.has(name) else None
+        """A tensor as `tensor` gives it, or None where the field is absent or false."""
+        return self.tensor(name, shape) if self.flag(name) else None
 
     def with_tensor(self, name: str, array: np.ndarray) -> Module:
         """The same module with a tensor replaced."""

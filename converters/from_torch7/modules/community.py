@@ -59,6 +59,7 @@ def instance_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
         return x
     channels = m.integer("nOutput", least=1)
     check_channels(m, x, 1, channels)
+    m.check_computed(channels)
     weight, bias = m.optional_tensor("weight", (channels,)), m.optional_tensor("bias", (channels,))
     return g.node(
         "InstanceNormalization",

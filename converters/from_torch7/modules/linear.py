@@ -9,7 +9,7 @@ from converters.errors import FormatError, MismatchError
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.expectation import Expected, batch_first
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.convolution import two_tensors
+from converters.from_torch7.modules.convolution import check_channels, two_tensors
 from converters.from_torch7.objects import Tensor
 from converters.from_torch7.registry import module
 from converters.graph import dims, shape_text
@@ -99,7 +99,11 @@ def bilinear(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     if weight.ndim != 3 or len(dims(first)) != 2 or len(dims(second)) != 2:
         raise m.error(FormatError, "takes two matrices and a weight of three dimensions")
     outputs, inputs1, inputs2 = weight.shape
+    check_channels(m, first, 1, inputs1)
+    check_channels(m, second, 1, inputs2)
     batch = dims(first)[0]
+    if batch != dims(second)[0] and isinstance(batch, int) and isinstance(dims(second)[0], int):
+        raise m.error(MismatchError, f"gets {batch} rows and {dims(second)[0]}")
     rows = g.reshape(first, (batch, 1, 1, inputs1))
     columns = g.reshape(second, (batch, 1, inputs2, 1))
     left = g.node("MatMul", rows, g.weight("weight", weight), shape=(batch, outputs, 1, inputs2))
@@ -131,9 +135,9 @@ def matrix_vector(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
 
 
 def product(g: Builder, m: Module, a: ir.Value, b: ir.Value) -> ir.Value:
-    """MatMul of checked sizes."""
-    inner = dims(a)[-1], dims(b)[-2]
-    if all(isinstance(size, int) for size in inner) and inner[0] != inner[1]:
+    """MatMul of checked sizes; batches are as large as each other."""
+    pairs = [(dims(a)[-1], dims(b)[-2]), *zip(dims(a)[:-2], dims(b)[:-2], strict=True)]
+    if any(isinstance(left, int) and isinstance(right, int) and left != right for left, right in pairs):
         raise m.error(MismatchError, f"cannot multiply {shape_text(dims(a))} and {shape_text(dims(b))}")
     return g.node("MatMul", a, b, shape=(*dims(a)[:-1], dims(b)[-1]))
 

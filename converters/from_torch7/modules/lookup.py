@@ -17,6 +17,7 @@ from converters.from_torch7.expectation import Expected, Fitted, batch_first
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.convolution import two_tensors
 from converters.from_torch7.modules.linear import matrix
+from converters.from_torch7.modules.table import shaped_like
 from converters.from_torch7.registry import module
 from converters.graph import Dim, Shape, Symbol, dims, shape_text
 
@@ -77,6 +78,7 @@ def index(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
 def masked_select(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The values where a mask is not zero, as a vector."""
     data, mask = two_tensors(m, x)
+    mask = shaped_like(g, m, mask, dims(data))
     chosen = g.node("Cast", mask, dtype=ir.DataType.BOOL, to=ir.DataType.BOOL.value)
     flat = g.node("Reshape", chosen, np.array([-1], np.int64), shape=(Symbol("elements"),))
     return g.node("Compress", data, flat, shape=(Symbol("selected"),))

@@ -283,7 +283,7 @@ def mixture_table(g: Builder, m: Module, x: list[ir.Value | list[ir.Value]]) -> 
         if last:
             shape[0] = dims(gates)[0]
         shape[axis] = dims(gates)[last]
-        weighted = g.binary("Mul", experts, g.reshape(gates, shape))
+        weighted = g.binary("Mul", experts, gate_for(g, m, gates, shape, experts))
         return reduce(g, "ReduceSum", weighted, axis)
     if len(experts) != dims(gates)[last]:
         raise m.error(FormatError, f"{len(experts)} experts, but gates of {shape_text(dims(gates))}")
@@ -291,5 +291,17 @@ def mixture_table(g: Builder, m: Module, x: list[ir.Value | list[ir.Value]]) -> 
     for k, expert in enumerate(tensors(m, experts)):
         gate = pick(g, gates, last, k)
         padding = [1] * (len(dims(expert)) - len(dims(gate)))
-        products.append(g.binary("Mul", expert, g.reshape(gate, (*dims(gate), *padding))))
+        products.append(g.binary("Mul", expert, gate_for(g, m, gate, [*dims(gate), *padding], expert)))
     return elementwise(g, m, "Sum" if len(products) > 2 else "Add", products)
+
+
+def gate_for(g: Builder, m: Module, gate: ir.Value, shape: Sequence[Dim], expert: ir.Value) -> ir.Value:
+    """A gate in a shape that can be spread over an expert."""
+    have = dims(expert)
+    if len(shape) != len(have) or not all(
+        size == 1 or may_be_equal(size, whole) for size, whole in zip(shape, have, strict=True)
+    ):
+        raise m.error(
+            FormatError, f"gates of {shape_text(shape)} do not go over an expert of {shape_text(have)}"
+        )
+    return g.reshape(gate, shape)

@@ -103,6 +103,7 @@ TENSORS = [
     ("nn.Cosine", {"weight": W.T.copy()}, X2[0], W.T @ X2[0] / np.linalg.norm(W, axis=0) / np.linalg.norm(X2[0])),
     ("nn.Normalize", {"p": 3, "eps": 1e-10}, X2, X2 / (np.abs(X2) ** 3).sum(1, keepdims=True) ** (1 / 3)),
     ("nn.Normalize", {"p": 2, "eps": 1e-10}, X2[0], X2[0] / np.linalg.norm(X2[0])),
+    ("nn.Linear", {"weight": W.T.copy(), "bias": False}, X2, X2 @ W),
     ("nn.Replicate", {"nfeatures": 2}, X2, np.stack([X2, X2])),
     ("nn.Replicate", {"nfeatures": 2, "dim": 3}, X2, np.stack([X2, X2], 2)),
     ("nn.Unsqueeze", {"pos": 1, "numInputDims": 1}, X2, X2[:, None]),
@@ -217,6 +218,7 @@ TABLES = [
     ("nn.MV", {}, [X2, X2[0]], X2 @ X2[0]),
     ("nn.DotProduct", {}, [X2[0], X2[1]], np.array([X2[0] @ X2[1]])),
     ("nn.DotProduct", {}, [X2[0], X2[1:2]], np.array([X2[0] @ X2[1]])),
+    ("nn.DotProduct", {}, [X2[:1], X2[1:2].T.copy()], np.array([X2[0] @ X2[1]])),
     ("nn.PairwiseDistance", {"norm": 3}, [X2, X2[::-1].copy()], (np.abs(X2 - X2[::-1]) ** 3).sum(1) ** (1 / 3)),
     ("nn.CosineDistance", {}, [X2[0], X2[1]], np.array([X2[0] @ X2[1] / np.linalg.norm(X2[0]) / np.linalg.norm(X2[1])])),
     ("nn.MixtureTable", {}, [GATES, X2, -2 * X2], GATES[:, :1] * X2 - 2 * GATES[:, 1:] * X2),
@@ -494,6 +496,22 @@ def test_spatial_divisive_normalization(run_net):
 def test_what_torch_refuses(run_net, name, fields, given, message):
     with pytest.raises(converters.ConverterError, match=message):
         run_net((name, fields), given)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "given", "message"),
+    [
+        ("nn.Bilinear", {"weight": values(2, 6, 5)}, [X2, X3[0]], "takes 5 channels, but 6 arrive"),
+        ("nn.Bilinear", {"weight": values(2, 6, 6)}, [X2, X2[:2]], "gets 3 rows and 2"),
+        ("nn.MM", {}, [X3, X3[:2].swapaxes(1, 2)], "cannot multiply 4x5x6 and 2x6x5"),
+        ("nn.MaskedSelect", {}, [X2, X2[0] > 0], "sizes 3x6 and 6 do not go together"),
+        ("nn.MixtureTable", {}, [GATES, X2[:1], X2[:1]], "gates of 3x1 do not go over an expert of 1x6"),
+        ("nn.DotProduct", {}, [X2, X2[0]], "sizes 3x6 and 6 do not go together"),
+    ],
+)
+def test_tables_that_torch_refuses(run_net, name, fields, given, message):
+    with pytest.raises(converters.ConverterError, match=message):
+        run_net((name, fields), *given)
 
 
 @pytest.mark.parametrize(
