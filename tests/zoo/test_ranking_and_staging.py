@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -138,8 +141,8 @@ def test_images_of_different_kinds_do_not_become_one_batch(device):
 
 def test_batches_are_as_large_as_is_useful_and_fits():
     image = 3 * 227 * 227
-    assert memory.batch_size("cpu", image, 64 << 30, processors=1) == 4
-    assert memory.batch_size("cpu", image, 64 << 30, processors=8) == 16
+    assert memory.batch_size("cpu", image, 64 << 30, processors=1) == 8
+    assert memory.batch_size("cpu", image, 64 << 30, processors=2) == 16
     assert memory.batch_size("cpu", image, 64 << 30, processors=100) == 64
     assert memory.batch_size("cpu", image, 1 << 28, processors=100) == 3
     assert memory.batch_size("cuda", image, 140 << 30, processors=1) == 512
@@ -160,6 +163,17 @@ def test_free_memory_is_what_linux_and_the_container_leave(tmp_path, monkeypatch
     assert memory.free_memory("cpu", 0) == 4100
     (tmp_path / "memory.max").write_text("max\n")
     assert memory.free_memory("cpu", 0) == 7 * 1024
+
+
+def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch):
+    set_to = []
+    library = SimpleNamespace(mallopt=lambda *arguments: set_to.append(arguments))
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
+    memory.keep_freed()
+    assert set_to == [(-1, 2147483647), (-3, 2147483647)]
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
+    memory.keep_freed()
+    assert len(set_to) == 2
 
 
 @pytest.mark.gpu

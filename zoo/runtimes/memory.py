@@ -1,7 +1,8 @@
-"""How many images fit into one inference."""
+"""How many images fit into one inference, and what becomes of the memory after it."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 # Activations that live at once, per image, in units of its float32 input: VGG16, the hungriest of the zoo's
 # nets, holds input and output of its first convolutions (64 x 224 x 224 each), 43 times its input.
 ACTIVATIONS_PER_INPUT = 64
-# Beyond these an inference gets no faster: on a processor the activations leave the caches.
+# Beyond these an inference gets no faster; below, the weights of large layers are read too often.
 MOST_ON_GPU = 512
-PER_PROCESSOR, LEAST_ON_CPU, MOST_ON_CPU = 2, 4, 64
+PER_PROCESSOR, MOST_ON_CPU = 8, 64
+# Of mallopt(3), and the most that its argument holds.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, MOST = -1, -3, (1 << 31) - 1
 MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
@@ -23,7 +26,7 @@ def batch_size(kind: str, input_numbers: int, free: int, processors: int) -> int
     """
     fits = max(1, free // 2 // (4 * input_numbers * ACTIVATIONS_PER_INPUT))
     if kind == "cpu":
-        return min(fits, max(LEAST_ON_CPU, min(PER_PROCESSOR * processors, MOST_ON_CPU)))
+        return min(fits, PER_PROCESSOR * processors, MOST_ON_CPU)
     return min(MOST_ON_GPU, 1 << (fits.bit_length() - 1))
 
 
@@ -35,6 +38,18 @@ def free_memory(kind: str, index: int) -> int:
         free: int = torch.cuda.mem_get_info(index)[0]
         return free
     return min(_available(MEMINFO), _left_in_container(CGROUP))
+
+
+def keep_freed() -> None:
+    """Lets glibc keep what is freed, where that is the C library.
+
+    Otherwise it gives large blocks back at once: the activations of the next batch would come from the kernel
+    page by page, cleared, which can take as long as computing them.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is not None:
+        mallopt(M_TRIM_THRESHOLD, MOST)
+        mallopt(M_MMAP_THRESHOLD, MOST)
 
 
 def _available(meminfo: Path) -> int:

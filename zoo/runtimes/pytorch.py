@@ -12,6 +12,7 @@ import numpy as np
 
 from zoo.errors import UsageError
 from zoo.runtimes.half import float32_elsewhere
+from zoo.runtimes.memory import keep_freed
 from zoo.runtimes.ranking import Float32, Ranking, rank_tensor
 from zoo.runtimes.runtime import Precision, check_precision, check_scores, parse_device, use_gpu
 
@@ -45,6 +46,8 @@ class PyTorch:
         self._device = torch.device("cpu")
         if kind == "cuda":
             self._device, gpu["gpu"] = use_gpu(index)
+        else:
+            keep_freed()
         if threads is not None:
             torch.set_num_threads(threads)
         self._net, self._scores, self._precision = net, scores, precision
