@@ -85,9 +85,9 @@ class _Lowering:
             results = self._results(context)
         except (ConverterError, MemoryError, RecursionError):
             raise
-        except fx.proxy.TraceError:
-            context.unsupported("what it does depends on sizes that are known only at run time")
         except Exception as error:  # whatever torch and numpy make of a node that makes no sense
+            if isinstance(error, fx.proxy.TraceError) or self._has_open_sizes(node, error):
+                context.unsupported("what it does depends on sizes that are known only at run time")
             raise FormatError(
                 f"{context.where}: its attributes and inputs cannot be understood: {error}"
             ) from error
@@ -98,6 +98,13 @@ class _Lowering:
                 result.node.meta["value"] = value
             self.entries[value] = result
         self._check_results(context, results)
+
+    def _has_open_sizes(self, node: ir.Node, error: Exception) -> bool:
+        """Whether a number was asked for where a size is known only at run time."""
+        sizes = [
+            entry for value in node.inputs if value and isinstance(entry := self.entries[value], np.ndarray)
+        ]
+        return isinstance(error, TypeError) and any(array.dtype == object for array in sizes)
 
     def _results(self, context: Context) -> tuple[Any, ...]:
         inputs = [self.entries[value] if value is not None else None for value in context.node.inputs]

@@ -225,8 +225,12 @@ def test_what_torch_would_refuse_later_is_refused_now(run_written, op_type, inpu
         run_written(op_type, inputs, attributes, constant=range(1, len(inputs)))
 
 
-def test_a_choice_that_hangs_on_a_size_is_our_own_error(tmp_path):
-    nodes = [("Shape", ["x"], "shape", {"end": 1}), ("Unsqueeze", ["x", "shape"], "y", {})]
+@pytest.mark.parametrize("op_type", ["Unsqueeze", "Squeeze"])
+def test_a_choice_that_hangs_on_a_size_is_our_own_error(tmp_path, op_type):
+    nodes = [
+        ("Shape", ["x"], "shape", {"end": 1}),
+        (op_type, ["x", "shape"], "y", {}),
+    ]
     model = net(nodes, {"x": (FLOAT, ["N", 2])}, ["y"])
     with pytest.raises(UnsupportedError, match="sizes that are known only at run time"):
         to_pytorch.save(ir.serde.deserialize_model(model), tmp_path / "net.py")
