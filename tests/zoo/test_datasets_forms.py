@@ -241,6 +241,15 @@ def test_parquet_that_does_not_fit_is_named(tmp_path):
         open_dataset(path)
 
 
+def test_damage_to_the_pixels_of_parquet_is_found_when_they_are_read(tmp_path, images):
+    pytest.importorskip("pyarrow", reason="needs pyarrow (the extra 'data')")
+    path = min((write_parquet(tmp_path, images) / "data").iterdir())
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + bytes(len(content) // 4) + content[100 + len(content) // 4 :])
+    with open_dataset(path) as data, pytest.raises(DataError, match="the file is damaged"):
+        data.items[0].read()
+
+
 def test_the_validation_split_is_taken_from_several(tmp_path, images):
     folder = write_parquet(tmp_path / "hf", images)
     for shard in sorted((folder / "data").iterdir()):

@@ -36,6 +36,7 @@ class Parquet:
     def __init__(self, path: Path) -> None:
         try:
             import pyarrow.parquet as arrow
+            from pyarrow import ArrowException
         except ImportError as error:
             raise UsageError(f"{path}: reading parquet needs pyarrow: pip install 'dsd-zoo[data]'") from error
         self._lock = threading.Lock()
@@ -49,7 +50,7 @@ class Parquet:
                 file = arrow.ParquetFile(shard, memory_map=True)
                 self._files.append(file)
                 self._index(file, shard)
-            except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+            except (OSError, ValueError, ArrowException) as error:
                 raise DataError(f"{shard}: the parquet file cannot be read: {error}") from error
         names = Counter(record.name for record in self.records)
         name, count = max(names.items(), key=itemgetter(1), default=("", 0))
@@ -65,9 +66,14 @@ class Parquet:
             return file.read(len(MAGIC)) == MAGIC
 
     def read(self, index: int) -> bytes:
-        """The encoded image of a row."""
+        """The encoded image of a row. DataError if there is none, or the file is damaged."""
         shard, group, row = self._places[index]
-        image = self._group(shard, group)[row]
+        from pyarrow import ArrowException
+
+        try:
+            image = self._group(shard, group)[row]
+        except (OSError, ValueError, ArrowException) as error:
+            raise DataError(f"its row group cannot be read, the file is damaged: {error}") from error
         if not isinstance(image, bytes):
             raise DataError("the row has no image bytes")
         return image
