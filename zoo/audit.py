@@ -192,7 +192,10 @@ def _measure(claim: Claim, manifest: Manifest, result: Result) -> Measurement:
         whole_set = finite_population_interval(correct, result.n, claim.n, SUBSET_CONFIDENCE)
         distance = max(whole_set.low - expected, expected - whole_set.high)
         verdict = "subset only" if distance <= claim.tolerance_images else "differs"
-        remark = f"{result.n} of {claim.n} images; {whole_set.low} to {whole_set.high} right of all would fit"
+        remark = (
+            f"{result.n} of {claim.n} images; {whole_set.low} to {whole_set.high} right of all would fit, "
+            f"at {100 * SUBSET_CONFIDENCE:g} % confidence"
+        )
     else:
         difference = correct - expected
         verdict = "agrees" if abs(difference) <= claim.tolerance_images else "differs"
