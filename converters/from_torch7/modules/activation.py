@@ -78,8 +78,8 @@ def scalar_add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("LeakyReLU", overwrites=True, expects=PASS)
 def leaky_relu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x > 0 ? x : negval * x."""
-    return g.node("LeakyRelu", x, alpha=m.number("negval", 0.01))
+    """x > 0 ? x : negval * x; in old files of waifu2x, whose own class it was, negative_scale * x."""
+    return g.node("LeakyRelu", x, alpha=m.number("negval" if m.has("negval") else "negative_scale"))
 
 
 @module("RReLU", overwrites=True, expects=PASS)

@@ -1,4 +1,4 @@
-"""Classes outside torch/nn that widely used models contain: dpnn (OpenFace), inn, fast-neural-style."""
+"""Classes outside torch/nn that widely used models contain: dpnn, inn, fast-neural-style, waifu2x."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import onnx_ir as ir
 
 from converters.errors import FormatError
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import PASS, batch_first
+from converters.from_torch7.expectation import PASS, Many, batch_first
 from converters.from_torch7.handles import Nest
 from converters.from_torch7.module import Module
+from converters.from_torch7.modules.activation import clip
 from converters.from_torch7.modules.arithmetic import spread
 from converters.from_torch7.modules.containers import branches, joined, tensor_value
 from converters.from_torch7.modules.convolution import check_channels, two_tensors
 from converters.from_torch7.modules.padding import pad_or_crop
+from converters.from_torch7.modules.table import as_table, entry
 from converters.from_torch7.modules.wrappers import wrapped, wrapped_expects
 from converters.from_torch7.net import Net
 from converters.from_torch7.objects import TorchObject
 from converters.from_torch7.registry import module, structure
-from converters.graph import dims
+from converters.graph import dims, shape_text
 
 
 @structure("Inception", expects=wrapped_expects)
@@ -137,3 +139,38 @@ def arg_max(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     shape = (1,) if keep else (*dims(x)[:axis], *dims(x)[axis + 1 :])
     place = g.node("ArgMax", x, shape=shape, dtype=ir.DataType.INT64, axis=axis, keepdims=int(keep))
     return g.binary("Add", g.cast(place, ir.DataType.FLOAT), 1.0)
+
+
+@module("w2nn.Print", "w2nn.GradWeight", expects=PASS)
+def as_it_is(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The input itself, in memory of its own (waifu2x)."""
+    return x
+
+
+@structure("w2nn.InplaceClip01", expects=PASS)
+def inplace_clip(net: Net, m: Module, x: Nest) -> Nest:
+    """x limited to [0, 1], in its own memory (waifu2x)."""
+    value = tensor_value(m, x)
+    assert not isinstance(x, list)
+    with net.layer(m, "clip") as layer:
+        result = clip(net.graph, value, 0, 1)
+        layer.results(value, result)
+    x.write(result)
+    return x
+
+
+@module("w2nn.ScaleTable", name="scale", takes="table", expects=[None, None])
+def scale_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
+    """The first tensor times the second, repeated over the dimensions where that has size 1 (waifu2x)."""
+    values, factors = two_tensors(m, x)
+    fits = [size == 1 or size == have for size, have in zip(dims(factors), dims(values), strict=False)]
+    if len(dims(factors)) != len(dims(values)) or not all(fits):
+        raise m.error(FormatError, f"cannot scale {shape_text(dims(values))} by {shape_text(dims(factors))}")
+    return g.binary("Mul", values, factors)
+
+
+@structure("w2nn.AuxiliaryLossTable", expects=Many())
+def auxiliary_loss_table(net: Net, m: Module, x: Nest) -> Nest:
+    """One entry of a table; the others are for losses (waifu2x)."""
+    chosen = entry(m, as_table(m, x), m.integer("i", 1))
+    return net.output_of(m, tensor_value(m, chosen))

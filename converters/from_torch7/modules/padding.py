@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError
@@ -49,6 +50,29 @@ def spatial_zero_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def spatial_reflection_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The image mirrored at its border pixels."""
     return pad_or_crop(g, m, x, spatial_pads(m), "reflect")
+
+
+@module("SpatialSymmetricPadding", name="pad", rank=4, expects=batch_first(None, None, None))
+def spatial_symmetric_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The image mirrored at its borders, the border pixels included (DeepMask)."""
+    pads = spatial_pads(m)
+    x = pad_or_crop(g, m, x, [(min(before, 0), min(after, 0)) for before, after in pads])
+    for axis, pair in enumerate(pads, 2):
+        before, after = (max(0, amount) for amount in pair)
+        have = dims(x)[axis]
+        m.check_computed(before, after)
+        if isinstance(have, int) and max(before, after) > have:
+            raise m.error(FormatError, f"{have} entries cannot be mirrored over {max(before, after)}")
+        left, right = np.arange(before)[::-1], -1 - np.arange(after)
+        x = g.concat([*picked(g, x, axis, left), x, *picked(g, x, axis, right)], axis)
+    return x
+
+
+def picked(g: Builder, x: ir.Value, axis: int, places: np.ndarray) -> list[ir.Value]:
+    """The entries at these places of a dimension, if there are any; negative ones count from the end."""
+    shape = [len(places) if k == axis else size for k, size in enumerate(dims(x))]
+    indices = np.ascontiguousarray(places, np.int64)
+    return [g.node("Gather", x, indices, shape=shape, axis=axis)] if len(places) else []
 
 
 @module("SpatialReplicationPadding", name="pad", rank=4, expects=batch_first(None, None, None))

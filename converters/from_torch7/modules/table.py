@@ -28,6 +28,7 @@ from converters.graph import Dim, Shape, Symbol, dims, product, shape_text
     "GradientReversal",
     "NormStabilizer",
     "CopyGrad",
+    "w2nn.PrintTable",
     expects=PASS,
 )
 def identity(net: Net, m: Module, x: Nest) -> Nest:

@@ -34,6 +34,7 @@ def wrapped_expects(m: Module, ask: Ask, after: Expected) -> Expected:
     "Serial",
     "FireModule",
     "BiSequencer",
+    "NoBackprop",
     expects=wrapped_expects,
 )
 def transparent(net: Net, m: Module, x: Nest) -> Nest:

@@ -32,6 +32,10 @@ CASES = [
     ("nn.SpatialFeatNormalization", {"mean": CHANNELS, "std": np.abs(CHANNELS)}, X3, (X3 - channels(CHANNELS)) / channels(np.abs(CHANNELS))),
     ("nn.ArgMax", {"dim": 1, "nInputDim": 1, "asLong": True}, X2, X2.argmax(1) + 1),
     ("nn.ArgMax", {"dim": 1}, X2[0], X2[:1].argmax(1) + 1),
+    ("nn.LeakyReLU", {"negative_scale": 0.1}, X2, np.where(X2 > 0, X2, 0.1 * X2)),
+    ("w2nn.GradWeight", {"constant_scalar": 0.1}, X2, X2),
+    ("nn.SpatialSymmetricPadding", {"pad_l": 3, "pad_r": 1, "pad_t": 0, "pad_b": 2}, X4, np.pad(X4, [(0, 0), (0, 0), (0, 2), (3, 1)], "symmetric")),
+    ("nn.SpatialSymmetricPadding", {"pad_l": -1, "pad_r": 2, "pad_t": 1, "pad_b": -2}, X4, np.pad(X4[:, :, :-2, 1:], [(0, 0), (0, 0), (1, 0), (0, 2)], "symmetric")),
     ("nn.Clip", {"minval": -0.2, "maxval": 0.7}, X2, X2.clip(-0.2, 0.7)),
     ("nn.SAdd", {"addend": -1, "negate": True}, X2, 1 - X2),
     ("nn.LinearNoBias", {"weight": values(5, 6)}, X2, X2 @ values(5, 6).T),
@@ -87,3 +91,21 @@ def test_fire_module_is_the_module_inside(run_net):
     inside = ("nn.Sequential", {"modules": [("nn.ReLU", {"threshold": 0, "val": 0})]})
     (got,) = run_net(("nn.FireModule", {"module": inside, "squeeze": ("nn.Tanh", {})}), X4)
     np.testing.assert_array_equal(got, np.maximum(X4, 0))
+
+
+def test_clipping_in_place_is_seen_by_siblings(run_net):
+    branches = [("nn.Identity", {}), ("w2nn.InplaceClip01", {})]
+    got = run_net(("nn.ConcatTable", {"modules": branches}), X2)
+    np.testing.assert_array_equal(got, [X2.clip(0, 1)] * 2)
+
+
+def test_scale_table(run_net):
+    (got,) = run_net(("w2nn.ScaleTable", {}), X4, X4[:, :, :1, :1])
+    np.testing.assert_allclose(got, X4 * X4[:, :, :1, :1], atol=1e-6)
+    with pytest.raises(converters.FormatError, match="cannot scale 2x4x7x6 by 2x4"):
+        run_net(("w2nn.ScaleTable", {}), X4, X4[:, :, 0, 0])
+
+
+def test_auxiliary_loss_table(run_net):
+    (got,) = run_net(("w2nn.AuxiliaryLossTable", {"i": 2}), X2, X3)
+    np.testing.assert_array_equal(got, X3)
