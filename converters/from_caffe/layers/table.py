@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import onnx_ir as ir
+
+from converters.graph import Symbol, dims, shape_text
+
+# Blob::Reshape of Caffe: a blob counts its values in an int.
+MAX_BLOB_ELEMENTS = 2**31 - 1
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -34,7 +40,14 @@ class LayerType:
     def __call__(self, graph: Any, layer: Any, bottoms: Sequence[ir.Value]) -> list[ir.Value]:  # noqa: ANN401
         """The tops this layer makes of its bottoms."""
         result = self.function(graph, layer, *bottoms)
-        return list(result) if isinstance(result, list | tuple) else [result]
+        tops = list(result) if isinstance(result, list | tuple) else [result]
+        for top in tops:
+            count = math.prod(size.factor if isinstance(size, Symbol) else size for size in dims(top))
+            layer.check(
+                count <= MAX_BLOB_ELEMENTS,
+                f"a top would be {shape_text(dims(top))}; a blob of Caffe holds {MAX_BLOB_ELEMENTS:,} values",
+            )
+        return tops
 
 
 def layer(

@@ -177,6 +177,9 @@ def test_weights_beyond_the_definition_are_never_read(tmp_path: Path) -> None:
         ("x", 'type: "Upsample" upsample_param { scale: inf }'),
         ("x", 'type: "Upsample" upsample_param { scale: nan }'),
         ("x y", 'type: "Upsample" upsample_param { scale: inf }'),
+        ("x", 'type: "Upsample" upsample_param { scale: 1e38 }'),
+        ("x", 'type: "Interp" interp_param { height: 65536 width: 65536 }'),
+        ("x", 'type: "Tile" tile_param { tiles: 2147483647 }'),
         ("x", 'type: "Resample" resample_param { height: 4294967295 width: 3 }'),
         ("x", 'type: "Resample" resample_param { height: 3 width: 4294967295 type: NEAREST }'),
         ("x", 'type: "Downsample" downsample_param { top_height: 3 top_width: 4294967295 }'),
@@ -194,9 +197,7 @@ def test_weights_beyond_the_definition_are_never_read(tmp_path: Path) -> None:
         ("x", 'type: "Mean" mean_param { operation: ADD value: 1e38 output_scale: 1e38 }'),
     ],
 )
-def test_sizes_and_numbers_of_fork_layers_beyond_all_sense(
-    bottoms: str, layer_text: str, tmp_path: Path
-) -> None:
+def test_sizes_and_numbers_beyond_all_sense(bottoms: str, layer_text: str, tmp_path: Path) -> None:
     path = tmp_path / "net.prototxt"
     shape = "input_shape { dim: 1 dim: 1 dim: 4 dim: 4 }"
     wired = " ".join(f'bottom: "{name}"' for name in bottoms.split())
