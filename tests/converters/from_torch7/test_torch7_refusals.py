@@ -1,0 +1,90 @@
+"""Nets that are refused: what Torch itself refuses, and what cannot be carried over; each says why."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import converters
+
+
+def values(*shape: int, seed: int = 0) -> np.ndarray:
+    """Random numbers, both signs, no ties."""
+    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
+
+
+def sizes(*numbers: int) -> tuple[str, np.ndarray]:
+    """A torch.LongStorage."""
+    return "storage", np.array(numbers, np.int64)
+
+
+X2, X3, X4 = values(3, 6), values(4, 5, 6), values(2, 4, 7, 6)
+BIAS = values(4, seed=3)
+GATES = np.abs(values(3, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "given", "message"),
+    [
+        ("nn.GatedLinearUnit", {}, X3[..., :5], "cannot halve 5 entries"),
+        ("nn.View", {"size": sizes(6), "numInputDims": 3}, X2, "takes 3 dimensions or more, not 3x6"),
+        ("nn.Unsqueeze", {"pos": 2, "numInputDims": 3}, X2, "position 1 is not in or behind 2 dimensions"),
+        ("nn.Select", {"dimension": 1, "index": 1}, X2[0], "an entry of a vector is no tensor"),
+        ("nn.AddConstant", {"constant_scalar": values(6)}, X3, "adds a vector to 1-D or 2-D input"),
+        ("nn.PReLU", {"nOutputPlane": 4, "weight": BIAS}, X2, "takes 4 channels, but 6 arrive"),
+        ("nn.TemporalDynamicKMaxPooling", {"minK": 6}, X3, "takes the 6 largest of 5"),
+        (
+            "nn.SpatialReflectionPadding",
+            {"pad_l": 0, "pad_r": 6, "pad_t": 0, "pad_b": 0},
+            X3,
+            "6 entries cannot be mirrored over 6",
+        ),
+        ("nn.Padding", {"dim": 1, "pad": 1, "index": 5}, X2, "pads at index 5 of 3 entries"),
+    ],
+)
+def test_what_torch_refuses(run_net, name, fields, given, message):
+    with pytest.raises(converters.ConverterError, match=message):
+        run_net((name, fields), given)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "given", "message"),
+    [
+        ("nn.Bilinear", {"weight": values(2, 6, 5)}, [X2, X3[0]], "takes 5 channels, but 6 arrive"),
+        ("nn.Bilinear", {"weight": values(2, 6, 6)}, [X2, X2[:2]], "gets 3 rows and 2"),
+        ("nn.MM", {}, [X3, X3[:2].swapaxes(1, 2)], "cannot multiply 4x5x6 and 2x6x5"),
+        ("nn.MaskedSelect", {}, [X2, X2[0] > 0], "sizes 3x6 and 6 do not go together"),
+        ("nn.MixtureTable", {}, [GATES, X2[:1], X2[:1]], "gates of 3x1 do not go over an expert of 1x6"),
+        ("nn.DotProduct", {}, [X2, X2[0]], "sizes 3x6 and 6 do not go together"),
+    ],
+)
+def test_tables_that_torch_refuses(run_net, name, fields, given, message):
+    with pytest.raises(converters.ConverterError, match=message):
+        run_net((name, fields), *given)
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (
+            ("nn.SpatialFractionalMaxPooling", {}),
+            "its pooling regions are random by nature, in evaluation too",
+        ),
+        (
+            ("nn.Dropout", {"p": 0.5, "stochastic_inference": True}),
+            "stochastic inference is random by nature",
+        ),
+        (
+            ("nn.Sequential", {"modules": [("nn.MSECriterion", {})]}),
+            "nn.MSECriterion at 1: a training loss has no place in an inference net",
+        ),
+        (("cudnn.LSTM", {}), "its weights are stored in a layout that only the cuDNN that wrote them knows"),
+        (("ccn2.SpatialMaxPooling", {"kW": 2}), "its maps have the batch last"),
+        (("nn.Linar", {}), "no module class of this name is known (the nearest known is Linear)"),
+        (("my.Own", {"modules": []}), "my.Own: no module class of this name is known"),
+    ],
+)
+def test_refusals_say_why(run_net, module, message):
+    with pytest.raises(converters.UnsupportedError) as error:
+        run_net(module, X4)
+    assert message in str(error.value)
