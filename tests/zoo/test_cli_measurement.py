@@ -266,3 +266,13 @@ def test_bench_names_an_image_that_cannot_be_read(dsd_zoo, tmp_path):
     outcome = dsd_zoo("bench", "digits-caffe-dsd", "--data", folder, "--seconds", "0.2")
     assert outcome.code == 2
     assert "a.png: cannot decode" in outcome.err
+
+
+def test_labels_that_fit_no_known_order_are_in_doubt(dsd_zoo, tmp_path):
+    lines = (DIGITS / "images" / "val.txt").read_text().splitlines()
+    shuffled = [f"{name} {(int(label) + 5) % 10}\n" for name, label in map(str.split, lines)]
+    (tmp_path / "mine.txt").write_text("".join(shuffled))
+    arguments = ("validate", "digits-caffe-dsd", "--data", IMAGES, "--labels", "mine.txt", "--limit", "100")
+    assert "label order    IN DOUBT: no known one fits" in dsd_zoo(*arguments).out
+    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--limit", "100")
+    assert "label order    that of the net's classes" in outcome.out

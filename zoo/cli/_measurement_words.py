@@ -88,7 +88,7 @@ def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
 
 
 def _circumstances(result: Result, rows: Sequence[Row], folder: Path) -> list[tuple[str, str]]:
-    from zoo.datasets.label_order import AS_GIVEN, IMAGES_ASKED, recognise
+    from zoo.datasets.label_order import AS_GIVEN, IMAGES_ASKED, LEAST_IMAGES, recognise
     from zoo.report import words
 
     speed = (
@@ -99,9 +99,11 @@ def _circumstances(result: Result, rows: Sequence[Row], folder: Path) -> list[tu
     order = recognise(
         [row.label for row in rows[:IMAGES_ASKED]], [row.top5[0] for row in rows[:IMAGES_ASKED]]
     )
+    asked = words.images(min(len(rows), IMAGES_ASKED))
     if order is not None and order.name == AS_GIVEN:
-        asked = words.images(min(len(rows), IMAGES_ASKED))
         fields.append(("label order", f"that of the net's classes, as the first {asked} show"))
+    if order is None and len(rows) >= LEAST_IMAGES:
+        fields.append(("label order", f"IN DOUBT: no known one fits what the net finds on the first {asked}"))
     if result.unreadable:
         fields.append(("left out", f"unreadable: {', '.join(result.unreadable)}"))
     fields.append(("preprocessing", _settings_words(result)))
