@@ -39,15 +39,20 @@ class LayerType:
 
     def __call__(self, graph: Any, layer: Any, bottoms: Sequence[ir.Value]) -> list[ir.Value]:  # noqa: ANN401
         """The tops this layer makes of its bottoms."""
+        _check_size(layer, "bottom", bottoms)
         result = self.function(graph, layer, *bottoms)
         tops = list(result) if isinstance(result, list | tuple) else [result]
-        for top in tops:
-            count = math.prod(size.factor if isinstance(size, Symbol) else size for size in dims(top))
-            layer.check(
-                count <= MAX_BLOB_ELEMENTS,
-                f"a top would be {shape_text(dims(top))}; a blob of Caffe holds {MAX_BLOB_ELEMENTS:,} values",
-            )
+        _check_size(layer, "top", tops)
         return tops
+
+
+def _check_size(layer: Any, what: str, blobs: Sequence[ir.Value]) -> None:  # noqa: ANN401
+    for blob in blobs:
+        count = math.prod(size.factor if isinstance(size, Symbol) else size for size in dims(blob))
+        layer.check(
+            count <= MAX_BLOB_ELEMENTS,
+            f"a {what} would be {shape_text(dims(blob))}; a blob of Caffe holds {MAX_BLOB_ELEMENTS:,} values",
+        )
 
 
 def layer(

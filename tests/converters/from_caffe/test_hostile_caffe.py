@@ -206,3 +206,13 @@ def test_sizes_and_numbers_beyond_all_sense(bottoms: str, layer_text: str, tmp_p
     )
     with pytest.raises(converters.ConverterError, match="'l'"):
         converters.load(path)
+
+
+def test_an_input_larger_than_any_blob_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        'input: "x" input_shape { dim: 2 dim: 2147483647 dim: 4294967295 } '
+        'layer { name: "l" type: "Reshape" bottom: "x" top: "y" reshape_param { shape { dim: -1 } } }'
+    )
+    with pytest.raises(converters.FormatError, match="a bottom would be 2x2147483647x4294967295"):
+        converters.load(path)
