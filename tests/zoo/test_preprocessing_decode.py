@@ -83,3 +83,18 @@ def test_an_image_bomb_is_refused_before_it_is_decoded():
         _ = Picture(bomb).bgr
     with pytest.raises(DataError, match="65535x65535"):
         _ = Picture(bytes.fromhex("ffd8 ffc0 0011 08 ffff ffff 03 011100 021100 031100")).bgr
+    bitmap = b"BM" + struct.pack("<IHHIIiiHH", 54, 0, 0, 54, 40, 50000, -50000, 1, 24) + bytes(24)
+    with pytest.raises(DataError, match="50000x50000"):
+        _ = Picture(bitmap).bgr
+    animation = b"GIF89a" + struct.pack("<HH", 30000, 30000) + bytes.fromhex("80 00 00 000000 ffffff")
+    animation += b"," + struct.pack("<HHHH", 0, 0, 30000, 30000) + bytes.fromhex("00 02 02 4c01 00 3b")
+    with pytest.raises(DataError, match="begin with b'GIF89a"):
+        _ = Picture(animation).bgr
+
+
+def test_a_bitmap_says_its_size():
+    for rows in (np.zeros((3, 5, 3), np.uint8), np.zeros((7, 2), np.uint8)):
+        data = cv2.imencode(".bmp", rows)[1].tobytes()
+        header = image_header(data)
+        assert (header.height, header.width) == rows.shape[:2]
+        assert Picture(data).bgr.shape == (*rows.shape[:2], 3)

@@ -25,13 +25,16 @@ FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 ORIENTATION_TAG = 0x0112
 PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+JPEG_START, BMP_START = bytes((0xFF, SOI)), b"BM"
+# Of a BMP with the header of Windows 3 or later: signed width and height, negative where the rows go down.
+BMP_SIZE, BMP_HEADER_BYTES = struct.Struct("<14x I ii"), 40
 # Ten times the largest ImageNet photograph; more is an attack or a mistake.
 MOST_PIXELS = 1 << 27
 
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """What a JPEG or PNG says before its pixels; zeros where it does not say, or is something else.
+    """What an image file says before its pixels; zeros where it does not say, or is something else.
 
     `components` per pixel are those of a JPEG (4: CMYK), `bits` those of one component; `orientation` is
     EXIF's, 1 being upright.
@@ -93,13 +96,15 @@ def decode_bgr(data: bytes, *, deep: bool = False) -> NDArray[Any]:
     """The pixels of an encoded image as OpenCV reads them: (height, width, 3), BGR, uint8.
 
     Grey images get three equal channels, alpha is dropped, CMYK is converted, EXIF orientation ignored.
-    `deep` keeps 16-bit files as uint16. DataError if no decoder takes the bytes.
+    `deep` keeps 16-bit files as uint16. DataError if no decoder takes the bytes, or they are of a format that
+    OpenCV reads by now but whose size is not looked at here: 35 bytes of GIF may take gigabytes.
     """
     import cv2
 
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_ANYDEPTH if deep else 0)
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+        known = data.startswith((JPEG_START, PNG_START, BMP_START))
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if known else None
     except cv2.error as error:
         raise DataError(f"cannot decode {describe(data)}: {error.err}") from error
     if pixels is None:
@@ -126,7 +131,7 @@ def describe(data: bytes) -> str:
     """A few words on bytes that are no readable image, for messages."""
     if not data:
         return "an empty file"
-    if data[:2] == bytes((0xFF, SOI)):
+    if data.startswith(JPEG_START):
         return f"a truncated or damaged JPEG of {len(data)} bytes"
     if data.startswith(PNG_START[:8]):
         return f"a truncated or damaged PNG of {len(data)} bytes"
@@ -134,12 +139,15 @@ def describe(data: bytes) -> str:
 
 
 def image_header(data: bytes) -> ImageHeader:
-    """The header of a JPEG (ITU-T T.81, annex B; Exif 2.3, section 4.6) or PNG; never an error."""
+    """The header of a JPEG (ITU-T T.81, annex B; Exif 2.3, section 4.6), PNG or BMP; never an error."""
     if data.startswith(PNG_START) and len(data) >= len(PNG_START) + 8:
         width, height = struct.unpack_from(">II", data, len(PNG_START))
         return ImageHeader(
             width, height, bits=data[len(PNG_START) + 8] if len(data) > len(PNG_START) + 8 else 0
         )
+    if data.startswith(BMP_START) and len(data) >= BMP_SIZE.size:
+        length, width, height = BMP_SIZE.unpack_from(data)
+        return ImageHeader(abs(width), abs(height)) if length >= BMP_HEADER_BYTES else ImageHeader()
     header = ImageHeader()
     for marker, segment in _jpeg_segments(data):
         if marker in FRAMES and len(segment) >= 6:
@@ -153,7 +161,7 @@ def image_header(data: bytes) -> ImageHeader:
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Marker and payload of every segment before the first scan; stops where the chain breaks."""
     position = 2
-    while data[:2] == bytes((0xFF, SOI)) and position + 4 <= len(data) and data[position] == 0xFF:
+    while data.startswith(JPEG_START) and position + 4 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
         if marker == 0xFF or marker in STANDALONE:
             position += 1 if marker == 0xFF else 2
