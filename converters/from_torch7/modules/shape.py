@@ -99,16 +99,20 @@ def collapse(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @view("Squeeze", put=reshape_back)
 def squeeze(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Dimensions of size 1 taken away: one, or all of them, but not the batch (numInputDims)."""
+    """Dimensions of size 1 taken away: one, or all of them, but not the batch (numInputDims).
+
+    An open first size is the batch, and more than 1; others have to be known.
+    """
     shape = dims(x)
     batched = m.has("numInputDims") and len(shape) == m.integer("numInputDims") + 1
     if m.has("dim"):
         axis = m.integer("dim") - 1 + batched
         if not 0 <= axis < len(shape):
             raise m.error(FormatError, f"dimension {axis + 1} of {len(shape)} is to go")
-        axes = [axis] if shape[axis] == 1 and len(shape) > 1 else []
+        axes = [axis] if m.known(shape[axis]) == 1 and len(shape) > 1 else []
     else:
-        axes = [axis for axis, size in enumerate(shape) if size == 1 and not (batched and axis == 0)]
+        sizes = [shape[0], *(m.known(size) for size in shape[1:])]
+        axes = [axis for axis, size in enumerate(sizes) if size == 1 and not (batched and axis == 0)]
         if len(axes) == len(shape):
             axes = axes[1:]  # a tensor keeps one dimension
     return g.squeeze(x, axes)

@@ -88,3 +88,14 @@ def test_refusals_say_why(run_net, module, message):
     with pytest.raises(converters.UnsupportedError) as error:
         run_net(module, X4)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(("fields", "shape"), [({}, ("N", 4, "H", 1)), ({"dim": 1}, ("N", 4))])
+def test_squeezing_away_an_open_size_needs_it(save_t7, fields, shape):
+    with pytest.raises(converters.StaticSizeRequired, match="a size of its input must be known beforehand"):
+        converters.load(save_t7(("nn.Squeeze", fields)), input_shapes={"input": shape})
+
+
+def test_squeezing_away_all_but_an_open_batch(save_t7):
+    model = converters.load(save_t7(("nn.Squeeze", {})), input_shapes={"input": ("N", 4, 1, 1)})
+    assert model.meta["report"].outputs == {"output": "Nx4"}
