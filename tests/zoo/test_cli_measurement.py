@@ -10,10 +10,15 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from test_validate_loop import PLAIN, save_net
 
 from zoo import cli
+from zoo.bench import bench
 from zoo.catalog import bundled_folder
+from zoo.datasets import Dataset, Item
+from zoo.errors import DataError
 from zoo.evidence import read_run
+from zoo.validate import Job, Variant
 
 DIGITS = bundled_folder() / "digits"
 FILES = [DIGITS / "caffe" / "train_val.prototxt", DIGITS / "caffe" / "dsd.caffemodel"]
@@ -276,3 +281,12 @@ def test_labels_that_fit_no_known_order_are_in_doubt(dsd_zoo, tmp_path):
     assert "label order    IN DOUBT: no known one fits" in dsd_zoo(*arguments).out
     outcome = dsd_zoo("validate", "digits-caffe-dsd", "--limit", "100")
     assert "label order    that of the net's classes" in outcome.out
+
+
+def test_bench_needs_one_image_that_can_be_read(tmp_path):
+    """Where images are skipped that cannot be."""
+    images = tuple(Item(str(i), 0, lambda: b"<html>") for i in range(3))
+    net = save_net(tmp_path / "net.onnx")
+    job = Job(net, Dataset("none", "nowhere", "nobody", images), "m", skip_unreadable=True, batch_size=2)
+    with pytest.raises(DataError, match="nowhere: none of the first 2 images can be read"):
+        bench(job, Variant(PLAIN), seconds=0.1)

@@ -102,6 +102,15 @@ def test_one_of_several_outputs_is_chosen_by_name(make_net, batch):
         open_runtime("onnx", net, scores="softmax")
 
 
+def test_a_net_of_two_inputs_is_refused(tmp_path):
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 3]) for name in ("a", "b", "sum")]
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["sum"])], "net", values[:2], values[2:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    onnx.save(model, tmp_path / "net.onnx")
+    with pytest.raises(UsageError, match="expected a net with one input, it has a, b"):
+        open_runtime("onnx", tmp_path / "net.onnx")
+
+
 def test_several_outputs_of_a_net_py_are_refused_with_advice(make_net, batch):
     runtime = open_runtime("pytorch", make_net("pytorch", outputs=("prob", "twice")), scores="twice")
     with pytest.raises(UsageError, match=r"returns 2 outputs.* dsd-zoo convert \.\.\. --output twice"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import cv2
@@ -14,7 +15,7 @@ from zoo.datasets import Dataset, Item, Stored, open_dataset
 from zoo.distributed import Alone
 from zoo.errors import DataError, DeviceError, UsageError
 from zoo.manifest import Preprocessing
-from zoo.pipeline import prepared
+from zoo.pipeline import prepared, processors
 from zoo.validate import Job, Variant, measure, validate
 
 PLAIN = Preprocessing(flavour="caffe-warp8", crop=8)
@@ -313,6 +314,14 @@ def test_stopping_early_reads_no_further():
     next(images)
     images.close()
     assert len(read_so_far) <= 5
+
+
+def test_processors_are_counted_where_no_system_call_tells_which_may_be_used(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert processors() == 7
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert processors() == 1
 
 
 def test_a_fault_in_the_preprocessing_is_not_taken_for_a_bad_image():
