@@ -1,4 +1,4 @@
-"""Classes outside torch/nn that widely used models contain: dpnn, inn, fast-neural-style, waifu2x."""
+"""Classes outside torch/nn in widely used models: dpnn, inn, fast-neural-style, waifu2x, DenseNet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from converters.errors import FormatError
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import PASS, Many, batch_first
+from converters.from_torch7.expectation import PASS, Expected, Many, batch_first
 from converters.from_torch7.handles import Nest
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.activation import clip
@@ -19,7 +19,7 @@ from converters.from_torch7.modules.table import as_table, entry
 from converters.from_torch7.modules.wrappers import wrapped, wrapped_expects
 from converters.from_torch7.net import Net
 from converters.from_torch7.objects import TorchObject
-from converters.from_torch7.registry import module, structure
+from converters.from_torch7.registry import Ask, module, structure
 from converters.graph import dims, shape_text
 
 
@@ -174,3 +174,17 @@ def auxiliary_loss_table(net: Net, m: Module, x: Nest) -> Nest:
     """One entry of a table; the others are for losses (waifu2x)."""
     chosen = entry(m, as_table(m, x), m.integer("i", 1))
     return net.output_of(m, tensor_value(m, chosen))
+
+
+def dense_expects(m: Module, ask: Ask, after: Expected) -> Expected:
+    """What its first module wants, in one tensor."""
+    return ask(m.children()[0], PASS)
+
+
+@structure("DenseConnectLayerCustom", expects=dense_expects)
+def dense_connect_layer(net: Net, m: Module, x: Nest) -> Nest:
+    """What came, and what two modules make of it, joined over the channels (DenseNet)."""
+    came = x if isinstance(x, list) else [x]
+    first, second = m.children()
+    whole = joined(net, m, [tensor_value(m, part) for part in came], 1) if isinstance(x, list) else x
+    return [*came, net.run(second, net.run(first, whole))]

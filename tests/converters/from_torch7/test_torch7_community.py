@@ -109,3 +109,14 @@ def test_scale_table(run_net):
 def test_auxiliary_loss_table(run_net):
     (got,) = run_net(("w2nn.AuxiliaryLossTable", {"i": 2}), X2, X3)
     np.testing.assert_array_equal(got, X3)
+
+
+def test_dense_connect_layers(run_net):
+    def layer(factor: float) -> tuple:
+        first = ("nn.Sequential", {"modules": [("nn.MulConstant", {"constant_scalar": factor})]})
+        second = ("nn.Sequential", {"modules": [("nn.Narrow", {"dimension": 2, "index": 1, "length": 1})]})
+        return "nn.DenseConnectLayerCustom", {"modules": [first, second]}
+
+    net = ("nn.Sequential", {"modules": [layer(2), layer(3), ("nn.JoinTable", {"dimension": 2})]})
+    (got,) = run_net(net, X4)
+    np.testing.assert_allclose(got, np.concatenate([X4, 2 * X4[:, :1], 3 * X4[:, :1]], 1), rtol=1e-6)
