@@ -113,11 +113,11 @@ def validate(
 
     A model of the zoo brings its preprocessing; files need --flavour, --crop and mostly --mean. The evidence
     is one row per image (evidence.csv) and the counts with everything they rest on (result.json); it is kept
-    as it comes, so that --resume goes on after any interruption. Several processes share the images:
-    torchrun --nproc-per-node=N -m zoo validate ...
+    as it comes, so that --resume goes on after any interruption. Several processes share the images, also on
+    several machines, which need no common folder: torchrun --nproc-per-node=N -m zoo validate ...
 
     Ends with 1 if the run contradicts a claim of the model, used other files than the pinned ones, or differs
-    from the --baseline.
+    from the --baseline; with 130 if Ctrl-C ended it.
 
     --json prints: result (the content of result.json), out (its folder), accuracies (with intervals), claims
     (images off, and the tolerance), trace (agreement with the published batches), audit (as `dsd-zoo audit`,
