@@ -1,9 +1,9 @@
 """The same graph under another opset version.
 
-The readers write opset 18. From 13 to 24 revisions of an operator added element types, attributes and
-optional inputs; an operator keeps its meaning as long as the target version knows the attributes and inputs
-that the node uses. Exceptions: reductions, which took their axes from an attribute before 18, and the
-operators in _REDEFINED.
+The readers write opset 18. From 13 to 24 revisions of an operator added element types, attributes, values of
+attributes and optional inputs; an operator keeps its meaning as long as the target version knows those that
+the node uses. Exceptions: reductions, which took their axes from an attribute before 18, and the operators in
+_REDEFINED.
 """
 
 from __future__ import annotations
@@ -29,8 +29,21 @@ _REDUCTIONS = frozenset(
         "ReduceSumSquare",
     }
 )
-# Revised in their meaning between opset 13 and 24.
-_REDEFINED = frozenset({"DequantizeLinear", "GroupNormalization", "QuantizeLinear", "Resize"})
+# Revised in their meaning between opset 13 and 24: at this version, or with every revision.
+_REDEFINED = {"DequantizeLinear": None, "GroupNormalization": None, "QuantizeLinear": None, "RoiAlign": 16}
+# The versions that know a value of an attribute, where not all do that know the attribute.
+_VALUES = {
+    ("GridSample", "mode", "bicubic"): range(16, 20),
+    ("GridSample", "mode", "bilinear"): range(16, 20),
+    ("GridSample", "mode", "cubic"): range(20, 25),
+    ("GridSample", "mode", "linear"): range(20, 25),
+    ("Pad", "mode", "wrap"): range(19, 25),
+    ("Resize", "coordinate_transformation_mode", "half_pixel_symmetric"): range(19, 25),
+    ("ScatterElements", "reduction", "max"): range(18, 25),
+    ("ScatterElements", "reduction", "min"): range(18, 25),
+    ("ScatterND", "reduction", "max"): range(18, 25),
+    ("ScatterND", "reduction", "min"): range(18, 25),
+}
 
 
 def retarget(model: ir.Model, opset: int) -> None:
@@ -53,6 +66,7 @@ def retarget(model: ir.Model, opset: int) -> None:
 
 
 def _means_the_same(node: ir.Node, current: int, opset: int) -> bool:
+    import onnx_ir as ir
     from onnx import defs
 
     try:
@@ -61,8 +75,15 @@ def _means_the_same(node: ir.Node, current: int, opset: int) -> bool:
         return False
     if now.since_version == then.since_version:
         return True
-    known = set(then.attributes) >= set(node.attributes) and len(node.inputs) <= then.max_input
-    return known and node.op_type not in _REDEFINED
+    if not set(then.attributes) >= set(node.attributes) or len(node.inputs) > then.max_input:
+        return False
+    for attribute in node.attributes.values():
+        if attribute.type is ir.AttributeType.STRING:
+            versions = _VALUES.get((node.op_type, attribute.name, attribute.as_string()))
+            if versions is not None and opset not in versions:
+                return False
+    since = _REDEFINED.get(node.op_type, 0)
+    return since is not None and (current < since) == (opset < since)
 
 
 def _axes_to_attribute(node: ir.Node) -> None:

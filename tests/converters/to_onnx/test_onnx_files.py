@@ -120,6 +120,61 @@ def test_other_opsets_compute_the_same(tmp_path: Path, name: str, opset: int) ->
     assert_agrees(run_onnx(out, case.inputs), case.outputs, DEFAULT_TOLERANCE)
 
 
+def one_node(path: Path, op_type: str, opset: int, inputs: list[np.ndarray], **attributes: object) -> None:
+    """A model of one operator, all of whose inputs but the first are stored."""
+    names = [f"in{k}" for k in range(len(inputs))]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(op_type, names, ["out"], "layer", **attributes)],
+        op_type,
+        [onnx.helper.make_tensor_value_info("in0", onnx.TensorProto.FLOAT, list(inputs[0].shape))],
+        [onnx.ValueInfoProto(name="out")],
+        [onnx.numpy_helper.from_array(*pair) for pair in zip(inputs[1:], names[1:], strict=True)],
+    )
+    model = onnx.helper.make_model(
+        graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=8, producer_name="test"
+    )
+    onnx.save(onnx.shape_inference.infer_shapes(model), path)
+
+
+@pytest.mark.parametrize("opset", [LOWEST, 16, 19, 21])
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"mode": "linear", "coordinate_transformation_mode": "align_corners"},
+        {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+    ],
+    ids=["linear", "nearest"],
+)
+def test_a_resize_is_the_same_in_every_opset(tmp_path: Path, attributes: dict[str, str], opset: int) -> None:
+    """Bit for bit; its revisions added attributes and one more coordinate transformation."""
+    x = np.random.default_rng(0).standard_normal((2, 3, 4, 5), np.float32)
+    scales = np.array([1, 1, 2.5, 3], np.float32)
+    one_node(tmp_path / "18.onnx", "Resize", 18, [x, np.zeros(0, np.float32), scales], **attributes)
+    converters.convert([tmp_path / "18.onnx"], tmp_path / "other.onnx", opset=opset)
+    wanted, got = (run_onnx(tmp_path / name, {"in0": x})["out"] for name in ("18.onnx", "other.onnx"))
+    np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize(
+    ("op_type", "opset", "inputs", "attributes", "to"),
+    [
+        ("ScatterElements", 18, [np.ones(3), np.array([0]), np.ones(1)], {"reduction": "max"}, 17),
+        ("GridSample", 18, [np.ones((1, 1, 2, 2)), np.ones((1, 2, 2, 2))], {"mode": "bilinear"}, 20),
+        ("Pad", 19, [np.ones((2, 2)), np.array([1, 0, 0, 0])], {"mode": "wrap"}, 18),
+        ("RoiAlign", 18, [np.ones((1, 1, 4, 4)), np.ones((1, 4)), np.array([0])], {}, 15),
+    ],
+    ids=["ScatterElements", "GridSample", "Pad", "RoiAlign"],
+)
+def test_what_another_opset_does_not_know_is_refused(
+    tmp_path: Path, op_type: str, opset: int, inputs: list[np.ndarray], attributes: dict[str, str], to: int
+) -> None:
+    given = [array.astype(np.float32) if array.dtype == np.float64 else array for array in inputs]
+    one_node(tmp_path / "net.onnx", op_type, opset, given, **attributes)
+    with pytest.raises(converters.UnsupportedError, match=f"{op_type} means something else in opset {to}"):
+        converters.convert([tmp_path / "net.onnx"], tmp_path / "other.onnx", opset=to)
+    assert not (tmp_path / "other.onnx").exists()
+
+
 @pytest.mark.parametrize("opset", [0, LOWEST - 1, HIGHEST + 1])
 def test_an_opset_out_of_range_is_refused(tmp_path: Path, opset: int) -> None:
     with pytest.raises(converters.UsageError, match=f"supported are {LOWEST} to {HIGHEST}"):
