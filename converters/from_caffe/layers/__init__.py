@@ -31,6 +31,7 @@ from converters.from_caffe.layers import (
     shape,
     softmax,
     sources,
+    upsampling,
     volume,
     yolo,
 )
@@ -61,6 +62,7 @@ _FAMILIES = (
     shape,
     softmax,
     sources,
+    upsampling,
     volume,
     yolo,
 )

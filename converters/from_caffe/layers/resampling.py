@@ -26,7 +26,7 @@ def interp(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value | None 
     """
     p = layer.param
     layer.check(p.pad_beg <= 0 and p.pad_end <= 0, "pad_beg and pad_end crop: they must not be positive")
-    height, width = (size + p.pad_beg + p.pad_end for size in _size(layer, x))
+    height, width = (size + p.pad_beg + p.pad_end for size in image_size(layer, x))
     layer.check(height > 0 and width > 0, f"cropping leaves {height}x{width} pixels")
     if p.pad_beg or p.pad_end:
         begin = np.full(2, -p.pad_beg, np.int64)
@@ -44,7 +44,7 @@ def _interp_size(layer: BoundLayer, height: int, width: int, reference: ir.Value
         "give either height and width, or zoom_factor or shrink_factor, or a second bottom",
     )
     if reference is not None:
-        return _size(layer, reference)
+        return image_size(layer, reference)
     layer.check(p.zoom_factor >= 1 and p.shrink_factor >= 1, "zoom_factor and shrink_factor must be positive")
     if by_size:
         layer.check(p.height > 0 and p.width > 0, "height and width must be positive")
@@ -81,90 +81,6 @@ def _factor(have: Dim, wanted: int) -> float:
     return float(factor)
 
 
-@layer("Upsample", param="upsample_param", in_place=False)
-def upsample(g: Graph, layer: BoundLayer, x: ir.Value, mask: ir.Value | None = None) -> ir.Value:
-    """Every pixel `scale` times; with a second bottom, a pooling layer's places, SegNet's unpooling."""
-    n, c, height, width = _image(layer, x)
-    if mask is not None:
-        return _unpooled(g, layer, x, mask)
-    p = layer.param
-    layer.check(p.HasField("scale"), "needs a scale, or the places of a pooling layer as its second bottom")
-    if not p.scale.is_integer() or p.scale < 1:
-        raise layer.unsupported(f"scale {p.scale:g} is not a whole number; the forks round in different ways")
-    scale = int(p.scale)
-    return g.node(
-        "Resize",
-        x,
-        None,
-        np.array([1, 1, scale, scale], np.float32),
-        shape=(n, c, height * scale, width * scale),
-        mode="nearest",
-        coordinate_transformation_mode="asymmetric",
-        nearest_mode="floor",
-    )
-
-
-def _unpooled(g: Graph, layer: BoundLayer, x: ir.Value, mask: ir.Value) -> ir.Value:
-    """Zeros, and each pixel at the place its mask names in the plane of its channel; of several the last."""
-    layer.check(
-        dims(mask) == dims(x), f"the mask is {shape_text(dims(mask))}, the bottom {shape_text(dims(x))}"
-    )
-    n, c = dims(x)[:2]
-    height, width = _unpooled_size(layer, *_size(layer, x))
-    pixels = math.prod(_size(layer, x))
-    flat, plane = (n, c, pixels), (n, c, height * width)
-    places = g.node("Cast", mask, dtype=ir.DataType.INT64, to=ir.DataType.INT64.value)
-    places, values = g.reshape(places, flat), g.reshape(x, flat)
-    planes = g.node("Shape", x, shape=(2,), dtype=ir.DataType.INT64, start=0, end=2)
-
-    def everywhere(value: np.ndarray, size: int) -> ir.Value:
-        shape = g.node("Concat", planes, np.array([size], np.int64), shape=(3,), axis=0)
-        constant = g.constant(value.reshape(1, 1, -1))
-        return g.node("Expand", constant, shape, shape=(n, c, size), dtype=constant.dtype)
-
-    if _disjoint(mask):
-        empty = everywhere(np.zeros(1, np.float32), height * width)
-        filled = g.node("ScatterElements", empty, places, values, axis=2)
-    else:
-        # ONNX leaves open which of two updates of one place wins, so the last source is found by its number.
-        sources = everywhere(np.arange(pixels, dtype=np.int64), pixels)
-        none = everywhere(np.array([-1], np.int64), height * width)
-        last = g.node("ScatterElements", none, places, sources, axis=2, reduction="max")
-        index = g.node("Max", last, np.array(0, np.int64))
-        taken = g.node("GatherElements", values, index, shape=plane, axis=2)
-        given = g.node("GreaterOrEqual", last, np.array(0, np.int64), dtype=ir.DataType.BOOL)
-        filled = g.node("Where", given, taken, np.array(0, np.float32), shape=plane, dtype=x.dtype)
-    return g.reshape(filled, (n, c, height, width))
-
-
-def _unpooled_size(layer: BoundLayer, height: int, width: int) -> tuple[int, int]:
-    p = layer.param
-    if p.HasField("upsample_h") and p.HasField("upsample_w"):
-        layer.check(p.upsample_h > 1 and p.upsample_w > 1, "upsample_h and upsample_w must exceed 1")
-        return p.upsample_h, p.upsample_w
-    by_name = p.HasField("scale_h") and p.HasField("scale_w")
-    layer.check(
-        by_name != (p.HasField("scale") or not (p.HasField("scale_h") or p.HasField("scale_w"))),
-        "give upsample_h and upsample_w, or scale_h and scale_w, or scale",
-    )
-    scales = (p.scale_h, p.scale_w) if by_name else (p.scale, p.scale)
-    layer.check(all(s > 1 and float(s).is_integer() for s in scales), "scales must be whole numbers above 1")
-    for padded, scale in zip((p.pad_out_h, p.pad_out_w), scales, strict=True):
-        layer.check(not padded or scale == 2, "pad_out_h and pad_out_w are for a scale of 2")
-    return height * int(scales[0]) - p.pad_out_h, width * int(scales[1]) - p.pad_out_w
-
-
-def _disjoint(mask: ir.Value) -> bool:
-    """Whether the mask is known to name each place once: that of a MaxPool whose windows do not overlap."""
-    value: ir.Value | None = mask
-    while value is not None and (node := value.producer()) is not None:
-        if node.op_type == "MaxPool":
-            kernel, stride = (node.attributes[name].as_ints() for name in ("kernel_shape", "strides"))
-            return all(k <= s for k, s in zip(kernel, stride, strict=True))
-        value = node.inputs[0] if node.op_type in ("Cast", "Mod", "Identity") else None
-    return False
-
-
 @layer("Accum", param="accum_param", in_place=False)
 def accum(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> ir.Value:
     """Images of several sizes as the channels of one: each is interpolated to one size (FlowNet).
@@ -176,9 +92,9 @@ def accum(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> ir
     bottoms = [first, *others]
     reference = bottoms.pop() if p.have_reference else None
     layer.check(len(bottoms) > 0, "have_reference needs a bottom besides the reference")
-    sizes = [_size(layer, x) for x in bottoms]
+    sizes = [image_size(layer, x) for x in bottoms]
     if reference is not None:
-        height, width = _size(layer, reference)
+        height, width = image_size(layer, reference)
     else:
         height, width = (max(along) for along in zip(*sizes, strict=True))
         by = p.size_divisible_by
@@ -197,8 +113,8 @@ def accum(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> ir
 def resample(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value | None = None) -> ir.Value:
     """To a size or that of a second bottom: nearest, linear or cubic, wider when shrinking (FlowNet 2)."""
     p = layer.param
-    have = _size(layer, x)
-    wanted = _size(layer, reference) if reference is not None else (p.height, p.width)
+    have = image_size(layer, x)
+    wanted = image_size(layer, reference) if reference is not None else (p.height, p.width)
     layer.check(min(wanted) > 0, "give a height and a width, or a second bottom")
     _check_weights(layer, have, wanted)
     factors = (have[0] / wanted[0], have[1] / wanted[1])
@@ -260,8 +176,8 @@ def downsample(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value | N
     Caffe also skips NaN, which stand for holes in a true flow field and occur in training alone.
     """
     p = layer.param
-    have = _size(layer, x)
-    wanted = _size(layer, reference) if reference is not None else (p.top_height, p.top_width)
+    have = image_size(layer, x)
+    wanted = image_size(layer, reference) if reference is not None else (p.top_height, p.top_width)
     if wanted == have:
         return x
     layer.check(min(wanted) > 1, "top_height and top_width must exceed 1: Caffe divides by them less 1")
@@ -308,7 +224,8 @@ def _picked(g: Graph, layer: BoundLayer, x: ir.Value, places: list[np.ndarray]) 
     return x
 
 
-def _image(layer: BoundLayer, x: ir.Value) -> tuple[Dim, Dim, Dim, Dim]:
+def image_axes(layer: BoundLayer, x: ir.Value) -> tuple[Dim, Dim, Dim, Dim]:
+    """(num, channels, height, width) of a bottom, refused where it has other axes."""
     layer.check(
         len(dims(x)) == 4, f"takes 4 axes (num, channels, height, width), a bottom is {shape_text(dims(x))}"
     )
@@ -316,6 +233,7 @@ def _image(layer: BoundLayer, x: ir.Value) -> tuple[Dim, Dim, Dim, Dim]:
     return n, c, height, width
 
 
-def _size(layer: BoundLayer, x: ir.Value) -> tuple[int, int]:
-    _, _, height, width = _image(layer, x)
+def image_size(layer: BoundLayer, x: ir.Value) -> tuple[int, int]:
+    """(height, width) of a bottom as numbers."""
+    _, _, height, width = image_axes(layer, x)
     return layer.static(height, "the height"), layer.static(width, "the width")
