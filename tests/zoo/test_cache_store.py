@@ -12,6 +12,7 @@ from zoo.cache import Cache
 from zoo.catalog import Catalog
 from zoo.digests import digest_file
 from zoo.download import add_file, fetch_file
+from zoo.download.transfer import MOST_BYTES
 from zoo.errors import IntegrityError, UsageError
 from zoo.manifest import Manifest
 
@@ -109,6 +110,14 @@ def test_a_file_that_could_be_several_is_asked_for(store, tmp_path):
     with pytest.raises(UsageError, match="no file of this model has that name"):
         add_file(manifest, unclear, store, name="other")
     assert add_file(manifest, unclear, store, name="tiny.caffemodel")[0].role == "weights"
+
+
+@pytest.mark.parametrize("known", [{}, {"sha1": "0" * 40}])
+def test_a_file_larger_than_any_is_refused_unread(store, by_hand, monkeypatch, known):
+    os.truncate(by_hand, MOST_BYTES + 1)
+    monkeypatch.setattr("zoo.download.digest_file", lambda _: pytest.fail("read"))
+    with pytest.raises(UsageError, match=r"announces 2,147,483,649 bytes; none of these files has more"):
+        add_file(model(weights(**known)), by_hand, store)
 
 
 def test_nothing_can_be_added_to_a_model_that_ships_with_the_zoo(store, by_hand):

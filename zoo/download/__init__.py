@@ -13,7 +13,7 @@ from zoo.download.local import LocalSource
 from zoo.download.patience import Patience
 from zoo.download.sources import Network
 from zoo.download.stream import SourceError
-from zoo.download.transfer import Arrived, Transfer
+from zoo.download.transfer import MOST_BYTES, Arrived, Transfer
 from zoo.download.watch import Watch, held
 from zoo.errors import FetchError, IntegrityError, UsageError
 
@@ -150,9 +150,11 @@ def _meant(manifest: Manifest, path: Path, name: str | None) -> File:
     if name is not None:
         matches = [file for file in wanted if file.name == name]
     else:
-        digests = digest_file(path)
+        size = path.stat().st_size
+        pinned = [file for file in wanted if file.hashes and file.bytes in (None, size)]
+        digests = digest_file(path) if pinned and size <= MOST_BYTES else None
         matches = (
-            [file for file in wanted if file.hashes and not differences(file, digests)]
+            [file for file in pinned if digests is not None and not differences(file, digests)]
             or [file for file in wanted if file.name == path.name]
             or [file for file in wanted if Path(file.name).suffix == path.suffix]
         )

@@ -20,7 +20,8 @@ from zoo.errors import IntegrityError
 if TYPE_CHECKING:
     from zoo.manifest import File
 
-# Of a file of which no size is known: nothing in this field is larger, and a stream without end must end.
+# Of a file of which no size is known, and of archives: nothing in this field is larger, and a stream without
+# end must end.
 MOST_BYTES = 1 << 31
 UNPACKED_NAME = "unpacked.part"
 
@@ -135,6 +136,10 @@ class Transfer:
                     f"not the file on record\n  bytes: expected {self.file.bytes}, came {expected}"
                 )
             expected = self.file.bytes
+        elif expected is not None and expected > MOST_BYTES:
+            raise ContentError(
+                f"announces {expected:,} bytes; none of these files has more than {MOST_BYTES:,}"
+            )
         if expected is not None:
             self.room(expected - partial.size)
         return kind, expected
