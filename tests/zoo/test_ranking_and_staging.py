@@ -141,8 +141,8 @@ def test_images_of_different_kinds_do_not_become_one_batch(device):
 
 def test_batches_are_as_large_as_is_useful_and_fits():
     image = 3 * 227 * 227
-    assert memory.batch_size("cpu", image, 64 << 30, processors=1) == 8
-    assert memory.batch_size("cpu", image, 64 << 30, processors=2) == 16
+    assert memory.batch_size("cpu", image, 64 << 30, processors=1) == 4
+    assert memory.batch_size("cpu", image, 64 << 30, processors=2) == 8
     assert memory.batch_size("cpu", image, 64 << 30, processors=100) == 64
     assert memory.batch_size("cpu", image, 1 << 28, processors=100) == 3
     assert memory.batch_size("cuda", image, 140 << 30, processors=1) == 512

@@ -10,9 +10,10 @@ from pathlib import Path
 # Activations that live at once, per image, in units of its float32 input: VGG16, the hungriest of the zoo's
 # nets, holds input and output of its first convolutions (64 x 224 x 224 each), 43 times its input.
 ACTIVATIONS_PER_INPUT = 64
-# Beyond these an inference gets no faster; below, the weights of large layers are read too often.
+# Beyond these an inference gets no faster: on a processor the activations leave the caches. With fewer images
+# the weights of large layers are read too often.
 MOST_ON_GPU = 512
-PER_PROCESSOR, MOST_ON_CPU = 8, 64
+PER_PROCESSOR, MOST_ON_CPU = 4, 64
 # Of mallopt(3), and the most that its argument holds.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, MOST = -1, -3, (1 << 31) - 1
 MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
