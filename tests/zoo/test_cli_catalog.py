@@ -399,3 +399,18 @@ def test_weights_that_are_no_numbers_are_told_and_leave_the_json_whole(dsd_zoo, 
     found = json.loads(outcome.out, parse_constant=pytest.fail)
     (array,) = [array for array in found["arrays"] if array["name"] == "ip2.weight"]
     assert (array["correlation"], array["rms"][0]) == (None, None)
+
+
+@pytest.mark.parametrize("command", [("show", "vgg16-dsd"), ("audit", "--json"), ("list",)])
+def test_a_reader_that_has_seen_enough_is_no_finding(command, tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        run = subprocess.run(
+            [sys.executable, "-m", "zoo", *command],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            check=False,
+        )
+    assert (run.returncode, run.stderr) == (141, b"")

@@ -39,6 +39,9 @@ from zoo.cli import (
 )
 from zoo.errors import ZooError
 
+# As shells report a program that ended by SIGPIPE; 1 would say that something does not hold.
+PIPE_CLOSED = 141
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_.list_,
     "show": show.show,
@@ -120,8 +123,13 @@ class _Session:
         def run(*args: object, **kwargs: object) -> None:
             try:
                 command(*args, **kwargs)
-            except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+                sys.stdout.flush()
+            except (typer.Exit, typer.Abort, typer.BadParameter):
                 raise
+            except BrokenPipeError as error:
+                # Who reads, such as `head`, has seen enough. What is still buffered goes nowhere.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise typer.Exit(PIPE_CLOSED) from error
             except Exception as error:
                 if self._debug:
                     traceback.print_exc()
