@@ -414,3 +414,5 @@ def test_a_reader_that_has_seen_enough_is_no_finding(command, tmp_path):
             check=False,
         )
     assert (run.returncode, run.stderr) == (141, b"")
+    closed = subprocess.run(["sh", "-c", f"{sys.executable} -m zoo {' '.join(command)} >&-"], check=False)
+    assert closed.returncode == 0

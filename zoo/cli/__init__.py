@@ -123,7 +123,8 @@ class _Session:
         def run(*args: object, **kwargs: object) -> None:
             try:
                 command(*args, **kwargs)
-                sys.stdout.flush()
+                # Unlike sys.stdout.flush() also where there is no stdout.
+                print(end="", flush=True)
             except (typer.Exit, typer.Abort, typer.BadParameter):
                 raise
             except BrokenPipeError as error:
