@@ -57,10 +57,15 @@ class Cache:
         """
         if file.path is not None and (embedded := manifest.directory / file.path).is_file():
             return embedded
-        record = self.record(manifest, file) or self.index.get(manifest.name, file.name)
+        record = self._known(manifest, file)
         if record is not None and not differences(file, record.digests):
             return self._content(record.digests.sha256, record.digests.bytes)
         return None if file.sha256 is None else self._content(file.sha256, file.bytes)
+
+    def expected_sha256(self, manifest: Manifest, file: File) -> str | None:
+        """The sha256 of what `find` finds, as it was when it was verified; None if it is not on record."""
+        record = self._known(manifest, file)
+        return file.sha256 if file.sha256 is not None or record is None else record.digests.sha256
 
     def require(self, manifest: Manifest, role: Role) -> Path:
         """Where the file with this role lies. UsageError if the model has none, or it is not here yet."""
@@ -172,6 +177,9 @@ class Cache:
                 f"{self.root}: no room for {what}: {needed:,} bytes are needed, {free:,} are free\n"
                 "  free some, or set DSD_ZOO_CACHE to a folder on another disk"
             )
+
+    def _known(self, manifest: Manifest, file: File) -> Record | None:
+        return self.record(manifest, file) or self.index.get(manifest.name, file.name)
 
     def _partial(self, manifest: Manifest, file: File) -> Path:
         return self.root / "partial" / f"{manifest.name}--{file.name}"

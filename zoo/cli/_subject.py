@@ -28,8 +28,8 @@ class Subject:
     cache: Path
     manifest: Manifest | None = None
     mean_image: Path | None = None
-    expected: Mapping[str, str] = field(default_factory=dict)
-    """Name to the sha256 on record, as far as there is one."""
+    expected: Mapping[str, str | None] = field(default_factory=dict)
+    """Name to the sha256 on record; None where there is none."""
 
     @property
     def sources(self) -> list[Path]:
@@ -42,7 +42,7 @@ class Subject:
 
         found = {name: sha256(path) for name, path in self.files.items()}
         for name, digest in found.items():
-            if self.expected.get(name, digest) != digest:
+            if self.expected.get(name) not in (None, digest):
                 raise IntegrityError(
                     f"{self.files[name]}: {name} of {self.name} is not the file that was verified\n"
                     f"  sha256: expected {self.expected[name]}, came {digest}\n"
@@ -68,9 +68,7 @@ def find_subject(arguments: Sequence[str], manifests: Sequence[Path] | None = No
     if isinstance(found, Path):
         return _own_files([found], cache.root)
     files = {file.name: cache.require(found, file.role) for file in found.source_files()}
-    records = {file.name: cache.index.get(found.name, file.name) for file in found.source_files()}
-    expected = {name: record.digests.sha256 for name, record in records.items() if record is not None}
-    expected |= {file.name: file.sha256 for file in found.source_files() if file.sha256 is not None}
+    expected = {file.name: cache.expected_sha256(found, file) for file in found.source_files()}
     mean = cache.require(found, "mean") if found.preprocessing.mean_image else None
     return Subject(found.name, files, cache.root, found, mean, expected)
 
