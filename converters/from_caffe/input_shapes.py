@@ -99,9 +99,8 @@ def _batch_axes(shapes: Mapping[str, Sequence[object]], layers: Sequence[schema.
     """The axis of each input that counts its items: the first, or the one behind time in a recurrent net."""
     timed: set[str] = set()
     for layer in reversed(layers):
-        if layer.type in ("LSTM", "Lstm", "RNN"):
-            timed.update(_timed_bottoms(layer))
-        elif timed.intersection(layer.top) and _keeps_time(layer):
+        timed.update(_timed_bottoms(layer))
+        if timed.intersection(layer.top) and _keeps_time(layer):
             timed.update(layer.bottom)
     return {
         name: 1 if name in timed and len(shape) > 1 else 0 for name, shape in shapes.items() if len(shape)
@@ -109,9 +108,11 @@ def _batch_axes(shapes: Mapping[str, Sequence[object]], layers: Sequence[schema.
 
 
 def _timed_bottoms(layer: schema.Message) -> Sequence[str]:
-    """All of a recurrent layer but x_static, which comes between the sequence and the states."""
-    states = {"LSTM": 2, "RNN": 1}.get(layer.type, 0) if layer.recurrent_param.expose_hidden else 0
-    return [*layer.bottom[:2], *layer.bottom[len(layer.bottom) - states :]]
+    """The bottoms that a layer takes as (time, item, ...)."""
+    if layer.type in ("LSTM", "RNN"):  # x_static comes between the sequence and the states
+        states = {"LSTM": 2, "RNN": 1}[layer.type] if layer.recurrent_param.expose_hidden else 0
+        return [*layer.bottom[:2], *layer.bottom[len(layer.bottom) - states :]]
+    return layer.bottom[: {"Lstm": 1, "ReverseTime": 1, "CTCGreedyDecoder": 2}.get(layer.type, 0)]
 
 
 def _keeps_time(layer: schema.Message) -> bool:

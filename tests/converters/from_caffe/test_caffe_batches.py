@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 from corpus_cases import DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx, run_pytorch
-from from_caffe.reference_nets import assert_close, computed, layer
+from from_caffe.reference_nets import assert_close, computed, layer, write_net
 
 import converters
 
@@ -85,6 +85,42 @@ def test_a_batch_asked_for_counts_items_not_steps() -> None:
         "x": (4, 7, 6),
         "cont": (4, 7),
     }
+
+
+@pytest.mark.parametrize(
+    ("net", "declared", "batched"),
+    [
+        (
+            layer("ReverseTime", "x lengths", "y", "reverse_time_param { copy_remaining: true }"),
+            {"x": (4, 2, 3), "lengths": (2,)},
+            {"x": (4, "N", 3), "lengths": ("N",)},
+        ),
+        (
+            layer("CTCGreedyDecoder", "x cont", "y"),
+            {"x": (4, 2, 3), "cont": (4, 2)},
+            {"x": (4, "N", 3), "cont": (4, "N")},
+        ),
+        # time behind layers that leave it where it is, but not behind those that turn it into something else
+        (
+            layer("TanH", "x", "t", name="tanh") + layer("Lstm", "t", "y", "lstm_param { num_output: 2 }"),
+            {"x": (4, 2, 3)},
+            {"x": (4, "N", 3)},
+        ),
+        (
+            layer("Reshape", "x", "t", "reshape_param { shape { dim: 1 dim: -1 dim: 3 } }", "turn")
+            + layer("Lstm", "t", "y", "lstm_param { num_output: 2 }"),
+            {"x": (4, 3)},
+            {"x": ("N", 3)},
+        ),
+    ],
+)
+def test_where_the_batch_of_a_sequence_is(
+    net: str, declared: dict[str, tuple[int, ...]], batched: dict[str, tuple[int | str, ...]], tmp_path: Path
+) -> None:
+    lstm = {"layer": [np.ones((8, 3)), np.ones((8, 2)), np.ones(8)]} if "Lstm" in net else None
+    inputs = converters.load(*write_net(tmp_path, net, declared, lstm)).graph.inputs
+    shapes = {v.name: tuple(s if isinstance(s, int) else str(s) for s in v.shape or ()) for v in inputs}
+    assert shapes == batched
 
 
 def test_the_report_says_whose_batch_is_fixed() -> None:
