@@ -112,7 +112,7 @@ def _timed_bottoms(layer: schema.Message) -> Sequence[str]:
     if layer.type in ("LSTM", "RNN"):  # x_static comes between the sequence and the states
         states = {"LSTM": 2, "RNN": 1}[layer.type] if layer.recurrent_param.expose_hidden else 0
         return [*layer.bottom[:2], *layer.bottom[len(layer.bottom) - states :]]
-    return layer.bottom[: {"Lstm": 1, "ReverseTime": 1, "CTCGreedyDecoder": 2}.get(layer.type, 0)]
+    return [*layer.bottom[: {"Lstm": 1, "ReverseTime": 1, "CTCGreedyDecoder": 2}.get(layer.type, 0)]]
 
 
 def _keeps_time(layer: schema.Message) -> bool:
