@@ -45,7 +45,11 @@ def transparent(net: Net, m: Module, x: Nest) -> Nest:
 @structure("Copy", replaces_methods=True, expects=PASS)
 def copy(net: Net, m: Module, x: Nest) -> Nest:
     """A copy in another number type; between equal types (an updateOutput is stored then) the input."""
-    return x if isinstance(x, list) or m.has("updateOutput") else net.output_of(m, x.read())
+    if m.has("updateOutput"):
+        return x
+    if isinstance(x, list):
+        raise m.error(FormatError, "takes a tensor, but a table arrives")
+    return net.output_of(m, x.read())
 
 
 @structure("WeightNorm", expects=lambda m, ask, after: ask(normed(m), after))

@@ -90,6 +90,13 @@ def test_refusals_say_why(run_net, module, message):
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["nn.Copy", "nn.Contiguous", "nn.Dropout"])
+def test_a_copy_of_a_table_is_refused(run_net, name):
+    split = ("nn.SplitTable", {"dimension": 1})
+    with pytest.raises(converters.FormatError, match="takes a tensor, but a table"):
+        run_net(("nn.Sequential", {"modules": [split, (name, {})]}), X2)
+
+
 @pytest.mark.parametrize(("fields", "shape"), [({}, ("N", 4, "H", 1)), ({"dim": 1}, ("N", 4))])
 def test_squeezing_away_an_open_size_needs_it(save_t7, fields, shape):
     with pytest.raises(converters.StaticSizeRequired, match="a size of its input must be known beforehand"):
