@@ -5,6 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
+
+# Characters: "50000/50000 images 0:00:00" with its blanks and a short bar.
+NUMBERS_WIDTH, LEAST_NAME_WIDTH = 34, 6
 
 
 @contextmanager
@@ -14,11 +21,24 @@ def progress_bar(name: str) -> Iterator[Callable[[int, int], None] | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress
 
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
-    with Progress(
-        TextColumn("{task.description}"), *columns, console=Console(stderr=True), transient=True
-    ) as bars:
+    console = Console(stderr=True)
+    with Progress(*_columns(console.width), console=console, transient=True) as bars:
         task = bars.add_task(name, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+def _columns(width: int) -> list[ProgressColumn]:
+    """For a line of so many characters: the numbers whole, the name cut, the bar takes what is left."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+
+    name = Column(no_wrap=True, overflow="ellipsis", max_width=max(LEAST_NAME_WIDTH, width - NUMBERS_WIDTH))
+    return [
+        TextColumn("{task.description}", table_column=name),
+        BarColumn(),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        TextColumn("images", table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+    ]

@@ -1,4 +1,4 @@
-"""Progress on terminals of any width: a line for each file, with its numbers whole."""
+"""Progress on terminals of any width: one line each, with its numbers whole."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from zoo.cli._fetch_progress import _columns
+from zoo.cli import _fetch_progress, _image_progress
 
 
 @pytest.mark.parametrize("width", [40, 79, 80, 200])
 def test_a_line_a_file_with_its_numbers_whole(width):
     console = Console(width=width, file=io.StringIO())
-    bars = Progress(*_columns(width), console=console)
+    bars = Progress(*_fetch_progress._columns(width), console=console)
     for name in ("all files", "a_file_with_a_long_name.caffemodel of squeezenet-deep-compression"):
         bars.add_task(name, total=675763, completed=330000, note="")
     with console.capture() as shown:
@@ -24,3 +24,16 @@ def test_a_line_a_file_with_its_numbers_whole(width):
     assert all("330.0/675.8 kB" in line and len(line) <= width for line in lines)
     assert lines[1].startswith("a_file_wit")
     assert ("━" in lines[1]) == (width >= 80)
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_line_for_the_images_with_its_numbers_whole(width):
+    console = Console(width=width, file=io.StringIO())
+    bars = Progress(*_image_progress._columns(width), console=console)
+    bars.add_task("squeezenet-deep-compression", total=50000, completed=12345)
+    with console.capture() as shown:
+        console.print(bars.get_renderable())
+    (line,) = shown.get().splitlines()
+    assert line.startswith("squee")
+    assert "12345/50000 images -:--:--" in line
+    assert "━" in line
