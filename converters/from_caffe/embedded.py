@@ -8,6 +8,7 @@ What cannot be read without doubt is an error: then the definition has to be giv
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from google.protobuf import unknown_fields
@@ -18,7 +19,7 @@ from converters.from_caffe import schema
 from converters.from_caffe.layers import layer_types
 from converters.from_caffe.schema.dialects import FORK_NUMBERS, SETTINGS
 from converters.from_caffe.upgrade import upgrade
-from converters.from_caffe.wire import LENGTH, Buffer, Field
+from converters.from_caffe.wire import LENGTH, VARINT, Buffer, Field
 
 _NET_NAME, _NET_V1_LAYER, _NET_LAYER = 1, 2, 100
 _LEGACY_INPUTS = (3, 4, 8)
@@ -91,12 +92,28 @@ def _layer(buffer: Buffer, item: Field) -> schema.Message:
                 f"{buffer.name}: layer {layer.name!r} ({layer.type}): no dialect of Caffe declares "
                 f"the parameter field {inner.number} for this type; give the network definition (.prototxt)"
             )
+    if own is not None:
+        _take_whole_numbers(getattr(layer, own))
     if unknown := _unknown(layer, layer.type or "layer"):
         raise UnsupportedError(
             f"{buffer.name}: layer {layer.name!r} ({layer.type}) has fields that BVLC Caffe does not declare "
             f"({', '.join(unknown)}); give the network definition (.prototxt)"
         )
     return layer
+
+
+def _take_whole_numbers(message: schema.Message) -> None:
+    """Some forks store a whole number where others have a real one (Upsample's scale): protobuf skips it."""
+    for item in unknown_fields.UnknownFieldSet(message):  # type: ignore[attr-defined]
+        if name := _whole_number(message, item):
+            setattr(message, name, float(item.data))
+
+
+def _whole_number(message: schema.Message, item: Any) -> str | None:  # noqa: ANN401
+    """The name of the real number for which this unknown field holds a whole one."""
+    known = message.DESCRIPTOR.fields_by_number.get(item.field_number)
+    real = known is not None and known.type == known.TYPE_FLOAT and not known.is_repeated
+    return str(known.name) if real and item.wire_type == VARINT else None
 
 
 def _numbers_of(param: str | None) -> frozenset[int]:
@@ -131,6 +148,7 @@ def _unknown(message: schema.Message, where: str) -> list[str]:
     found = [
         f"{where} field {field.field_number}"
         for field in unknown_fields.UnknownFieldSet(message)  # type: ignore[attr-defined]
+        if not (taken := _whole_number(message, field)) or not message.HasField(taken)
     ]
     for field, value in message.ListFields():
         if field.message_type is not None:

@@ -73,6 +73,15 @@ def test_settings_of_a_fork_do_not_matter(tmp_path: Path) -> None:
     assert [node.op_type for node in converters.load(stored_net(tmp_path, INPUT, relu)).graph] == ["Relu"]
 
 
+@pytest.mark.parametrize("number", [137, 147, 149, 150])
+@pytest.mark.parametrize("scale", [b"\x08\x03", b"\x0d\x00\x00\x40\x40"])
+def test_a_scale_of_3_as_a_whole_or_a_real_number(number: int, scale: bytes, tmp_path: Path) -> None:
+    """SegNet, ENet and the YOLO forks store Upsample's scale as an integer, MNN as a float."""
+    upsample = stored_layer("up", "Upsample", "data", "up", field(number, scale))
+    (output,) = converters.load(stored_net(tmp_path, INPUT, upsample)).graph.outputs
+    assert list(output.shape or [])[1:] == [2, 9, 12]
+
+
 def test_stored_phases_are_the_nets_own(tmp_path: Path) -> None:
     """A net saved while training says TRAIN in every layer; inference means its statistics all the same."""
     net = schema.new("NetParameter")
