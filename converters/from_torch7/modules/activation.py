@@ -88,7 +88,7 @@ def rrelu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.node("LeakyRelu", x, alpha=(m.number("lower") + m.number("upper")) / 2)
 
 
-@module("PReLU", expects=PASS)
+@module("PReLU", "fbnn.LeakyReLU", expects=PASS)
 def prelu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x > 0 ? x : w * x, with one w or one a channel (the first dimension of 1-D and 3-D input)."""
     slope = m.tensor("weight")

@@ -46,7 +46,15 @@ def features(m: Module) -> Expected:
     return batch_first(matrix(m).shape[1])
 
 
-@module("Linear", "LinearNoBias", expects=features)
+@module(
+    "Linear",
+    "LinearNB",
+    "LinearNoBackprop",
+    "LinearNoBias",
+    "fbnn.NormalizedLinearNoBias",
+    name="linear",
+    expects=features,
+)
 def linear(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """weight * x + bias; the bias may be absent."""
     weight = matrix(m)

@@ -138,9 +138,14 @@ def frames(m: Module) -> Expected:
     return batch_first(None, m.integer("inputFrameSize"))
 
 
-@module("TemporalConvolution", name="conv", rank=3, expects=frames)
+@module("TemporalConvolution", "TemporalConvolutionFB", name="conv", rank=3, expects=frames)
 def temporal_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A convolution over time of N x time x features; the weight is out x (kW x in)."""
+    return convolve_frames(g, m, x)
+
+
+def convolve_frames(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The convolution over time."""
     window = convolution_window(m, "W")
     inputs, outputs = m.integer("inputFrameSize", least=1), m.integer("outputFrameSize", least=1)
     check_channels(m, x, 2, inputs)
