@@ -101,6 +101,7 @@ class Graph:
         self._inputs: list[ir.Value] = []
         self._initializers: list[ir.Value] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
+        self._parameters: dict[tuple[int, str, tuple[int, ...], tuple[int, ...]], ir.Value] = {}
         self._node_names: set[str] = set()
         self._value_names: set[str] = set()
         self._layer = ""
@@ -118,8 +119,16 @@ class Graph:
         return self._inputs
 
     def parameter(self, name: str, array: np.ndarray) -> ir.Value:
-        """A weight of the current layer, `<layer>.<name>`; the array is kept as it is, not copied."""
-        return self._initializer(f"{self._layer}.{name}" if self._layer else name, array)
+        """A weight of the current layer, `<layer>.<name>`; the array is kept as it is, not copied.
+
+        One that layers share is stored once, under the name that the first of them gives it.
+        """
+        place = array.ctypes.data, array.dtype.str, array.shape, array.strides
+        if place not in self._parameters:
+            self._parameters[place] = self._initializer(
+                f"{self._layer}.{name}" if self._layer else name, array
+            )
+        return self._parameters[place]
 
     def constant(self, array: np.ndarray) -> ir.Value:
         """A small constant such as pads or axes; equal ones are shared."""

@@ -15,8 +15,6 @@ from zoo.environment import sha256
 from zoo.errors import UsageError
 
 Target = Literal["onnx", "pytorch"]
-# A net that works only at a fixed batch is converted for this one; the validator fills up its last batch.
-FIXED_BATCH = 16
 FORM_NAMES: dict[Target, str] = {"onnx": "net.onnx", "pytorch": "net.py"}
 
 
@@ -81,23 +79,19 @@ def _make(
 
 
 def _convert(sources: Sequence[Path], out: Path, outputs: list[str] | None, shape: list[int] | None) -> None:
-    """As the net itself says; where its size must be given, for any batch, or else for a fixed one."""
-    tries: list[dict[str, list[int | str]]] = [{}]
-    if shape is not None:
-        tries += [{"input": [batch, *shape]} for batch in ("N", FIXED_BATCH)]
-    for input_shapes in tries:
+    """As the net itself says; where its size must be given, for any batch."""
+    try:
         try:
-            converters.convert(sources, out, outputs=outputs, input_shapes=input_shapes)
+            converters.convert(sources, out, outputs=outputs)
         except converters.StaticSizeRequired:
-            if input_shapes is tries[-1]:
+            if shape is None:
                 raise
-        except converters.UsageError as error:
-            # The folder is the cache's, not one that the user chose: what to do about it is said there.
-            if isinstance(error.__cause__, OSError):
-                raise error.__cause__ from error
-            raise
-        else:
-            return
+            converters.convert(sources, out, outputs=outputs, input_shapes={"input": ["N", *shape]})
+    except converters.UsageError as error:
+        # The folder is the cache's, not one that the user chose: what to do about it is said there.
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from error
+        raise
 
 
 def _converter() -> str:

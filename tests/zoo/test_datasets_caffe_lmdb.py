@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from zoo.datasets import Stored, open_dataset
-from zoo.datasets.lmdb_pages import places
+from zoo.datasets.lmdb_pages import BRANCH, MAGIC, META, PAGE, VERSION, places
 from zoo.errors import DataError, UsageError
 from zoo.manifest import Preprocessing
 from zoo.preprocessing import preprocessor
@@ -242,6 +242,18 @@ def test_no_damage_to_the_pages_goes_unnoticed_or_ends_the_process(tmp_path):
                 assert len(found) in (0, len(true))
                 assert all(place.offset + place.size <= len(whole) for place in found)
     assert refused > 500
+
+
+def test_a_tree_deeper_than_any_is_refused(tmp_path):
+    """5000 branch pages one below the other."""
+    pages = bytearray(512 * 5002)
+    META.pack_into(pages, 0, MAGIC, VERSION, 512, 0, 5000, 1, 2, 5001, 1)
+    META.pack_into(pages, 512, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    for number in range(2, 5002):
+        PAGE.pack_into(pages, 512 * number, BRANCH, PAGE.size + 2)
+        struct.pack_into("<HHHHH", pages, 512 * number + PAGE.size, PAGE.size + 2, number + 1, 0, 0, 0)
+    with pytest.raises(DataError, match="damaged: 5000 levels of pages"):
+        places(memoryview(pages))
 
 
 def test_databases_in_the_database_are_refused(tmp_path):

@@ -129,11 +129,6 @@ def test_a_torch7_net_that_does_not_tell_its_size_takes_any_batch(tmp_path, targ
     np.testing.assert_allclose(scores, np.repeat(wanted[:1], 3, axis=0), atol=1e-5 * np.abs(wanted).max())
 
 
-def test_a_net_that_mixes_its_items_is_made_for_a_fixed_batch(tmp_path):
-    form = converted([CORPUS / "torch7" / "SpatialMaxUnpooling" / "net.t7"], "onnx", tmp_path, (3, 8, 8))
-    assert open_runtime("onnx", form).batch == forms.FIXED_BATCH
-
-
 def test_what_has_the_form_already_is_taken_as_it_is(tmp_path):
     for name, target in (("mine.onnx", "onnx"), ("mine.py", "pytorch")):
         assert converted([tmp_path / name], target, tmp_path / "cache") == tmp_path / name

@@ -70,6 +70,11 @@ def print_fields(fields: Sequence[tuple[str, str]], indent: int = 2) -> None:
             print(f"{'':{indent + width + 2}}{line}")
 
 
+def counted(count: int, what: str) -> str:
+    """A number of things, in words: `1 layer`, `2,000 layers`."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def human_bytes(count: int) -> str:
     """`675763` as `675,763 bytes (0.7 MB)`."""
     return f"{count:,} bytes" + (f" ({count / 1e6:.1f} MB)" if count >= 100_000 else "")

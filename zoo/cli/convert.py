@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.cli._common import JsonOption, ManifestsOption, human_bytes, print_fields, print_json
+from zoo.cli._common import JsonOption, ManifestsOption, counted, human_bytes, print_fields, print_json
 from zoo.cli._shapes import InputShapeOption, input_shapes
 from zoo.cli._subject import find_subject
 from zoo.errors import UsageError
@@ -119,11 +119,12 @@ def convert(
 def _print_report(report: ConversionReport, what: Sequence[str]) -> None:
     preprocessing = {name: value for name, value in (report.preprocessing or {}).items() if value is not None}
     nets = [path for path in report.files if path.suffix in (".onnx", ".py")]
+    parts = (report.layers, "layer"), (report.nodes, "ONNX node"), (report.parameters, "parameter")
     fields = [
         ("read", "\n".join(f"{source.name}  {human_bytes(source.bytes)}" for source in report.sources)),
         ("inputs", _shapes(report.inputs)),
         ("outputs", _shapes(report.outputs)),
-        ("net", f"{report.layers:,} layers, {report.nodes:,} ONNX nodes, {report.parameters:,} parameters")
+        ("net", ", ".join(counted(*part) for part in parts))
         if nets
         else ("values", f"{report.parameters:,}"),
         ("left out", "\n".join(f"{layer.name} ({layer.type}): {layer.reason}" for layer in report.dropped)),

@@ -32,6 +32,8 @@ PAGE_SIZES = frozenset(1 << bits for bits in range(9, 17))
 BRANCH, LEAF, OVERFLOW = 1, 2, 4
 IN_OVERFLOW = 1
 EMPTY = (1 << 64) - 1
+# What the C library can walk (CURSOR_STACK of mdb.c).
+MOST_LEVELS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ def places(content: memoryview) -> list[Place]:
         raise DataError(
             f"truncated: it has {len(content)} bytes, its pages take {(last + 1) * size}; copy it again"
         )
+    if depth > MOST_LEVELS:
+        raise DataError(f"damaged: {depth} levels of pages, LMDB has {MOST_LEVELS} at most")
     found = [] if root == EMPTY else list(_Tree(content, size).below(root, depth))
     if len(found) != entries:
         raise DataError(f"damaged: it has {len(found)} of its {entries} records; copy it again")

@@ -35,7 +35,8 @@ def junit(result: Result, checks: Sequence[Check]) -> str:
     suites.append(suite)
     ElementTree.indent(suites)
     # As bytes first: text would be declared to be in the encoding of the locale.
-    return ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True).decode() + "\n"
+    encoded: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return encoded.decode() + "\n"
 
 
 def _printable(text: str) -> str:

@@ -42,8 +42,10 @@ def lrn(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
         pads=reach * 2 if any(reach) else None,
         count_include_pad=1,
     )
-    k = 1 if within else p.k
-    scale = g.node("Add", g.node("Mul", g.reshape(mean, dims(x)), scalar(p.alpha)), scalar(k))
+    mean = g.reshape(mean, dims(x))
+    if p.alpha != 1:
+        mean = g.node("Mul", mean, scalar(p.alpha))
+    scale = g.node("Add", mean, scalar(1 if within else p.k))
     return g.node("Mul", x, g.node("Pow", scale, scalar(-p.beta)))
 
 

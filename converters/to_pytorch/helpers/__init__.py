@@ -12,6 +12,7 @@ from converters.to_pytorch.helpers import (
     arrangement,
     indexing,
     pooling,
+    recurrent,
     reduction,
     regions,
     resizing,
@@ -20,7 +21,15 @@ from converters.to_pytorch.helpers import (
 
 def names() -> set[str]:
     """What the functions are called."""
-    families = (arrangement, indexing, pooling, reduction, regions, resizing)
+    families = (
+        arrangement,
+        indexing,
+        pooling,
+        recurrent,
+        reduction,
+        regions,
+        resizing,
+    )
     return {
         name
         for family in families

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from converters.to_pytorch.context import Context
+from converters.to_pytorch.helpers import recurrent as helpers
 from converters.to_pytorch.net import Initializer
 from converters.to_pytorch.registry import operator
 
@@ -63,12 +65,37 @@ def gru(
     layout: int = 0,
     linear_before_reset: int = 0,
 ) -> Results:
-    """An nn.GRU; torch keeps the gates in the order reset, update, new."""
+    """An nn.GRU; torch keeps the gates in the order reset, update, new, and resets after the product."""
     _plain(ctx, sequence_lens, clip, layout, activations, ["Sigmoid", "Tanh"])
     if not linear_before_reset:
-        ctx.unsupported("linear_before_reset=0 resets before the product, and nn.GRU after it")
+        return _gru_reset_first(ctx, x, w, r, b, initial_h, direction)
     outputs, (h,) = _run(ctx, nn.GRU, x, w, r, _weights(w, r, b, [1, 0, 2]), direction, initial_h, {})
     return outputs, h
+
+
+def _gru_reset_first(
+    ctx: Context,
+    x: Tensor,
+    w: Initializer,
+    r: Initializer,
+    b: Initializer | None,
+    initial_h: Tensor | None,
+    direction: str,
+) -> Results:
+    outputs, states = [], []
+    for k, end in enumerate(["", "_reverse"][: w.array.shape[0]]):
+        backwards = direction == "reverse" or k == 1
+        weights = {part.name: part.array[k] for part in (w, r)}
+        if b is not None:
+            of_input, of_state = np.split(b.array[k], 2)
+            weights[b.name] = of_input + of_state
+        tensors = [ctx.tensor(Initializer(name + end, array)) for name, array in weights.items()]
+        state = {} if initial_h is None else {"state": ctx.tensor(initial_h)[k]}
+        result = ctx.call(helpers.gru, x.flip(0) if backwards else x, *tensors, **state)
+        steps, last = ctx.parts(result, 2)
+        outputs.append(steps.flip(0) if backwards else steps)
+        states.append(last)
+    return ctx.call(torch.stack, outputs, 1), ctx.call(torch.stack, states)
 
 
 @operator("RNN")
