@@ -35,6 +35,10 @@ def bench(
         str | None, typer.Option(metavar="NAME", help="Preprocessing, such as caffe-warp256.")
     ] = None,
     crop: Annotated[int | None, typer.Option(metavar="N", help="Side of the centre crop in pixels.")] = None,
+    mean: Annotated[
+        str | None,
+        typer.Option(metavar="N,N,N|FILE", help="Mean per channel, or a mean image (.npy, .binaryproto)."),
+    ] = None,
     preprocess_on: Annotated[
         Literal["host", "device"], typer.Option(help="Where images are resized.")
     ] = "host",
@@ -65,7 +69,8 @@ def bench(
     parse_device(device)
     subject = find_subject(net, manifests)
     known = subject.manifest
-    preprocessing, made_for, mean_image = settings_of(subject, {"flavour": flavour, "crop": crop}, None, None)
+    wanted = {"flavour": flavour, "crop": crop}
+    preprocessing, made_for, mean_image = settings_of(subject, wanted, mean, None)
     ranked = scores or (known.scores if known is not None else None)
     with open_dataset(data or shipped_data(subject), labels) as dataset:
         shape = known.input_shape if known is not None else None
