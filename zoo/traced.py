@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import converters
 from zoo.errors import UsageError
-from zoo.runtimes.pytorch import _load
+from zoo.runtimes.pytorch import load_module
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -111,7 +111,7 @@ class TorchForm:
     inputs: Mapping[str, Shape] | None = None
 
     def __init__(self, path: Path) -> None:
-        self._module = _load(path)
+        self._module = load_module(path)
 
     def run(self, inputs: Sequence[Array]) -> list[Value]:
         """See `Form`."""

@@ -84,6 +84,21 @@ def test_files_of_ones_own_need_only_what_the_definition_does_not_tell(validate,
     assert "give --flavour" in outcome.err
 
 
+def test_a_torch7_net_that_does_not_tell_its_size_takes_that_of_the_crop(validate, corpus, tmp_path):
+    """It holds no preprocessing either: that is said by the options, and the result is that of its images."""
+    with np.load(corpus / "torch7-models" / "nin-like" / "io.npz") as recorded:
+        classes = recorded["out:0"].shape[1]
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "grey.png"), np.full((240, 300, 3), 127, np.uint8))
+    (tmp_path / "images" / "labels.txt").write_text("grey.png 0\n")
+    options = ["--data", tmp_path / "images", "--flavour", "torch7-bicubic256", "--crop", 224]
+    outcome = validate(corpus / "torch7-models" / "nin-like" / "net.t7", *options)
+    assert outcome.code == 0, outcome.err
+    _, (row,) = read_run(tmp_path / "work" / "results" / "net" / "onnx")
+    assert len(set(row.top5)) == 5
+    assert max(row.top5) < classes
+
+
 def test_a_contradicted_claim_ends_with_1(validate, tmp_path):
     folder = tmp_path / "images"
     with tarfile.open(IMAGES) as archive:

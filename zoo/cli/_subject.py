@@ -36,6 +36,10 @@ class Subject:
         """The files that the converter reads."""
         return list(self.files.values())
 
+    def image_shape(self, crop: int) -> Sequence[int]:
+        """(channels, height, width) of an image that enters the net; files of one's own take colours."""
+        return (3, crop, crop) if self.manifest is None else self.manifest.input_shape
+
     def hashes(self) -> dict[str, str]:
         """Name to sha256 of the files. IntegrityError if one has changed since it was verified."""
         from zoo.environment import sha256

@@ -73,7 +73,7 @@ def bench(
     preprocessing, made_for, mean_image = settings_of(subject, wanted, mean, None)
     ranked = scores or (known.scores if known is not None else None)
     with open_dataset(data or shipped_data(subject), labels) as dataset:
-        shape = known.input_shape if known is not None else None
+        shape = subject.image_shape(preprocessing.crop)
         job = Job(
             net=converted(subject.sources, runtime, subject.cache, shape, ranked),
             data=dataset,

@@ -152,7 +152,7 @@ def validate(
         folders = [out, *(out / _name(variant) for variant in variants[1:])]
     ranked = scores or (known.scores if known is not None else None)
     with open_dataset(data or shipped_data(subject), labels) as dataset, joined(device) as world:
-        shape = known.input_shape if known is not None else None
+        shape = subject.image_shape(preprocessing.crop)
         job = Job(
             net=converted(subject.sources, runtime, subject.cache, shape, ranked),
             data=dataset,

@@ -54,7 +54,7 @@ class PyTorch:
         # Two to four times as fast on a processor, and what tensor cores want; the same sums in float32.
         channels_last = kind == "cpu" or precision != "float32"
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
-        module = _load(net).to(self._device).eval()
+        module = load_module(net).to(self._device).eval()
         self._module = module.to(memory_format=self._layout)  # type: ignore[call-overload]
         self.input_shape: tuple[int | None, ...] = (None, None, None)
         self.batch: int | None = None
@@ -108,7 +108,7 @@ class PyTorch:
         return outputs.reshape(outputs.shape[:2]).to(torch.float32)
 
 
-def _load(net: Path) -> Module:
+def load_module(net: Path) -> Module:
     """The net that a generated file's `load()` returns. Importing it runs it: it is code."""
     try:
         spec = importlib.util.spec_from_file_location(f"dsd_zoo_net_{net.stem}", net)
