@@ -68,5 +68,15 @@ def _reference(model: ir.Model, array: np.ndarray, folder: Path) -> Reference | 
                     f"--link: the weights are in {source}, outside {folder}; "
                     "ONNX only allows files in or below the folder of the model: write it there"
                 ) from None
+            _check_text(location)
             return Reference(location.as_posix(), offset, array.nbytes)
     return None
+
+
+def _check_text(location: Path) -> None:
+    try:
+        str(location).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"--link: ONNX names files in UTF-8, which {location} is not: rename the weights"
+        ) from None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +95,17 @@ def test_a_link_stays_in_the_folder_of_the_model(tmp_path: Path) -> None:
     with pytest.raises(converters.UsageError, match="ONNX only allows files in or below the folder"):
         converters.convert(case.sources, elsewhere, link=True)
     assert not elsewhere.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such file names")
+def test_a_link_needs_a_name_in_utf8(tmp_path: Path) -> None:
+    definition, weights = case_in(tmp_path, "arch-alexnet").sources
+    odd = weights.rename(weights.with_name(os.fsdecode(b"w\xff.caffemodel")))
+    with pytest.raises(
+        converters.UsageError, match=r"ONNX names files in UTF-8, which w.*\.caffemodel is not"
+    ):
+        converters.convert([definition, odd], odd.with_name("net.onnx"), link=True)
+    assert not odd.with_name("net.onnx").exists()
 
 
 def test_a_link_is_small_and_reads_the_caffemodel_itself(tmp_path: Path) -> None:
