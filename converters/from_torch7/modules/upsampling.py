@@ -13,7 +13,7 @@ from converters.from_torch7.builder import Builder
 from converters.from_torch7.expectation import batch_first
 from converters.from_torch7.module import Module
 from converters.from_torch7.registry import module
-from converters.graph import Dim, dims, shape_text
+from converters.graph import dims, shape_text
 
 _SIDES = ("odepth", "oheight", "owidth")
 _NEAREST = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
@@ -23,16 +23,16 @@ _LINEAR = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
 
 def enlarge(g: Builder, m: Module, x: ir.Value, mode: Mapping[str, Any], fields: Sequence[str]) -> ir.Value:
     """Resize of the last dimensions, by scale_factor or to the sizes that the fields name."""
-    axes = [len(dims(x)) - len(fields) + k for k in range(len(fields))]
-    sizes: list[Dim] = [m.integer(name, least=1) for name in fields if not m.has("scale_factor")]
-    scales: np.ndarray | None = None
-    target: np.ndarray | None = np.array(sizes, np.int64)
+    kept = len(dims(x)) - len(fields)
     if m.has("scale_factor"):
         factor = m.integer("scale_factor", least=1)
-        sizes = [dims(x)[axis] * factor for axis in axes]
-        scales, target = np.full(len(axes), factor, np.float32), None
-    shape = (*dims(x)[: axes[0]], *sizes)
-    return g.node("Resize", x, None, scales, target, shape=shape, axes=axes, **mode)
+        scales = np.repeat([1, factor], [kept, len(fields)]).astype(np.float32)
+        shape = (*dims(x)[:kept], *(size * factor for size in dims(x)[kept:]))
+        return g.node("Resize", x, None, scales, shape=shape, **mode)
+    sizes = [m.integer(name, least=1) for name in fields]
+    axes = list(range(kept, len(dims(x))))
+    target = np.array(sizes, np.int64)
+    return g.node("Resize", x, None, None, target, shape=(*dims(x)[:kept], *sizes), axes=axes, **mode)
 
 
 @module("SpatialUpSamplingNearest", name="upsample", rank=4, expects=batch_first(None, None, None))
