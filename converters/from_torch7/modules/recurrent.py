@@ -1,7 +1,7 @@
 """Recurrent modules of Element-Research's rnn, and torch-rnn's LSTM, where no call depends on those before.
 
 A Sequencer runs a module once a step of a table of inputs, or of the first dimension of a tensor. The
-recurrent modules inside keep what they gave for the next step; see `Net.states`.
+recurrent modules inside keep what they gave for the next step; see `Net.remembering`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from converters.from_torch7.registry import Ask, module, structure
 from converters.graph import Shape, dims
 
 
-def forgetful(m: Module) -> None:
-    """UnsupportedError for a module told to go on, in evaluation, from where its last call ended."""
+def begins_from_zeros(m: Module) -> None:
+    """UnsupportedError for a module that goes on, in evaluation, from its last call or from a given state."""
     if m.text("_remember", "neither") in {"eval", "both"} or m.flag("remember_states"):
         raise m.unsupported("it remembers its state from one call to the next")
+    if m.flag("userPrevOutput") or m.flag("userPrevCell"):
+        raise m.unsupported("it begins from a state that it was given (userPrevOutput, userPrevCell)")
 
 
 def steps_expect(m: Module, ask: Ask, after: Expected) -> Expected:
@@ -45,7 +47,7 @@ def steps_expect(m: Module, ask: Ask, after: Expected) -> Expected:
 @structure("Sequencer", expects=steps_expect)
 def sequencer(net: Net, m: Module, x: Nest) -> Nest:
     """The module inside for each step, beginning without a memory; the outputs as a table or tensor."""
-    forgetful(m)
+    begins_from_zeros(m)
     steps = x if isinstance(x, list) else entries(net, m, x, 0)
     with net.remembering():
         outputs = [copied(net.run(wrapped(m), step)) for step in steps]
@@ -65,13 +67,13 @@ def copied(nest: Nest) -> Nest:
 
 @structure("Recursor")
 def recursor(net: Net, m: Module, x: Nest) -> Nest:
-    """The module inside, which keeps what it has to."""
+    """The module inside, whose recurrent parts remember their last step (rnn)."""
     return net.run(m.child("recurrentModule"), x)
 
 
 @structure("LSTM", "FastLSTM")
 def lstm(net: Net, m: Module, x: Nest) -> Nest:
-    """{input, output before, cell before} -> {output, cell} inside; the output goes on.
+    """A step within a Sequencer: the module inside makes {output, cell} of {input, output, cell} (rnn).
 
     torch-rnn's class of the same name is a whole sequence: see `seq_lstm`.
     """
@@ -87,7 +89,7 @@ def lstm(net: Net, m: Module, x: Nest) -> Nest:
 
 @structure("GRU", "Recurrence")
 def gru(net: Net, m: Module, x: Nest) -> Nest:
-    """{input, output before} -> output inside."""
+    """A step within a Sequencer: the module inside makes the output of {input, output before} (rnn)."""
     size = m.get("outputSize")
     sizes = [m.integer("outputSize", least=1)] if isinstance(size, float) else m.sizes("outputSize")
     last = net.state(m) or [before(net, m, x, sizes, m.integer("nInputDim", 1))]
@@ -98,7 +100,7 @@ def gru(net: Net, m: Module, x: Nest) -> Nest:
 
 @structure("Recurrent")
 def recurrent(net: Net, m: Module, x: Nest) -> Nest:
-    """{input, output before} -> output inside; the first step has a module of its own."""
+    """A step within a Sequencer, as Recurrence; the first step has a module of its own (rnn)."""
     last = net.state(m)
     output = net.run(m.child("recurrentModule"), [x, *last]) if last else net.run(m.child("initialModule"), x)
     net.keep(m, [output])
@@ -107,6 +109,7 @@ def recurrent(net: Net, m: Module, x: Nest) -> Nest:
 
 def before(net: Net, m: Module, x: Nest, size: list[int], rank: int) -> Nest:
     """The output before the first step: zeros for each sample of the (first) input of this rank."""
+    begins_from_zeros(m)
     while isinstance(x, list):
         x = entry(m, x, 1)
     value = x.read()
@@ -146,7 +149,7 @@ def mask_zero(net: Net, m: Module, x: Nest) -> Nest:
 
 def sequence(g: Builder, m: Module, x: ir.Value, inputs: int) -> ir.Value:
     """A sequence as time x batch x features."""
-    forgetful(m)
+    begins_from_zeros(m)
     if m.flag("maskzero"):
         raise m.unsupported("it starts anew wherever its input is all zeros (maskzero)")
     if len(dims(x)) != 3:

@@ -184,11 +184,18 @@ def test_gru_of_a_sequence(run_net):
         np.testing.assert_allclose(output, h, atol=1e-5)
 
 
+def given_a_state(module: tuple) -> tuple:
+    """As encoder-decoder models leave it: the decoder begins where the encoder ended."""
+    name, fields = module
+    return name, {**fields, "userPrevOutput": values(N, H)}
+
+
 @pytest.mark.parametrize(
     ("module", "given", "message"),
     [
         (elman_module(), STEPS[0], "outside a Sequencer its output depends on the calls before"),
         (sequencer(elman_module(), _remember="eval"), STEPS[0], "remembers its state from one call to the"),
+        (sequencer(given_a_state(elman_module())), STEPS[0], "begins from a state that it was given"),
         (("nn.SeqLSTM", {"inputsize": D, "outputsize": H, "maskzero": True}), SEQUENCE, "maskzero"),
         (("nn.SeqLSTM", {"inputsize": D, "outputsize": 2, "hiddensize": H}), SEQUENCE, "projects its output"),
     ],
