@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import onnx_ir as ir
@@ -37,16 +37,13 @@ class Entry(ABC):
     """A declared class. `classes` without prefix stand for nn and its twins (cudnn, cunn, ...).
 
     replaces_methods: objects of this class may come with an updateOutput of their own.
+    summary: what it computes, for the list of what is supported.
     """
 
     classes: tuple[str, ...]
     name: str
     replaces_methods: bool
-
-    @property
-    @abstractmethod
-    def summary(self) -> str:
-        """What the class computes, in a sentence."""
+    summary: str
 
     @abstractmethod
     def run(self, net: Net, m: Module, x: Nest) -> Nest:
@@ -66,11 +63,6 @@ class _Computing(Entry):
     rank: int | None
     overwrites: bool
     expects: Expects
-
-    @property
-    def summary(self) -> str:
-        """The first line of the function's docstring."""
-        return first_line(self.function)
 
     def run(self, net: Net, m: Module, x: Nest) -> Nest:
         """The function's result as new tensors, or in the input's own memory."""
@@ -121,11 +113,6 @@ class _Viewing(Entry):
     copies: bool
     expects: Expects
 
-    @property
-    def summary(self) -> str:
-        """The first line of the function's docstring."""
-        return first_line(self.function)
-
     def run(self, net: Net, m: Module, x: Nest) -> Nest:
         """A view of the input's memory."""
         check_kind(m, x, "tensor")
@@ -157,11 +144,6 @@ class _Structural(Entry):
     function: Callable[[Net, Module, Nest], Nest]
     expects: Expected | Callable[[Module, Ask, Expected], Expected]
 
-    @property
-    def summary(self) -> str:
-        """The first line of the function's docstring."""
-        return first_line(self.function)
-
     def run(self, net: Net, m: Module, x: Nest) -> Nest:
         """The function's result."""
         return self.function(net, m, x)
@@ -177,11 +159,6 @@ class Refused(Entry):
 
     why: str
 
-    @property
-    def summary(self) -> str:
-        """Why it is refused."""
-        return f"not converted: {self.why}"
-
     def run(self, net: Net, m: Module, x: Nest) -> Nest:
         """UnsupportedError with the reason."""
         raise m.unsupported(self.why)
@@ -193,7 +170,12 @@ class Refused(Entry):
 
 def refusal(*classes: str, why: str) -> Refused:
     """Declare classes that are known and not converted."""
-    return Refused(classes, short_name(classes[0]), False, why)
+    return Refused(classes, short_name(classes[0]), False, f"not converted: {why}", why)
+
+
+def also(entry: Entry, *classes: str, summary: str) -> Entry:
+    """Declare classes that run like those of an entry, and mean something else to a reader."""
+    return replace(entry, classes=classes, summary=summary)
 
 
 def module(
@@ -213,7 +195,9 @@ def module(
     expects: the input it wants, as far as its fields say.
     """
     short = name or short_name(classes[0])
-    return lambda function: _Computing(classes, short, False, function, takes, rank, overwrites, expects)
+    return lambda function: _Computing(
+        classes, short, False, first_line(function), function, takes, rank, overwrites, expects
+    )
 
 
 def view(
@@ -226,7 +210,9 @@ def view(
 ) -> Callable[[Callable[[Builder, Module, ir.Value], ir.Value]], Entry]:
     """Declare a class whose output is a view of its input; see `_Viewing`."""
     short = name or short_name(classes[0])
-    return lambda function: _Viewing(classes, short, False, function, put, contiguous, copies, expects)
+    return lambda function: _Viewing(
+        classes, short, False, first_line(function), function, put, contiguous, copies, expects
+    )
 
 
 def structure(
@@ -238,7 +224,10 @@ def structure(
 
     replaces_methods: the class itself stores a function as updateOutput.
     """
-    return lambda function: _Structural(classes, short_name(classes[0]), replaces_methods, function, expects)
+    short = short_name(classes[0])
+    return lambda function: _Structural(
+        classes, short, replaces_methods, first_line(function), function, expects
+    )
 
 
 def short_name(class_name: str) -> str:

@@ -35,7 +35,7 @@ def threshold(g: Builder, x: ir.Value, limit: float, value: float) -> ir.Value:
 
 @module("ReLU", overwrites=True, expects=PASS)
 def relu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """nn.ReLU is a Threshold with both fields 0; cudnn's has neither."""
+    """max(x, 0); nn's is a Threshold with both fields 0, cudnn's has neither."""
     return threshold(g, x, m.number("threshold", 0), m.number("val", 0))
 
 
@@ -192,7 +192,7 @@ def square(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("Power", expects=PASS)
 def power(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x to the pow."""
+    """x to the power `pow`."""
     return g.binary("Pow", x, m.number("pow"))
 
 
@@ -206,7 +206,7 @@ def softmax_axis(m: Module, x: ir.Value) -> int:
 
 @module("SoftMax", "SpatialSoftMax", expects=PASS)
 def softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """exp(x) / sum(exp(x)) along `softmax_axis`."""
+    """exp(x) / sum(exp(x)) over the features of a vector or matrix, over the channels of maps."""
     return g.node("Softmax", x, axis=softmax_axis(m, x))
 
 
@@ -218,7 +218,7 @@ def softmin(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("LogSoftMax", "SpatialLogSoftMax", expects=PASS)
 def log_softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The logarithm of `softmax`."""
+    """The logarithm of SoftMax."""
     return g.node("LogSoftmax", x, axis=softmax_axis(m, x))
 
 
@@ -238,25 +238,25 @@ def cudnn_softmax(g: Builder, m: Module, x: ir.Value, op_type: str, mode: str) -
 
 @module("cudnn.SoftMax", name="softmax", expects=PASS)
 def cudnn_softmax_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Over channels, height and width together."""
+    """A softmax over channels, height and width together."""
     return cudnn_softmax(g, m, x, "Softmax", "INSTANCE")
 
 
 @module("cudnn.LogSoftMax", name="logsoftmax", expects=PASS)
 def cudnn_log_softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Over channels, height and width together."""
+    """The logarithm of a softmax over channels, height and width together."""
     return cudnn_softmax(g, m, x, "LogSoftmax", "INSTANCE")
 
 
 @module("cudnn.SpatialSoftMax", "cudnn.VolumetricSoftMax", name="softmax", expects=PASS)
 def cudnn_spatial_softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Over the channels at each position."""
+    """A softmax over the channels at each position."""
     return cudnn_softmax(g, m, x, "Softmax", "CHANNEL")
 
 
 @module("cudnn.SpatialLogSoftMax", "cudnn.VolumetricLogSoftMax", name="logsoftmax", expects=PASS)
 def cudnn_spatial_log_softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Over the channels at each position."""
+    """The logarithm of a softmax over the channels at each position."""
     return cudnn_softmax(g, m, x, "LogSoftmax", "CHANNEL")
 
 

@@ -57,13 +57,13 @@ def add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("CMul", expects=PASS)
 def c_mul(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x times learned factors, spread as `spread_over` says."""
+    """x times learned factors, one each, or repeated over the dimensions where they have size 1."""
     return g.binary("Mul", x, g.weight("weight", spread_over(m, "weight", x)))
 
 
 @module("CAdd", expects=PASS)
 def c_add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x plus learned offsets, spread as `spread_over` says."""
+    """x plus learned offsets, one each, or repeated over the dimensions where they have size 1."""
     return g.binary("Add", x, g.weight("bias", spread_over(m, "bias", x)))
 
 
@@ -133,14 +133,14 @@ def once_a_sample(g: Builder, stored: ir.Value, x: ir.Value) -> ir.Value:
 
 @module("Dropout", overwrites=True, expects=PASS)
 def dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Nothing since version 2 (field v2); before that activations were scaled in evaluation."""
+    """The input itself since version 2 (field v2); times 1 - p before, when training did not scale."""
     refuse_random(m)
     return x if m.flag("v2") else g.binary("Mul", x, 1 - m.number("p"))
 
 
 @module("cudnn.Dropout", name="dropout", overwrites=True, expects=PASS)
 def cudnn_dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Nothing: cudnn scales in training."""
+    """The input itself: cudnn scales in training."""
     return x
 
 

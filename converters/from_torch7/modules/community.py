@@ -16,17 +16,10 @@ from converters.from_torch7.modules.containers import branches, joined, tensor_v
 from converters.from_torch7.modules.convolution import check_channels, two_tensors
 from converters.from_torch7.modules.padding import pad_or_crop
 from converters.from_torch7.modules.table import as_table, entry
-from converters.from_torch7.modules.wrappers import wrapped, wrapped_expects
 from converters.from_torch7.net import Net
 from converters.from_torch7.objects import TorchObject
 from converters.from_torch7.registry import Ask, module, structure
 from converters.graph import dims, shape_text
-
-
-@structure("Inception", expects=wrapped_expects)
-def inception(net: Net, m: Module, x: Nest) -> Nest:
-    """dpnn's: a DepthConcat of columns, kept as the module inside."""
-    return net.run(wrapped(m), x)
 
 
 @structure("TotalVariation", expects=PASS)

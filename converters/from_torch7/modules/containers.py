@@ -13,7 +13,7 @@ from converters.from_torch7.handles import Nest, View
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.table import as_table, entries, join
 from converters.from_torch7.net import Net
-from converters.from_torch7.registry import Ask, structure
+from converters.from_torch7.registry import Ask, also, structure
 from converters.graph import Dim, Shape, dims, product
 
 
@@ -43,19 +43,34 @@ def mapped_expects(m: Module, ask: Ask, after: Expected) -> Expected:
     return Many(item=ask((m.children() or [m.child("module")])[0], PASS))
 
 
-@structure(
-    "Sequential",
-    "SpatialLPPooling",
-    "Maxout",
-    "LayerNormalization",
-    "SpatialSameResponseNormalization",
-    expects=chain_expects,
-)
+@structure("Sequential", expects=chain_expects)
 def sequential(net: Net, m: Module, x: Nest) -> Nest:
-    """One after the other."""
+    """The modules inside, one after the other."""
     for child in m.children():
         x = net.run(child, x)
     return x
+
+
+lp_pooling = also(
+    sequential,
+    "SpatialLPPooling",
+    summary="(sum of x^p) ^ (1/p) over each window, as the chain of modules stored inside",
+)
+maxout = also(
+    sequential,
+    "Maxout",
+    summary="The largest of several Linears at each output, as the chain of modules stored inside",
+)
+layer_normalization = also(
+    sequential,
+    "LayerNormalization",
+    summary="Each vector less its mean and over its deviation, as the chain of modules stored inside",
+)
+same_response_normalization = also(
+    sequential,
+    "SpatialSameResponseNormalization",
+    summary="LRN over a window of each channel, as the chain of modules stored inside",
+)
 
 
 @structure("ConcatTable", expects=branches_expect)

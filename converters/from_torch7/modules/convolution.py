@@ -111,7 +111,7 @@ def spatial_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     expects=volumes,
 )
 def volumetric_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The same over time, height and width."""
+    """Correlation over time, height and width."""
     return own_convolution(g, m, x, "THW")
 
 

@@ -54,13 +54,13 @@ def channels(m: Module) -> int:
 
 @module("BatchNormalization", name="bn", expects=lambda m: batch_first(channels(m)))
 def batch_normalization_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Per feature of vectors."""
+    """(x - mean) / sqrt(var + eps) by running statistics, times weight plus bias, per feature of vectors."""
     return batch_normalization(g, m, x, 2)
 
 
 @module("SpatialBatchNormalization", name="bn", expects=lambda m: batch_first(channels(m), None, None))
 def spatial_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Per channel of maps."""
+    """A BatchNormalization per channel of maps."""
     return batch_normalization(g, m, x, 4)
 
 
@@ -68,7 +68,7 @@ def spatial_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     "VolumetricBatchNormalization", name="bn", expects=lambda m: batch_first(channels(m), None, None, None)
 )
 def volumetric_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Per channel of volumes."""
+    """A BatchNormalization per channel of volumes."""
     return batch_normalization(g, m, x, 5)
 
 

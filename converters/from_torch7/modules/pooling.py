@@ -104,7 +104,7 @@ def volumetric_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("SpatialAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
 def spatial_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Means; without `divide`, as in old files, sums.
+    """The mean of each window; without `divide`, as in old files, sums.
 
     Files without `ceil_mode` come from before padding, when every pixel counted.
     """
@@ -115,7 +115,7 @@ def spatial_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("cudnn.SpatialAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
 def cudnn_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Means always; padding counts unless it is said not to."""
+    """The mean of each window; padding counts unless it is said not to."""
     if m.get("divide") is False:
         raise m.unsupported("cudnn cannot sum over windows (field 'divide' is false)")
     windows = [pooling_window(m, side) for side in "HW"]
@@ -129,19 +129,19 @@ def area(windows: Sequence[Window]) -> int:
 
 @module("inn.SpatialMaxPooling", name="maxpool", rank=4, expects=batch_first(None, None, None))
 def inn_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Caffe's rule, which is nn's ceil mode."""
+    """The largest of each window, by Caffe's rule: nn's ceil mode."""
     return pool(g, m, x, "MaxPool", [pooling_window(m, side, ceil=True) for side in "HW"])
 
 
 @module("inn.SpatialAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
 def inn_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Caffe's rule, which is nn's ceil mode with the padding counted."""
+    """The mean of each window, by Caffe's rule: nn's ceil mode with the padding counted."""
     return average_pool(g, m, x, [pooling_window(m, side, ceil=True) for side in "HW"], include_pad=True)
 
 
 @module("VolumetricAveragePooling", name="avgpool", rank=5, expects=batch_first(None, None, None, None))
 def volumetric_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Means over time, height and width."""
+    """The mean of each window over time, height and width."""
     windows = [pooling_window(m, side) for side in "THW"]
     return average_pool(g, m, x, windows, m.flag("count_include_pad", default=True))
 

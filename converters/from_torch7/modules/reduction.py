@@ -33,7 +33,7 @@ def reduce(g: Builder, op_type: str, x: ir.Value, axis: int, keep: bool = False)
 
 @module("Sum")
 def sum_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The sum, or with sizeAverage the mean.
+    """The sum along a dimension, or with sizeAverage the mean.
 
     The dimension goes unless `squeeze` says that it stays; old files have no such field.
     """
@@ -43,17 +43,17 @@ def sum_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("Mean")
 def mean(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The mean."""
+    """The mean along a dimension."""
     return reduce(g, "ReduceMean", x, dimension(m, x), keep=not m.flag("squeeze", default=True))
 
 
 @module("Max")
 def maximum(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The largest value."""
+    """The largest value along a dimension."""
     return reduce(g, "ReduceMax", x, dimension(m, x))
 
 
 @module("Min")
 def minimum(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The smallest value."""
+    """The smallest value along a dimension."""
     return reduce(g, "ReduceMin", x, dimension(m, x))

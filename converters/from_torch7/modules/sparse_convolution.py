@@ -53,7 +53,7 @@ def spatial_convolution_map(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("SpatialFullConvolutionMap", name="deconv", rank=4, expects=maps)
 def spatial_full_convolution_map(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The transposed convolution of the same kind."""
+    """A transposed convolution in which only the channels of a connection table are connected."""
     windows = [convolution_window(m, side) for side in "HW"]
     weight = g.parameter("weight", connected(m, inputs_first=True))
     return transposed(g, m, x, weight, bias_of(g, m, m.integer("nOutputPlane")), windows, [0, 0])
@@ -158,7 +158,7 @@ def convolve_frames(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("cudnn.TemporalConvolution", name="conv", rank=3)
 def cudnn_temporal_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The same with time as height, so with padding; the first version was a 2-D convolution of width 1."""
+    """A TemporalConvolution that may be padded; the first version was a 2-D convolution of width 1."""
     window = convolution_window(m, "H")
     outputs, groups = m.integer("nOutputPlane", least=1), m.integer("groups", 1, least=1)
     if m.has("inputFrameSize"):

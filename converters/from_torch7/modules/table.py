@@ -74,19 +74,19 @@ def shaped_like(g: Builder, m: Module, x: ir.Value, shape: Shape) -> ir.Value:
 
 @module("CAddTable", name="add", takes="table", overwrites=True, expects=Many())
 def c_add_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The sum of all."""
+    """The sum of the tensors of a table."""
     return elementwise(g, m, "Sum" if len(x) > 2 else "Add", tensors(m, x))
 
 
 @module("CSubTable", name="sub", takes="table", expects=[None, None])
 def c_sub_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The first minus the second."""
+    """The first of two tensors minus the second."""
     return elementwise(g, m, "Sub", tensors(m, x, 2, 2))
 
 
 @module("CMulTable", name="mul", takes="table", expects=Many())
 def c_mul_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The product of all."""
+    """The product of the tensors of a table."""
     result, *others = tensors(m, x)
     for other in others:
         result = elementwise(g, m, "Mul", [result, other])
@@ -95,19 +95,19 @@ def c_mul_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
 
 @module("CDivTable", name="div", takes="table", expects=[None, None])
 def c_div_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The first divided by the second."""
+    """The first of two tensors divided by the second."""
     return elementwise(g, m, "Div", tensors(m, x, 2, 2))
 
 
 @module("CMaxTable", name="max", takes="table", expects=Many())
 def c_max_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The largest of all at each place."""
+    """The largest of the tensors of a table at each place."""
     return elementwise(g, m, "Max", tensors(m, x))
 
 
 @module("CMinTable", name="min", takes="table", expects=Many())
 def c_min_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The smallest of all at each place."""
+    """The smallest of the tensors of a table at each place."""
     return elementwise(g, m, "Min", tensors(m, x))
 
 

@@ -19,13 +19,13 @@ from converters.graph import dims, shape_text
 
 @structure("SpatialMaxUnpooling")
 def spatial_max_unpooling(net: Net, m: Module, x: Nest) -> Nest:
-    """Over height and width."""
+    """Each value where a SpatialMaxPooling found it, zeros elsewhere."""
     return unpool(net, m, x, "HW")
 
 
 @structure("VolumetricMaxUnpooling")
 def volumetric_max_unpooling(net: Net, m: Module, x: Nest) -> Nest:
-    """Over time, height and width."""
+    """Each value where a VolumetricMaxPooling found it, zeros elsewhere."""
     return unpool(net, m, x, "THW")
 
 

@@ -9,7 +9,7 @@ from converters.from_torch7.expectation import PASS, Expected
 from converters.from_torch7.handles import Nest
 from converters.from_torch7.module import Module
 from converters.from_torch7.net import Net
-from converters.from_torch7.registry import Ask, structure
+from converters.from_torch7.registry import Ask, also, structure
 
 
 def wrapped(m: Module) -> Module:
@@ -29,17 +29,32 @@ def wrapped_expects(m: Module, ask: Ask, after: Expected) -> Expected:
     "GPU",
     "NaN",
     "Profile",
-    "DataParallelTable",
-    "DataParallel",
     "Serial",
-    "FireModule",
-    "BiSequencer",
     "NoBackprop",
     expects=wrapped_expects,
 )
 def transparent(net: Net, m: Module, x: Nest) -> Nest:
-    """The module inside; of replicas the first."""
+    """The module inside."""
     return net.run(wrapped(m), x)
+
+
+replicated = also(
+    transparent,
+    "DataParallelTable",
+    "DataParallel",
+    summary="The module inside; of its copies on several GPUs the first",
+)
+fire_module = also(
+    transparent, "FireModule", summary="SqueezeNet's fire module, as the modules stored inside (dpnn)"
+)
+inception = also(
+    transparent, "Inception", summary="Columns joined by a DepthConcat, as the modules stored inside (dpnn)"
+)
+bi_sequencer = also(
+    transparent,
+    "BiSequencer",
+    summary="One Sequencer from the first step on and one from the last, merged at each step (rnn)",
+)
 
 
 @structure("Copy", replaces_methods=True, expects=PASS)
