@@ -38,8 +38,11 @@ def troubles_told(root: Path) -> Iterator[None]:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it on success and removed on any failure.
 
-    What a killed process left of the same file goes first. Raises OSError as writing does.
+    What a killed process left of the same file goes first. Raises OSError as writing does, and for a folder
+    or a device: renaming over /dev/null would take it from everybody.
     """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         left.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")

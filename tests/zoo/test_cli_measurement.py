@@ -198,7 +198,9 @@ def test_reports_that_cannot_be_written_are_named(dsd_zoo):
     for option in ("--junit", "--markdown"):
         outcome = dsd_zoo("validate", "digits-caffe-dsd", "--limit", 10, option, "nowhere/file")
         assert outcome.code == 2
-        assert "cannot be written: No such file" in outcome.err
+        assert "nowhere/file: cannot be written: No such file" in outcome.err
+        # What was found is told all the same.
+        assert "top-1" in outcome.out
 
 
 def test_an_interrupted_command_says_how_to_go_on(dsd_zoo, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 
@@ -78,3 +79,13 @@ def test_mistakes(dsd_zoo, tmp_path):
         assert outcome.code == 2
         assert message in outcome.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_is_no_regular_file_is_never_replaced(dsd_zoo, tmp_path):
+    """As root, `-o /dev/null` would take the device from everybody."""
+    os.mkfifo(tmp_path / "pipe")
+    outcome = dsd_zoo("pack", "--data", IMAGES, "-o", "pipe")
+    assert outcome.code == 2
+    assert "pipe: the packed file cannot be written: not a regular file" in outcome.err
+    assert [path.is_fifo() for path in tmp_path.iterdir()] == [True]

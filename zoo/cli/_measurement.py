@@ -136,12 +136,14 @@ def write_reports(found: Findings, junit_path: Path | None, markdown_path: Path 
     from zoo.report.markdown import markdown
 
     checks = checks_of(found.audit, found.regression)
+    place = junit_path
     try:
         if junit_path is not None:
             with replacing(junit_path) as temporary:
                 temporary.write_text(junit(found.result, checks), encoding="utf-8")
+        place = markdown_path
         if markdown_path is not None:
             with markdown_path.open("a", encoding="utf-8") as file:
                 file.write(markdown(found.result, found.accuracies, checks))
     except OSError as error:
-        raise UsageError(f"{error.filename}: cannot be written: {error.strerror}") from error
+        raise UsageError(f"{place}: cannot be written: {error.strerror}") from error

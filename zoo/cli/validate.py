@@ -181,11 +181,12 @@ def validate(
     findings = _measurement.findings(
         subject, list(zip(folders, runs, strict=True)), manifests, earlier, tolerance, other
     )
-    _measurement.write_reports(findings, junit, markdown)
     if json:
         print_json(_measurement.as_json(findings))
     else:
         _measurement_words.print_findings(findings)
+    # Last, so that a place that cannot be written takes no finding with it.
+    _measurement.write_reports(findings, junit, markdown)
     if not findings.holds:
         raise typer.Exit(1)
 
