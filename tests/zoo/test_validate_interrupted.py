@@ -139,7 +139,7 @@ import zoo.batches
 rank = zoo.batches._rank
 
 def slow(*arguments):
-    time.sleep(0.05)
+    time.sleep(0.2)
     return rank(*arguments)
 
 zoo.batches._rank = slow
@@ -151,7 +151,7 @@ main()
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_kill_9_from_the_command_line(tmp_path):
-    """The digits in batches of 5, slowed down; killed twice at moments of no particular kind."""
+    """The digits in 100 batches, which take 20 seconds; killed twice at moments of no particular kind."""
     arguments = ["validate", "digits-caffe-dsd", "--batch-size", "5", "--out", str(tmp_path / "out")]
     environment = {**os.environ, "DSD_ZOO_CACHE": str(tmp_path / "cache")}
     command = [sys.executable, "-c", SLOW, *arguments]

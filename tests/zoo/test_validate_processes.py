@@ -17,6 +17,8 @@ from zoo.errors import UsageError
 from zoo.evidence import read_run
 from zoo.validate import _check_same_plan
 
+# For a machine that has much else to do; a test that waits so long has failed.
+LONG_SECONDS = 600
 # What torchrun starts: the command, with rank 1 slower than the others, or ranks killed after some batches.
 PROGRAM = """
 import os, signal, sys, time
@@ -51,7 +53,7 @@ def torchrun(tmp_path):
                 "validate", "digits-caffe-dsd", "--batch-size", "10", *arguments,
             ],
             env={**os.environ, "DSD_ZOO_CACHE": str(tmp_path / "cache"), **environment},
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=LONG_SECONDS, check=False,
         )  # fmt: skip
 
     return run
@@ -122,7 +124,7 @@ def machines(tmp_path):
                 )
             )  # fmt: skip
         try:
-            printed = [agent.communicate(timeout=240) for agent in agents]
+            printed = [agent.communicate(timeout=LONG_SECONDS) for agent in agents]
         finally:
             for agent in agents:
                 agent.kill()

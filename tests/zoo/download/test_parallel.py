@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from misbehaving_server import CONTENT, model, serve, status
+from misbehaving_server import CONTENT, model, serve, status, throttled
 
 from zoo.download import Fetched, Watch, fetch_file
 from zoo.download.parallel import fetch_all
@@ -23,7 +23,7 @@ def models(site, count: int) -> list[Manifest]:
 
 
 def test_results_come_in_order_whatever_ends_first(site, store, hasty):
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(3, timeout=60)
 
     def meet(handler, site) -> None:
         together.wait()
@@ -54,6 +54,8 @@ def test_every_file_has_a_watch_of_its_own(site, store, hasty):
 
 
 def test_leaving_early_stops_the_rest(site, store, hasty):
+    # All but the first take seconds together, however long the first one's result waits to be taken.
+    site.routes = {f"/{number}": throttled(2_000_000) for number in range(1, 40)}
     wanted = [(manifest, manifest.files[0]) for manifest in models(site, 40)]
     results = fetch_all(wanted, store, hasty)
     next(results)

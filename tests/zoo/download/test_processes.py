@@ -19,6 +19,9 @@ from zoo.catalog import bundled_folder
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
+# For a machine that has much else to do; a test that waits so long has failed.
+LONG_SECONDS = 600
+
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals and limits of POSIX systems")
 
 
@@ -56,7 +59,7 @@ def start(own: Path, store: Cache) -> Iterator[Start]:
 
 
 def finished(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=LONG_SECONDS)
     return process.returncode, out, err
 
 
@@ -65,7 +68,7 @@ def bytes_here(store: Cache) -> int:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + LONG_SECONDS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
