@@ -113,7 +113,8 @@ def _whole_number(message: schema.Message, item: Any) -> str | None:  # noqa: AN
     """The name of the real number for which this unknown field holds a whole one."""
     known = message.DESCRIPTOR.fields_by_number.get(item.field_number)
     real = known is not None and known.type == known.TYPE_FLOAT and not known.is_repeated
-    return str(known.name) if real and item.wire_type == VARINT else None
+    # Beyond an int32 lie negative numbers, whose sign the wire does not tell, and what no setting is.
+    return str(known.name) if real and item.wire_type == VARINT and item.data < 2**31 else None
 
 
 def _numbers_of(param: str | None) -> frozenset[int]:

@@ -82,6 +82,13 @@ def test_a_scale_of_3_as_a_whole_or_a_real_number(number: int, scale: bytes, tmp
     assert list(output.shape or [])[1:] == [2, 9, 12]
 
 
+def test_a_negative_whole_number_is_not_taken_for_a_real_one(tmp_path: Path) -> None:
+    minus_one = b"\x08" + b"\xff" * 9 + b"\x01"
+    upsample = stored_layer("up", "Upsample", "data", "up", field(149, minus_one))
+    with pytest.raises(converters.UnsupportedError, match="upsample_param field 1"):
+        converters.load(stored_net(tmp_path, INPUT, upsample))
+
+
 def test_stored_phases_are_the_nets_own(tmp_path: Path) -> None:
     """A net saved while training says TRAIN in every layer; inference means its statistics all the same."""
     net = schema.new("NetParameter")
