@@ -192,6 +192,10 @@ class Graph:
         self._nodes.append(node)
         return list(node.outputs)
 
+    def cast(self, x: ir.Value, dtype: ir.DataType) -> ir.Value:
+        """x in another element type."""
+        return x if x.dtype == dtype else self.node("Cast", x, dtype=dtype, to=dtype.value)
+
     def reshape(self, x: ir.Value, shape: Sequence[Dim]) -> ir.Value:
         """Reshape to `shape`; symbolic sizes are copied from the input or inferred, at most one inferred."""
         wanted = tuple(shape)

@@ -101,10 +101,6 @@ class Builder(Graph):
         shape[axis] = add_sizes([dims(part)[axis] for part in parts], self)
         return self.node("Concat", *parts, shape=shape, axis=axis)
 
-    def cast(self, x: ir.Value, dtype: ir.DataType) -> ir.Value:
-        """x in another element type."""
-        return x if x.dtype == dtype else self.node("Cast", x, dtype=dtype, to=dtype.value)
-
 
 def scalar(value: float) -> np.ndarray:
     """A float32 constant without dimensions."""

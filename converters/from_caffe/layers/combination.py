@@ -117,13 +117,12 @@ def _slices_of_unknown(g: Graph, layer: BoundLayer, x: ir.Value, axis: int) -> l
         ]
     _check_points(layer, size)
     sizes = [b - a for a, b in itertools.pairwise([0, *points])]
-    along = np.array([axis], np.int64)
-    return [
-        g.node("Slice", x, *(np.array([k], np.int64) for k in ends), along, shape=(*before, part, *behind))
-        for part, ends in zip(
-            [*sizes, Symbol(f"{layer.name}_rest")], itertools.pairwise([0, *points, 2**63 - 1]), strict=True
-        )
-    ]
+    # What is left is computed: negative where a slice point lies outside, so that the run fails as Caffe's does.
+    whole = g.node("Shape", x, shape=(1,), dtype=ir.DataType.INT64, start=axis, end=axis + 1)
+    left = g.node("Sub", whole, np.array(points[-1:], np.int64))
+    split = g.node("Concat", g.constant(np.array(sizes, np.int64)), left, shape=(parts,), axis=0)
+    shapes = [(*before, part, *behind) for part in (*sizes, Symbol(f"{layer.name}_rest"))]
+    return g.nodes("Split", x, split, shapes=shapes, axis=axis)
 
 
 @layer("Split", in_place=False, shares_memory=True, tops=(1, None))
@@ -153,7 +152,7 @@ def filter_(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> 
     for x in bottoms:
         layer.check(dims(x)[:1] == count, f"the selector has {count[0]} items, a blob is {_text(x)}")
     flat = g.reshape(selector, dims(selector)[:1])
-    chosen = g.node("Cast", flat, dtype=ir.DataType.BOOL, to=ir.DataType.BOOL.value)
+    chosen = g.cast(flat, ir.DataType.BOOL)
     selected = Symbol(f"{selector.name}_selected")
     return [g.node("Compress", x, chosen, shape=(selected, *dims(x)[1:]), axis=0) for x in bottoms]
 
@@ -162,5 +161,5 @@ def filter_(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> 
 def batch_reindex(g: Graph, layer: BoundLayer, x: ir.Value, index: ir.Value) -> ir.Value:
     """Items of the batch picked, repeated and reordered by an index blob."""
     layer.check(len(dims(index)) == 1, f"the index must have one axis, it is {_text(index)}")
-    rows = g.node("Cast", index, dtype=ir.DataType.INT64, to=ir.DataType.INT64.value)
+    rows = g.cast(index, ir.DataType.INT64)
     return g.node("Gather", x, rows, shape=(*dims(index), *dims(x)[1:]), axis=0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corpus_cases import run_pytorch
+from corpus_cases import run_onnx, run_pytorch
 from from_caffe.reference_nets import assert_close, computed, layer, write_net
 
 import converters
@@ -215,6 +215,19 @@ def test_selected_items_are_sliced(parameters: str, parts: list[int], tmp_path: 
     wanted = np.split(ITEMS[SELECTION != 0], np.cumsum(parts)[:-1])
     for top, piece in zip(tops, wanted, strict=True):
         assert_close(got[top], piece)
+
+
+def test_a_slice_point_behind_the_selected_items_ends_the_run(tmp_path: Path) -> None:
+    """As it ends Caffe's: fewer items than the slice promises would pass for all of them."""
+    net = SELECTED + layer("Slice", "f", "a b", "slice_param { axis: 0 slice_point: 5 }")
+    model = converters.load(*write_net(tmp_path, net, {"x": ITEMS.shape, "s": SELECTION.shape}))
+    converters.save(model, tmp_path / "net.onnx")
+    converters.save(model, tmp_path / "net.py")
+    inputs = {"x": ITEMS.astype(np.float32), "s": SELECTION.astype(np.float32)}
+    with pytest.raises(Exception, match="'split' input"):
+        run_onnx(tmp_path / "net.onnx", inputs)
+    with pytest.raises(RuntimeError, match="split_sizes"):
+        run_pytorch(tmp_path / "net.py", inputs, model)
 
 
 def test_slice_points_behind_a_filter_must_still_ascend(tmp_path: Path) -> None:
