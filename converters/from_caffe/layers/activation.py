@@ -102,7 +102,7 @@ def clip(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 def threshold(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """1 where x > threshold, else 0."""
     above = g.node("Greater", x, scalar(layer.param.threshold), dtype=ir.DataType.BOOL)
-    return g.node("Cast", above, dtype=ir.DataType.FLOAT, to=ir.DataType.FLOAT.value)
+    return g.cast(above, ir.DataType.FLOAT)
 
 
 @layer("Power", param="power_param")

@@ -52,7 +52,7 @@ def survivors(
     count = dims(scores)[1]
     assert isinstance(count, int)
     least = boxes.LOWEST if least is None else least
-    considered = _as_float(g, g.node("Greater", scores, scalar(least), dtype=ir.DataType.BOOL))
+    considered = g.cast(g.node("Greater", scores, scalar(least), dtype=ir.DataType.BOOL), ir.DataType.FLOAT)
     order = np.arange(count, dtype=np.int64)[None]
     kept, worst = boxes.filled(g, scores, 0), boxes.filled(g, scores, 0)
     for overlap in overlaps[:-1][:count]:
@@ -61,9 +61,9 @@ def survivors(
             "ArgMax", passing, shape=(dims(scores)[0], 1), dtype=ir.DataType.INT64, axis=1, keepdims=1
         )
         here = g.node("Equal", g.constant(order), place, shape=dims(scores), dtype=ir.DataType.BOOL)
-        kept = g.node("Add", kept, g.node("Mul", passing, _as_float(g, here)))
+        kept = g.node("Add", kept, g.node("Mul", passing, g.cast(here, ir.DataType.FLOAT)))
         later = g.node("Greater", g.constant(order), place, shape=dims(scores), dtype=ir.DataType.BOOL)
-        considered = g.node("Mul", considered, _as_float(g, later))
+        considered = g.node("Mul", considered, g.cast(later, ir.DataType.FLOAT))
         worst = g.node("Max", worst, _overlaps(g, candidates, boxes.at(g, candidates, place)))
     passing = _passing(g, considered, worst, overlaps[-1])
     still = g.node("Greater", passing, scalar(0), dtype=ir.DataType.BOOL)
@@ -75,7 +75,7 @@ def survivors(
 def _passing(g: Graph, considered: ir.Value, worst: ir.Value, overlap: float) -> ir.Value:
     """1 for the considered candidates that no kept one overlaps by more than `overlap`, else 0."""
     apart = g.node("LessOrEqual", worst, scalar(overlap), dtype=ir.DataType.BOOL)
-    return g.node("Mul", considered, _as_float(g, apart))
+    return g.node("Mul", considered, g.cast(apart, ir.DataType.FLOAT))
 
 
 def _overlaps(g: Graph, candidates: ir.Value, box: ir.Value) -> ir.Value:
@@ -96,7 +96,3 @@ def _corners(g: Graph, x: ir.Value) -> list[ir.Value]:
 
 def _product(g: Graph, sides: ir.Value) -> ir.Value:
     return g.node("ReduceProd", sides, np.array([2], np.int64), shape=dims(sides)[:2], keepdims=0)
-
-
-def _as_float(g: Graph, condition: ir.Value) -> ir.Value:
-    return g.node("Cast", condition, dtype=ir.DataType.FLOAT, to=ir.DataType.FLOAT.value)

@@ -102,7 +102,7 @@ def column(g: Graph, values: ir.Value, index: int) -> ir.Value:
 
 def as_floats(g: Graph, values: ir.Value) -> ir.Value:
     """(M,) as a float32 column (M, 1)."""
-    floats = g.node("Cast", values, dtype=ir.DataType.FLOAT, to=ir.DataType.FLOAT.value)
+    floats = g.cast(values, ir.DataType.FLOAT)
     return g.reshape(floats, (*dims(values), 1))
 
 

@@ -117,7 +117,7 @@ def _slices_of_unknown(g: Graph, layer: BoundLayer, x: ir.Value, axis: int) -> l
         ]
     _check_points(layer, size)
     sizes = [b - a for a, b in itertools.pairwise([0, *points])]
-    # What is left is computed: negative where a slice point lies outside, so that the run fails as Caffe's does.
+    # What is left is negative where a slice point lies outside: the run then fails, as Caffe's does.
     whole = g.node("Shape", x, shape=(1,), dtype=ir.DataType.INT64, start=axis, end=axis + 1)
     left = g.node("Sub", whole, np.array(points[-1:], np.int64))
     split = g.node("Concat", g.constant(np.array(sizes, np.int64)), left, shape=(parts,), axis=0)

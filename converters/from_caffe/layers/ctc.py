@@ -47,7 +47,7 @@ def _within_first(g: Graph, indicators: ir.Value) -> ir.Value:
     steps, items = dims(indicators)
     assert isinstance(steps, int)
     begins = g.node("Equal", indicators, scalar(0), dtype=ir.DataType.BOOL)
-    numbers = g.node("Cast", begins, dtype=ir.DataType.INT64, to=ir.DataType.INT64.value)
+    numbers = g.cast(begins, ir.DataType.INT64)
     # The first step begins a sequence whatever its indicator says.
     counted = np.ones((steps, 1), np.int64)
     counted[0] = 0
@@ -78,7 +78,7 @@ def _compressed(g: Graph, best: ir.Value, kept: ir.Value) -> ir.Value:
     """The kept classes of each sequence in front, -1 behind them: (N, T, 1, 1)."""
     steps, items = dims(best)
     assert isinstance(steps, int)
-    numbers = g.node("Cast", kept, dtype=ir.DataType.INT64, to=ir.DataType.INT64.value)
+    numbers = g.cast(kept, ir.DataType.INT64)
     position = g.node("Sub", g.node("CumSum", numbers, np.array(0, np.int64)), np.array(1, np.int64))
     # What is not kept goes behind the end, each step to a place of its own.
     behind = np.arange(steps, 2 * steps, dtype=np.int64)[:, None]
@@ -90,7 +90,7 @@ def _compressed(g: Graph, best: ir.Value, kept: ir.Value) -> ir.Value:
     written = g.node("ScatterElements", empty, place, best, axis=0)
     zero, end = np.zeros(1, np.int64), np.array([steps], np.int64)
     front = g.node("Slice", written, zero, end, zero, shape=(steps, items))
-    classes = g.node("Cast", front, dtype=ir.DataType.FLOAT, to=ir.DataType.FLOAT.value)
+    classes = g.cast(front, ir.DataType.FLOAT)
     by_item = g.node("Transpose", classes, shape=(items, steps), perm=(1, 0))
     return g.reshape(by_item, (items, steps, 1, 1))
 

@@ -203,10 +203,7 @@ def _neighbours(g: Graph, x: ir.Value, size: int) -> tuple[ir.Value, ir.Value, i
     x = g.node("Min", x, scalar(size - 1))
     before = g.node("Floor", x)
     after = g.node("Min", g.node("Add", before, scalar(1)), scalar(size - 1))
-    first, second = (
-        g.node("Cast", place, dtype=ir.DataType.INT64, to=ir.DataType.INT64.value)
-        for place in (before, after)
-    )
+    first, second = (g.cast(place, ir.DataType.INT64) for place in (before, after))
     return first, second, g.node("Sub", x, before)
 
 

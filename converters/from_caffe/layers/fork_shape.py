@@ -74,7 +74,7 @@ def reverse_time(g: Graph, layer: BoundLayer, x: ir.Value, lengths: ir.Value) ->
         dims(lengths) == dims(x)[1:2],
         f"the lengths are {shape_text(dims(lengths))}, expected {shape_text(dims(x)[1:2])}",
     )
-    whole = g.node("Cast", lengths, dtype=ir.DataType.INT64, to=ir.DataType.INT64.value)
+    whole = g.cast(lengths, ir.DataType.INT64)
     return g.node("ReverseSequence", x, whole, time_axis=0, batch_axis=1)
 
 

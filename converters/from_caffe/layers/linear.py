@@ -59,7 +59,7 @@ def embed(g: Graph, layer: BoundLayer, index: ir.Value) -> ir.Value:
     if p.bias_term:
         wanted.append(Parameter("bias", (p.num_output,), p.bias_filler))
     weight, *bias = layer.parameters(*wanted)
-    rows = g.node("Cast", index, dtype=ir.DataType.INT64, to=ir.DataType.INT64.value)
+    rows = g.cast(index, ir.DataType.INT64)
     shape = (*dims(index), p.num_output)
     y = g.node("Gather", g.parameter("weight", weight), rows, shape=shape, dtype=ir.DataType.FLOAT, axis=0)
     return g.node("Add", y, g.parameter("bias", np.asarray(bias[0]))) if bias else y

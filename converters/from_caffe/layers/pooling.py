@@ -225,7 +225,7 @@ def max_pool_with_places(
     # ONNX counts places over the whole tensor, Caffe within one plane.
     plane = layer.static(dims(x)[2], "the height") * layer.static(dims(x)[3], "the width")
     within = g.node("Mod", place, np.array(plane, np.int64))
-    return [y, g.node("Cast", within, dtype=ir.DataType.FLOAT, to=ir.DataType.FLOAT.value)]
+    return [y, g.cast(within, ir.DataType.FLOAT)]
 
 
 def _max_attributes(height: Axis, width: Axis) -> dict[str, Any]:

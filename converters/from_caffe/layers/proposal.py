@@ -141,5 +141,5 @@ def _as_large_as(g: Graph, corners: ir.Value, least: ir.Value) -> ir.Value:
     first, last = g.nodes("Split", corners, halves, shapes=[shape, shape], axis=2)
     size = g.node("Add", g.node("Sub", last, first), scalar(1))
     enough = g.node("GreaterOrEqual", size, least, dtype=ir.DataType.BOOL)
-    both = g.node("Cast", enough, dtype=ir.DataType.FLOAT, to=ir.DataType.FLOAT.value)
+    both = g.cast(enough, ir.DataType.FLOAT)
     return g.node("ReduceMin", both, np.array([2], np.int64), shape=shape[:2], keepdims=0)

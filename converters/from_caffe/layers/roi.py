@@ -51,7 +51,7 @@ def psroi_pooling(g: Graph, layer: BoundLayer, x: ir.Value, rois: ir.Value) -> i
     rows = _bins(g, regions, (2, 4), (1, bins, 1), p.spatial_scale, height)
     columns = _bins(g, regions, (1, 3), (1, 1, bins), p.spatial_scale, width)
     shape = (dims(regions)[0], outputs, bins, bins)
-    image = g.node("Cast", _column(g, regions, 0), dtype=ir.DataType.INT64, to=ir.DataType.INT64.value)
+    image = g.cast(_column(g, regions, 0), ir.DataType.INT64)
     of_bin = np.arange(channels).reshape(1, outputs, bins, bins)
     plane = g.node("Add", g.node("Mul", image, _whole(channels)), of_bin, shape=shape)
     sums = _sums(g, x, height, width)
@@ -63,12 +63,10 @@ def psroi_pooling(g: Graph, layer: BoundLayer, x: ir.Value, rois: ir.Value) -> i
         g.node("Sub", columns[1], columns[0]),
         shape=(shape[0], 1, bins, bins),
     )
-    pixels = g.node(
-        "Cast", g.node("Max", area, _whole(1)), dtype=ir.DataType.DOUBLE, to=ir.DataType.DOUBLE.value
-    )
+    pixels = g.cast(g.node("Max", area, _whole(1)), ir.DataType.DOUBLE)
     mean = g.node("Div", total, pixels)
     # A bin without pixels has equal corners, so its total is 0 already.
-    return g.node("Cast", mean, dtype=ir.DataType.FLOAT, to=ir.DataType.FLOAT.value)
+    return g.cast(mean, ir.DataType.FLOAT)
 
 
 def _regions(g: Graph, layer: BoundLayer, x: ir.Value, rois: ir.Value) -> ir.Value:
@@ -96,7 +94,7 @@ def _bins(
         from_start = g.node("Mul", one_bin, number.astype(np.float32).reshape(1, *grid), shape=shape)
         pixel = g.node(op, g.node("Add", from_start, start))
         inside = g.node("Clip", pixel, scalar(0), scalar(size))
-        limits.append(g.node("Cast", inside, dtype=ir.DataType.INT64, to=ir.DataType.INT64.value))
+        limits.append(g.cast(inside, ir.DataType.INT64))
     return limits[0], limits[1]
 
 
@@ -105,7 +103,7 @@ def _rounded(g: Graph, x: ir.Value) -> ir.Value:
     magnitude = g.node("Abs", x)
     whole = g.node("Floor", magnitude)
     half = g.node("GreaterOrEqual", g.node("Sub", magnitude, whole), scalar(0.5), dtype=ir.DataType.BOOL)
-    up = g.node("Cast", half, dtype=ir.DataType.FLOAT, to=ir.DataType.FLOAT.value)
+    up = g.cast(half, ir.DataType.FLOAT)
     return g.node("Mul", g.node("Sign", x), g.node("Add", whole, up))
 
 
@@ -117,7 +115,7 @@ def _column(g: Graph, regions: ir.Value, index: int) -> ir.Value:
 
 def _sums(g: Graph, x: ir.Value, height: int, width: int) -> ir.Value:
     """Every plane's sums above and left of each pixel's corners, flat, in double precision."""
-    exact = g.node("Cast", x, dtype=ir.DataType.DOUBLE, to=ir.DataType.DOUBLE.value)
+    exact = g.cast(x, ir.DataType.DOUBLE)
     shape = (*dims(x)[:2], height + 1, width + 1)
     bordered = g.node("Pad", exact, np.array([0, 0, 1, 1, 0, 0, 0, 0], np.int64), shape=shape)
     summed = g.node("CumSum", g.node("CumSum", bordered, _whole(2)), _whole(3))

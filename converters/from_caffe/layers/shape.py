@@ -200,4 +200,4 @@ def _last_largest(
     else:
         last = g.constant(np.array(size - 1, np.int64))
     forwards = g.node("Sub", last, places, shape=shape)
-    return values, g.node("Cast", forwards, dtype=ir.DataType.FLOAT, to=ir.DataType.FLOAT.value)
+    return values, g.cast(forwards, ir.DataType.FLOAT)

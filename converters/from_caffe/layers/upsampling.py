@@ -47,7 +47,7 @@ def _unpooled(g: Graph, layer: BoundLayer, x: ir.Value, mask: ir.Value) -> ir.Va
     if pixels > MADE_UP_ELEMENTS:
         raise layer.unsupported(f"its {pixels:,} pixels a plane are more than are numbered")
     flat, plane = (n, c, pixels), (n, c, height * width)
-    places = g.node("Cast", mask, dtype=ir.DataType.INT64, to=ir.DataType.INT64.value)
+    places = g.cast(mask, ir.DataType.INT64)
     places, values = g.reshape(places, flat), g.reshape(x, flat)
     planes = g.node("Shape", x, shape=(2,), dtype=ir.DataType.INT64, start=0, end=2)
 

@@ -24,7 +24,7 @@ from converters.graph import Dim, Shape, Symbol, dims, shape_text
 
 def indices(g: Builder, x: ir.Value, first: int = 1) -> ir.Value:
     """Indices that count from `first` as int64 that count from 0."""
-    whole = g.node("Cast", x, dtype=ir.DataType.INT64, to=ir.DataType.INT64.value)
+    whole = g.cast(x, ir.DataType.INT64)
     return g.node("Sub", whole, np.array(first, np.int64)) if first else whole
 
 
@@ -79,7 +79,7 @@ def masked_select(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The values where a mask is not zero, as a vector."""
     data, mask = two_tensors(m, x)
     mask = shaped_like(g, m, mask, dims(data))
-    chosen = g.node("Cast", mask, dtype=ir.DataType.BOOL, to=ir.DataType.BOOL.value)
+    chosen = g.cast(mask, ir.DataType.BOOL)
     flat = g.node("Reshape", chosen, np.array([-1], np.int64), shape=(Symbol("elements"),))
     return g.node("Compress", data, flat, shape=(Symbol("selected"),))
 
