@@ -48,7 +48,7 @@ def spatial_dropout(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 @layer("Axpy", param="axpy_param", in_place=False)
 def axpy(g: Graph, layer: BoundLayer, scale: ir.Value, x: ir.Value, y: ir.Value) -> ir.Value:
-    """Scale * x + y, with one scale per item and channel (SENet)."""
+    """a * x + y, with one factor a per item and channel (SENet)."""
     shape = dims(x)
     layer.check(len(shape) >= 2, f"x needs the axes num and channels, it is {shape_text(shape)}")
     layer.check(dims(y) == shape, f"x is {shape_text(shape)}, y is {shape_text(dims(y))}")

@@ -19,7 +19,7 @@ _INFERENCE = 1
 
 @layer("Normalize", param="norm_param")
 def normalize(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """X / sqrt(sum(x^2) + eps) times a learned scale (SSD).
+    """x / sqrt(sum(x^2) + eps) times a learned scale (SSD).
 
     The sum runs over the channels of each pixel, or with across_spatial over the whole image; the scale is
     one per channel, or with channel_shared one for all.
@@ -49,7 +49,7 @@ def channel_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 @layer("BN", param="bn_param", tops=(1, 3))
 def bn(g: Graph, layer: BoundLayer, x: ir.Value) -> list[ir.Value]:
-    """One of two layers of this name, told apart by their fields or by the number of stored blobs.
+    """SegNet's BN, by the statistics of the batch or none, or PSPNet's by stored ones: the blobs tell.
 
     SegNet, ENet: scale and shift (2 blobs); with bn_mode LEARN, the default, after normalising by the
     statistics of the batch itself, which the second and third top show.
@@ -71,7 +71,7 @@ def _is_segnet(layer: BoundLayer) -> bool:
 
 @layer("SyncBN", param="bn_param")
 def running_bn(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """Slope * (x - mean) / sqrt(variance + eps) + bias, by stored statistics (PSPNet, TSN)."""
+    """(x - mean) / sqrt(variance + eps) * slope + bias, by stored statistics (PSPNet, TSN)."""
     p = layer.param
     layer.check(layer.top_count == 1, "only SegNet's BN has further tops")
     channels = layer.static(dims(x)[1], "the number of channels")

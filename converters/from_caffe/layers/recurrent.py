@@ -50,7 +50,7 @@ class Sequences:
 
 @layer("LSTM", param="recurrent_param", in_place=False, tops=(1, 3))
 def lstm(g: Graph, layer: BoundLayer, x: ir.Value, cont: ir.Value, *others: ir.Value) -> list[ir.Value]:
-    """Gates in the order input, forget, output, candidate; no peepholes."""
+    """(T, N, ...) to (T, N, num_output): gates as input, forget, output, candidate; no peepholes."""
     size = layer.param.num_output
     sequences = Sequences.of(layer, (x, cont, *others), state_count=2)
     weights = _weights(g, layer, sequences, 4 * size, _parameter("weight_hc", (4 * size, size), layer))
