@@ -81,7 +81,7 @@ def variants_of(
 def folder_of(
     subject: Subject, runtime: str, device: str, variant: Variant, limit: int | None, own_flavour: str
 ) -> Path:
-    """Where the evidence of a variant goes by default; a part or a change never replaces the whole."""
+    """Where the evidence of a variant goes by default; a part or another flavour never replaces the whole."""
     flavour = variant.preprocessing.flavour
     parts = [
         runtime,

@@ -8,6 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from zoo.cli._common import JsonOption, ManifestsOption, print_fields, print_json, print_table
+from zoo.cli._measuring_options import (
+    BatchSizeOption,
+    CropOption,
+    DeviceOption,
+    FlavourOption,
+    LabelsOption,
+    MeanOption,
+    NetArgument,
+    PreprocessOnOption,
+    RuntimeOption,
+    ScoresOption,
+)
 from zoo.cli._subject import find_subject
 
 if TYPE_CHECKING:
@@ -15,33 +27,22 @@ if TYPE_CHECKING:
 
 
 def bench(
-    net: Annotated[list[str], typer.Argument(metavar="MODEL|FILE...", help="As for `dsd-zoo validate`.")],
+    net: NetArgument,
     data: Annotated[
         Path | None, typer.Option(metavar="SRC", help="Images, as for `dsd-zoo validate`; a few hundred do.")
     ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A list of lines 'NAME LABEL', labels from 0.")
-    ] = None,
-    runtime: Annotated[Literal["onnx", "pytorch"], typer.Option(help="What runs the net.")] = "onnx",
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda or cuda:N.")] = "cpu",
+    labels: LabelsOption = None,
+    runtime: RuntimeOption = "onnx",
+    device: DeviceOption = "cpu",
     precision: Annotated[
         Literal["float32", "tf32", "fp16", "bf16"], typer.Option(help="Arithmetic.")
     ] = "float32",
-    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Images per inference.")] = None,
-    scores: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The output that ranks the classes.")
-    ] = None,
-    flavour: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Preprocessing, such as caffe-warp256.")
-    ] = None,
-    crop: Annotated[int | None, typer.Option(metavar="N", help="Side of the centre crop in pixels.")] = None,
-    mean: Annotated[
-        str | None,
-        typer.Option(metavar="N,N,N|FILE", help="Mean per channel, or a mean image (.npy, .binaryproto)."),
-    ] = None,
-    preprocess_on: Annotated[
-        Literal["host", "device"], typer.Option(help="Where images are resized.")
-    ] = "host",
+    batch_size: BatchSizeOption = None,
+    scores: ScoresOption = None,
+    flavour: FlavourOption = None,
+    crop: CropOption = None,
+    mean: MeanOption = None,
+    preprocess_on: PreprocessOnOption = "host",
     seconds: Annotated[
         float, typer.Option(min=0.1, metavar="S", help="How long each of the three is measured.")
     ] = 5,

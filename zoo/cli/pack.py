@@ -9,6 +9,7 @@ import typer
 
 from zoo.cli._common import human_bytes, print_fields
 from zoo.cli._image_progress import progress_bar
+from zoo.cli._measuring_options import LabelsOption
 
 
 def pack(
@@ -16,9 +17,7 @@ def pack(
         Path, typer.Option(metavar="SRC", help="The images: anything that `dsd-zoo validate --data` takes.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The packed file to write.")],
-    labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A list of lines 'NAME LABEL', labels from 0.")
-    ] = None,
+    labels: LabelsOption = None,
     flavour: Annotated[
         str, typer.Option(metavar="NAME", help="The preprocessing whose first stage is stored.")
     ] = "caffe-warp256",

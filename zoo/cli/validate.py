@@ -13,6 +13,18 @@ import typer
 
 from zoo.cli._common import JsonOption, ManifestsOption, print_json
 from zoo.cli._image_progress import progress_bar
+from zoo.cli._measuring_options import (
+    BatchSizeOption,
+    CropOption,
+    DeviceOption,
+    FlavourOption,
+    LabelsOption,
+    MeanOption,
+    NetArgument,
+    PreprocessOnOption,
+    RuntimeOption,
+    ScoresOption,
+)
 from zoo.cli._subject import Subject, find_subject
 from zoo.errors import UsageError
 
@@ -25,13 +37,7 @@ INTERRUPTED = 130
 
 
 def validate(
-    net: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="MODEL|FILE...",
-            help="A model of the zoo, or the files of a net: prototxt and weights, .t7, .onnx or .py.",
-        ),
-    ],
+    net: NetArgument,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -39,30 +45,19 @@ def validate(
             help="Images: a folder, tar, list, Caffe LMDB, parquet or WebDataset shards, or a packed file.",
         ),
     ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A list of lines 'NAME LABEL', labels from 0.")
-    ] = None,
-    runtime: Annotated[Literal["onnx", "pytorch"], typer.Option(help="What runs the net.")] = "onnx",
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda or cuda:N.")] = "cpu",
+    labels: LabelsOption = None,
+    runtime: RuntimeOption = "onnx",
+    device: DeviceOption = "cpu",
     precision: Annotated[
         Literal["float32", "tf32", "fp16", "bf16"],
         typer.Option(help="Arithmetic; any but float32 is compared with float32 in the same pass."),
     ] = "float32",
     limit: Annotated[int | None, typer.Option(metavar="N", help="Only the first N images.")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Images per inference; by default what fits.")
-    ] = None,
-    scores: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The output that ranks the classes.")
-    ] = None,
-    flavour: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Preprocessing, such as caffe-warp256.")
-    ] = None,
-    crop: Annotated[int | None, typer.Option(metavar="N", help="Side of the centre crop in pixels.")] = None,
-    mean: Annotated[
-        str | None,
-        typer.Option(metavar="N,N,N|FILE", help="Mean per channel, or a mean image (.npy, .binaryproto)."),
-    ] = None,
+    batch_size: BatchSizeOption = None,
+    scores: ScoresOption = None,
+    flavour: FlavourOption = None,
+    crop: CropOption = None,
+    mean: MeanOption = None,
     std: Annotated[str | None, typer.Option(metavar="N,N,N", help="Standard deviation per channel.")] = None,
     scale: Annotated[float | None, typer.Option(metavar="X", help="Factor after the mean.")] = None,
     meant_for: Annotated[
@@ -74,9 +69,7 @@ def validate(
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="All flavours in one pass, and how much they change.")
     ] = False,
-    preprocess_on: Annotated[
-        Literal["host", "device"], typer.Option(help="Where images are resized.")
-    ] = "host",
+    preprocess_on: PreprocessOnOption = "host",
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be decoded.")
     ] = False,
