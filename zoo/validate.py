@@ -108,10 +108,8 @@ def measure(
         raise UsageError(f"the limit must be 1 image or more, not {job.limit}")
     with open_lanes(job, variants, world) as lanes:
         files, about = job.all_files(), [lane.session.describe() for lane in lanes]
-        size = world.share(
-            _batch_size_before(job, folder if resume else None)
-            or choose_batch_size(job, lanes, variants, world)
-        )
+        chosen = choose_batch_size(job, lanes, variants, world)
+        size = _agreed_batch_size(job, folder if resume else None, chosen, world)
         plan = plan_of(job, variants, files, about[0], size)
         _check_same_plan(plan, world)
         before = {} if folder is None else _start(folder, plan, resume, world)
@@ -134,6 +132,12 @@ class _Tally:
     batches: list[Batch]
     seconds: float
     resumed: int
+
+
+def _agreed_batch_size(job: Job, folder: Path | None, chosen: int, world: World) -> int:
+    """That of the interrupted run in `folder`, on whichever machine it is; without one, what rank 0 chose."""
+    before = [world.share(_batch_size_before(job, folder), source=rank) for rank in range(world.size)]
+    return next(filter(None, before), None) or world.share(chosen)
 
 
 def _batch_size_before(job: Job, folder: Path | None) -> int | None:

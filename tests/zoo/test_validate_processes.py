@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from torch.distributed import TCPStore
 
-from zoo import distributed, journal
+from zoo import distributed, journal, validate
 from zoo.distributed import Alone, RankLostError, Ranks, joined
 from zoo.errors import UsageError
 from zoo.evidence import read_run
@@ -164,6 +164,19 @@ def test_machines_that_see_other_images_do_not_measure_together(monkeypatch):
         _check_same_plan(plans[1], world)
     plans[2] = plans[0]
     _check_same_plan(plans[1], world)
+
+
+def test_the_batch_size_of_what_is_resumed_counts_wherever_it_lies(monkeypatch):
+    """Rank 0 may be on a fresh machine this time, of other size."""
+    batch_sizes = [None, 6]
+    monkeypatch.setattr(validate, "_batch_size_before", lambda job, folder: "own")
+    monkeypatch.setattr(
+        Alone, "share", lambda self, value, source=0: batch_sizes[source] if value == "own" else 4
+    )
+    for rank in range(2):
+        assert validate._agreed_batch_size(None, None, 8, Alone(rank=rank, size=2)) == 6
+    batch_sizes[1] = None
+    assert validate._agreed_batch_size(None, None, 8, Alone(rank=1, size=2)) == 4
 
 
 def test_alone_is_a_world_of_one():
