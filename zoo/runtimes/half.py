@@ -31,18 +31,8 @@ TORCH_FUNCTIONS = frozenset(
     {
         *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
         *("linear", "matmul", "__matmul__", "bmm", "mm", "addmm"),
-        *(
-            "relu",
-            "relu_",
-            "leaky_relu",
-            "prelu",
-            "add",
-            "__add__",
-            "__iadd__",
-            "cat",
-            "dropout",
-            "batch_norm",
-        ),
+        *("relu", "relu_", "leaky_relu", "prelu", "add", "__add__", "__iadd__"),
+        *("cat", "dropout", "batch_norm"),
         *("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"),
         *("flatten", "reshape", "view", "permute", "transpose", "squeeze", "unsqueeze", "contiguous"),
         # Attributes, such as the shape.
