@@ -37,6 +37,11 @@ def batch_first(*sizes: Dim | None) -> Expected:
     return (Symbol("N"), *sizes)
 
 
+def time_first(features: int) -> Expected:
+    """Time x batch x features."""
+    return (Symbol("T"), Symbol("N"), features)
+
+
 def is_table(expected: Expected) -> bool:
     """Whether a table is wanted."""
     return isinstance(expected, list | Many | Fitted)

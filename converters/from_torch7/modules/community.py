@@ -19,7 +19,7 @@ from converters.from_torch7.modules.table import as_table, entry
 from converters.from_torch7.net import Net
 from converters.from_torch7.objects import TorchObject
 from converters.from_torch7.registry import Ask, module, structure
-from converters.graph import dims, shape_text
+from converters.graph import Symbol, dims, shape_text
 
 
 @structure("TotalVariation", expects=PASS)
@@ -91,7 +91,9 @@ def spatial_pyramid_pooling(net: Net, m: Module, x: Nest) -> Nest:
     return joined(net, m, parts, rank - 3)
 
 
-@module("inn.ROIPooling", name="roipool", takes="table", expects=[batch_first(None, None, None), (None, 5)])
+@module(
+    "inn.ROIPooling", name="roipool", takes="table", expects=[batch_first(None, None, None), (Symbol("R"), 5)]
+)
 def roi_pooling(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The largest values in W x H cells of regions: rows of image and corners, counted from 1.
 

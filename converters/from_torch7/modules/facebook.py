@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from converters.errors import FormatError
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import Expected, batch_first
+from converters.from_torch7.expectation import batch_first, time_first
 from converters.from_torch7.handles import Nest
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.containers import branches, branches_expect, joined, tensor_value
@@ -23,7 +23,7 @@ from converters.from_torch7.modules.sparse_convolution import convolve_frames, f
 from converters.from_torch7.modules.windows import Window
 from converters.from_torch7.net import Net
 from converters.from_torch7.registry import module, structure
-from converters.graph import Symbol, dims, shape_text
+from converters.graph import dims, shape_text
 
 
 def in_nns_words(m: Module) -> Module:
@@ -57,12 +57,7 @@ def unfolded_temporal_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Valu
     return convolve_frames(g, m.renamed({"pad": "padW"}), x)
 
 
-def time_major(m: Module) -> Expected:
-    """Time x N x nIn."""
-    return (None, Symbol("N"), m.integer("nIn"))
-
-
-@module("TemporalConvolutionTBC", name="conv", expects=time_major)
+@module("TemporalConvolutionTBC", name="conv", expects=lambda m: time_first(m.integer("nIn")))
 def temporal_convolution_tbc(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A convolution over time of time x N x features; the weight is kw x in x out."""
     kernel, inputs, outputs = (m.integer(name, least=1) for name in ("kw", "nIn", "nOut"))

@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from converters.errors import FormatError
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import PASS, Expected, Fitted, batch_first
+from converters.from_torch7.expectation import PASS, Expected, Fitted, batch_first, time_first
 from converters.from_torch7.handles import Memory, Nest, ValueNest, values
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.arithmetic import once_a_sample
@@ -180,10 +180,10 @@ def sequence_sizes(m: Module) -> tuple[int, int]:
     return m.integer(come, least=1), m.integer(go, least=1)
 
 
-def time_first(m: Module) -> Expected:
+def sequence_expected(m: Module) -> Expected:
     """Time x batch x features, or the other way round."""
     inputs = sequence_sizes(m)[0]
-    return batch_first(None, inputs) if batch_is_first(m) else (None, None, inputs)
+    return batch_first(None, inputs) if batch_is_first(m) else time_first(inputs)
 
 
 def run_sequence(g: Builder, m: Module, x: ir.Value, op_type: str, order: Sequence[int]) -> ir.Value:
@@ -199,7 +199,7 @@ def run_sequence(g: Builder, m: Module, x: ir.Value, op_type: str, order: Sequen
     return g.transpose(result, [1, 0, 2]) if batch_is_first(m) else result
 
 
-@module("SeqLSTM", name="lstm", expects=time_first)
+@module("SeqLSTM", name="lstm", expects=sequence_expected)
 def seq_lstm(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """An LSTM over a whole sequence, from zeros; the weight's gates are input, forget, output, cell."""
     if m.has("weightO") or m.integer("hiddensize", sequence_sizes(m)[1]) != sequence_sizes(m)[1]:
@@ -207,7 +207,7 @@ def seq_lstm(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return run_sequence(g, m, x, "LSTM", (0, 2, 1, 3))
 
 
-@module("SeqGRU", name="gru", expects=time_first)
+@module("SeqGRU", name="gru", expects=sequence_expected)
 def seq_gru(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A GRU over a whole sequence, from zeros; the weight's gates are reset, update, candidate."""
     return run_sequence(g, m, x, "GRU", (1, 0, 2))

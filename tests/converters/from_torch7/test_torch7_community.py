@@ -87,6 +87,12 @@ def test_roi_pooling(run_net, fields, end):
     np.testing.assert_array_equal(got, wanted)
 
 
+def test_regions_are_not_as_many_as_images(save_t7):
+    model = converters.load(save_t7(("inn.ROIPooling", {"W": 2, "H": 2})))
+    assert [str(value.shape[0]) for value in model.graph.inputs] == ["N", "R"]
+    assert str(model.graph.outputs[0].shape[0]) == "R"
+
+
 def test_fire_module_is_the_module_inside(run_net):
     inside = ("nn.Sequential", {"modules": [("nn.ReLU", {"threshold": 0, "val": 0})]})
     (got,) = run_net(("nn.FireModule", {"module": inside, "squeeze": ("nn.Tanh", {})}), X4)

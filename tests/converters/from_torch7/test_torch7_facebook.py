@@ -63,6 +63,13 @@ def test_convolution_of_time_before_batch(run_net):
     np.testing.assert_allclose(got, wanted, atol=1e-4)
 
 
+def test_time_comes_before_the_batch(save_t7):
+    fields = {"kw": 1, "nIn": 6, "nOut": 5, "weight": values(1, 6, 5), "bias": values(5)}
+    net = save_t7(("nn.TemporalConvolutionTBC", fields))
+    assert [str(size) for size in converters.load(net).graph.inputs[0].shape] == ["T", "N", "6"]
+    assert list(converters.load(net, static_batch=4).graph.inputs[0].shape)[1:] == [4, 6]
+
+
 @pytest.mark.parametrize("name", ["nn.LinearNB", "nn.LinearNoBackprop", "fbnn.NormalizedLinearNoBias"])
 def test_linear_maps(run_net, name):
     bias = {} if name.endswith("NB") else {"bias": BIAS}

@@ -170,6 +170,14 @@ def test_lstm_of_a_sequence(run_net, name, fields, swapped):
     np.testing.assert_allclose(got, wanted.swapaxes(0, 1) if swapped else wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize(("batch_first", "axes"), [(False, ["T", "N"]), (True, ["N", "T"])])
+def test_which_axis_of_a_sequence_is_the_batch(save_t7, batch_first, axes):
+    fields = {"inputsize": D, "outputsize": H, "batchfirst": batch_first, "weight": WEIGHT, "bias": BIAS}
+    model = converters.load(save_t7(("nn.SeqLSTM", fields)))
+    for value in (*model.graph.inputs, *model.graph.outputs):
+        assert [str(size) for size in value.shape[:2]] == axes
+
+
 def test_gru_of_a_sequence(run_net):
     weight, bias = WEIGHT[:, : 3 * H].copy(), BIAS[: 3 * H].copy()
     (got,) = run_net(
