@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -30,7 +30,8 @@ from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from zoo.distributed import World
-    from zoo.job import Variant
+    from zoo.job import Job, Variant
+    from zoo.validate import Run
 
 # What a shell reports of a command that Ctrl-C ended.
 INTERRUPTED = 130
@@ -117,16 +118,15 @@ def validate(
     or null), against (paired gains and classes, or null), baseline (what changed, or null), variants (of
     --sensitivity and --precision).
     """
-    from zoo import journal
     from zoo.cli import _measurement, _measurement_words
     from zoo.cli._variants import folder_of, numbers, settings_of, variants_of
     from zoo.datasets import open_dataset
     from zoo.distributed import joined
     from zoo.environment import sleep_while_waiting
-    from zoo.evidence import read_run, write_run
+    from zoo.evidence import read_run
     from zoo.forms import converted
+    from zoo.job import Job
     from zoo.runtimes.runtime import parse_device
-    from zoo.validate import Job, measure
 
     sleep_while_waiting()
     parse_device(device)
@@ -161,14 +161,7 @@ def validate(
             preprocess_on=preprocess_on,
             command=shlex.join(["dsd-zoo", *sys.argv[1:]]),
         )
-        with _kept(folders[0], world), progress_bar(subject.name) as progress:
-            runs = measure(job, variants, folder=folders[0], resume=resume, world=world, progress=progress)
-        if world.rank == 0:
-            for folder, (result, rows) in zip(folders, runs, strict=True):
-                write_run(folder, result, rows)
-        # Until rank 0 has the result, each machine keeps what it has done.
-        world.share(None)
-        journal.finish(folders[0])
+        runs = _measured(job, variants, folders, resume, world)
         if world.rank:
             return
     findings = _measurement.findings(
@@ -182,6 +175,25 @@ def validate(
     _measurement.write_reports(findings, junit, markdown)
     if not findings.holds:
         raise typer.Exit(1)
+
+
+def _measured(
+    job: Job, variants: Sequence[Variant], folders: Sequence[Path], resume: bool, world: World
+) -> list[Run]:
+    """The runs, of which rank 0 writes each into its folder. Until then every machine keeps its own part."""
+    from zoo import journal
+    from zoo.evidence import write_run
+    from zoo.validate import measure
+
+    with _kept(folders[0], world):
+        with progress_bar(job.model) as progress:
+            runs = measure(job, variants, folder=folders[0], resume=resume, world=world, progress=progress)
+        if world.rank == 0:
+            for folder, (result, rows) in zip(folders, runs, strict=True):
+                write_run(folder, result, rows)
+        world.share(None)
+    journal.finish(folders[0])
+    return runs
 
 
 def _name(variant: Variant) -> str:
