@@ -157,17 +157,31 @@ def detection_output(
     mask, scores = g.reshape(mask, in_image), g.reshape(scores, in_image)
     if -1 < p.keep_top_k < len(labels) * taken:
         mask = boxes.only_best(g, mask, scores, p.keep_top_k)
+    return _rows(g, layer, locations, mask, scores, g.reshape(candidates, (*in_image, 4)), labels)
+
+
+def _rows(
+    g: Graph,
+    layer: BoundLayer,
+    images: ir.Value,
+    mask: ir.Value,
+    scores: ir.Value,
+    candidates: ir.Value,
+    labels: list[int],
+) -> ir.Value:
+    """What `detection_output` gives: of each image the candidates set in the mask, as many of every label."""
+    taken = np.array(dims(mask)[1] // len(labels), np.int64)
     found = boxes.where_set(g, layer, mask)
-    position = g.node("Div", boxes.column(g, found, 1), np.array(taken, np.int64))
+    position = g.node("Div", boxes.column(g, found, 1), taken)
     label = g.node("Gather", g.constant(np.array(labels, np.int64)), position, shape=dims(position), axis=0)
     columns = [
         boxes.as_floats(g, boxes.column(g, found, 0)),
         boxes.as_floats(g, label),
         g.reshape(boxes.pick(g, scores, found), (dims(found)[0], 1)),
-        boxes.pick(g, g.reshape(candidates, (*in_image, 4)), found),
+        boxes.pick(g, candidates, found),
     ]
     result = g.node("Concat", *columns, shape=(dims(found)[0], boxes.DETECTION), axis=1)
-    return boxes.detections(g, layer, locations, result)
+    return boxes.detections(g, layer, images, result)
 
 
 def _check_detection_output(

@@ -76,11 +76,7 @@ def _correlated(
     column_steps: range,
 ) -> ir.Value:
     p = layer.param
-    layer.check(
-        p.HasField("kernel_size") and p.HasField("max_displacement"), "needs kernel_size and max_displacement"
-    )
-    layer.check(p.kernel_size % 2 == 1, f"kernel_size must be odd, it is {p.kernel_size}")
-    layer.check(p.stride_1 > 0 and p.stride_2 > 0, "stride_1 and stride_2 must be positive")
+    _check_correlation(layer)
     n, channels, height, width = _pair(layer, first, second)
     rows = _window(layer, height, pads[0], displacement_of_rows)
     columns = _window(layer, width, pads[1], p.max_displacement)
@@ -120,6 +116,15 @@ def _correlated(
         kernel_shape=(p.kernel_size,) * 2,
         strides=(p.stride_1,) * 2,
     )
+
+
+def _check_correlation(layer: BoundLayer) -> None:
+    p = layer.param
+    layer.check(
+        p.HasField("kernel_size") and p.HasField("max_displacement"), "needs kernel_size and max_displacement"
+    )
+    layer.check(p.kernel_size % 2 == 1, f"kernel_size must be odd, it is {p.kernel_size}")
+    layer.check(p.stride_1 > 0 and p.stride_2 > 0, "stride_1 and stride_2 must be positive")
 
 
 def _pair(layer: BoundLayer, first: ir.Value, second: ir.Value) -> tuple[Dim, int, int, int]:
