@@ -8,12 +8,11 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import Run, runner
 
 import converters
 from zoo import cli
@@ -21,29 +20,11 @@ from zoo.catalog import Catalog, bundled_folder
 from zoo.evidence import write_run
 
 
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
-
-
 @pytest.fixture
 def dsd_zoo(monkeypatch, capsys, tmp_path) -> Run:
     """Runs the command line in this process, with a cache of its own."""
     monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path / "cache"))
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["dsd-zoo", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        code = caught.value.code
-        return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return run
+    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture

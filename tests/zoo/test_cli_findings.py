@@ -6,13 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from command_line import Run, runner
 
-from zoo import cli
 from zoo.catalog import bundled_folder
 from zoo.evidence import write_run
 
@@ -22,28 +20,13 @@ HOME_ELSEWHERE = ("XDG_CACHE_HOME", "XDG_DATA_HOME", "ORT_DISABLE_TELEMETRY")
 NET = [str(CAFFE / "train_val.prototxt"), str(CAFFE / "dsd.caffemodel")]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def dsd_zoo(monkeypatch, capsys, tmp_path) -> Callable[..., Outcome]:
+def dsd_zoo(monkeypatch, capsys, tmp_path) -> Run:
     """Runs the command line in this process, in an empty folder with a cache of its own."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path / "cache"))
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["dsd-zoo", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        code = caught.value.code
-        return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return run
+    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from command_line import runner
 from test_validate_loop import PLAIN, save_net
 
-from zoo import cli
 from zoo.bench import bench
 from zoo.catalog import bundled_folder
 from zoo.datasets import Dataset, Item
@@ -23,13 +21,6 @@ from zoo.validate import Job, Variant
 DIGITS = bundled_folder() / "digits"
 FILES = [DIGITS / "caffe" / "train_val.prototxt", DIGITS / "caffe" / "dsd.caffemodel"]
 IMAGES = DIGITS / "images" / "test_images.tar"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +34,7 @@ def dsd_zoo(monkeypatch, capsys, tmp_path, cache):
     """Runs a command in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DSD_ZOO_CACHE", str(cache))
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["dsd-zoo", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        code = caught.value.code
-        return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return run
+    return runner(monkeypatch, capsys)
 
 
 def test_sensitivity_is_a_matrix_and_a_run_for_each_flavour(dsd_zoo):

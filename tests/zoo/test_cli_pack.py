@@ -4,39 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import pytest
+from command_line import runner
 
-from zoo import cli
 from zoo.catalog import bundled_folder
 
 IMAGES = bundled_folder() / "digits" / "images" / "test_images.tar"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture
 def dsd_zoo(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["dsd-zoo", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        code = caught.value.code
-        return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return run
+    return runner(monkeypatch, capsys)
 
 
 def test_a_run_over_packed_images_is_the_run_over_the_images(dsd_zoo, tmp_path):

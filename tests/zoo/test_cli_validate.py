@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import tarfile
-from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 import pytest
+from command_line import runner
 
-from zoo import cli
 from zoo.catalog import bundled_folder
 from zoo.evidence import read_run
 
@@ -21,28 +20,13 @@ FILES = [DIGITS / "caffe" / "train_val.prototxt", DIGITS / "caffe" / "dsd.caffem
 IMAGES = DIGITS / "images" / "test_images.tar"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def validate(monkeypatch, capsys, tmp_path):
     """Runs the command in this process, in an empty folder with a cache of its own."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path / "cache"))
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["dsd-zoo", "validate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        code = caught.value.code
-        return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return run
+    return partial(runner(monkeypatch, capsys), "validate")
 
 
 @pytest.mark.parametrize(
