@@ -123,6 +123,7 @@ class Graph:
 
         One that layers share is stored once, under the name that the first of them gives it.
         """
+        # The initializer keeps the array: as long as it lives, its address names nothing else.
         place = array.ctypes.data, array.dtype.str, array.shape, array.strides
         if place not in self._parameters:
             self._parameters[place] = self._initializer(

@@ -68,7 +68,7 @@ def classes() -> Mapping[str, Entry]:
 def support() -> list[tuple[str, str]]:
     """(class, what it computes or why it is refused), by name.
 
-    Names without prefix are nn's; cudnn, cunn, fbcunn and inn classes of the same name are converted alike,
-    unless they are listed themselves.
+    Names without prefix are nn's; classes of the same name under another prefix (`net.TWINS`) are converted
+    alike, unless they are listed themselves.
     """
     return sorted((name, entry.summary) for name, entry in classes().items())
