@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import glob
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,9 +39,11 @@ def troubles_told(root: Path) -> Iterator[None]:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it on success and removed on any failure.
 
-    What a killed process left of the same file goes first. Raises OSError as writing does, and for a folder
-    or a device: renaming over /dev/null would take it from everybody.
+    What a killed process left of the same file goes first. Where `path` is a link, all of it happens where
+    it leads. Raises OSError as writing does, and for a folder or a device: renaming over /dev/null would take
+    it from everybody.
     """
+    path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):

@@ -72,3 +72,12 @@ def test_what_is_no_regular_file_is_never_replaced(dsd_zoo, tmp_path):
     assert outcome.code == 2
     assert "pipe: the packed file cannot be written: not a regular file" in outcome.err
     assert [path.is_fifo() for path in tmp_path.iterdir()] == [True]
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(dsd_zoo, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "x.pack")
+    for _ in range(2):
+        assert dsd_zoo("pack", "--data", IMAGES, "-o", "link").code == 0
+        assert (tmp_path / "link").is_symlink()
+        assert [path.name for path in (tmp_path / "disk").iterdir()] == ["x.pack"]
