@@ -81,7 +81,7 @@ def slice_(g: Graph, layer: BoundLayer, x: ir.Value) -> list[ir.Value]:
     if parts == 1 and not len(p.slice_point):
         return [x]
     size = shape[axis]
-    if isinstance(size, Symbol) and not size.batch:
+    if isinstance(size, Symbol) and (not size.batch or _cuts_any_batch(layer, size)):
         return _slices_of_unknown(g, layer, x, axis)
     size = layer.static(size, f"the size of axis {axis}, which is sliced,")
     if len(p.slice_point):
@@ -104,12 +104,19 @@ def _check_points(layer: BoundLayer, size: Dim) -> None:
     )
 
 
+def _cuts_any_batch(layer: BoundLayer, size: Symbol) -> bool:
+    """Whether a multiple of the batch can be cut so, were the batch 1."""
+    points = list(layer.param.slice_point)
+    return points[-1] < size.factor if points else size.factor % layer.top_count == 0
+
+
 def _slices_of_unknown(g: Graph, layer: BoundLayer, x: ir.Value, axis: int) -> list[ir.Value]:
-    """Slices along an axis whose size only a run tells (behind a Filter)."""
+    """Slices along an axis whose size only a run tells (a batch, or what is behind a Filter)."""
     before, size, behind = dims(x)[:axis], dims(x)[axis], dims(x)[axis + 1 :]
     points, parts = list(layer.param.slice_point), layer.top_count
     if not points:
-        part = Symbol(f"{layer.name}_part")
+        assert isinstance(size, Symbol)
+        part = size // parts if size.batch else Symbol(f"{layer.name}_part")
         grouped = g.reshape(x, (*before, parts, part, *behind))
         shape = (*before, part, *behind)
         return [
@@ -121,7 +128,8 @@ def _slices_of_unknown(g: Graph, layer: BoundLayer, x: ir.Value, axis: int) -> l
     whole = g.node("Shape", x, shape=(1,), dtype=ir.DataType.INT64, start=axis, end=axis + 1)
     left = g.node("Sub", whole, np.array(points[-1:], np.int64))
     split = g.node("Concat", g.constant(np.array(sizes, np.int64)), left, shape=(parts,), axis=0)
-    shapes = [(*before, part, *behind) for part in (*sizes, Symbol(f"{layer.name}_rest"))]
+    rest = Symbol(f"{layer.name}_rest", batch=isinstance(size, Symbol) and size.batch)
+    shapes = [(*before, part, *behind) for part in (*sizes, rest)]
     return g.nodes("Split", x, split, shapes=shapes, axis=axis)
 
 

@@ -104,9 +104,10 @@ def crop(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value) -> ir.Va
 def _crop_end(
     g: Graph, layer: BoundLayer, axis: int, offset: int, size: Dim, reference: ir.Value
 ) -> int | ir.Value:
-    """Where the part of one axis ends; computed where only a run tells the reference's size (a Filter)."""
+    """Where the part of one axis ends; computed where only a run tells the reference's size."""
     wanted = dims(reference)[axis]
-    if any(isinstance(s, Symbol) and s.batch for s in (size, wanted)):
+    counted = any(isinstance(s, Symbol) and s.batch for s in (size, wanted))
+    if counted and not _fits_any_batch(size, offset, wanted):
         size, wanted = (layer.static(s, f"the size of axis {axis}") for s in (size, wanted))
     known = not isinstance(size, Symbol) and not isinstance(wanted, Symbol)
     fits = size - offset >= wanted if known else not offset or size != wanted  # type: ignore[operator]
@@ -115,6 +116,15 @@ def _crop_end(
         return offset + wanted
     length = g.node("Shape", reference, shape=(1,), dtype=_INT64, start=axis, end=axis + 1)
     return g.node("Add", length, np.array([offset], np.int64)) if offset else length
+
+
+def _fits_any_batch(size: Dim, offset: int, wanted: Dim) -> bool:
+    """Whether `offset` and `wanted` are within a multiple of the batch, were the batch 1."""
+    if not isinstance(size, Symbol):
+        return False
+    if isinstance(wanted, Symbol):
+        return size.name == wanted.name and size.factor - wanted.factor >= offset
+    return size.factor >= offset + wanted
 
 
 @layer("Tile", param="tile_param", in_place=False)

@@ -145,6 +145,22 @@ def test_the_report_says_whose_batch_is_fixed() -> None:
             + layer("ArgMax", "xx", "y", "argmax_param { axis: 0 }"),
             lambda x: len(x) + x.argmax(0)[None],
         ),
+        # the batch three times over is three items at least
+        (
+            layer("Tile", "x", "t", "tile_param { axis: 0 tiles: 3 }", "thrice")
+            + layer("Slice", "t", "a b y", "slice_param { axis: 0 slice_point: 1 slice_point: 2 }"),
+            lambda x: np.tile(x, (3, 1, 1))[2:],
+        ),
+        (
+            layer("Tile", "x", "t", "tile_param { axis: 0 tiles: 3 }", "thrice")
+            + layer("Slice", "t", "a y b", "slice_param { axis: 0 }"),
+            lambda x: x,
+        ),
+        (
+            layer("Tile", "x", "t", "tile_param { axis: 0 tiles: 3 }", "thrice")
+            + layer("Crop", "t x", "y", "crop_param { axis: 0 offset: 2 offset: 0 offset: 0 }"),
+            lambda x: np.tile(x, (3, 1, 1))[2 : 2 + len(x)],
+        ),
         # one window of each plane: rows become as many as there are planes and places in the window
         (
             layer("Im2col", "x", "y", "convolution_param { axis: 0 kernel_size: 3 kernel_size: 4 }"),
