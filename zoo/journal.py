@@ -79,12 +79,13 @@ def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batc
     Without `resume` an unfinished run there is thrown away; a finished one stays until it is replaced.
 
     Raises:
-        UsageError: the unfinished run is of another plan (the message says what differs), a finished run saw
-            more images than this one will, or the folder cannot be written to.
+        UsageError: the unfinished run is of another plan (the message says what differs), a finished run
+            saw more images than this one will or prepared them in another way, or the folder cannot be
+            written to.
         DataError: it is damaged.
     """
     partial = folder / FOLDER_NAME
-    _keep_larger(folder, plan["images"])
+    _keep_other(folder, plan)
     before = planned(folder) if resume else None
     if before is not None:
         _check_plan(partial, before, plan)
@@ -104,17 +105,21 @@ def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batc
     return {}
 
 
-def _keep_larger(folder: Path, images: int) -> None:
-    """UsageError if a finished run in `folder` would give way to one of fewer images."""
+def _keep_other(folder: Path, plan: Mapping[str, Any]) -> None:
+    """UsageError if a finished run in `folder` would give way to one of fewer images or other settings."""
     if not (folder / "result.json").exists():
         return
     with contextlib.suppress(DataError):  # a damaged result is worth nothing
-        seen = read_run(folder)[0].n
-        if seen > images:
-            raise UsageError(
-                f"{folder} holds a run of {seen} images, this one sees {images}: choose another folder with "
-                "--out, or delete it"
-            )
+        there, _ = read_run(folder)
+        held = None
+        if there.n > plan["images"]:
+            held = f"a run of {there.n} images, this one sees {plan['images']}"
+        elif there.preprocessing != plan["preprocessing"][0]:
+            names = sorted(there.preprocessing.keys() | plan["preprocessing"][0].keys())
+            differ = [k for k in names if there.preprocessing.get(k) != plan["preprocessing"][0].get(k)]
+            held = f"a run of images prepared in another way ({', '.join(differ)})"
+        if held is not None:
+            raise UsageError(f"{folder} holds {held}: choose another folder with --out, or delete it")
 
 
 def read(folder: Path) -> dict[int, Batch]:
