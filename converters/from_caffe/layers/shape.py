@@ -88,34 +88,46 @@ def crop(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value) -> ir.Va
     given = list(p.offset) or [0]
     offsets = given * len(cropped) if len(given) == 1 else given
     todo = {k: offset for k, offset in zip(cropped, offsets, strict=True) if offset or shape[k] != like[k]}
+    for k in list(todo):
+        if _check_crop(layer, k, shape[k], todo[k], like[k]):
+            x = _cut_out(g, layer, x, k, todo.pop(k), reference)
     if not todo:
         return x
-    ends = [_crop_end(g, layer, k, offset, shape[k], reference) for k, offset in todo.items()]
-    known = [end for end in ends if isinstance(end, int)]
-    end: np.ndarray | ir.Value = np.array(known, np.int64)
-    if len(known) < len(ends):
-        each = [np.array([e], np.int64) if isinstance(e, int) else e for e in ends]
-        end = each[0] if len(each) == 1 else g.node("Concat", *each, shape=(len(each),), dtype=_INT64, axis=0)
+    starts = np.array(list(todo.values()), np.int64)
+    ends = np.array([offset + int(like[k]) for k, offset in todo.items()], np.int64)  # type: ignore[arg-type]
     result = (*shape[:axis], *like[axis : len(shape)])
-    starts, axes = np.array(list(todo.values()), np.int64), np.array(list(todo), np.int64)
-    return g.node("Slice", x, starts, end, axes, shape=result)
+    return g.node("Slice", x, starts, ends, np.array(list(todo), np.int64), shape=result)
 
 
-def _crop_end(
-    g: Graph, layer: BoundLayer, axis: int, offset: int, size: Dim, reference: ir.Value
-) -> int | ir.Value:
-    """Where the part of one axis ends; computed where only a run tells the reference's size."""
-    wanted = dims(reference)[axis]
+def _check_crop(layer: BoundLayer, axis: int, size: Dim, offset: int, wanted: Dim) -> bool:
+    """Whether only a run tells a size of this axis; what can be known to be too large is an error."""
     counted = any(isinstance(s, Symbol) and s.batch for s in (size, wanted))
     if counted and not _fits_any_batch(size, offset, wanted):
         size, wanted = (layer.static(s, f"the size of axis {axis}") for s in (size, wanted))
     known = not isinstance(size, Symbol) and not isinstance(wanted, Symbol)
     fits = size - offset >= wanted if known else not offset or size != wanted  # type: ignore[operator]
     layer.check(fits, f"axis {axis}: offset {offset} + size {wanted} exceed {size}")
-    if not isinstance(wanted, Symbol):
-        return offset + wanted
-    length = g.node("Shape", reference, shape=(1,), dtype=_INT64, start=axis, end=axis + 1)
-    return g.node("Add", length, np.array([offset], np.int64)) if offset else length
+    return not known
+
+
+def _cut_out(
+    g: Graph, layer: BoundLayer, x: ir.Value, axis: int, offset: int, reference: ir.Value
+) -> ir.Value:
+    """One axis cropped by a Split: where x is too short it fails, as Caffe does, and a Slice does not."""
+    wanted = dims(reference)[axis]
+    if isinstance(wanted, Symbol):
+        length = g.node("Shape", reference, shape=(1,), dtype=_INT64, start=axis, end=axis + 1)
+    else:
+        length = g.constant(np.array([wanted], np.int64))
+    whole = g.node("Shape", x, shape=(1,), dtype=_INT64, start=axis, end=axis + 1)
+    rest = g.node("Sub", whole, length)
+    if offset:
+        rest = g.node("Sub", rest, np.array([offset], np.int64))
+    before = [np.array([offset], np.int64)] if offset else []
+    sizes = [*([offset] if offset else []), wanted, Symbol(f"{layer.name}_rest_{axis}")]
+    split = g.node("Concat", *before, length, rest, shape=(len(sizes),), dtype=_INT64, axis=0)
+    shapes = [(*dims(x)[:axis], size, *dims(x)[axis + 1 :]) for size in sizes]
+    return g.nodes("Split", x, split, shapes=shapes, axis=axis)[1 if offset else 0]
 
 
 def _fits_any_batch(size: Dim, offset: int, wanted: Dim) -> bool:

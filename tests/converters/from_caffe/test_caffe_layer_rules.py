@@ -245,6 +245,23 @@ def test_a_crop_to_as_many_items_as_were_selected(tmp_path: Path) -> None:
     assert_close(got["second"], ITEMS[SELECTION != 0][1:4, 1:2, :2])
 
 
+@pytest.mark.parametrize("crop", ["f r", "x f"])
+def test_a_crop_of_too_few_items_ends_the_run(crop: str, tmp_path: Path) -> None:
+    """Of 4 selected items 4 are wanted behind an offset of 1; of 7 items as many as are selected, all 7."""
+    net = SELECTED + layer("Crop", crop, "y", "crop_param { axis: 0 offset: 1 offset: 0 offset: 0 }")
+    shapes = {"x": ITEMS.shape, "s": SELECTION.shape} | ({"r": (4, 2, 3)} if "r" in crop else {})
+    model = converters.load(*write_net(tmp_path, net, shapes))
+    converters.save(model, tmp_path / "net.onnx")
+    converters.save(model, tmp_path / "net.py")
+    selection = SELECTION if "r" in crop else np.ones(7)
+    inputs = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    inputs["s"] = selection.astype(np.float32)
+    with pytest.raises(Exception, match="'split' input"):
+        run_onnx(tmp_path / "net.onnx", inputs)
+    with pytest.raises(RuntimeError, match="split_sizes"):
+        run_pytorch(tmp_path / "net.py", inputs, model)
+
+
 def test_a_crop_cannot_leave_the_selected_items(tmp_path: Path) -> None:
     net = (
         SELECTED
