@@ -55,7 +55,7 @@ BOMBS = {
     "tall pyramid": dims(1, 1, 9, 9) + layer("SPP", "spp_param { pyramid_height: 4000000000 }"),
     "cycle": 'layer { name: "a" type: "ReLU" bottom: "b" top: "a" }\n'
     'layer { name: "b" type: "ReLU" bottom: "a" top: "b" }\n',
-    "deep nesting": "layer { " * 100_000,
+    "deep nesting": "layer { " * 30_000,
     "deep list": "name: " + "[" * 100_000,
     "no layers": 'name: "nothing"\n',
     "empty shape": dims(0, 3) + layer("Softmax", ""),

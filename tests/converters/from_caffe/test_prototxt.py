@@ -9,7 +9,7 @@ import pytest
 from from_caffe.reference_nets import layer, write_net
 
 import converters
-from converters.from_caffe.prototxt import MAX_BYTES, parse
+from converters.from_caffe.prototxt import MAX_BYTES, MAX_FIELDS, parse
 
 NET = """name: "small"
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 } } }
@@ -92,6 +92,14 @@ def test_text_larger_than_any_definition_is_refused_unread(tmp_path: Path) -> No
         file.truncate(MAX_BYTES + 1)
     with pytest.raises(converters.FormatError, match="is this the file"):
         parse(path)
+
+
+def test_more_fields_than_any_definition_has_are_refused_unparsed(tmp_path: Path) -> None:
+    silent = 'layer { name: "s" type: "Silence" }\n'  # two fields in a message that is a third
+    with pytest.raises(converters.FormatError, match=r"some 40,002 fields; a definition has at most 40,000"):
+        parse(write(tmp_path, silent * (MAX_FIELDS // 3 + 1)))
+    net, _ = parse(write(tmp_path, silent * (MAX_FIELDS // 3)))
+    assert len(net.layer) == 13_333
 
 
 def test_bytes_that_are_not_utf8_are_named(tmp_path: Path) -> None:
