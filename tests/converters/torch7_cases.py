@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime as ort
+import torch
 
 from converters.to_onnx.skeleton import initializers, skeleton, tensor_header
 
@@ -15,6 +16,21 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 _ELEMENTS = {"f4": "Float", "f8": "Double", "f2": "Half", "i8": "Long", "i4": "Int", "u1": "Byte"}
+
+
+def values(*shape: int, seed: int = 0) -> np.ndarray:
+    """Random numbers, both signs, no ties; the same for the same shape and seed."""
+    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
+
+
+def sizes(*numbers: int) -> tuple[str, np.ndarray]:
+    """A torch.LongStorage for `T7Writer`."""
+    return "storage", np.array(numbers, np.int64)
+
+
+def t(array: np.ndarray) -> torch.Tensor:
+    """The same numbers for PyTorch."""
+    return torch.from_numpy(np.ascontiguousarray(array))
 
 
 def recorded(case: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

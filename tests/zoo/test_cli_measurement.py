@@ -186,18 +186,24 @@ def test_reports_that_cannot_be_written_are_named(dsd_zoo):
         assert "top-1" in outcome.out
 
 
-def test_an_interrupted_command_says_how_to_go_on(dsd_zoo, monkeypatch):
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Ctrl-C comes with the fourth batch, once."""
     import zoo.batches
 
     rank, calls = zoo.batches._rank, []
 
-    def interrupted(*arguments):
+    def until_the_fourth(*arguments):
         calls.append(1)
         if len(calls) == 4:
             raise KeyboardInterrupt
         return rank(*arguments)
 
-    monkeypatch.setattr(zoo.batches, "_rank", interrupted)
+    monkeypatch.setattr(zoo.batches, "_rank", until_the_fourth)
+
+
+@pytest.mark.usefixtures("interrupted")
+def test_an_interrupted_command_says_how_to_go_on(dsd_zoo):
     outcome = dsd_zoo("validate", "digits-caffe-dsd", "--batch-size", 10)
     assert outcome.code == 130
     assert "interrupted; the evidence of 30 images is kept in results/digits-caffe-dsd/onnx" in outcome.err
@@ -210,21 +216,12 @@ def test_an_interrupted_command_says_how_to_go_on(dsd_zoo, monkeypatch):
     assert read_run(Path("results/digits-caffe-dsd/onnx"))[0].top1_correct == 492
 
 
+@pytest.mark.usefixtures("interrupted")
 def test_resume_keeps_to_the_batch_size_of_the_interrupted_run(dsd_zoo, monkeypatch):
     """Chosen by memory, it may be another one the next time."""
-    import zoo.batches
     import zoo.lanes
 
     monkeypatch.setattr(zoo.lanes, "fitting_batch_size", lambda *arguments: 10)
-    original, calls = zoo.batches._rank, []
-
-    def interrupted(*arguments):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return original(*arguments)
-
-    monkeypatch.setattr(zoo.batches, "_rank", interrupted)
     assert dsd_zoo("validate", "digits-caffe-dsd").code == 130
     monkeypatch.setattr(zoo.lanes, "fitting_batch_size", lambda *arguments: 20)
     outcome = dsd_zoo("validate", "digits-caffe-dsd", "--resume")

@@ -10,23 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 import torch.nn.functional as F  # noqa: N812
-
-
-def values(*shape: int, seed: int = 0) -> np.ndarray:
-    """Random numbers, both signs, no ties."""
-    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
-
-
-def sizes(*numbers: int) -> tuple[str, np.ndarray]:
-    """A torch.LongStorage."""
-    return "storage", np.array(numbers, np.int64)
-
-
-def t(array: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(array)
-
+from torch7_cases import sizes, t, values
 
 X2, X3, X4, X5 = values(3, 6), values(4, 5, 6), values(2, 4, 7, 6), values(2, 3, 4, 5, 6)
 W = values(6, 4, seed=1)

@@ -9,13 +9,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from torch7_cases import values
 
 import converters
-
-
-def values(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
-
 
 X2, X3, X4 = values(3, 6), values(4, 5, 6), values(2, 4, 7, 6)
 CHANNELS = values(4, seed=1)

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 import torch.nn.functional as F  # noqa: N812
+from torch7_cases import t, values
 
 import converters
-
-
-def values(*shape: int, seed: int = 0) -> np.ndarray:
-    """Random numbers, both signs, no ties."""
-    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
-
-
-def t(array: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array))
-
 
 X2, X3, X4 = values(3, 6), values(4, 5, 6), values(2, 4, 7, 6)
 BIAS = values(5, seed=3)

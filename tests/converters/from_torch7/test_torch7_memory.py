@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from torch7_cases import sizes
 
 import converters
 
@@ -23,10 +24,6 @@ def seq(*modules: tuple) -> tuple:
 
 def both(*modules: tuple) -> tuple:
     return "nn.ConcatTable", {"modules": list(modules)}
-
-
-def sizes(*numbers: int) -> tuple:
-    return "storage", np.array(numbers, np.int64)
 
 
 CASES = [

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from torch7_cases import values
 
 import converters
 
 D, H, T, N = 3, 4, 5, 2
-
-
-def values(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

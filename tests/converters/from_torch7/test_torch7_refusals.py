@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from torch7_cases import sizes, values
 
 import converters
-
-
-def values(*shape: int, seed: int = 0) -> np.ndarray:
-    """Random numbers, both signs, no ties."""
-    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
-
-
-def sizes(*numbers: int) -> tuple[str, np.ndarray]:
-    """A torch.LongStorage."""
-    return "storage", np.array(numbers, np.int64)
-
 
 X2, X3, X4 = values(3, 6), values(4, 5, 6), values(2, 4, 7, 6)
 BIAS = values(4, seed=3)
