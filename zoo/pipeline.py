@@ -42,6 +42,10 @@ def prepared(
 
     At most `ahead` images exist at any time that the caller has not taken yet.
     """
+    import cv2
+
+    # These threads are enough; OpenCV's own would take the processors from them.
+    cv2.setNumThreads(1)
     with ThreadPoolExecutor(workers or processors(), "decode") as pool:
         waiting: deque[Future[Prepared[Made]]] = deque()
         try:

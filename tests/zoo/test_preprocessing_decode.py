@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import struct
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pytest
 
 from zoo.errors import DataError
+from zoo.preprocessing import decode
 from zoo.preprocessing.decode import ImageHeader, Picture, image_header
 
 
@@ -55,6 +58,26 @@ def test_orientation_is_found_and_ignored(orientation, order):
 )
 def test_a_damaged_header_is_no_error(data):
     assert image_header(data) == ImageHeader()
+
+
+@pytest.mark.parametrize(
+    ("decoder", "pixels"),
+    [("decode_bgr", "bgr"), ("decode_deep_bgr", "deep_bgr"), ("decode_pillow", "pillow_rgb")],
+)
+def test_pictures_are_decoded_side_by_side(monkeypatch, decoder, pixels):
+    both = threading.Barrier(2)
+    monkeypatch.setattr(decode, decoder, lambda data: [len(data), both.wait(timeout=10)])
+    sixteen_bits = cv2.imencode(".png", np.zeros((4, 5, 3), np.uint16))[1].tobytes()
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda _: getattr(Picture(sixteen_bits), pixels), range(2)))
+    assert sorted(results) == [[len(sixteen_bits), 0], [len(sixteen_bits), 1]]
+
+
+def test_a_picture_is_decoded_once():
+    picture = Picture(jpeg())
+    assert picture.bgr is picture.bgr
+    assert picture.deep_bgr is picture.bgr
+    assert picture.pillow_rgb is picture.pillow_rgb
 
 
 def test_grey_and_colour_components():

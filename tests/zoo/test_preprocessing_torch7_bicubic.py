@@ -119,6 +119,32 @@ def test_an_odd_surplus_moves_the_window_right_and_down():
     )
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "crop"),
+    [
+        (23, 31, 11),
+        (31, 23, 16),
+        (16, 16, 16),
+        (9, 12, 1),
+        (16, 40, 15),
+        (40, 16, 16),
+        (1, 5, 9),
+        (300, 500, 16),
+    ],
+)
+def test_the_window_alone_is_what_the_whole_image_has_there(height, width, crop):
+    image = np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8)
+    flavour = resolve("torch7-bicubic16")
+    whole = flavour.scale(image)
+    rows, columns = flavour.window(*whole.shape[:2], crop)
+    np.testing.assert_array_equal(flavour.scale_window(image, crop), whole[rows, columns])
+
+
+def test_a_window_larger_than_the_image_is_refused():
+    with pytest.raises(DataError, match="torch7-bicubic16 made it 16x20: smaller than the 17x17 window"):
+        resolve("torch7-bicubic16").scale_window(np.zeros((32, 40, 3), np.uint8), 17)
+
+
 def test_one_pixel_is_spread_and_the_result_has_no_uninitialised_memory():
     pixel = np.full((1, 1, 3), 51, np.uint8)
     np.testing.assert_array_equal(

@@ -58,15 +58,19 @@ class Preprocessor:
 
     def __call__(self, content: bytes | Picture | Stored) -> Float32:
         """The net's input for one image: (channels, crop, crop) float32; DataError as in the stages."""
-        return self.finish(self.resize(content))
+        return self.finish(self.resize_window(Picture(content) if isinstance(content, bytes) else content))
 
-    def resize(self, content: bytes | Picture | Stored) -> Pixels:
+    def resize(self, content: Picture | Stored) -> Pixels:
         """Stage 1; DataError as in `decode` and `Flavour.scale`. Packed pixels have it behind them."""
-        if isinstance(content, bytes):
-            content = Picture(content)
         if not isinstance(content, Picture) and content.flavour == self.flavour.name:
             return content.pixels
         return self.flavour.scale(self.decode(content))
+
+    def resize_window(self, content: Picture | Stored) -> Pixels:
+        """What stage 2 needs of stage 1; DataError as in `decode` and `Flavour.scale_window`."""
+        if isinstance(content, Picture):
+            return self.flavour.scale_window(self.decode(content), self.numbers.crop)
+        return self.resize(content)
 
     def decode(self, content: Picture | Stored) -> Pixels:
         """Decoded pixels: (height, width, channels).

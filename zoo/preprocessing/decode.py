@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,44 +60,51 @@ class Picture:
 
     def __init__(self, data: bytes) -> None:
         self.data = data
+        self.header = image_header(data)
+        self._decoded: dict[Callable[[bytes], NDArray[Any]], NDArray[Any]] = {}
 
-    @cached_property
-    def header(self) -> ImageHeader:
-        """What the file says before its pixels."""
-        return image_header(self.data)
-
-    @cached_property
+    @property
     def bgr(self) -> NDArray[np.uint8]:
         """As OpenCV reads it in colour: (height, width, 3), BGR."""
-        self._check_size()
-        return decode_bgr(self.data)
+        return self._once(decode_bgr)
 
-    @cached_property
+    @property
     def deep_bgr(self) -> NDArray[Any]:
         """The same, with 16-bit files as uint16 instead of without their low byte."""
-        self._check_size()
-        return self.bgr if self.header.bits == 8 else decode_bgr(self.data, deep=True)
+        return self.bgr if self.header.bits == 8 else self._once(decode_deep_bgr)
 
-    @cached_property
+    @property
     def pillow_rgb(self) -> NDArray[np.uint8]:
         """As `PIL.Image.open(file).convert("RGB")` reads it: (height, width, 3), RGB."""
-        self._check_size()
-        return decode_pillow(self.data)
+        return self._once(decode_pillow)
 
-    def _check_size(self) -> None:
+    # Not functools.cached_property: before Python 3.12 all pictures would share its lock, and threads wait.
+    def _once(self, decode: Callable[[bytes], NDArray[Any]]) -> NDArray[Any]:
         if self.header.width * self.header.height > MOST_PIXELS:
             raise DataError(
                 f"an image of {self.header.width}x{self.header.height} pixels; at most {MOST_PIXELS} are read"
             )
+        if decode not in self._decoded:
+            self._decoded[decode] = decode(self.data)
+        return self._decoded[decode]
 
 
-def decode_bgr(data: bytes, *, deep: bool = False) -> NDArray[Any]:
+def decode_bgr(data: bytes) -> NDArray[np.uint8]:
     """The pixels of an encoded image as OpenCV reads them: (height, width, 3), BGR, uint8.
 
     Grey images get three equal channels, alpha is dropped, CMYK is converted, EXIF orientation ignored.
-    `deep` keeps 16-bit files as uint16. DataError if no decoder takes the bytes, or they are of a format that
-    OpenCV reads by now but whose size is not looked at here: 35 bytes of GIF may take gigabytes.
+    DataError if no decoder takes the bytes, or they are of a format that OpenCV reads by now but whose size
+    is not looked at here: 35 bytes of GIF may take gigabytes.
     """
+    return np.asarray(_decode(data, deep=False), np.uint8)
+
+
+def decode_deep_bgr(data: bytes) -> NDArray[Any]:
+    """As `decode_bgr`, but 16-bit files stay uint16."""
+    return _decode(data, deep=True)
+
+
+def _decode(data: bytes, *, deep: bool) -> NDArray[Any]:
     import cv2
 
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_ANYDEPTH if deep else 0)

@@ -96,6 +96,14 @@ class Flavour(ABC):
             DataError: as in `resized`.
         """
 
+    def scale_window(self, pixels: Pixels, crop: int) -> Pixels:
+        """What stage 2 needs of `scale`: all of it, or its centre window where that is done sooner.
+
+        Raises:
+            DataError: as in `scale` and `window`.
+        """
+        return self.scale(pixels)
+
     def resize(self, data: bytes) -> Pixels:
         """Stage 1: decode and scale. DataError as in both."""
         return self.scale(self.decode(Picture(data)))
@@ -113,6 +121,8 @@ class Flavour(ABC):
 
     def finish(self, resized: Pixels, numbers: Normalisation) -> Float32:
         """Stage 2: centre crop and normalisation, float32 at every step; (channels, crop, crop).
+
+        resized: what `scale` made, or its centre window.
 
         Raises:
             DataError: the resized image is smaller than the window, or unlike the mean image.

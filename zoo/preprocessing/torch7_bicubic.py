@@ -47,15 +47,23 @@ class Torch7Bicubic(Flavour):
         Raises:
             DataError: as in `resized`.
         """
+        height, width = self.resized(pixels.shape[0], pixels.shape[1])
+        return self._scale(pixels, height, width, slice(0, height), slice(0, width))
+
+    def scale_window(self, pixels: Pixels, crop: int) -> Float32:
+        """The window alone, in half the time: (crop, crop, 3)."""
+        height, width = self.resized(pixels.shape[0], pixels.shape[1])
+        return self._scale(pixels, height, width, *self.window(height, width, crop))
+
+    def _scale(self, pixels: Pixels, height: int, width: int, rows: slice, columns: slice) -> Float32:
         import cv2
 
-        height, width = self.resized(pixels.shape[0], pixels.shape[1])
         # image.load multiplies by the rounded reciprocal; a division by 255 gives other last bits.
         unit = np.float32(1 / np.iinfo(pixels.dtype).max)
         rgb = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
         # Columns first, turned into rows: whole rows are gathered much faster than single pixels.
-        columns = scale_rows(cv2.transpose(rgb).astype(np.float32) * unit, width)
-        return scale_rows(np.asarray(cv2.transpose(columns), np.float32), height)
+        turned = scale_rows(cv2.transpose(rgb).astype(np.float32) * unit, width, columns)
+        return scale_rows(np.asarray(cv2.transpose(turned), np.float32), height, rows)
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) as `Scale` computes them."""
@@ -75,26 +83,29 @@ def scaled_size(height: int, width: int, size: int) -> tuple[int, int]:
     return size, int(width / height * size)
 
 
-def scale_rows(source: Float32, length: int) -> Float32:
+def scale_rows(source: Float32, length: int, wanted: slice) -> Float32:
     """One pass of `image.scale(..., "bicubic")` along the first axis of an array (rows, columns, channels).
 
-    `x` and the polynomial are float32; the last product and sum are double, as the C code's literal 0.5
-    makes them, and rounded once.
+    Of the `length` rows that it makes, those that are wanted. `x` and the polynomial are float32; the last
+    product and sum are double, as the C code's literal 0.5 makes them, and rounded once.
     """
     available = source.shape[0]
     if length == available:
-        return source
+        return source[wanted]
     if available == 1:
         # Torch7 leaves the last sample unwritten here; the only sample there is stands in for it.
-        return np.repeat(source, length, axis=0)
+        return np.repeat(source, length, axis=0)[wanted]
+    # Of all rows but the last, which has no position: it is copied.
     index, fraction = axis_positions(available, length)
+    index, fraction = index[wanted], fraction[wanted]
     extended = np.concatenate([2 * source[:1] - source[1:2], source, 2 * source[-1:] - source[-2:-1]])
-    result = np.empty((length, *source.shape[1:]), np.float32)
-    result[-1] = source[-1]
+    result = np.empty((wanted.stop - wanted.start, *source.shape[1:]), np.float32)
+    if wanted.stop == length:
+        result[-1] = source[-1]
     rows = max(1, BLOCK_NUMBERS // source[0].size)
     places = np.empty((6, rows, *source.shape[1:]), np.float32)
     doubles = np.empty(places.shape[1:])
-    for start in range(0, length - 1, rows):
+    for start in range(0, len(index), rows):
         taps, x = index[start : start + rows], fraction[start : start + rows, None, None]
         before, first, second, after, curve, cubic = places[:, : len(taps)]
         for tap, samples in enumerate((before, first, second, after)):

@@ -71,7 +71,7 @@ class DeviceStaging:
             pixels = self._prepare.decode(content)
             height, width = flavour.resized(pixels.shape[0], pixels.shape[1])
         else:
-            pixels = self._prepare.resize(content)
+            pixels = self._prepare.resize_window(content)
             height, width = pixels.shape[:2]
         rows, columns = flavour.window(height, width, numbers.crop)
         if numbers.mean is not None and not flavour.has_size:
