@@ -14,10 +14,11 @@ from zoo.errors import DataError
 from zoo.evidence import Row
 from zoo.job import Job
 from zoo.journal import Batch
-from zoo.lanes import Lane
-from zoo.pipeline import Prepared, prepared
+from zoo.lanes import Batching, Lane
+from zoo.pipeline import Prepared, in_order, prepared
 from zoo.preprocessing import Picture
 from zoo.preprocessing.flavour import Pixels
+from zoo.runtimes import Ranking
 
 # Every image once for each way of preparing it.
 Made = tuple[Pixels, ...]
@@ -29,19 +30,27 @@ def batch_items(items: Sequence[Item], size: int, number: int) -> Sequence[Item]
 
 
 def rank_batches(
-    job: Job, lanes: Sequence[Lane], size: int, numbers: Sequence[int], workers: int
+    job: Job, lanes: Sequence[Lane], batching: Batching, numbers: Sequence[int]
 ) -> Iterator[Batch]:
     """The batches of these numbers, each ranked in every lane, in order.
-
-    size: images in a batch. workers: threads that decode.
 
     Raises:
         DataError: an image cannot be read (unless the job skips those), or scores are not numbers.
     """
-    for work in _staged(job, lanes, size, numbers, workers):
-        rows = tuple(_rank(job, lane, work) if work.images else () for lane in lanes)
+
+    def rank(work: _Work) -> tuple[_Work, list[Ranking]]:
+        labels = [image.item.label for image, _ in work.images]
+        rankings = [lane.session.rank(work.staged[lane.prepare], labels) for lane in lanes if labels]
         work.staged.clear()
-        yield Batch(work.number, rows, tuple(work.unreadable), work.rotated)
+        return work, rankings
+
+    staged = _staged(job, lanes, batching, numbers)
+    # One more than are ranked, so that no net waits until rows are written down.
+    ranked = in_order(rank, staged, batching.at_once, batching.at_once + 1, "rank")
+    with contextlib.closing(staged), contextlib.closing(ranked):
+        for work, rankings in ranked:
+            rows = tuple(_rows(job, work, ranking) for ranking in rankings) or ((),) * len(lanes)
+            yield Batch(work.number, rows, tuple(work.unreadable), work.rotated)
 
 
 @dataclass(slots=True)
@@ -56,9 +65,9 @@ class _Work:
 
 
 def _staged(
-    job: Job, lanes: Sequence[Lane], size: int, numbers: Sequence[int], workers: int
-) -> Iterator[_Work]:
-    """Batches ready for the net. While it works on one, a thread collects the next and copies it."""
+    job: Job, lanes: Sequence[Lane], batching: Batching, numbers: Sequence[int]
+) -> Generator[_Work, None, None]:
+    """Batches ready for the net. While it works on some, a thread collects the next and copies it."""
     stagings = dict(sorted((lane.prepare, lane.staging) for lane in lanes))
     fixed = lanes[0].session.batch
 
@@ -73,20 +82,25 @@ def _staged(
                 work.staged.append(staging.stage([made[at] for _, made in work.images], count))
         return work
 
-    works = _read(job, prepare, size, numbers, workers)
+    works = _read(job, prepare, batching, numbers)
     with contextlib.closing(works), ThreadPoolExecutor(1, "stage") as thread:
-        ahead = thread.submit(staged)
-        while (work := ahead.result()) is not None:
-            ahead = thread.submit(staged)
+        next_work = thread.submit(staged)
+        while (work := next_work.result()) is not None:
+            next_work = thread.submit(staged)
             yield work
 
 
 def _read(
-    job: Job, prepare: Callable[[Picture | Stored], Made], size: int, numbers: Sequence[int], workers: int
+    job: Job, prepare: Callable[[Picture | Stored], Made], batching: Batching, numbers: Sequence[int]
 ) -> Generator[_Work, None, None]:
-    """Batches decoded ahead: two of them at most wait in memory."""
-    chosen = [batch_items(job.items, size, number) for number in numbers]
-    images = prepared(itertools.chain.from_iterable(chosen), prepare, ahead=2 * size, workers=workers)
+    """Batches decoded ahead: two at most, for each that is ranked, wait in memory."""
+    chosen = [batch_items(job.items, batching.size, number) for number in numbers]
+    images = prepared(
+        itertools.chain.from_iterable(chosen),
+        prepare,
+        2 * batching.size * batching.at_once,
+        batching.decoders,
+    )
     with contextlib.closing(images):
         for number, items in zip(numbers, chosen, strict=True):
             work = _Work(number)
@@ -108,9 +122,7 @@ def _take(job: Job, work: _Work, image: Prepared[Made]) -> None:
         ) from image.problem
 
 
-def _rank(job: Job, lane: Lane, work: _Work) -> tuple[Row, ...]:
-    items = [image.item for image, _ in work.images]
-    ranking = lane.session.rank(work.staged[lane.prepare], [item.label for item in items])
+def _rows(job: Job, work: _Work, ranking: Ranking) -> tuple[Row, ...]:
     rows = []
     for at, (image, _) in enumerate(work.images):
         item = image.item

@@ -10,11 +10,11 @@ from statistics import median
 
 from zoo.batches import rank_batches
 from zoo.distributed import Alone
-from zoo.environment import environment
+from zoo.environment import environment, processors
 from zoo.errors import DataError
 from zoo.job import Job, Variant
-from zoo.lanes import Lane, choose_batch_size, open_lanes
-from zoo.pipeline import prepared, processors
+from zoo.lanes import Batching, Lane, choose_batch_size, open_lanes, plan_batches
+from zoo.pipeline import in_order, prepared
 
 # Batches before the clock starts: caches fill, threads start, a GPU raises its clock.
 WARM_UP = 2
@@ -27,7 +27,7 @@ class Rates:
     """Images a second.
 
     decoding: read, decoded and preprocessed by all threads, without a net.
-    inference: one batch ranked again and again, without images.
+    inference: the same images ranked again and again, as many batches at once as in a validation.
     validation: both at once, as `validate` does it.
     """
 
@@ -35,6 +35,8 @@ class Rates:
     inference: float
     validation: float
     batch_size: int
+    at_once: int
+    """Batches that are ranked side by side."""
     environment: dict[str, str]
     shared: bool
     """Whether decoding and inference share the processors."""
@@ -69,13 +71,15 @@ def bench(job: Job, variant: Variant, seconds: float) -> Rates:
     world = Alone()
     with open_lanes(job, [variant], world) as lanes:
         size = choose_batch_size(job, lanes, [variant], world)
-        rounds = [_round(job, lanes[0], size, seconds / ROUNDS) for _ in range(ROUNDS)]
+        batching = plan_batches(job, lanes, [variant], world, size)
+        rounds = [_round(job, lanes[0], batching, seconds / ROUNDS) for _ in range(ROUNDS)]
         decoding, inference, validation = (median(rates) for rates in zip(*rounds, strict=True))
         return Rates(
             decoding=decoding,
             inference=inference,
             validation=validation,
             batch_size=size,
+            at_once=batching.at_once,
             environment={
                 **environment(),
                 "processors": str(processors()),
@@ -85,26 +89,29 @@ def bench(job: Job, variant: Variant, seconds: float) -> Rates:
         )
 
 
-def _round(job: Job, lane: Lane, size: int, seconds: float) -> tuple[float, float, float]:
-    decoding = _decoding(job, lane, size, seconds)
-    inference = _inference(job, lane, size, seconds)
+def _round(job: Job, lane: Lane, batching: Batching, seconds: float) -> tuple[float, float, float]:
+    decoding = _decoding(job, lane, batching, seconds)
+    inference = _inference(job, lane, batching, seconds)
     # More than can be done in that time.
-    images = int(2 * seconds * min(decoding, inference)) + size * (WARM_UP + 2)
-    return decoding, inference, _validation(job, lane, size, images, seconds)
+    images = int(2 * seconds * min(decoding, inference)) + batching.size * batching.at_once * (WARM_UP + 2)
+    return decoding, inference, _validation(job, lane, batching, images, seconds)
 
 
-def _decoding(job: Job, lane: Lane, size: int, seconds: float) -> float:
+def _decoding(job: Job, lane: Lane, batching: Batching, seconds: float) -> float:
+    at_a_time = batching.size * batching.at_once
+
     def counted() -> Iterator[int]:
-        for image in prepared(cycle(job.items), lane.staging.prepare, ahead=2 * size):
+        for image in prepared(cycle(job.items), lane.staging.prepare, ahead=2 * at_a_time):
             if image.problem is not None and not job.skip_unreadable:
                 raise DataError(f"{job.data.source}: {image.item.id}: {image.problem}") from image.problem
             yield 1
 
-    return _rate(counted(), WARM_UP * size, seconds)
+    return _rate(counted(), WARM_UP * at_a_time, seconds)
 
 
-def _inference(job: Job, lane: Lane, size: int, seconds: float) -> float:
+def _inference(job: Job, lane: Lane, batching: Batching, seconds: float) -> float:
     """The same images every time, staged once."""
+    size = batching.size
     images, labels = [], []
     for image in prepared(islice(job.items, size), lane.staging.prepare, ahead=size):
         if image.pixels is not None:
@@ -115,16 +122,20 @@ def _inference(job: Job, lane: Lane, size: int, seconds: float) -> float:
     images = list(islice(cycle(images), size))
     batch = lane.staging.stage(images, lane.session.batch or size)
     labels = list(islice(cycle(labels), size))
-    ranked = (len(lane.session.rank(batch, labels).ids) for _ in repeat(None))
-    return _rate(ranked, WARM_UP, seconds)
+
+    def rank(_: None) -> int:
+        return len(lane.session.rank(batch, labels).ids)
+
+    ranked = in_order(rank, repeat(None), batching.at_once, batching.at_once + 1, "rank")
+    return _rate(ranked, WARM_UP * batching.at_once, seconds)
 
 
-def _validation(job: Job, lane: Lane, size: int, images: int, seconds: float) -> float:
+def _validation(job: Job, lane: Lane, batching: Batching, images: int, seconds: float) -> float:
     """As `validate` does it, over so many images."""
     items = tuple(islice(cycle(job.items), images))
     laid_out = replace(job, data=replace(job.data, items=items), limit=None)
-    batches = rank_batches(laid_out, [lane], size, range(-(-images // size)), processors())
-    return _rate((len(batch.rows[0]) for batch in batches), WARM_UP, seconds)
+    batches = rank_batches(laid_out, [lane], batching, range(-(-images // batching.size)))
+    return _rate((len(batch.rows[0]) for batch in batches), WARM_UP * batching.at_once, seconds)
 
 
 def _rate(counts: Iterator[int], warm_up: int, seconds: float) -> float:

@@ -26,6 +26,13 @@ def environment() -> dict[str, str]:
     }
 
 
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def sleep_while_waiting() -> None:
     """Lets OpenMP's threads sleep while they wait for each other, unless the user has said otherwise.
 

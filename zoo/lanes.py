@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoo.distributed import World
+from zoo.environment import processors
 from zoo.errors import DataError, UsageError
 from zoo.job import Job, Variant
-from zoo.pipeline import processors
 from zoo.preprocessing import Preprocessor, preprocessor, resolve
 from zoo.runtimes import Precision, Runtime, open_runtime
-from zoo.runtimes.memory import batch_size as fitting_batch_size
-from zoo.runtimes.memory import free_memory
+from zoo.runtimes.memory import batch_size, free_memory, images_that_fit
 from zoo.runtimes.runtime import parse_device
 from zoo.runtimes.staging import DeviceStaging, HostStaging, Staging
 
@@ -30,6 +29,18 @@ class Lane:
     prepare: int
     staging: Staging
     session: Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How images go through the nets: `size` in a batch, `at_once` batches side by side.
+
+    `decoders` threads read and decode images ahead of them.
+    """
+
+    size: int
+    at_once: int
+    decoders: int
 
 
 @contextlib.contextmanager
@@ -90,10 +101,30 @@ def choose_batch_size(job: Job, lanes: Sequence[Lane], variants: Sequence[Varian
         raise UsageError(f"{job.net}: it takes batches of {fixed} only, not of {wanted}")
     if wanted is not None or fixed is not None:
         return wanted or fixed or 1
+    kind, _ = parse_device(own_device(job.device, world))
+    at_once = _at_once(lanes)
+    fits = max(1, _images_that_fit(job, variants, world) // at_once)
+    return batch_size(kind, fits, max(1, own_processors(world) // at_once))
+
+
+def plan_batches(
+    job: Job, lanes: Sequence[Lane], variants: Sequence[Variant], world: World, size: int
+) -> Batching:
+    """Batches of that size: so many side by side as the runtime wants, if they fit into memory."""
+    fits = max(1, _images_that_fit(job, variants, world) // size)
+    return Batching(size, min(_at_once(lanes), fits), own_processors(world))
+
+
+def _at_once(lanes: Sequence[Lane]) -> int:
+    return min(lane.session.at_once for lane in lanes)
+
+
+def _images_that_fit(job: Job, variants: Sequence[Variant], world: World) -> int:
+    """Images that this process's nets may compute at once."""
     kind, index = parse_device(own_device(job.device, world))
     numbers = COLOURS * max(variant.preprocessing.crop for variant in variants) ** 2
     sharing = world.local_size if kind == "cpu" else 1
-    return fitting_batch_size(kind, numbers, free_memory(kind, index) // sharing, own_processors(world))
+    return images_that_fit(numbers, free_memory(kind, index) // sharing)
 
 
 def _key(variant: Variant) -> tuple[str, str | None]:

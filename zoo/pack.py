@@ -13,8 +13,9 @@ import numpy as np
 from zoo.datasets import Dataset
 from zoo.datasets.packed import ALIGNMENT, CHANNELS, MAGIC, TRAILER, Image, Index
 from zoo.disk import replacing
+from zoo.environment import processors
 from zoo.errors import DataError, UsageError
-from zoo.pipeline import Prepared, prepared, processors
+from zoo.pipeline import Prepared, prepared
 from zoo.preprocessing import Flavour
 from zoo.preprocessing.flavour import Pixels
 

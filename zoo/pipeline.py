@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from zoo.datasets import Item, Stored
+from zoo.environment import processors
 from zoo.errors import DataError
 from zoo.preprocessing import Picture
 
+Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
@@ -40,19 +42,30 @@ def prepared(
 ) -> Generator[Prepared[Made], None, None]:
     """The images of `items` in order, read and preprocessed by `workers` threads (default: one a processor).
 
-    At most `ahead` images exist at any time that the caller has not taken yet.
+    At most `ahead` images exist beside the one that the caller has in hand.
     """
     import cv2
 
     # These threads are enough; OpenCV's own would take the processors from them.
     cv2.setNumThreads(1)
-    with ThreadPoolExecutor(workers or processors(), "decode") as pool:
-        waiting: deque[Future[Prepared[Made]]] = deque()
+    yield from in_order(partial(_prepare, prepare), items, workers or processors(), ahead, "decode")
+
+
+def in_order(
+    function: Callable[[Given], Made], things: Iterable[Given], threads: int, ahead: int, name: str
+) -> Generator[Made, None, None]:
+    """What `function` makes of each thing, in their order, made by so many threads of that name.
+
+    While the caller has one in hand, at most `ahead` others are under way or wait to be taken. What goes
+    wrong with a thing, or in getting it, is raised in its place.
+    """
+    with ThreadPoolExecutor(threads, name) as pool:
+        waiting: deque[Future[Made]] = deque()
         try:
-            for item in items:
-                if len(waiting) == ahead:
+            for future in _submitted(pool, function, things):
+                waiting.append(future)
+                while len(waiting) > ahead or (waiting and waiting[0].done()):
                     yield waiting.popleft().result()
-                waiting.append(pool.submit(_prepare, item, prepare))
             while waiting:
                 yield waiting.popleft().result()
         finally:
@@ -60,14 +73,19 @@ def prepared(
                 future.cancel()
 
 
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _submitted(
+    pool: ThreadPoolExecutor, function: Callable[[Given], Made], things: Iterable[Given]
+) -> Iterator[Future[Made]]:
+    try:
+        for thing in things:
+            yield pool.submit(function, thing)
+    except Exception as error:
+        failed: Future[Made] = Future()
+        failed.set_exception(error)
+        yield failed
 
 
-def _prepare(item: Item, prepare: Callable[[Picture | Stored], Made]) -> Prepared[Made]:
+def _prepare(prepare: Callable[[Picture | Stored], Made], item: Item) -> Prepared[Made]:
     digest = ""
     try:
         content = item.read()

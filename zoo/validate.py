@@ -27,7 +27,7 @@ from zoo.errors import DataError, UsageError
 from zoo.evidence import Result, Row
 from zoo.job import Job, Variant, plan_of
 from zoo.journal import Batch, Journal
-from zoo.lanes import Lane, choose_batch_size, open_lanes, own_processors
+from zoo.lanes import Batching, Lane, choose_batch_size, open_lanes, plan_batches
 from zoo.manifest import Preprocessing
 from zoo.runtimes import Precision
 
@@ -116,7 +116,8 @@ def measure(
         started = datetime.now(UTC).isoformat(timespec="seconds")
         clock = time.perf_counter()
         with _kept(folder, world) as keep:
-            own = list(_own_batches(job, lanes, size, before, world, keep, progress))
+            batching = plan_batches(job, lanes, variants, world, size)
+            own = list(_own_batches(job, lanes, batching, before, world, keep, progress))
         seconds = time.perf_counter() - clock
     tally = _gather(job, world, own, before, seconds)
     return [
@@ -187,19 +188,20 @@ def _kept(folder: Path | None, world: World) -> Iterator[Callable[[Batch], None]
 def _own_batches(
     job: Job,
     lanes: Sequence[Lane],
-    size: int,
+    batching: Batching,
     before: Mapping[int, Batch],
     world: World,
     keep: Callable[[Batch], None],
     progress: Progress | None,
 ) -> Iterator[Batch]:
     """This process's part of the batches that are not done yet: every `world.size`-th of them."""
+    size = batching.size
     left = [number for number in range(-(-len(job.items) // size)) if number not in before]
     numbers = left[world.rank :: world.size]
     total = sum(len(batch_items(job.items, size, number)) for number in numbers)
     rows: list[Row] = []
     done, asked = 0, False
-    for batch in rank_batches(job, lanes, size, numbers, own_processors(world)):
+    for batch in rank_batches(job, lanes, batching, numbers):
         keep(batch)
         world.beat(batch.number)
         if not asked:

@@ -191,15 +191,15 @@ def interrupted(monkeypatch):
     """Ctrl-C comes with the fourth batch, once."""
     import zoo.batches
 
-    rank, calls = zoo.batches._rank, []
+    rows, calls = zoo.batches._rows, []
 
     def until_the_fourth(*arguments):
         calls.append(1)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return rank(*arguments)
+        return rows(*arguments)
 
-    monkeypatch.setattr(zoo.batches, "_rank", until_the_fourth)
+    monkeypatch.setattr(zoo.batches, "_rows", until_the_fourth)
 
 
 @pytest.mark.usefixtures("interrupted")
@@ -221,7 +221,7 @@ def test_resume_keeps_to_the_batch_size_of_the_interrupted_run(dsd_zoo, monkeypa
     """Chosen by memory, it may be another one the next time."""
     import zoo.lanes
 
-    monkeypatch.setattr(zoo.lanes, "fitting_batch_size", lambda *arguments: 10)
+    monkeypatch.setattr(zoo.lanes, "batch_size", lambda *arguments: 10)
     assert dsd_zoo("validate", "digits-caffe-dsd").code == 130
     monkeypatch.setattr(zoo.lanes, "fitting_batch_size", lambda *arguments: 20)
     outcome = dsd_zoo("validate", "digits-caffe-dsd", "--resume")

@@ -188,7 +188,7 @@ def test_sigterm_is_a_lost_process_while_it_lasts(torchrun_environment):
 
 
 def test_beside_a_gpu_the_slower_part_is_the_bound():
-    rates = Rates(1000.0, 4000.0, 950.0, batch_size=64, environment={}, shared=False)
+    rates = Rates(1000.0, 4000.0, 950.0, batch_size=64, at_once=1, environment={}, shared=False)
     assert (rates.bound, rates.share_of_bound, rates.share_of_slower) == (1000, 0.95, 0.95)
-    rates = Rates(1000.0, 4000.0, 760.0, batch_size=64, environment={}, shared=True)
+    rates = Rates(1000.0, 4000.0, 760.0, batch_size=64, at_once=1, environment={}, shared=True)
     assert (rates.bound, rates.share_of_bound) == pytest.approx((800, 0.95))

@@ -141,13 +141,16 @@ def test_images_of_different_kinds_do_not_become_one_batch(device):
 
 def test_batches_are_as_large_as_is_useful_and_fits():
     image = 3 * 227 * 227
-    assert memory.batch_size("cpu", image, 64 << 30, processors=1) == 4
-    assert memory.batch_size("cpu", image, 64 << 30, processors=2) == 8
-    assert memory.batch_size("cpu", image, 64 << 30, processors=100) == 64
-    assert memory.batch_size("cpu", image, 1 << 28, processors=100) == 3
-    assert memory.batch_size("cuda", image, 140 << 30, processors=1) == 512
-    assert memory.batch_size("cuda", image, 8 << 30, processors=1) == 64
-    assert memory.batch_size("cuda", image, 0, processors=1) == 1
+    assert memory.images_that_fit(image, 1 << 28) == 3
+    assert memory.images_that_fit(image, 8 << 30) == 108
+    assert memory.images_that_fit(image, 0) == 1
+    assert memory.batch_size("cpu", 1000, processors=1) == 4
+    assert memory.batch_size("cpu", 1000, processors=2) == 8
+    assert memory.batch_size("cpu", 1000, processors=100) == 64
+    assert memory.batch_size("cpu", 3, processors=100) == 3
+    assert memory.batch_size("cuda", 2000, processors=1) == 512
+    assert memory.batch_size("cuda", 108, processors=1) == 64
+    assert memory.batch_size("cuda", 1, processors=1) == 1
 
 
 def test_free_memory_is_what_linux_and_the_container_leave(tmp_path, monkeypatch):

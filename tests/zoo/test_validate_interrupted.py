@@ -136,13 +136,13 @@ def test_an_error_in_the_middle_keeps_what_was_done(tmp_path, images, make_job):
 SLOW = """
 import sys, time
 import zoo.batches
-rank = zoo.batches._rank
+rows = zoo.batches._rows
 
 def slow(*arguments):
     time.sleep(0.2)
-    return rank(*arguments)
+    return rows(*arguments)
 
-zoo.batches._rank = slow
+zoo.batches._rows = slow
 sys.argv[0] = "dsd-zoo"
 from zoo.cli import main
 main()

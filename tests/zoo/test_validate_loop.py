@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 
 import cv2
@@ -11,11 +10,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from zoo import lanes
 from zoo.datasets import Dataset, Item, Stored, open_dataset
 from zoo.distributed import Alone
 from zoo.errors import DataError, DeviceError, UsageError
+from zoo.lanes import choose_batch_size, open_lanes, plan_batches
 from zoo.manifest import Preprocessing
-from zoo.pipeline import prepared, processors
+from zoo.runtimes import onnx as onnx_runtime
+from zoo.runtimes.memory import ACTIVATIONS_PER_INPUT
+from zoo.runtimes.onnx import OnnxRuntime
 from zoo.validate import Job, Variant, measure, validate
 
 PLAIN = Preprocessing(flavour="caffe-warp8", crop=8)
@@ -272,61 +275,32 @@ def test_scores_that_are_not_numbers_end_the_run(make_net, colours):
         validate(make_net(weights=WEIGHTS * np.float32("nan")), data, PLAIN, model="m")
 
 
-def items(count: int, read) -> list[Item]:
-    return [Item(str(i), 0, lambda i=i: read(i)) for i in range(count)]
+def test_onnx_runtime_ranks_batches_side_by_side(make_net, colours, monkeypatch):
+    """As many as there are processors, each by one thread; rows and their order stay the same."""
+    both, rank = threading.Barrier(2), OnnxRuntime.rank
+
+    def together(self, batch, labels):
+        both.wait(timeout=30)
+        return rank(self, batch, labels)
+
+    with open_dataset(colours) as data:
+        job = Job(net=make_net(), data=data, model="m", batch_size=2, limit=8)
+        monkeypatch.setattr(onnx_runtime, "processors", lambda: 1)
+        _, expected = measure(job, [Variant(PLAIN)])[0]
+        monkeypatch.setattr(onnx_runtime, "processors", lambda: 2)
+        monkeypatch.setattr(OnnxRuntime, "rank", together)
+        result, rows = measure(job, [Variant(PLAIN)])[0]
+    assert rows == expected
+    assert result.environment["threads"] == "1"
 
 
-def test_images_come_in_order_even_if_a_later_one_is_ready_first():
-    second_is_read = threading.Event()
-
-    def read(i: int) -> bytes:
-        if i == 0:
-            assert second_is_read.wait(10)
-        if i == 1:
-            second_is_read.set()
-        return bytes([i])
-
-    pixels = prepared(
-        items(20, read), lambda picture: np.array([picture.data[0]], np.float32), ahead=4, workers=2
-    )
-    assert [int(image.pixels[0]) for image in pixels] == list(range(20))
-
-
-def test_no_more_images_than_allowed_are_ahead():
-    lock, read_so_far = threading.Lock(), [0]
-
-    def read(i: int) -> bytes:
-        with lock:
-            read_so_far[0] += 1
-        return b""
-
-    images = prepared(items(100, read), lambda data: np.zeros(1, np.float32), ahead=7, workers=3)
-    for taken, _ in enumerate(images, 1):
-        # Those taken, the one being handed over, and seven ahead.
-        assert read_so_far[0] <= taken + 7
-
-
-def test_stopping_early_reads_no_further():
-    read_so_far = []
-    images = prepared(
-        items(1000, lambda i: read_so_far.append(i) or b""), lambda data: np.zeros(1, np.float32), ahead=4
-    )
-    next(images)
-    images.close()
-    assert len(read_so_far) <= 5
-
-
-def test_processors_are_counted_where_no_system_call_tells_which_may_be_used(monkeypatch):
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 7)
-    assert processors() == 7
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert processors() == 1
-
-
-def test_a_fault_in_the_preprocessing_is_not_taken_for_a_bad_image():
-    def prepare(data: bytes) -> np.ndarray:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        list(prepared(items(3, lambda i: b""), prepare, ahead=2))
+def test_as_many_batches_at_once_as_fit_into_memory(make_net, colours, monkeypatch):
+    monkeypatch.setattr(onnx_runtime, "processors", lambda: 16)
+    image = 2 * 4 * 3 * 8 * 8 * ACTIVATIONS_PER_INPUT
+    with open_dataset(colours) as data:
+        job, variants = Job(net=make_net(), data=data, model="m"), [Variant(PLAIN)]
+        with open_lanes(job, variants, Alone()) as opened:
+            for images, size, chosen, at_once in ((640, 4, 4, 16), (40, 4, 2, 10), (3, 4, 1, 1)):
+                monkeypatch.setattr(lanes, "free_memory", lambda kind, index, images=images: images * image)
+                assert choose_batch_size(job, opened, variants, Alone()) == chosen
+                assert plan_batches(job, opened, variants, Alone(), size).at_once == at_once

@@ -23,7 +23,7 @@ LONG_SECONDS = 600
 PROGRAM = """
 import os, signal, sys, time
 import zoo.batches
-rank, calls = zoo.batches._rank, []
+rows, calls = zoo.batches._rows, []
 
 def slower(*arguments):
     calls.append(1)
@@ -31,9 +31,9 @@ def slower(*arguments):
         time.sleep(0.05)
     if len(calls) > int(os.environ.get("DIE_AFTER_" + os.environ["RANK"], 1000)):
         os.kill(os.getpid(), signal.SIGKILL)
-    return rank(*arguments)
+    return rows(*arguments)
 
-zoo.batches._rank = slower
+zoo.batches._rows = slower
 sys.argv[0] = "dsd-zoo"
 from zoo.cli import main
 main()

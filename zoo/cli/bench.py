@@ -53,7 +53,7 @@ def bench(
 
     All three in one run, in images a second. With a GPU the slower of the two bounds the validation. Without
     one they share the processors, and what that leaves is the bound: both one after the other.
-    --json prints the rates, batch_size, bound, share_of_bound, share_of_slower and the environment.
+    --json prints the rates, batch_size, at_once, bound, share_of_bound, share_of_slower and the environment.
     """
     from dataclasses import asdict
 
@@ -92,7 +92,8 @@ def bench(
         derived = {name: getattr(rates, name) for name in names}
         print_json({"model": subject.name, **asdict(rates), **derived})
     else:
-        print(f"{subject.name}, {runtime} on {device}, {precision}, batches of {rates.batch_size}\n")
+        batches = f"batches of {rates.batch_size}, {rates.at_once} at once"
+        print(f"{subject.name}, {runtime} on {device}, {precision}, {batches}\n")
         _print(rates)
 
 

@@ -19,13 +19,19 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, MOST = -1, -3, (1 << 31) - 1
 MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
-def batch_size(kind: str, input_numbers: int, free: int, processors: int) -> int:
+def images_that_fit(input_numbers: int, free: int) -> int:
+    """How many images a net may compute at once in half of so many bytes of memory; at least 1.
+
+    input_numbers: floats in one image's input.
+    """
+    return max(1, free // 2 // (4 * input_numbers * ACTIVATIONS_PER_INPUT))
+
+
+def batch_size(kind: str, fits: int, processors: int) -> int:
     """Images per inference: as many as are useful on this kind of device ("cpu", "cuda") and as fit.
 
-    input_numbers: floats in one image's input. free: bytes of memory, of which half is used.
-    A power of two on a GPU; at least 1 anywhere.
+    processors: those that compute one batch. A power of two on a GPU.
     """
-    fits = max(1, free // 2 // (4 * input_numbers * ACTIVATIONS_PER_INPUT))
     if kind == "cpu":
         return min(fits, PER_PROCESSOR * processors, MOST_ON_CPU)
     return min(MOST_ON_GPU, 1 << (fits.bit_length() - 1))

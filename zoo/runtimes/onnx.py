@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo.environment import processors
 from zoo.errors import DeviceError, UsageError
 from zoo.runtimes.half import in_half_precision
 from zoo.runtimes.ranking import Float32, Ranking, rank_scores, rank_tensor
@@ -49,16 +50,19 @@ class OnnxRuntime:
         kind, index = parse_device(device)
         check_precision("ONNX Runtime", kind, precision, PRECISIONS)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 0
+        # Batches side by side: threads that share one would wait for whichever an image takes the processor
+        # from, after each layer. It also makes the scores the same for any number of processors.
+        options.intra_op_num_threads = 1
         options.use_deterministic_compute = True
-        # Waiting threads would otherwise spin and take the processor from those that decode images.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         gpu: dict[str, str] = {}
         if kind == "cuda":
             _, gpu["gpu"] = use_gpu(index)
-            session = _cuda_session(net, options, index, precision)
+            session, self.at_once = _cuda_session(net, options, index, precision), 1
         else:
-            session = _session(net, options, "CPUExecutionProvider", {})
+            session, self.at_once = (
+                _session(net, options, "CPUExecutionProvider", {}),
+                threads or processors(),
+            )
         if len(session.get_inputs()) != 1:
             names = ", ".join(value.name for value in session.get_inputs())
             raise UsageError(f"{net}: expected a net with one input, it has {names or 'none'}")
@@ -74,7 +78,7 @@ class OnnxRuntime:
         self._about = {
             "onnxruntime": onnxruntime.__version__,
             "provider": session.get_providers()[0],
-            "threads": str(threads or "default"),
+            "threads": str(options.intra_op_num_threads),
             **gpu,
         }
 

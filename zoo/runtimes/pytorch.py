@@ -58,6 +58,7 @@ class PyTorch:
         self._module = module.to(memory_format=self._layout)  # type: ignore[call-overload]
         self.input_shape: tuple[int | None, ...] = (None, None, None)
         self.batch: int | None = None
+        self.at_once = 1
         self._about = {
             "torch": torch.__version__,
             "threads": str(torch.get_num_threads()),

@@ -25,11 +25,13 @@ class Runtime(Protocol):
     """A converted net, loaded on a device, ready to score batches.
 
     `input_shape` is (channels, height, width), None where the net leaves a size open or does not say.
-    `batch` is the only batch size the net takes, or None if it takes any.
+    `batch` is the only batch size the net takes, or None if it takes any. `at_once` batches are best ranked
+    side by side, by a thread each.
     """
 
     input_shape: tuple[int | None, ...]
     batch: int | None
+    at_once: int
 
     def run(self, batch: Float32) -> Float32:
         """Scores (images, classes) for a batch (images, channels, height, width), both on the host.
