@@ -223,7 +223,7 @@ def test_resume_keeps_to_the_batch_size_of_the_interrupted_run(dsd_zoo, monkeypa
 
     monkeypatch.setattr(zoo.lanes, "batch_size", lambda *arguments: 10)
     assert dsd_zoo("validate", "digits-caffe-dsd").code == 130
-    monkeypatch.setattr(zoo.lanes, "fitting_batch_size", lambda *arguments: 20)
+    monkeypatch.setattr(zoo.lanes, "batch_size", lambda *arguments: 20)
     outcome = dsd_zoo("validate", "digits-caffe-dsd", "--resume")
     assert outcome.code == 0
     assert "batches of 10" in outcome.out
