@@ -15,7 +15,7 @@ ACTIVATIONS_PER_INPUT = 64
 MOST_ON_GPU = 512
 PER_PROCESSOR, MOST_ON_CPU = 4, 64
 # Of mallopt(3), and the most that its argument holds.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, MOST = -1, -3, (1 << 31) - 1
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX, MOST = -1, -3, -8, (1 << 31) - 1
 MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
@@ -51,12 +51,14 @@ def keep_freed() -> None:
     """Lets glibc keep what is freed, where that is the C library.
 
     Otherwise it gives large blocks back at once: the activations of the next batch would come from the kernel
-    page by page, cleared, which can take as long as computing them.
+    page by page, cleared, which can take as long as computing them. Only the arena of the main thread keeps
+    all; those that other threads would get give back whatever leaves 64 MiB empty.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:
         mallopt(M_TRIM_THRESHOLD, MOST)
         mallopt(M_MMAP_THRESHOLD, MOST)
+        mallopt(M_ARENA_MAX, 1)
 
 
 def _available(meminfo: Path) -> int:
