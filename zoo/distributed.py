@@ -23,6 +23,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zoo.errors import UsageError, ZooError
+from zoo.network import interface_to
 from zoo.runtimes.runtime import parse_device
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ T = TypeVar("T")
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 # What is handed around lies on the host; nccl knows GPUs only.
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
+# What gloo reads.
+INTERFACE = "GLOO_SOCKET_IFNAME"
 # A process that has done no batch for so long is taken for lost; the slowest batch takes seconds.
 PATIENCE = timedelta(minutes=10)
 POLL_SECONDS = 0.2
@@ -153,6 +156,7 @@ def joined(device: str, environment: Mapping[str, str] | None = None) -> Iterato
 
     Raises:
         UsageError: the environment is not what torchrun sets.
+        RankLostError: the processes do not reach each other.
     """
     environment = os.environ if environment is None else environment
     if "WORLD_SIZE" not in environment or "RANK" not in environment:
@@ -165,15 +169,34 @@ def joined(device: str, environment: Mapping[str, str] | None = None) -> Iterato
     import torch.distributed as dist
 
     kind, _ = parse_device(device)
-    store, rank, size = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
-    store = dist.PrefixStore("dsd-zoo", store)  # type: ignore[attr-defined]
-    dist.init_process_group(BACKENDS[kind], store=store, rank=rank, world_size=size)
+    _choose_interface(environment)
+    try:
+        store, rank, size = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
+        store = dist.PrefixStore("dsd-zoo", store)  # type: ignore[attr-defined]
+        dist.init_process_group(BACKENDS[kind], store=store, rank=rank, world_size=size)
+    except RuntimeError as error:
+        raise RankLostError(
+            f"the processes of the run do not reach each other: {error}\n"
+            f"  {INTERFACE} says which network interface leads to the other machines, and --master-addr "
+            "must be an address that all of them reach"
+        ) from error
     before = signal.signal(signal.SIGTERM, _end)
     try:
         yield Ranks(environment, kind, store)
     finally:
         signal.signal(signal.SIGTERM, before)
         dist.destroy_process_group()
+
+
+def _choose_interface(environment: Mapping[str, str]) -> None:
+    """Tells gloo the interface by which this machine reaches the first, unless the user has said which.
+
+    By itself it takes the address that the host's name has, which many systems give to the loopback.
+    """
+    if INTERFACE in environment or environment["WORLD_SIZE"] == environment["LOCAL_WORLD_SIZE"]:
+        return
+    if (name := interface_to(environment["MASTER_ADDR"])) is not None:
+        os.environ[INTERFACE] = name
 
 
 def _end(number: int, frame: object) -> None:

@@ -52,7 +52,7 @@ def torchrun(tmp_path):
                 f"--nproc-per-node={processes}", str(program),
                 "validate", "digits-caffe-dsd", "--batch-size", "10", *arguments,
             ],
-            env={**os.environ, "DSD_ZOO_CACHE": str(tmp_path / "cache"), **environment},
+            env={**os.environ, "DSD_ZOO_CACHE": str(tmp_path / "cache"), "TMPDIR": str(tmp_path), **environment},
             capture_output=True, text=True, timeout=LONG_SECONDS, check=False,
         )  # fmt: skip
 
@@ -116,7 +116,12 @@ def machines(tmp_path):
                 "--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{meeting.port}", "--rdzv-conf=is_host=0",
                 str(program), "validate", "digits-caffe-dsd", "--batch-size", "10", "--out", "out",
             ]  # fmt: skip
-            own = {**os.environ, "DSD_ZOO_CACHE": str(folder / "cache"), **environment}
+            own = {
+                **os.environ,
+                "DSD_ZOO_CACHE": str(folder / "cache"),
+                "TMPDIR": str(tmp_path),
+                **environment,
+            }
             agents.append(
                 subprocess.Popen(
                     [*command, *arguments],
