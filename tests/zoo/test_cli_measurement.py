@@ -216,6 +216,21 @@ def test_an_interrupted_command_says_how_to_go_on(dsd_zoo):
     assert read_run(Path("results/digits-caffe-dsd/onnx"))[0].top1_correct == 492
 
 
+def test_a_run_that_had_ranked_all_images_before_gives_no_rate(dsd_zoo, monkeypatch):
+    import zoo.validate
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(zoo.validate, "_gather", interrupt)
+        assert dsd_zoo("validate", "digits-caffe-dsd").code == 130
+    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--resume")
+    assert "500 images were ranked before an interruption" in outcome.out
+    assert "492  500" in outcome.out
+    assert "images/s" not in outcome.out
+
+
 @pytest.mark.usefixtures("interrupted")
 def test_resume_keeps_to_the_batch_size_of_the_interrupted_run(dsd_zoo, monkeypatch):
     """Chosen by memory, it may be another one the next time."""

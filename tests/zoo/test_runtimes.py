@@ -35,7 +35,9 @@ def load(weights=None):
 def make_net(tmp_path):
     """A net of mean colours in either form: (N, 3, h, w) -> (N, 7, 1, 1)."""
 
-    def make(runtime: str, *, outputs: tuple[str, ...] = ("prob",), batch: int | str = "N") -> object:
+    def make(
+        runtime: str, *, outputs: tuple[str, ...] = ("prob",), batch: int | str = "N", side: int = 4
+    ) -> object:
         if runtime == "pytorch":
             values = {"prob": "scores", "twice": "2 * scores"}
             text = MODULE.format(
@@ -51,7 +53,7 @@ def make_net(tmp_path):
         graph = helper.make_graph(
             nodes,
             "net",
-            [helper.make_tensor_value_info("data", TensorProto.FLOAT, [batch, 3, 4, 4])],
+            [helper.make_tensor_value_info("data", TensorProto.FLOAT, [batch, 3, side, side])],
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, 7, 1, 1]) for name in outputs],
             [numpy_helper.from_array(WEIGHTS[:, :, None, None], "weight")],
         )
@@ -81,6 +83,16 @@ def test_scores_are_one_row_per_image(make_net, batch, name):
     assert runtime.describe()[{"onnx": "onnxruntime", "pytorch": "torch"}[name]]
     assert runtime.batch is None
     runtime.close()
+
+
+@pytest.mark.parametrize("name", ["onnx", "pytorch"])
+def test_scores_are_the_same_bits_by_any_number_of_threads(make_net, name):
+    """Also by one, as where processes share the processors; the images are beyond PyTorch's smallest."""
+    images = np.random.default_rng(2).standard_normal((2, 3, 96, 96)).astype(np.float32)
+    net = make_net(name, side=96)
+    scores = [open_runtime(name, net, threads=threads).run(images) for threads in (1, 2, 4)]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    np.testing.assert_array_equal(scores[0], scores[2])
 
 
 def test_onnx_shapes_are_known_beforehand(make_net):

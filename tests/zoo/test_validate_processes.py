@@ -46,13 +46,14 @@ def torchrun(tmp_path):
     program.write_text(PROGRAM)
 
     def run(processes: int, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        own = {"DSD_ZOO_CACHE": str(tmp_path / "cache"), "TMPDIR": str(tmp_path)}
         return subprocess.run(
             [
                 sys.executable, "-m", "torch.distributed.run", "--standalone",
                 f"--nproc-per-node={processes}", str(program),
                 "validate", "digits-caffe-dsd", "--batch-size", "10", *arguments,
             ],
-            env={**os.environ, "DSD_ZOO_CACHE": str(tmp_path / "cache"), "TMPDIR": str(tmp_path), **environment},
+            env={**os.environ, **own, **environment},
             capture_output=True, text=True, timeout=LONG_SECONDS, check=False,
         )  # fmt: skip
 
@@ -60,18 +61,24 @@ def torchrun(tmp_path):
 
 
 @pytest.fixture
-def alone(tmp_path):
+def runtime():
+    return "onnx"
+
+
+@pytest.fixture
+def alone(tmp_path, runtime):
     """The evidence of one process."""
     subprocess.run(
         [sys.executable, "-m", "zoo", "validate", "digits-caffe-dsd", "--batch-size", "10",
-         "--out", str(tmp_path / "alone")],
+         "--runtime", runtime, "--out", str(tmp_path / "alone")],
         env={**os.environ, "DSD_ZOO_CACHE": str(tmp_path / "cache")}, check=True, capture_output=True,
     )  # fmt: skip
     return (tmp_path / "alone" / "evidence.csv").read_bytes()
 
 
-def test_three_processes_one_of_them_slower(torchrun, alone, tmp_path):
-    outcome = torchrun(3, "--out", str(tmp_path / "out"), "--json")
+@pytest.mark.parametrize("runtime", ["onnx", "pytorch"])
+def test_three_processes_one_of_them_slower(torchrun, alone, tmp_path, runtime):
+    outcome = torchrun(3, "--runtime", runtime, "--out", str(tmp_path / "out"), "--json")
     assert outcome.returncode == 0, outcome.stderr
     # Printed once.
     printed = json.loads(outcome.stdout)

@@ -91,9 +91,9 @@ def _circumstances(result: Result, rows: Sequence[Row], folder: Path) -> list[tu
     from zoo.datasets.label_order import AS_GIVEN, IMAGES_ASKED, LEAST_IMAGES, recognise
     from zoo.report import words
 
-    speed = (
-        f"{result.images_per_second:,.1f} images/s, {result.seconds:,.1f} s, batches of {result.batch_size}"
-    )
+    speed = f"batches of {result.batch_size}"
+    if result.n > result.resumed:
+        speed = f"{result.images_per_second:,.1f} images/s, {result.seconds:,.1f} s, {speed}"
     shared = "" if result.processes == 1 else f", {result.processes} processes"
     fields = [("images", f"{result.dataset_source}, labels from {result.labels}")]
     order = recognise(

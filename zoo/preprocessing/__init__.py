@@ -187,7 +187,10 @@ def _mean_image(path: Path | None, flavour: Flavour, numbers_of: Flavour, crop: 
     Under another flavour than the one it is made for, its own centre window is subtracted.
     """
     if path is None:
-        raise UsageError("the preprocessing subtracts a mean image, but no file with it was given")
+        raise UsageError(
+            "the preprocessing subtracts a mean image, but no file with it was given: --mean FILE names it "
+            "(.npy or .binaryproto), --mean N,N,N subtracts one number per channel instead"
+        )
     mean = read_mean_image(path, numbers_of.size if numbers_of.is_square else None)
     if not flavour.is_square and flavour.name == numbers_of.name:
         return mean

@@ -25,6 +25,8 @@ PRECISIONS: dict[str, tuple[Precision, ...]] = {
     "cpu": ("float32", "fp16", "bf16"),
     "cuda": ("float32", "tf32", "fp16", "bf16"),
 }
+# With a single one PyTorch takes another algorithm for convolutions of 1x1: slower, and with other last bits.
+LEAST_THREADS = 2
 
 
 class PyTorch:
@@ -48,8 +50,7 @@ class PyTorch:
             self._device, gpu["gpu"] = use_gpu(index)
         else:
             keep_freed()
-        if threads is not None:
-            torch.set_num_threads(threads)
+        torch.set_num_threads(max(LEAST_THREADS, threads or torch.get_num_threads()))
         self._net, self._scores, self._precision = net, scores, precision
         # Two to four times as fast on a processor, and what tensor cores want; the same sums in float32.
         channels_last = kind == "cpu" or precision != "float32"
