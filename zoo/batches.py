@@ -39,6 +39,7 @@ def rank_batches(
     """
 
     def rank(work: _Work) -> tuple[_Work, list[Ranking]]:
+        # None where none of the batch's images can be read.
         labels = [image.item.label for image, _ in work.images]
         rankings = [lane.session.rank(work.staged[lane.prepare], labels) for lane in lanes if labels]
         work.staged.clear()

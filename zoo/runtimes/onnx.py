@@ -50,19 +50,17 @@ class OnnxRuntime:
         kind, index = parse_device(device)
         check_precision("ONNX Runtime", kind, precision, PRECISIONS)
         options = onnxruntime.SessionOptions()
-        # Batches side by side: threads that share one would wait for whichever an image takes the processor
-        # from, after each layer. It also makes the scores the same for any number of processors.
+        # Several batches instead, each by a thread of its own: threads that share one wait after every layer
+        # for whichever an image takes the processor from. And scores are the same on any number of processors.
         options.intra_op_num_threads = 1
         options.use_deterministic_compute = True
         gpu: dict[str, str] = {}
         if kind == "cuda":
             _, gpu["gpu"] = use_gpu(index)
-            session, self.at_once = _cuda_session(net, options, index, precision), 1
+            session = _cuda_session(net, options, index, precision)
         else:
-            session, self.at_once = (
-                _session(net, options, "CPUExecutionProvider", {}),
-                threads or processors(),
-            )
+            session = _session(net, options, "CPUExecutionProvider", {})
+        self.at_once = 1 if kind == "cuda" else threads or processors()
         if len(session.get_inputs()) != 1:
             names = ", ".join(value.name for value in session.get_inputs())
             raise UsageError(f"{net}: expected a net with one input, it has {names or 'none'}")
