@@ -50,8 +50,8 @@ class OnnxRuntime:
         kind, index = parse_device(device)
         check_precision("ONNX Runtime", kind, precision, PRECISIONS)
         options = onnxruntime.SessionOptions()
-        # Several batches instead, each by a thread of its own: threads that share one wait after every layer
-        # for whichever an image takes the processor from. And scores are the same on any number of processors.
+        # Several batches instead, a thread for each: threads that share one wait after every layer for
+        # whichever an image takes the processor from. And scores are the same by any number of processors.
         options.intra_op_num_threads = 1
         options.use_deterministic_compute = True
         gpu: dict[str, str] = {}
