@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zoo.datasets import Item, Stored
@@ -15,7 +16,7 @@ from zoo.evidence import Row
 from zoo.job import Job
 from zoo.journal import Batch
 from zoo.lanes import Batching, Lane
-from zoo.pipeline import Prepared, in_order, prepared
+from zoo.pipeline import Prepared, prepared
 from zoo.preprocessing import Picture
 from zoo.preprocessing.flavour import Pixels
 from zoo.runtimes import Ranking
@@ -34,67 +35,103 @@ def rank_batches(
 ) -> Iterator[Batch]:
     """The batches of these numbers, each ranked in every lane, in order.
 
+    In memory are at most the decoded images of twice as many batches as are ranked at once, and two batches
+    more than those ready for the net.
+
     Raises:
         DataError: an image cannot be read (unless the job skips those), or scores are not numbers.
     """
-
-    def rank(work: _Work) -> tuple[_Work, list[Ranking]]:
-        # None where none of the batch's images can be read.
-        labels = [image.item.label for image, _ in work.images]
-        rankings = [lane.session.rank(work.staged[lane.prepare], labels) for lane in lanes if labels]
-        work.staged.clear()
-        return work, rankings
-
-    staged = _staged(job, lanes, batching, numbers)
-    # One more than are ranked, so that no net waits until rows are written down.
-    ranked = in_order(rank, staged, batching.at_once, batching.at_once + 1, "rank")
-    with contextlib.closing(staged), contextlib.closing(ranked):
-        for work, rankings in ranked:
-            rows = tuple(_rows(job, work, ranking) for ranking in rankings) or ((),) * len(lanes)
+    with (
+        contextlib.closing(_staged(job, lanes, batching, numbers)) as staged,
+        contextlib.closing(_ranked(lanes, staged, batching.at_once)) as ranked,
+    ):
+        for work in ranked:
+            if work.images:
+                rows = tuple(_rows(job, work, ranking) for ranking in work.rankings)
+            else:
+                rows = ((),) * len(lanes)
             yield Batch(work.number, rows, tuple(work.unreadable), work.rotated)
 
 
 @dataclass(slots=True)
 class _Work:
-    """The images of one batch on their way: read, then staged for every way of preparing them."""
+    """The images of one batch on their way: read, staged for each way of preparing them, ranked in each lane.
+
+    Once they are staged, the images themselves have no pixels any more.
+    """
 
     number: int
-    images: list[tuple[Prepared[Made], Made]] = field(default_factory=list)
+    images: list[Prepared[Made]] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     rotated: int = 0
     staged: list[Any] = field(default_factory=list)
+    rankings: list[Ranking] = field(default_factory=list)
+
+
+def _ranked(lanes: Sequence[Lane], staged: Iterator[_Work], at_once: int) -> Generator[_Work, None, None]:
+    """The batches, so many ranked side by side, in order; a thread stages the next.
+
+    One more waits for a net, so that none stands still while rows are written down. What goes wrong is raised
+    in the place of its batch.
+    """
+    with ThreadPoolExecutor(1, "stage") as stage, ThreadPoolExecutor(at_once, "rank") as nets:
+        ranking: deque[Future[_Work]] = deque()
+        coming: Future[_Work | None] | None = stage.submit(next, staged, None)
+        problem: BaseException | None = None
+        try:
+            while coming is not None or ranking:
+                awaited: list[Future[Any]] = [ranking[0]] if ranking else []
+                if coming is not None and len(ranking) <= at_once:
+                    awaited.append(coming)
+                wait(awaited, return_when=FIRST_COMPLETED)
+                if ranking and ranking[0].done():
+                    yield ranking.popleft().result()
+                elif coming is not None:
+                    problem = coming.exception()
+                    work = coming.result() if problem is None else None
+                    coming = None
+                    if work is not None:
+                        ranking.append(nets.submit(_rank, lanes, work))
+                        coming = stage.submit(next, staged, None)
+        finally:
+            for future in ranking:
+                future.cancel()
+        if problem is not None:
+            raise problem
+
+
+def _rank(lanes: Sequence[Lane], work: _Work) -> _Work:
+    if work.images:
+        labels = [image.item.label for image in work.images]
+        work.rankings = [lane.session.rank(work.staged[lane.prepare], labels) for lane in lanes]
+        work.staged.clear()
+    return work
 
 
 def _staged(
     job: Job, lanes: Sequence[Lane], batching: Batching, numbers: Sequence[int]
 ) -> Generator[_Work, None, None]:
-    """Batches ready for the net. While it works on some, a thread collects the next and copies it."""
+    """Batches ready for the net."""
     stagings = dict(sorted((lane.prepare, lane.staging) for lane in lanes))
     fixed = lanes[0].session.batch
 
     def prepare(content: Picture | Stored) -> Made:
         return tuple(staging.prepare(content) for staging in stagings.values())
 
-    def staged() -> _Work | None:
-        work = next(works, None)
-        if work is not None and work.images:
-            count = fixed or len(work.images)
-            for at, staging in stagings.items():
-                work.staged.append(staging.stage([made[at] for _, made in work.images], count))
-        return work
-
-    works = _read(job, prepare, batching, numbers)
-    with contextlib.closing(works), ThreadPoolExecutor(1, "stage") as thread:
-        next_work = thread.submit(staged)
-        while (work := next_work.result()) is not None:
-            next_work = thread.submit(staged)
+    with contextlib.closing(_read(job, prepare, batching, numbers)) as works:
+        for work in works:
+            made = [image.pixels for image in work.images if image.pixels is not None]
+            if made:
+                for at, staging in stagings.items():
+                    work.staged.append(staging.stage([pixels[at] for pixels in made], fixed or len(made)))
+            work.images = [replace(image, pixels=None) for image in work.images]
             yield work
 
 
 def _read(
     job: Job, prepare: Callable[[Picture | Stored], Made], batching: Batching, numbers: Sequence[int]
 ) -> Generator[_Work, None, None]:
-    """Batches decoded ahead: two at most, for each that is ranked, wait in memory."""
+    """Batches of decoded images."""
     chosen = [batch_items(job.items, batching.size, number) for number in numbers]
     images = prepared(
         itertools.chain.from_iterable(chosen),
@@ -113,7 +150,7 @@ def _read(
 def _take(job: Job, work: _Work, image: Prepared[Made]) -> None:
     work.rotated += image.rotated
     if image.pixels is not None:
-        work.images.append((image, image.pixels))
+        work.images.append(image)
     elif job.skip_unreadable:
         work.unreadable.append(image.item.id)
     else:
@@ -125,7 +162,7 @@ def _take(job: Job, work: _Work, image: Prepared[Made]) -> None:
 
 def _rows(job: Job, work: _Work, ranking: Ranking) -> tuple[Row, ...]:
     rows = []
-    for at, (image, _) in enumerate(work.images):
+    for at, image in enumerate(work.images):
         item = image.item
         if not ranking.finite[at]:
             raise DataError(f"{job.data.source}: {item.id}: the net's scores are not numbers (NaN)")

@@ -156,7 +156,7 @@ def joined(device: str, environment: Mapping[str, str] | None = None) -> Iterato
 
     Raises:
         UsageError: the environment is not what torchrun sets.
-        RankLostError: the processes do not reach each other.
+        RankLostError: the processes do not find together.
     """
     environment = os.environ if environment is None else environment
     if "WORLD_SIZE" not in environment or "RANK" not in environment:
@@ -176,9 +176,9 @@ def joined(device: str, environment: Mapping[str, str] | None = None) -> Iterato
         dist.init_process_group(BACKENDS[kind], store=store, rank=rank, world_size=size)
     except RuntimeError as error:
         raise RankLostError(
-            f"the processes of the run do not reach each other: {error}\n"
-            f"  {INTERFACE} says which network interface leads to the other machines, and --master-addr "
-            "must be an address that all of them reach"
+            f"the processes of the run did not find together: {error}\n"
+            f"  if they do not reach each other: {INTERFACE} names the network interface between the "
+            "machines, and --master-addr must be an address that all of them reach"
         ) from error
     before = signal.signal(signal.SIGTERM, _end)
     try:
@@ -189,9 +189,9 @@ def joined(device: str, environment: Mapping[str, str] | None = None) -> Iterato
 
 
 def _choose_interface(environment: Mapping[str, str]) -> None:
-    """Tells gloo the interface by which this machine reaches the first, unless the user has said which.
+    """Tells gloo the interface by which the machines reach each other, unless the user has said which.
 
-    By itself it takes the address that the host's name has, which many systems give to the loopback.
+    By itself it takes the address that the host's name has, which on many machines is the loopback's.
     """
     if INTERFACE in environment or environment["WORLD_SIZE"] == environment["LOCAL_WORLD_SIZE"]:
         return

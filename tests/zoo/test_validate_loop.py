@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 
 import cv2
@@ -292,6 +293,24 @@ def test_onnx_runtime_ranks_batches_side_by_side(make_net, colours, monkeypatch)
         result, rows = measure(job, [Variant(PLAIN)])[0]
     assert rows == expected
     assert result.environment["threads"] == "1"
+
+
+def test_a_ranked_batch_does_not_wait_for_images_that_are_slow_to_come(make_net, colours):
+    first_is_done = threading.Event()
+
+    def late(item: Item) -> Item:
+        def read() -> bytes | Stored:
+            assert first_is_done.wait(timeout=30)
+            return item.read()
+
+        return dataclasses.replace(item, read=read)
+
+    with open_dataset(colours) as data:
+        items = [late(item) if number >= 2 else item for number, item in enumerate(data.items)]
+        slow = dataclasses.replace(data, items=tuple(items))
+        job = Job(net=make_net(), data=slow, model="m", batch_size=2)
+        result, _ = measure(job, [Variant(PLAIN)], progress=lambda done, total: first_is_done.set())[0]
+    assert result.n == 11
 
 
 def test_as_many_batches_at_once_as_fit_into_memory(make_net, colours, monkeypatch):

@@ -30,8 +30,8 @@ def open_runtime(
 ) -> Runtime:
     """Load the converted `net` (net.onnx for "onnx", net.py for "pytorch") on a device.
 
-    `scores` names the output that ranks the classes (None: the only one); `threads` limits the threads that
-    compute on a processor (None: the runtime's own choice).
+    `scores` names the output that ranks the classes (None: the only one). `threads` compute on a processor
+    (None: as many as there are; PyTorch takes two at least): together a batch, or `Runtime.at_once` batches.
 
     Raises:
         UsageError: no such runtime or device name, or not a net for it.

@@ -25,7 +25,8 @@ PRECISIONS: dict[str, tuple[Precision, ...]] = {
     "cpu": ("float32", "fp16", "bf16"),
     "cuda": ("float32", "tf32", "fp16", "bf16"),
 }
-# With a single one PyTorch takes another algorithm for convolutions of 1x1: slower, and with other last bits.
+# With a single one PyTorch takes another algorithm for convolutions of 1x1: slower, and with other last bits
+# than with two. (With more, matrix products may have other last bits again.)
 LEAST_THREADS = 2
 
 
