@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +20,7 @@ from zoo.pipeline import Prepared, prepared
 from zoo.preprocessing import Picture
 from zoo.preprocessing.flavour import Pixels
 from zoo.runtimes import Ranking
+from zoo.runtimes.staging import Staging
 
 # Every image once for each way of preparing it.
 Made = tuple[Pixels, ...]
@@ -120,12 +121,17 @@ def _staged(
 
     with contextlib.closing(_read(job, prepare, batching, numbers)) as works:
         for work in works:
-            made = [image.pixels for image in work.images if image.pixels is not None]
-            if made:
-                for at, staging in stagings.items():
-                    work.staged.append(staging.stage([pixels[at] for pixels in made], fixed or len(made)))
-            work.images = [replace(image, pixels=None) for image in work.images]
+            _stage(work, stagings, fixed)
             yield work
+
+
+def _stage(work: _Work, stagings: Mapping[int, Staging], count: int | None) -> None:
+    """Batches of `count`, or of as many images as there are."""
+    made = [image.pixels for image in work.images if image.pixels is not None]
+    if made:
+        for at, staging in stagings.items():
+            work.staged.append(staging.stage([pixels[at] for pixels in made], count or len(made)))
+    work.images = [replace(image, pixels=None) for image in work.images]
 
 
 def _read(
