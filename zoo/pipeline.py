@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class Prepared(Generic[Made]):
-    """One image after preprocessing; `pixels` is None where `problem` says why.
+    """One image after preprocessing; `pixels` is None where `problem` says why, or once they are in a batch.
 
     `sha256` is that of the source's bytes ("" where they could not be read). `rotated`: it carries an EXIF
     orientation, which was ignored.
@@ -57,32 +57,20 @@ def in_order(
     """What `function` makes of each thing, in their order, made by so many threads of that name.
 
     While the caller has one in hand, at most `ahead` others are under way or wait to be taken. What goes
-    wrong with a thing, or in getting it, is raised in its place.
+    wrong with a thing is raised in its place.
     """
     with ThreadPoolExecutor(threads, name) as pool:
         waiting: deque[Future[Made]] = deque()
         try:
-            for future in _submitted(pool, function, things):
-                waiting.append(future)
-                while len(waiting) > ahead or (waiting and waiting[0].done()):
+            for thing in things:
+                waiting.append(pool.submit(function, thing))
+                if len(waiting) > ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def _submitted(
-    pool: ThreadPoolExecutor, function: Callable[[Given], Made], things: Iterable[Given]
-) -> Iterator[Future[Made]]:
-    try:
-        for thing in things:
-            yield pool.submit(function, thing)
-    except Exception as error:
-        failed: Future[Made] = Future()
-        failed.set_exception(error)
-        yield failed
 
 
 def _prepare(prepare: Callable[[Picture | Stored], Made], item: Item) -> Prepared[Made]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -75,15 +74,7 @@ def test_a_fault_in_the_preprocessing_is_not_taken_for_a_bad_image():
 
 
 def test_an_error_comes_after_what_was_before_it():
-    def numbers() -> Iterator[int]:
-        yield from (1, 2, 0, 4)
-        raise LookupError
-
-    halves = in_order(lambda number: 4 // number, numbers(), threads=2, ahead=9, name="divide")
-    assert [next(halves), next(halves)] == [4, 2]
+    quarters = in_order(lambda number: 4 // number, (1, 2, 0, 4), threads=2, ahead=9, name="divide")
+    assert [next(quarters), next(quarters)] == [4, 2]
     with pytest.raises(ZeroDivisionError):
-        next(halves)
-    words = in_order(str, numbers(), threads=2, ahead=9, name="words")
-    assert [next(words) for _ in range(4)] == ["1", "2", "0", "4"]
-    with pytest.raises(LookupError):
-        next(words)
+        next(quarters)
