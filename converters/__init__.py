@@ -26,7 +26,9 @@ from converters.errors import (
     WrongFileError,
 )
 from converters.options import Options
+from converters.registry import Registry
 from converters.report import ConversionReport, Dropped, Inspection, LayerRow, Source
+from converters.version import __version__
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -40,6 +42,7 @@ __all__ = [
     "Inspection",
     "LayerRow",
     "MismatchError",
+    "Registry",
     "Source",
     "StaticSizeRequired",
     "UnsupportedError",
@@ -51,8 +54,6 @@ __all__ = [
     "load",
     "save",
 ]
-
-__version__ = "0.1.0"
 
 PathLike = str | os.PathLike[str]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from corpus_cases import Case, run_onnx, run_pytorch
+from corpus_cases import CORPUS, Case, run_onnx, run_pytorch
 
 import converters
 
-CASE = Case.load(Path(__file__).resolve().parents[1] / "corpus" / "caffe" / "tv-softmaxloss-data")
+CASE = Case.load(CORPUS / "caffe" / "tv-softmaxloss-data")
 
 
 def test_the_definitions_own_mean_and_scale_move_into_the_net(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from corpus_cases import Case
+from corpus_cases import CORPUS, Case
 
 import converters
 from converters.sniff import Kind, identify
 
-CAFFE = Path(__file__).resolve().parents[1] / "corpus" / "caffe"
+CAFFE = CORPUS / "caffe"
 NET = Case.load(CAFFE / "arch-alexnet").sources
 
 

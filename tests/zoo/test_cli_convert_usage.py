@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
+from corpus_cases import CORPUS
 
 from zoo import cli
 
-CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 NET = CORPUS / "torch7" / "Sequential" / "net.t7"
 
 

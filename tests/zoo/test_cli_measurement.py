@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from colour_net import PLAIN, save_net
 from command_line import runner
-from test_validate_loop import PLAIN, save_net
 
 from zoo.bench import bench
 from zoo.catalog import bundled_folder

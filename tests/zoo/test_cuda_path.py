@@ -11,8 +11,8 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from colour_net import save_net
 from gpu_stand_in import PROVIDER, install
-from test_validate_loop import save_net
 
 from zoo import cli, distributed
 from zoo.bench import Rates

@@ -7,10 +7,10 @@ import os
 import resource
 import shutil
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
+from corpus_cases import CORPUS
 
 import converters
 from zoo import forms
@@ -18,8 +18,6 @@ from zoo.catalog import bundled_folder
 from zoo.errors import UsageError
 from zoo.forms import converted
 from zoo.runtimes import open_runtime
-
-CORPUS = Path(__file__).parents[1] / "corpus"
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def test_a_weak_net_is_not_accused(found):
 
 def test_a_list_that_counts_from_one_stops_the_run_early(tmp_path):
     """A net that knows colours perfectly, over a list with all labels one too high."""
-    from test_validate_loop import PLAIN, save_net
+    from colour_net import PLAIN, save_net
 
     from zoo.datasets import open_dataset
     from zoo.errors import DataError

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from test_validate_loop import save_net
+from colour_net import save_net
 
 from zoo.datasets import Stored
 from zoo.errors import DataError

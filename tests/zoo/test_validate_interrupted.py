@@ -11,7 +11,7 @@ import time
 import cv2
 import numpy as np
 import pytest
-from test_validate_loop import PLAIN, save_net
+from colour_net import PLAIN, save_net
 
 from zoo import journal
 from zoo.datasets import open_dataset

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from colour_net import PLAIN, WEIGHTS, save_net
 
 from zoo import lanes
 from zoo.datasets import Dataset, Item, Stored, open_dataset
@@ -22,28 +22,7 @@ from zoo.runtimes.memory import ACTIVATIONS_PER_INPUT
 from zoo.runtimes.onnx import OnnxRuntime
 from zoo.validate import Job, Variant, measure, validate
 
-PLAIN = Preprocessing(flavour="caffe-warp8", crop=8)
-# Six classes: how blue, green, red, and how little of each.
-WEIGHTS = np.vstack([np.eye(3), -np.eye(3)]).astype(np.float32)
 COLOURS = {"blue": (200, 60, 10), "green": (20, 250, 30), "red": (1, 2, 130)}
-
-
-def save_net(path, *, batch: int | str = "N", side: int = 8, weights: np.ndarray = WEIGHTS):
-    """A net that scores mean colours: (N, 3, side, side) -> (N, classes, 1, 1)."""
-    classes = len(weights)
-    graph = helper.make_graph(
-        [
-            helper.make_node("Conv", ["data", "weight"], ["map"]),
-            helper.make_node("GlobalAveragePool", ["map"], ["prob"]),
-        ],
-        "net",
-        [helper.make_tensor_value_info("data", TensorProto.FLOAT, [batch, 3, side, side])],
-        [helper.make_tensor_value_info("prob", TensorProto.FLOAT, [batch, classes, 1, 1])],
-        [numpy_helper.from_array(weights[:, :, None, None], "weight")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    onnx.save(model, path)
-    return path
 
 
 @pytest.fixture

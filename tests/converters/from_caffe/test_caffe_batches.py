@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import pytest
-from corpus_cases import DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx, run_pytorch
-from from_caffe.reference_nets import assert_close, computed, layer, write_net
+from corpus_cases import CORPUS, DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx, run_pytorch
+from reference_nets import assert_close, computed, layer, write_net
 
 import converters
 
-CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "caffe"
+CAFFE = CORPUS / "caffe"
 CASES = sorted(
     path.parent.name
-    for path in CORPUS.glob("*/case.json")
+    for path in CAFFE.glob("*/case.json")
     if (meta := json.loads(path.read_text()))["inputs"] and "quirk" not in meta
 )
 # Inputs whose batch is no other than the declared one, because ...
@@ -59,14 +59,14 @@ def bound(model: ir.Model) -> set[str]:
 
 @pytest.mark.parametrize("name", sorted(FIXED.keys() | MIXING))
 def test_only_these_batches_are_fixed(name: str) -> None:
-    case = Case.load(CORPUS / name)
+    case = Case.load(CAFFE / name)
     assert bound(converters.load(*case.sources, **case.options)) == set(FIXED.get(name, "").split())
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in FIXED.keys() | MIXING])
 def test_every_other_is_free_and_an_item_gives_what_it_gave(name: str, tmp_path: Path) -> None:
     """The last recorded item, the first one twice, the last again."""
-    case = Case.load(CORPUS / name)
+    case = Case.load(CAFFE / name)
     model = converters.load(*case.sources, **case.options)
     assert bound(model) == set()
     ins, outs = batch_axes(model.graph.inputs), batch_axes(model.graph.outputs)
@@ -81,7 +81,7 @@ def test_every_other_is_free_and_an_item_gives_what_it_gave(name: str, tmp_path:
 
 
 def test_a_batch_asked_for_counts_items_not_steps() -> None:
-    case = Case.load(CORPUS / "lstm-basic")
+    case = Case.load(CAFFE / "lstm-basic")
     assert case.inputs["x"].shape == (4, 3, 6)
     graph = converters.load(*case.sources, static_batch=7).graph
     assert {value.name: tuple(value.shape or ()) for value in graph.inputs} == {
@@ -127,7 +127,7 @@ def test_where_the_batch_of_a_sequence_is(
 
 
 def test_the_report_says_whose_batch_is_fixed() -> None:
-    model = converters.load(*Case.load(CORPUS / "scale-2b-c").sources)
+    model = converters.load(*Case.load(CAFFE / "scale-2b-c").sources)
     assert model.meta["report"].notes == [
         "the batch of s is fixed: a layer of this net mixes or counts its items"
     ]

@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
-from corpus_cases import DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx, run_pytorch
+from corpus_cases import CORPUS, DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx, run_pytorch
 
 import converters
 
-CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "caffe"
+CAFFE = CORPUS / "caffe"
 CASES = sorted(
-    path.parent.name for path in CORPUS.glob("*/case.json") if json.loads(path.read_text())["inputs"]
+    path.parent.name for path in CAFFE.glob("*/case.json") if json.loads(path.read_text())["inputs"]
 )
-REFUSED = json.loads((CORPUS / "refused.json").read_text())
+REFUSED = json.loads((CAFFE / "refused.json").read_text())
 
 # Nets that Caffe refuses and we convert, and why that is no wrong answer.
 ACCEPTED = {
@@ -26,7 +26,7 @@ ACCEPTED = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_both_forms_give_what_caffe_gave(name: str, tmp_path: Path) -> None:
-    case = Case.load(CORPUS / name)
+    case = Case.load(CAFFE / name)
     try:
         model = converters.load(*case.sources, **case.options)
     except converters.ConverterError:
@@ -43,12 +43,12 @@ def test_both_forms_give_what_caffe_gave(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     sorted(
-        name for name in CASES if "equal_in_caffe" in json.loads((CORPUS / name / "case.json").read_text())
+        name for name in CASES if "equal_in_caffe" in json.loads((CAFFE / name / "case.json").read_text())
     ),
 )
 def test_other_generations_of_the_same_net_convert_alike(name: str, tmp_path: Path) -> None:
     """Pairs of files (upgraded, V1, V2, HDF5) that the real Caffe ran to bit-identical outputs."""
-    case = Case.load(CORPUS / name)
+    case = Case.load(CAFFE / name)
     for k, (definition, weights) in enumerate(case.meta["equal_in_caffe"]):
         sources = [case.folder / definition, case.folder / weights]
         out = tmp_path / f"{k}.onnx"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from corpus_cases import run_onnx, run_pytorch
-from from_caffe.reference_nets import assert_close, computed, layer, write_net
+from reference_nets import assert_close, computed, layer, write_net
 
 import converters
 

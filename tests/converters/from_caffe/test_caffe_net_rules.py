@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from corpus_cases import run_onnx
-from from_caffe.reference_nets import assert_close, computed, layer, write_net
+from reference_nets import assert_close, computed, layer, write_net
 
 import converters
 

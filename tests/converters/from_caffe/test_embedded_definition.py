@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from caffemodel_writer import blob, field, varint
-from corpus_cases import DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx
+from corpus_cases import CORPUS, DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx
 
 import converters
 from converters.from_caffe import schema
 
-CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "caffe"
+CAFFE = CORPUS / "caffe"
 CASES = sorted(
     path.parent.name
-    for path in CORPUS.glob("*/net.caffemodel")
+    for path in CAFFE.glob("*/net.caffemodel")
     if json.loads((path.parent / "case.json").read_text())["inputs"]
 )
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_never_a_different_answer(name: str, tmp_path: Path) -> None:
-    case = Case.load(CORPUS / name)
+    case = Case.load(CAFFE / name)
     out = tmp_path / "net.onnx"
     try:
         converters.convert([case.folder / "net.caffemodel"], out, outputs=list(case.outputs))

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 import pytest
 from corpus_cases import DEFAULT_TOLERANCE, assert_agrees, run_onnx
-from from_caffe.reference_boxes import Detection, prior_boxes
-from from_caffe.reference_nets import assert_close, computed, layer, write_net
+from reference_boxes import Detection, prior_boxes
+from reference_nets import assert_close, computed, layer, write_net
 
 import converters
 

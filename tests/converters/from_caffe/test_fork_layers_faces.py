@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from from_caffe.reference_nets import assert_close, computed, layer, write_net
-from from_caffe.reference_windows import convolved
+from reference_nets import assert_close, computed, layer, write_net
+from reference_windows import convolved
 
 import converters
 

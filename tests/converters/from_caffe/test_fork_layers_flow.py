@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from from_caffe import reference_flow as reference
-from from_caffe.reference_nets import assert_close, computed, layer, write_net
+import reference_flow as reference
+from reference_nets import assert_close, computed, layer, write_net
 
 import converters
 

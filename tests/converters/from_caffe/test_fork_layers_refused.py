@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from from_caffe.reference_nets import layer, write_net
+from reference_nets import layer, write_net
 
 import converters
 from converters.from_caffe.deploy import EVALUATION, LOSSES, OUTPUT_WRITERS

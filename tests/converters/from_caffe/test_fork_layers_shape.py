@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from from_caffe import reference_shapes as reference
-from from_caffe.reference_nets import assert_close, computed, layer, write_net
+import reference_shapes as reference
+from reference_nets import assert_close, computed, layer, write_net
 
 import converters
 

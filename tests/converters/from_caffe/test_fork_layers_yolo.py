@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from from_caffe.reference_boxes import yolo
-from from_caffe.reference_nets import assert_close, computed, layer, write_net
+from reference_boxes import yolo
+from reference_nets import assert_close, computed, layer, write_net
 
 import converters
 

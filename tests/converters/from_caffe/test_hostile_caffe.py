@@ -13,13 +13,14 @@ import h5py
 import numpy as np
 import pytest
 from caffemodel_writer import field, write_caffemodel
+from corpus_cases import CORPUS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import converters
 from converters.from_caffe.wire import MAX_FIELDS
 
-CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "caffe"
+CAFFE = CORPUS / "caffe"
 INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { %s } } }\n'
 
 
@@ -77,7 +78,7 @@ def test_more_fields_than_any_net_has(tmp_path: Path) -> None:
     path = tmp_path / "net.caffemodel"
     path.write_bytes(field(1, b"net") + b"\xa2\x06\x00" * (MAX_FIELDS + 10))
     with pytest.raises(converters.FormatError, match=f"more than {MAX_FIELDS:,} fields"):
-        converters.load(CORPUS / "arch-vgg" / "net.prototxt", path)
+        converters.load(CAFFE / "arch-vgg" / "net.prototxt", path)
 
 
 def test_an_hdf5_file_that_unfolds(tmp_path: Path) -> None:
@@ -88,15 +89,15 @@ def test_an_hdf5_file_that_unfolds(tmp_path: Path) -> None:
         memory_limit(200 * 2**20),
         pytest.raises(converters.FormatError, match="far more than the file holds"),
     ):
-        converters.load(CORPUS / "arch-vgg" / "net.prototxt", path)
+        converters.load(CAFFE / "arch-vgg" / "net.prototxt", path)
 
 
 NETS = [
-    (CORPUS / name / "net.prototxt").read_bytes()
+    (CAFFE / name / "net.prototxt").read_bytes()
     for name in ("arch-alexnet", "v0-padding", "v1-caffenet", "tv-aux-always")
 ]
 MODELS = [
-    (CORPUS / name / "net.caffemodel").read_bytes()
+    (CAFFE / name / "net.caffemodel").read_bytes()
     for name in ("arch-vgg", "v0-padding", "v1-basic", "wire-unknown")
 ]
 
@@ -139,7 +140,7 @@ def test_damaged_weights(data: bytes, alone: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.caffemodel"
         path.write_bytes(data)
-        only_our_errors(*([path] if alone else [CORPUS / "arch-vgg" / "net.prototxt", path]))
+        only_our_errors(*([path] if alone else [CAFFE / "arch-vgg" / "net.prototxt", path]))
 
 
 @settings(max_examples=60, deadline=None)
@@ -150,7 +151,7 @@ def test_arbitrary_bytes(data: bytes) -> None:
             path = Path(folder) / name
             path.write_bytes(data)
             only_our_errors(path)
-            only_our_errors(CORPUS / "arch-vgg" / "net.prototxt", path)
+            only_our_errors(CAFFE / "arch-vgg" / "net.prototxt", path)
 
 
 def only_our_errors(*paths: Path) -> None:
@@ -168,7 +169,7 @@ def test_weights_beyond_the_definition_are_never_read(tmp_path: Path) -> None:
     )
     weights.write_bytes(data)
     with pytest.raises(converters.FormatError):
-        converters.load(CORPUS / "arch-vgg" / "net.prototxt", weights)
+        converters.load(CAFFE / "arch-vgg" / "net.prototxt", weights)
 
 
 @pytest.mark.parametrize(

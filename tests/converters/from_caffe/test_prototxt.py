@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from from_caffe.reference_nets import layer, write_net
+from reference_nets import layer, write_net
 
 import converters
 from converters.from_caffe.prototxt import MAX_BYTES, MAX_FIELDS, parse

@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from corpus_cases import CORPUS
 from safetensors.numpy import load_file
 
 import converters
 from converters import from_torch7
-
-CORPUS = Path(__file__).resolve().parents[2] / "corpus"
 
 
 def linear(outputs: int) -> tuple:

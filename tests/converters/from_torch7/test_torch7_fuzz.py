@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from corpus_cases import CORPUS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import converters
 
-CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "torch7"
+TORCH7 = CORPUS / "torch7"
 SEEDS = [
-    CORPUS / name / file
+    TORCH7 / name / file
     for name, file in [
         ("conv_rect_all", "net.t7"),
         ("gmodule_split", "net.t7"),

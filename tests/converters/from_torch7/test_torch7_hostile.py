@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from pathlib import Path
 
 import pytest
+from corpus_cases import CORPUS
 
 import converters
 from converters import FormatError, MismatchError, UnsupportedError, WrongFileError
 
-HOSTILE = Path(__file__).resolve().parents[2] / "corpus" / "torch7-hostile"
+HOSTILE = CORPUS / "torch7-hostile"
 
 # None: the file is legal in Torch and loads here too.
 ERRORS = {

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from corpus_cases import CORPUS
 from torch7_cases import assert_same, recorded, run_model
 
 import converters
 
-MODELS = Path(__file__).resolve().parents[2] / "corpus" / "torch7-models"
+MODELS = CORPUS / "torch7-models"
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in MODELS.iterdir()))

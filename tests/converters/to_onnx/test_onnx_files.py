@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from corpus_cases import DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx
+from corpus_cases import CORPUS, DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx
 
 import converters
 from converters.to_onnx.opset import HIGHEST, LOWEST
 
-CORPUS = Path(__file__).resolve().parents[2] / "corpus" / "caffe"
+CAFFE = CORPUS / "caffe"
 # Nets that between them use most operators.
 NETS = [
     "arch-alexnet",
@@ -39,7 +39,7 @@ FOLDED = {
 
 def case_in(folder: Path, name: str) -> Case:
     """A copy of a case, so that links into its files lie beside the model."""
-    shutil.copytree(CORPUS / name, folder / name)
+    shutil.copytree(CAFFE / name, folder / name)
     return Case.load(folder / name)
 
 
@@ -57,7 +57,7 @@ def test_every_form_passes_the_checker_and_computes_the_same(tmp_path: Path, nam
 
 def test_the_self_contained_file_is_what_onnx_itself_reads(tmp_path: Path) -> None:
     """The hand-written message, parsed by protobuf: names, types and every byte of the weights."""
-    model = converters.load(*Case.load(CORPUS / "arch-alexnet").sources)
+    model = converters.load(*Case.load(CAFFE / "arch-alexnet").sources)
     converters.save(model, tmp_path / "net.onnx")
     read = onnx.load(tmp_path / "net.onnx")
     stored = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in read.graph.initializer}
@@ -68,11 +68,11 @@ def test_the_self_contained_file_is_what_onnx_itself_reads(tmp_path: Path) -> No
     metadata = {entry.key: entry.value for entry in read.metadata_props}
     sources = json.loads(metadata["dsd-zoo.sources"])
     assert [source["name"] for source in sources] == ["net.prototxt", "net.caffemodel"]
-    assert sources[0]["bytes"] == (CORPUS / "arch-alexnet" / "net.prototxt").stat().st_size
+    assert sources[0]["bytes"] == (CAFFE / "arch-alexnet" / "net.prototxt").stat().st_size
 
 
 def test_layer_and_blob_names_survive(tmp_path: Path) -> None:
-    model = converters.load(*Case.load(CORPUS / "arch-vgg").sources)
+    model = converters.load(*Case.load(CAFFE / "arch-vgg").sources)
     assert [(node.name, node.outputs[0].name) for node in model.graph] == [
         ("c11", "c11/Conv"),  # its blob is changed in place by relu_c11, which makes the final c11
         ("relu_c11", "c11"),
@@ -125,7 +125,7 @@ def test_a_link_is_small_and_reads_the_caffemodel_itself(tmp_path: Path) -> None
 @pytest.mark.parametrize("opset", [LOWEST, 15, 17, 18, 19, 20, 21, 22, 23, HIGHEST])
 @pytest.mark.parametrize("name", NETS)
 def test_other_opsets_compute_the_same(tmp_path: Path, name: str, opset: int) -> None:
-    case = Case.load(CORPUS / name)
+    case = Case.load(CAFFE / name)
     out = tmp_path / "net.onnx"
     converters.convert(case.sources, out, opset=opset, **case.options)
     assert onnx.load(out).opset_import[0].version == opset
@@ -191,12 +191,12 @@ def test_what_another_opset_does_not_know_is_refused(
 @pytest.mark.parametrize("opset", [0, LOWEST - 1, HIGHEST + 1])
 def test_an_opset_out_of_range_is_refused(tmp_path: Path, opset: int) -> None:
     with pytest.raises(converters.UsageError, match=f"supported are {LOWEST} to {HIGHEST}"):
-        converters.convert(Case.load(CORPUS / "relu-slope").sources, tmp_path / "net.onnx", opset=opset)
+        converters.convert(Case.load(CAFFE / "relu-slope").sources, tmp_path / "net.onnx", opset=opset)
 
 
 @pytest.mark.parametrize("name", sorted(FOLDED))
 def test_folding_keeps_the_function(tmp_path: Path, name: str) -> None:
-    case = Case.load(CORPUS / name)
+    case = Case.load(CAFFE / name)
     plain = converters.load(*case.sources)
     report = converters.convert(case.sources, tmp_path / "net.onnx", fold=True)
     assert report.nodes == len(plain.graph) - FOLDED[name]
@@ -209,5 +209,5 @@ def test_nothing_is_written_when_writing_fails(tmp_path: Path) -> None:
     out = tmp_path / "a-file" / "net.onnx"
     out.parent.write_text("in the way")
     with pytest.raises(converters.UsageError, match="cannot be written"):
-        converters.convert(Case.load(CORPUS / "relu-slope").sources, out)
+        converters.convert(Case.load(CAFFE / "relu-slope").sources, out)
     assert [path.name for path in tmp_path.iterdir()] == ["a-file"]

@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from from_caffe.reference_boxes import jaccard, suppress
-from from_caffe.reference_resampling import nearest_whole
+from reference_boxes import jaccard, suppress
+from reference_resampling import nearest_whole
 
 
 def roi_pool(x: np.ndarray, rois: np.ndarray, size: tuple[int, int], scale: float) -> np.ndarray:

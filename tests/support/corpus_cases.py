@@ -12,6 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+# Our own recorded cases, committed with the tests.
+CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 DEFAULT_TOLERANCE = 1e-5
 
 
