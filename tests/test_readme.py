@@ -13,8 +13,8 @@ import pytest
 
 from converters.from_caffe.layers import support as caffe_layers
 from converters.from_torch7.modules import support as torch7_classes
-from zoo.catalog import bundled_folder
-from zoo.cli import COMMANDS
+from zoo.bundled import bundled_folder
+from zoo.cli.main import COMMANDS
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 

@@ -1,6 +1,6 @@
 """`python -m zoo` is the same command as `dsd-zoo`."""
 
-from zoo.cli import main
+from zoo.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -10,19 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.cache import Cache
-from zoo.catalog import Catalog, embedded_images
+from zoo.bundled import embedded_images
+from zoo.catalog.catalog import Catalog
+from zoo.catalog.manifest import Manifest
+from zoo.claims.audit import Subject, subjects_of
 from zoo.datasets import Dataset, open_dataset
-from zoo.environment import sha256
 from zoo.errors import IntegrityError
-from zoo.evidence import Result, Row, read_run, write_run
-from zoo.forms import Target, converted
-from zoo.manifest import Manifest
-from zoo.parity import Parity, against_recorded
-from zoo.report.html import Subject, subjects_of
+from zoo.evaluation.evaluate import validate
+from zoo.evidence.run import Result, Row, read_run, write_run
+from zoo.files import sha256
 from zoo.report.words import problems
-from zoo.validate import validate
-from zoo.verify import check_integrity
+from zoo.store.cache import Cache
+from zoo.store.converted import Target, converted
+from zoo.verify.integrity import check_integrity
+from zoo.verify.parity import Parity, against_recorded
 
 RUNTIMES: tuple[Target, ...] = ("onnx", "pytorch")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 from pathlib import Path
@@ -40,17 +39,6 @@ def sleep_while_waiting() -> None:
     busy machine PyTorch's inference is several times as fast with it. Only heard before PyTorch is loaded.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
-
-def printable(text: str) -> str:
-    """The text, with escapes where it comes from a file name that is not UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def sha256(path: Path) -> str:
-    """The file's SHA-256 in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _processor() -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from zoo.manifest import Preprocessing
+from zoo.preprocessing.settings import Preprocessing
 
 PLAIN = Preprocessing(flavour="caffe-warp8", crop=8)
 # Six classes: how blue, green, red, and how little of each.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from zoo import cli
+from zoo.cli.main import main
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def runner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     def run(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["dsd-zoo", *map(str, arguments)])
         with pytest.raises(SystemExit) as caught:
-            cli.main()
+            main()
         code = caught.value.code
         return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
 

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
-from zoo import lanes
+from zoo.evaluation import sessions
 from zoo.runtimes import onnx, pytorch, staging
 
 PROVIDER = "CUDAExecutionProvider"
@@ -50,7 +50,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (8 << 30, 16 << 30))
     device_staging = staging.DeviceStaging
     monkeypatch.setattr(
-        lanes, "DeviceStaging", lambda prepare, device, resize: device_staging(prepare, "cpu", resize)
+        sessions, "DeviceStaging", lambda prepare, device, resize: device_staging(prepare, "cpu", resize)
     )
     return stand_in
 

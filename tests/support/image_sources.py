@@ -11,7 +11,7 @@ import lmdb
 import pytest
 
 from zoo.datasets import open_dataset
-from zoo.pack import pack
+from zoo.datasets.packing import pack
 from zoo.preprocessing import resolve
 
 Images = Sequence[tuple[str, int, bytes]]

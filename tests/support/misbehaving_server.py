@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from zoo.cache import Cache
-from zoo.manifest import File, Manifest
+from zoo.catalog.manifest import File, Manifest
+from zoo.store.cache import Cache
 
 CONTENT = hashlib.shake_256(b"a model").digest(1_280_000)
 ETAG = '"first"'

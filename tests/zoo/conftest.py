@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from zoo.catalog import Catalog
-from zoo.evidence import Result, Row
+from zoo.catalog.catalog import Catalog
+from zoo.evidence.run import Result, Row
 
 # From the recorded logits: which of the 500 test images each net gets wrong.
 WRONG = {

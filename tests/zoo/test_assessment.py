@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from scipy.stats import binomtest, hypergeom
 
-from zoo.assessment import accuracies, as_json, class_gains, equivalences, trace_agreement
-from zoo.catalog import Catalog
+from zoo.catalog.catalog import Catalog
+from zoo.claims.assessment import accuracies, as_json, class_gains, equivalences, trace_agreement
 from zoo.errors import UsageError
 
 MODEL = "digits-caffe-dsd"

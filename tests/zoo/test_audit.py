@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from zoo.audit import Audit, audit
-from zoo.catalog import Catalog
+from zoo.catalog.catalog import Catalog
+from zoo.claims.audit import Audit, audit
+from zoo.claims.statistics import mcnemar_exact, paired_difference_interval, unpaired_difference_interval
 from zoo.errors import DataError
-from zoo.evidence import Result, Row
-from zoo.statistics import mcnemar_exact, paired_difference_interval, unpaired_difference_interval
+from zoo.evidence.run import Result, Row
 
 MANIFEST = """
 schema_version = 1

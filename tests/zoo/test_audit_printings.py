@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from zoo.audit import Audit, audit
-from zoo.catalog import Catalog, bundled_folder
+from zoo.bundled import bundled_folder
+from zoo.catalog.catalog import Catalog
+from zoo.claims.audit import Audit, audit
+from zoo.claims.trace import average_loss
 from zoo.errors import DataError
-from zoo.trace import average_loss
 
 CATALOG = Catalog.load()
 TRACED = {

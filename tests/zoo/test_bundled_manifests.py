@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.catalog import Catalog, bundled_folder
-from zoo.manifest import Manifest
+from zoo.bundled import bundled_folder
+from zoo.catalog.catalog import Catalog
+from zoo.catalog.manifest import Manifest
 
 CATALOG = Catalog.load()
 MODELS = {manifest.name: manifest for manifest in CATALOG}

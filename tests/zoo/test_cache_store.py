@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from zoo.cache import Cache
-from zoo.catalog import Catalog
-from zoo.digests import digest_file
+from zoo.catalog.catalog import Catalog
+from zoo.catalog.manifest import Manifest
 from zoo.download import add_file, fetch_file
 from zoo.download.transfer import MOST_BYTES
 from zoo.errors import IntegrityError, UsageError
-from zoo.manifest import Manifest
+from zoo.store.cache import Cache
+from zoo.store.digests import digest_file
 
 EMBEDDED = Catalog.load().get("digits-caffe-dsd")
 CONTENT = b"\x0a\x04tiny" + bytes(1000)
@@ -115,7 +115,7 @@ def test_a_file_that_could_be_several_is_asked_for(store, tmp_path):
 @pytest.mark.parametrize("known", [{}, {"sha1": "0" * 40}])
 def test_a_file_larger_than_any_is_refused_unread(store, by_hand, monkeypatch, known):
     os.truncate(by_hand, MOST_BYTES + 1)
-    monkeypatch.setattr("zoo.download.digest_file", lambda _: pytest.fail("read"))
+    monkeypatch.setattr("zoo.download.fetch.digest_file", lambda _: pytest.fail("read"))
     with pytest.raises(UsageError, match=r"announces 2,147,483,649 bytes; none of these files has more"):
         add_file(model(weights(**known)), by_hand, store)
 

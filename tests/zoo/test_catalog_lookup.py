@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.catalog import Catalog, bundled_folder
+from zoo.bundled import bundled_folder
+from zoo.catalog.catalog import Catalog
 from zoo.errors import UsageError
 
 MANIFEST = (bundled_folder() / "squeezenet-v1.0.toml").read_text(encoding="utf-8")

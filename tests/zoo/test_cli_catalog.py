@@ -15,9 +15,10 @@ import pytest
 from command_line import Run, runner
 
 import converters
-from zoo import cli
-from zoo.catalog import Catalog, bundled_folder
-from zoo.evidence import write_run
+from zoo.bundled import bundled_folder
+from zoo.catalog.catalog import Catalog
+from zoo.cli.main import COMMANDS
+from zoo.evidence.run import write_run
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def own(tmp_path):
 def test_help_lists_the_commands_and_every_command_has_help(dsd_zoo):
     assert dsd_zoo("--help").code == 0
     overview = dsd_zoo("--help").out
-    for name in cli.COMMANDS:
+    for name in COMMANDS:
         outcome = dsd_zoo(name, "--help")
         assert f"\n  {name} " in overview
         assert outcome.code == 0
@@ -55,8 +56,8 @@ def test_help_and_list_import_nothing_heavy():
     heavy = ("torch", "onnx", "onnx_ir", "onnxruntime", "cv2", "scipy", "requests", "rich")
     for command in ("--help", "list"):
         code = (
-            "import sys; from zoo import cli; sys.argv = ['dsd-zoo', sys.argv[1]]\n"
-            "try: cli.main()\nexcept SystemExit: pass\n"
+            "import sys; from zoo.cli.main import main; sys.argv = ['dsd-zoo', sys.argv[1]]\n"
+            "try: main()\nexcept SystemExit: pass\n"
             f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
         )
         done = subprocess.run(

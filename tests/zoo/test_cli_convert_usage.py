@@ -7,7 +7,7 @@ import sys
 import pytest
 from corpus_cases import CORPUS
 
-from zoo import cli
+from zoo.cli.main import main
 
 NET = CORPUS / "torch7" / "Sequential" / "net.t7"
 
@@ -19,7 +19,7 @@ def convert(monkeypatch, capsys, tmp_path):
     def run(*arguments: object) -> tuple[object, str]:
         monkeypatch.setattr(sys, "argv", ["dsd-zoo", "convert", *map(str, arguments)])
         with pytest.raises(SystemExit) as caught:
-            cli.main()
+            main()
         return caught.value.code, capsys.readouterr().err
 
     return run

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from command_line import Run, runner
 
-from zoo.catalog import bundled_folder
-from zoo.evidence import write_run
+from zoo.bundled import bundled_folder
+from zoo.evidence.run import write_run
 
 CAFFE = bundled_folder() / "digits" / "caffe"
 # What would keep it from the home folder, or ONNX Runtime from writing there.

@@ -11,12 +11,13 @@ import pytest
 from colour_net import PLAIN, save_net
 from command_line import runner
 
-from zoo.bench import bench
-from zoo.catalog import bundled_folder
+from zoo.bundled import bundled_folder
 from zoo.datasets import Dataset, Item
 from zoo.errors import DataError
-from zoo.evidence import read_run
-from zoo.validate import Job, Variant
+from zoo.evaluation.benchmark import bench
+from zoo.evaluation.job import Job
+from zoo.evaluation.variants import Variant
+from zoo.evidence.run import read_run
 
 DIGITS = bundled_folder() / "digits"
 FILES = [DIGITS / "caffe" / "train_val.prototxt", DIGITS / "caffe" / "dsd.caffemodel"]
@@ -189,9 +190,9 @@ def test_reports_that_cannot_be_written_are_named(dsd_zoo):
 @pytest.fixture
 def interrupted(monkeypatch):
     """Ctrl-C comes with the fourth batch, once."""
-    import zoo.batches
+    import zoo.evaluation.batches
 
-    rows, calls = zoo.batches._rows, []
+    rows, calls = zoo.evaluation.batches._rows, []
 
     def until_the_fourth(*arguments):
         calls.append(1)
@@ -199,7 +200,7 @@ def interrupted(monkeypatch):
             raise KeyboardInterrupt
         return rows(*arguments)
 
-    monkeypatch.setattr(zoo.batches, "_rows", until_the_fourth)
+    monkeypatch.setattr(zoo.evaluation.batches, "_rows", until_the_fourth)
 
 
 @pytest.mark.usefixtures("interrupted")
@@ -217,13 +218,13 @@ def test_an_interrupted_command_says_how_to_go_on(dsd_zoo):
 
 
 def test_a_run_that_had_ranked_all_images_before_gives_no_rate(dsd_zoo, monkeypatch):
-    import zoo.validate
+    import zoo.evaluation.evaluate
 
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(zoo.validate, "_gather", interrupt)
+        patch.setattr(zoo.evaluation.evaluate, "_gather", interrupt)
         assert dsd_zoo("validate", "digits-caffe-dsd").code == 130
     outcome = dsd_zoo("validate", "digits-caffe-dsd", "--resume")
     assert "500 images were ranked before an interruption" in outcome.out
@@ -234,11 +235,11 @@ def test_a_run_that_had_ranked_all_images_before_gives_no_rate(dsd_zoo, monkeypa
 @pytest.mark.usefixtures("interrupted")
 def test_resume_keeps_to_the_batch_size_of_the_interrupted_run(dsd_zoo, monkeypatch):
     """Chosen by memory, it may be another one the next time."""
-    import zoo.lanes
+    import zoo.evaluation.sessions
 
-    monkeypatch.setattr(zoo.lanes, "batch_size", lambda *arguments: 10)
+    monkeypatch.setattr(zoo.evaluation.sessions, "batch_size", lambda *arguments: 10)
     assert dsd_zoo("validate", "digits-caffe-dsd").code == 130
-    monkeypatch.setattr(zoo.lanes, "batch_size", lambda *arguments: 20)
+    monkeypatch.setattr(zoo.evaluation.sessions, "batch_size", lambda *arguments: 20)
     outcome = dsd_zoo("validate", "digits-caffe-dsd", "--resume")
     assert outcome.code == 0
     assert "batches of 10" in outcome.out

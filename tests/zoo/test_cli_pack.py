@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from command_line import runner
 
-from zoo.catalog import bundled_folder
+from zoo.bundled import bundled_folder
 
 IMAGES = bundled_folder() / "digits" / "images" / "test_images.tar"
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.cache import Cache
-from zoo.catalog import Catalog, bundled_folder
+from zoo.bundled import bundled_folder
+from zoo.catalog.catalog import Catalog
 from zoo.cli._subject import find_subject
 from zoo.download import add_file
 from zoo.errors import IntegrityError
+from zoo.store.cache import Cache
 
 CAFFE = bundled_folder() / "digits" / "caffe"
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from command_line import runner
 
-from zoo.catalog import bundled_folder
-from zoo.evidence import read_run
+from zoo.bundled import bundled_folder
+from zoo.evidence.run import read_run
 
 DIGITS = bundled_folder() / "digits"
 FILES = [DIGITS / "caffe" / "train_val.prototxt", DIGITS / "caffe" / "dsd.caffemodel"]

@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from zoo.compare import compare
 from zoo.errors import UsageError
+from zoo.verify.compare import compare
 
 NET_PY = """
 import torch

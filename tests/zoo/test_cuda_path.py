@@ -14,14 +14,15 @@ import torch
 from colour_net import save_net
 from gpu_stand_in import PROVIDER, install
 
-from zoo import cli, distributed
-from zoo.bench import Rates
-from zoo.distributed import Alone, RankLostError, joined
+from zoo.cli.main import main
 from zoo.errors import DeviceError, UsageError
-from zoo.evidence import read_run
-from zoo.lanes import own_device
-from zoo.manifest import Preprocessing
+from zoo.evaluation import distributed
+from zoo.evaluation.benchmark import Rates
+from zoo.evaluation.distributed import Alone, RankLostError, joined
+from zoo.evaluation.sessions import own_device
+from zoo.evidence.run import read_run
 from zoo.preprocessing import preprocessor
+from zoo.preprocessing.settings import Preprocessing
 from zoo.runtimes import memory, open_runtime
 from zoo.runtimes.runtime import use_gpu
 from zoo.runtimes.staging import DeviceStaging
@@ -40,7 +41,7 @@ def validate(monkeypatch, capsys, tmp_path):
     def run(*arguments: str) -> dict:
         monkeypatch.setattr(sys, "argv", ["dsd-zoo", "validate", "digits-caffe-dsd", *arguments, "--json"])
         with pytest.raises(SystemExit) as caught:
-            cli.main()
+            main()
         out, err = capsys.readouterr()
         assert caught.value.code == 0, err
         return json.loads(out)

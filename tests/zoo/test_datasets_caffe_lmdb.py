@@ -9,11 +9,12 @@ import lmdb
 import numpy as np
 import pytest
 
-from zoo.datasets import Stored, open_dataset
+from zoo.datasets import open_dataset
 from zoo.datasets.lmdb_pages import BRANCH, MAGIC, META, PAGE, VERSION, places
 from zoo.errors import DataError, UsageError
-from zoo.manifest import Preprocessing
 from zoo.preprocessing import preprocessor
+from zoo.preprocessing.decode import Stored
+from zoo.preprocessing.settings import Preprocessing
 
 # Per case: the settings of its transform_param, as far as they are not the defaults.
 WHOLE = {

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from image_sources import FORMS, add, write, write_packed, write_parquet, write_webdataset
 
-from zoo.datasets import Stored, open_dataset
+from zoo.datasets import open_dataset
+from zoo.datasets.loader import prepared
+from zoo.datasets.packing import pack
 from zoo.errors import DataError, UsageError
-from zoo.manifest import Preprocessing
-from zoo.pack import pack
-from zoo.pipeline import prepared
 from zoo.preprocessing import preprocessor, resolve
+from zoo.preprocessing.decode import Stored
+from zoo.preprocessing.settings import Preprocessing
 
 FLAVOUR = "caffe-warp32"
 

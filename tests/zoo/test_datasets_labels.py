@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from zoo.bundled import ilsvrc2012_val_labels, imagenet_synsets
 from zoo.datasets import Dataset, open_dataset
-from zoo.datasets.labels import ilsvrc2012_val_labels, imagenet_synsets
 from zoo.errors import DataError, UsageError
 
 CONTENT = {"a.jpg": b"A", "b.PNG": b"BB", "sub/c.jpeg": b"CCC"}
@@ -262,7 +262,7 @@ def test_many_threads_read_one_tar(tmp_path):
 
 
 def test_the_embedded_digits_are_known_by_name():
-    from zoo.catalog import bundled_folder
+    from zoo.bundled import bundled_folder
 
     with open_dataset(bundled_folder() / "digits" / "images" / "test_images.tar") as data:
         assert (data.name, len(data), data.labels_source) == ("digits-test", 500, "val.txt")

@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 
 import converters
-from zoo import cli, demo
-from zoo.cache import Cache
-from zoo.catalog import Catalog, bundled_folder, embedded_images
+from zoo import demo
+from zoo.bundled import bundled_folder, embedded_images
+from zoo.catalog.catalog import Catalog
+from zoo.catalog.manifest import Manifest
+from zoo.cli.main import main
 from zoo.datasets import open_dataset
 from zoo.errors import DataError, IntegrityError
-from zoo.evidence import find_runs, read_run
-from zoo.manifest import Manifest
-from zoo.parity import BOUND, Parity, against_recorded
+from zoo.evidence.run import find_runs, read_run
+from zoo.store.cache import Cache
+from zoo.verify.parity import BOUND, Parity, against_recorded
 
 # Images right of 500, as the original frameworks counted them.
 RECORDED = {
@@ -49,7 +51,7 @@ def outcome(tmp_path_factory) -> Outcome:
         patch.setattr(sys, "argv", ["dsd-zoo", "demo", "--out", "kept"])
         patch.setattr(sys.stdout, "write", lines.append)
         with pytest.raises(SystemExit) as caught:
-            cli.main()
+            main()
     code = caught.value.code
     return Outcome(code if isinstance(code, int) else 0, "".join(lines), folder)
 

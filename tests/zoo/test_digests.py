@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.catalog import bundled_folder
-from zoo.digests import Digests, Hasher, differences, digest_file
-from zoo.manifest import File
+from zoo.bundled import bundled_folder
+from zoo.catalog.manifest import File
+from zoo.store.digests import Digests, Hasher, differences, digest_file
 
 DEPLOY = bundled_folder() / "digits" / "caffe" / "deploy.prototxt"
 EXPECTED = Digests(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import DataError, UsageError
-from zoo.evidence import Result, Row, find_runs, read_run, write_run
+from zoo.evidence.run import Result, Row, find_runs, read_run, write_run
 
 SHA = "ab" * 32
 ROWS = [

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from misbehaving_server import CONTENT, answer, known, model, running
 
-from zoo.cache import Cache
-from zoo.catalog import Catalog
+from zoo.catalog.catalog import Catalog
+from zoo.catalog.manifest import Manifest
 from zoo.download import Network, add_file, fetch_file
+from zoo.download.mirror import Moved, export_cache, import_cache
 from zoo.errors import FetchError, IntegrityError, UsageError
-from zoo.exchange import Moved, export_cache, import_cache
-from zoo.manifest import Manifest
+from zoo.store.cache import Cache
 
 PINNED, PIN = model(**known())
 UNPINNED, UNPIN = model()

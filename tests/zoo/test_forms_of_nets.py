@@ -7,17 +7,17 @@ import os
 import resource
 import shutil
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 from corpus_cases import CORPUS
 
 import converters
-from zoo import forms
-from zoo.catalog import bundled_folder
+from zoo.bundled import bundled_folder
 from zoo.errors import UsageError
-from zoo.forms import converted
 from zoo.runtimes import open_runtime
+from zoo.store.converted import converted
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_other_content_is_another_form(sources, tmp_path):
 def test_another_converter_is_another_form(sources, tmp_path, monkeypatch):
     first = converted(sources, "onnx", tmp_path / "cache")
     package = tmp_path / "converters"
-    shutil.copytree(forms.Path(converters.__file__).parent, package)
+    shutil.copytree(Path(converters.__file__).parent, package)
     monkeypatch.setattr(converters, "__file__", str(package / "__init__.py"))
     assert converted(sources, "onnx", tmp_path / "cache") == first
     (package / "graph.py").write_text("# changed")
@@ -98,7 +98,7 @@ def test_a_cache_that_cannot_be_written_says_what_to_do(sources, tmp_path, monke
     def denied(*_arguments, **_options):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(forms.Path, "mkdir", denied)
+    monkeypatch.setattr(Path, "mkdir", denied)
     with pytest.raises(UsageError, match=r"Read-only file system\n  set DSD_ZOO_CACHE"):
         converted(sources, "onnx", tmp_path / "cache")
 

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from zoo import journal
 from zoo.errors import DataError, UsageError
-from zoo.evidence import Row, read_run, write_run
-from zoo.journal import Batch, Journal
+from zoo.evidence import journal
+from zoo.evidence.journal import Batch, Journal
+from zoo.evidence.run import Row, read_run, write_run
 
 PLAN = {"model": "net", "images": 9, "files": {"net.onnx": "1" * 64}, "preprocessing": [{"crop": 8}]}
 

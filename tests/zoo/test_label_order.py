@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from zoo.datasets.label_order import AS_GIVEN, devkit_order, recognise
-from zoo.datasets.labels import ilsvrc2012_val_labels
+from zoo.bundled import ilsvrc2012_val_labels
+from zoo.evaluation.label_order import AS_GIVEN, devkit_order, recognise
 
 
 def test_the_devkit_order_is_a_permutation_and_fits_the_validation_labels():
@@ -64,7 +64,7 @@ def test_a_list_that_counts_from_one_stops_the_run_early(tmp_path):
 
     from zoo.datasets import open_dataset
     from zoo.errors import DataError
-    from zoo.validate import validate
+    from zoo.evaluation.evaluate import validate
 
     lines = []
     for i in range(60):

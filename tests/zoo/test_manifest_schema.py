@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from zoo.catalog.manifest import Manifest
 from zoo.errors import UsageError
-from zoo.manifest import Manifest
 
 MINIMAL = """
 schema_version = 1

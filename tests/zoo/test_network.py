@@ -9,9 +9,9 @@ import sys
 import pytest
 import torch.distributed
 
-from zoo import distributed, network
-from zoo.distributed import RankLostError, joined
-from zoo.network import interface_to
+from zoo.evaluation import distributed, network_interface
+from zoo.evaluation.distributed import RankLostError, joined
+from zoo.evaluation.network_interface import interface_to
 
 MACHINES = {
     "RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2",
@@ -24,11 +24,11 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="asks the Linux kerne
 @linux
 def test_the_kernel_says_which_address_an_interface_has():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        assert network._address(probe, "lo") == "127.0.0.1"
-        assert network._address(probe, "none") is None
-    assert network._own_address("127.0.0.1") == "127.0.0.1"
+        assert network_interface._address(probe, "lo") == "127.0.0.1"
+        assert network_interface._address(probe, "none") is None
+    assert network_interface._own_address("127.0.0.1") == "127.0.0.1"
     # To all at once: the kernel refuses that to a socket which has not asked for it.
-    assert network._own_address("255.255.255.255") is None
+    assert network_interface._own_address("255.255.255.255") is None
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def test_the_kernel_says_which_address_an_interface_has():
 def test_an_interface_is_found_by_its_address(monkeypatch, host, ways, name):
     addresses = {"lo": "127.0.0.1", "eth0": "10.0.0.7", "eth1": "10.9.0.2"}
     monkeypatch.setattr(socket, "if_nameindex", lambda: list(enumerate([*addresses, "none"])))
-    monkeypatch.setattr(network, "_address", lambda probe, name: addresses.get(name))
-    monkeypatch.setattr(network, "_own_address", ways.get)
+    monkeypatch.setattr(network_interface, "_address", lambda probe, name: addresses.get(name))
+    monkeypatch.setattr(network_interface, "_own_address", ways.get)
     assert interface_to(host) == name
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from zoo.datasets import Item
+from zoo.datasets.loader import in_order, prepared
 from zoo.environment import processors
-from zoo.pipeline import in_order, prepared
 
 
 def items(count: int, read) -> list[Item]:

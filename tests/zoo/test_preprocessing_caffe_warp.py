@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from zoo.errors import DataError, UsageError
-from zoo.manifest import Preprocessing
 from zoo.preprocessing import preprocessor, resolve
+from zoo.preprocessing.settings import Preprocessing
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from zoo.errors import DataError
-from zoo.preprocessing import decode
-from zoo.preprocessing.decode import ImageHeader, Picture, image_header
+from zoo.preprocessing import Picture, decode
+from zoo.preprocessing.decode import ImageHeader, image_header
 
 
 def jpeg(height: int = 6, width: int = 10) -> bytes:

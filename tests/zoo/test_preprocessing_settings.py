@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zoo.errors import UsageError
-from zoo.manifest import Preprocessing
-from zoo.preprocessing.settings import carried_settings, settings
+from zoo.preprocessing.settings import Preprocessing, carried_settings, settings
 
 DATA_LAYER = {
     "framework": "caffe",

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from zoo.errors import DataError, UsageError
-from zoo.manifest import Preprocessing
 from zoo.preprocessing import FAMILIES, Picture, preprocessor, resolve
+from zoo.preprocessing.settings import Preprocessing
 
 
 def png(pixels: np.ndarray) -> bytes:

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from zoo.errors import DataError, UsageError
-from zoo.manifest import Preprocessing
 from zoo.preprocessing import Flavour, Picture, preprocessor, resolve, tensors
+from zoo.preprocessing.settings import Preprocessing
 
 SIZES = [
     (375, 500), (500, 375), (56, 75), (512, 512), (512, 300), (256, 256), (257, 255),

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from zoo.errors import DataError
-from zoo.manifest import Preprocessing
 from zoo.preprocessing import preprocessor, resolve
+from zoo.preprocessing.settings import Preprocessing
 from zoo.preprocessing.torch7_bicubic import scaled_size
 
 F = np.float32

@@ -10,12 +10,12 @@ import pytest
 import torch
 from colour_net import save_net
 
-from zoo.datasets import Stored
 from zoo.errors import DataError
-from zoo.manifest import Preprocessing
 from zoo.preprocessing import Picture, preprocessor
-from zoo.runtimes import memory, open_runtime
-from zoo.runtimes.ranking import best, rank_scores, rank_tensor
+from zoo.preprocessing.decode import Stored
+from zoo.preprocessing.settings import Preprocessing
+from zoo.runtimes import best, memory, open_runtime
+from zoo.runtimes.ranking import rank_scores, rank_tensor
 from zoo.runtimes.staging import DeviceStaging, HostStaging
 
 DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu])]

@@ -8,12 +8,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from zoo.assessment import accuracies
-from zoo.audit import audit
-from zoo.catalog import Catalog
+from zoo.catalog.catalog import Catalog
+from zoo.claims.assessment import accuracies
+from zoo.claims.audit import audit
+from zoo.claims.regression import compare_runs
 from zoo.errors import UsageError
-from zoo.evidence import Row
-from zoo.regression import compare_runs
+from zoo.evidence.run import Row
 from zoo.report.checks import checks_of
 from zoo.report.junit import junit
 from zoo.report.markdown import markdown

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from zoo.audit import audit
-from zoo.catalog import Catalog
+from zoo.catalog.catalog import Catalog
+from zoo.claims.audit import Subject, audit, subjects_of
+from zoo.claims.statistics import Interval
 from zoo.errors import UsageError
-from zoo.parity import Parity
-from zoo.report.html import Subject, render, subjects_of, write_page
+from zoo.report.html import render, write_page
 from zoo.report.strip import axis_over
-from zoo.statistics import Interval
+from zoo.verify.parity import Parity
 
 VOID = {"meta", "br", "line", "circle", "link", "img", "hr", "input"}
 PAIR = ("digits-caffe-dsd", "digits-caffe-baseline")

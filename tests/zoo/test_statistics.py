@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from zoo.statistics import (
+from zoo.claims.statistics import (
     clopper_pearson_interval,
     finite_population_interval,
     mcnemar_exact,

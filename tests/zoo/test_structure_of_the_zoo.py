@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from caffemodel_writer import write_caffemodel
 
-from zoo.cache import Cache
-from zoo.catalog import Catalog
+from zoo.catalog.catalog import Catalog
+from zoo.catalog.manifest import Manifest
 from zoo.download import add_file
-from zoo.manifest import Manifest
-from zoo.structure import differences_in_architecture, load_net
-from zoo.verify import check_structure
+from zoo.store.cache import Cache
+from zoo.verify.structure import check_structure, differences_in_architecture, load_net
 
 CATALOG = Catalog.load()
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from zoo.claims.trace import caffe_average, read_trace, reprint
 from zoo.errors import DataError
-from zoo.trace import caffe_average, read_trace, reprint
 
 HEADER = "batch,top1_correct,top5_correct,loss\n"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.catalog import Catalog
-from zoo.travelling import travelling
+from zoo.catalog.catalog import Catalog
+from zoo.catalog.metadata import travelling
 
 
 @pytest.mark.parametrize(

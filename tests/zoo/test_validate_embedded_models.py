@@ -8,11 +8,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoo.catalog import Catalog, bundled_folder
+from zoo.bundled import bundled_folder
+from zoo.catalog.catalog import Catalog
 from zoo.datasets import open_dataset
-from zoo.forms import converted
+from zoo.evaluation.evaluate import validate
 from zoo.runtimes import best
-from zoo.validate import validate
+from zoo.store.converted import converted
 
 MODELS = [name for name in Catalog.load().names() if name.startswith("digits-")]
 

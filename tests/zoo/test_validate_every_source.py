@@ -7,11 +7,12 @@ import csv
 import pytest
 from image_sources import FORMS, write
 
-from zoo.catalog import Catalog, embedded_images
+from zoo.bundled import embedded_images
+from zoo.catalog.catalog import Catalog
 from zoo.datasets import open_dataset
-from zoo.forms import converted
-from zoo.manifest import Preprocessing
-from zoo.validate import validate
+from zoo.evaluation.evaluate import validate
+from zoo.preprocessing.settings import Preprocessing
+from zoo.store.converted import converted
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 from colour_net import PLAIN, save_net
 
-from zoo import journal
 from zoo.datasets import open_dataset
 from zoo.errors import DataError, UsageError
-from zoo.manifest import Preprocessing
-from zoo.validate import Job, Variant, measure, validate
+from zoo.evaluation.evaluate import measure, validate
+from zoo.evaluation.job import Job
+from zoo.evaluation.variants import Variant
+from zoo.evidence import journal
+from zoo.preprocessing.settings import Preprocessing
 
 
 @pytest.fixture
@@ -136,16 +138,16 @@ def test_an_error_in_the_middle_keeps_what_was_done(tmp_path, images, make_job):
 
 SLOW = """
 import sys, time
-import zoo.batches
-rows = zoo.batches._rows
+import zoo.evaluation.batches
+rows = zoo.evaluation.batches._rows
 
 def slow(*arguments):
     time.sleep(0.2)
     return rows(*arguments)
 
-zoo.batches._rows = slow
+zoo.evaluation.batches._rows = slow
 sys.argv[0] = "dsd-zoo"
-from zoo.cli import main
+from zoo.cli.main import main
 main()
 """
 

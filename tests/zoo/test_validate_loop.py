@@ -11,16 +11,19 @@ import onnx
 import pytest
 from colour_net import PLAIN, WEIGHTS, save_net
 
-from zoo import lanes
-from zoo.datasets import Dataset, Item, Stored, open_dataset
-from zoo.distributed import Alone
+from zoo.datasets import Dataset, Item, open_dataset
 from zoo.errors import DataError, DeviceError, UsageError
-from zoo.lanes import choose_batch_size, open_lanes, plan_batches
-from zoo.manifest import Preprocessing
+from zoo.evaluation import sessions
+from zoo.evaluation.distributed import Alone
+from zoo.evaluation.evaluate import measure, validate
+from zoo.evaluation.job import Job
+from zoo.evaluation.sessions import choose_batch_size, open_lanes, plan_batches
+from zoo.evaluation.variants import Variant
+from zoo.preprocessing.decode import Stored
+from zoo.preprocessing.settings import Preprocessing
 from zoo.runtimes import onnx as onnx_runtime
 from zoo.runtimes.memory import ACTIVATIONS_PER_INPUT
 from zoo.runtimes.onnx import OnnxRuntime
-from zoo.validate import Job, Variant, measure, validate
 
 COLOURS = {"blue": (200, 60, 10), "green": (20, 250, 30), "red": (1, 2, 130)}
 
@@ -299,6 +302,8 @@ def test_as_many_batches_at_once_as_fit_into_memory(make_net, colours, monkeypat
         job, variants = Job(net=make_net(), data=data, model="m"), [Variant(PLAIN)]
         with open_lanes(job, variants, Alone()) as opened:
             for images, size, chosen, at_once in ((640, 4, 4, 16), (40, 4, 2, 10), (3, 4, 1, 1)):
-                monkeypatch.setattr(lanes, "free_memory", lambda kind, index, images=images: images * image)
+                monkeypatch.setattr(
+                    sessions, "free_memory", lambda kind, index, images=images: images * image
+                )
                 assert choose_batch_size(job, opened, variants, Alone()) == chosen
                 assert plan_batches(job, opened, variants, Alone(), size).at_once == at_once

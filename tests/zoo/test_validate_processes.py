@@ -11,19 +11,20 @@ from datetime import timedelta
 import pytest
 from torch.distributed import TCPStore
 
-from zoo import distributed, journal, validate
-from zoo.distributed import Alone, RankLostError, Ranks, joined
 from zoo.errors import UsageError
-from zoo.evidence import read_run
-from zoo.validate import _check_same_plan
+from zoo.evaluation import distributed, evaluate
+from zoo.evaluation.distributed import Alone, RankLostError, Ranks, joined
+from zoo.evaluation.evaluate import _check_same_plan
+from zoo.evidence import journal
+from zoo.evidence.run import read_run
 
 # For a machine that has much else to do; a test that waits so long has failed.
 LONG_SECONDS = 600
 # What torchrun starts: the command, with rank 1 slower than the others, or ranks killed after some batches.
 PROGRAM = """
 import os, signal, sys, time
-import zoo.batches
-rows, calls = zoo.batches._rows, []
+import zoo.evaluation.batches
+rows, calls = zoo.evaluation.batches._rows, []
 
 def slower(*arguments):
     calls.append(1)
@@ -33,9 +34,9 @@ def slower(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return rows(*arguments)
 
-zoo.batches._rows = slower
+zoo.evaluation.batches._rows = slower
 sys.argv[0] = "dsd-zoo"
-from zoo.cli import main
+from zoo.cli.main import main
 main()
 """
 
@@ -181,14 +182,14 @@ def test_machines_that_see_other_images_do_not_measure_together(monkeypatch):
 def test_the_batch_size_of_what_is_resumed_counts_wherever_it_lies(monkeypatch):
     """Rank 0 may be on a fresh machine this time, of other size."""
     batch_sizes = [None, 6]
-    monkeypatch.setattr(validate, "_batch_size_before", lambda job, folder: "own")
+    monkeypatch.setattr(evaluate, "_batch_size_before", lambda job, folder: "own")
     monkeypatch.setattr(
         Alone, "share", lambda self, value, source=0: batch_sizes[source] if value == "own" else 4
     )
     for rank in range(2):
-        assert validate._agreed_batch_size(None, None, 8, Alone(rank=rank, size=2)) == 6
+        assert evaluate._agreed_batch_size(None, None, 8, Alone(rank=rank, size=2)) == 6
     batch_sizes[1] = None
-    assert validate._agreed_batch_size(None, None, 8, Alone(rank=1, size=2)) == 4
+    assert evaluate._agreed_batch_size(None, None, 8, Alone(rank=1, size=2)) == 4
 
 
 def test_alone_is_a_world_of_one():

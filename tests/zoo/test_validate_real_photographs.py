@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from zoo.datasets import open_dataset
-from zoo.forms import converted
-from zoo.manifest import Preprocessing
-from zoo.validate import validate
+from zoo.evaluation.evaluate import validate
+from zoo.preprocessing.settings import Preprocessing
+from zoo.store.converted import converted
 
 SETTINGS = Preprocessing(flavour="caffe-warp256", crop=227, mean=[104, 117, 123])
 

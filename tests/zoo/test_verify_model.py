@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 import converters
-from zoo.cache import Cache
-from zoo.catalog import Catalog, bundled_folder
+from zoo.bundled import bundled_folder
+from zoo.catalog.catalog import Catalog
+from zoo.catalog.manifest import Manifest
 from zoo.download import add_file
-from zoo.manifest import Manifest
-from zoo.verify import check_parity, check_structure, verify_model
+from zoo.store.cache import Cache
+from zoo.verify.model import verify_model
+from zoo.verify.parity import check_parity
+from zoo.verify.structure import check_structure
 
 CAFFE = bundled_folder() / "digits" / "caffe"
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import converters
-from zoo.cache import Cache
-from zoo.catalog import Catalog
+from zoo.catalog.catalog import Catalog
 from zoo.errors import UsageError
-from zoo.structure import load_net
-from zoo.weights import PIECE, Weight, class_names, liken, pair, total_classes, weights_of
+from zoo.store.cache import Cache
+from zoo.verify.structure import load_net
+from zoo.verify.weights import PIECE, Weight, class_names, liken, pair, total_classes, weights_of
 
 CATALOG = Catalog.load()
 
@@ -131,12 +131,12 @@ def test_classes_are_named_and_summed():
 
 
 def test_the_command_prints_and_dumps_the_comparison(monkeypatch, capsys):
-    from zoo import cli
+    from zoo.cli.main import main
 
     def run(*arguments: str) -> tuple[object, str, str]:
         monkeypatch.setattr("sys.argv", ["dsd-zoo", "inspect", "--weights", *arguments])
         with pytest.raises(SystemExit) as caught:
-            cli.main()
+            main()
         return caught.value.code, *capsys.readouterr()
 
     code, out, _ = run("digits-caffe-sparse", "digits-caffe-baseline")

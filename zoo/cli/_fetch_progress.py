@@ -13,7 +13,7 @@ from zoo.download import Watch
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
-    from zoo.manifest import File, Manifest
+    from zoo.catalog.manifest import File, Manifest
 
 # In characters: from where on there is a bar, its length, and what all but the name takes with it or without.
 WIDE, BAR_WIDTH = 80, 20

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from zoo.exchange import Moved
+    from zoo.download.mirror import Moved
 
 
 def print_moved(files: Iterable[Moved]) -> int:

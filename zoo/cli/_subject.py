@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.cli._common import load_catalog
-from zoo.disk import require_file
 from zoo.errors import IntegrityError, UsageError
+from zoo.files import require_file
 
 if TYPE_CHECKING:
-    from zoo.catalog import Catalog
-    from zoo.manifest import Manifest
+    from zoo.catalog.catalog import Catalog
+    from zoo.catalog.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Subject:
 
     def hashes(self) -> dict[str, str]:
         """Name to sha256 of the files. IntegrityError if one has changed since it was verified."""
-        from zoo.environment import sha256
+        from zoo.files import sha256
 
         found = {name: sha256(path) for name, path in self.files.items()}
         for name, digest in found.items():
@@ -63,7 +62,7 @@ def find_subject(arguments: Sequence[str], manifests: Sequence[Path] | None = No
     Raises:
         UsageError: no such model (with suggestions) or file, or a model's file is not in the cache yet.
     """
-    from zoo.cache import Cache
+    from zoo.store.cache import Cache
 
     cache, catalog = Cache(), load_catalog(manifests)
     if len(arguments) > 1:
@@ -101,3 +100,28 @@ def _own_files(paths: Sequence[Path], cache: Path) -> Subject:
             "  name each file of the net once, or rename one of them"
         )
     return Subject(paths[-1].stem, {path.name: path for path in paths}, cache)
+
+
+def shipped_data(subject: Subject) -> Path:
+    """The images that ship with the zoo, for a model that was tested on them."""
+    from zoo.bundled import embedded_images
+
+    found = None if subject.manifest is None else embedded_images(subject.manifest.dataset)
+    if found is None:
+        raise UsageError(
+            "say where the images are: --data SRC, such as ILSVRC2012_img_val.tar with the 50,000\n"
+            "  validation images of ImageNet, a folder, a list, a Caffe LMDB, parquet or WebDataset shards"
+        )
+    return found
+
+
+def load_catalog(manifests: Sequence[Path] | None = None) -> Catalog:
+    """The bundled models and those of the folders given with `--manifests`."""
+    from zoo.catalog.catalog import Catalog
+
+    return Catalog.load(manifests or ())
+
+
+def resolve_model(name: str, manifests: Sequence[Path] | None = None) -> Manifest:
+    """The manifest of the model `name`; UsageError with suggestions if there is none."""
+    return load_catalog(manifests).get(name)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from zoo.cli._common import print_json, print_table
+from zoo.cli._output import print_json, print_table
 from zoo.cli._subject import find_subject
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoo.weights import Likeness, Weight
+    from zoo.verify.weights import Likeness, Weight
 
 BAR_WIDTH = 30
 
@@ -25,9 +25,10 @@ def show_weights(nets: Sequence[str], manifests: Sequence[Path] | None, *, as_js
 
     Ends with 1 if one of them holds values that are no numbers.
 
-    As JSON: classes (names), a and b (names of the nets), arrays (the fields of `zoo.weights.Likeness`).
+    As JSON: classes (names), a and b (names of the nets), arrays (the fields of
+    `zoo.verify.weights.Likeness`).
     """
-    from zoo.weights import class_names, liken, pair
+    from zoo.verify.weights import class_names, liken, pair
 
     if len(nets) != 2:
         raise UsageError(f"--weights compares two nets, A B; {len(nets)} given (files of one net: A1,A2)")
@@ -51,9 +52,9 @@ def show_weights(nets: Sequence[str], manifests: Sequence[Path] | None, *, as_js
 
 def _weights(net: str, manifests: Sequence[Path] | None) -> list[Weight]:
     import converters
-    from zoo.cache import Cache
-    from zoo.structure import load_net
-    from zoo.weights import weights_of
+    from zoo.store.cache import Cache
+    from zoo.verify.structure import load_net
+    from zoo.verify.weights import weights_of
 
     subject = find_subject(net.split(","), manifests)
     if subject.manifest is not None:
@@ -62,7 +63,7 @@ def _weights(net: str, manifests: Sequence[Path] | None) -> list[Weight]:
 
 
 def _print(rows: Sequence[Likeness], nets: Sequence[str]) -> None:
-    from zoo.weights import class_names, total_classes
+    from zoo.verify.weights import class_names, total_classes
 
     print(f"A  {nets[0]}\nB  {nets[1]}\n")
     pruned = [row for row in rows if row.prunable]

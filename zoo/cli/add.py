@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli._common import ManifestsOption, resolve_model
+from zoo.cli._options import ManifestsOption
+from zoo.cli._subject import resolve_model
 
 
 def add(
@@ -30,8 +31,8 @@ def add(
     It may lie in a zip or tar archive. It must agree with every size and hash on record. Of a file of which
     nothing is known beforehand, what comes first is put on record, and later files must match it.
     """
-    from zoo.cache import Cache
     from zoo.download import add_file
+    from zoo.store.cache import Cache
 
     manifest = resolve_model(model, manifests)
     store = Cache()

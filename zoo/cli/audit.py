@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli._common import JsonOption, ManifestsOption, load_catalog, print_json
-from zoo.cli._measured import EVIDENCE_DEFAULT, EvidenceOption
+from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
+from zoo.cli._output import print_json
+from zoo.cli._subject import load_catalog
 
 
 def audit(
@@ -27,9 +28,9 @@ def audit(
     that was not measured, a gain that is not significant and published values that contradict each
     other are findings, not failures.
     """
-    from zoo.audit import audit as audit_model
-    from zoo.audit import read_runs
-    from zoo.cli import _findings
+    from zoo.claims.audit import audit as audit_model
+    from zoo.cli import _audit_text
+    from zoo.evidence.run import read_runs
 
     catalog = load_catalog(manifests)
     runs = [] if evidence == EVIDENCE_DEFAULT and not evidence.is_dir() else read_runs(evidence)
@@ -37,9 +38,9 @@ def audit(
     if json:
         print_json([found.to_json() for found in audits])
     else:
-        _findings.print_claims(audits)
-        _findings.print_gains(audits)
-        _findings.print_conflicts(audits)
-        _findings.print_verdict(audits)
+        _audit_text.print_claims(audits)
+        _audit_text.print_gains(audits)
+        _audit_text.print_conflicts(audits)
+        _audit_text.print_verdict(audits)
     if not all(found.holds for found in audits):
         raise typer.Exit(1)

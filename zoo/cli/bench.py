@@ -7,23 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from zoo.cli._common import JsonOption, ManifestsOption, print_fields, print_json, print_table
-from zoo.cli._measuring_options import (
+from zoo.cli._options import (
     BatchSizeOption,
     CropOption,
     DeviceOption,
     FlavourOption,
+    JsonOption,
     LabelsOption,
+    ManifestsOption,
     MeanOption,
     NetArgument,
     PreprocessOnOption,
     RuntimeOption,
     ScoresOption,
 )
+from zoo.cli._output import print_fields, print_json, print_table
 from zoo.cli._subject import find_subject
 
 if TYPE_CHECKING:
-    from zoo.bench import Rates
+    from zoo.evaluation.benchmark import Rates
 
 
 def bench(
@@ -57,14 +59,15 @@ def bench(
     """
     from dataclasses import asdict
 
-    from zoo.bench import bench as measure
-    from zoo.cli._variants import settings_of
-    from zoo.cli.validate import shipped_data
+    from zoo.cli._settings import settings_of
+    from zoo.cli._subject import shipped_data
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
-    from zoo.forms import converted
-    from zoo.job import Job, Variant
+    from zoo.evaluation.benchmark import bench as measure
+    from zoo.evaluation.job import Job
+    from zoo.evaluation.variants import Variant
     from zoo.runtimes.runtime import parse_device
+    from zoo.store.converted import converted
 
     sleep_while_waiting()
     parse_device(device)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.cli._common import JsonOption, ManifestsOption, print_json, print_table
-from zoo.cli._shapes import InputShapeOption, fixed_input_shapes
+from zoo.cli._options import InputShapeOption, JsonOption, ManifestsOption, fixed_input_shapes
+from zoo.cli._output import print_json, print_table
 from zoo.cli._subject import find_subject
 
 if TYPE_CHECKING:
-    from zoo.compare import Comparison
+    from zoo.verify.compare import Comparison
 
 FORM = "A model's name, net.onnx, net.py, or source files joined by commas."
 
@@ -34,7 +34,7 @@ def compare(
     A computes it. Ends with 1 and the name of the first divergence if their outputs do not agree.
     A net.py is a program and is run as one: compare only those that you trust. Nothing else is executed.
     """
-    from zoo.compare import compare as compare_forms
+    from zoo.verify.compare import compare as compare_forms
 
     subjects = [find_subject(form.split(","), manifests) for form in (a, b)]
     known = [subject.manifest for subject in subjects if subject.manifest is not None]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.cli._common import JsonOption, ManifestsOption, counted, human_bytes, print_fields, print_json
-from zoo.cli._shapes import InputShapeOption, input_shapes
+from zoo.cli._options import InputShapeOption, JsonOption, ManifestsOption, input_shapes
+from zoo.cli._output import counted, human_bytes, print_fields, print_json
 from zoo.cli._subject import find_subject
 from zoo.errors import UsageError
 
@@ -81,7 +81,7 @@ def convert(
     is needed. `dsd-zoo inspect` shows beforehand what would convert.
     """
     import converters
-    from zoo.travelling import travelling
+    from zoo.catalog.metadata import travelling
 
     if not out:
         raise UsageError(

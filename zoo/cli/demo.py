@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.cli._common import print_table
+from zoo.cli._output import print_table
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
+    from zoo.claims.audit import Subject
     from zoo.demo import Demo
-    from zoo.manifest import Metric
-    from zoo.report.html import Subject
+    from zoo.schema import Metric
 
 
 def demo(
@@ -64,7 +64,7 @@ def _progress(line: str) -> None:
 
 
 def _print(done: Demo) -> None:
-    from zoo.cli import _findings
+    from zoo.cli import _audit_text
 
     header = ("MODEL", "FILES", "OFF BY", "TOP-1 CLAIMED", "MEASURED", "TOP-5 CLAIMED", "MEASURED", "VERDICT")
     print_table(header, [_line(subject, done) for subject in done.subjects], right=(2, 3, 4, 5, 6))
@@ -73,7 +73,7 @@ def _print(done: Demo) -> None:
         "relative to its largest value. MEASURED: with ONNX Runtime and PyTorch, a / b where they differ.\n"
     )
     _print_gains(done)
-    _findings.print_verdict([subject.audit for subject in done.subjects], done.parity)
+    _audit_text.print_verdict([subject.audit for subject in done.subjects], done.parity)
 
 
 def _print_gains(done: Demo) -> None:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli._common import ManifestsOption, load_catalog
 from zoo.cli._moved import print_moved
+from zoo.cli._options import ManifestsOption
+from zoo.cli._subject import load_catalog
 from zoo.errors import UsageError
 
 
@@ -26,8 +27,8 @@ def export_cache(
     shared disk, it is what `dsd-zoo fetch --mirror URL|DIR` asks. Every file is verified on the way; ends
     with 1 if one is damaged.
     """
-    from zoo.cache import Cache
-    from zoo.exchange import export_cache as export
+    from zoo.download.mirror import export_cache as export
+    from zoo.store.cache import Cache
 
     catalog, store = load_catalog(manifests), Cache()
     chosen = [catalog.get(name) for name in models or catalog.names()]

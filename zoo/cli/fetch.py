@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.cli._common import ManifestsOption, human_bytes, load_catalog
+from zoo.cli._options import ManifestsOption
+from zoo.cli._output import human_bytes
+from zoo.cli._subject import load_catalog
 from zoo.errors import UsageError, ZooError
 
 if TYPE_CHECKING:
-    from zoo.cache import Cache
+    from zoo.catalog.manifest import File, Manifest
     from zoo.download import Fetched
-    from zoo.manifest import File, Manifest
+    from zoo.store.cache import Cache
 
 # What a shell reports of a command that Ctrl-C ended.
 INTERRUPTED = 130
@@ -46,10 +48,10 @@ def fetch(
     from it. HTTPS_PROXY, NO_PROXY and REQUESTS_CA_BUNDLE (certificates) are heeded.
     Ends with 1 if a file could not be had, and with 130 if it was interrupted.
     """
-    from zoo.cache import Cache
     from zoo.cli._fetch_progress import progress_bars
     from zoo.download import Network
     from zoo.download.parallel import fetch_all
+    from zoo.store.cache import Cache
 
     if everything == bool(models):
         given = "both are given" if everything else "neither is given"

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli._common import ManifestsOption, load_catalog
 from zoo.cli._moved import print_moved
+from zoo.cli._options import ManifestsOption
+from zoo.cli._subject import load_catalog
 
 
 def import_cache(
@@ -20,8 +21,8 @@ def import_cache(
     Each must be the file on record. Of a file of which nothing was known beforehand, what came first on the
     other machine counts, unless something came first here. Ends with 1 if a file is wrong or unknown.
     """
-    from zoo.cache import Cache
-    from zoo.exchange import import_cache as take_in
+    from zoo.download.mirror import import_cache as take_in
+    from zoo.store.cache import Cache
 
     store = Cache()
     count = print_moved(take_in(store, load_catalog(manifests), folder))

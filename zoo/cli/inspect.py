@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.cli._common import JsonOption, ManifestsOption, print_fields, print_json, print_table
+from zoo.cli._options import JsonOption, ManifestsOption
+from zoo.cli._output import print_fields, print_json, print_table
 from zoo.cli._subject import find_subject
 from zoo.cli._weights import show_weights
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zoo.cli._common import JsonOption, ManifestsOption, load_catalog, print_json, print_table
-from zoo.cli._measured import EVIDENCE_DEFAULT, EvidenceOption, as_json, in_short, read_results
+from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
+from zoo.cli._output import print_json, print_table
+from zoo.cli._results import as_json, in_short
+from zoo.cli._subject import load_catalog
+from zoo.evidence.run import read_results
 
 if TYPE_CHECKING:
-    from zoo.cache import Cache, Trust
-    from zoo.catalog import Catalog
-    from zoo.evidence import Result
-    from zoo.manifest import Claim, Manifest, Metric
+    from zoo.catalog.catalog import Catalog
+    from zoo.catalog.manifest import Claim, Manifest
+    from zoo.evidence.run import Result
+    from zoo.schema import Metric
+    from zoo.store.cache import Cache, Trust
 
 METRICS: tuple[Metric, ...] = ("top1", "top5")
 # From the strongest to the weakest: a model is trusted as far as its least known file.
@@ -29,7 +33,7 @@ def list_(
     files (here, shipped, total), and measured (for each run: runtime, device, precision, flavour, dataset,
     n, n_dataset, top1_correct, top5_correct).
     """
-    from zoo.cache import Cache
+    from zoo.store.cache import Cache
 
     catalog, store, measured = load_catalog(manifests), Cache(), read_results(evidence)
     if json:
@@ -84,7 +88,7 @@ def _entry(
 
 
 def _gain(manifest: Manifest, catalog: Catalog) -> dict[str, float]:
-    from zoo.gains import compare
+    from zoo.claims.gains import compare
 
     baseline = catalog.baseline(manifest)
     gains = [] if baseline is None else compare(manifest, baseline, ())

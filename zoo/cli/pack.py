@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli._common import human_bytes, print_fields
 from zoo.cli._image_progress import progress_bar
-from zoo.cli._measuring_options import LabelsOption
+from zoo.cli._options import LabelsOption
+from zoo.cli._output import human_bytes, print_fields
 
 
 def pack(
@@ -29,7 +29,7 @@ def pack(
     of every source image and a checksum of its pixels.
     """
     from zoo.datasets import open_dataset
-    from zoo.pack import pack as write
+    from zoo.datasets.packing import pack as write
     from zoo.preprocessing import resolve
 
     resized = resolve(flavour)

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli._common import ManifestsOption, load_catalog
+from zoo.cli._options import ManifestsOption
+from zoo.cli._subject import load_catalog
 
 
 def report(
@@ -23,9 +24,10 @@ def report(
     It holds the claims, what was measured, the gains, and what every number rests on, and needs nothing
     else. Ends with 1 if something on the page does not hold.
     """
-    from zoo.audit import read_runs
+    from zoo.claims.audit import subjects_of
+    from zoo.evidence.run import read_runs
     from zoo.report import words
-    from zoo.report.html import subjects_of, write_page
+    from zoo.report.html import write_page
 
     runs = read_runs(folder)
     catalog = load_catalog(manifests)

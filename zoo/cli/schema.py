@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.cli._common import print_json
+from zoo.cli._output import print_json
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -14,6 +14,6 @@ def schema() -> None:
     commands takes. Editors check a manifest against the schema as it is written; rules that span several
     fields are checked when it is read.
     """
-    from zoo.manifest import Manifest
+    from zoo.catalog.manifest import Manifest
 
     print_json({"$schema": DIALECT, **Manifest.model_json_schema()})

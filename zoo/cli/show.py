@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.cli._common import (
-    JsonOption,
-    ManifestsOption,
-    human_bytes,
-    load_catalog,
-    print_fields,
-    print_json,
-)
-from zoo.cli._measured import EVIDENCE_DEFAULT, EvidenceOption, as_json, in_short, read_results
+from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
+from zoo.cli._output import human_bytes, print_fields, print_json
+from zoo.cli._results import as_json, in_short
+from zoo.cli._subject import load_catalog
+from zoo.evidence.run import read_results
 
 if TYPE_CHECKING:
-    from zoo.cache import Cache
-    from zoo.catalog import Catalog
-    from zoo.evidence import Result
-    from zoo.manifest import Claim, File, Manifest
+    from zoo.catalog.catalog import Catalog
+    from zoo.catalog.manifest import Claim, File, Manifest
+    from zoo.evidence.run import Result
+    from zoo.store.cache import Cache
 
 WIDTH = 100
 DATASETS = {
@@ -49,7 +45,7 @@ def show(
     --json prints the manifest as it is, with `trust` and `here` (its path, or null) for each file,
     `gain` over the baseline per metric, in points, and `measured` as in `dsd-zoo list --json`.
     """
-    from zoo.cache import Cache
+    from zoo.store.cache import Cache
 
     catalog, store = load_catalog(manifests), Cache()
     manifest = catalog.get(model)
@@ -101,7 +97,7 @@ def _preprocessing(manifest: Manifest) -> str:
 
 
 def _print_claims(manifest: Manifest) -> None:
-    from zoo.manifest import METRIC_NAMES
+    from zoo.schema import METRIC_NAMES
 
     print("\nClaims")
     if not manifest.claims:
@@ -120,7 +116,7 @@ def _print_claims(manifest: Manifest) -> None:
 
 
 def _print_conflicts(manifest: Manifest) -> None:
-    from zoo.manifest import METRIC_NAMES
+    from zoo.schema import METRIC_NAMES
 
     for conflict in manifest.conflicts:
         claim = f"{METRIC_NAMES[conflict.metric]} {conflict.percent:g} %"
@@ -145,8 +141,8 @@ def _print_measured(results: Sequence[Result]) -> None:
 
 
 def _print_baseline(manifest: Manifest, catalog: Catalog) -> None:
-    from zoo.gains import compare
-    from zoo.manifest import METRIC_NAMES
+    from zoo.claims.gains import compare
+    from zoo.schema import METRIC_NAMES
 
     baseline = catalog.baseline(manifest)
     if baseline is None:
@@ -218,7 +214,7 @@ def _print_next(manifest: Manifest, store: Cache) -> None:
 
 
 def _as_json(manifest: Manifest, catalog: Catalog, store: Cache) -> dict[str, object]:
-    from zoo.gains import compare
+    from zoo.claims.gains import compare
 
     data = manifest.model_dump()
     for entry, file in zip(data["files"], manifest.files, strict=True):

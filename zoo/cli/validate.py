@@ -11,27 +11,30 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from zoo.cli._common import JsonOption, ManifestsOption, print_json
 from zoo.cli._image_progress import progress_bar
-from zoo.cli._measuring_options import (
+from zoo.cli._options import (
     BatchSizeOption,
     CropOption,
     DeviceOption,
     FlavourOption,
+    JsonOption,
     LabelsOption,
+    ManifestsOption,
     MeanOption,
     NetArgument,
     PreprocessOnOption,
     RuntimeOption,
     ScoresOption,
 )
-from zoo.cli._subject import Subject, find_subject
+from zoo.cli._output import print_json
+from zoo.cli._subject import find_subject, load_catalog, shipped_data
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoo.distributed import World
-    from zoo.job import Job, Variant
-    from zoo.validate import Run
+    from zoo.evaluation.distributed import World
+    from zoo.evaluation.job import Job
+    from zoo.evaluation.variants import Variant
+    from zoo.evidence.run import Run
 
 # What a shell reports of a command that Ctrl-C ended.
 INTERRUPTED = 130
@@ -118,15 +121,18 @@ def validate(
     or null), against (paired gains and classes, or null), baseline (what changed, or null), variants (of
     --sensitivity and --precision).
     """
-    from zoo.cli import _measurement, _measurement_words
-    from zoo.cli._variants import folder_of, numbers, settings_of, variants_of
+    from zoo.claims.findings import as_json, collect_findings
+    from zoo.cli import _validation_text
+    from zoo.cli._settings import numbers, settings_of
     from zoo.datasets import open_dataset
-    from zoo.distributed import joined
     from zoo.environment import sleep_while_waiting
-    from zoo.evidence import read_run
-    from zoo.forms import converted
-    from zoo.job import Job
+    from zoo.evaluation.distributed import joined
+    from zoo.evaluation.job import Job
+    from zoo.evaluation.variants import folder_of, variants_of
+    from zoo.evidence.run import read_run
+    from zoo.report.files import write_reports
     from zoo.runtimes.runtime import parse_device
+    from zoo.store.converted import converted
 
     sleep_while_waiting()
     parse_device(device)
@@ -140,7 +146,7 @@ def validate(
     preprocessing, made_for, mean_image = settings_of(subject, wanted, mean, meant_for)
     variants = variants_of(preprocessing, made_for, precision, sensitivity)
     own_flavour = preprocessing.flavour if known is None else known.preprocessing.flavour
-    folders = [folder_of(subject, runtime, device, variant, limit, own_flavour) for variant in variants]
+    folders = [folder_of(subject.name, runtime, device, variant, limit, own_flavour) for variant in variants]
     if out is not None:
         folders = [out, *(out / _name(variant) for variant in variants[1:])]
     ranked = scores or (known.scores if known is not None else None)
@@ -164,15 +170,14 @@ def validate(
         runs = _measured(job, variants, folders, resume, world)
         if world.rank:
             return
-    findings = _measurement.findings(
-        subject, list(zip(folders, runs, strict=True)), manifests, earlier, tolerance, other
-    )
+    placed = list(zip(folders, runs, strict=True))
+    findings = collect_findings(known, load_catalog(manifests), placed, earlier, tolerance, other)
     if json:
-        print_json(_measurement.as_json(findings))
+        print_json(as_json(findings))
     else:
-        _measurement_words.print_findings(findings)
+        _validation_text.print_findings(findings)
     # Last, so that a place that cannot be written takes no finding with it.
-    _measurement.write_reports(findings, junit, markdown)
+    write_reports(findings, junit, markdown)
     if not findings.holds:
         raise typer.Exit(1)
 
@@ -181,9 +186,9 @@ def _measured(
     job: Job, variants: Sequence[Variant], folders: Sequence[Path], resume: bool, world: World
 ) -> list[Run]:
     """The runs, of which rank 0 writes each into its folder. Until then every machine keeps its own part."""
-    from zoo import journal
-    from zoo.evidence import write_run
-    from zoo.validate import measure
+    from zoo.evaluation.evaluate import measure
+    from zoo.evidence import journal
+    from zoo.evidence.run import write_run
 
     with _kept(folders[0], world):
         with progress_bar(job.model) as progress:
@@ -201,24 +206,11 @@ def _name(variant: Variant) -> str:
     return variant.preprocessing.flavour if variant.precision == "float32" else variant.precision
 
 
-def shipped_data(subject: Subject) -> Path:
-    """The images that ship with the zoo, for a model that was tested on them."""
-    from zoo.catalog import embedded_images
-
-    found = None if subject.manifest is None else embedded_images(subject.manifest.dataset)
-    if found is None:
-        raise UsageError(
-            "say where the images are: --data SRC, such as ILSVRC2012_img_val.tar with the 50,000\n"
-            "  validation images of ImageNet, a folder, a list, a Caffe LMDB, parquet or WebDataset shards"
-        )
-    return found
-
-
 @contextlib.contextmanager
 def _kept(folder: Path, world: World) -> Iterator[None]:
     """Says what an interrupted run leaves behind."""
-    from zoo import journal
-    from zoo.distributed import RankLostError
+    from zoo.evaluation.distributed import RankLostError
+    from zoo.evidence import journal
 
     def left() -> str:
         images = sum(len(batch.rows[0]) for batch in journal.read(folder).values())

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.cli._common import ManifestsOption, load_catalog
-from zoo.cli._subject import file_or_model
+from zoo.cli._options import ManifestsOption
+from zoo.cli._subject import file_or_model, load_catalog
 
 if TYPE_CHECKING:
-    from zoo.cache import Cache
-    from zoo.catalog import Catalog
-    from zoo.manifest import Manifest
+    from zoo.catalog.catalog import Catalog
+    from zoo.catalog.manifest import Manifest
+    from zoo.store.cache import Cache
 
 
 def verify(
@@ -33,7 +33,7 @@ def verify(
 
     Ends with 1 if something is missing, wrong or unknown.
     """
-    from zoo.cache import Cache
+    from zoo.store.cache import Cache
 
     catalog, store = load_catalog(manifests), Cache()
     targets = [file_or_model(name, catalog) for name in what]
@@ -48,7 +48,7 @@ def verify(
 
 
 def _verify_model(manifest: Manifest, catalog: Catalog, store: Cache) -> bool:
-    from zoo.verify import verify_model
+    from zoo.verify.model import verify_model
 
     print(manifest.name)
     checks = verify_model(manifest, store, catalog.baseline(manifest))
@@ -61,7 +61,7 @@ def _verify_model(manifest: Manifest, catalog: Catalog, store: Cache) -> bool:
 
 
 def _verify_file(path: Path, catalog: Catalog, store: Cache) -> bool:
-    from zoo.verify import identify
+    from zoo.verify.integrity import identify
 
     identity = identify(path, catalog, store)
     print(path)

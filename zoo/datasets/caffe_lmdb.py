@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 
 from zoo.datasets import datum
-from zoo.datasets.dataset import Record, Stored
+from zoo.datasets.dataset import Record
 from zoo.datasets.lmdb_pages import Place, places
 from zoo.errors import DataError
+from zoo.preprocessing.decode import Stored
 
 DATA_NAME = "data.mdb"
 # convert_imageset puts the line number before the name.

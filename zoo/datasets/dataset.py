@@ -6,27 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
-from numpy.typing import NDArray
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """An image that its source holds as pixels: (height, width, channels); three channels are BGR.
-
-    `sha256` is that of the source's bytes. `flavour` names the flavour whose first stage made the pixels,
-    None for an image as it was decoded; `rotated` says that its EXIF orientation was ignored then.
-    """
-
-    pixels: NDArray[Any]
-    sha256: str
-    flavour: str | None = None
-    rotated: bool = False
-
-
-# What is read of one image: the bytes of an image file, or pixels.
-Content = bytes | Stored
+from zoo.preprocessing.decode import Content
 
 
 class Files(Protocol):

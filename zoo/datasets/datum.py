@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.datasets.dataset import Stored
 from zoo.errors import DataError
-from zoo.wire import FIXED32, LENGTH, VARINT, fields
+from zoo.preprocessing.decode import Stored
+from zoo.preprocessing.wire import FIXED32, LENGTH, VARINT, fields
 
 CHANNELS, HEIGHT, WIDTH, DATA, LABEL, FLOAT_DATA, ENCODED = range(1, 8)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from zoo.catalog import bundled_folder
+from zoo.bundled import ILSVRC2012_VAL, ilsvrc2012_val_labels, imagenet_synsets
 from zoo.datasets.dataset import Files
 from zoo.errors import DataError, UsageError
 
@@ -19,7 +19,6 @@ IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp"})
 LIST_NAMES = ("labels.txt", "val.txt")
 # A list of all of ImageNet takes 50 MB.
 MOST_LIST_BYTES = 1 << 27
-ILSVRC2012_VAL = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +49,6 @@ def label_images(files: Files, where: str, labels: Path | None = None) -> Labell
         listed = _parse(files.read(lists[0]), f"{where}: {lists[0]}")
         return _from_list(files, where, listed, lists[0])
     return _from_names(files, where)
-
-
-def imagenet_synsets() -> dict[str, int]:
-    """ILSVRC2012 synset id ("n01440764") to label."""
-    return {line.split()[0]: label for label, line in enumerate(_synset_lines())}
-
-
-def imagenet_names() -> list[str]:
-    """The names of ILSVRC2012's classes ("tench") in label order."""
-    return [line.split(maxsplit=1)[1] for line in _synset_lines()]
-
-
-def _synset_lines() -> list[str]:
-    path = bundled_folder() / "ilsvrc2012" / "ilsvrc2012-synsets.txt"
-    return path.read_text(encoding="utf-8").splitlines()
-
-
-def ilsvrc2012_val_labels() -> list[int]:
-    """Labels of ILSVRC2012_val_00000001.JPEG to ..._00050000.JPEG."""
-    text = (bundled_folder() / "ilsvrc2012" / "ilsvrc2012-val-labels.txt").read_text(encoding="ascii")
-    return [int(line) for line in text.split()]
 
 
 def _read(path: Path) -> bytes:

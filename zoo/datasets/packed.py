@@ -25,8 +25,9 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from zoo.datasets.dataset import Record, Stored
+from zoo.datasets.dataset import Record
 from zoo.errors import DataError
+from zoo.preprocessing.decode import Stored
 
 MAGIC = b"dsdpack1"
 ALIGNMENT = 64

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
 
-from zoo.digests import CHUNK_BYTES
 from zoo.download.content import Archive, archive_kind
 from zoo.download.stream import ContentError
+from zoo.store.digests import CHUNK_BYTES
 
 if TYPE_CHECKING:
-    from zoo.manifest import File
+    from zoo.catalog.manifest import File
 
 MOST_MEMBERS = 10_000
 MOST_DIRECTORY_BYTES = 1 << 24

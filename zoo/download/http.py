@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from zoo.download.patience import Patience
+from zoo.download.retry import Patience
 from zoo.download.stream import SourceError, Stamp, Stream, Transient
 
 if TYPE_CHECKING:

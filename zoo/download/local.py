@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from zoo.digests import read_chunks
 from zoo.download.stream import SourceError, Stamp, Stream
+from zoo.store.digests import read_chunks
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from zoo.download.http import HttpSource, ask_json
-from zoo.download.patience import Patience
+from zoo.download.retry import Patience
 from zoo.download.stream import Source, SourceError, Stamp, Stream, Transient
 
 HOSTS = frozenset({"1drv.ms", "onedrive.live.com"})

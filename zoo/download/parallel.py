@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
-from zoo.download import Fetched, Network, Watch, fetch_file
+from zoo.download.fetch import Fetched, fetch_file
+from zoo.download.progress import Watch
+from zoo.download.sources import Network
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from zoo.cache import Cache
-    from zoo.manifest import File, Manifest
+    from zoo.catalog.manifest import File, Manifest
+    from zoo.store.cache import Cache
 
 Wanted = tuple["Manifest", "File"]
 

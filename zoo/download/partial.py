@@ -17,11 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from zoo.digests import Digests, Hasher, read_chunks
 from zoo.download.stream import Stamp
+from zoo.store.digests import Digests, Hasher, read_chunks
 
 if TYPE_CHECKING:
-    from zoo.manifest import File
+    from zoo.catalog.manifest import File
 
 KEY_DIGITS = 16
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from zoo.download import onedrive
 from zoo.download.http import HttpSource
 from zoo.download.local import LocalSource
-from zoo.download.patience import Patience
+from zoo.download.retry import Patience
 
 if TYPE_CHECKING:
+    from zoo.catalog.manifest import File, Manifest
     from zoo.download.stream import Source
-    from zoo.manifest import File, Manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.digests import Digests, Hasher
 from zoo.download.archive import find_member, read_member
 from zoo.download.content import HEAD_BYTES, Archive, recognise
 from zoo.download.partial import Partial
-from zoo.download.patience import Patience
+from zoo.download.progress import Watch
+from zoo.download.retry import Patience
 from zoo.download.stream import ContentError, Source, SourceError, Stream, Transient
-from zoo.download.watch import Watch
 from zoo.errors import IntegrityError
+from zoo.store.digests import Digests, Hasher
 
 if TYPE_CHECKING:
-    from zoo.manifest import File
+    from zoo.catalog.manifest import File
 
 # Of a file of which no size is known, and of archives: nothing in this field is larger, and a stream without
 # end must end.

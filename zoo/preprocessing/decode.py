@@ -194,3 +194,21 @@ def _orientation(tiff: bytes) -> int:
     except struct.error:
         return 1
     return 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An image that its source holds as pixels: (height, width, channels); three channels are BGR.
+
+    `sha256` is that of the source's bytes. `flavour` names the flavour whose first stage made the pixels,
+    None for an image as it was decoded; `rotated` says that its EXIF orientation was ignored then.
+    """
+
+    pixels: NDArray[Any]
+    sha256: str
+    flavour: str | None = None
+    rotated: bool = False
+
+
+# What is read of one image: the bytes of an image file, or pixels.
+Content = bytes | Stored

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import DataError
 from zoo.preprocessing.flavour import Float32
-from zoo.wire import FIXED32, FIXED64, LENGTH, VARINT, fields, packed_varints
+from zoo.preprocessing.wire import FIXED32, FIXED64, LENGTH, VARINT, fields, packed_varints
 
 NPY_MAGIC = b"\x93NUMPY"
 # Caffe's BlobProto: num, channels, height, width; data; shape; double_data.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, model_validator
 
 from zoo.errors import UsageError
-
-if TYPE_CHECKING:
-    from zoo.manifest import Preprocessing
+from zoo.schema import _Data
 
 
 def carried_settings(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -36,9 +36,6 @@ def settings(given: Mapping[str, Any], carried: Mapping[str, Any]) -> Preprocess
     Raises:
         UsageError: something is missing or out of range; the message names the option to give.
     """
-    from pydantic import ValidationError
-
-    from zoo.manifest import Preprocessing
 
     chosen = {name: value for name, value in given.items() if value is not None}
     if "mean" in chosen or "mean_image" in chosen:
@@ -56,3 +53,26 @@ def settings(given: Mapping[str, Any], carried: Mapping[str, Any]) -> Preprocess
         problem = error.errors(include_url=False)[0]
         where = f"--{problem['loc'][0]}: " if problem["loc"] else ""
         raise UsageError(f"preprocessing: {where}{problem['msg']}, came {problem['input']!r}") from error
+
+
+class Preprocessing(_Data):
+    """How an image file becomes the network's input."""
+
+    flavour: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    """`caffe-warp256`, `torch7-bicubic256`, ...; the trailing number is the size resized to, in pixels."""
+    crop: Annotated[int, Field(gt=0)]
+    """Side of the centre crop in pixels."""
+    mean: list[float] | None = None
+    """Per channel, in the flavour's own channel order and range (caffe: BGR 0..255; torch7: RGB 0..1)."""
+    mean_image: bool = False
+    """Subtract the file with role `mean` instead, cropped at the same window as the image."""
+    std: list[float] | None = None
+    """Per channel; torch7 flavours divide by it after the mean is subtracted."""
+    scale: float = 1.0
+    """caffe flavours: (pixel - mean) * scale in float32."""
+
+    @model_validator(mode="after")
+    def _one_mean(self) -> Self:
+        if self.mean_image and self.mean is not None:
+            raise ValueError("mean and mean_image exclude each other")
+        return self

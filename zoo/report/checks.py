@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from zoo.audit import Audit
-    from zoo.regression import Regression
+    from zoo.claims.audit import Audit
+    from zoo.claims.regression import Regression
 
 # A run that goes wrong altogether flips thousands; the evidence has them all.
 MOST_IMAGES = 100
-
 
 Outcome = Literal["passed", "failed", "skipped"]
 
@@ -33,7 +32,7 @@ def checks_of(audit: Audit | None, regression: Regression | None) -> list[Check]
 
 
 def _claims(audit: Audit) -> Sequence[Check]:
-    from zoo.manifest import METRIC_NAMES
+    from zoo.schema import METRIC_NAMES
 
     checks = []
     for claim in audit.claims:

@@ -7,51 +7,22 @@ No script, no font, no image from elsewhere: the file can be mailed, archived an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters import __version__
-from zoo.audit import Audit, audit
-from zoo.disk import replacing
+from zoo.claims.audit import Subject
+from zoo.claims.statistics import clopper_pearson_interval
 from zoo.errors import UsageError
-from zoo.manifest import METRIC_NAMES
+from zoo.files import replacing
 from zoo.report import rows, strip, words
-from zoo.statistics import clopper_pearson_interval
+from zoo.schema import METRIC_NAMES
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from zoo.catalog import Catalog
-    from zoo.evidence import Result, Row
-    from zoo.manifest import Manifest
-    from zoo.parity import Parity
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """One model on the page: what was known beforehand, what was found, and its runs."""
-
-    manifest: Manifest
-    audit: Audit
-    results: list[Result]
-
-
-def subjects_of(catalog: Catalog, runs: Sequence[tuple[Result, list[Row]]]) -> list[Subject]:
-    """The models of the catalog that were run, each audited. UsageError if there is none."""
-    names = sorted({result.model for result, _ in runs if result.model in catalog})
-    if not names:
-        models = ", ".join(sorted({result.model for result, _ in runs}))
-        raise UsageError(f"no run is of a model in the catalog (they are of {models}); give --manifests DIR")
-    manifests = [catalog.get(name) for name in names]
-    return [
-        Subject(
-            manifest,
-            audit(manifest, catalog, runs),
-            [result for result, _ in runs if result.model == manifest.name],
-        )
-        for manifest in manifests
-    ]
+    from zoo.evidence.run import Result
+    from zoo.verify.parity import Parity
 
 
 def write_page(path: Path, subjects: Sequence[Subject], parity: Sequence[Parity] = ()) -> None:

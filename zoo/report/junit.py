@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from zoo.evidence import Result
+from zoo.evidence.run import Result
 from zoo.report.checks import Check
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zoo.assessment import Accuracy
-from zoo.evidence import Result
-from zoo.manifest import METRIC_NAMES
+from zoo.claims.assessment import Accuracy
+from zoo.evidence.run import Result
 from zoo.report import words
 from zoo.report.checks import Check
+from zoo.schema import METRIC_NAMES
 
 MARKS = {"passed": "holds", "failed": "**does not hold**", "skipped": "not decided"}
 

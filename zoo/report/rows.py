@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from zoo.audit import Audit, ClaimAudit, Measurement
-from zoo.gains import ClaimedGain, Gain, PairedGain
-from zoo.manifest import Metric
+from zoo.claims.audit import Audit, ClaimAudit, Measurement
+from zoo.claims.gains import ClaimedGain, Gain, PairedGain
 from zoo.report import words
+from zoo.schema import Metric
 
 
 @dataclass(frozen=True, slots=True)

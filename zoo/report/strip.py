@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
+from zoo.claims.statistics import Interval
 from zoo.report import words
-from zoo.statistics import Interval
 
 if TYPE_CHECKING:
     from markupsafe import Markup

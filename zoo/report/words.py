@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zoo.audit import Audit, ClaimAudit
-from zoo.gains import ClaimedGain, PairedGain
-from zoo.manifest import METRIC_NAMES
-from zoo.statistics import Interval
+from zoo.claims.audit import Audit, ClaimAudit
+from zoo.claims.gains import ClaimedGain, PairedGain
+from zoo.claims.statistics import Interval
+from zoo.schema import METRIC_NAMES
 
 if TYPE_CHECKING:
-    from zoo.parity import Parity
+    from zoo.verify.parity import Parity
 
 RUNTIME_NAMES = {"onnx": "ONNX Runtime", "pytorch": "PyTorch"}
 FRAMEWORK_NAMES = {"caffe": "Caffe", "torch7": "Torch7"}

@@ -9,7 +9,8 @@ from zoo.errors import UsageError
 from zoo.runtimes.onnx import OnnxRuntime
 from zoo.runtimes.pytorch import PyTorch
 from zoo.runtimes.ranking import Ranking, best
-from zoo.runtimes.runtime import Precision, Runtime
+from zoo.runtimes.runtime import Runtime
+from zoo.schema import Precision
 
 __all__ = ["RUNTIMES", "Precision", "Ranking", "Runtime", "best", "open_runtime"]
 

@@ -15,7 +15,6 @@ from zoo.errors import DeviceError, UsageError
 from zoo.runtimes.half import in_half_precision
 from zoo.runtimes.ranking import Float32, Ranking, rank_scores, rank_tensor
 from zoo.runtimes.runtime import (
-    Precision,
     as_scores,
     check_precision,
     check_scores,
@@ -23,6 +22,7 @@ from zoo.runtimes.runtime import (
     select_output,
     use_gpu,
 )
+from zoo.schema import Precision
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions

@@ -14,7 +14,8 @@ from zoo.errors import UsageError
 from zoo.runtimes.half import float32_elsewhere
 from zoo.runtimes.memory import keep_freed
 from zoo.runtimes.ranking import Float32, Ranking, rank_tensor
-from zoo.runtimes.runtime import Precision, check_precision, check_scores, parse_device, use_gpu
+from zoo.runtimes.runtime import check_precision, check_scores, parse_device, use_gpu
+from zoo.schema import Precision
 
 if TYPE_CHECKING:
     import torch

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.schema import BEST
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
-BEST = 5
 
 
 @dataclass(frozen=True, slots=True)

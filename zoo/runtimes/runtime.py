@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DeviceError, UsageError
 from zoo.runtimes.ranking import Float32, Ranking
+from zoo.schema import Precision
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-Precision = Literal["float32", "tf32", "fp16", "bf16"]
-"""float32 is IEEE float32 throughout, the only one for claims; tf32 rounds the factors of products to 10 bits
-of mantissa; fp16 and bf16 compute convolutions and matrix products in half precision: `zoo.runtimes.half`."""
 
 
 class Runtime(Protocol):

@@ -15,7 +15,7 @@ from zoo.preprocessing.flavour import Float32, Pixels
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zoo.datasets import Stored
+    from zoo.preprocessing.decode import Stored
 
 
 class Staging(Protocol):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from misbehaving_server import Site, running
 
-from zoo.cache import Cache
 from zoo.download import Network, Patience
+from zoo.store.cache import Cache
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ from misbehaving_server import (
     stored,
 )
 
-from zoo.digests import Digests
 from zoo.download import Attempt, Watch, fetch_file
 from zoo.errors import FetchError, IntegrityError, UsageError
+from zoo.store.digests import Digests
 
 HTML = b"<!DOCTYPE html>\n<html><body>Sign in to continue</body></html>\n"
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 1280000\n"

@@ -7,10 +7,10 @@ import threading
 import pytest
 from misbehaving_server import CONTENT, model, serve, status, throttled
 
+from zoo.catalog.manifest import Manifest
 from zoo.download import Fetched, Watch, fetch_file
 from zoo.download.parallel import fetch_all
 from zoo.errors import FetchError, UsageError
-from zoo.manifest import Manifest
 
 
 def models(site, count: int) -> list[Manifest]:

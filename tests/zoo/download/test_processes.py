@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from misbehaving_server import CONTENT, Site, known, left_behind, model, stored, throttled
 
-from zoo.cache import Cache
-from zoo.catalog import bundled_folder
+from zoo.bundled import bundled_folder
+from zoo.store.cache import Cache
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -43,7 +43,7 @@ def start(own: Path, store: Cache) -> Iterator[Start]:
     running: list[subprocess.Popen[str]] = []
 
     def run(before: str = "") -> subprocess.Popen[str]:
-        code = f"{before}\nfrom zoo.cli import main\nmain()"
+        code = f"{before}\nfrom zoo.cli.main import main\nmain()"
         command = [sys.executable, "-c", code, "fetch", "tiny", "--manifests", str(own)]
         environment = os.environ | {"DSD_ZOO_CACHE": str(store.root)}
         process = subprocess.Popen(
@@ -138,8 +138,8 @@ def test_killed_at_any_moment_and_repeated_it_ends_with_the_file_and_nothing_els
 KILLED_STEP_BY_STEP = """
 import hashlib, os, pathlib, signal, sys
 import filelock, platformdirs, requests
-import converters.sniff, zoo.cache, zoo.catalog, zoo.cli._fetch_progress, zoo.download.parallel
-from zoo.cli import main
+import converters.sniff, zoo.store.cache, zoo.catalog.catalog, zoo.cli._fetch_progress, zoo.download.parallel
+from zoo.cli.main import main
 root = pathlib.Path(os.environ["DSD_ZOO_CACHE"])
 steps = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.listdir")
 def killing(last):

@@ -25,9 +25,8 @@ from misbehaving_server import (
     throttled,
 )
 
-from zoo.download import Watch, fetch_file
+from zoo.download import Patience, Watch, fetch_file
 from zoo.download.http import HttpSource
-from zoo.download.patience import Patience
 from zoo.download.stream import SourceError, Stamp, Transient
 from zoo.errors import FetchError, IntegrityError
 

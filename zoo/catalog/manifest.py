@@ -1,0 +1,270 @@
+"""The schema of a manifest: one TOML file per model, data only.
+
+A manifest says what a model is, which files make it up and how to know they are the right ones, how
+images reach it, and what was claimed for it, each claim with its source. `Manifest.read` is the one way
+in; whatever does not fit the schema is an error that names the file and the field.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
+
+from zoo.errors import UsageError
+from zoo.preprocessing.settings import Preprocessing
+from zoo.schema import Hex40, Hex64, Hex96, Metric, Name, RelativePath, Url, _Data
+
+Role = Literal["definition", "weights", "mean", "log", "recorded"]
+HASH_KINDS = ("sha256", "sha384", "sha1", "git_blob")
+
+# Of how many classes each order is.
+CLASSES_OF_ORDER = {"sorted-synsets": 1000, "digits": 10}
+# A published percentage has at least two digits after the point, so counts and percentage must agree to that.
+PERCENT_SLACK = Decimal("0.01")
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class License(_Data):
+    """Under which licence the files may be used; `name` is an SPDX id where there is one."""
+
+    name: str
+    url: Url | None = None
+
+
+class File(_Data):
+    """One file of a model: how it is called, what it is for, where it comes from, how it is recognised."""
+
+    name: Name
+    role: Role
+    bytes: Annotated[int, Field(gt=0)] | None = None
+    sha256: Hex64 | None = None
+    sha384: Hex96 | None = None
+    sha1: Hex40 | None = None
+    git_blob: Hex40 | None = None
+    """SHA-1 of `blob <size>` + NUL + content, as `git hash-object` prints it."""
+    urls: list[Url] = []
+    """In order of preference."""
+    path: RelativePath | None = None
+    """For a file that ships with the zoo: where it lies, relative to the manifest's folder."""
+    note: str | None = None
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The known hashes, kind to hex digest, strongest kind of identification first."""
+        known = {kind: getattr(self, kind) for kind in HASH_KINDS}
+        return {kind: digest for kind, digest in known.items() if digest is not None}
+
+    @property
+    def trust(self) -> Literal["pinned", "unpinned"]:
+        """`pinned` if any hash was known beforehand; else the first fetch decides what is right."""
+        return "pinned" if self.hashes else "unpinned"
+
+
+class Printing(_Data):
+    """The number of a claim as another source prints it."""
+
+    published: str
+    """Exactly as printed there."""
+    percent: Percent
+    """The accuracy in percent, to the digits printed there."""
+    source: str
+    """URL or file."""
+
+
+class Claim(_Data):
+    """A published accuracy, with where it comes from and how exactly it is known."""
+
+    metric: Metric
+    n: Annotated[int, Field(gt=0)]
+    """Images the number was measured on."""
+    correct: Annotated[int, Field(ge=0)] | None = None
+    """Images counted right, where the exact integer is known."""
+    published: str
+    """Exactly as the source prints it, e.g. `0.617579` or `42.56 % error`."""
+    percent: Percent
+    """The accuracy in percent, to the digits that were published."""
+    source: str
+    """URL or file the number comes from."""
+    how: str
+    """How it was measured and where the exact count comes from."""
+    trace: RelativePath | None = None
+    """CSV beside the manifest with columns batch, top1_correct, top5_correct and optionally loss."""
+    also: list[Printing] = []
+    """The same number in other places; a number that does not round to it is a conflict instead."""
+    tolerance_images: Annotated[int, Field(ge=0)] = 0
+    """How many images a re-measurement may be off and still count as agreeing."""
+
+    @model_validator(mode="after")
+    def _printings_agree(self) -> Self:
+        known = {Decimal(str(self.percent))}
+        if self.correct is not None:
+            known.add(Decimal(100 * self.correct) / self.n)
+        for printing in self.also:
+            given = Decimal(str(printing.percent))
+            if all(value.quantize(given, ROUND_HALF_UP) != given for value in known):
+                raise ValueError(
+                    f"'{printing.published}' is {given} %, which {self.percent} % does not round to"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _count_agrees(self) -> Self:
+        if self.correct is None:
+            return self
+        if self.correct > self.n:
+            raise ValueError(f"{self.correct} correct of only {self.n} images")
+        exact = Decimal(100) * self.correct / self.n
+        if abs(exact - Decimal(str(self.percent))) > PERCENT_SLACK:
+            raise ValueError(f"{self.correct} of {self.n} is {exact:.4f} %, but percent says {self.percent}")
+        return self
+
+
+class Loss(_Data):
+    """The average loss that a test run printed beside its accuracies."""
+
+    published: str
+    """Exactly as printed, a number."""
+    source: str
+    """URL or file the number comes from."""
+    trace: RelativePath
+    """CSV beside the manifest with a column loss, one value per batch as printed."""
+
+
+class Conflict(_Data):
+    """Another published value for the same thing."""
+
+    metric: Metric
+    published: str
+    percent: Percent
+    source: str
+    note: str
+
+
+class Manifest(_Data):
+    """Everything the zoo knows about one model beforehand."""
+
+    schema_version: Literal[1]
+    name: Name
+    """`architecture-recipe`; the TOML file has the same name."""
+    title: str
+    summary: str
+    architecture: str
+    recipe: str
+    framework: Literal["caffe", "torch7"]
+    dataset: Literal["ilsvrc2012-val", "digits-test"]
+    classes: Annotated[int, Field(gt=1)]
+    label_order: Literal["sorted-synsets", "digits"] | None = None
+    """What output k means. sorted-synsets: the k-th of the 1000 synset ids of ILSVRC2012 in sorted order;
+    digits: the digit k. None: not stated anywhere."""
+    input_shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)]
+    """Channels, height, width."""
+    parameters: Annotated[int, Field(gt=0)] | None = None
+    """How many numbers the net for inference holds, running statistics included, where that is known."""
+    scores: str | None = None
+    """Name of the output that ranks the classes; None: the only output."""
+    recorded: dict[str, str] = {}
+    """For each output, the array in the file with role `recorded` that holds what the original framework
+    computed for it: one row per test image, in the order of the dataset's own list."""
+    baseline: Name | None = None
+    license: License
+    citation: str
+    preprocessing: Preprocessing
+    files: Annotated[list[File], Field(min_length=1)]
+    claims: list[Claim] = []
+    loss: Loss | None = None
+    conflicts: list[Conflict] = []
+    references: list[Url] = []
+    notes: list[str] = []
+
+    _directory: Path = PrivateAttr(default=Path())
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """The manifest in the TOML file `path`. UsageError says what does not fit, and where."""
+        try:
+            manifest = cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise UsageError(f"{path}: the manifest cannot be read: {error.strerror}") from error
+        except ValidationError as error:
+            raise UsageError(f"{path}: the manifest does not fit the schema\n{_explain(error)}") from error
+        except (ValueError, RecursionError) as error:  # also of numbers and nesting without end
+            raise UsageError(f"{path}: not a TOML file: {error}") from error
+        if manifest.name != path.stem:
+            raise UsageError(
+                f"{path}: the manifest is of '{manifest.name}'; rename the file to {manifest.name}.toml"
+            )
+        manifest._directory = path.parent.resolve()
+        return manifest
+
+    @property
+    def directory(self) -> Path:
+        """The folder the TOML was read from; paths in the manifest are relative to it."""
+        return self._directory
+
+    def file(self, role: Role) -> File | None:
+        """The file with this role, or None."""
+        return next((file for file in self.files if file.role == role), None)
+
+    def source_files(self) -> list[File]:
+        """What the converter reads: the definition (if it is a file of its own), then the weights."""
+        return [file for role in ("definition", "weights") for file in self.files if file.role == role]
+
+    def claim(self, metric: Metric) -> Claim | None:
+        """The claim for this metric, or None."""
+        return next((claim for claim in self.claims if claim.metric == metric), None)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _refuse_doubles("file name", (file.name for file in self.files))
+        _refuse_doubles("file role", (file.role for file in self.files))
+        _refuse_doubles("claim", (claim.metric for claim in self.claims))
+        if self.file("weights") is None:
+            raise ValueError("no file has the role 'weights'")
+        if self.preprocessing.mean_image and self.file("mean") is None:
+            raise ValueError("preprocessing.mean_image needs a file with the role 'mean'")
+        if bool(self.recorded) != (self.file("recorded") is not None):
+            raise ValueError("a file with the role 'recorded' and the table [recorded] go together")
+        if self.baseline == self.name:
+            raise ValueError("a model cannot be its own baseline")
+        if self.label_order is not None and self.classes != CLASSES_OF_ORDER[self.label_order]:
+            raise ValueError(
+                f"label_order {self.label_order} is one of {CLASSES_OF_ORDER[self.label_order]} classes, "
+                f"not of {self.classes}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _images_fit(self) -> Self:
+        from zoo.preprocessing import problems
+
+        if found := list(problems(self.preprocessing)):
+            raise ValueError("; ".join(f"preprocessing.{setting}: {sentence}" for setting, sentence in found))
+        crop, (_, height, width) = self.preprocessing.crop, self.input_shape
+        if (height, width) != (crop, crop):
+            raise ValueError(
+                f"preprocessing.crop makes images of {crop}x{crop}, input_shape says {height}x{width}"
+            )
+        return self
+
+
+def _refuse_doubles(what: str, values: Iterable[str]) -> None:
+    if doubled := sorted(value for value, count in Counter(values).items() if count > 1):
+        raise ValueError(f"{what} given twice: {', '.join(doubled)}")
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_url=False):
+        where = ".".join(str(part) for part in problem["loc"]) or "manifest"
+        came = (
+            "" if problem["type"] == "missing" or not problem["loc"] else f" (came: {problem['input']!r:.80})"
+        )
+        lines.append(f"  {where}: {problem['msg'].removeprefix('Value error, ')}{came}")
+    return "\n".join(lines)

@@ -1,0 +1,32 @@
+"""What the zoo knows about a model and a converted form carries with it, as metadata."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.catalog.manifest import Manifest
+
+
+def travelling(manifest: Manifest) -> dict[str, Any]:
+    """`preprocessing`, `claims`, `labels` (names in label order, where known), `licence` and `citation`."""
+    claims = [
+        claim.model_dump(include={"metric", "n", "correct", "percent", "published", "source"})
+        for claim in manifest.claims
+    ]
+    return {
+        "model": manifest.name,
+        "preprocessing": manifest.preprocessing.model_dump(),
+        "claims": claims,
+        "labels": _label_names(manifest),
+        "licence": manifest.license.name,
+        "citation": manifest.citation,
+    }
+
+
+def _label_names(manifest: Manifest) -> list[str] | None:
+    from zoo.bundled import imagenet_names
+
+    if manifest.label_order == "digits":
+        return [str(digit) for digit in range(10)]
+    return imagenet_names() if manifest.label_order == "sorted-synsets" else None

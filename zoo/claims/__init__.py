@@ -1,0 +1,1 @@
+"""What the numbers mean: statistics, published traces, gains, audits, regressions. Runs no net."""

@@ -1,0 +1,140 @@
+"""Per-batch traces of published test runs, and the numbers the original tools print for them.
+
+A trace is a CSV beside the manifest with the columns `batch`, `top1_correct`, `top5_correct` and
+optionally `loss`: how many images of each equally large test batch were counted right.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.errors import DataError
+from zoo.schema import Metric
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Not part of a word or of another number, so that the 1 of "top-1" is none.
+NUMBER = re.compile(r"(?<![\w.-])\d+(?:\.\d+)?")
+COLUMNS = ("batch", "top1_correct", "top5_correct")
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Counts of right images per batch, in the order of the run."""
+
+    top1: tuple[int, ...]
+    top5: tuple[int, ...]
+    batch_size: int
+
+    def counts(self, metric: Metric) -> tuple[int, ...]:
+        """The counts of one metric, one per batch."""
+        return self.top1 if metric == "top1" else self.top5
+
+
+def read_trace(path: Path, n: int) -> Trace:
+    """The trace in `path` of a run over `n` images. DataError names the line that does not fit."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
+                raise DataError(f"{path}: a trace has the columns {', '.join(COLUMNS)}; missing: {missing}")
+            lines = list(reader)
+    except OSError as error:
+        raise DataError(f"{path}: the trace cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: the trace cannot be read: {error}") from error
+    if not lines or n % len(lines):
+        raise DataError(f"{path}: {n} images do not make {len(lines)} batches of one size")
+    batch_size = n // len(lines)
+    rows = [_counts(line, number, batch_size, path) for number, line in enumerate(lines)]
+    return Trace(tuple(top1 for top1, _ in rows), tuple(top5 for _, top5 in rows), batch_size)
+
+
+def average_loss(path: Path) -> str:
+    """The loss as `caffe test` prints it for the batches of the trace in `path`, to 6 significant digits.
+
+    DataError if the trace has no column `loss` of numbers.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            losses = [float(line["loss"]) for line in csv.DictReader(file)]
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: expected a column 'loss' with a number in every line") from error
+    return _float32_average(losses)
+
+
+def _counts(line: dict[str, str], number: int, batch_size: int, path: Path) -> tuple[int, int]:
+    try:
+        batch, top1, top5 = (int(line[name]) for name in COLUMNS)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}, line {number + 2}: expected whole numbers in {', '.join(COLUMNS)}"
+        ) from error
+    if batch != number or not 0 <= top1 <= top5 <= batch_size:
+        raise DataError(
+            f"{path}, line {number + 2}: expected batch {number} with "
+            f"0 <= top1 <= top5 <= {batch_size}; came: {batch}, {top1}, {top5}"
+        )
+    return top1, top5
+
+
+def reprint(published: str, counts: Sequence[int], batch_size: int) -> str:
+    """`published` with its number replaced by what the same tool would print for these counts.
+
+    Three kinds are told apart by the text: an accuracy as a fraction is what `caffe test` prints; a
+    percentage is that of the summed counts, of the wrong images if the text says `error`, to as many
+    decimals as the text shows.
+    """
+    number = _number(published)
+    if is_fraction(published):
+        text = caffe_average(counts, batch_size)
+    else:
+        n = batch_size * len(counts)
+        images = n - sum(counts) if "error" in published else sum(counts)
+        step = Decimal(1).scaleb(-_decimals(number.group()))
+        text = str((Decimal(100 * images) / n).quantize(step, ROUND_HALF_UP))
+    return published[: number.start()] + text + published[number.end() :]
+
+
+def caffe_average(counts: Sequence[int], batch_size: int) -> str:
+    """The accuracy as `caffe test` prints it for these batches.
+
+    tools/caffe.cpp adds one float32 per batch, divides by the number of batches in float32 and lets a
+    C++ stream print 6 significant digits, which is how 0.61758 became 0.617579.
+    """
+    import numpy as np
+
+    return _float32_average(np.asarray(counts, np.float32) / np.float32(batch_size))
+
+
+def _float32_average(values: Sequence[float] | NDArray[np.float32]) -> str:
+    import numpy as np
+
+    total = np.cumsum(np.asarray(values, np.float32), dtype=np.float32)[-1]
+    return f"{float(total / np.float32(len(values))):.6g}"
+
+
+def is_fraction(published: str) -> bool:
+    """Whether the claim is printed as a fraction of 1, not as a percentage. DataError if it has no number."""
+    return "%" not in published and float(_number(published).group()) <= 1
+
+
+def _number(published: str) -> re.Match[str]:
+    """The number that is the claim: the one before a % sign, else the first."""
+    matches = list(NUMBER.finditer(published))
+    if not matches:
+        raise DataError(f"'{published}': a published claim has a number in it")
+    percentages = [match for match in matches if published[match.end() :].lstrip().startswith("%")]
+    return (percentages or matches)[0]
+
+
+def _decimals(number: str) -> int:
+    return len(number.partition(".")[2])

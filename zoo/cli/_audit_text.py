@@ -1,0 +1,136 @@
+"""The findings of an audit on the terminal: the same tables for `audit` and `demo`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from zoo.cli._output import print_table
+
+if TYPE_CHECKING:
+    from zoo.claims.audit import Audit, ClaimAudit
+    from zoo.report.rows import ClaimRows
+    from zoo.verify.parity import Parity
+
+
+def print_claims(audits: Sequence[Audit]) -> None:
+    """One line per claim and distinct measurement."""
+    from zoo.report.rows import claim_rows
+
+    lines = [(audit.model, *cells) for audit in audits for row in claim_rows(audit) for cells in _claim(row)]
+    header: tuple[str, ...] = (
+        "MODEL",
+        "METRIC",
+        "CLAIMED",
+        "",
+        "DERIVED FROM",
+        "MEASURED",
+        "WITH",
+        "VERDICT",
+    )
+    if not any(line[5] for line in lines):
+        header = header[:5]
+    cut = [line[: len(header)] for line in lines]
+    print_table(header, _blank_repeats(cut, columns=2), right=(2, 3, 5))
+    for audit in audits:
+        if audit.unpinned_files:
+            print(f"{audit.model}: no hash was known beforehand for {', '.join(audit.unpinned_files)}")
+
+
+def print_gains(audits: Sequence[Audit]) -> None:
+    """One line per comparison, as claimed and as measured; nothing where no model has a baseline."""
+    from zoo.report import words
+    from zoo.report.rows import gain_rows
+    from zoo.schema import METRIC_NAMES
+
+    lines = [
+        (
+            row.model,
+            row.baseline,
+            METRIC_NAMES[row.metric],
+            words.points(line.value.gain),
+            words.points_range(line.value.interval),
+            line.basis,
+            words.gain_verdict(line.value),
+        )
+        for audit in audits
+        for row in gain_rows(audit)
+        for line in row.lines
+    ]
+    if lines:
+        print()
+        header = ("MODEL", "AGAINST", "METRIC", "GAIN", "95 % INTERVAL", "BASIS", "VERDICT")
+        print_table(header, _blank_repeats(lines, columns=3), right=(3, 4))
+        print("Gains in percentage points. Published pairs are compared by their totals, runs image by image")
+        print("(exact McNemar test).")
+
+
+def print_conflicts(audits: Sequence[Audit]) -> None:
+    """Published values that contradict a claim."""
+    from zoo.report import words
+    from zoo.schema import METRIC_NAMES
+
+    if any(audit.conflicts for audit in audits):
+        print()
+    for audit in audits:
+        for conflict in audit.conflicts:
+            off = conflict.difference_points
+            distance = "" if off is None else f", {words.signed(off, 2)} points from the claim"
+            print(
+                f"conflict: {audit.model} {METRIC_NAMES[conflict.metric]} is also published as "
+                f"{conflict.published}{distance}\n  {conflict.source}\n  {conflict.note}"
+            )
+
+
+def print_verdict(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> None:
+    """What does not hold, and the last word."""
+    from zoo.report import words
+
+    print()
+    for model, problem in words.problems(audits, parity):
+        print(f"{model}: {problem}")
+    print(words.headline(audits, parity))
+
+
+def _claim(row: ClaimRows) -> list[tuple[str, ...]]:
+    from zoo.report import words
+    from zoo.schema import METRIC_NAMES
+
+    head = (
+        METRIC_NAMES[row.claim.metric],
+        words.claimed(row.claim),
+        f"{row.claim.percent:.2f} %",
+        _derivation(row.claim),
+    )
+    if not row.lines:
+        return [(*head, "", "", row.claim.verdict)]
+    return [
+        (
+            *head,
+            f"{line.run.correct:,} of {line.run.n:,}",
+            line.runtimes,
+            line.run.verdict if line.run.difference is not None else f"{line.run.verdict}: {line.run.remark}",
+        )
+        for line in row.lines
+    ]
+
+
+def _derivation(claim: ClaimAudit) -> str:
+    found = claim.derivation
+    if found is None:
+        return "-"
+    batches = f"{found.batches} batches of {found.batch_size}"
+    return batches if found.holds else f"NOT: {batches} give {found.printed}"
+
+
+def _blank_repeats(lines: Sequence[tuple[str, ...]], columns: int) -> list[tuple[str, ...]]:
+    """The first `columns` cells left out where the line above says the same."""
+    result = []
+    above: tuple[str, ...] = ()
+    for line in lines:
+        same = 0
+        while same < min(columns, len(above)) and line[same] == above[same]:
+            same += 1
+        result.append(("",) * same + line[same:])
+        above = line
+    return result

@@ -1,0 +1,83 @@
+"""Options that several commands have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from zoo.errors import UsageError
+
+NetArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL|FILE...",
+        help="A model of the zoo, or the files of a net: prototxt and weights, .t7, .onnx or .py.",
+    ),
+]
+LabelsOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="A list of lines 'NAME LABEL', labels from 0.")
+]
+RuntimeOption = Annotated[Literal["onnx", "pytorch"], typer.Option(help="What runs the net.")]
+DeviceOption = Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda or cuda:N.")]
+BatchSizeOption = Annotated[
+    int | None, typer.Option(metavar="N", help="Images per inference; by default what fits.")
+]
+ScoresOption = Annotated[str | None, typer.Option(metavar="NAME", help="The output that ranks the classes.")]
+FlavourOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Preprocessing, such as caffe-warp256.")
+]
+CropOption = Annotated[int | None, typer.Option(metavar="N", help="Side of the centre crop in pixels.")]
+MeanOption = Annotated[
+    str | None,
+    typer.Option(metavar="N,N,N|FILE", help="Mean per channel, or a mean image (.npy, .binaryproto)."),
+]
+PreprocessOnOption = Annotated[Literal["host", "device"], typer.Option(help="Where images are resized.")]
+
+InputShapeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input-shape",
+        metavar="NAME=2,3,32,32",
+        help="Shape of an input, taken as given; N and other names leave a size open. May be repeated.",
+    ),
+]
+
+
+def input_shapes(options: Sequence[str] | None) -> dict[str, tuple[int | str, ...]] | None:
+    """`["data=N,3,32,32"]` as `{"data": ("N", 3, 32, 32)}`; None if none is given."""
+    return dict(map(_input_shape, options)) if options else None
+
+
+def fixed_input_shapes(options: Sequence[str] | None) -> dict[str, tuple[int, ...]] | None:
+    """The same for a command that runs the net: every size is a number."""
+    given = input_shapes(options)
+    if given is None:
+        return None
+    fixed = {name: tuple(size for size in shape if isinstance(size, int)) for name, shape in given.items()}
+    for name, shape in given.items():
+        if fixed[name] != shape:
+            raise UsageError(f"--input-shape {name}: the net is run, so every size must be a number")
+    return fixed
+
+
+def _input_shape(option: str) -> tuple[str, tuple[int | str, ...]]:
+    name, _, sizes = (part.strip() for part in option.rpartition("="))
+    shape = tuple(int(size) if size.isdecimal() else size for size in map(str.strip, sizes.split(",")))
+    if not name or any(size == 0 or (isinstance(size, str) and not size.isidentifier()) for size in shape):
+        raise UsageError(f"--input-shape {option}: expected NAME=SIZE,SIZE,... such as data=N,3,224,224")
+    return name, shape
+
+
+EvidenceOption = Annotated[
+    Path, typer.Option("--evidence", metavar="DIR", help="Where the runs of `dsd-zoo validate` lie.")
+]
+EVIDENCE_DEFAULT = Path("results")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+ManifestsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--manifests", metavar="DIR", help="A folder with manifests of your own; may be repeated."),
+]

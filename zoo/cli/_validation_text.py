@@ -1,0 +1,224 @@
+"""What `validate` found, on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.cli._output import print_fields, print_table
+
+if TYPE_CHECKING:
+    from zoo.claims.assessment import Accuracy, Equivalence, TraceAgreement
+    from zoo.claims.findings import Against, Findings
+    from zoo.claims.regression import Regression
+    from zoo.evidence.run import Result, Row, Run
+
+# Classes that gained and lost most, of up to a thousand; images that changed, of any number.
+CLASSES_SHOWN, IMAGES_SHOWN = 3, 10
+# Between runs over the same images in the same order it is near 1, otherwise near 0.
+SAME_ORDER = 0.9
+
+
+def print_findings(found: Findings) -> None:
+    """On the terminal: counts, circumstances, then everything they were held against."""
+    from zoo.report import words
+
+    result, folder = found.result, found.runs[0][0]
+    part = "" if result.n == result.n_dataset else f"{result.n:,} of "
+    print(f"{result.model} on {result.dataset}: {part}{words.images(result.n_dataset)}\n")
+    _print_accuracies(found.accuracies)
+    print()
+    print_fields(_circumstances(result, found.runs[0][1][1], folder))
+    if len(found.runs) > 1:
+        print()
+        _print_variants([run for _, run in found.runs])
+    if found.regression is not None:
+        print()
+        _print_regression(found.regression)
+    if found.against is not None:
+        print()
+        _print_against(found.against)
+    if found.audit is not None:
+        from zoo.cli import _audit_text
+
+        print()
+        _audit_text.print_claims([found.audit])
+        for claim in found.claims:
+            print(_equivalence_words(claim))
+        for agreement in found.trace:
+            print(_trace_words(agreement))
+        if any(gain.measured for gain in found.audit.gains):
+            _audit_text.print_gains([found.audit])
+        _audit_text.print_verdict([found.audit])
+
+
+def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
+    from zoo.report import words
+    from zoo.schema import METRIC_NAMES
+
+    lines = []
+    for found in accuracies:
+        whole = "" if found.whole is None else f"{found.whole.low:,} to {found.whole.high:,}"
+        lines.append(
+            (
+                METRIC_NAMES[found.metric],
+                f"{found.correct:,}",
+                f"{found.n:,}",
+                words.percent(found.correct / found.n),
+                words.percent_range(found.wilson),
+                words.percent_range(found.exact),
+                whole,
+            )
+        )
+    header = [
+        "METRIC",
+        "RIGHT",
+        "OF",
+        "ACCURACY",
+        "95 % INTERVAL",
+        "EXACT",
+        f"OF ALL {accuracies[0].population:,}",
+    ]
+    columns = len(header) if accuracies[0].whole is not None else len(header) - 1
+    print_table(header[:columns], [line[:columns] for line in lines], right=(1, 2, 3))
+    if accuracies[0].whole is not None:
+        print("The last column holds if the images that ran are as good as drawn at random.")
+
+
+def _circumstances(result: Result, rows: Sequence[Row], folder: Path) -> list[tuple[str, str]]:
+    from zoo.evaluation.label_order import AS_GIVEN, IMAGES_ASKED, LEAST_IMAGES, recognise
+    from zoo.report import words
+
+    speed = f"batches of {result.batch_size}"
+    if result.n > result.resumed:
+        speed = f"{result.images_per_second:,.1f} images/s, {result.seconds:,.1f} s, {speed}"
+    shared = "" if result.processes == 1 else f", {result.processes} processes"
+    fields = [("images", f"{result.dataset_source}, labels from {result.labels}")]
+    order = recognise(
+        [row.label for row in rows[:IMAGES_ASKED]], [row.top5[0] for row in rows[:IMAGES_ASKED]]
+    )
+    asked = words.images(min(len(rows), IMAGES_ASKED))
+    if order is not None and order.name == AS_GIVEN:
+        fields.append(("label order", f"that of the net's classes, as the first {asked} show"))
+    if order is None and len(rows) >= LEAST_IMAGES:
+        fields.append(("label order", f"IN DOUBT: no known one fits what the net finds on the first {asked}"))
+    if result.unreadable:
+        fields.append(("left out", f"unreadable: {', '.join(result.unreadable)}"))
+    fields.append(("preprocessing", _settings_words(result)))
+    if result.exif_rotated:
+        fields.append(("EXIF", f"orientation of {words.images(result.exif_rotated)} ignored"))
+    place = words.place(result.runtime, result.device)
+    fields.append(("ran in", f"{place}, {result.precision}{shared}: {speed}"))
+    if result.resumed:
+        fields.append(("resumed", f"{words.images(result.resumed)} were ranked before an interruption"))
+    return [*fields, ("evidence", str(folder))]
+
+
+def _settings_words(result: Result) -> str:
+    """`caffe-warp256, crop 227, mean 104 117 123`."""
+    settings = result.preprocessing
+    parts = [result.flavour, f"crop {settings['crop']}"]
+    for name in ("mean", "std"):
+        if settings.get(name) is not None:
+            parts.append(f"{name} {' '.join(f'{value:g}' for value in settings[name])}")
+    if settings.get("mean_image"):
+        parts.append("mean image")
+    if settings.get("scale", 1) != 1:
+        parts.append(f"scale {settings['scale']:g}")
+    if settings.get("meant_for"):
+        parts.append(f"for a net made for {settings['meant_for']}")
+    return ", ".join(parts)
+
+
+def _print_variants(runs: Sequence[Run]) -> None:
+    """The matrix: each variant beside the float32 run under the net's own flavour."""
+    from zoo.claims.regression import compare_runs
+    from zoo.report import words
+
+    by_precision = runs[0][0].precision != "float32"
+    reference = runs[1] if by_precision else runs[0]
+    lines = []
+    for run in runs:
+        result = run[0]
+        changed = [
+            sum(metric in change.flipped for change in compare_runs(*run, *reference).flipped)
+            for metric in ("top1", "top5")
+        ]
+        cells = [result.precision if by_precision else result.flavour]
+        for count, base, flips in (
+            (result.top1_correct, reference[0].top1_correct, changed[0]),
+            (result.top5_correct, reference[0].top5_correct, changed[1]),
+        ):
+            cells += [f"{count:,}", words.points((count - base) / result.n), f"{flips:,}"]
+        lines.append(tuple(cells))
+    name = "PRECISION" if by_precision else "FLAVOUR"
+    header = (name, "TOP-1", "POINTS", "CHANGED", "TOP-5", "POINTS", "CHANGED")
+    print_table(header, lines, right=(1, 2, 3, 4, 5, 6))
+    against = "float32" if by_precision else reference[0].flavour
+    print(f"POINTS: percentage points against {against}; CHANGED: images whose verdict is another one.")
+
+
+def _print_regression(regression: Regression) -> None:
+    from zoo.report import words
+
+    print(f"baseline: {regression.verdict()}")
+    for metric, name in (("top1", "top-1"), ("top5", "top-5")):
+        before, now = regression.before[metric], regression.now[metric]
+        print(f"  {name}: {before:,} right then, {now:,} now ({words.signed(now - before)})")
+    for change in regression.flipped[:IMAGES_SHOWN]:
+        print(
+            f"  {change.image}, class {change.label}: {' '.join(map(str, change.before))} then, "
+            f"{' '.join(map(str, change.now))} now"
+        )
+    if len(regression.flipped) > IMAGES_SHOWN:
+        print(f"  and {len(regression.flipped) - IMAGES_SHOWN:,} more; --json lists all")
+
+
+def _print_against(against: Against) -> None:
+    from zoo.report import words
+    from zoo.schema import METRIC_NAMES
+
+    print(f"against {against.model}, image by image:")
+    for metric, gain in against.gains.items():
+        print(f"  {METRIC_NAMES[metric]}: {words.paired_gain(gain)}: {words.gain_verdict(gain)}")
+        print(
+            f"    {gain.only_model:,} right here only, {gain.only_baseline:,} there only; {gain.n:,} images "
+            f"reveal a true gain of {100 * gain.minimum_detectable:.2f} points or more"
+        )
+    moved = [found for found in against.classes if found.gain]
+    for title, chosen in (
+        ("most gained", [found for found in moved if found.gain > 0][:CLASSES_SHOWN]),
+        ("most lost", [found for found in reversed(moved) if found.gain < 0][:CLASSES_SHOWN]),
+    ):
+        for found in chosen:
+            print(
+                f"  {title}: class {found.label}, {found.other_correct} to {found.correct} of {found.n} "
+                f"({words.p_value(found.p_value)} among {len(against.classes)} classes)"
+            )
+
+
+def _equivalence_words(claim: Equivalence) -> str:
+    from zoo.report import words
+    from zoo.schema import METRIC_NAMES
+
+    return (
+        f"{METRIC_NAMES[claim.metric]}: {words.images(abs(claim.off))} off the claimed {claim.claimed:,}, "
+        f"{claim.tolerance} allowed: {'equivalent' if claim.holds else 'NOT equivalent'}"
+    )
+
+
+def _trace_words(agreement: TraceAgreement) -> str:
+    from zoo.schema import METRIC_NAMES
+
+    head = f"{METRIC_NAMES[agreement.metric]} by batches of {agreement.batch_size}: "
+    if agreement.equal == agreement.batches:
+        return f"{head}all {agreement.batches} as published"
+    rest = (
+        f"{head}{agreement.equal} of {agreement.batches} as published, "
+        f"the others off by {agreement.largest} images at most"
+    )
+    if agreement.correlation is None:
+        return rest
+    order = "the same" if agreement.correlation > SAME_ORDER else "another"
+    return f"{rest}; correlation {agreement.correlation:.3f}: {order} order of images"

@@ -1,0 +1,153 @@
+"""The entry point of `dsd-zoo`: all commands, global options, and what becomes of an error."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from zoo.cli import (
+    add,
+    audit,
+    bench,
+    compare,
+    convert,
+    demo,
+    export_cache,
+    fetch,
+    import_cache,
+    inspect,
+    list_,
+    pack,
+    report,
+    schema,
+    show,
+    validate,
+    verify,
+)
+from zoo.errors import ZooError
+
+# As shells report a program that ended by SIGPIPE; 1 would say that something does not hold.
+PIPE_CLOSED = 141
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": list_.list_,
+    "show": show.show,
+    "fetch": fetch.fetch,
+    "add": add.add,
+    "export-cache": export_cache.export_cache,
+    "import-cache": import_cache.import_cache,
+    "verify": verify.verify,
+    "inspect": inspect.inspect,
+    "convert": convert.convert,
+    "compare": compare.compare,
+    "pack": pack.pack,
+    "validate": validate.validate,
+    "bench": bench.bench,
+    "audit": audit.audit,
+    "report": report.report,
+    "demo": demo.demo,
+    "schema": schema.schema,
+}
+
+
+def main() -> None:
+    """Entry point of the console script and of `python -m zoo`."""
+    app = typer.Typer(
+        name="dsd-zoo",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name must not end a command where the locale cannot spell it; stderr is so already.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    session = _Session()
+    app.callback(help=_HELP)(session.global_options)
+    for name, function in COMMANDS.items():
+        app.command(name)(session.guarded(function))
+    app(prog_name="dsd-zoo")
+
+
+_HELP = """The DSD model zoo: fetch, verify, convert and re-measure published Caffe and Torch7 models.
+
+Exit codes: 0 done and as claimed; 1 it ran, and something does not hold; 2 usage or bad input;
+130 stopped by Ctrl-C.
+"""
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from converters import __version__
+
+        print(f"dsd-zoo {__version__}")
+        raise typer.Exit
+
+
+class _Session:
+    """One run of the command line: its global options, and what becomes of an error."""
+
+    def __init__(self) -> None:
+        self._debug = False
+
+    def global_options(
+        self,
+        version: Annotated[
+            bool,
+            typer.Option(
+                "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+            ),
+        ] = False,
+        debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    ) -> None:
+        self._debug = debug
+
+    def guarded(self, command: Callable[..., None]) -> Callable[..., None]:
+        """`command`, whose errors become one readable block on stderr and an exit code."""
+
+        @functools.wraps(command)
+        def run(*args: object, **kwargs: object) -> None:
+            try:
+                command(*args, **kwargs)
+                # Unlike sys.stdout.flush() also where there is no stdout.
+                print(end="", flush=True)
+            except (typer.Exit, typer.Abort, typer.BadParameter):
+                raise
+            except BrokenPipeError as error:
+                # Who reads, such as `head`, has seen enough. What is still buffered goes nowhere.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise typer.Exit(PIPE_CLOSED) from error
+            except Exception as error:
+                if self._debug:
+                    traceback.print_exc()
+                else:
+                    print(_block(error), file=sys.stderr)
+                raise typer.Exit(error.exit_code if isinstance(error, ZooError) else 2) from error
+
+        return run
+
+
+def _block(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        return f"dsd-zoo: {place}{error.strerror}"
+    if isinstance(error, ZooError | OSError) or _is_converter_error(error):
+        return f"dsd-zoo: {error}"
+    return (
+        f"dsd-zoo: internal error: {error!r}\n"
+        "  this is a fault of dsd-zoo; please report it with what `dsd-zoo --debug ...` prints"
+    )
+
+
+def _is_converter_error(error: Exception) -> bool:
+    from converters.errors import ConverterError
+
+    return isinstance(error, ConverterError)

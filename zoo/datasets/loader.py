@@ -1,0 +1,88 @@
+"""Images ready for a net, decoded ahead by threads in bounded memory and delivered in order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
+
+from zoo.datasets.dataset import Item
+from zoo.environment import processors
+from zoo.errors import DataError
+from zoo.preprocessing import Picture
+from zoo.preprocessing.decode import Stored
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared(Generic[Made]):
+    """One image after preprocessing; `pixels` is None where `problem` says why, or once they are in a batch.
+
+    `sha256` is that of the source's bytes ("" where they could not be read). `rotated`: it carries an EXIF
+    orientation, which was ignored.
+    """
+
+    item: Item
+    pixels: Made | None
+    sha256: str = ""
+    rotated: bool = False
+    problem: DataError | None = None
+
+
+def prepared(
+    items: Iterable[Item],
+    prepare: Callable[[Picture | Stored], Made],
+    ahead: int,
+    workers: int | None = None,
+) -> Generator[Prepared[Made], None, None]:
+    """The images of `items` in order, read and preprocessed by `workers` threads (default: one a processor).
+
+    At most `ahead` images exist beside the one that the caller has in hand.
+    """
+    import cv2
+
+    # These threads are enough; OpenCV's own would take the processors from them.
+    cv2.setNumThreads(1)
+    yield from in_order(partial(_prepare, prepare), items, workers or processors(), ahead, "decode")
+
+
+def in_order(
+    function: Callable[[Given], Made], things: Iterable[Given], threads: int, ahead: int, name: str
+) -> Generator[Made, None, None]:
+    """What `function` makes of each thing, in their order, made by so many threads of that name.
+
+    While the caller has one in hand, at most `ahead` others are under way or wait to be taken. What goes
+    wrong with a thing is raised in its place.
+    """
+    with ThreadPoolExecutor(threads, name) as pool:
+        waiting: deque[Future[Made]] = deque()
+        try:
+            for thing in things:
+                waiting.append(pool.submit(function, thing))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _prepare(prepare: Callable[[Picture | Stored], Made], item: Item) -> Prepared[Made]:
+    digest = ""
+    try:
+        content = item.read()
+        if isinstance(content, Stored):
+            digest, rotated = content.sha256, content.rotated
+            return Prepared(item, prepare(content), digest, rotated)
+        digest = hashlib.sha256(content).hexdigest()
+        picture = Picture(content)
+        return Prepared(item, prepare(picture), digest, picture.header.rotated)
+    except DataError as error:
+        return Prepared(item, None, digest, problem=error)

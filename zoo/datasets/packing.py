@@ -1,0 +1,102 @@
+"""Writes the packed format of `zoo.datasets.packed`: images decoded and resized once, for many runs."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from zoo.datasets.dataset import Dataset
+from zoo.datasets.loader import Prepared, prepared
+from zoo.datasets.packed import ALIGNMENT, CHANNELS, MAGIC, TRAILER, Image, Index
+from zoo.environment import processors
+from zoo.errors import DataError, UsageError
+from zoo.files import replacing
+from zoo.preprocessing import Flavour
+from zoo.preprocessing.flavour import Pixels
+
+# Images in memory at a time, for each thread that decodes.
+AHEAD = 8
+
+
+def pack(
+    data: Dataset, flavour: Flavour, out: Path, progress: Callable[[int, int], None] | None = None
+) -> Index:
+    """Write the first stage of `flavour` for all images of `data` to `out`, whole or not at all.
+
+    An image that cannot be decoded is kept as such: a run over the packed file says of it what it would say
+    of the source. Returns the file's index.
+
+    Raises:
+        UsageError: the file cannot be written, or the data were packed already.
+        DataError: none of the images can be decoded, or they have not three channels.
+    """
+    if data.flavour is not None:
+        raise UsageError(f"{data.source}: packed already, by {data.flavour}; pack the images it was made of")
+    try:
+        with replacing(out) as temporary, temporary.open("xb") as file:
+            return _write(file, data, flavour, progress)
+    except OSError as error:
+        raise UsageError(f"{out}: the packed file cannot be written: {error.strerror}") from error
+
+
+def _write(
+    file: BinaryIO, data: Dataset, flavour: Flavour, progress: Callable[[int, int], None] | None
+) -> Index:
+    from zoo.preprocessing import Normalisation, Preprocessor
+
+    resize = Preprocessor(flavour, Normalisation(crop=1)).resize
+    file.write(MAGIC)
+    images: list[Image] = []
+    dtypes: set[str] = set()
+    for image in prepared(data.items, resize, ahead=AHEAD * processors()):
+        images.append(_append(file, image, dtypes, data.source))
+        if progress is not None:
+            progress(len(images), len(data))
+    if len(dtypes) != 1:
+        raise DataError(f"{data.source}: none of its {len(data)} images can be decoded, such as {images[0]}")
+    index = Index.model_validate(
+        {
+            "flavour": flavour.name,
+            "dtype": dtypes.pop(),
+            "source": data.source,
+            "labels": data.labels_source,
+            "images": images,
+        }
+    )
+    text = index.model_dump_json(exclude_defaults=True).encode()
+    offset = file.tell()
+    file.write(text)
+    file.write(TRAILER.pack(offset, len(text), hashlib.sha256(text).digest(), MAGIC))
+    return index
+
+
+def _append(file: BinaryIO, image: Prepared[Pixels], dtypes: set[str], source: str) -> Image:
+    item = image.item
+    if image.pixels is None:
+        return Image(name=item.id, label=item.label, sha256=image.sha256, problem=str(image.problem))
+    pixels = np.ascontiguousarray(image.pixels)
+    dtypes.add(str(pixels.dtype))
+    if pixels.shape[2] != CHANNELS or len(dtypes) > 1:
+        raise DataError(
+            f"{source}: {item.id}: {pixels.shape[2]} channels of {pixels.dtype}: a packed file holds "
+            f"{CHANNELS} channels of one kind"
+        )
+    file.write(bytes(-file.tell() % ALIGNMENT))
+    offset = file.tell()
+    content = pixels.data.cast("B")
+    file.write(content)
+    return Image(
+        name=item.id,
+        label=item.label,
+        sha256=image.sha256,
+        rotated=image.rotated,
+        offset=offset,
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        crc32=zlib.crc32(content),
+    )

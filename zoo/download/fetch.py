@@ -1,0 +1,226 @@
+"""One file into the cache, from the first source that delivers the right bytes."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.download.local import LocalSource
+from zoo.download.progress import Watch, held
+from zoo.download.retry import Patience
+from zoo.download.sources import Network
+from zoo.download.stream import SourceError
+from zoo.download.transfer import MOST_BYTES, Arrived, Transfer
+from zoo.errors import FetchError, IntegrityError, UsageError
+from zoo.files import require_file, troubles_told
+from zoo.store.digests import differences, digest_file
+
+if TYPE_CHECKING:
+    from zoo.catalog.manifest import File, Manifest
+    from zoo.store.cache import Cache
+    from zoo.store.digests import Digests
+    from zoo.store.index import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One source that was tried, and what came of it."""
+
+    url: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Where a file lies now; `source` is where it came from, None if it was here already.
+
+    `member` is its name in the archive that came, if one did; `failed` are the sources before.
+    """
+
+    path: Path
+    source: str | None = None
+    member: str | None = None
+    failed: tuple[Attempt, ...] = ()
+
+
+def fetch_file(
+    manifest: Manifest, file: File, store: Cache, network: Network | None = None, watch: Watch | None = None
+) -> Fetched:
+    """Brings `file` into `store` unless it is there.
+
+    The sources are tried in order. Only bytes that agree with everything on record get into the store, by
+    an atomic rename. What came before a break is kept, and the next call goes on from it.
+
+    Raises:
+        FetchError: no source delivered.
+        IntegrityError: no source delivered the right file, and at least one delivered another one.
+        UsageError: the disk is full, or the cache cannot be written.
+    """
+    with troubles_told(store.root):
+        return _fetch(manifest, file, store, network or Network(), watch or Watch())
+
+
+def _fetch(manifest: Manifest, file: File, store: Cache, network: Network, watch: Watch) -> Fetched:
+    path = store.find(manifest, file)
+    if path is not None and not store.is_unfinished(manifest, file):
+        store.recognise(manifest, file)
+        return Fetched(path)
+    with held(store.lock(manifest, file), watch), store.partial_folder(manifest, file) as folder:
+        # Another process may have brought it in while this one waited.
+        path = store.find(manifest, file)
+        fetched = (
+            _try_sources(manifest, file, store, folder, network, watch) if path is None else Fetched(path)
+        )
+        _empty(folder)
+        return fetched
+
+
+def add_file(
+    manifest: Manifest, path: Path, store: Cache, *, name: str | None = None, replace: bool = False
+) -> tuple[File, Path]:
+    """Brings a file downloaded by hand into `store`; returns which file of the model it is, and where.
+
+    `name` says which file is meant; without it the content decides, then the file's own name, then its
+    ending. An archive may hold it. `replace` accepts a changed file of which nothing was known beforehand.
+
+    Raises:
+        UsageError: the file cannot be read, is no model file, or could be several files of the model.
+        IntegrityError: it is not the file on record.
+    """
+    require_file(path)
+    file = _meant(manifest, path, name)
+    return file, bring_in(manifest, file, path, store, replace=replace)
+
+
+def bring_in(
+    manifest: Manifest,
+    file: File,
+    path: Path,
+    store: Cache,
+    *,
+    replace: bool = False,
+    record: Record | None = None,
+) -> Path:
+    """Copies the local file `path` into `store` as `file`.
+
+    record: what it is said to be and where it came from, if that is known; else it comes from `path`.
+
+    Raises as `add_file` does.
+    """
+
+    def check(digests: Digests) -> None:
+        if record is not None and digests != record.digests:
+            raise IntegrityError(
+                "not the file its record speaks of\n"
+                f"  sha256: expected {record.digests.sha256}, came {digests.sha256}"
+            )
+        if file.hashes or not replace:
+            store.check(manifest, file, digests)
+
+    watch, url = Watch(), path.resolve().as_uri()
+    source, added = (url, None) if record is None else (record.source, record.added)
+    try:
+        with (
+            troubles_told(store.root),
+            held(store.lock(manifest, file), watch),
+            store.partial_folder(manifest, file) as folder,
+        ):
+            room = functools.partial(store.require_space, what=file.name)
+            arrived = Transfer(file, folder, check, room, Patience(), watch).run(LocalSource(url))
+            stored = store.store(
+                manifest, file, arrived.path, arrived.digests, source, added=added, replace=replace
+            )
+            _empty(folder)
+            return stored
+    except SourceError as error:
+        raise UsageError(f"{path}: cannot be {file.name} of {manifest.name}: {error}") from error
+    except IntegrityError as error:
+        raise IntegrityError(
+            f"{path}: for {file.name} of {manifest.name} this is {error}\n"
+            f"  where the right one comes from: dsd-zoo show {manifest.name}"
+        ) from error
+
+
+def _meant(manifest: Manifest, path: Path, name: str | None) -> File:
+    wanted = [file for file in manifest.files if file.path is None]
+    if name is not None:
+        matches = [file for file in wanted if file.name == name]
+    else:
+        size = path.stat().st_size
+        pinned = [file for file in wanted if file.hashes and file.bytes in (None, size)]
+        digests = digest_file(path) if pinned and size <= MOST_BYTES else None
+        matches = (
+            [file for file in pinned if digests is not None and not differences(file, digests)]
+            or [file for file in wanted if file.name == path.name]
+            or [file for file in wanted if Path(file.name).suffix == path.suffix]
+        )
+    if len(matches) == 1:
+        return matches[0]
+    if not wanted:
+        raise UsageError(f"{manifest.name}: all files of this model ship with the zoo; there is none to add")
+    what = "no file of this model has that name" if name is not None else "which file of the model is this?"
+    names = ", ".join(file.name for file in matches or wanted)
+    raise UsageError(f"{path}: {what}\n  choose with --as NAME, one of: {names}")
+
+
+def _try_sources(
+    manifest: Manifest, file: File, store: Cache, folder: Path, network: Network, watch: Watch
+) -> Fetched:
+    failed: list[Attempt] = []
+    wrong_bytes = False
+    transfer = Transfer(
+        file,
+        folder,
+        check=functools.partial(store.check, manifest, file),
+        room=functools.partial(store.require_space, what=file.name),
+        patience=network.patience,
+        watch=watch,
+    )
+    for source in network.sources(manifest, file):
+        if not network.allows(source):
+            failed.append(Attempt(source.name, "not tried: --offline"))
+            continue
+        try:
+            arrived = transfer.run(source)
+            path = store.store(manifest, file, arrived.path, arrived.digests, _origin(source.name, arrived))
+            return Fetched(path, source.name, arrived.member, tuple(failed))
+        except (SourceError, IntegrityError) as error:
+            failed.append(Attempt(source.name, str(error)))
+            wrong_bytes = wrong_bytes or isinstance(error, IntegrityError)
+    kind = IntegrityError if wrong_bytes else FetchError
+    raise kind(_advice(manifest, file, failed))
+
+
+def _origin(source: str, arrived: Arrived) -> str:
+    return source if arrived.member is None else f"{arrived.member} in {source}"
+
+
+def _empty(folder: Path) -> None:
+    """Removes what other sources, or a killed process, left behind."""
+    for left in folder.iterdir():
+        left.unlink()
+
+
+def _advice(manifest: Manifest, file: File, failed: list[Attempt]) -> str:
+    """Every attempt, and how to do it by hand."""
+    lines = [f"{manifest.name}: no source delivered {file.name}"]
+    for attempt in failed:
+        first, *more = attempt.outcome.split("\n")
+        lines += [f"  {attempt.url}", f"    {first}", *(f"    {line}" for line in more)]
+    if not failed:
+        lines.append("  no source is known")
+    links = [url for url in file.urls if not url.startswith("file://")]
+    known = [f"{file.bytes} bytes"] if file.bytes is not None else []
+    known += [f"{kind} {digest}" for kind, digest in file.hashes.items()]
+    lines += [
+        f"  to get it by hand: {'save it with a browser, from' if links else f'find {file.name}'}",
+        *(f"    {link}" for link in links),
+        "  and run",
+        f"    dsd-zoo add {manifest.name} SAVED_FILE --as {file.name}",
+        f"  the right file has {', '.join(known)}"
+        if known
+        else "  no size or hash of the right file is known: what you add is put on record as the right one",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,118 @@
+"""The cache as a folder that can be carried to another machine, or served as a mirror.
+
+<folder>/<model>/<file name>   the files under their own names: what `fetch --mirror` asks for
+<folder>/index.json            what each is: its digests, where it came from, and when
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.download.fetch import bring_in
+from zoo.errors import IntegrityError, UsageError, ZooError
+from zoo.files import replacing
+from zoo.store.digests import Digests, Hasher, read_chunks
+from zoo.store.index import Ledger, Record
+
+if TYPE_CHECKING:
+    from zoo.catalog.catalog import Catalog
+    from zoo.catalog.manifest import File, Manifest
+    from zoo.store.cache import Cache
+
+INDEX_NAME = "index.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of one file: a few words, or the error that kept it from moving."""
+
+    model: str
+    name: str
+    outcome: str | ZooError
+
+
+def export_cache(store: Cache, models: Iterable[Manifest], folder: Path) -> Iterator[Moved]:
+    """Copies what the cache holds of these models to `folder`, and says so file by file.
+
+    Every file is hashed on the way; one that is not as on record is not exported. Files that ship with the
+    zoo stay. UsageError if the folder is none, or holds something else than an export.
+    """
+    index = _index(folder)
+    if folder.exists() and not (folder.is_dir() and (index.path.exists() or not any(folder.iterdir()))):
+        raise UsageError(f"{folder}: expected a new folder, or one that was exported to before")
+    for manifest in models:
+        for file in manifest.files:
+            path = store.find(manifest, file)
+            if path is None or file.path is not None:
+                continue
+            try:
+                record = _export(manifest, file, path, folder / manifest.name / file.name, store)
+                index.put(manifest.name, file.name, record)
+            except OSError as error:
+                raise UsageError(f"{folder}: the export cannot be written: {error.strerror}") from error
+            except IntegrityError as error:
+                yield Moved(manifest.name, file.name, IntegrityError(f"{path}: {error}"))
+                continue
+            yield Moved(manifest.name, file.name, f"{record.digests.bytes:,} bytes")
+
+
+def import_cache(store: Cache, catalog: Catalog, folder: Path) -> Iterator[Moved]:
+    """Copies an export into the cache, and says so file by file.
+
+    Every file must be what its manifest has on record, and what the export says. Of a file of which nothing
+    was known beforehand, the first use on the other machine counts, unless there was one here.
+    UsageError if the folder is no export.
+    """
+    index = _index(folder)
+    if not index.path.is_file():
+        raise UsageError(f"{folder}: no {INDEX_NAME} in it; `dsd-zoo export-cache` writes such a folder")
+    for model, name, record in index:
+        yield Moved(model, name, _import(store, catalog, folder / model / name, model, name, record))
+
+
+def _index(folder: Path) -> Ledger:
+    return Ledger(folder / INDEX_NAME, None, "export the cache again")
+
+
+def _export(manifest: Manifest, file: File, path: Path, target: Path, store: Cache) -> Record:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(target) as written:
+        digests = _copy(path, written)
+        store.check(manifest, file, digests)
+    # A file that another model brought in has no record under this name.
+    known = store.index.get(manifest.name, file.name) or next(
+        (record for _, _, record in store.index if record.digests.sha256 == digests.sha256), None
+    )
+    return Record(digests, "unknown", "unknown") if known is None else replace(known, digests=digests)
+
+
+def _copy(path: Path, target: Path) -> Digests:
+    hasher = Hasher(path.stat().st_size)
+    with target.open("wb") as file:
+        for chunk in read_chunks(path):
+            hasher.update(chunk)
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    return hasher.finish(target)
+
+
+def _import(
+    store: Cache, catalog: Catalog, path: Path, model: str, name: str, record: Record
+) -> str | ZooError:
+    # The names come from a file: only those that a manifest has too are ever made into a path.
+    manifest = catalog.get(model) if model in catalog else None
+    file = None if manifest is None else next((f for f in manifest.files if f.name == name), None)
+    if manifest is None or file is None:
+        return UsageError(f"{model}/{name}: no such model or file in the catalog (see --manifests)")
+    if store.find(manifest, file) is not None:
+        return "already here"
+    try:
+        stored = bring_in(manifest, file, path, store, record=record)
+    except ZooError as error:
+        return error
+    return f"{stored.stat().st_size:,} bytes"

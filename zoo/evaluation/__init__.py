@@ -1,0 +1,1 @@
+"""Images through nets, counted: jobs, variants, sessions, batches, several processes, benchmarks."""

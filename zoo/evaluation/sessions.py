@@ -1,0 +1,192 @@
+"""Nets and preprocessing made ready: whatever does not fit together shows before an image is read."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo.environment import processors
+from zoo.errors import DataError, UsageError
+from zoo.evaluation.distributed import World
+from zoo.evaluation.job import Job
+from zoo.evaluation.variants import Variant
+from zoo.preprocessing import Preprocessor, preprocessor, resolve
+from zoo.runtimes import Runtime, open_runtime
+from zoo.runtimes.memory import batch_size, free_memory, images_that_fit
+from zoo.runtimes.runtime import parse_device
+from zoo.runtimes.staging import DeviceStaging, HostStaging, Staging
+from zoo.schema import Precision
+
+# Channels of an image file, as all flavours decode it.
+COLOURS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A variant at work. Lanes whose images are prepared alike have the same number `prepare`."""
+
+    prepare: int
+    staging: Staging
+    session: Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """How images go through the nets: `size` in a batch, `at_once` batches side by side.
+
+    `decoders` threads read and decode images ahead of them.
+    """
+
+    size: int
+    at_once: int
+    decoders: int
+
+
+@contextlib.contextmanager
+def open_lanes(job: Job, variants: Sequence[Variant], world: World) -> Iterator[list[Lane]]:
+    """A lane for each variant; nets that several share are loaded once.
+
+    Raises:
+        UsageError: net, preprocessing and options do not fit together.
+        DataError: a label is no class of the net.
+        DeviceError: the device or the precision is not available.
+    """
+    device = own_device(job.device, world)
+    threads = own_processors(world) if world.size > 1 else None
+    prepares = {_key(variant): _preprocessor(job, variant) for variant in variants}
+    sessions: dict[Precision, Runtime] = {}
+    with contextlib.ExitStack() as stack:
+        for variant in variants:
+            if variant.precision not in sessions:
+                session = open_runtime(
+                    job.runtime,
+                    job.net,
+                    device,
+                    scores=job.scores,
+                    threads=threads,
+                    precision=variant.precision,
+                )
+                sessions[variant.precision] = stack.enter_context(contextlib.closing(session))
+            _check_input(job, sessions[variant.precision], variant)
+        _check_labels(job, sessions[variants[0].precision], prepares[_key(variants[0])])
+        stagings = {key: _staging(job, prepare, device) for key, prepare in prepares.items()}
+        places = list(stagings)
+        yield [
+            Lane(places.index(_key(variant)), stagings[_key(variant)], sessions[variant.precision])
+            for variant in variants
+        ]
+
+
+def own_device(device: str, world: World) -> str:
+    """`cuda` among several processes means one GPU for each. UsageError where they would share one."""
+    if ":" in device and world.local_size > 1:
+        raise UsageError(
+            f"{world.local_size} processes cannot share {device}: give --device cuda, a GPU each"
+        )
+    return f"cuda:{world.local_rank}" if device == "cuda" and world.size > 1 else device
+
+
+def own_processors(world: World) -> int:
+    """The share of this machine's processors that one of its processes takes."""
+    return max(1, processors() // world.local_size)
+
+
+def choose_batch_size(job: Job, lanes: Sequence[Lane], variants: Sequence[Variant], world: World) -> int:
+    """Images per inference: as asked for, as the net wants it, or what is useful and fits into memory."""
+    wanted, fixed = job.batch_size, lanes[0].session.batch
+    if wanted is not None and wanted < 1:
+        raise UsageError(f"the batch size must be 1 or more, not {wanted}")
+    if fixed is not None and wanted not in (None, fixed):
+        raise UsageError(f"{job.net}: it takes batches of {fixed} only, not of {wanted}")
+    if wanted is not None or fixed is not None:
+        return wanted or fixed or 1
+    kind, _ = parse_device(own_device(job.device, world))
+    at_once = _at_once(lanes)
+    fits = max(1, _images_that_fit(job, variants, world) // at_once)
+    return batch_size(kind, fits, max(1, own_processors(world) // at_once))
+
+
+def plan_batches(
+    job: Job, lanes: Sequence[Lane], variants: Sequence[Variant], world: World, size: int
+) -> Batching:
+    """Batches of that size: so many side by side as the runtime wants, if they fit into memory."""
+    fits = max(1, _images_that_fit(job, variants, world) // size)
+    return Batching(size, min(_at_once(lanes), fits), own_processors(world))
+
+
+def _at_once(lanes: Sequence[Lane]) -> int:
+    return min(lane.session.at_once for lane in lanes)
+
+
+def _images_that_fit(job: Job, variants: Sequence[Variant], world: World) -> int:
+    """Images that this process's nets may compute at once."""
+    kind, index = parse_device(own_device(job.device, world))
+    numbers = COLOURS * max(variant.preprocessing.crop for variant in variants) ** 2
+    sharing = world.local_size if kind == "cpu" else 1
+    return images_that_fit(numbers, free_memory(kind, index) // sharing)
+
+
+def _key(variant: Variant) -> tuple[str, str | None]:
+    return variant.preprocessing.model_dump_json(), variant.meant_for
+
+
+def _preprocessor(job: Job, variant: Variant) -> Preprocessor:
+    packed, wanted = job.data.flavour, variant.preprocessing.flavour
+    if packed not in (None, wanted):
+        raise UsageError(
+            f"{job.data.source}: packed by {packed}; a run under {wanted} needs the images themselves, "
+            f"or dsd-zoo pack --flavour {wanted}"
+        )
+    return preprocessor(variant.preprocessing, job.mean_image, variant.meant_for)
+
+
+def _staging(job: Job, prepare: Preprocessor, device: str) -> Staging:
+    """Packed images are resized already, so there is nothing to resize on the device."""
+    if job.preprocess_on == "host" and device == "cpu":
+        return HostStaging(prepare)
+    return DeviceStaging(prepare, device, resize=job.preprocess_on == "device" and job.data.flavour is None)
+
+
+def _check_input(job: Job, session: Runtime, variant: Variant) -> None:
+    taken, crop = session.input_shape, variant.preprocessing.crop
+    # Stored pixels may have any number of channels; which, shows with the first image.
+    channels = COLOURS if resolve(variant.preprocessing.flavour).has_size else None
+    made = (channels, crop, crop)
+    if len(taken) == 3 and all(
+        wants in (None, gets) or gets is None for wants, gets in zip(taken, made, strict=True)
+    ):
+        return
+    advice = "give the right --crop"
+    if len(taken) != 3:
+        advice = "it ranks no images"
+    elif channels is not None and taken[0] not in (None, channels):
+        advice = f"images come in {channels} channels, and only --flavour caffe-stored has others"
+    raise UsageError(f"{job.net}: it takes {_words(taken)}, the preprocessing makes {_words(made)}: {advice}")
+
+
+def _words(shape: Sequence[int | None]) -> str:
+    return " x ".join(str(size or "any") for size in shape)
+
+
+def _check_labels(job: Job, session: Runtime, prepare: Preprocessor) -> None:
+    """Every label is a class of the net. How many it has shows a run on zeros, which also warms it up."""
+    crop, channels = prepare.numbers.crop, session.input_shape[0] or _channels(job, prepare)
+    classes = session.run(np.zeros((session.batch or 1, channels, crop, crop), np.float32)).shape[1]
+    for item in job.items:
+        if item.label >= classes:
+            raise DataError(
+                f"{job.data.source}: {item.id} has label {item.label}, but the net ranks {classes} classes "
+                f"(0 to {classes - 1}); labels count from 0"
+            )
+
+
+def _channels(job: Job, prepare: Preprocessor) -> int:
+    """How many channels images come in: of stored ones, any number, which the first readable one tells."""
+    if not prepare.flavour.has_size:
+        for item in job.items:
+            with contextlib.suppress(DataError):
+                return int(prepare(item.read()).shape[0])
+    return COLOURS

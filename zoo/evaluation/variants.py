@@ -1,0 +1,81 @@
+"""The variants of one pass: what is measured beside the settings asked for, and where each is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import UsageError
+from zoo.preprocessing.settings import Preprocessing
+from zoo.schema import Precision
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One of the things that are measured in one pass over the images.
+
+    `meant_for` names the flavour that the net and the numbers are made for, where the images come by another
+    one (see `zoo.preprocessing.preprocessor`).
+    """
+
+    preprocessing: Preprocessing
+    meant_for: str | None = None
+    precision: Precision = "float32"
+
+    def settings(self) -> dict[str, Any]:
+        """The preprocessing as results record it."""
+        meant_for = {} if self.meant_for is None else {"meant_for": self.meant_for}
+        return {**self.preprocessing.model_dump(), **meant_for}
+
+
+def variants_of(
+    preprocessing: Preprocessing, meant_for: str | None, precision: Precision, sensitivity: bool
+) -> list[Variant]:
+    """What one pass measures: the settings first, then what they are to be compared with."""
+    from zoo.preprocessing import FAMILIES, resolve
+
+    first = Variant(preprocessing, meant_for, precision)
+    if precision != "float32":
+        if sensitivity:
+            raise UsageError("--sensitivity compares flavours in float32; leave --precision away")
+        return [first, Variant(preprocessing, meant_for)]
+    if not sensitivity:
+        return [first]
+    own = resolve(preprocessing.flavour)
+    if not own.has_size:
+        raise UsageError(f"--sensitivity resizes images, {own.name} takes them as they are")
+    others = [f"{family}{own.size}" for family, cls in FAMILIES.items() if cls.has_size]
+    made_for = meant_for or preprocessing.flavour
+    return [
+        first,
+        *(
+            Variant(preprocessing.model_copy(update={"flavour": name}), _other_convention(name, made_for))
+            for name in others
+            if name != own.name
+        ),
+    ]
+
+
+def folder_of(
+    model: str, runtime: str, device: str, variant: Variant, limit: int | None, own_flavour: str
+) -> Path:
+    """Where the evidence of a variant goes by default; a part or another flavour never replaces the whole."""
+    flavour = variant.preprocessing.flavour
+    parts = [
+        runtime,
+        *([] if device == "cpu" else [device.replace(":", "")]),
+        *([] if variant.precision == "float32" else [variant.precision]),
+        *([] if own_flavour == flavour else [flavour]),
+        *([] if limit is None else [f"first{limit}"]),
+    ]
+    return Path("results", model, "-".join(parts))
+
+
+def _other_convention(flavour: str, made_for: str) -> str | None:
+    """`made_for`, if images by `flavour` come with other channels or another white than its numbers."""
+    from zoo.preprocessing import resolve
+
+    ours, theirs = resolve(flavour), resolve(made_for)
+    alike = (ours.channels, ours.numbers_white) == (theirs.channels, theirs.numbers_white)
+    return None if alike else made_for

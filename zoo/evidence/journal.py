@@ -1,0 +1,190 @@
+"""Evidence while a run is under way, so that whatever ends it costs no more than the batch at hand.
+
+A run that is not finished has a folder `partial` where its result will be:
+
+`plan.json` says what is being measured. Only a run of the same plan may go on from here.
+`*.jsonl` have one line per batch that is done, written by one process each: the batch's number, the evidence
+rows of every variant (the cells of evidence.csv) and what could not be read. A line without its end is a
+write that was cut short, and is as if it were not there.
+
+The images of a dataset fall into batches by their order alone, so that it makes no difference to any score
+which process computes a batch, or when.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import DataError, UsageError
+from zoo.evidence.run import Row, read_run, row_of_cells, row_to_cells
+
+FOLDER_NAME = "partial"
+PLAN_NAME = "plan.json"
+SUFFIX = ".jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What came of one batch: the rows of every variant, and the images that could not be read.
+
+    `rotated` is how many EXIF orientations were ignored.
+    """
+
+    number: int
+    rows: tuple[tuple[Row, ...], ...]
+    unreadable: tuple[str, ...] = ()
+    rotated: int = 0
+
+
+class Journal:
+    """The file one process appends its batches to."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / FOLDER_NAME / f"{name}-{secrets.token_hex(4)}{SUFFIX}"
+        try:
+            self._file = self._path.open("xb", buffering=0)
+        except OSError as error:
+            raise UsageError(f"{self._path}: the evidence cannot be written: {error.strerror}") from error
+
+    def append(self, batch: Batch) -> None:
+        """Write a batch down; after this call it survives the process. UsageError if the disk is full."""
+        line = {
+            "batch": batch.number,
+            "rows": [[row_to_cells(row) for row in rows] for rows in batch.rows],
+            "unreadable": batch.unreadable,
+            "rotated": batch.rotated,
+        }
+        content = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        try:
+            while content:
+                content = content[self._file.write(content) :]
+        except OSError as error:
+            raise UsageError(f"{self._path}: the evidence cannot be written: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batch]:
+    """Make `folder` ready for a run of `plan` and return the batches that are done already.
+
+    Without `resume` an unfinished run there is thrown away; a finished one stays until it is replaced.
+
+    Raises:
+        UsageError: the unfinished run is of another plan (the message says what differs), a finished run
+            saw more images than this one will or prepared them in another way, or the folder cannot be
+            written to.
+        DataError: it is damaged.
+    """
+    partial = folder / FOLDER_NAME
+    _keep_other(folder, plan)
+    before = planned(folder) if resume else None
+    if before is not None:
+        _check_plan(partial, before, plan)
+        return read(folder)
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        temporary = partial / f".{PLAN_NAME}.part"
+        temporary.write_text(json.dumps(plan, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(partial / PLAN_NAME)
+    except FileExistsError as error:
+        raise UsageError(
+            f"{folder}: another run is starting there; choose another folder with --out"
+        ) from error
+    except OSError as error:
+        raise UsageError(f"{folder}: the evidence cannot be written: {error.strerror}") from error
+    return {}
+
+
+def _keep_other(folder: Path, plan: Mapping[str, Any]) -> None:
+    """UsageError if a finished run in `folder` would give way to one of fewer images or other settings."""
+    if not (folder / "result.json").exists():
+        return
+    with contextlib.suppress(DataError):  # a damaged result is worth nothing
+        there, _ = read_run(folder)
+        held = None
+        if there.n > plan["images"]:
+            held = f"a run of {there.n} images, this one sees {plan['images']}"
+        elif there.preprocessing != plan["preprocessing"][0]:
+            names = sorted(there.preprocessing.keys() | plan["preprocessing"][0].keys())
+            differ = [k for k in names if there.preprocessing.get(k) != plan["preprocessing"][0].get(k)]
+            held = f"a run of images prepared in another way ({', '.join(differ)})"
+        if held is not None:
+            raise UsageError(f"{folder} holds {held}: choose another folder with --out, or delete it")
+
+
+def read(folder: Path) -> dict[int, Batch]:
+    """All batches written so far, by number. DataError if a line is no batch."""
+    batches: dict[int, Batch] = {}
+    for path in sorted((folder / FOLDER_NAME).glob(f"*{SUFFIX}")):
+        for number, line in enumerate(_whole_lines(path), 1):
+            try:
+                batch = _batch(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(f"{path}, line {number}: not a batch of evidence: {error}") from error
+            batches[batch.number] = batch
+    return batches
+
+
+def planned(folder: Path) -> dict[str, Any] | None:
+    """The plan of the unfinished run in `folder`; None if there is none. DataError if it is damaged."""
+    path = folder / FOLDER_NAME / PLAN_NAME
+    if not path.is_file():
+        return None
+    try:
+        plan = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: the unfinished run cannot be read: {error}; delete {path.parent}"
+        ) from error
+    return plan if isinstance(plan, dict) else {}
+
+
+def finish(folder: Path) -> None:
+    """The result stands: what led to it goes."""
+    shutil.rmtree(folder / FOLDER_NAME, ignore_errors=True)
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line
+
+
+def _batch(line: Any) -> Batch:  # noqa: ANN401 - what JSON holds
+    return Batch(
+        int(line["batch"]),
+        tuple(tuple(row_of_cells(cells) for cells in rows) for rows in line["rows"]),
+        tuple(map(str, line["unreadable"])),
+        int(line["rotated"]),
+    )
+
+
+def _check_plan(partial: Path, before: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+    now = json.loads(json.dumps(plan))
+    different = [
+        f"{name} was {_short(before.get(name))} and is {_short(now.get(name))}"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
+    if different:
+        raise UsageError(
+            f"{partial}: the interrupted run cannot go on, because this one measures something else\n  "
+            + "\n  ".join(different)
+            + "\n  give the same options again, or start anew without --resume"
+        )
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,78 @@
+"""Files that are whole or not there, and what a disk may refuse, said so that one knows what to do."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from zoo.errors import UsageError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+@contextmanager
+def troubles_told(root: Path) -> Iterator[None]:
+    """UsageError for a disk that is full or a cache that may not be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise UsageError(
+                f"{root}: the disk is full: {error.strerror}\n"
+                "  free some, or set DSD_ZOO_CACHE to a folder on another disk, and run the command again"
+            ) from error
+        if error.errno in _DENIED:
+            raise UsageError(
+                f"{error.filename or root}: cannot be written: {error.strerror}\n"
+                "  set DSD_ZOO_CACHE (cache) and DSD_ZOO_LOCK (record of first use) to places of yours"
+            ) from error
+        raise
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it on success and removed on any failure.
+
+    What a killed process left of the same file goes first. Where `path` is a link, all of it happens where
+    it leads. Raises OSError as writing does, and for a folder or a device: renaming over /dev/null would take
+    it from everybody.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        left.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        if not temporary.exists():
+            raise OSError(errno.EBUSY, "another process is writing the same file")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def require_file(path: Path) -> None:
+    """UsageError unless `path` is a file, or a link to one."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name the file in it that is meant")
+    if not path.is_file():
+        raise UsageError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
+
+
+def printable(text: str) -> str:
+    """The text, with escapes where it comes from a file name that is not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

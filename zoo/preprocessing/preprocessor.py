@@ -1,0 +1,121 @@
+"""A flavour with the numbers of one net: from the bytes of an image to the input of the net."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zoo.errors import DataError, UsageError
+from zoo.preprocessing.decode import Picture
+from zoo.preprocessing.flavour import Flavour, Float32, Normalisation, Pixels
+from zoo.preprocessing.mean_image import read_mean_image
+from zoo.preprocessing.registry import problems, resolve
+
+if TYPE_CHECKING:
+    from zoo.preprocessing.decode import Stored
+    from zoo.preprocessing.settings import Preprocessing
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessor:
+    """A flavour with its numbers: both stages in one call."""
+
+    flavour: Flavour
+    numbers: Normalisation
+
+    def __call__(self, content: bytes | Picture | Stored) -> Float32:
+        """The net's input for one image: (channels, crop, crop) float32; DataError as in the stages."""
+        return self.finish(self.resize_window(Picture(content) if isinstance(content, bytes) else content))
+
+    def resize(self, content: Picture | Stored) -> Pixels:
+        """Stage 1; DataError as in `decode` and `Flavour.scale`. Packed pixels have it behind them."""
+        if not isinstance(content, Picture) and content.flavour == self.flavour.name:
+            return content.pixels
+        return self.flavour.scale(self.decode(content))
+
+    def resize_window(self, content: Picture | Stored) -> Pixels:
+        """What stage 2 needs of stage 1; DataError as in `decode` and `Flavour.scale_window`."""
+        if isinstance(content, Picture):
+            return self.flavour.scale_window(self.decode(content), self.numbers.crop)
+        return self.resize(content)
+
+    def decode(self, content: Picture | Stored) -> Pixels:
+        """Decoded pixels: (height, width, channels).
+
+        Raises:
+            DataError: no image, or stored pixels that the flavour's tool could not have started from.
+        """
+        if isinstance(content, Picture):
+            return self.flavour.decode(content)
+        if content.flavour is not None:
+            raise DataError(f"packed by {content.flavour}, of which {self.flavour.name} cannot be made")
+        if not self.flavour.takes_pixels:
+            raise DataError(
+                f"stored as pixels, which {self.flavour.name} does not start from; "
+                "use caffe-stored, or the image files"
+            )
+        return content.pixels
+
+    def finish(self, resized: Pixels) -> Float32:
+        """Stage 2."""
+        return self.flavour.finish(resized, self.numbers)
+
+
+def preprocessor(
+    preprocessing: Preprocessing, mean_image: Path | None = None, meant_for: str | None = None
+) -> Preprocessor:
+    """A manifest's preprocessing, ready to run.
+
+    mean_image: the file to subtract, where the settings ask for one (.npy or .binaryproto).
+    meant_for: the flavour that the net and its mean, std and scale are made for, where images come by
+        another one: its channel order and its white are then restored. None: the flavour itself.
+
+    Raises:
+        UsageError: the settings make no sense together, or ask for what the flavour does not do.
+        DataError: the mean image cannot be read or has another size than the resized images.
+    """
+    for _, problem in problems(preprocessing, meant_for):
+        raise UsageError(problem)
+    flavour = resolve(preprocessing.flavour)
+    numbers_of = flavour if meant_for is None else resolve(meant_for)
+    crop = preprocessing.crop
+    mean = _per_channel(preprocessing.mean)
+    if preprocessing.mean_image:
+        mean = _mean_image(mean_image, flavour, numbers_of, crop)
+    return Preprocessor(
+        flavour,
+        Normalisation(
+            crop=crop,
+            mean=mean,
+            std=_per_channel(preprocessing.std),
+            scale=np.float32(preprocessing.scale),
+            flip=flavour.channels != numbers_of.channels,
+            times=np.float32(max(1, numbers_of.numbers_white // flavour.white)),
+            over=np.float32(max(1, flavour.white // numbers_of.numbers_white)),
+        ),
+    )
+
+
+def _per_channel(values: list[float] | None) -> Float32 | None:
+    """(channels, 1, 1); one value stands for all channels, as in Caffe."""
+    return None if values is None else np.array(values, np.float32).reshape(-1, 1, 1)
+
+
+def _mean_image(path: Path | None, flavour: Flavour, numbers_of: Flavour, crop: int) -> Float32:
+    """The mean image, cut to the crop window where that is at the same place in all images.
+
+    Under another flavour than the one it is made for, its own centre window is subtracted.
+    """
+    if path is None:
+        raise UsageError(
+            "the preprocessing subtracts a mean image, but no file with it was given: --mean FILE names it "
+            "(.npy or .binaryproto), --mean N,N,N subtracts one number per channel instead"
+        )
+    mean = read_mean_image(path, numbers_of.size if numbers_of.is_square else None)
+    if not flavour.is_square and flavour.name == numbers_of.name:
+        return mean
+    rows, columns = numbers_of.window(mean.shape[1], mean.shape[2], crop)
+    return mean[:, rows, columns]

@@ -1,0 +1,71 @@
+"""The flavours by name, and which settings fit which flavour."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from zoo.errors import UsageError
+from zoo.preprocessing.caffe import CaffeShort, CaffeStored, CaffeWarp
+from zoo.preprocessing.flavour import Flavour
+from zoo.preprocessing.pil_bicubic_short import PilBicubicShort
+from zoo.preprocessing.torch7_bicubic import Torch7Bicubic
+
+if TYPE_CHECKING:
+    from zoo.preprocessing.settings import Preprocessing
+
+FAMILIES: dict[str, type[Flavour]] = {
+    cls.family: cls for cls in (CaffeWarp, CaffeShort, CaffeStored, Torch7Bicubic, PilBicubicShort)
+}
+# Larger than any classification net's input; a typing error must not allocate gigabytes.
+LARGEST_SIZE = 4096
+
+
+def resolve(name: str) -> Flavour:
+    """The flavour called `name`, such as "caffe-warp256". UsageError lists what there is."""
+    match = re.fullmatch(r"(.*?[^0-9])([1-9][0-9]{0,5})?", name)
+    family = FAMILIES.get(match[1]) if match else None
+    if match is None or family is None or family.has_size != bool(match[2]):
+        known = [f"{family}256" if cls.has_size else family for family, cls in FAMILIES.items()]
+        close = difflib.get_close_matches(name, known, n=1)
+        advice = f"did you mean {close[0]}? " if close else ""
+        raise UsageError(
+            f"no preprocessing flavour is called '{name}': {advice}"
+            f"there are {', '.join(known)}, with any size to resize to"
+        )
+    size = int(match[2] or 0)
+    if size > LARGEST_SIZE:
+        raise UsageError(f"preprocessing flavour '{name}' resizes to more than {LARGEST_SIZE} pixels")
+    return family(size)
+
+
+def problems(preprocessing: Preprocessing, meant_for: str | None = None) -> Iterator[tuple[str, str]]:
+    """What in the settings makes no sense together, or is not what the flavour does: setting and sentence."""
+    try:
+        flavour = resolve(preprocessing.flavour)
+        numbers_of = flavour if meant_for is None else resolve(meant_for)
+    except UsageError as error:
+        yield "flavour", str(error)
+        return
+    crop = preprocessing.crop
+    if flavour.has_size and crop > flavour.size:
+        yield "crop", f"a window of {crop} pixels does not fit into an image resized by {flavour.name}"
+    if preprocessing.std is not None and not numbers_of.takes_std:
+        yield "std", f"{numbers_of.name} divides by no std; give scale instead"
+    if preprocessing.scale != 1 and not numbers_of.takes_scale:
+        yield "scale", f"{numbers_of.name} knows no scale; give std instead"
+    if not isfinite(preprocessing.scale) or preprocessing.scale == 0:
+        yield "scale", f"scale must be a number other than 0, not {preprocessing.scale}"
+    for what, values in (("mean", preprocessing.mean), ("std", preprocessing.std)):
+        # Image files have three channels; stored pixels may have any number.
+        if values is not None and (
+            not values or (flavour.has_size and len(values) not in (1, 3)) or not all(map(isfinite, values))
+        ):
+            yield what, f"{what} takes one number or three (one per channel), not {values}"
+    if any(value <= 0 for value in preprocessing.std or ()):
+        yield "std", f"std must be positive, not {preprocessing.std}"
+    if preprocessing.mean_image and not numbers_of.takes_mean_image:
+        yield "mean_image", f"{numbers_of.name} subtracts no mean image; give mean values instead"

@@ -1,0 +1,76 @@
+"""The kinds of strings that manifests are made of: the rule each keeps, and that rule in the JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
+from pydantic_core import CoreSchema, core_schema
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A string that matches the regular expression `pattern` as a whole; errors say `expected`, in words."""
+
+    pattern: str
+    expected: str
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
+
+    def _check(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise ValueError(f"expected {self.expected}")
+        return value
+
+
+def _hex(length: int) -> Pattern:
+    return Pattern(f"[0-9a-f]{{{length}}}", f"{length} lower-case hex digits")
+
+
+Hex40 = Annotated[str, _hex(40)]
+Hex64 = Annotated[str, _hex(64)]
+Hex96 = Annotated[str, _hex(96)]
+Name = Annotated[
+    str, Pattern("[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, '.', '_' and '-' only, no folder")
+]
+# Neither absolute nor through '..'; a backslash or a colon would mean something else on Windows.
+RelativePath = Annotated[
+    str,
+    Pattern(
+        r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\\:]+",
+        "a relative path with '/' that stays inside the manifest's folder",
+    ),
+]
+Url = Annotated[
+    str,
+    Pattern(
+        r"(?:https|http|file)://[^\s\x00-\x1f]+",
+        "a URL without blanks that starts with https://, http:// or file://",
+    ),
+]
+
+Metric = Literal["top1", "top5"]
+METRIC_NAMES: dict[Metric, str] = {"top1": "top-1", "top5": "top-5"}
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+Precision = Literal["float32", "tf32", "fp16", "bf16"]
+"""float32 is IEEE float32 throughout, the only one for claims; tf32 rounds the factors of products to 10 bits
+of mantissa; fp16 and bf16 compute convolutions and matrix products in half precision: `zoo.runtimes.half`."""
+BEST = 5

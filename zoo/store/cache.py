@@ -1,0 +1,224 @@
+"""The content-addressed store of downloaded files, shared by all processes of a user.
+
+    <root>/sha256/ab/<sha256>/<name>   the content, under the name it first came with
+    <root>/index.json                  which content each model's file is, where it came from, all its hashes
+    <root>/partial/<model>--<file>/    what is on its way; it leaves by a rename, once it is verified
+    <root>/locks/                      one lock per file of a model, one for the index
+
+Beside it, not in it, lies the user's lock file: the record of first use. A file of which nothing was known
+beforehand is what came first, and anything else that comes later under its name is an error, even after
+the cache was emptied.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from zoo.errors import IntegrityError, UsageError
+from zoo.store.digests import Digests, differences
+from zoo.store.index import Ledger, Record
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+    from zoo.catalog.manifest import File, Manifest, Role
+
+Trust = Literal["pinned", "recorded", "unverified"]
+
+
+class Cache:
+    """The store below `root`: $DSD_ZOO_CACHE or the user's cache folder, unless given.
+
+    lock_file: the record of first use, $DSD_ZOO_LOCK or in the user's data folder, unless given.
+    """
+
+    def __init__(self, root: Path | None = None, lock_file: Path | None = None) -> None:
+        self.root = root if root is not None else _default_root()
+        lock_file = lock_file if lock_file is not None else _default_lock_file()
+        index, locks = self.root / "index.json", self.root / "locks"
+        self.index = Ledger(index, locks / "index.lock", "delete it and fetch again")
+        self.first_use = Ledger(
+            lock_file,
+            lock_file.with_name(lock_file.name + ".busy"),
+            "mend it, or delete it to trust what comes first anew",
+        )
+
+    def find(self, manifest: Manifest, file: File) -> Path | None:
+        """Where `file` lies, or None. A file that ships with the zoo lies beside its manifest.
+
+        Only what matched the record when it was stored is found; the content is not read again
+        (`dsd-zoo verify` does), its size is looked at.
+        """
+        if file.path is not None and (embedded := manifest.directory / file.path).is_file():
+            return embedded
+        record = self._known(manifest, file)
+        if record is not None and not differences(file, record.digests):
+            return self._content(record.digests.sha256, record.digests.bytes)
+        return None if file.sha256 is None else self._content(file.sha256, file.bytes)
+
+    def expected_sha256(self, manifest: Manifest, file: File) -> str | None:
+        """The sha256 of what `find` finds, as it was when it was verified; None if it is not on record."""
+        record = self._known(manifest, file)
+        return file.sha256 if file.sha256 is not None or record is None else record.digests.sha256
+
+    def require(self, manifest: Manifest, role: Role) -> Path:
+        """Where the file with this role lies. UsageError if the model has none, or it is not here yet."""
+        file = manifest.file(role)
+        if file is None:
+            raise UsageError(f"{manifest.name}: no file of this model has the role '{role}'")
+        path = self.find(manifest, file)
+        if path is None:
+            raise UsageError(
+                f"{manifest.name}: {file.name} is not in the cache {self.root}\n"
+                f"  run: dsd-zoo fetch {manifest.name}"
+            )
+        return path
+
+    def record(self, manifest: Manifest, file: File) -> Record | None:
+        """What is on record of `file`: of first use if nothing was known beforehand, else of the index."""
+        ledger = self.index if file.hashes else self.first_use
+        return ledger.get(manifest.name, file.name)
+
+    def trust(self, manifest: Manifest, file: File) -> Trust:
+        """On what the identity of `file` rests: a hash known beforehand, the first use, or nothing yet."""
+        if file.hashes:
+            return "pinned"
+        return "unverified" if self.record(manifest, file) is None else "recorded"
+
+    def check(self, manifest: Manifest, file: File, digests: Digests) -> None:
+        """IntegrityError unless `digests` are what the manifest, or else the first use, has on record."""
+        if wrong := differences(file, digests):
+            raise IntegrityError("not the file on record\n" + "\n".join(f"  {line}" for line in wrong))
+        record = None if file.hashes else self.record(manifest, file)
+        if record is not None and record.digests.sha256 != digests.sha256:
+            raise IntegrityError(
+                f"not the file that came at first use, on {record.added} from {record.source}\n"
+                f"  sha256: expected {record.digests.sha256}, came {digests.sha256}\n"
+                f"  if the new one is right: dsd-zoo add {manifest.name} FILE --replace"
+            )
+
+    def recognise(self, manifest: Manifest, file: File) -> None:
+        """Puts on record as first use what lies in the cache already: another user's, or copied here."""
+        record = self.index.get(manifest.name, file.name)
+        if record is not None and self.trust(manifest, file) == "unverified":
+            self.first_use.put(manifest.name, file.name, record)
+
+    def is_unfinished(self, manifest: Manifest, file: File) -> bool:
+        """Whether something lies on its way to become `file`, from an earlier run or in another process."""
+        return self._partial(manifest, file).exists()
+
+    @contextmanager
+    def partial_folder(self, manifest: Manifest, file: File) -> Iterator[Path]:
+        """The folder for what is on its way to become `file`; made when needed, gone when empty.
+
+        Only the holder of `lock` may use it. What a source leaves there is where the next try goes on.
+        """
+        folder = self._partial(manifest, file)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            yield folder
+        finally:
+            # Not empty: something is to be resumed.
+            with suppress(OSError):
+                folder.rmdir()
+
+    def store(
+        self,
+        manifest: Manifest,
+        file: File,
+        written: Path,
+        digests: Digests,
+        source: str,
+        *,
+        added: str | None = None,
+        replace: bool = False,
+    ) -> Path:
+        """Moves the complete file `written` (in `partial_folder`) in, and puts it on record.
+
+        `added` is when it came first (ISO 8601), now unless given. `replace` accepts it as the new record
+        of a file whose hash was not known beforehand, never of one that was.
+
+        Raises:
+            IntegrityError: it is not the file on record.
+        """
+        if not (replace and not file.hashes):
+            self.check(manifest, file, digests)
+        target = self._place(digests.sha256) or self._folder(digests.sha256) / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        record = Record(digests, source, added or datetime.now(UTC).isoformat(timespec="seconds"))
+        # The rename comes last: whatever kills this process before it, the next one does all of it again.
+        self.index.put(manifest.name, file.name, record)
+        if not file.hashes and (replace or self.record(manifest, file) is None):
+            self.first_use.put(manifest.name, file.name, record)
+        written.replace(target)
+        _sync(target.parent)
+        return target
+
+    def lock(self, manifest: Manifest, file: File) -> BaseFileLock:
+        """Held by the one process that is bringing `file` in; another one waits, then finds it there."""
+        from filelock import FileLock
+
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{manifest.name}--{file.name}.lock")
+
+    def require_space(self, needed: int, what: str) -> None:
+        """UsageError unless the disk of the cache has room for `needed` more bytes."""
+        place = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        free = shutil.disk_usage(place).free
+        if needed > free:
+            raise UsageError(
+                f"{self.root}: no room for {what}: {needed:,} bytes are needed, {free:,} are free\n"
+                "  free some, or set DSD_ZOO_CACHE to a folder on another disk"
+            )
+
+    def _known(self, manifest: Manifest, file: File) -> Record | None:
+        return self.record(manifest, file) or self.index.get(manifest.name, file.name)
+
+    def _partial(self, manifest: Manifest, file: File) -> Path:
+        return self.root / "partial" / f"{manifest.name}--{file.name}"
+
+    def _content(self, sha256: str, size: int | None) -> Path | None:
+        path = self._place(sha256)
+        return path if path is not None and size in (None, path.stat().st_size) else None
+
+    def _place(self, sha256: str) -> Path | None:
+        """The one file with this content, under the name it first came with."""
+        folder = self._folder(sha256)
+        return next(iter(sorted(folder.iterdir())), None) if folder.is_dir() else None
+
+    def _folder(self, sha256: str) -> Path:
+        return self.root / "sha256" / sha256[:2] / sha256
+
+
+def _default_root() -> Path:
+    if given := os.environ.get("DSD_ZOO_CACHE"):
+        return Path(given).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("dsd-zoo", appauthor=False)
+
+
+def _default_lock_file() -> Path:
+    if given := os.environ.get("DSD_ZOO_LOCK"):
+        return Path(given).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("dsd-zoo", appauthor=False) / "lock.json"
+
+
+def _sync(folder: Path) -> None:
+    """Makes a rename in `folder` outlive a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,109 @@
+"""A JSON file that says which content each file of each model is: the cache's index, the user's lock file."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import UsageError
+from zoo.store.digests import Digests
+
+VERSION = 1
+HEX_DIGITS = {"sha256": 64, "sha384": 96, "sha1": 40, "git_blob": 40}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one file is: its digests, where it came from, and when (ISO 8601, UTC)."""
+
+    digests: Digests
+    source: str
+    added: str
+
+
+class Ledger:
+    """The records in the file `path`, which need not exist yet.
+
+    Readers see the file before or after a change, never between; the lock file `mutex` keeps writers apart
+    (None: there is only one). `remedy` tells the user what to do if the file is damaged.
+    """
+
+    def __init__(self, path: Path, mutex: Path | None, remedy: str) -> None:
+        self.path = path
+        self._mutex = mutex
+        self._remedy = remedy
+
+    def get(self, model: str, name: str) -> Record | None:
+        """The record of a model's file, or None. UsageError if the ledger cannot be read."""
+        return self._models().get(model, {}).get(name)
+
+    def put(self, model: str, name: str, record: Record) -> None:
+        """Set the record of a model's file; it is on the disk when this returns."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._alone():
+            models = self._models()
+            models.setdefault(model, {})[name] = record
+            # A writer that was killed leaves this behind; the next one writes over it.
+            written = self.path.with_name(self.path.name + ".new")
+            with written.open("w", encoding="utf-8") as file:
+                json.dump(
+                    {"schema_version": VERSION, "models": _plain(models)}, file, indent=2, sort_keys=True
+                )
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            written.replace(self.path)
+
+    def __iter__(self) -> Iterator[tuple[str, str, Record]]:
+        """Model, file name and record of every entry."""
+        for model, files in self._models().items():
+            for name, record in files.items():
+                yield model, name, record
+
+    def _alone(self) -> AbstractContextManager[object]:
+        if self._mutex is None:
+            return nullcontext()
+        from filelock import FileLock
+
+        self._mutex.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(self._mutex)
+
+    def _models(self) -> dict[str, dict[str, Record]]:
+        try:
+            data = json.loads(self.path.read_text(encoding="utf-8"))
+            version = data["schema_version"]
+            if version == VERSION:
+                return {
+                    model: {name: _record(entry) for name, entry in files.items()}
+                    for model, files in data["models"].items()
+                }
+        except FileNotFoundError:
+            return {}
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise UsageError(f"{self.path}: the file is damaged: {error!r}\n  {self._remedy}") from error
+        raise UsageError(
+            f"{self.path}: expected version {VERSION} of its format, came {version!r}\n  {self._remedy}"
+        )
+
+
+def _record(entry: dict[str, Any]) -> Record:
+    """ValueError, LookupError or TypeError for what is no record."""
+    digests = Digests(**entry["digests"])
+    for kind, length in HEX_DIGITS.items():
+        if not re.fullmatch(f"[0-9a-f]{{{length}}}", getattr(digests, kind)):
+            raise ValueError(f"{kind} has {length} hex digits")
+    if not isinstance(digests.bytes, int):
+        raise TypeError("bytes is a number")
+    return Record(digests, str(entry["source"]), str(entry["added"]))
+
+
+def _plain(models: dict[str, dict[str, Record]]) -> dict[str, dict[str, object]]:
+    return {
+        model: {name: asdict(record) for name, record in files.items()} for model, files in models.items()
+    }

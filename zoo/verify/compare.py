@@ -1,0 +1,166 @@
+"""Two forms of one net on the same input: where do they part?
+
+Every value that both forms name is compared in the order in which the first form computes it, so the first
+divergence points at the layer that causes it. ONNX values are found by the name of their node (the layer)
+or their own; a generated net.py has a submodule per layer with parameters, under the layer's name.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zoo.errors import UsageError
+from zoo.verify.intermediates import OPEN, Shape, Value, open_form
+
+BOUND = 1e-5
+# For nets that take any.
+BATCH = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One value in both forms."""
+
+    name: str
+    shape: Shape
+    other_shape: Shape
+    difference: float
+    """Largest absolute difference; infinite where only one of the two is a number."""
+    relative: float
+    """The same, relative to the largest magnitude in the first form."""
+    agrees: bool
+    is_output: bool
+    """Whether both forms put it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All values that both forms have, in the first form's order."""
+
+    rows: list[Row]
+    bound: float
+    only_first: list[str]
+    """Outputs of the first form that the second does not have."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether all common outputs agree, or all common values where there is no common output."""
+        return all(row.agrees for row in [row for row in self.rows if row.is_output] or self.rows)
+
+    @property
+    def first_divergence(self) -> Row | None:
+        """The first value on which they differ; inner ones may, where layers were folded into others."""
+        return next((row for row in self.rows if not row.agrees), None)
+
+
+def compare(
+    first: Sequence[Path],
+    second: Sequence[Path],
+    *,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    usual_shape: Sequence[int] | None = None,
+    seed: int = 0,
+    bound: float = BOUND,
+) -> Comparison:
+    """Run both on the same standard normal input and compare what they compute.
+
+    first, second: the files of one net each: a net.onnx, a net.py, or what `converters.load` takes.
+    input_shapes: by name, for inputs with open sizes; an open batch is 2 otherwise.
+    usual_shape: (channels, height, width), what the net is meant for, where it leaves that open.
+    bound: how far values may differ, relative to the largest magnitude of each.
+
+    Raises:
+        UsageError: the nets do not take the same inputs, or a size is open.
+        converters.ConverterError: a net cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="dsd-zoo-compare-") as folder:
+        forms = [
+            open_form(paths, input_shapes, Path(folder) / str(k)) for k, paths in enumerate((first, second))
+        ]
+        random = np.random.default_rng(seed)
+        shapes = _common_shapes([form.inputs for form in forms], input_shapes, usual_shape or ())
+        inputs = [random.standard_normal(shape, np.float32) for shape in shapes]
+        values, others = (form.run(inputs) for form in forms)
+    pairs = _pairs(values, others)
+    if not pairs:
+        raise UsageError("the two nets have no layer, value or output in common; are they the same net?")
+    paired = {id(value) for value, _ in pairs}
+    return Comparison(
+        rows=[_row(value, other, bound) for value, other in pairs],
+        bound=bound,
+        only_first=[value.name for value in values if value.is_output and id(value) not in paired],
+    )
+
+
+def _pairs(values: Sequence[Value], others: Sequence[Value]) -> list[tuple[Value, Value]]:
+    """What belongs together, each value once: names of layers go before names of values and places."""
+    partners: dict[int, Value] = {}
+    free = list(others)
+    for kind in ("layer", "value", "output"):
+        by_key = {key: other for other in reversed(free) for key in other.keys if key[0] == kind}
+        for value in values:
+            key = next((key for key in value.keys if key[0] == kind), None)
+            if id(value) not in partners and key in by_key:
+                partners[id(value)] = by_key.pop(key)
+        taken = {id(other) for other in partners.values()}
+        free = [other for other in free if id(other) not in taken]
+    return [(value, partners[id(value)]) for value in values if id(value) in partners]
+
+
+def _row(value: Value, other: Value, bound: float) -> Row:
+    mine, theirs = value.array, other.array
+    is_output = value.is_output and other.is_output
+    if mine.shape != theirs.shape:
+        return Row(value.name, mine.shape, theirs.shape, np.inf, np.inf, False, is_output)
+    a, b = mine.astype(np.float64), theirs.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        gap = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
+    difference = float(np.nan_to_num(gap, nan=np.inf).max(initial=0.0))
+    scale = float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
+    relative = difference / scale if scale else (np.inf if difference else 0.0)
+    return Row(value.name, mine.shape, theirs.shape, difference, relative, relative <= bound, is_output)
+
+
+def _common_shapes(
+    forms: Sequence[Mapping[str, Shape] | None],
+    given: Mapping[str, Sequence[int]] | None,
+    usual: Sequence[int],
+) -> list[Shape]:
+    """Shapes for the inputs of both: as given, else every size that one of the forms fixes."""
+    known = [shapes for shapes in forms if shapes is not None]
+    if not known:
+        if not given:
+            raise UsageError(
+                "a net.py does not say what it takes; give --input-shape NAME=2,3,224,224 for each input"
+            )
+        return [tuple(shape) for shape in given.values()]
+    if len({len(shapes) for shapes in known}) > 1:
+        raise UsageError(f"the first net takes {len(known[0])} inputs, the second {len(known[1])}")
+    if unknown := sorted(set(given or ()) - set(known[0])):
+        raise UsageError(f"--input-shape names {', '.join(unknown)}; inputs: {', '.join(known[0])}")
+    return [
+        tuple(given[name]) if given and name in given else _merged(name, sizes, usual)
+        for name, *sizes in zip(known[0], *(shapes.values() for shapes in known), strict=True)
+    ]
+
+
+def _merged(name: str, shapes: Sequence[Shape], usual: Sequence[int]) -> Shape:
+    if len({len(shape) for shape in shapes}) > 1:
+        raise UsageError(
+            f"input {name} has {len(shapes[0])} axes in the first net, {len(shapes[1])} in the second"
+        )
+    merged = []
+    defaults = [BATCH, *usual] if len(shapes[0]) == len(usual) + 1 else [BATCH] + [OPEN] * len(shapes[0])
+    for default, *sizes in zip(defaults, *shapes, strict=False):
+        fixed = {size for size in sizes if size != OPEN}
+        if len(fixed) > 1:
+            raise UsageError(f"input {name} has size {sizes[0]} in the first net, {sizes[1]} in the second")
+        if not fixed and default == OPEN:
+            raise UsageError(f"input {name} has an open size; give --input-shape {name}=SIZE,SIZE,...")
+        merged.append(fixed.pop() if fixed else default)
+    return tuple(merged)

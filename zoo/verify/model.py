@@ -1,0 +1,29 @@
+"""Are these the right files, do they fit together, and does what becomes of them compute the same?
+
+integrity: the content of each file against every size and hash on record
+structure: definition and weights against each other (layer names, parameter shapes) and the manifest
+parity: the converted forms against what the original framework recorded, or else against each other
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo.verify.check import Check
+from zoo.verify.integrity import check_integrity
+from zoo.verify.parity import check_parity
+from zoo.verify.structure import check_structure
+
+if TYPE_CHECKING:
+    from zoo.catalog.manifest import Manifest
+    from zoo.store.cache import Cache
+
+
+def verify_model(manifest: Manifest, store: Cache, baseline: Manifest | None = None) -> list[Check]:
+    """All checks of a model; what rests on a check that failed is not looked at."""
+    checks = check_integrity(manifest, store)
+    if all(check.ok for check in checks):
+        checks += check_structure(manifest, store, baseline)
+    if all(check.ok for check in checks):
+        checks += check_parity(manifest, store)
+    return checks

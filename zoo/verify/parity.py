@@ -1,0 +1,174 @@
+"""Does a converted net compute what the original framework computed?
+
+Some models come with recorded outputs: what Caffe or Torch7 itself put out for every image of the test
+set, from the image files on. They are the truth that the converted forms are held against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.bundled import embedded_images
+from zoo.catalog.manifest import Manifest
+from zoo.datasets import Dataset, open_dataset
+from zoo.datasets.loader import prepared
+from zoo.errors import DataError
+from zoo.preprocessing import preprocessor
+from zoo.runtimes import open_runtime
+from zoo.store.converted import converted
+from zoo.verify.check import Check
+
+if TYPE_CHECKING:
+    from zoo.store.cache import Cache
+
+Float64 = NDArray[np.float64]
+
+# The converters' promise: float32 on both sides, other orders of additions.
+BOUND = 1e-5
+BATCH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """One output of one converted form against its recording."""
+
+    model: str
+    runtime: str
+    output: str
+    images: int
+    difference: float
+    """Largest absolute difference over all images, relative to the largest recorded magnitude."""
+    bound: float = BOUND
+
+    @property
+    def holds(self) -> bool:
+        """Whether the difference is within the bound; a NaN never is."""
+        return self.difference <= self.bound
+
+
+def against_recorded(
+    manifest: Manifest, net: Path, runtime: str, data: Dataset, recorded: Path
+) -> list[Parity]:
+    """Every recorded output of the model, computed by the converted `net` over all images of `data`.
+
+    net: net.onnx for runtime "onnx", net.py for "pytorch".
+    recorded: the manifest's file with role `recorded`.
+    Raises DataError if the recording has not one row per image, or an image cannot be read.
+    """
+    return [
+        _compare(manifest, net, runtime, data, recorded, output, array)
+        for output, array in manifest.recorded.items()
+    ]
+
+
+def _compare(
+    manifest: Manifest, net: Path, runtime: str, data: Dataset, recorded: Path, output: str, array: str
+) -> Parity:
+    truth = _recording(recorded, array, len(data))
+    computed = _scores(manifest, net, runtime, data, output)
+    if computed.shape != truth.shape:
+        raise DataError(f"{net}: {output} is {computed.shape}, recorded is {truth.shape} in {recorded.name}")
+    difference = float(np.abs(computed - truth).max() / np.abs(truth).max())
+    return Parity(manifest.name, runtime, output, len(data), difference)
+
+
+def _recording(path: Path, array: str, images: int) -> Float64:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            values = arrays[array]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: the recorded outputs '{array}' cannot be read: {error}") from error
+    if values.ndim < 2 or len(values) != images or not np.isfinite(values).all() or not values.any():
+        raise DataError(
+            f"{path}: '{array}' is {values.shape}: expected finite numbers, one row for each of the "
+            f"{images} images"
+        )
+    return np.asarray(values.reshape(images, -1), np.float64)
+
+
+def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: str) -> Float64:
+    """All rows of one output, (images, classes) float64."""
+    session = open_runtime(runtime, net, scores=output if len(manifest.recorded) > 1 else manifest.scores)
+    try:
+        size = session.batch or BATCH
+        rows, waiting = [], []
+        for image in prepared(data.items, preprocessor(manifest.preprocessing), ahead=2 * size):
+            if image.pixels is None:
+                raise DataError(f"{data.source}: {image.item.id}: {image.problem}") from image.problem
+            waiting.append(image.pixels)
+            if len(waiting) == size:
+                rows.append(session.run(np.stack(waiting)))
+                waiting = []
+        if waiting:
+            # A net of fixed batch takes no fewer.
+            empty = [np.zeros_like(waiting[0])] * (size - len(waiting))
+            rows.append(session.run(np.stack(waiting + empty))[: len(waiting)])
+    finally:
+        session.close()
+    return np.concatenate(rows).astype(np.float64)
+
+
+def check_parity(manifest: Manifest, store: Cache) -> list[Check]:
+    """Runs the ONNX and the PyTorch form of the net.
+
+    On the test images against the recorded outputs where the zoo has both; otherwise on a batch of random
+    numbers, one form against the other. The bound is that of `zoo.verify.parity`.
+    """
+    sources = [store.require(manifest, file.role) for file in manifest.source_files()]
+    onnx, pytorch = (
+        converted(sources, target, store.root, manifest.input_shape, manifest.scores)
+        for target in ("onnx", "pytorch")
+    )
+    images = embedded_images(manifest.dataset)
+    if manifest.recorded and images is not None:
+        return _against_recorded(manifest, {"onnx": onnx, "pytorch": pytorch}, images, store)
+    return [_against_each_other(manifest, onnx, pytorch)]
+
+
+def _against_recorded(
+    manifest: Manifest, forms: Mapping[str, Path], images: Path, store: Cache
+) -> list[Check]:
+    recorded = store.require(manifest, "recorded")
+    with open_dataset(images) as data:
+        found = [
+            parity
+            for runtime, net in forms.items()
+            for parity in against_recorded(manifest, net, runtime, data, recorded)
+        ]
+    return [
+        Check(
+            "parity",
+            f"{parity.runtime} {parity.output}",
+            parity.holds,
+            f"largest difference from {manifest.framework}'s own output over {parity.images} images: "
+            f"{parity.difference:.1e} of its largest magnitude (bound {parity.bound:g})",
+        )
+        for parity in found
+    ]
+
+
+def _against_each_other(manifest: Manifest, onnx: Path, pytorch: Path) -> Check:
+    session = open_runtime("onnx", onnx, scores=manifest.scores)
+    count = session.batch or 2
+    # About the range of real input: Caffe's nets see scaled levels, Torch7's standard deviations.
+    range_ = 100 * manifest.preprocessing.scale if manifest.framework == "caffe" else 2.0
+    shape = (count, *manifest.input_shape)
+    batch = np.random.default_rng(0).uniform(-range_, range_, shape).astype(np.float32)
+    scores = [session.run(batch), open_runtime("pytorch", pytorch, scores=manifest.scores).run(batch)]
+    subject = "onnx and pytorch"
+    if any(rows.shape != (count, manifest.classes) for rows in scores):
+        shapes = " and ".join(str(rows.shape) for rows in scores)
+        return Check("parity", subject, False, f"outputs are {shapes}, expected {(count, manifest.classes)}")
+    difference = float(np.abs(scores[0] - scores[1]).max() / np.abs(scores[0]).max())
+    return Check(
+        "parity",
+        subject,
+        difference <= BOUND,
+        f"largest difference on random input: {difference:.1e} of the largest magnitude (bound {BOUND:g})",
+    )

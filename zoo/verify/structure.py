@@ -1,0 +1,125 @@
+"""Does the net in the files have the structure it should, and the baseline the same one?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from zoo.errors import UsageError
+from zoo.verify.check import Check
+from zoo.verify.weights import equal_values, pair, weights_of
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from converters import ConversionReport
+    from zoo.catalog.manifest import Manifest
+    from zoo.store.cache import Cache
+
+
+def check_structure(manifest: Manifest, store: Cache, baseline: Manifest | None = None) -> list[Check]:
+    """Reads definition and weights as a net, and where the baseline's files are here too, compares the two.
+
+    Every layer must find its parameters, in the shape it needs; sizes, counts and values must be what the
+    manifest says. A model and its baseline of the same architecture must have the same net and other weights.
+    The files must be here (`Cache.require` raises UsageError otherwise).
+    """
+    import converters
+
+    try:
+        model = load_net(manifest, store)
+    except converters.ConverterError as error:
+        return [Check("structure", "net", False, str(error))]
+    report: ConversionReport = model.meta["report"]
+    count = sum(weight.array.size for weight in weights_of(model))
+    lines = [f"{report.layers} layers, {count:,} parameters"]
+    if report.unused_weights:
+        lines.append(f"stored, but not used by the definition: {', '.join(report.unused_weights)}")
+    wrong = contradictions(model, manifest)
+    checks = [Check("structure", "net", not wrong, "\n".join([*lines, *wrong]))]
+    if not wrong and baseline is not None and baseline.architecture == manifest.architecture:
+        checks.append(_check_pair(model, baseline, store))
+    return checks
+
+
+def _check_pair(model: ir.Model, baseline: Manifest, store: Cache) -> Check:
+    import converters
+
+    subject = f"against {baseline.name}"
+    if any(store.find(baseline, file) is None for file in baseline.source_files()):
+        return Check("structure", subject, True, f"not compared; first run: dsd-zoo fetch {baseline.name}")
+    try:
+        other = load_net(baseline, store)
+    except converters.ConverterError as error:
+        return Check("structure", subject, False, f"the baseline cannot be read: {error}")
+    if different := differences_in_architecture(model, other):
+        return Check("structure", subject, False, "\n".join(["another architecture", *different]))
+    equal = share_of_equal_weights(model, other)
+    weights = f"{100 * equal:.2f} % of the weights are the very same"
+    return Check("structure", subject, equal < 1, f"the same architecture; {weights}")
+
+
+def load_net(manifest: Manifest, store: Cache) -> ir.Model:
+    """The net of a model as far as its scores need it, every parameter in its place and shape.
+
+    Raises UsageError if a file is not in the cache, and converters.ConverterError if definition and weights
+    do not fit together or cannot be converted.
+    """
+    import converters
+
+    sources = [store.require(manifest, file.role) for file in manifest.source_files()]
+    outputs = None if manifest.scores is None else [manifest.scores]
+    try:
+        return converters.load(*sources, outputs=outputs)
+    except converters.StaticSizeRequired:
+        return converters.load(*sources, outputs=outputs, input_shapes={"input": (1, *manifest.input_shape)})
+
+
+def contradictions(model: ir.Model, manifest: Manifest) -> list[str]:
+    """What of a loaded net is not as the manifest says, and what no net may have; empty if all is well."""
+    found = []
+    shapes = [tuple(value.shape or ())[1:] for value in model.graph.inputs]
+    if len(shapes) != 1 or not _fits(shapes[0], manifest.input_shape):
+        given = ", ".join("x".join(map(str, shape)) for shape in shapes)
+        wanted = "x".join(map(str, manifest.input_shape))
+        found.append(f"the input is {given} per image, the manifest says {wanted}")
+    weights = weights_of(model)
+    count = sum(weight.array.size for weight in weights)
+    if manifest.parameters not in (None, count):
+        found.append(f"{count:,} parameters, the manifest says {manifest.parameters:,}")
+    found += [f"{weight.name} holds values that are no numbers" for weight in weights if not weight.is_finite]
+    return found
+
+
+def differences_in_architecture(model: ir.Model, baseline: ir.Model) -> list[str]:
+    """Why the two nets are not of one architecture: other operators, other sizes, other parameters."""
+    mine, theirs = _operators(model), _operators(baseline)
+    found = [f"only here: {count} x {what}" for what, count in (mine - theirs).items()]
+    found += [f"only in the baseline: {count} x {what}" for what, count in (theirs - mine).items()]
+    try:
+        pair(weights_of(model), weights_of(baseline))
+    except UsageError as error:
+        found.append(str(error))
+    return found
+
+
+def share_of_equal_weights(model: ir.Model, baseline: ir.Model) -> float:
+    """How much of the prunable weights of two nets of one architecture is the very same, 0 to 1."""
+    pairs = [both for both in pair(weights_of(model), weights_of(baseline)) if both[0].prunable]
+    size = sum(mine.array.size for mine, _ in pairs)
+    return sum(equal_values(*both) for both in pairs) / max(1, size)
+
+
+def _operators(model: ir.Model) -> Counter[str]:
+    """Every operator with the shape of what it puts out; names and order do not count."""
+    return Counter(
+        f"{node.op_type} to {'x'.join(map(str, node.outputs[0].shape or ()))}" for node in model.graph
+    )
+
+
+def _fits(shape: Sequence[object], wanted: Sequence[int]) -> bool:
+    """Whether a net takes images of this shape; a size that the net leaves open fits all."""
+    return len(shape) == len(wanted) and all(
+        size == given or not isinstance(size, int) for size, given in zip(shape, wanted, strict=True)
+    )
