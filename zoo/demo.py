@@ -13,7 +13,7 @@ from pathlib import Path
 from zoo.bundled import embedded_images
 from zoo.catalog.catalog import Catalog
 from zoo.catalog.manifest import Manifest
-from zoo.claims.audit import Subject, subjects_of
+from zoo.claims.audit import AuditedModel, audited_models
 from zoo.datasets import Dataset, open_dataset
 from zoo.errors import IntegrityError
 from zoo.evaluation.evaluate import validate
@@ -32,13 +32,13 @@ RUNTIMES: tuple[Target, ...] = ("onnx", "pytorch")
 class Demo:
     """What the demo found."""
 
-    subjects: list[Subject]
+    models: list[AuditedModel]
     parity: list[Parity]
 
     @property
     def holds(self) -> bool:
         """Whether every claim was met and every converted form computes what was recorded."""
-        return not problems([subject.audit for subject in self.subjects], self.parity)
+        return not problems([model.audit for model in self.models], self.parity)
 
 
 def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
@@ -64,7 +64,7 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
                 parity += against_recorded(manifest, net, runtime, data, recorded)
                 runs.append(_validated(manifest, net, runtime, data, sources, folder))
             say(f"{manifest.name}: {len(manifest.files)} files verified, 2 forms converted and run")
-    return Demo(subjects_of(catalog, runs), parity)
+    return Demo(audited_models(catalog, runs), parity)
 
 
 def _verified(manifest: Manifest, store: Cache) -> list[Path]:

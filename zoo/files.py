@@ -18,7 +18,7 @@ _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 @contextmanager
-def troubles_told(root: Path) -> Iterator[None]:
+def disk_errors_explained(root: Path) -> Iterator[None]:
     """UsageError for a disk that is full or a cache that may not be written."""
     try:
         yield

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from zoo.catalog.manifest import Manifest
 
 
-def travelling(manifest: Manifest) -> dict[str, Any]:
+def metadata_of(manifest: Manifest) -> dict[str, Any]:
     """`preprocessing`, `claims`, `labels` (names in label order, where known), `licence` and `citation`."""
     claims = [
         claim.model_dump(include={"metric", "n", "correct", "percent", "published", "source"})

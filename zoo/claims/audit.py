@@ -264,7 +264,7 @@ def _conflicts(manifest: Manifest) -> list[ConflictAudit]:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class AuditedModel:
     """One model on the page: what was known beforehand, what was found, and its runs."""
 
     manifest: Manifest
@@ -272,7 +272,7 @@ class Subject:
     results: list[Result]
 
 
-def subjects_of(catalog: Catalog, runs: Sequence[tuple[Result, list[Row]]]) -> list[Subject]:
+def audited_models(catalog: Catalog, runs: Sequence[tuple[Result, list[Row]]]) -> list[AuditedModel]:
     """The models of the catalog that were run, each audited. UsageError if there is none."""
     names = sorted({result.model for result, _ in runs if result.model in catalog})
     if not names:
@@ -280,7 +280,7 @@ def subjects_of(catalog: Catalog, runs: Sequence[tuple[Result, list[Row]]]) -> l
         raise UsageError(f"no run is of a model in the catalog (they are of {models}); give --manifests DIR")
     manifests = [catalog.get(name) for name in names]
     return [
-        Subject(
+        AuditedModel(
             manifest,
             audit(manifest, catalog, runs),
             [result for result, _ in runs if result.model == manifest.name],

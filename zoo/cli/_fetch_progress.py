@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from zoo.download import Watch
+from zoo.download import DownloadProgress
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
@@ -20,12 +20,12 @@ WIDE, BAR_WIDTH = 80, 20
 NUMBERS_WIDTH, NARROW_NUMBERS_WIDTH = 58, 25
 LEAST_NAME_WIDTH = 10
 
-WatchOf = Callable[["Manifest", "File"], Watch]
+ProgressOf = Callable[["Manifest", "File"], DownloadProgress]
 
 
 @contextmanager
-def progress_bars() -> Iterator[WatchOf | None]:
-    """What makes the watch of a file; None where stderr is no terminal."""
+def progress_bars() -> Iterator[ProgressOf | None]:
+    """What makes the progress of a file; None where stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -40,7 +40,7 @@ def progress_bars() -> Iterator[WatchOf | None]:
         # Lines printed meanwhile go above the bars, but not where stdout is a file.
         redirect_stdout=sys.stdout.isatty(),
     ) as bars:
-        yield _Bars(bars).watch
+        yield _Bars(bars).progress
 
 
 def _columns(width: int) -> list[ProgressColumn]:
@@ -79,7 +79,7 @@ class _Bars:
         self._state: dict[TaskID, tuple[int, int | None]] = {}
         self._lock = threading.Lock()
 
-    def watch(self, manifest: Manifest, file: File) -> Watch:
+    def progress(self, manifest: Manifest, file: File) -> DownloadProgress:
         return _Bar(self, f"{file.name} of {manifest.name}", file.bytes)
 
     def add(self, name: str, total: int | None) -> TaskID:
@@ -97,7 +97,7 @@ class _Bars:
             )
 
 
-class _Bar(Watch):
+class _Bar(DownloadProgress):
     """The bar of one file; it appears with the first thing to tell."""
 
     def __init__(self, bars: _Bars, name: str, total: int | None) -> None:
@@ -106,7 +106,7 @@ class _Bar(Watch):
         self._done, self._total = 0, total
         self._task: TaskID | None = None
 
-    def at(self, done: int, total: int | None) -> None:
+    def update(self, done: int, total: int | None) -> None:
         self._done, self._total = done, total
         self._show("")
 

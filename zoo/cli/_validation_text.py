@@ -87,7 +87,7 @@ def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
 
 
 def _circumstances(result: Result, rows: Sequence[Row], folder: Path) -> list[tuple[str, str]]:
-    from zoo.evaluation.label_order import AS_GIVEN, IMAGES_ASKED, LEAST_IMAGES, recognise
+    from zoo.evaluation.label_order import AS_GIVEN, IMAGES_ASKED, LEAST_IMAGES, detect_label_order
     from zoo.report import words
 
     speed = f"batches of {result.batch_size}"
@@ -95,7 +95,7 @@ def _circumstances(result: Result, rows: Sequence[Row], folder: Path) -> list[tu
         speed = f"{result.images_per_second:,.1f} images/s, {result.seconds:,.1f} s, {speed}"
     shared = "" if result.processes == 1 else f", {result.processes} processes"
     fields = [("images", f"{result.dataset_source}, labels from {result.labels}")]
-    order = recognise(
+    order = detect_label_order(
         [row.label for row in rows[:IMAGES_ASKED]], [row.top5[0] for row in rows[:IMAGES_ASKED]]
     )
     asked = words.images(min(len(rows), IMAGES_ASKED))

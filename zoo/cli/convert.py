@@ -81,7 +81,7 @@ def convert(
     is needed. `dsd-zoo inspect` shows beforehand what would convert.
     """
     import converters
-    from zoo.catalog.metadata import travelling
+    from zoo.catalog.metadata import metadata_of
 
     if not out:
         raise UsageError(
@@ -108,7 +108,7 @@ def convert(
             f"{out}: takes the tensors of a .t7 as they are, and {', '.join(given)} is about a net; "
             "leave it out, or write NET.onnx or NET.py"
         )
-    metadata = travelling(subject.manifest) if subject.manifest is not None else None
+    metadata = metadata_of(subject.manifest) if subject.manifest is not None else None
     report = converters.convert(subject.sources, out, metadata=metadata, **options)
     if json:
         print_json(report.to_dict())

@@ -15,7 +15,7 @@ from zoo.cli._output import print_table
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoo.claims.audit import Subject
+    from zoo.claims.audit import AuditedModel
     from zoo.demo import Demo
     from zoo.schema import Metric
 
@@ -51,7 +51,7 @@ def demo(
         done = run_demo(out, say=_progress)
         _progress("")
     _print(done)
-    write_page(output, done.subjects, done.parity)
+    write_page(output, done.models, done.parity)
     print(f"The whole story, with what every number rests on: {output}")
     if not done.holds:
         raise typer.Exit(1)
@@ -67,13 +67,13 @@ def _print(done: Demo) -> None:
     from zoo.cli import _audit_text
 
     header = ("MODEL", "FILES", "OFF BY", "TOP-1 CLAIMED", "MEASURED", "TOP-5 CLAIMED", "MEASURED", "VERDICT")
-    print_table(header, [_line(subject, done) for subject in done.subjects], right=(2, 3, 4, 5, 6))
+    print_table(header, [_line(model, done) for model in done.models], right=(2, 3, 4, 5, 6))
     print("OFF BY: largest difference of the converted nets from what the original framework put out,")
     print(
         "relative to its largest value. MEASURED: with ONNX Runtime and PyTorch, a / b where they differ.\n"
     )
     _print_gains(done)
-    _audit_text.print_verdict([subject.audit for subject in done.subjects], done.parity)
+    _audit_text.print_verdict([model.audit for model in done.models], done.parity)
 
 
 def _print_gains(done: Demo) -> None:
@@ -82,9 +82,9 @@ def _print_gains(done: Demo) -> None:
     from zoo.report.rows import merged_pairs
 
     found = [
-        (subject.manifest.name, gain.baseline, pair)
-        for subject in done.subjects
-        for gain in subject.audit.gains
+        (model.manifest.name, gain.baseline, pair)
+        for model in done.models
+        for gain in model.audit.gains
         for pair, _ in merged_pairs(gain)
         if gain.metric == "top1"
     ]
@@ -108,22 +108,22 @@ def _print_gains(done: Demo) -> None:
     )
 
 
-def _line(subject: Subject, done: Demo) -> tuple[str, ...]:
-    name = subject.manifest.name
+def _line(model: AuditedModel, done: Demo) -> tuple[str, ...]:
+    name = model.manifest.name
     rows = [row for row in done.parity if row.model == name]
-    holds = subject.audit.holds and all(row.holds for row in rows)
+    holds = model.audit.holds and all(row.holds for row in rows)
     return (
         name,
-        f"{len(subject.manifest.files)} verified",
+        f"{len(model.manifest.files)} verified",
         f"{max(row.difference for row in rows):.0e}",
-        *(cell for metric in ("top1", "top5") for cell in _counts(subject, metric)),
+        *(cell for metric in ("top1", "top5") for cell in _counts(model, metric)),
         "reproduced" if holds else "NOT REPRODUCED",
     )
 
 
-def _counts(subject: Subject, metric: Metric) -> tuple[str, str]:
+def _counts(model: AuditedModel, metric: Metric) -> tuple[str, str]:
     from zoo.report import words
 
-    (claim,) = (claim for claim in subject.audit.claims if claim.metric == metric)
+    (claim,) = (claim for claim in model.audit.claims if claim.metric == metric)
     found = dict.fromkeys(str(run.correct) for run in claim.measurements)
     return words.claimed(claim), " / ".join(found)

@@ -62,9 +62,9 @@ def fetch(
     network = Network(mirrors=tuple(map(_mirror, mirror or ())), offline=offline)
     errors: list[ZooError] = []
     try:
-        with progress_bars() as watch_of:
+        with progress_bars() as progress_of:
             for (manifest, file), result in zip(
-                wanted, fetch_all(wanted, store, network, watch_of), strict=True
+                wanted, fetch_all(wanted, store, network, progress_of), strict=True
             ):
                 if file is manifest.files[0]:
                     print(manifest.name)

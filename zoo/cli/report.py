@@ -24,7 +24,7 @@ def report(
     It holds the claims, what was measured, the gains, and what every number rests on, and needs nothing
     else. Ends with 1 if something on the page does not hold.
     """
-    from zoo.claims.audit import subjects_of
+    from zoo.claims.audit import audited_models
     from zoo.evidence.run import read_runs
     from zoo.report import words
     from zoo.report.html import write_page
@@ -33,9 +33,9 @@ def report(
     catalog = load_catalog(manifests)
     for name in sorted({result.model for result, _ in runs if result.model not in catalog}):
         print(f"left out: {name} is not in the catalog (see --manifests)", file=sys.stderr)
-    subjects = subjects_of(catalog, runs)
-    write_page(output, subjects)
-    print(words.headline([subject.audit for subject in subjects]))
+    models = audited_models(catalog, runs)
+    write_page(output, models)
+    print(words.headline([model.audit for model in models]))
     print(output)
-    if not all(subject.audit.holds for subject in subjects):
+    if not all(model.audit.holds for model in models):
         raise typer.Exit(1)

@@ -31,7 +31,7 @@ from zoo.cli._subject import find_subject, load_catalog, shipped_data
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoo.evaluation.distributed import World
+    from zoo.evaluation.distributed import Group
     from zoo.evaluation.job import Job
     from zoo.evaluation.variants import Variant
     from zoo.evidence.run import Run
@@ -126,7 +126,7 @@ def validate(
     from zoo.cli._settings import numbers, settings_of
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
-    from zoo.evaluation.distributed import joined
+    from zoo.evaluation.distributed import join_group
     from zoo.evaluation.job import Job
     from zoo.evaluation.variants import folder_of, variants_of
     from zoo.evidence.run import read_run
@@ -150,7 +150,7 @@ def validate(
     if out is not None:
         folders = [out, *(out / _name(variant) for variant in variants[1:])]
     ranked = scores or (known.scores if known is not None else None)
-    with open_dataset(data or shipped_data(subject), labels) as dataset, joined(device) as world:
+    with open_dataset(data or shipped_data(subject), labels) as dataset, join_group(device) as group:
         shape = subject.image_shape(preprocessing.crop)
         job = Job(
             net=converted(subject.sources, runtime, subject.cache, shape, ranked),
@@ -167,8 +167,8 @@ def validate(
             preprocess_on=preprocess_on,
             command=shlex.join(["dsd-zoo", *sys.argv[1:]]),
         )
-        runs = _measured(job, variants, folders, resume, world)
-        if world.rank:
+        runs = _measured(job, variants, folders, resume, group)
+        if group.rank:
             return
     placed = list(zip(folders, runs, strict=True))
     findings = collect_findings(known, load_catalog(manifests), placed, earlier, tolerance, other)
@@ -183,20 +183,20 @@ def validate(
 
 
 def _measured(
-    job: Job, variants: Sequence[Variant], folders: Sequence[Path], resume: bool, world: World
+    job: Job, variants: Sequence[Variant], folders: Sequence[Path], resume: bool, group: Group
 ) -> list[Run]:
     """The runs, of which rank 0 writes each into its folder. Until then every machine keeps its own part."""
     from zoo.evaluation.evaluate import measure
     from zoo.evidence import journal
     from zoo.evidence.run import write_run
 
-    with _kept(folders[0], world):
+    with _kept(folders[0], group):
         with progress_bar(job.model) as progress:
-            runs = measure(job, variants, folder=folders[0], resume=resume, world=world, progress=progress)
-        if world.rank == 0:
+            runs = measure(job, variants, folder=folders[0], resume=resume, group=group, progress=progress)
+        if group.rank == 0:
             for folder, (result, rows) in zip(folders, runs, strict=True):
                 write_run(folder, result, rows)
-        world.share(None)
+        group.broadcast(None)
     journal.finish(folders[0])
     return runs
 
@@ -207,7 +207,7 @@ def _name(variant: Variant) -> str:
 
 
 @contextlib.contextmanager
-def _kept(folder: Path, world: World) -> Iterator[None]:
+def _kept(folder: Path, group: Group) -> Iterator[None]:
     """Says what an interrupted run leaves behind."""
     from zoo.evaluation.distributed import RankLostError
     from zoo.evidence import journal
@@ -221,7 +221,7 @@ def _kept(folder: Path, world: World) -> Iterator[None]:
     try:
         yield
     except RankLostError as error:
-        raise RankLostError(f"rank {world.rank} of {world.size}: {error}\n  {left()}") from error
+        raise RankLostError(f"rank {group.rank} of {group.size}: {error}\n  {left()}") from error
     except KeyboardInterrupt:
         print(f"dsd-zoo: interrupted; {left()}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None

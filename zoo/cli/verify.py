@@ -61,9 +61,9 @@ def _verify_model(manifest: Manifest, catalog: Catalog, store: Cache) -> bool:
 
 
 def _verify_file(path: Path, catalog: Catalog, store: Cache) -> bool:
-    from zoo.verify.integrity import identify
+    from zoo.verify.integrity import find_known_file
 
-    identity = identify(path, catalog, store)
+    identity = find_known_file(path, catalog, store)
     print(path)
     for model, name in identity.known_as:
         print(f"  this is {name} of {model}")

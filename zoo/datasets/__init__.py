@@ -6,8 +6,8 @@ those whose records carry labels themselves (`Records`).
 
 from __future__ import annotations
 
-from zoo.datasets.dataset import Dataset, Item, Record
+from zoo.datasets.dataset import Dataset, Record, Sample
 from zoo.datasets.factory import open_dataset
-from zoo.preprocessing.decode import Content, Stored
+from zoo.preprocessing.decode import Content, DecodedImage
 
-__all__ = ["Content", "Dataset", "Item", "Record", "Stored", "open_dataset"]
+__all__ = ["Content", "Dataset", "DecodedImage", "Record", "Sample", "open_dataset"]

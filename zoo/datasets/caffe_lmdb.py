@@ -10,7 +10,7 @@ from zoo.datasets import datum
 from zoo.datasets.dataset import Record
 from zoo.datasets.lmdb_pages import Place, places
 from zoo.errors import DataError
-from zoo.preprocessing.decode import Stored
+from zoo.preprocessing.decode import DecodedImage
 
 DATA_NAME = "data.mdb"
 # convert_imageset puts the line number before the name.
@@ -43,7 +43,7 @@ class CaffeLmdb:
         """Whether `path` is for this source."""
         return (path / DATA_NAME).is_file() or (path.name == DATA_NAME and path.is_file())
 
-    def read(self, index: int) -> bytes | Stored:
+    def read(self, index: int) -> bytes | DecodedImage:
         """The image of a record: encoded bytes, or stored pixels."""
         return datum.read_image(self._record(self._places[index]))
 

@@ -71,7 +71,7 @@ class Records(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Sample:
     """One image: its name in the dataset, its true class (0-based) and how to get its content."""
 
     id: str
@@ -92,14 +92,14 @@ class Dataset(AbstractContextManager["Dataset"]):
     name: str
     source: str
     labels_source: str
-    items: tuple[Item, ...]
+    items: tuple[Sample, ...]
     close: Callable[[], None] = field(default=lambda: None, repr=False)
     flavour: str | None = None
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def __iter__(self) -> Iterator[Item]:
+    def __iter__(self) -> Iterator[Sample]:
         return iter(self.items)
 
     def __enter__(self) -> Self:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
-from zoo.preprocessing.decode import Stored
+from zoo.preprocessing.decode import DecodedImage
 from zoo.preprocessing.wire import FIXED32, LENGTH, VARINT, fields
 
 CHANNELS, HEIGHT, WIDTH, DATA, LABEL, FLOAT_DATA, ENCODED = range(1, 8)
@@ -33,7 +33,7 @@ def read_label(record: memoryview) -> int:
     return label
 
 
-def read_image(record: memoryview) -> bytes | Stored:
+def read_image(record: memoryview) -> bytes | DecodedImage:
     """The encoded image of a Datum, or its raw numbers as (height, width, channels), uint8 or float32.
 
     Raises:
@@ -60,7 +60,7 @@ def read_image(record: memoryview) -> bytes | Stored:
             f"a Datum of {shape[0]} x {shape[1]} x {shape[2]} (channels, height, width) "
             f"with {values.size} numbers"
         )
-    return Stored(values.reshape(shape).transpose(1, 2, 0), hashlib.sha256(content).hexdigest())
+    return DecodedImage(values.reshape(shape).transpose(1, 2, 0), hashlib.sha256(content).hexdigest())
 
 
 def _whole(content: bytes, is_bytes: bool) -> int:

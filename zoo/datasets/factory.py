@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from zoo.bundled import ILSVRC2012_VAL, bundled_folder, ilsvrc2012_val_labels
 from zoo.datasets.caffe_lmdb import CaffeLmdb
-from zoo.datasets.dataset import Dataset, Files, Item, Records
+from zoo.datasets.dataset import Dataset, Files, Records, Sample
 from zoo.datasets.folder import Folder
 from zoo.datasets.labels import label_images
 from zoo.datasets.listed import Listed
@@ -60,7 +60,7 @@ def _of_records(path: Path, place: Records) -> Dataset:
         place.close()
         raise UsageError(f"{path}: no images there")
     items = tuple(
-        Item(printable(record.name), record.label, partial(place.read, index))
+        Sample(printable(record.name), record.label, partial(place.read, index))
         for index, record in enumerate(place.records)
     )
     name = _known(items) or path.resolve().name
@@ -74,12 +74,12 @@ def _of_files(path: Path, place: Files, labels: Path | None) -> Dataset:
         place.close()
         raise
     items = tuple(
-        Item(printable(name), label, partial(place.read, name)) for name, label in labelled.labels.items()
+        Sample(printable(name), label, partial(place.read, name)) for name, label in labelled.labels.items()
     )
     return Dataset(_known(items) or path.resolve().name, str(path), labelled.source, items, place.close)
 
 
-def _known(items: tuple[Item, ...]) -> str | None:
+def _known(items: tuple[Sample, ...]) -> str | None:
     """The dataset of the zoo that these images are, or are part of: all names and labels are its own."""
     names = {SYNSET_SUFFIX.sub("", PurePosixPath(item.id).name): item.label for item in items}
     if ILSVRC2012_VAL.fullmatch(next(iter(names))):

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zoo.datasets.dataset import Record
 from zoo.errors import DataError
-from zoo.preprocessing.decode import Stored
+from zoo.preprocessing.decode import DecodedImage
 
 MAGIC = b"dsdpack1"
 ALIGNMENT = 64
@@ -85,7 +85,7 @@ class Packed:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
 
-    def read(self, index: int) -> Stored:
+    def read(self, index: int) -> DecodedImage:
         """The pixels of an image. DataError if they are not what was written, or never could be decoded."""
         image = self._index.images[index]
         if image.problem is not None:
@@ -95,7 +95,7 @@ class Packed:
         if zlib.crc32(content) != image.crc32:
             raise DataError("the packed pixels are damaged (their CRC-32 is another one): pack again")
         pixels = np.frombuffer(content, self._dtype).reshape(image.height, image.width, CHANNELS)
-        return Stored(pixels, image.sha256, self._index.flavour, image.rotated)
+        return DecodedImage(pixels, image.sha256, self._index.flavour, image.rotated)
 
     def close(self) -> None:
         """Nothing to do: the map goes with the last image that looks at it."""

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from zoo.datasets.dataset import Dataset
-from zoo.datasets.loader import Prepared, prepared
+from zoo.datasets.loader import LoadedSample, prepared
 from zoo.datasets.packed import ALIGNMENT, CHANNELS, MAGIC, TRAILER, Image, Index
 from zoo.environment import processors
 from zoo.errors import DataError, UsageError
@@ -75,7 +75,7 @@ def _write(
     return index
 
 
-def _append(file: BinaryIO, image: Prepared[Pixels], dtypes: set[str], source: str) -> Image:
+def _append(file: BinaryIO, image: LoadedSample[Pixels], dtypes: set[str], source: str) -> Image:
     item = image.item
     if image.pixels is None:
         return Image(name=item.id, label=item.label, sha256=image.sha256, problem=str(image.problem))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from zoo.download.fetch import Attempt, Fetched, add_file, fetch_file
-from zoo.download.progress import Watch
-from zoo.download.retry import Patience
+from zoo.download.progress import DownloadProgress
+from zoo.download.retry import RetryPolicy
 from zoo.download.sources import Network
 
-__all__ = ["Attempt", "Fetched", "Network", "Patience", "Watch", "add_file", "fetch_file"]
+__all__ = ["Attempt", "DownloadProgress", "Fetched", "Network", "RetryPolicy", "add_file", "fetch_file"]

@@ -22,7 +22,7 @@ HEAD_BYTES = 512
 """How many of the first bytes tell."""
 
 
-def recognise(file: File, head: bytes) -> Archive | None:
+def kind_of_content(file: File, head: bytes) -> Archive | None:
     """The kind of archive that begins with `head`, or None for what may be the file itself.
 
     ContentError for what can be neither: a web page, a Git LFS pointer, an empty or a foreign file.

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.download.local import LocalSource
-from zoo.download.progress import Watch, held
-from zoo.download.retry import Patience
+from zoo.download.progress import DownloadProgress, held
+from zoo.download.retry import RetryPolicy
 from zoo.download.sources import Network
 from zoo.download.stream import SourceError
 from zoo.download.transfer import MOST_BYTES, Arrived, Transfer
 from zoo.errors import FetchError, IntegrityError, UsageError
-from zoo.files import require_file, troubles_told
+from zoo.files import disk_errors_explained, require_file
 from zoo.store.digests import differences, digest_file
 
 if TYPE_CHECKING:
     from zoo.catalog.manifest import File, Manifest
     from zoo.store.cache import Cache
     from zoo.store.digests import Digests
-    from zoo.store.index import Record
+    from zoo.store.index import IndexEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,11 @@ class Fetched:
 
 
 def fetch_file(
-    manifest: Manifest, file: File, store: Cache, network: Network | None = None, watch: Watch | None = None
+    manifest: Manifest,
+    file: File,
+    store: Cache,
+    network: Network | None = None,
+    progress: DownloadProgress | None = None,
 ) -> Fetched:
     """Brings `file` into `store` unless it is there.
 
@@ -58,20 +62,22 @@ def fetch_file(
         IntegrityError: no source delivered the right file, and at least one delivered another one.
         UsageError: the disk is full, or the cache cannot be written.
     """
-    with troubles_told(store.root):
-        return _fetch(manifest, file, store, network or Network(), watch or Watch())
+    with disk_errors_explained(store.root):
+        return _fetch(manifest, file, store, network or Network(), progress or DownloadProgress())
 
 
-def _fetch(manifest: Manifest, file: File, store: Cache, network: Network, watch: Watch) -> Fetched:
+def _fetch(
+    manifest: Manifest, file: File, store: Cache, network: Network, progress: DownloadProgress
+) -> Fetched:
     path = store.find(manifest, file)
     if path is not None and not store.is_unfinished(manifest, file):
-        store.recognise(manifest, file)
+        store.record_first_use(manifest, file)
         return Fetched(path)
-    with held(store.lock(manifest, file), watch), store.partial_folder(manifest, file) as folder:
+    with held(store.lock(manifest, file), progress), store.partial_folder(manifest, file) as folder:
         # Another process may have brought it in while this one waited.
         path = store.find(manifest, file)
         fetched = (
-            _try_sources(manifest, file, store, folder, network, watch) if path is None else Fetched(path)
+            _try_sources(manifest, file, store, folder, network, progress) if path is None else Fetched(path)
         )
         _empty(folder)
         return fetched
@@ -91,17 +97,17 @@ def add_file(
     """
     require_file(path)
     file = _meant(manifest, path, name)
-    return file, bring_in(manifest, file, path, store, replace=replace)
+    return file, import_file(manifest, file, path, store, replace=replace)
 
 
-def bring_in(
+def import_file(
     manifest: Manifest,
     file: File,
     path: Path,
     store: Cache,
     *,
     replace: bool = False,
-    record: Record | None = None,
+    record: IndexEntry | None = None,
 ) -> Path:
     """Copies the local file `path` into `store` as `file`.
 
@@ -119,16 +125,16 @@ def bring_in(
         if file.hashes or not replace:
             store.check(manifest, file, digests)
 
-    watch, url = Watch(), path.resolve().as_uri()
+    progress, url = DownloadProgress(), path.resolve().as_uri()
     source, added = (url, None) if record is None else (record.source, record.added)
     try:
         with (
-            troubles_told(store.root),
-            held(store.lock(manifest, file), watch),
+            disk_errors_explained(store.root),
+            held(store.lock(manifest, file), progress),
             store.partial_folder(manifest, file) as folder,
         ):
             room = functools.partial(store.require_space, what=file.name)
-            arrived = Transfer(file, folder, check, room, Patience(), watch).run(LocalSource(url))
+            arrived = Transfer(file, folder, check, room, RetryPolicy(), progress).run(LocalSource(url))
             stored = store.store(
                 manifest, file, arrived.path, arrived.digests, source, added=added, replace=replace
             )
@@ -166,7 +172,7 @@ def _meant(manifest: Manifest, path: Path, name: str | None) -> File:
 
 
 def _try_sources(
-    manifest: Manifest, file: File, store: Cache, folder: Path, network: Network, watch: Watch
+    manifest: Manifest, file: File, store: Cache, folder: Path, network: Network, progress: DownloadProgress
 ) -> Fetched:
     failed: list[Attempt] = []
     wrong_bytes = False
@@ -175,8 +181,8 @@ def _try_sources(
         folder,
         check=functools.partial(store.check, manifest, file),
         room=functools.partial(store.require_space, what=file.name),
-        patience=network.patience,
-        watch=watch,
+        retry_policy=network.retry_policy,
+        progress=progress,
     )
     for source in network.sources(manifest, file):
         if not network.allows(source):

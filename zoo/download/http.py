@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from zoo.download.retry import Patience
-from zoo.download.stream import SourceError, Stamp, Stream, Transient
+from zoo.download.retry import RetryPolicy
+from zoo.download.stream import SourceError, Stream, Transient, Validators
 
 if TYPE_CHECKING:
     import requests
@@ -31,39 +31,39 @@ class HttpSource:
     """The body that a GET of `url` brings; `label` is its name if the URL is none for people."""
 
     url: str
-    patience: Patience
+    retry_policy: RetryPolicy
     label: str | None = None
 
     @property
     def name(self) -> str:
-        """See `Source`."""
+        """See `DownloadSource`."""
         return self.label or self.url
 
     @contextmanager
-    def open(self, start: int, stamp: Stamp) -> Iterator[Stream]:
-        """See `Source`. A server that does not know ranges, or has other content now, sends all of it."""
-        with request(self.url, self.patience, _range_headers(start, stamp)) as response:
+    def open(self, start: int, validators: Validators) -> Iterator[Stream]:
+        """See `DownloadSource`. A server without ranges, or with other content now, sends all of it."""
+        with request(self.url, self.retry_policy, _range_headers(start, validators)) as response:
             if response.status_code == RANGE_NOT_SATISFIABLE and start:
                 # What lies here is no part of what the server has now.
-                with self.open(0, Stamp()) as stream:
+                with self.open(0, Validators()) as stream:
                     yield stream
                 return
-            refuse_status(response, self.patience)
+            refuse_status(response, self.retry_policy)
             begins = _start_of_part(response, start) if response.status_code == PARTIAL_CONTENT else 0
-            stamp = _stamp(response, begins)
-            framed = stamp.size is not None or bool(getattr(response.raw, "chunked", False))
-            yield Stream(begins, stamp, _pieces(response, self.patience), framed)
+            validators = _validators(response, begins)
+            framed = validators.size is not None or bool(getattr(response.raw, "chunked", False))
+            yield Stream(begins, validators, _pieces(response, self.retry_policy), framed)
 
 
 def ask_json(
-    url: str, patience: Patience, headers: Mapping[str, str], body: Mapping[str, str] | None = None
+    url: str, retry_policy: RetryPolicy, headers: Mapping[str, str], body: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """The JSON object that a GET of `url` brings, or a POST if there is a body to send.
 
     Raises SourceError (Transient where asking again may help): no such answer.
     """
-    with request(url, patience, headers, body) as response:
-        refuse_status(response, patience)
+    with request(url, retry_policy, headers, body) as response:
+        refuse_status(response, retry_policy)
         text = response.raw.read(MOST_JSON_BYTES, decode_content=True)
     try:
         answer = json.loads(text)
@@ -76,7 +76,7 @@ def ask_json(
 
 @contextmanager
 def request(
-    url: str, patience: Patience, headers: Mapping[str, str], body: Mapping[str, str] | None = None
+    url: str, retry_policy: RetryPolicy, headers: Mapping[str, str], body: Mapping[str, str] | None = None
 ) -> Iterator[requests.Response]:
     """The response to a GET, or to a POST of `body` as JSON; its own body unread, whatever its status.
 
@@ -94,19 +94,19 @@ def request(
     # Without this a server may compress on the way, and the announced size would be that of the packed bytes.
     sent = {"Accept-Encoding": "identity", "User-Agent": f"dsd-zoo/{__version__}", **headers}
     method = "GET" if body is None else "POST"
-    timeout = (patience.connect, patience.silence)
+    timeout = (retry_policy.connect, retry_policy.silence)
     try:
         with requests.request(method, url, json=body, stream=True, timeout=timeout, headers=sent) as response:
             yield response
     except requests.ConnectTimeout as error:
-        raise SourceError(f"no connection within {patience.connect:g} s") from error
+        raise SourceError(f"no connection within {retry_policy.connect:g} s") from error
     except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-        raise Transient(f"silent for {patience.silence:g} s") from error
+        raise Transient(f"silent for {retry_policy.silence:g} s") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise _connection_error(error) from error
 
 
-def refuse_status(response: requests.Response, patience: Patience) -> None:
+def refuse_status(response: requests.Response, retry_policy: RetryPolicy) -> None:
     """SourceError for any status but success; Transient where asking again may help."""
     if response.ok:
         return
@@ -114,17 +114,17 @@ def refuse_status(response: requests.Response, patience: Patience) -> None:
     if response.status_code not in BUSY:
         raise SourceError(text)
     after = _retry_after(response)
-    if after is not None and after > patience.longest_wait:
+    if after is not None and after > retry_policy.longest_wait:
         raise SourceError(f"{text}; it asks to come back in {after:.0f} s: try again then")
     raise Transient(text, after)
 
 
-def _range_headers(start: int, stamp: Stamp) -> dict[str, str]:
+def _range_headers(start: int, validators: Validators) -> dict[str, str]:
     if not start:
         return {}
     headers = {"Range": f"bytes={start}-"}
-    if stamp.validator is not None:
-        headers["If-Range"] = stamp.validator
+    if validators.validator is not None:
+        headers["If-Range"] = validators.validator
     return headers
 
 
@@ -136,9 +136,9 @@ def _start_of_part(response: requests.Response, asked: int) -> int:
     return asked
 
 
-def _stamp(response: requests.Response, begins: int) -> Stamp:
+def _validators(response: requests.Response, begins: int) -> Validators:
     etag = response.headers.get("ETag")
-    return Stamp(
+    return Validators(
         # A weak tag promises the same meaning, not the same bytes.
         etag=None if etag is None or etag.startswith("W/") else etag,
         last_modified=response.headers.get("Last-Modified"),
@@ -158,7 +158,7 @@ def _is_packed(response: requests.Response) -> bool:
     return response.headers.get("Content-Encoding", "identity") != "identity"
 
 
-def _pieces(response: requests.Response, patience: Patience) -> Iterator[bytes]:
+def _pieces(response: requests.Response, retry_policy: RetryPolicy) -> Iterator[bytes]:
     """The body as it arrives. Transient if it arrives too slowly to ever end."""
     if _is_packed(response):
         yield from response.iter_content(PIECE_BYTES)
@@ -167,8 +167,8 @@ def _pieces(response: requests.Response, patience: Patience) -> Iterator[bytes]:
     while piece := response.raw.read1(PIECE_BYTES):
         yield piece
         came += len(piece)
-        if (lasted := time.monotonic() - since) >= patience.slow:
-            if came < patience.slow_bytes:
+        if (lasted := time.monotonic() - since) >= retry_policy.slow:
+            if came < retry_policy.slow_bytes:
                 raise Transient(f"only {came} bytes in {lasted:.0f} s")
             since, came = time.monotonic(), 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from zoo.download.stream import SourceError, Stamp, Stream
+from zoo.download.stream import SourceError, Stream, Validators
 from zoo.store.digests import read_chunks
 
 
@@ -21,19 +21,19 @@ class LocalSource:
 
     @property
     def name(self) -> str:
-        """See `Source`."""
+        """See `DownloadSource`."""
         return self.url
 
     @contextmanager
-    def open(self, start: int, stamp: Stamp) -> Iterator[Stream]:
-        """See `Source`; always from the beginning."""
+    def open(self, start: int, validators: Validators) -> Iterator[Stream]:
+        """See `DownloadSource`; always from the beginning."""
         parts = urlsplit(self.url)
         if parts.netloc not in ("", "localhost"):
             raise SourceError(f"a file:// URL names a file of this machine, not of '{parts.netloc}'")
         path = Path(url2pathname(parts.path))
         if not path.is_file():
             raise SourceError("no such file")
-        yield Stream(0, Stamp(size=path.stat().st_size), _chunks(path))
+        yield Stream(0, Validators(size=path.stat().st_size), _chunks(path))
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.download.fetch import bring_in
+from zoo.download.fetch import import_file
 from zoo.errors import IntegrityError, UsageError, ZooError
 from zoo.files import replacing
 from zoo.store.digests import Digests, Hasher, read_chunks
-from zoo.store.index import Ledger, Record
+from zoo.store.index import Index, IndexEntry
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
@@ -74,11 +74,11 @@ def import_cache(store: Cache, catalog: Catalog, folder: Path) -> Iterator[Moved
         yield Moved(model, name, _import(store, catalog, folder / model / name, model, name, record))
 
 
-def _index(folder: Path) -> Ledger:
-    return Ledger(folder / INDEX_NAME, None, "export the cache again")
+def _index(folder: Path) -> Index:
+    return Index(folder / INDEX_NAME, None, "export the cache again")
 
 
-def _export(manifest: Manifest, file: File, path: Path, target: Path, store: Cache) -> Record:
+def _export(manifest: Manifest, file: File, path: Path, target: Path, store: Cache) -> IndexEntry:
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as written:
         digests = _copy(path, written)
@@ -87,7 +87,7 @@ def _export(manifest: Manifest, file: File, path: Path, target: Path, store: Cac
     known = store.index.get(manifest.name, file.name) or next(
         (record for _, _, record in store.index if record.digests.sha256 == digests.sha256), None
     )
-    return Record(digests, "unknown", "unknown") if known is None else replace(known, digests=digests)
+    return IndexEntry(digests, "unknown", "unknown") if known is None else replace(known, digests=digests)
 
 
 def _copy(path: Path, target: Path) -> Digests:
@@ -102,7 +102,7 @@ def _copy(path: Path, target: Path) -> Digests:
 
 
 def _import(
-    store: Cache, catalog: Catalog, path: Path, model: str, name: str, record: Record
+    store: Cache, catalog: Catalog, path: Path, model: str, name: str, record: IndexEntry
 ) -> str | ZooError:
     # The names come from a file: only those that a manifest has too are ever made into a path.
     manifest = catalog.get(model) if model in catalog else None
@@ -112,7 +112,7 @@ def _import(
     if store.find(manifest, file) is not None:
         return "already here"
     try:
-        stored = bring_in(manifest, file, path, store, record=record)
+        stored = import_file(manifest, file, path, store, record=record)
     except ZooError as error:
         return error
     return f"{stored.stat().st_size:,} bytes"

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from zoo.download.http import HttpSource, ask_json
-from zoo.download.retry import Patience
-from zoo.download.stream import Source, SourceError, Stamp, Stream, Transient
+from zoo.download.retry import RetryPolicy
+from zoo.download.stream import DownloadSource, SourceError, Stream, Transient, Validators
 
 HOSTS = frozenset({"1drv.ms", "onedrive.live.com"})
 APP_ID, APP_UUID = "1141147648", "5cbed6ac-a083-4e14-b191-b4ba07653de2"
@@ -44,7 +44,7 @@ def is_share_link(url: str) -> bool:
     return urlsplit(url).hostname in HOSTS
 
 
-def sources(link: str, patience: Patience, services: Services) -> list[Source]:
+def sources(link: str, retry_policy: RetryPolicy, services: Services) -> list[DownloadSource]:
     """All ways to the file behind `link`, in the order in which they are worth trying."""
     share = "u!" + base64.urlsafe_b64encode(link.encode()).decode().rstrip("=")
 
@@ -52,9 +52,10 @@ def sources(link: str, patience: Patience, services: Services) -> list[Source]:
         return template.format(share=share, link=link)
 
     items = [
-        SharedItem(_label(link, url), url, services.token, patience) for url in map(filled, services.items)
+        SharedItem(_label(link, url), url, services.token, retry_policy)
+        for url in map(filled, services.items)
     ]
-    contents = [HttpSource(url, patience, _label(link, url)) for url in map(filled, services.contents)]
+    contents = [HttpSource(url, retry_policy, _label(link, url)) for url in map(filled, services.contents)]
     return [*items, *contents]
 
 
@@ -73,11 +74,11 @@ class SharedItem:
     name: str
     url: str
     token_url: str
-    patience: Patience
+    retry_policy: RetryPolicy
 
     @contextmanager
-    def open(self, start: int, stamp: Stamp) -> Iterator[Stream]:
-        """See `Source`. The record is asked for every time, since its download URL soon expires."""
+    def open(self, start: int, validators: Validators) -> Iterator[Stream]:
+        """See `DownloadSource`. The record is asked for every time, since its download URL soon expires."""
         item = self._item()
         if "folder" in item:
             raise SourceError("the link leads to a folder, not to a file")
@@ -85,20 +86,20 @@ class SharedItem:
         if url is None:
             raise SourceError(f"the record of the item has no {DOWNLOAD_URLS[0]}")
         size = item.get("size")
-        with HttpSource(url, self.patience).open(start, stamp) as stream:
-            whole = Stamp(stream.stamp.etag, stream.stamp.last_modified, size)
-            if whole.contradicts(stream.stamp):
-                raise SourceError(f"the item has {size} bytes, its download URL {stream.stamp.size}")
+        with HttpSource(url, self.retry_policy).open(start, validators) as stream:
+            whole = Validators(stream.validators.etag, stream.validators.last_modified, size)
+            if whole.contradicts(stream.validators):
+                raise SourceError(f"the item has {size} bytes, its download URL {stream.validators.size}")
             yield Stream(stream.start, whole, stream.chunks, isinstance(size, int), _hashes(item))
 
     def _item(self) -> dict[str, Any]:
         with _told("the token service"):
-            answer = ask_json(self.token_url, self.patience, {"AppId": APP_ID}, {"appId": APP_UUID})
+            answer = ask_json(self.token_url, self.retry_policy, {"AppId": APP_ID}, {"appId": APP_UUID})
             if not isinstance(answer.get("token"), str):
                 raise SourceError("gave no token")
         with _told("the share"):
             headers = {"Authorization": f"Badger {answer['token']}", "Prefer": "autoredeem"}
-            return ask_json(self.url, self.patience, headers)
+            return ask_json(self.url, self.retry_policy, headers)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
 from zoo.download.fetch import Fetched, fetch_file
-from zoo.download.progress import Watch
+from zoo.download.progress import DownloadProgress
 from zoo.download.sources import Network
 from zoo.errors import ZooError
 
@@ -30,7 +30,7 @@ def fetch_all(
     wanted: Sequence[Wanted],
     store: Cache,
     network: Network,
-    watch_of: Callable[[Manifest, File], Watch] | None = None,
+    progress_of: Callable[[Manifest, File], DownloadProgress] | None = None,
 ) -> Iterator[Fetched | ZooError]:
     """Fetches all files, some at a time, and yields what came of each, in the order in which they are given.
 
@@ -53,9 +53,9 @@ def fetch_all(
             except queue.Empty:
                 return
             manifest, file = wanted[number]
-            watch = Watch() if watch_of is None else watch_of(manifest, file)
+            progress = DownloadProgress() if progress_of is None else progress_of(manifest, file)
             try:
-                fetched = fetch_file(manifest, file, store, network, _Stoppable(watch, stop))
+                fetched = fetch_file(manifest, file, store, network, _Stoppable(progress, stop))
                 futures[number].set_result(fetched)
             except ZooError as error:
                 futures[number].set_result(error)
@@ -81,22 +81,22 @@ class _Stopped(Exception):
     """Nobody waits for this file any more."""
 
 
-class _Stoppable(Watch):
-    """Passes on to another watch, until it is told to stop."""
+class _Stoppable(DownloadProgress):
+    """Passes on to another progress, until it is told to stop."""
 
-    def __init__(self, inner: Watch, stop: threading.Event) -> None:
+    def __init__(self, inner: DownloadProgress, stop: threading.Event) -> None:
         self._inner = inner
         self._stop = stop
 
-    def at(self, done: int, total: int | None) -> None:
+    def update(self, done: int, total: int | None) -> None:
         self._go_on()
-        self._inner.at(done, total)
+        self._inner.update(done, total)
 
     def note(self, text: str) -> None:
         self._go_on()
         self._inner.note(text)
 
-    def pause(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         self._stop.wait(seconds)
         self._go_on()
 

@@ -1,7 +1,7 @@
 """The bytes of one source that are already here, kept across runs so that the next try goes on from them.
 
     <key>.part   the bytes from the beginning on, under a name that no finished file has
-    <key>.json   what the source called its content (its stamp), to ask for the rest of the same content
+    <key>.json   what the source called its content (its validators), to ask for the rest of the same content
 
 The key stands for the source. Digests are computed while bytes come; of what an earlier run left they are
 computed from the file, so they are always those of what lies on the disk.
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from zoo.download.stream import Stamp
+from zoo.download.stream import Validators
 from zoo.store.digests import Digests, Hasher, read_chunks
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ KEY_DIGITS = 16
 class Partial:
     """The open partial file of one source for one file of a model, in `folder`.
 
-    What lies there is used only where a mix of two contents would be found: by the source's stamp, or by a
-    hash on record. `resumed` tells whether the bytes came in more than one answer.
+    What lies there is used only where a mix of two contents would be found: by the source's validators, or by
+    a hash on record. `resumed` tells whether the bytes came in more than one answer.
     """
 
     def __init__(self, folder: Path, source: str, file: File) -> None:
@@ -39,14 +39,14 @@ class Partial:
         self._note = folder / f"{key}.json"
         self._size_on_record = file.bytes
         self._has_hashes = bool(file.hashes)
-        self.stamp = _read_stamp(self._note)
+        self.validators = _read_validators(self._note)
         self.resumed = False
         self._hasher = self._new_hasher()
 
     def __enter__(self) -> Self:
         # Unbuffered: what was counted is in the file, whatever kills this process.
         self._file = self.path.open("ab", buffering=0)
-        if self.stamp.validator is None and not self._has_hashes:
+        if self.validators.validator is None and not self._has_hashes:
             self.restart()
             return self
         for chunk in read_chunks(self.path):
@@ -71,16 +71,16 @@ class Partial:
         with self.path.open("rb") as file:
             return file.read(count)
 
-    def begin(self, start: int, stamp: Stamp) -> None:
-        """Bytes of the content with this stamp will come, from byte `start` on."""
+    def begin(self, start: int, validators: Validators) -> None:
+        """Bytes of the content with this validators will come, from byte `start` on."""
         if start:
             self.resumed = True
             return
         if self.size:
             self.restart()
-        self.stamp = stamp
+        self.validators = validators
         self._hasher = self._new_hasher()
-        self._note.write_text(json.dumps(asdict(stamp)), encoding="utf-8")
+        self._note.write_text(json.dumps(asdict(validators)), encoding="utf-8")
 
     def write(self, chunk: bytes) -> None:
         """Appends to what is here."""
@@ -98,7 +98,7 @@ class Partial:
         """Forgets what is here."""
         self._note.unlink(missing_ok=True)
         self._file.truncate(0)
-        self.stamp = Stamp()
+        self.validators = Validators()
         self._hasher = self._new_hasher()
         self.resumed = False
 
@@ -109,15 +109,15 @@ class Partial:
         self.path.unlink(missing_ok=True)
 
     def _new_hasher(self) -> Hasher:
-        return Hasher(self.stamp.size if self._size_on_record is None else self._size_on_record)
+        return Hasher(self.validators.size if self._size_on_record is None else self._size_on_record)
 
 
-def _read_stamp(note: Path) -> Stamp:
-    """The stamp in `note`; one that says nothing if there is none, or a half-written one."""
+def _read_validators(note: Path) -> Validators:
+    """The validators in `note`; one that says nothing if there is none, or a half-written one."""
     try:
-        stamp = Stamp(**json.loads(note.read_text(encoding="utf-8")))
+        validators = Validators(**json.loads(note.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
-        return Stamp()
-    texts = (stamp.etag, stamp.last_modified)
-    sound = all(isinstance(text, str | None) for text in texts) and isinstance(stamp.size, int | None)
-    return stamp if sound else Stamp()
+        return Validators()
+    texts = (validators.etag, validators.last_modified)
+    sound = all(isinstance(text, str | None) for text in texts) and isinstance(validators.size, int | None)
+    return validators if sound else Validators()

@@ -13,31 +13,31 @@ if TYPE_CHECKING:
 LOCK_POLL_SECONDS = 0.5
 
 
-class Watch:
+class DownloadProgress:
     """Follows one file; this one is silent and lets it run. Any method may raise to stop the fetch."""
 
-    def at(self, done: int, total: int | None) -> None:
+    def update(self, done: int, total: int | None) -> None:
         """So many bytes are here, of so many in all; None where nobody knows."""
 
     def note(self, text: str) -> None:
         """What is going on while no bytes come."""
 
-    def pause(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         """Waits."""
         time.sleep(seconds)
 
 
 @contextmanager
-def held(lock: BaseFileLock, watch: Watch) -> Iterator[None]:
+def held(lock: BaseFileLock, progress: DownloadProgress) -> Iterator[None]:
     """Holds `lock`; says so while another process has it."""
     from filelock import Timeout
 
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        watch.note("another process is fetching it; waiting")
+        progress.note("another process is fetching it; waiting")
         while not lock.is_locked:
-            watch.pause(0)
+            progress.sleep(0)
             try:
                 lock.acquire(timeout=LOCK_POLL_SECONDS)
             except Timeout:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """Timeouts and retries; all times in seconds.
 
     connect: for the connection to stand. silence: between two pieces of the answer.

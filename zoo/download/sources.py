@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from zoo.download import onedrive
 from zoo.download.http import HttpSource
 from zoo.download.local import LocalSource
-from zoo.download.retry import Patience
+from zoo.download.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from zoo.catalog.manifest import File, Manifest
-    from zoo.download.stream import Source
+    from zoo.download.stream import DownloadSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +24,21 @@ class Network:
 
     mirrors: tuple[str, ...] = ()
     offline: bool = False
-    patience: Patience = field(default_factory=Patience)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     onedrive: onedrive.Services = field(default_factory=onedrive.Services)
 
-    def sources(self, manifest: Manifest, file: File) -> list[Source]:
+    def sources(self, manifest: Manifest, file: File) -> list[DownloadSource]:
         """All ways to `file`, best first."""
         mirrored = [f"{mirror.rstrip('/')}/{manifest.name}/{file.name}" for mirror in self.mirrors]
         return [source for url in (*mirrored, *file.urls) for source in self._ways(url)]
 
-    def allows(self, source: Source) -> bool:
+    def allows(self, source: DownloadSource) -> bool:
         """Whether this source may be asked."""
         return not self.offline or isinstance(source, LocalSource)
 
-    def _ways(self, url: str) -> list[Source]:
+    def _ways(self, url: str) -> list[DownloadSource]:
         if url.startswith("file://"):
             return [LocalSource(url)]
         if onedrive.is_share_link(url):
-            return onedrive.sources(url, self.patience, self.onedrive)
-        return [HttpSource(url, self.patience)]
+            return onedrive.sources(url, self.retry_policy, self.onedrive)
+        return [HttpSource(url, self.retry_policy)]

@@ -25,7 +25,7 @@ class Transient(SourceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class Validators:
     """What a source calls its content; equal stamps mean that a later part belongs to an earlier one.
 
     etag: a strong entity tag; last_modified: an HTTP date; size: of the whole, in bytes. None: not told.
@@ -40,7 +40,7 @@ class Stamp:
         """What goes into If-Range (RFC 9110, 13.1.5): the strong tag, else the date."""
         return self.etag or self.last_modified
 
-    def contradicts(self, other: Stamp) -> bool:
+    def contradicts(self, other: Validators) -> bool:
         """Whether the two cannot belong to the same content."""
         pairs = zip(astuple(self), astuple(other), strict=True)
         return any(None not in (mine, theirs) and mine != theirs for mine, theirs in pairs)
@@ -55,13 +55,13 @@ class Stream:
     """
 
     start: int
-    stamp: Stamp
+    validators: Validators
     chunks: Iterator[bytes]
     framed: bool = True
     hashes: Mapping[str, str] = field(default_factory=dict)
 
 
-class Source(Protocol):
+class DownloadSource(Protocol):
     """One way to get a file. `name` is what an attempt is listed under."""
 
     @property
@@ -69,8 +69,8 @@ class Source(Protocol):
         """The URL, and how it is asked where there are several ways."""
         ...
 
-    def open(self, start: int, stamp: Stamp) -> AbstractContextManager[Stream]:
-        """The content from byte `start` on if it still has this stamp, else from its beginning.
+    def open(self, start: int, validators: Validators) -> AbstractContextManager[Stream]:
+        """The content from byte `start` on if it still has this validators, else from its beginning.
 
         Raises SourceError, also while the chunks are read.
         """

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.download.archive import find_member, read_member
-from zoo.download.content import HEAD_BYTES, Archive, recognise
+from zoo.download.content import HEAD_BYTES, Archive, kind_of_content
 from zoo.download.partial import Partial
-from zoo.download.progress import Watch
-from zoo.download.retry import Patience
-from zoo.download.stream import ContentError, Source, SourceError, Stream, Transient
+from zoo.download.progress import DownloadProgress
+from zoo.download.retry import RetryPolicy
+from zoo.download.stream import ContentError, DownloadSource, SourceError, Stream, Transient
 from zoo.errors import IntegrityError
 from zoo.store.digests import Digests, Hasher
 
@@ -47,10 +47,10 @@ class Transfer:
     folder: Path
     check: Callable[[Digests], None]
     room: Callable[[int], None]
-    patience: Patience
-    watch: Watch
+    retry_policy: RetryPolicy
+    progress: DownloadProgress
 
-    def run(self, source: Source) -> Arrived:
+    def run(self, source: DownloadSource) -> Arrived:
         """The file from `source`. What came before a break stays in the folder for the next run.
 
         Raises:
@@ -72,34 +72,34 @@ class Transfer:
                 partial.restart()
                 raise
 
-    def _whole(self, source: Source, partial: Partial) -> Arrived:
+    def _whole(self, source: DownloadSource, partial: Partial) -> Arrived:
         failures = 0
         while True:
             before = partial.size
             try:
                 return self._complete(partial, *self._ask(source, partial))
             except Transient as error:
-                progressed = partial.size - before >= self.patience.progress_bytes
+                progressed = partial.size - before >= self.retry_policy.progress_bytes
                 failures = 1 if progressed else failures + 1
-                if failures >= self.patience.tries:
+                if failures >= self.retry_policy.tries:
                     raise SourceError(f"{error}; {failures} times in a row") from error
-                seconds = self.patience.wait(failures, error.after)
-                self.watch.note(f"{error}; again in {seconds:.0f} s")
-                self.watch.pause(seconds)
+                seconds = self.retry_policy.wait(failures, error.after)
+                self.progress.note(f"{error}; again in {seconds:.0f} s")
+                self.progress.sleep(seconds)
 
-    def _ask(self, source: Source, partial: Partial) -> tuple[Archive | None, Mapping[str, str]]:
+    def _ask(self, source: DownloadSource, partial: Partial) -> tuple[Archive | None, Mapping[str, str]]:
         """Brings what is missing; returns what it is, and the hashes that the source tells of it."""
         if self._is_whole(partial):
-            return recognise(self.file, partial.head(HEAD_BYTES)), {}
-        with source.open(partial.size, partial.stamp) as stream:
-            if stream.start and stream.stamp.contradicts(partial.stamp):
+            return kind_of_content(self.file, partial.head(HEAD_BYTES)), {}
+        with source.open(partial.size, partial.validators) as stream:
+            if stream.start and stream.validators.contradicts(partial.validators):
                 partial.restart()
                 raise Transient("the content changed between two answers", after=0)
-            partial.begin(stream.start, stream.stamp)
+            partial.begin(stream.start, stream.validators)
             return self._receive(stream, partial), stream.hashes
 
     def _is_whole(self, partial: Partial) -> bool:
-        known = self.file.bytes if partial.stamp.size is None else partial.stamp.size
+        known = self.file.bytes if partial.validators.size is None else partial.validators.size
         return partial.size > 0 and partial.size == known
 
     def _receive(self, stream: Stream, partial: Partial) -> Archive | None:
@@ -114,10 +114,10 @@ class Transfer:
             most = MOST_BYTES if expected is None else expected
             if partial.size > most:
                 raise IntegrityError(f"not the file on record\n  bytes: expected {most} at most, more came")
-            self.watch.at(partial.size, expected)
-        if not looked and partial.size >= (stream.stamp.size or 0):
+            self.progress.update(partial.size, expected)
+        if not looked and partial.size >= (stream.validators.size or 0):
             kind, expected = self._look(stream, partial)
-        announced = stream.stamp.size if expected is None else expected
+        announced = stream.validators.size if expected is None else expected
         if announced is not None and partial.size < announced:
             raise Transient(f"broke off after {partial.size} of {announced} bytes")
         if expected is None and not stream.framed and not self.file.hashes:
@@ -128,8 +128,8 @@ class Transfer:
 
     def _look(self, stream: Stream, partial: Partial) -> tuple[Archive | None, int | None]:
         """What is coming, and how many bytes of it."""
-        kind = recognise(self.file, partial.head(HEAD_BYTES))
-        expected = stream.stamp.size
+        kind = kind_of_content(self.file, partial.head(HEAD_BYTES))
+        expected = stream.validators.size
         if kind is None and self.file.bytes is not None:
             if expected not in (None, self.file.bytes):
                 raise IntegrityError(
@@ -175,11 +175,11 @@ class Transfer:
         hasher = Hasher(size)
         with path.open("wb") as file:
             for chunk in chunks:
-                if not hasher.bytes and recognise(self.file, chunk[:HEAD_BYTES]) is not None:
+                if not hasher.bytes and kind_of_content(self.file, chunk[:HEAD_BYTES]) is not None:
                     raise ContentError(f"delivered a {kind} archive with another in it; unpack it by hand")
                 hasher.update(chunk)
                 file.write(chunk)
-                self.watch.at(hasher.bytes, size)
+                self.progress.update(hasher.bytes, size)
             file.flush()
             os.fsync(file.fileno())
         return hasher.finish(path)

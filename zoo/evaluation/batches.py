@@ -10,32 +10,32 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zoo.datasets import Item
-from zoo.datasets.loader import Prepared, prepared
+from zoo.datasets import Sample
+from zoo.datasets.loader import LoadedSample, prepared
 from zoo.errors import DataError
 from zoo.evaluation.job import Job
-from zoo.evaluation.sessions import Batching, Lane
+from zoo.evaluation.sessions import Batching, Session
 from zoo.evidence.journal import Batch
 from zoo.evidence.run import Row
-from zoo.preprocessing import Picture
-from zoo.preprocessing.decode import Stored
+from zoo.preprocessing import EncodedImage
+from zoo.preprocessing.decode import DecodedImage
 from zoo.preprocessing.flavour import Pixels
 from zoo.runtimes import Ranking
 from zoo.runtimes.staging import Staging
 
 # Every image once for each way of preparing it.
-Made = tuple[Pixels, ...]
+Loaded = tuple[Pixels, ...]
 
 
-def batch_items(items: Sequence[Item], size: int, number: int) -> Sequence[Item]:
+def batch_items(items: Sequence[Sample], size: int, number: int) -> Sequence[Sample]:
     """The images of a batch: their place in the dataset alone decides."""
     return items[number * size : (number + 1) * size]
 
 
 def rank_batches(
-    job: Job, lanes: Sequence[Lane], batching: Batching, numbers: Sequence[int]
+    job: Job, sessions: Sequence[Session], batching: Batching, numbers: Sequence[int]
 ) -> Iterator[Batch]:
-    """The batches of these numbers, each ranked in every lane, in order.
+    """The batches of these numbers, each ranked in every session, in order.
 
     In memory are at most the decoded images of twice as many batches as are ranked at once, and two batches
     more than those ready for the net.
@@ -44,33 +44,36 @@ def rank_batches(
         DataError: an image cannot be read (unless the job skips those), or scores are not numbers.
     """
     with (
-        contextlib.closing(_staged(job, lanes, batching, numbers)) as staged,
-        contextlib.closing(_ranked(lanes, staged, batching.at_once)) as ranked,
+        contextlib.closing(_staged(job, sessions, batching, numbers)) as staged,
+        contextlib.closing(_ranked(sessions, staged, batching.at_once)) as ranked,
     ):
         for work in ranked:
             if work.images:
                 rows = tuple(_rows(job, work, ranking) for ranking in work.rankings)
             else:
-                rows = ((),) * len(lanes)
+                rows = ((),) * len(sessions)
             yield Batch(work.number, rows, tuple(work.unreadable), work.rotated)
 
 
 @dataclass(slots=True)
 class _Work:
-    """The images of one batch on their way: read, staged for each way of preparing them, ranked in each lane.
+    """The images of one batch on their way: read, staged for each way of preparing them, ranked in each
+    session.
 
     Once they are staged, the images themselves have no pixels any more.
     """
 
     number: int
-    images: list[Prepared[Made]] = field(default_factory=list)
+    images: list[LoadedSample[Loaded]] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     rotated: int = 0
     staged: list[Any] = field(default_factory=list)
     rankings: list[Ranking] = field(default_factory=list)
 
 
-def _ranked(lanes: Sequence[Lane], staged: Iterator[_Work], at_once: int) -> Generator[_Work, None, None]:
+def _ranked(
+    sessions: Sequence[Session], staged: Iterator[_Work], at_once: int
+) -> Generator[_Work, None, None]:
     """The batches, so many ranked side by side, in order; a thread stages the next.
 
     One more waits for a net, so that none stands still while rows are written down. What goes wrong is raised
@@ -93,7 +96,7 @@ def _ranked(lanes: Sequence[Lane], staged: Iterator[_Work], at_once: int) -> Gen
                     work = coming.result() if problem is None else None
                     coming = None
                     if work is not None:
-                        ranking.append(nets.submit(_rank, lanes, work))
+                        ranking.append(nets.submit(_rank, sessions, work))
                         coming = stage.submit(next, staged, None)
         finally:
             for future in ranking:
@@ -102,22 +105,22 @@ def _ranked(lanes: Sequence[Lane], staged: Iterator[_Work], at_once: int) -> Gen
             raise problem
 
 
-def _rank(lanes: Sequence[Lane], work: _Work) -> _Work:
+def _rank(sessions: Sequence[Session], work: _Work) -> _Work:
     if work.images:
         labels = [image.item.label for image in work.images]
-        work.rankings = [lane.session.rank(work.staged[lane.prepare], labels) for lane in lanes]
+        work.rankings = [session.runtime.rank(work.staged[session.prepare], labels) for session in sessions]
         work.staged.clear()
     return work
 
 
 def _staged(
-    job: Job, lanes: Sequence[Lane], batching: Batching, numbers: Sequence[int]
+    job: Job, sessions: Sequence[Session], batching: Batching, numbers: Sequence[int]
 ) -> Generator[_Work, None, None]:
     """Batches ready for the net."""
-    stagings = dict(sorted((lane.prepare, lane.staging) for lane in lanes))
-    fixed = lanes[0].session.batch
+    stagings = dict(sorted((session.prepare, session.staging) for session in sessions))
+    fixed = sessions[0].runtime.batch
 
-    def prepare(content: Picture | Stored) -> Made:
+    def prepare(content: EncodedImage | DecodedImage) -> Loaded:
         return tuple(staging.prepare(content) for staging in stagings.values())
 
     with contextlib.closing(_read(job, prepare, batching, numbers)) as works:
@@ -136,7 +139,10 @@ def _stage(work: _Work, stagings: Mapping[int, Staging], count: int | None) -> N
 
 
 def _read(
-    job: Job, prepare: Callable[[Picture | Stored], Made], batching: Batching, numbers: Sequence[int]
+    job: Job,
+    prepare: Callable[[EncodedImage | DecodedImage], Loaded],
+    batching: Batching,
+    numbers: Sequence[int],
 ) -> Generator[_Work, None, None]:
     """Batches of decoded images."""
     chosen = [batch_items(job.items, batching.size, number) for number in numbers]
@@ -154,7 +160,7 @@ def _read(
             yield work
 
 
-def _take(job: Job, work: _Work, image: Prepared[Made]) -> None:
+def _take(job: Job, work: _Work, image: LoadedSample[Loaded]) -> None:
     work.rotated += image.rotated
     if image.pixels is not None:
         work.images.append(image)

@@ -12,9 +12,9 @@ from zoo.datasets.loader import in_order, prepared
 from zoo.environment import environment, processors
 from zoo.errors import DataError
 from zoo.evaluation.batches import rank_batches
-from zoo.evaluation.distributed import Alone
+from zoo.evaluation.distributed import SingleProcess
 from zoo.evaluation.job import Job
-from zoo.evaluation.sessions import Batching, Lane, choose_batch_size, open_lanes, plan_batches
+from zoo.evaluation.sessions import Batching, Session, choose_batch_size, open_sessions, plan_batches
 from zoo.evaluation.variants import Variant
 
 # Batches before the clock starts: caches fill, threads start, a GPU raises its clock.
@@ -69,11 +69,11 @@ def bench(job: Job, variant: Variant, seconds: float) -> Rates:
     Images are read again and again if there are too few. Errors as in `measure`; an image
     that cannot be read is always one, unless the job skips those.
     """
-    world = Alone()
-    with open_lanes(job, [variant], world) as lanes:
-        size = choose_batch_size(job, lanes, [variant], world)
-        batching = plan_batches(job, lanes, [variant], world, size)
-        rounds = [_round(job, lanes[0], batching, seconds / ROUNDS) for _ in range(ROUNDS)]
+    group = SingleProcess()
+    with open_sessions(job, [variant], group) as sessions:
+        size = choose_batch_size(job, sessions, [variant], group)
+        batching = plan_batches(job, sessions, [variant], group, size)
+        rounds = [_round(job, sessions[0], batching, seconds / ROUNDS) for _ in range(ROUNDS)]
         decoding, inference, validation = (median(rates) for rates in zip(*rounds, strict=True))
         return Rates(
             decoding=decoding,
@@ -84,25 +84,25 @@ def bench(job: Job, variant: Variant, seconds: float) -> Rates:
             environment={
                 **environment(),
                 "processors": str(processors()),
-                **lanes[0].session.describe(),
+                **sessions[0].runtime.describe(),
             },
             shared=job.device == "cpu",
         )
 
 
-def _round(job: Job, lane: Lane, batching: Batching, seconds: float) -> tuple[float, float, float]:
-    decoding = _decoding(job, lane, batching, seconds)
-    inference = _inference(job, lane, batching, seconds)
+def _round(job: Job, session: Session, batching: Batching, seconds: float) -> tuple[float, float, float]:
+    decoding = _decoding(job, session, batching, seconds)
+    inference = _inference(job, session, batching, seconds)
     # More than can be done in that time.
     images = int(2 * seconds * min(decoding, inference)) + batching.size * batching.at_once * (WARM_UP + 2)
-    return decoding, inference, _validation(job, lane, batching, images, seconds)
+    return decoding, inference, _validation(job, session, batching, images, seconds)
 
 
-def _decoding(job: Job, lane: Lane, batching: Batching, seconds: float) -> float:
+def _decoding(job: Job, session: Session, batching: Batching, seconds: float) -> float:
     at_a_time = batching.size * batching.at_once
 
     def counted() -> Iterator[int]:
-        for image in prepared(cycle(job.items), lane.staging.prepare, ahead=2 * at_a_time):
+        for image in prepared(cycle(job.items), session.staging.prepare, ahead=2 * at_a_time):
             if image.problem is not None and not job.skip_unreadable:
                 raise DataError(f"{job.data.source}: {image.item.id}: {image.problem}") from image.problem
             yield 1
@@ -110,32 +110,32 @@ def _decoding(job: Job, lane: Lane, batching: Batching, seconds: float) -> float
     return _rate(counted(), WARM_UP * at_a_time, seconds)
 
 
-def _inference(job: Job, lane: Lane, batching: Batching, seconds: float) -> float:
+def _inference(job: Job, session: Session, batching: Batching, seconds: float) -> float:
     """The same images every time, staged once."""
     size = batching.size
     images, labels = [], []
-    for image in prepared(islice(job.items, size), lane.staging.prepare, ahead=size):
+    for image in prepared(islice(job.items, size), session.staging.prepare, ahead=size):
         if image.pixels is not None:
             images.append(image.pixels)
             labels.append(image.item.label)
     if not images:
         raise DataError(f"{job.data.source}: none of the first {size} images can be read")
     images = list(islice(cycle(images), size))
-    batch = lane.staging.stage(images, lane.session.batch or size)
+    batch = session.staging.stage(images, session.runtime.batch or size)
     labels = list(islice(cycle(labels), size))
 
     def rank(_: None) -> int:
-        return len(lane.session.rank(batch, labels).ids)
+        return len(session.runtime.rank(batch, labels).ids)
 
     ranked = in_order(rank, repeat(None), batching.at_once, batching.at_once + 1, "rank")
     return _rate(ranked, WARM_UP * batching.at_once, seconds)
 
 
-def _validation(job: Job, lane: Lane, batching: Batching, images: int, seconds: float) -> float:
+def _validation(job: Job, session: Session, batching: Batching, images: int, seconds: float) -> float:
     """As `validate` does it, over so many images."""
     items = tuple(islice(cycle(job.items), images))
     laid_out = replace(job, data=replace(job.data, items=items), limit=None)
-    batches = rank_batches(laid_out, [lane], batching, range(-(-images // batching.size)))
+    batches = rank_batches(laid_out, [session], batching, range(-(-images // batching.size)))
     return _rate((len(batch.rows[0]) for batch in batches), WARM_UP * batching.at_once, seconds)
 
 

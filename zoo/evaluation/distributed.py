@@ -37,7 +37,7 @@ BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 # What gloo reads.
 INTERFACE = "GLOO_SOCKET_IFNAME"
 # A process that has done no batch for so long is taken for lost; the slowest batch takes seconds.
-PATIENCE = timedelta(minutes=10)
+LOST_AFTER = timedelta(minutes=10)
 POLL_SECONDS = 0.2
 
 
@@ -48,7 +48,7 @@ class RankLostError(ZooError):
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
+class SingleProcess:
     """One process, which has nobody to wait for."""
 
     rank: int = 0
@@ -56,23 +56,23 @@ class Alone:
     local_rank: int = 0
     local_size: int = 1
 
-    def beat(self, done: int) -> None:
+    def heartbeat(self, done: int) -> None:
         """Nobody listens."""
 
-    def share(self, value: T, source: int = 0) -> T:
+    def broadcast(self, value: T, source: int = 0) -> T:
         """The value itself."""
         return value
 
-    def gather(self, value: T, patience: timedelta = PATIENCE) -> list[T]:
+    def all_gather(self, value: T, timeout: timedelta = LOST_AFTER) -> list[T]:
         """The value itself."""
         return [value]
 
-    def total(self, counts: Sequence[int]) -> list[int]:
+    def all_reduce(self, counts: Sequence[int]) -> list[int]:
         """The counts themselves."""
         return list(counts)
 
 
-class Ranks:
+class ProcessGroup:
     """This process among those that torchrun started."""
 
     def __init__(self, environment: Mapping[str, str], kind: str, store: Store) -> None:
@@ -82,11 +82,11 @@ class Ranks:
         self.local_size = int(environment["LOCAL_WORLD_SIZE"])
         self._kind, self._store = kind, store
 
-    def beat(self, done: int) -> None:
+    def heartbeat(self, done: int) -> None:
         """Tell the others that this process is alive and has done so many batches. RankLostError as below."""
         self._say(f"beat/{self.rank}", str(done))
 
-    def share(self, value: T, source: int = 0) -> T:
+    def broadcast(self, value: T, source: int = 0) -> T:
         """The value of rank `source`, for all, who wait for it. RankLostError if it is gone."""
         import torch.distributed as dist
 
@@ -95,7 +95,7 @@ class Ranks:
             dist.broadcast_object_list(values, src=source)
         return values[0]
 
-    def gather(self, value: T, patience: timedelta = PATIENCE) -> list[T]:
+    def all_gather(self, value: T, timeout: timedelta = LOST_AFTER) -> list[T]:
         """The values of all ranks, in order, for each of them; waits for the slower ones.
 
         Raises:
@@ -104,13 +104,13 @@ class Ranks:
         import torch.distributed as dist
 
         self._say(f"arrived/{self.rank}", "")
-        self._wait(patience)
+        self._wait(timeout)
         values: list[Any] = [None] * self.size
         with _lost_when_it_fails():
             dist.all_gather_object(values, value)
         return values
 
-    def total(self, counts: Sequence[int]) -> list[int]:
+    def all_reduce(self, counts: Sequence[int]) -> list[int]:
         """Sums over all ranks, on the device of the run."""
         import torch
         import torch.distributed as dist
@@ -120,7 +120,7 @@ class Ranks:
             dist.all_reduce(sums)
         return [int(count) for count in sums.tolist()]
 
-    def _wait(self, patience: timedelta) -> None:
+    def _wait(self, timeout: timedelta) -> None:
         """Until all ranks have arrived. Polling, because a collective call would not hear a signal."""
         beats: dict[int, bytes] = {}
         since = dict.fromkeys(range(self.size), time.monotonic())
@@ -129,9 +129,9 @@ class Ranks:
                 beat = self._store.get(f"beat/{rank}") if self._known(f"beat/{rank}") else b""
                 if beats.get(rank) != beat:
                     beats[rank], since[rank] = beat, time.monotonic()
-                elif time.monotonic() - since[rank] > patience.total_seconds():
+                elif time.monotonic() - since[rank] > timeout.total_seconds():
                     raise RankLostError(
-                        f"rank {rank} of {self.size} has shown no sign of life for {patience}: it is lost"
+                        f"rank {rank} of {self.size} has shown no sign of life for {timeout}: it is lost"
                     )
             time.sleep(POLL_SECONDS)
 
@@ -144,11 +144,11 @@ class Ranks:
             return bool(self._store.check([key]))
 
 
-World = Alone | Ranks
+Group = SingleProcess | ProcessGroup
 
 
 @contextmanager
-def joined(device: str, environment: Mapping[str, str] | None = None) -> Iterator[World]:
+def join_group(device: str, environment: Mapping[str, str] | None = None) -> Iterator[Group]:
     """The processes of this run: all that torchrun started, or this one.
 
     device: where the processes compute; counts are summed there, on each one's current device.
@@ -160,7 +160,7 @@ def joined(device: str, environment: Mapping[str, str] | None = None) -> Iterato
     """
     environment = os.environ if environment is None else environment
     if "WORLD_SIZE" not in environment or "RANK" not in environment:
-        yield Alone()
+        yield SingleProcess()
         return
     if missing := [name for name in VARIABLES if name not in environment]:
         raise UsageError(
@@ -182,7 +182,7 @@ def joined(device: str, environment: Mapping[str, str] | None = None) -> Iterato
         ) from error
     before = signal.signal(signal.SIGTERM, _end)
     try:
-        yield Ranks(environment, kind, store)
+        yield ProcessGroup(environment, kind, store)
     finally:
         signal.signal(signal.SIGTERM, before)
         dist.destroy_process_group()

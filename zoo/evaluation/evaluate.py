@@ -21,10 +21,10 @@ from zoo.datasets import Dataset
 from zoo.environment import environment
 from zoo.errors import DataError, UsageError
 from zoo.evaluation.batches import batch_items, rank_batches
-from zoo.evaluation.distributed import Alone, World
+from zoo.evaluation.distributed import Group, SingleProcess
 from zoo.evaluation.job import Job, plan_of
-from zoo.evaluation.label_order import AS_GIVEN, IMAGES_ASKED, recognise
-from zoo.evaluation.sessions import Batching, Lane, choose_batch_size, open_lanes, plan_batches
+from zoo.evaluation.label_order import AS_GIVEN, IMAGES_ASKED, detect_label_order
+from zoo.evaluation.sessions import Batching, Session, choose_batch_size, open_sessions, plan_batches
 from zoo.evaluation.variants import Variant
 from zoo.evidence import journal
 from zoo.evidence.journal import Batch, Journal
@@ -87,7 +87,7 @@ def measure(
     *,
     folder: Path | None = None,
     resume: bool = False,
-    world: World | None = None,
+    group: Group | None = None,
     progress: Progress | None = None,
 ) -> list[Run]:
     """Rank the images under several variants in one pass; one run for each, in their order.
@@ -95,32 +95,32 @@ def measure(
     folder: where evidence is kept while the run is under way, on each machine; None: nowhere. Rank 0 of
         whoever calls writes the runs, and then all call `zoo.evidence.journal.finish`.
     resume: go on from what an interrupted run left in `folder` on any machine.
-    world: the processes that share the work; all of them return all runs.
+    group: the processes that share the work; all of them return all runs.
     progress: as for `validate`, about this process's share.
 
     Raises:
         UsageError, DataError, DeviceError: as `validate`.
         RankLostError: another process of the run is gone.
     """
-    world = world or Alone()
+    group = group or SingleProcess()
     if job.limit is not None and job.limit < 1:
         raise UsageError(f"the limit must be 1 image or more, not {job.limit}")
-    with open_lanes(job, variants, world) as lanes:
-        files, about = job.all_files(), [lane.session.describe() for lane in lanes]
-        chosen = choose_batch_size(job, lanes, variants, world)
-        size = _agreed_batch_size(job, folder if resume else None, chosen, world)
+    with open_sessions(job, variants, group) as sessions:
+        files, about = job.all_files(), [session.runtime.describe() for session in sessions]
+        chosen = choose_batch_size(job, sessions, variants, group)
+        size = _agreed_batch_size(job, folder if resume else None, chosen, group)
         plan = plan_of(job, variants, files, about[0], size)
-        _check_same_plan(plan, world)
-        before = {} if folder is None else _start(folder, plan, resume, world)
+        _check_same_plan(plan, group)
+        before = {} if folder is None else _start(folder, plan, resume, group)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         clock = time.perf_counter()
-        with _kept(folder, world) as keep:
-            batching = plan_batches(job, lanes, variants, world, size)
-            own = list(_own_batches(job, lanes, batching, before, world, keep, progress))
+        with _kept(folder, group) as keep:
+            batching = plan_batches(job, sessions, variants, group, size)
+            own = list(_own_batches(job, sessions, batching, before, group, keep, progress))
         seconds = time.perf_counter() - clock
-    tally = _gather(job, world, own, before, seconds)
+    tally = _gather(job, group, own, before, seconds)
     return [
-        _run(job, variant, tally, at, size, files, {**environment(), **about[at]}, started, world.size)
+        _run(job, variant, tally, at, size, files, {**environment(), **about[at]}, started, group.size)
         for at, variant in enumerate(variants)
     ]
 
@@ -134,10 +134,10 @@ class _Tally:
     resumed: int
 
 
-def _agreed_batch_size(job: Job, folder: Path | None, chosen: int, world: World) -> int:
+def _agreed_batch_size(job: Job, folder: Path | None, chosen: int, group: Group) -> int:
     """That of the interrupted run in `folder`, on whichever machine it is; without one, what rank 0 chose."""
-    before = [world.share(_batch_size_before(job, folder), source=rank) for rank in range(world.size)]
-    return next(filter(None, before), None) or world.share(chosen)
+    before = [group.broadcast(_batch_size_before(job, folder), source=rank) for rank in range(group.size)]
+    return next(filter(None, before), None) or group.broadcast(chosen)
 
 
 def _batch_size_before(job: Job, folder: Path | None) -> int | None:
@@ -146,9 +146,9 @@ def _batch_size_before(job: Job, folder: Path | None) -> int | None:
     return None if plan is None or plan.get("model") != job.model else plan.get("batch size")
 
 
-def _check_same_plan(plan: Mapping[str, Any], world: World) -> None:
+def _check_same_plan(plan: Mapping[str, Any], group: Group) -> None:
     """UsageError, in all processes, if one measures something else, such as other images on its machine."""
-    plans = [world.share(plan, source=rank) for rank in range(world.size)]
+    plans = [group.broadcast(plan, source=rank) for rank in range(group.size)]
     for rank, other in enumerate(plans):
         if different := [name for name in plan if other[name] != plans[0][name]]:
             raise UsageError(
@@ -157,52 +157,52 @@ def _check_same_plan(plan: Mapping[str, Any], world: World) -> None:
             )
 
 
-def _start(folder: Path, plan: Mapping[str, Any], resume: bool, world: World) -> dict[int, Batch]:
+def _start(folder: Path, plan: Mapping[str, Any], resume: bool, group: Group) -> dict[int, Batch]:
     """Makes `folder` ready on every machine; the batches that any of them has from before.
 
     One process after the other: whoever finds the mark of this run shares a folder with an earlier one.
     """
-    run = world.share(secrets.token_hex(8))
+    run = group.broadcast(secrets.token_hex(8))
     mark = folder / journal.FOLDER_NAME / "run"
     before: dict[int, Batch] = {}
-    for rank in range(world.size):
+    for rank in range(group.size):
         found: dict[int, Batch] = {}
-        if rank == world.rank and not (mark.is_file() and mark.read_text(encoding="ascii") == run):
+        if rank == group.rank and not (mark.is_file() and mark.read_text(encoding="ascii") == run):
             found = journal.start(folder, plan, resume)
             mark.write_text(run, encoding="ascii")
-        before |= world.share(found, source=rank)
+        before |= group.broadcast(found, source=rank)
     return before
 
 
 @contextlib.contextmanager
-def _kept(folder: Path | None, world: World) -> Iterator[Callable[[Batch], None]]:
+def _kept(folder: Path | None, group: Group) -> Iterator[Callable[[Batch], None]]:
     """What to call with a batch that is done."""
     if folder is None:
         yield lambda batch: None
         return
-    with contextlib.closing(Journal(folder, f"rank{world.rank}-of-{world.size}")) as file:
+    with contextlib.closing(Journal(folder, f"rank{group.rank}-of-{group.size}")) as file:
         yield file.append
 
 
 def _own_batches(
     job: Job,
-    lanes: Sequence[Lane],
+    sessions: Sequence[Session],
     batching: Batching,
     before: Mapping[int, Batch],
-    world: World,
+    group: Group,
     keep: Callable[[Batch], None],
     progress: Progress | None,
 ) -> Iterator[Batch]:
-    """This process's part of the batches that are not done yet: every `world.size`-th of them."""
+    """This process's part of the batches that are not done yet: every `group.size`-th of them."""
     size = batching.size
     left = [number for number in range(-(-len(job.items) // size)) if number not in before]
-    numbers = left[world.rank :: world.size]
+    numbers = left[group.rank :: group.size]
     total = sum(len(batch_items(job.items, size, number)) for number in numbers)
     rows: list[Row] = []
     done, asked = 0, False
-    for batch in rank_batches(job, lanes, batching, numbers):
+    for batch in rank_batches(job, sessions, batching, numbers):
         keep(batch)
-        world.beat(batch.number)
+        group.heartbeat(batch.number)
         if not asked:
             rows += batch.rows[0]
         if not asked and (len(rows) >= IMAGES_ASKED or batch.number == numbers[-1]):
@@ -215,7 +215,7 @@ def _own_batches(
 
 
 def _check_order(job: Job, rows: Sequence[Row]) -> None:
-    order = recognise([row.label for row in rows], [row.top5[0] for row in rows])
+    order = detect_label_order([row.label for row in rows], [row.top5[0] for row in rows])
     if order is not None and order.name != AS_GIVEN:
         raise DataError(
             f"{job.data.source}: labels from {job.data.labels_source} are in another order than the net's "
@@ -224,12 +224,12 @@ def _check_order(job: Job, rows: Sequence[Row]) -> None:
 
 
 def _gather(
-    job: Job, world: World, own: Sequence[Batch], before: Mapping[int, Batch], seconds: float
+    job: Job, group: Group, own: Sequence[Batch], before: Mapping[int, Batch], seconds: float
 ) -> _Tally:
     """The batches of all processes, after a check that every image is there once."""
-    gathered = world.gather((list(own), seconds))
+    gathered = group.all_gather((list(own), seconds))
     came = [batch for part, _ in gathered for batch in part]
-    if world.total(_sums(own)) != _sums(came):
+    if group.all_reduce(_sums(own)) != _sums(came):
         raise DataError("the evidence that was gathered is not what the processes counted")
     batches = {batch.number: batch for batch in (*before.values(), *came)}
     images = sum(len(batch.rows[0]) + len(batch.unreadable) for batch in batches.values())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from zoo.datasets import Dataset, Item
+from zoo.datasets import Dataset, Sample
 from zoo.evaluation.variants import Variant
 from zoo.files import sha256
 
@@ -44,7 +44,7 @@ class Job:
     command: str = ""
 
     @property
-    def items(self) -> tuple[Item, ...]:
+    def items(self) -> tuple[Sample, ...]:
         """The images that are to be ranked."""
         return self.data.items[: self.limit]
 

@@ -31,7 +31,7 @@ AS_GIVEN = "as given"
 SORTED_FROM_0 = "give a list that counts sorted synset ids from 0"
 
 
-def recognise(labels: Sequence[int], best: Sequence[int]) -> Order | None:
+def detect_label_order(labels: Sequence[int], best: Sequence[int]) -> Order | None:
     """The way in which these labels fit what a net found; None where too few images tell.
 
     labels: as given. best: the class that the net ranked first, of the same images. Anything but AS_GIVEN

@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.environment import processors
 from zoo.errors import DataError, UsageError
-from zoo.evaluation.distributed import World
+from zoo.evaluation.distributed import Group
 from zoo.evaluation.job import Job
 from zoo.evaluation.variants import Variant
 from zoo.preprocessing import Preprocessor, preprocessor, resolve
@@ -25,12 +25,12 @@ COLOURS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
-    """A variant at work. Lanes whose images are prepared alike have the same number `prepare`."""
+class Session:
+    """A variant at work. Sessions whose images are prepared alike have the same number `prepare`."""
 
     prepare: int
     staging: Staging
-    session: Runtime
+    runtime: Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +46,22 @@ class Batching:
 
 
 @contextlib.contextmanager
-def open_lanes(job: Job, variants: Sequence[Variant], world: World) -> Iterator[list[Lane]]:
-    """A lane for each variant; nets that several share are loaded once.
+def open_sessions(job: Job, variants: Sequence[Variant], group: Group) -> Iterator[list[Session]]:
+    """A session for each variant; nets that several share are loaded once.
 
     Raises:
         UsageError: net, preprocessing and options do not fit together.
         DataError: a label is no class of the net.
         DeviceError: the device or the precision is not available.
     """
-    device = own_device(job.device, world)
-    threads = own_processors(world) if world.size > 1 else None
+    device = own_device(job.device, group)
+    threads = own_processors(group) if group.size > 1 else None
     prepares = {_key(variant): _preprocessor(job, variant) for variant in variants}
-    sessions: dict[Precision, Runtime] = {}
+    runtimes: dict[Precision, Runtime] = {}
     with contextlib.ExitStack() as stack:
         for variant in variants:
-            if variant.precision not in sessions:
-                session = open_runtime(
+            if variant.precision not in runtimes:
+                runtime = open_runtime(
                     job.runtime,
                     job.net,
                     device,
@@ -69,63 +69,65 @@ def open_lanes(job: Job, variants: Sequence[Variant], world: World) -> Iterator[
                     threads=threads,
                     precision=variant.precision,
                 )
-                sessions[variant.precision] = stack.enter_context(contextlib.closing(session))
-            _check_input(job, sessions[variant.precision], variant)
-        _check_labels(job, sessions[variants[0].precision], prepares[_key(variants[0])])
+                runtimes[variant.precision] = stack.enter_context(contextlib.closing(runtime))
+            _check_input(job, runtimes[variant.precision], variant)
+        _check_labels(job, runtimes[variants[0].precision], prepares[_key(variants[0])])
         stagings = {key: _staging(job, prepare, device) for key, prepare in prepares.items()}
         places = list(stagings)
         yield [
-            Lane(places.index(_key(variant)), stagings[_key(variant)], sessions[variant.precision])
+            Session(places.index(_key(variant)), stagings[_key(variant)], runtimes[variant.precision])
             for variant in variants
         ]
 
 
-def own_device(device: str, world: World) -> str:
+def own_device(device: str, group: Group) -> str:
     """`cuda` among several processes means one GPU for each. UsageError where they would share one."""
-    if ":" in device and world.local_size > 1:
+    if ":" in device and group.local_size > 1:
         raise UsageError(
-            f"{world.local_size} processes cannot share {device}: give --device cuda, a GPU each"
+            f"{group.local_size} processes cannot share {device}: give --device cuda, a GPU each"
         )
-    return f"cuda:{world.local_rank}" if device == "cuda" and world.size > 1 else device
+    return f"cuda:{group.local_rank}" if device == "cuda" and group.size > 1 else device
 
 
-def own_processors(world: World) -> int:
+def own_processors(group: Group) -> int:
     """The share of this machine's processors that one of its processes takes."""
-    return max(1, processors() // world.local_size)
+    return max(1, processors() // group.local_size)
 
 
-def choose_batch_size(job: Job, lanes: Sequence[Lane], variants: Sequence[Variant], world: World) -> int:
+def choose_batch_size(
+    job: Job, sessions: Sequence[Session], variants: Sequence[Variant], group: Group
+) -> int:
     """Images per inference: as asked for, as the net wants it, or what is useful and fits into memory."""
-    wanted, fixed = job.batch_size, lanes[0].session.batch
+    wanted, fixed = job.batch_size, sessions[0].runtime.batch
     if wanted is not None and wanted < 1:
         raise UsageError(f"the batch size must be 1 or more, not {wanted}")
     if fixed is not None and wanted not in (None, fixed):
         raise UsageError(f"{job.net}: it takes batches of {fixed} only, not of {wanted}")
     if wanted is not None or fixed is not None:
         return wanted or fixed or 1
-    kind, _ = parse_device(own_device(job.device, world))
-    at_once = _at_once(lanes)
-    fits = max(1, _images_that_fit(job, variants, world) // at_once)
-    return batch_size(kind, fits, max(1, own_processors(world) // at_once))
+    kind, _ = parse_device(own_device(job.device, group))
+    at_once = _at_once(sessions)
+    fits = max(1, _images_that_fit(job, variants, group) // at_once)
+    return batch_size(kind, fits, max(1, own_processors(group) // at_once))
 
 
 def plan_batches(
-    job: Job, lanes: Sequence[Lane], variants: Sequence[Variant], world: World, size: int
+    job: Job, sessions: Sequence[Session], variants: Sequence[Variant], group: Group, size: int
 ) -> Batching:
     """Batches of that size: so many side by side as the runtime wants, if they fit into memory."""
-    fits = max(1, _images_that_fit(job, variants, world) // size)
-    return Batching(size, min(_at_once(lanes), fits), own_processors(world))
+    fits = max(1, _images_that_fit(job, variants, group) // size)
+    return Batching(size, min(_at_once(sessions), fits), own_processors(group))
 
 
-def _at_once(lanes: Sequence[Lane]) -> int:
-    return min(lane.session.at_once for lane in lanes)
+def _at_once(sessions: Sequence[Session]) -> int:
+    return min(session.runtime.at_once for session in sessions)
 
 
-def _images_that_fit(job: Job, variants: Sequence[Variant], world: World) -> int:
+def _images_that_fit(job: Job, variants: Sequence[Variant], group: Group) -> int:
     """Images that this process's nets may compute at once."""
-    kind, index = parse_device(own_device(job.device, world))
+    kind, index = parse_device(own_device(job.device, group))
     numbers = COLOURS * max(variant.preprocessing.crop for variant in variants) ** 2
-    sharing = world.local_size if kind == "cpu" else 1
+    sharing = group.local_size if kind == "cpu" else 1
     return images_that_fit(numbers, free_memory(kind, index) // sharing)
 
 
@@ -150,9 +152,9 @@ def _staging(job: Job, prepare: Preprocessor, device: str) -> Staging:
     return DeviceStaging(prepare, device, resize=job.preprocess_on == "device" and job.data.flavour is None)
 
 
-def _check_input(job: Job, session: Runtime, variant: Variant) -> None:
-    taken, crop = session.input_shape, variant.preprocessing.crop
-    # Stored pixels may have any number of channels; which, shows with the first image.
+def _check_input(job: Job, runtime: Runtime, variant: Variant) -> None:
+    taken, crop = runtime.input_shape, variant.preprocessing.crop
+    # DecodedImage pixels may have any number of channels; which, shows with the first image.
     channels = COLOURS if resolve(variant.preprocessing.flavour).has_size else None
     made = (channels, crop, crop)
     if len(taken) == 3 and all(
@@ -171,10 +173,10 @@ def _words(shape: Sequence[int | None]) -> str:
     return " x ".join(str(size or "any") for size in shape)
 
 
-def _check_labels(job: Job, session: Runtime, prepare: Preprocessor) -> None:
+def _check_labels(job: Job, runtime: Runtime, prepare: Preprocessor) -> None:
     """Every label is a class of the net. How many it has shows a run on zeros, which also warms it up."""
-    crop, channels = prepare.numbers.crop, session.input_shape[0] or _channels(job, prepare)
-    classes = session.run(np.zeros((session.batch or 1, channels, crop, crop), np.float32)).shape[1]
+    crop, channels = prepare.numbers.crop, runtime.input_shape[0] or _channels(job, prepare)
+    classes = runtime.run(np.zeros((runtime.batch or 1, channels, crop, crop), np.float32)).shape[1]
     for item in job.items:
         if item.label >= classes:
             raise DataError(

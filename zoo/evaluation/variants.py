@@ -77,5 +77,5 @@ def _other_convention(flavour: str, made_for: str) -> str | None:
     from zoo.preprocessing import resolve
 
     ours, theirs = resolve(flavour), resolve(made_for)
-    alike = (ours.channels, ours.numbers_white) == (theirs.channels, theirs.numbers_white)
+    alike = (ours.channels, ours.normalisation_max_value) == (theirs.channels, theirs.normalisation_max_value)
     return None if alike else made_for

@@ -9,16 +9,16 @@ module with a subclass of `Flavour` and one row in `FAMILIES`.
 
 from __future__ import annotations
 
-from zoo.preprocessing.decode import Picture
+from zoo.preprocessing.decode import EncodedImage
 from zoo.preprocessing.flavour import Flavour, Normalisation
 from zoo.preprocessing.preprocessor import Preprocessor, preprocessor
 from zoo.preprocessing.registry import FAMILIES, problems, resolve
 
 __all__ = [
     "FAMILIES",
+    "EncodedImage",
     "Flavour",
     "Normalisation",
-    "Picture",
     "Preprocessor",
     "preprocessor",
     "problems",

@@ -16,8 +16,8 @@ class CaffeImages(Flavour):
     """What the Caffe flavours share. Normalisation is (pixel - mean) * scale in float32."""
 
     channels: ClassVar[Literal["BGR", "RGB"]] = "BGR"
-    white: ClassVar[int] = 255
-    numbers_white: ClassVar[int] = 255
+    max_value: ClassVar[int] = 255
+    normalisation_max_value: ClassVar[int] = 255
     takes_scale: ClassVar[bool] = True
     takes_mean_image: ClassVar[bool] = True
     takes_pixels: ClassVar[bool] = True

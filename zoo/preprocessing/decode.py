@@ -51,7 +51,7 @@ class ImageHeader:
         return 2 <= self.orientation <= 8
 
 
-class Picture:
+class EncodedImage:
     """The bytes of an image file, decoded at most once by each decoder that is asked for.
 
     Raises (all decoders):
@@ -197,7 +197,7 @@ def _orientation(tiff: bytes) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class DecodedImage:
     """An image that its source holds as pixels: (height, width, channels); three channels are BGR.
 
     `sha256` is that of the source's bytes. `flavour` names the flavour whose first stage made the pixels,
@@ -211,4 +211,4 @@ class Stored:
 
 
 # What is read of one image: the bytes of an image file, or pixels.
-Content = bytes | Stored
+Content = bytes | DecodedImage

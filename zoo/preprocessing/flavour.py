@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
-from zoo.preprocessing.decode import Picture
+from zoo.preprocessing.decode import EncodedImage
 
 Float32 = NDArray[np.float32]
 Pixels = NDArray[Any]
@@ -26,20 +26,21 @@ MOST_SCALED_PIXELS = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
-    """Stage 2 in numbers, all float32: ((pixel * times / over) - mean) * scale / std.
+    """Stage 2 in numbers, all float32: ((pixel * multiplier / divisor) - mean) * scale / std.
 
     `mean` and `std` are (channels, 1, 1); `mean` may also be an image, of the size of the window or of the
-    whole resized image, of which then the window at the same place counts. `flip` turns the channels around
-    first, `times` and `over` bring the flavour's white to the one that the numbers are meant for.
+    whole resized image, of which the window at the same place is used. With `swap_channels` the channels are
+    reversed first; `multiplier` and `divisor` bring the largest pixel value of the flavour to the one that the
+    numbers are meant for.
     """
 
     crop: int
     mean: Float32 | None = None
     std: Float32 | None = None
     scale: np.float32 = np.float32(1)  # noqa: RUF009 - an immutable scalar
-    flip: bool = False
-    times: np.float32 = np.float32(1)  # noqa: RUF009
-    over: np.float32 = np.float32(1)  # noqa: RUF009
+    swap_channels: bool = False
+    multiplier: np.float32 = np.float32(1)  # noqa: RUF009
+    divisor: np.float32 = np.float32(1)  # noqa: RUF009
 
 
 class Flavour(ABC):
@@ -50,10 +51,10 @@ class Flavour(ABC):
 
     family: ClassVar[str]
     channels: ClassVar[Literal["BGR", "RGB"]]
-    white: ClassVar[int]
-    """What a white pixel is after stage 1: 255 or 1."""
-    numbers_white: ClassVar[int]
-    """What a white pixel is where the mean is subtracted: 255 or 1."""
+    max_value: ClassVar[int]
+    """The value of a white pixel after stage 1: 255 or 1."""
+    normalisation_max_value: ClassVar[int]
+    """The value of a white pixel where the mean is subtracted: 255 or 1."""
     # What a net may ask of the flavour; anything else in its settings is an error, not ignored.
     takes_std: ClassVar[bool] = False
     takes_scale: ClassVar[bool] = False
@@ -72,7 +73,7 @@ class Flavour(ABC):
         """The full name, as it stands in manifests and results."""
         return f"{self.family}{self.size}" if self.has_size else self.family
 
-    def decode(self, picture: Picture) -> Pixels:
+    def decode(self, picture: EncodedImage) -> Pixels:
         """The pixels of an image file as the tool decodes it: (height, width, 3).
 
         Raises:
@@ -106,7 +107,7 @@ class Flavour(ABC):
 
     def resize(self, data: bytes) -> Pixels:
         """Stage 1: decode and scale. DataError as in both."""
-        return self.scale(self.decode(Picture(data)))
+        return self.scale(self.decode(EncodedImage(data)))
 
     @abstractmethod
     def offset(self, length: int, crop: int) -> int:
@@ -130,11 +131,11 @@ class Flavour(ABC):
         rows, columns = self.window(resized.shape[0], resized.shape[1], numbers.crop)
         window = resized[rows, columns].transpose(2, 0, 1)
         result = np.empty(window.shape, np.float32)
-        result[...] = window[::-1] if numbers.flip else window
-        if numbers.times != 1:
-            result *= numbers.times
-        if numbers.over != 1:
-            result /= numbers.over
+        result[...] = window[::-1] if numbers.swap_channels else window
+        if numbers.multiplier != 1:
+            result *= numbers.multiplier
+        if numbers.divisor != 1:
+            result /= numbers.divisor
         if numbers.mean is not None:
             result -= self.mean_under(numbers, resized.shape)
         if numbers.scale != 1:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from zoo.preprocessing.decode import Picture
+from zoo.preprocessing.decode import EncodedImage
 from zoo.preprocessing.flavour import Flavour, Pixels
 
 
@@ -18,12 +18,12 @@ class PilBicubicShort(Flavour):
 
     family: ClassVar[str] = "pil-bicubic-short"
     channels: ClassVar[Literal["BGR", "RGB"]] = "RGB"
-    white: ClassVar[int] = 255
-    numbers_white: ClassVar[int] = 1
+    max_value: ClassVar[int] = 255
+    normalisation_max_value: ClassVar[int] = 1
     takes_std: ClassVar[bool] = True
     is_square: ClassVar[bool] = False
 
-    def decode(self, picture: Picture) -> Pixels:
+    def decode(self, picture: EncodedImage) -> Pixels:
         """Pixels as Pillow reads them: RGB."""
         return picture.pillow_rgb
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from zoo.errors import DataError, UsageError
-from zoo.preprocessing.decode import Picture
+from zoo.preprocessing.decode import EncodedImage
 from zoo.preprocessing.flavour import Flavour, Float32, Normalisation, Pixels
 from zoo.preprocessing.mean_image import read_mean_image
 from zoo.preprocessing.registry import problems, resolve
 
 if TYPE_CHECKING:
-    from zoo.preprocessing.decode import Stored
+    from zoo.preprocessing.decode import DecodedImage
     from zoo.preprocessing.settings import Preprocessing
 
 
@@ -26,29 +26,31 @@ class Preprocessor:
     flavour: Flavour
     numbers: Normalisation
 
-    def __call__(self, content: bytes | Picture | Stored) -> Float32:
+    def __call__(self, content: bytes | EncodedImage | DecodedImage) -> Float32:
         """The net's input for one image: (channels, crop, crop) float32; DataError as in the stages."""
-        return self.finish(self.resize_window(Picture(content) if isinstance(content, bytes) else content))
+        return self.finish(
+            self.resize_window(EncodedImage(content) if isinstance(content, bytes) else content)
+        )
 
-    def resize(self, content: Picture | Stored) -> Pixels:
+    def resize(self, content: EncodedImage | DecodedImage) -> Pixels:
         """Stage 1; DataError as in `decode` and `Flavour.scale`. Packed pixels have it behind them."""
-        if not isinstance(content, Picture) and content.flavour == self.flavour.name:
+        if not isinstance(content, EncodedImage) and content.flavour == self.flavour.name:
             return content.pixels
         return self.flavour.scale(self.decode(content))
 
-    def resize_window(self, content: Picture | Stored) -> Pixels:
+    def resize_window(self, content: EncodedImage | DecodedImage) -> Pixels:
         """What stage 2 needs of stage 1; DataError as in `decode` and `Flavour.scale_window`."""
-        if isinstance(content, Picture):
+        if isinstance(content, EncodedImage):
             return self.flavour.scale_window(self.decode(content), self.numbers.crop)
         return self.resize(content)
 
-    def decode(self, content: Picture | Stored) -> Pixels:
+    def decode(self, content: EncodedImage | DecodedImage) -> Pixels:
         """Decoded pixels: (height, width, channels).
 
         Raises:
             DataError: no image, or stored pixels that the flavour's tool could not have started from.
         """
-        if isinstance(content, Picture):
+        if isinstance(content, EncodedImage):
             return self.flavour.decode(content)
         if content.flavour is not None:
             raise DataError(f"packed by {content.flavour}, of which {self.flavour.name} cannot be made")
@@ -71,7 +73,7 @@ def preprocessor(
 
     mean_image: the file to subtract, where the settings ask for one (.npy or .binaryproto).
     meant_for: the flavour that the net and its mean, std and scale are made for, where images come by
-        another one: its channel order and its white are then restored. None: the flavour itself.
+        another one: its channel order and largest pixel value are then restored. None: the flavour itself.
 
     Raises:
         UsageError: the settings make no sense together, or ask for what the flavour does not do.
@@ -92,9 +94,9 @@ def preprocessor(
             mean=mean,
             std=_per_channel(preprocessing.std),
             scale=np.float32(preprocessing.scale),
-            flip=flavour.channels != numbers_of.channels,
-            times=np.float32(max(1, numbers_of.numbers_white // flavour.white)),
-            over=np.float32(max(1, flavour.white // numbers_of.numbers_white)),
+            swap_channels=flavour.channels != numbers_of.channels,
+            multiplier=np.float32(max(1, numbers_of.normalisation_max_value // flavour.max_value)),
+            divisor=np.float32(max(1, flavour.max_value // numbers_of.normalisation_max_value)),
         ),
     )
 

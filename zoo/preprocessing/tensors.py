@@ -64,13 +64,13 @@ def normalise(windows: Tensor, numbers: Normalisation) -> Tensor:
     """
     import torch
 
-    if numbers.flip:
+    if numbers.swap_channels:
         windows = windows.flip(3)
     batch = windows.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-    if numbers.times != 1:
-        batch *= float(numbers.times)
-    if numbers.over != 1:
-        batch /= torch.tensor(numbers.over, device=batch.device)
+    if numbers.multiplier != 1:
+        batch *= float(numbers.multiplier)
+    if numbers.divisor != 1:
+        batch /= torch.tensor(numbers.divisor, device=batch.device)
     if numbers.mean is not None:
         batch -= _on(batch.device, numbers.mean)
     if numbers.scale != 1:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
-from zoo.preprocessing.decode import Picture
+from zoo.preprocessing.decode import EncodedImage
 from zoo.preprocessing.flavour import Flavour, Float32, Pixels
 
 # Rows are scaled so many numbers at a time, which stay in the processor's cache with all that comes of them.
@@ -25,12 +25,12 @@ class Torch7Bicubic(Flavour):
 
     family: ClassVar[str] = "torch7-bicubic"
     channels: ClassVar[Literal["BGR", "RGB"]] = "RGB"
-    white: ClassVar[int] = 1
-    numbers_white: ClassVar[int] = 1
+    max_value: ClassVar[int] = 1
+    normalisation_max_value: ClassVar[int] = 1
     takes_std: ClassVar[bool] = True
     is_square: ClassVar[bool] = False
 
-    def decode(self, picture: Picture) -> Pixels:
+    def decode(self, picture: EncodedImage) -> Pixels:
         """Pixels as image.load has them, still as bytes (or 16-bit) and BGR.
 
         Raises:

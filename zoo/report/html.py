@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters import __version__
-from zoo.claims.audit import Subject
+from zoo.claims.audit import AuditedModel
 from zoo.claims.statistics import clopper_pearson_interval
 from zoo.errors import UsageError
 from zoo.files import replacing
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from zoo.verify.parity import Parity
 
 
-def write_page(path: Path, subjects: Sequence[Subject], parity: Sequence[Parity] = ()) -> None:
+def write_page(path: Path, models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> None:
     """Write the page, whole or not at all. UsageError if it cannot be written there."""
-    text = render(subjects, parity)
+    text = render(models, parity)
     try:
         with replacing(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -35,10 +35,10 @@ def write_page(path: Path, subjects: Sequence[Subject], parity: Sequence[Parity]
         raise UsageError(f"{path}: the page cannot be written: {error.strerror}") from error
 
 
-def render(subjects: Sequence[Subject], parity: Sequence[Parity] = ()) -> str:
+def render(models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> str:
     """The page as text.
 
-    subjects: the models, in the order in which they are to appear.
+    models: the models, in the order in which they are to appear.
     parity: how the converted forms compare to the original frameworks, where that was checked.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -51,21 +51,21 @@ def render(subjects: Sequence[Subject], parity: Sequence[Parity] = ()) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(_filters())
-    audits = [subject.audit for subject in subjects]
+    audits = [model.audit for model in models]
     gains = [row for audit in audits for row in rows.gain_rows(audit)]
     return environment.get_template("page.html.jinja").render(
         headline=words.headline(audits, parity),
         findings=[(audit, found) for audit in audits if (found := words.gain_sentences(audit))],
         problems=words.problems(audits, parity),
-        overview=_overview(subjects),
-        models=subjects,
+        overview=_overview(models),
+        models=models,
         audits=audits,
         gains=gains,
         axis=strip.axis_over([line.value.interval for row in gains for line in row.lines]),
         pairs=[table for audit in audits for table in rows.pair_tables(audit)],
         conflicts=[(audit.model, conflict) for audit in audits for conflict in audit.conflicts],
         parity=parity,
-        reproduce=list(dict.fromkeys(result.command for subject in subjects for result in subject.results)),
+        reproduce=list(dict.fromkeys(result.command for model in models for result in model.results)),
         version=__version__,
     )
 
@@ -97,15 +97,15 @@ def _filters() -> dict[str, Callable[..., object]]:
     }
 
 
-def _overview(subjects: Sequence[Subject]) -> str:
-    results = [result for subject in subjects for result in subject.results]
-    models = "1 model" if len(subjects) == 1 else f"{len(subjects)} models"
+def _overview(models: Sequence[AuditedModel]) -> str:
+    results = [result for model in models for result in model.results]
+    count = "1 model" if len(models) == 1 else f"{len(models)} models"
     if not results:
-        return f"{models}, no runs at hand."
+        return f"{count}, no runs at hand."
     days = sorted({result.started[:10] for result in results})
     span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     runs = "1 run" if len(results) == 1 else f"{len(results)} runs"
-    return f"{models}, {runs} over {words.images(sum(result.n for result in results))} in all, {span}."
+    return f"{count}, {runs} over {words.images(sum(result.n for result in results))} in all, {span}."
 
 
 def _exact_intervals(result: Result) -> str:

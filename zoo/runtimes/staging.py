@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from zoo.errors import DataError
-from zoo.preprocessing import Normalisation, Picture, Preprocessor, tensors
+from zoo.preprocessing import EncodedImage, Normalisation, Preprocessor, tensors
 from zoo.preprocessing.flavour import Float32, Pixels
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zoo.preprocessing.decode import Stored
+    from zoo.preprocessing.decode import DecodedImage
 
 
 class Staging(Protocol):
     """`prepare` runs in the decoding threads, `stage` in one thread while the net works on another batch."""
 
-    def prepare(self, content: Picture | Stored) -> Pixels:
+    def prepare(self, content: EncodedImage | DecodedImage) -> Pixels:
         """What the host does with one image. DataError where nothing can be made of it."""
         ...
 
@@ -64,7 +64,7 @@ class DeviceStaging:
         self._backend: Any = torch.get_device_module(self._device)
         self._stream = self._backend.Stream()
 
-    def prepare(self, content: Picture | Stored) -> Pixels:
+    def prepare(self, content: EncodedImage | DecodedImage) -> Pixels:
         """The window of a resized image, or with `resize` a decoded image: (height, width, channels)."""
         flavour, numbers = self._prepare.flavour, self._prepare.numbers
         if self._resize:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 from zoo.errors import IntegrityError, UsageError
 from zoo.store.digests import Digests, differences
-from zoo.store.index import Ledger, Record
+from zoo.store.index import Index, IndexEntry
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -42,8 +42,8 @@ class Cache:
         self.root = root if root is not None else _default_root()
         lock_file = lock_file if lock_file is not None else _default_lock_file()
         index, locks = self.root / "index.json", self.root / "locks"
-        self.index = Ledger(index, locks / "index.lock", "delete it and fetch again")
-        self.first_use = Ledger(
+        self.index = Index(index, locks / "index.lock", "delete it and fetch again")
+        self.first_use = Index(
             lock_file,
             lock_file.with_name(lock_file.name + ".busy"),
             "mend it, or delete it to trust what comes first anew",
@@ -80,10 +80,10 @@ class Cache:
             )
         return path
 
-    def record(self, manifest: Manifest, file: File) -> Record | None:
+    def record(self, manifest: Manifest, file: File) -> IndexEntry | None:
         """What is on record of `file`: of first use if nothing was known beforehand, else of the index."""
-        ledger = self.index if file.hashes else self.first_use
-        return ledger.get(manifest.name, file.name)
+        index = self.index if file.hashes else self.first_use
+        return index.get(manifest.name, file.name)
 
     def trust(self, manifest: Manifest, file: File) -> Trust:
         """On what the identity of `file` rests: a hash known beforehand, the first use, or nothing yet."""
@@ -103,7 +103,7 @@ class Cache:
                 f"  if the new one is right: dsd-zoo add {manifest.name} FILE --replace"
             )
 
-    def recognise(self, manifest: Manifest, file: File) -> None:
+    def record_first_use(self, manifest: Manifest, file: File) -> None:
         """Puts on record as first use what lies in the cache already: another user's, or copied here."""
         record = self.index.get(manifest.name, file.name)
         if record is not None and self.trust(manifest, file) == "unverified":
@@ -151,7 +151,7 @@ class Cache:
             self.check(manifest, file, digests)
         target = self._place(digests.sha256) or self._folder(digests.sha256) / file.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        record = Record(digests, source, added or datetime.now(UTC).isoformat(timespec="seconds"))
+        record = IndexEntry(digests, source, added or datetime.now(UTC).isoformat(timespec="seconds"))
         # The rename comes last: whatever kills this process before it, the next one does all of it again.
         self.index.put(manifest.name, file.name, record)
         if not file.hashes and (replace or self.record(manifest, file) is None):
@@ -178,7 +178,7 @@ class Cache:
                 "  free some, or set DSD_ZOO_CACHE to a folder on another disk"
             )
 
-    def _known(self, manifest: Manifest, file: File) -> Record | None:
+    def _known(self, manifest: Manifest, file: File) -> IndexEntry | None:
         return self.record(manifest, file) or self.index.get(manifest.name, file.name)
 
     def _partial(self, manifest: Manifest, file: File) -> Path:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import converters
 from zoo.errors import UsageError
-from zoo.files import require_file, sha256, troubles_told
+from zoo.files import disk_errors_explained, require_file, sha256
 
 Target = Literal["onnx", "pytorch"]
 FORM_NAMES: dict[Target, str] = {"onnx": "net.onnx", "pytorch": "net.py"}
@@ -49,7 +49,7 @@ def converted(
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
     form = cache_root / "converted" / digest / target
     if not form.is_dir():
-        with troubles_told(cache_root):
+        with disk_errors_explained(cache_root):
             _make(form, sources, FORM_NAMES[target], outputs, shape)
     return form / FORM_NAMES[target]
 

@@ -19,7 +19,7 @@ HEX_DIGITS = {"sha256": 64, "sha384": 96, "sha1": 40, "git_blob": 40}
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class IndexEntry:
     """What one file is: its digests, where it came from, and when (ISO 8601, UTC)."""
 
     digests: Digests
@@ -27,7 +27,7 @@ class Record:
     added: str
 
 
-class Ledger:
+class Index:
     """The records in the file `path`, which need not exist yet.
 
     Readers see the file before or after a change, never between; the lock file `mutex` keeps writers apart
@@ -39,11 +39,11 @@ class Ledger:
         self._mutex = mutex
         self._remedy = remedy
 
-    def get(self, model: str, name: str) -> Record | None:
-        """The record of a model's file, or None. UsageError if the ledger cannot be read."""
+    def get(self, model: str, name: str) -> IndexEntry | None:
+        """The record of a model's file, or None. UsageError if the index cannot be read."""
         return self._models().get(model, {}).get(name)
 
-    def put(self, model: str, name: str, record: Record) -> None:
+    def put(self, model: str, name: str, record: IndexEntry) -> None:
         """Set the record of a model's file; it is on the disk when this returns."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._alone():
@@ -60,7 +60,7 @@ class Ledger:
                 os.fsync(file.fileno())
             written.replace(self.path)
 
-    def __iter__(self) -> Iterator[tuple[str, str, Record]]:
+    def __iter__(self) -> Iterator[tuple[str, str, IndexEntry]]:
         """Model, file name and record of every entry."""
         for model, files in self._models().items():
             for name, record in files.items():
@@ -74,7 +74,7 @@ class Ledger:
         self._mutex.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(self._mutex)
 
-    def _models(self) -> dict[str, dict[str, Record]]:
+    def _models(self) -> dict[str, dict[str, IndexEntry]]:
         try:
             data = json.loads(self.path.read_text(encoding="utf-8"))
             version = data["schema_version"]
@@ -92,7 +92,7 @@ class Ledger:
         )
 
 
-def _record(entry: dict[str, Any]) -> Record:
+def _record(entry: dict[str, Any]) -> IndexEntry:
     """ValueError, LookupError or TypeError for what is no record."""
     digests = Digests(**entry["digests"])
     for kind, length in HEX_DIGITS.items():
@@ -100,10 +100,10 @@ def _record(entry: dict[str, Any]) -> Record:
             raise ValueError(f"{kind} has {length} hex digits")
     if not isinstance(digests.bytes, int):
         raise TypeError("bytes is a number")
-    return Record(digests, str(entry["source"]), str(entry["added"]))
+    return IndexEntry(digests, str(entry["source"]), str(entry["added"]))
 
 
-def _plain(models: dict[str, dict[str, Record]]) -> dict[str, dict[str, object]]:
+def _plain(models: dict[str, dict[str, IndexEntry]]) -> dict[str, dict[str, object]]:
     return {
         model: {name: asdict(record) for name, record in files.items()} for model, files in models.items()
     }

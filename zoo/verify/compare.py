@@ -23,7 +23,7 @@ BATCH = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ValueComparison:
     """One value in both forms."""
 
     name: str
@@ -42,7 +42,7 @@ class Row:
 class Comparison:
     """All values that both forms have, in the first form's order."""
 
-    rows: list[Row]
+    rows: list[ValueComparison]
     bound: float
     only_first: list[str]
     """Outputs of the first form that the second does not have."""
@@ -53,7 +53,7 @@ class Comparison:
         return all(row.agrees for row in [row for row in self.rows if row.is_output] or self.rows)
 
     @property
-    def first_divergence(self) -> Row | None:
+    def first_divergence(self) -> ValueComparison | None:
         """The first value on which they differ; inner ones may, where layers were folded into others."""
         return next((row for row in self.rows if not row.agrees), None)
 
@@ -112,18 +112,20 @@ def _pairs(values: Sequence[Value], others: Sequence[Value]) -> list[tuple[Value
     return [(value, partners[id(value)]) for value in values if id(value) in partners]
 
 
-def _row(value: Value, other: Value, bound: float) -> Row:
+def _row(value: Value, other: Value, bound: float) -> ValueComparison:
     mine, theirs = value.array, other.array
     is_output = value.is_output and other.is_output
     if mine.shape != theirs.shape:
-        return Row(value.name, mine.shape, theirs.shape, np.inf, np.inf, False, is_output)
+        return ValueComparison(value.name, mine.shape, theirs.shape, np.inf, np.inf, False, is_output)
     a, b = mine.astype(np.float64), theirs.astype(np.float64)
     with np.errstate(invalid="ignore"):
         gap = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
     difference = float(np.nan_to_num(gap, nan=np.inf).max(initial=0.0))
     scale = float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
     relative = difference / scale if scale else (np.inf if difference else 0.0)
-    return Row(value.name, mine.shape, theirs.shape, difference, relative, relative <= bound, is_output)
+    return ValueComparison(
+        value.name, mine.shape, theirs.shape, difference, relative, relative <= bound, is_output
+    )
 
 
 def _common_shapes(

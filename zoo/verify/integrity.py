@@ -49,7 +49,7 @@ def _what_agrees(file: File, digests: Digests, trust: Trust) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class KnownFile:
     """What a file turned out to be: its digests, and the (model, file name) pairs it is."""
 
     path: Path
@@ -57,7 +57,7 @@ class Identity:
     known_as: list[tuple[str, str]]
 
 
-def identify(path: Path, models: Iterable[Manifest], store: Cache) -> Identity:
+def find_known_file(path: Path, models: Iterable[Manifest], store: Cache) -> KnownFile:
     """Which files of which models `path` is, by all hashes on record. UsageError if it cannot be read."""
     require_file(path)
     digests = digest_file(path)
@@ -67,7 +67,7 @@ def identify(path: Path, models: Iterable[Manifest], store: Cache) -> Identity:
         for file in manifest.files
         if _is(manifest, file, digests, store)
     ]
-    return Identity(path, digests, known_as)
+    return KnownFile(path, digests, known_as)
 
 
 def _is(manifest: Manifest, file: File, digests: Digests, store: Cache) -> bool:

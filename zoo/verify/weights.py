@@ -88,7 +88,7 @@ def pair(first: Sequence[Weight], second: Sequence[Weight]) -> list[tuple[Weight
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
+class WeightComparison:
     """One parameter array of two nets, side by side.
 
     zeros: how many values are exactly zero. equal: how many are the same in both. correlation: Pearson's,
@@ -112,7 +112,7 @@ class Likeness:
         return len(self.shape) >= 2
 
 
-def liken(first: Weight, second: Weight) -> Likeness:
+def compare_weights(first: Weight, second: Weight) -> WeightComparison:
     """Puts two arrays of one shape side by side."""
     sums = np.zeros(5)
     for x, y in zip(_pieces(first.array), _pieces(second.array), strict=True):
@@ -120,7 +120,7 @@ def liken(first: Weight, second: Weight) -> Likeness:
         sums += [wide_x.sum(), wide_y.sum(), wide_x @ wide_x, wide_y @ wide_y, wide_x @ wide_y]
     size = first.array.size
     rms = (math.sqrt(sums[2] / size), math.sqrt(sums[3] / size))
-    return Likeness(
+    return WeightComparison(
         name=first.name,
         other_name=second.name,
         shape=first.shape,
@@ -145,7 +145,7 @@ def class_names() -> list[str]:
     return ["exactly 0", *between, f"above {EDGES[-1]:g}"]
 
 
-def total_classes(rows: Iterable[Likeness], which: int) -> list[int]:
+def total_classes(rows: Iterable[WeightComparison], which: int) -> list[int]:
     """The classes of all prunable arrays together, of the first net (0) or the second (1)."""
     counts = np.array([row.classes[which] for row in rows if row.prunable]).reshape(-1, len(EDGES) + 1)
     return [int(count) for count in counts.sum(axis=0)]

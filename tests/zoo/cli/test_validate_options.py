@@ -12,7 +12,7 @@ from colour_net import PLAIN, save_net
 from command_line import runner
 
 from zoo.bundled import bundled_folder
-from zoo.datasets import Dataset, Item
+from zoo.datasets import Dataset, Sample
 from zoo.errors import DataError
 from zoo.evaluation.benchmark import bench
 from zoo.evaluation.job import Job
@@ -283,7 +283,7 @@ def test_labels_that_fit_no_known_order_are_in_doubt(dsd_zoo, tmp_path):
 
 def test_bench_needs_one_image_that_can_be_read(tmp_path):
     """Where images are skipped that cannot be."""
-    images = tuple(Item(str(i), 0, lambda: b"<html>") for i in range(3))
+    images = tuple(Sample(str(i), 0, lambda: b"<html>") for i in range(3))
     net = save_net(tmp_path / "net.onnx")
     job = Job(net, Dataset("none", "nowhere", "nobody", images), "m", skip_unreadable=True, batch_size=2)
     with pytest.raises(DataError, match="nowhere: none of the first 2 images can be read"):

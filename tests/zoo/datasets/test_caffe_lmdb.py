@@ -13,7 +13,7 @@ from zoo.datasets import open_dataset
 from zoo.datasets.lmdb_pages import BRANCH, MAGIC, META, PAGE, VERSION, places
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing import preprocessor
-from zoo.preprocessing.decode import Stored
+from zoo.preprocessing.decode import DecodedImage
 from zoo.preprocessing.settings import Preprocessing
 
 # Per case: the settings of its transform_param, as far as they are not the defaults.
@@ -104,7 +104,7 @@ def test_names_lose_the_line_numbers_and_a_known_dataset_is_recognised(shared):
             assert (data.name, len(data), data.labels_source) == ("digits-test", 500, "the LMDB's records")
             assert data.items[0].id == "test_00000.png"
             content = data.items[0].read()
-            assert isinstance(content, Stored)
+            assert isinstance(content, DecodedImage)
             assert content.pixels.shape == (36, 36, 3)
 
 

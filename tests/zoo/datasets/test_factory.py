@@ -15,7 +15,7 @@ from zoo.datasets.loader import prepared
 from zoo.datasets.packing import pack
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing import preprocessor, resolve
-from zoo.preprocessing.decode import Stored
+from zoo.preprocessing.decode import DecodedImage
 from zoo.preprocessing.settings import Preprocessing
 
 FLAVOUR = "caffe-warp32"
@@ -62,7 +62,7 @@ def test_packed_pixels_are_the_first_stage_of_any_flavour(tmp_path, images, flav
         assert data.flavour == flavour
         for item, (_, _, content) in zip(data, images, strict=True):
             stored = item.read()
-            assert isinstance(stored, Stored)
+            assert isinstance(stored, DecodedImage)
             expected = resolve(flavour).resize(content)
             assert stored.pixels.dtype == expected.dtype
             np.testing.assert_array_equal(stored.pixels, expected)

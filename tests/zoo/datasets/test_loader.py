@@ -8,13 +8,13 @@ import threading
 import numpy as np
 import pytest
 
-from zoo.datasets import Item
+from zoo.datasets import Sample
 from zoo.datasets.loader import in_order, prepared
 from zoo.environment import processors
 
 
-def items(count: int, read) -> list[Item]:
-    return [Item(str(i), 0, lambda i=i: read(i)) for i in range(count)]
+def items(count: int, read) -> list[Sample]:
+    return [Sample(str(i), 0, lambda i=i: read(i)) for i in range(count)]
 
 
 def test_images_come_in_order_even_if_a_later_one_is_ready_first():

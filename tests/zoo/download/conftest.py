@@ -1,4 +1,4 @@
-"""A server that misbehaves, an empty cache, and little patience."""
+"""A server that misbehaves, an empty cache, and little retry_policy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from misbehaving_server import Site, running
 
-from zoo.download import Network, Patience
+from zoo.download import Network, RetryPolicy
 from zoo.store.cache import Cache
 
 
@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Cache:
 @pytest.fixture
 def hasty() -> Network:
     """Everything that takes a minute takes a moment."""
-    patience = Patience(
+    retry_policy = RetryPolicy(
         connect=5, silence=10, slow=0.3, slow_bytes=1000, tries=3, first_wait=0.01, longest_wait=0.05
     )
-    return Network(patience=patience)
+    return Network(retry_policy=retry_policy)

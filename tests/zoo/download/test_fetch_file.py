@@ -27,7 +27,7 @@ from misbehaving_server import (
     stored,
 )
 
-from zoo.download import Attempt, Watch, fetch_file
+from zoo.download import Attempt, DownloadProgress, fetch_file
 from zoo.errors import FetchError, IntegrityError, UsageError
 from zoo.store.digests import Digests
 
@@ -306,7 +306,7 @@ def test_a_packed_answer_is_unpacked(site, store, hasty):
 def test_a_silent_server_is_given_up(site, store, hasty):
     site.script = [silent(1.0)]
     manifest, file = model(site.url())
-    hastier = replace(hasty, patience=replace(hasty.patience, silence=0.2))
+    hastier = replace(hasty, retry_policy=replace(hasty.retry_policy, silence=0.2))
     with pytest.raises(FetchError, match=r"silent for 0\.2 s; 3 times in a row"):
         fetch_file(manifest, file, store, hastier)
 
@@ -375,12 +375,12 @@ def test_a_disk_without_room_is_told_before_the_download(site, store, hasty, mon
     assert store.find(manifest, file) is None
 
 
-class _Told(Watch):
+class _Told(DownloadProgress):
     def __init__(self) -> None:
         self.seen: list[tuple[int, int | None]] = []
         self.notes: list[str] = []
 
-    def at(self, done: int, total: int | None) -> None:
+    def update(self, done: int, total: int | None) -> None:
         self.seen.append((done, total))
 
     def note(self, text: str) -> None:

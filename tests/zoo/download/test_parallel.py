@@ -8,7 +8,7 @@ import pytest
 from misbehaving_server import CONTENT, model, serve, status, throttled
 
 from zoo.catalog.manifest import Manifest
-from zoo.download import Fetched, Watch, fetch_file
+from zoo.download import DownloadProgress, Fetched, fetch_file
 from zoo.download.parallel import fetch_all
 from zoo.errors import FetchError, UsageError
 
@@ -41,11 +41,11 @@ def test_results_come_in_order_whatever_ends_first(site, store, hasty):
 def test_every_file_has_a_watch_of_its_own(site, store, hasty):
     seen: dict[str, int] = {}
 
-    class Seen(Watch):
+    class Seen(DownloadProgress):
         def __init__(self, name: str) -> None:
             self.name = name
 
-        def at(self, done: int, total: int | None) -> None:
+        def update(self, done: int, total: int | None) -> None:
             seen[self.name] = done
 
     wanted = [(manifest, manifest.files[0]) for manifest in models(site, 3)]

@@ -25,9 +25,9 @@ from misbehaving_server import (
     throttled,
 )
 
-from zoo.download import Patience, Watch, fetch_file
+from zoo.download import DownloadProgress, RetryPolicy, fetch_file
 from zoo.download.http import HttpSource
-from zoo.download.stream import SourceError, Stamp, Transient
+from zoo.download.stream import SourceError, Transient, Validators
 from zoo.errors import FetchError, IntegrityError
 
 PINNED = known()
@@ -38,13 +38,13 @@ class _Stop(Exception):
     pass
 
 
-class StopAt(Watch):
+class StopAt(DownloadProgress):
     """Ends the fetch once so many bytes are here, as a killed process would."""
 
     def __init__(self, count: int) -> None:
         self._count = count
 
-    def at(self, done: int, total: int | None) -> None:
+    def update(self, done: int, total: int | None) -> None:
         if done >= self._count:
             raise _Stop
 
@@ -244,7 +244,7 @@ def test_a_shorter_body_than_announced_is_a_break(site, store, hasty, count, on_
 
 
 def test_a_connection_that_breaks_every_time_gets_there_if_it_moves(site, store, hasty):
-    moving = replace(hasty, patience=replace(hasty.patience, progress_bytes=10_000))
+    moving = replace(hasty, retry_policy=replace(hasty.retry_policy, progress_bytes=10_000))
     site.script = [drop_after(60_000)]
     manifest, file = model(site.url(), **PINNED)
     assert fetch_file(manifest, file, store, moving).path.read_bytes() == CONTENT
@@ -283,11 +283,11 @@ def test_random_breaks_end_in_the_right_file(site, store, hasty, seed):
     assert left_behind(store) == stored()
 
 
-class _Waits(Watch):
+class _Waits(DownloadProgress):
     def __init__(self) -> None:
         self.waits: list[float] = []
 
-    def pause(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
 
 
@@ -309,7 +309,7 @@ def test_a_refusal_is_final(site, store, hasty, code):
 
 
 def test_the_wait_the_server_asks_for_is_kept(site, store, hasty):
-    patient = replace(hasty, patience=Patience(tries=3))
+    patient = replace(hasty, retry_policy=RetryPolicy(tries=3))
     soon = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 20))
     site.script = [status(429, Retry_After=7), status(503, Retry_After=soon), serve]
     manifest, file = model(site.url(), **PINNED)
@@ -336,8 +336,8 @@ def test_a_wait_that_makes_no_sense_is_passed_over(site, store, hasty, nonsense)
 
 
 def test_waits_double_up_to_a_bound():
-    patience = Patience(first_wait=1, longest_wait=5)
-    waits = [patience.wait(failures, None) for failures in (1, 2, 3, 4, 50)]
+    retry_policy = RetryPolicy(first_wait=1, longest_wait=5)
+    waits = [retry_policy.wait(failures, None) for failures in (1, 2, 3, 4, 50)]
     for wait, most in zip(waits, (1, 2, 4, 5, 5), strict=True):
         assert 0.75 * most <= wait <= most
 
@@ -346,7 +346,7 @@ def test_a_drip_is_as_good_as_nothing(site, hasty):
     site.script = [throttled(1000)]
     with (
         pytest.raises(Transient, match=r"only \d+ bytes in \d s"),
-        HttpSource(site.url(), hasty.patience).open(0, Stamp()) as stream,
+        HttpSource(site.url(), hasty.retry_policy).open(0, Validators()) as stream,
     ):
         for _ in stream.chunks:
             pass
@@ -355,7 +355,7 @@ def test_a_drip_is_as_good_as_nothing(site, hasty):
 def test_a_slow_but_steady_server_is_waited_for(site, hasty):
     site.content = CONTENT[:40_000]
     site.script = [throttled(50_000)]
-    with HttpSource(site.url(), hasty.patience).open(0, Stamp()) as stream:
+    with HttpSource(site.url(), hasty.retry_policy).open(0, Validators()) as stream:
         assert b"".join(stream.chunks) == site.content
 
 
@@ -372,7 +372,10 @@ def test_a_source_that_failed_leaves_its_part_for_the_next_run(site, store, hast
 
 
 def test_errors_of_the_consumer_are_not_blamed_on_the_server(site, hasty):
-    with pytest.raises(OSError, match="my disk"), HttpSource(site.url(), hasty.patience).open(0, Stamp()):
+    with (
+        pytest.raises(OSError, match="my disk"),
+        HttpSource(site.url(), hasty.retry_policy).open(0, Validators()),
+    ):
         raise OSError("my disk")
-    with pytest.raises(SourceError), HttpSource(site.url("/w"), hasty.patience).open(0, Stamp()):
+    with pytest.raises(SourceError), HttpSource(site.url("/w"), hasty.retry_policy).open(0, Validators()):
         raise SourceError("mine")

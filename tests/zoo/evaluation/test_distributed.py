@@ -13,7 +13,7 @@ from torch.distributed import TCPStore
 
 from zoo.errors import UsageError
 from zoo.evaluation import distributed, evaluate
-from zoo.evaluation.distributed import Alone, RankLostError, Ranks, joined
+from zoo.evaluation.distributed import ProcessGroup, RankLostError, SingleProcess, join_group
 from zoo.evaluation.evaluate import _check_same_plan
 from zoo.evidence import journal
 from zoo.evidence.run import read_run
@@ -171,12 +171,12 @@ def test_machines_without_a_common_folder(machines, alone):
 
 def test_machines_that_see_other_images_do_not_measure_together(monkeypatch):
     plans = [{"images": 5, "model": "m"}, {"images": 5, "model": "m"}, {"images": 6, "model": "m"}]
-    world = Alone(rank=1, size=3)
-    monkeypatch.setattr(Alone, "share", lambda self, value, source=0: plans[source])
+    group = SingleProcess(rank=1, size=3)
+    monkeypatch.setattr(SingleProcess, "broadcast", lambda self, value, source=0: plans[source])
     with pytest.raises(UsageError, match="rank 2 does not measure what rank 0 measures: different images;"):
-        _check_same_plan(plans[1], world)
+        _check_same_plan(plans[1], group)
     plans[2] = plans[0]
-    _check_same_plan(plans[1], world)
+    _check_same_plan(plans[1], group)
 
 
 def test_the_batch_size_of_what_is_resumed_counts_wherever_it_lies(monkeypatch):
@@ -184,21 +184,20 @@ def test_the_batch_size_of_what_is_resumed_counts_wherever_it_lies(monkeypatch):
     batch_sizes = [None, 6]
     monkeypatch.setattr(evaluate, "_batch_size_before", lambda job, folder: "own")
     monkeypatch.setattr(
-        Alone, "share", lambda self, value, source=0: batch_sizes[source] if value == "own" else 4
+        SingleProcess, "broadcast", lambda self, value, source=0: batch_sizes[source] if value == "own" else 4
     )
     for rank in range(2):
-        assert evaluate._agreed_batch_size(None, None, 8, Alone(rank=rank, size=2)) == 6
+        assert evaluate._agreed_batch_size(None, None, 8, SingleProcess(rank=rank, size=2)) == 6
     batch_sizes[1] = None
-    assert evaluate._agreed_batch_size(None, None, 8, Alone(rank=1, size=2)) == 4
+    assert evaluate._agreed_batch_size(None, None, 8, SingleProcess(rank=1, size=2)) == 4
 
 
-def test_alone_is_a_world_of_one():
-    with joined("cpu", {}) as world:
-        assert isinstance(world, Alone)
-        world.beat(3)
-        assert (world.rank, world.size, world.share("x"), world.gather(5), world.total([1, 2])) == (
-            0, 1, "x", [5], [1, 2],
-        )  # fmt: skip
+def test_a_single_process_is_a_group_of_one():
+    with join_group("cpu", {}) as group:
+        assert isinstance(group, SingleProcess)
+        group.heartbeat(3)
+        assert (group.rank, group.size, group.broadcast("x"), group.all_gather(5)) == (0, 1, "x", [5])
+        assert group.all_reduce([1, 2]) == [1, 2]
 
 
 def test_an_environment_that_is_not_torchruns_is_named():
@@ -206,7 +205,7 @@ def test_an_environment_that_is_not_torchruns_is_named():
         pytest.raises(
             UsageError, match="without LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT; use"
         ),
-        joined("cpu", {"RANK": "0", "WORLD_SIZE": "2"}),
+        join_group("cpu", {"RANK": "0", "WORLD_SIZE": "2"}),
     ):
         pass
 
@@ -225,7 +224,7 @@ def test_a_silent_process_is_lost_after_a_while(store, monkeypatch):
     monkeypatch.setattr(distributed, "POLL_SECONDS", 0.01)
     store.set("beat/1", "4")
     with pytest.raises(RankLostError, match=r"rank 1 of 2 has shown no sign of life for 0:00:00\.2"):
-        Ranks(ENVIRONMENT, "cpu", store).gather(None, patience=timedelta(seconds=0.2))
+        ProcessGroup(ENVIRONMENT, "cpu", store).all_gather(None, timeout=timedelta(seconds=0.2))
 
 
 @pytest.mark.parametrize("broken", ["set", "check"])
@@ -234,12 +233,14 @@ def test_a_store_that_hangs_up_is_a_lost_process(store, monkeypatch, broken):
         raise RuntimeError("Connection reset by peer")
 
     methods = {"set": store.set, "check": store.check, broken: hang_up}
-    rank = Ranks(ENVIRONMENT, "cpu", type("Store", (), {n: staticmethod(f) for n, f in methods.items()}))
+    rank = ProcessGroup(
+        ENVIRONMENT, "cpu", type("Store", (), {n: staticmethod(f) for n, f in methods.items()})
+    )
     with pytest.raises(RankLostError, match="another process of the run is gone: Connection reset"):
-        rank.gather(None)
+        rank.all_gather(None)
     if broken == "set":
         with pytest.raises(RankLostError, match="another process of the run is gone"):
-            rank.beat(1)
+            rank.heartbeat(1)
 
 
 @pytest.mark.gpu

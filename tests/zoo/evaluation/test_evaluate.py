@@ -11,15 +11,15 @@ import onnx
 import pytest
 from colour_net import PLAIN, WEIGHTS, save_net
 
-from zoo.datasets import Dataset, Item, open_dataset
+from zoo.datasets import Dataset, Sample, open_dataset
 from zoo.errors import DataError, DeviceError, UsageError
 from zoo.evaluation import sessions
-from zoo.evaluation.distributed import Alone
+from zoo.evaluation.distributed import SingleProcess
 from zoo.evaluation.evaluate import measure, validate
 from zoo.evaluation.job import Job
-from zoo.evaluation.sessions import choose_batch_size, open_lanes, plan_batches
+from zoo.evaluation.sessions import choose_batch_size, open_sessions, plan_batches
 from zoo.evaluation.variants import Variant
-from zoo.preprocessing.decode import Stored
+from zoo.preprocessing.decode import DecodedImage
 from zoo.preprocessing.settings import Preprocessing
 from zoo.runtimes import onnx as onnx_runtime
 from zoo.runtimes.memory import ACTIVATIONS_PER_INPUT
@@ -203,9 +203,9 @@ def load(weights=None):
 
 def test_stored_images_of_one_channel_reach_a_net_that_does_not_say_how_many_it_takes(tmp_path):
     (tmp_path / "net.py").write_text(GREY)
-    stored = [Stored(np.full((8, 8, 1), value, np.uint8), "") for value in (250, 3, 200)]
-    broken = Item("broken", 1, lambda: b"<html>")
-    images = (broken, *(Item(str(i), i % 2, lambda i=i: stored[i]) for i in range(3)))
+    stored = [DecodedImage(np.full((8, 8, 1), value, np.uint8), "") for value in (250, 3, 200)]
+    broken = Sample("broken", 1, lambda: b"<html>")
+    images = (broken, *(Sample(str(i), i % 2, lambda i=i: stored[i]) for i in range(3)))
     data = Dataset("grey", "grey", "themselves", images)
     settings = Preprocessing(flavour="caffe-stored", crop=8)
     result, rows = validate(
@@ -215,10 +215,10 @@ def test_stored_images_of_one_channel_reach_a_net_that_does_not_say_how_many_it_
     assert [row.scores[0] for row in rows] == [250, 252, 200]
 
 
-class Forgetful(Alone):
+class Forgetful(SingleProcess):
     """Loses all batches but the first on the way."""
 
-    def gather(self, value, patience=None):
+    def all_gather(self, value, patience=None):
         batches, seconds = value
         return [(batches[:1], seconds)]
 
@@ -226,22 +226,22 @@ class Forgetful(Alone):
 class Deceived(Forgetful):
     """And the counts as well: of the first four images all are right."""
 
-    def total(self, counts):
+    def all_reduce(self, counts):
         return [4, 4, 4]
 
 
 @pytest.mark.parametrize(
-    ("world", "message"),
+    ("group", "message"),
     [
         (Forgetful(), "gathered is not what the processes counted"),
         (Deceived(), "4 images were ranked or left out, but there are 11"),
     ],
 )
-def test_what_went_astray_between_processes_shows(make_net, colours, world, message):
+def test_what_went_astray_between_processes_shows(make_net, colours, group, message):
     with open_dataset(colours) as data:
         job = Job(net=make_net(), data=data, model="m", batch_size=4)
         with pytest.raises(DataError, match=message):
-            measure(job, [Variant(PLAIN)], world=world)
+            measure(job, [Variant(PLAIN)], group=group)
 
 
 def test_a_label_that_is_no_class_is_named(make_net, colours):
@@ -280,8 +280,8 @@ def test_onnx_runtime_ranks_batches_side_by_side(make_net, colours, monkeypatch)
 def test_a_ranked_batch_does_not_wait_for_images_that_are_slow_to_come(make_net, colours):
     first_is_done = threading.Event()
 
-    def late(item: Item) -> Item:
-        def read() -> bytes | Stored:
+    def late(item: Sample) -> Sample:
+        def read() -> bytes | DecodedImage:
             assert first_is_done.wait(timeout=30)
             return item.read()
 
@@ -300,10 +300,10 @@ def test_as_many_batches_at_once_as_fit_into_memory(make_net, colours, monkeypat
     image = 2 * 4 * 3 * 8 * 8 * ACTIVATIONS_PER_INPUT
     with open_dataset(colours) as data:
         job, variants = Job(net=make_net(), data=data, model="m"), [Variant(PLAIN)]
-        with open_lanes(job, variants, Alone()) as opened:
+        with open_sessions(job, variants, SingleProcess()) as opened:
             for images, size, chosen, at_once in ((640, 4, 4, 16), (40, 4, 2, 10), (3, 4, 1, 1)):
                 monkeypatch.setattr(
                     sessions, "free_memory", lambda kind, index, images=images: images * image
                 )
-                assert choose_batch_size(job, opened, variants, Alone()) == chosen
-                assert plan_batches(job, opened, variants, Alone(), size).at_once == at_once
+                assert choose_batch_size(job, opened, variants, SingleProcess()) == chosen
+                assert plan_batches(job, opened, variants, SingleProcess(), size).at_once == at_once

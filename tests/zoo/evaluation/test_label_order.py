@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zoo.bundled import ilsvrc2012_val_labels
-from zoo.evaluation.label_order import AS_GIVEN, devkit_order, recognise
+from zoo.evaluation.label_order import AS_GIVEN, detect_label_order, devkit_order
 
 
 def test_the_devkit_order_is_a_permutation_and_fits_the_validation_labels():
@@ -40,22 +40,22 @@ def test_each_order_is_recognised(found):
         "devkit ids from 0": [to_devkit[label] - 1 for label in labels],
     }
     for name, given in lists.items():
-        assert recognise(given, best).name == name
-    assert recognise(labels, [to_devkit[first] - 1 for first in best]).name == "net in devkit order"
+        assert detect_label_order(given, best).name == name
+    assert detect_label_order(labels, [to_devkit[first] - 1 for first in best]).name == "net in devkit order"
 
 
 def test_nothing_is_said_where_nothing_can_be_known(found):
     labels, best = found
-    assert recognise(labels[:49], best[:49]) is None
+    assert detect_label_order(labels[:49], best[:49]) is None
     shuffled = np.random.default_rng(0).permutation(labels).tolist()
-    assert recognise(shuffled, best) is None
+    assert detect_label_order(shuffled, best) is None
 
 
 def test_a_weak_net_is_not_accused(found):
     labels, _ = found
     generator = np.random.default_rng(1)
     weak = [label if generator.random() < 0.05 else int(generator.integers(1000)) for label in labels]
-    assert recognise(labels, weak) in (None, recognise(labels, labels))
+    assert detect_label_order(labels, weak) in (None, detect_label_order(labels, labels))
 
 
 def test_a_list_that_counts_from_one_stops_the_run_early(tmp_path):

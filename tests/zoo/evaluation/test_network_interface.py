@@ -10,7 +10,7 @@ import pytest
 import torch.distributed
 
 from zoo.evaluation import distributed, network_interface
-from zoo.evaluation.distributed import RankLostError, joined
+from zoo.evaluation.distributed import RankLostError, join_group
 from zoo.evaluation.network_interface import interface_to
 
 MACHINES = {
@@ -79,7 +79,7 @@ def test_gloo_takes_the_interface_that_leads_to_the_first_machine(monkeypatch, c
         pytest.raises(
             RankLostError, match=r"did not find together: Connection refused\n.*GLOO_SOCKET_IFNAME"
         ),
-        joined("cpu", {**MACHINES, **changes}),
+        join_group("cpu", {**MACHINES, **changes}),
     ):
         pass
     assert os.environ.get("GLOO_SOCKET_IFNAME") == told

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import DataError
-from zoo.preprocessing import Picture, decode
+from zoo.preprocessing import EncodedImage, decode
 from zoo.preprocessing.decode import ImageHeader, image_header
 
 
@@ -37,7 +37,7 @@ def test_orientation_is_found_and_ignored(orientation, order):
     header = image_header(turned)
     assert header == ImageHeader(width=10, height=6, components=3, bits=8, orientation=orientation)
     assert header.rotated == (orientation != 1)
-    np.testing.assert_array_equal(Picture(turned).bgr, Picture(plain).bgr)
+    np.testing.assert_array_equal(EncodedImage(turned).bgr, EncodedImage(plain).bgr)
     if orientation == 6:
         # OpenCV itself would turn this one: the file is what it is meant to be.
         assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape[:2] == (10, 6)
@@ -69,12 +69,12 @@ def test_pictures_are_decoded_side_by_side(monkeypatch, decoder, pixels):
     monkeypatch.setattr(decode, decoder, lambda data: [len(data), both.wait(timeout=10)])
     sixteen_bits = cv2.imencode(".png", np.zeros((4, 5, 3), np.uint16))[1].tobytes()
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda _: getattr(Picture(sixteen_bits), pixels), range(2)))
+        results = list(pool.map(lambda _: getattr(EncodedImage(sixteen_bits), pixels), range(2)))
     assert sorted(results) == [[len(sixteen_bits), 0], [len(sixteen_bits), 1]]
 
 
 def test_a_picture_is_decoded_once():
-    picture = Picture(jpeg())
+    picture = EncodedImage(jpeg())
     assert picture.bgr is picture.bgr
     assert picture.deep_bgr is picture.bgr
     assert picture.pillow_rgb is picture.pillow_rgb
@@ -97,22 +97,22 @@ def test_grey_and_colour_components():
 )
 def test_what_is_no_image_is_named(data, message):
     with pytest.raises(DataError, match=message):
-        _ = Picture(data).bgr
+        _ = EncodedImage(data).bgr
 
 
 def test_an_image_bomb_is_refused_before_it_is_decoded():
     bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 60000, 60000)
     with pytest.raises(DataError, match="60000x60000"):
-        _ = Picture(bomb).bgr
+        _ = EncodedImage(bomb).bgr
     with pytest.raises(DataError, match="65535x65535"):
-        _ = Picture(bytes.fromhex("ffd8 ffc0 0011 08 ffff ffff 03 011100 021100 031100")).bgr
+        _ = EncodedImage(bytes.fromhex("ffd8 ffc0 0011 08 ffff ffff 03 011100 021100 031100")).bgr
     bitmap = b"BM" + struct.pack("<IHHIIiiHH", 54, 0, 0, 54, 40, 50000, -50000, 1, 24) + bytes(24)
     with pytest.raises(DataError, match="50000x50000"):
-        _ = Picture(bitmap).bgr
+        _ = EncodedImage(bitmap).bgr
     animation = b"GIF89a" + struct.pack("<HH", 30000, 30000) + bytes.fromhex("80 00 00 000000 ffffff")
     animation += b"," + struct.pack("<HHHH", 0, 0, 30000, 30000) + bytes.fromhex("00 02 02 4c01 00 3b")
     with pytest.raises(DataError, match="begin with b'GIF89a"):
-        _ = Picture(animation).bgr
+        _ = EncodedImage(animation).bgr
 
 
 def test_a_bitmap_says_its_size():
@@ -120,4 +120,4 @@ def test_a_bitmap_says_its_size():
         data = cv2.imencode(".bmp", rows)[1].tobytes()
         header = image_header(data)
         assert (header.height, header.width) == rows.shape[:2]
-        assert Picture(data).bgr.shape == (*rows.shape[:2], 3)
+        assert EncodedImage(data).bgr.shape == (*rows.shape[:2], 3)

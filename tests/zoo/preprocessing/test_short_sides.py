@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from zoo.errors import DataError, UsageError
-from zoo.preprocessing import FAMILIES, Picture, preprocessor, resolve
+from zoo.preprocessing import FAMILIES, EncodedImage, preprocessor, resolve
 from zoo.preprocessing.settings import Preprocessing
 
 
@@ -111,7 +111,7 @@ def test_numbers_are_those_of_the_flavour_they_are_made_for():
 
 def test_the_sample_decodes_alike_in_opencv_and_pillow(shared):
     for path in sorted((shared / "imagenet-sample").glob("*.JPEG"))[::4]:
-        picture = Picture(path.read_bytes())
+        picture = EncodedImage(path.read_bytes())
         np.testing.assert_array_equal(picture.pillow_rgb, picture.bgr[:, :, ::-1])
 
 
@@ -124,7 +124,7 @@ def cmyk_jpeg() -> bytes:
 
 def test_cmyk_is_converted_by_each_librarys_own_rule_or_refused():
     data = cmyk_jpeg()
-    assert Picture(data).header.components == 4
+    assert EncodedImage(data).header.components == 4
     opencv = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     np.testing.assert_array_equal(resolve("caffe-stored").resize(data), opencv)
     with Image.open(io.BytesIO(data)) as image:
@@ -157,14 +157,14 @@ def test_broken_files_are_named_by_every_flavour(flavour):
 def test_a_bomb_is_refused_by_pillow_too():
     bomb = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 60000, 60000)
     with pytest.raises(DataError, match="60000x60000"):
-        _ = Picture(bomb).pillow_rgb
+        _ = EncodedImage(bomb).pillow_rgb
 
 
 def test_each_decoder_runs_once(monkeypatch):
     calls = []
     decode = cv2.imdecode
     monkeypatch.setattr(cv2, "imdecode", lambda *args: calls.append(args) or decode(*args))
-    picture = Picture(png(random_image(40, 50)))
+    picture = EncodedImage(png(random_image(40, 50)))
     for flavour in ("caffe-warp32", "caffe-short32", "caffe-stored", "torch7-bicubic32"):
         resolve(flavour).scale(resolve(flavour).decode(picture))
     assert len(calls) == 1

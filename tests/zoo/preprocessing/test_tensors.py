@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from zoo.errors import DataError, UsageError
-from zoo.preprocessing import Flavour, Picture, preprocessor, resolve, tensors
+from zoo.preprocessing import EncodedImage, Flavour, preprocessor, resolve, tensors
 from zoo.preprocessing.settings import Preprocessing
 
 SIZES = [
@@ -68,7 +68,7 @@ def test_opencv_in_integers_at_odd_ratios(seed, device):
 def test_deep_images_keep_their_low_byte(device):
     pixels = np.random.default_rng(0).integers(0, 65536, (40, 50, 3), np.uint16)
     flavour = resolve("torch7-bicubic32")
-    picture = Picture(cv2.imencode(".png", pixels)[1].tobytes())
+    picture = EncodedImage(cv2.imencode(".png", pixels)[1].tobytes())
     decoded = flavour.decode(picture)
     assert decoded.dtype == np.uint16
     np.testing.assert_array_equal(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from zoo.catalog.catalog import Catalog
-from zoo.claims.audit import Subject, audit, subjects_of
+from zoo.claims.audit import AuditedModel, audit, audited_models
 from zoo.claims.statistics import Interval
 from zoo.errors import UsageError
 from zoo.report.html import render, write_page
@@ -59,15 +59,15 @@ class Page(HTMLParser):
 
 def page_of(*runs, names=PAIR, parity=()) -> tuple[Page, str]:
     catalog = Catalog.load()
-    subjects = [
-        Subject(
+    models = [
+        AuditedModel(
             catalog.get(name),
             audit(catalog.get(name), catalog, runs),
             [result for result, _ in runs if result.model == name],
         )
         for name in names
     ]
-    text = render(subjects, parity)
+    text = render(models, parity)
     return Page(text), text
 
 
@@ -142,17 +142,17 @@ def test_a_subset_shows_what_it_can_tell(made_run) -> None:
 
 
 def test_writing_replaces_the_page_or_leaves_it(tmp_path: Path, made_run) -> None:
-    subjects = subjects_of(Catalog.load(), [made_run(PAIR[0])])
-    write_page(tmp_path / "report.html", subjects)
+    models = audited_models(Catalog.load(), [made_run(PAIR[0])])
+    write_page(tmp_path / "report.html", models)
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     with pytest.raises(UsageError, match="the page cannot be written: No such file"):
-        write_page(tmp_path / "none" / "report.html", subjects)
+        write_page(tmp_path / "none" / "report.html", models)
 
 
 def test_only_models_of_the_catalog_have_claims(made_run) -> None:
     with pytest.raises(UsageError, match=r"\(they are of my-net\); give --manifests"):
-        subjects_of(Catalog.load(), [made_run(PAIR[0], **{"model": "my-net"})])
+        audited_models(Catalog.load(), [made_run(PAIR[0], **{"model": "my-net"})])
 
 
 @pytest.mark.parametrize(

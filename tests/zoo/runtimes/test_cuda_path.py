@@ -18,7 +18,7 @@ from zoo.cli.main import main
 from zoo.errors import DeviceError, UsageError
 from zoo.evaluation import distributed
 from zoo.evaluation.benchmark import Rates
-from zoo.evaluation.distributed import Alone, RankLostError, joined
+from zoo.evaluation.distributed import RankLostError, SingleProcess, join_group
 from zoo.evaluation.sessions import own_device
 from zoo.evidence.run import read_run
 from zoo.preprocessing import preprocessor
@@ -144,9 +144,9 @@ def test_memory_of_a_gpu_is_what_cuda_says_is_free(monkeypatch):
 
 
 def test_every_process_has_its_own_gpu():
-    assert own_device("cuda", Alone()) == "cuda"
-    assert own_device("cuda:3", Alone()) == "cuda:3"
-    second = Alone(rank=5, size=8, local_rank=1, local_size=4)
+    assert own_device("cuda", SingleProcess()) == "cuda"
+    assert own_device("cuda:3", SingleProcess()) == "cuda:3"
+    second = SingleProcess(rank=5, size=8, local_rank=1, local_size=4)
     assert own_device("cuda", second) == "cuda:1"
     assert own_device("cpu", second) == "cpu"
     with pytest.raises(UsageError, match="4 processes cannot share cuda:3: give --device cuda, a GPU each"):
@@ -170,20 +170,20 @@ def torchrun_environment(monkeypatch):
 def test_counts_of_gpus_go_over_nccl_and_all_else_over_gloo(torchrun_environment, monkeypatch):
     assert distributed.BACKENDS == {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
     monkeypatch.setitem(distributed.BACKENDS, "cuda", "gloo")
-    with joined("cuda:0") as world:
-        monkeypatch.setattr(world, "_kind", "cpu")
-        world.beat(3)
-        assert (world.rank, world.size, world.local_rank, world.local_size) == (0, 1, 0, 1)
-        assert world.share({"a": 1}) == {"a": 1}
-        assert world.gather("part", timedelta(seconds=30)) == ["part"]
-        assert world.total([3, 4]) == [3, 4]
+    with join_group("cuda:0") as group:
+        monkeypatch.setattr(group, "_kind", "cpu")
+        group.heartbeat(3)
+        assert (group.rank, group.size, group.local_rank, group.local_size) == (0, 1, 0, 1)
+        assert group.broadcast({"a": 1}) == {"a": 1}
+        assert group.all_gather("part", timedelta(seconds=30)) == ["part"]
+        assert group.all_reduce([3, 4]) == [3, 4]
 
 
 def test_sigterm_is_a_lost_process_while_it_lasts(torchrun_environment):
     import signal
 
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(RankLostError, match="ended by SIGTERM"), joined("cpu"):
+    with pytest.raises(RankLostError, match="ended by SIGTERM"), join_group("cpu"):
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before
 

@@ -11,8 +11,8 @@ import torch
 from colour_net import save_net
 
 from zoo.errors import DataError
-from zoo.preprocessing import Picture, preprocessor
-from zoo.preprocessing.decode import Stored
+from zoo.preprocessing import EncodedImage, preprocessor
+from zoo.preprocessing.decode import DecodedImage
 from zoo.preprocessing.settings import Preprocessing
 from zoo.runtimes import best, memory, open_runtime
 from zoo.runtimes.ranking import rank_scores, rank_tensor
@@ -73,12 +73,12 @@ FLAVOURS = {
 }
 
 
-def pictures(sizes: list[tuple[int, int]]) -> list[Picture]:
+def pictures(sizes: list[tuple[int, int]]) -> list[EncodedImage]:
     import cv2
 
     generator = np.random.default_rng(0)
     return [
-        Picture(cv2.imencode(".png", generator.integers(0, 256, (*size, 3), np.uint8))[1].tobytes())
+        EncodedImage(cv2.imencode(".png", generator.integers(0, 256, (*size, 3), np.uint8))[1].tobytes())
         for size in sizes
     ]
 
@@ -103,7 +103,7 @@ def test_stored_pixels_with_a_mean_image_of_their_size(tmp_path, device):
         Preprocessing(flavour="caffe-stored", crop=16, mean_image=True, scale=0.5), tmp_path / "mean.npy"
     )
     fits, other = (
-        Stored(np.random.default_rng(2).integers(0, 256, (20, w, 3), np.uint8), "") for w in (30, 31)
+        DecodedImage(np.random.default_rng(2).integers(0, 256, (20, w, 3), np.uint8), "") for w in (30, 31)
     )
     for resize in (False, True):
         staging = DeviceStaging(prepare, device, resize)
@@ -129,8 +129,8 @@ def test_what_cannot_be_prepared_is_said_by_the_decoding_thread(device):
 
 def test_images_of_different_kinds_do_not_become_one_batch(device):
     prepare = preprocessor(Preprocessing(flavour="caffe-stored", crop=8))
-    grey, colour = (Stored(np.zeros((8, 8, channels), np.uint8), "") for channels in (1, 3))
-    real = Stored(np.zeros((8, 8, 3), np.float32), "")
+    grey, colour = (DecodedImage(np.zeros((8, 8, channels), np.uint8), "") for channels in (1, 3))
+    real = DecodedImage(np.zeros((8, 8, 3), np.float32), "")
     for staging in (HostStaging(prepare), DeviceStaging(prepare, device)):
         with pytest.raises(DataError, match="images of different kinds in one dataset"):
             staging.stage([staging.prepare(colour), staging.prepare(grey)], 2)

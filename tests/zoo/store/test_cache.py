@@ -162,7 +162,7 @@ def test_a_damaged_copy_is_not_found_and_is_replaced(store, by_hand):
 
 
 def with_digests(digests: str) -> str:
-    """A ledger in which one file has these digests."""
+    """A index in which one file has these digests."""
     record = f'{{"digests": {digests}, "source": "", "added": ""}}'
     return f'{{"schema_version": 1, "models": {{"tiny": {{"tiny.caffemodel": {record}}}}}}}'
 

@@ -12,7 +12,7 @@ from zoo.catalog.catalog import Catalog
 from zoo.errors import UsageError
 from zoo.store.cache import Cache
 from zoo.verify.structure import load_net
-from zoo.verify.weights import PIECE, Weight, class_names, liken, pair, total_classes, weights_of
+from zoo.verify.weights import PIECE, Weight, class_names, compare_weights, pair, total_classes, weights_of
 
 CATALOG = Catalog.load()
 
@@ -28,7 +28,10 @@ def store(tmp_path) -> Cache:
 
 def test_the_zeros_are_those_that_the_training_left(store):
     """The counts stand in the notes of the two models, as the training scripts printed them."""
-    rows = [liken(*both) for both in pair(net("digits-caffe-dsd", store), net("digits-caffe-sparse", store))]
+    rows = [
+        compare_weights(*both)
+        for both in pair(net("digits-caffe-dsd", store), net("digits-caffe-sparse", store))
+    ]
     zeros = {row.name: row.zeros for row in rows if row.prunable}
     assert zeros == {
         "conv1.weight": (0, 172),
@@ -52,7 +55,7 @@ def test_the_statistics_are_those_of_numpy(size):
     x = rng.standard_normal((1, size)).astype(np.float32)
     y = (0.9 * x + 0.1 * rng.standard_normal((1, size)) + 5).astype(np.float32)
     x[0, :3], y[0, 2] = 0, 0
-    row = liken(Weight("a", x), Weight("b", y))
+    row = compare_weights(Weight("a", x), Weight("b", y))
     assert row.zeros == (3, 1)
     assert row.equal == np.count_nonzero(x == y)
     wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
@@ -69,7 +72,7 @@ def test_the_statistics_are_those_of_numpy(size):
 def test_what_is_constant_has_no_correlation():
     ones = Weight("a", np.ones((2, 3), np.float32))
     zeros = Weight("b", np.zeros((2, 3), np.float32))
-    row = liken(ones, zeros)
+    row = compare_weights(ones, zeros)
     assert row.correlation is None
     assert row.rms == (1.0, 0.0)
     assert (sum(row.classes[0]), row.classes[1][0]) == (6, 6)
@@ -123,7 +126,9 @@ def test_constants_of_the_graph_are_no_weights(shared):
 
 
 def test_classes_are_named_and_summed():
-    rows = [liken(Weight("w", np.eye(4, dtype=np.float32)), Weight("w", np.eye(4, dtype=np.float32)))]
+    rows = [
+        compare_weights(Weight("w", np.eye(4, dtype=np.float32)), Weight("w", np.eye(4, dtype=np.float32)))
+    ]
     names = class_names()
     assert (names[0], names[1], names[-1]) == ("exactly 0", "0 to 0.1", "above 4")
     assert dict(zip(names, total_classes(rows, 0), strict=True))["exactly 0"] == 12
