@@ -32,7 +32,7 @@ def read(path: Path, options: Options) -> ir.Model:
     gives them. Raises ConverterError.
     """
     from converters.from_torch7 import contents
-    from converters.from_torch7.conversion import convert, is_module
+    from converters.from_torch7.convert import convert, is_module
     from converters.from_torch7.reader import read as read_content
 
     content = read_content(path)

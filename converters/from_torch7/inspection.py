@@ -6,7 +6,7 @@ from pathlib import Path
 
 from converters.errors import ConverterError, StaticSizeRequired
 from converters.from_torch7.contents import networks, walk
-from converters.from_torch7.conversion import Conversion, convert, is_module
+from converters.from_torch7.convert import ConvertedModel, convert, is_module
 from converters.from_torch7.module import Module, describe
 from converters.from_torch7.modules import classes
 from converters.from_torch7.net import Net
@@ -64,7 +64,7 @@ def _network(result: Inspection, place: str, item: TorchObject) -> None:
         ]
 
 
-def _layer_rows(done: Conversion, prefix: str) -> list[LayerRow]:
+def _layer_rows(done: ConvertedModel, prefix: str) -> list[LayerRow]:
     weights = {str(name): value for name, value in done.model.graph.initializers.items()}
     return [
         LayerRow(

@@ -27,7 +27,7 @@ from converters.report import ConversionReport
 
 
 @dataclass(frozen=True)
-class Conversion:
+class ConvertedModel:
     """A network converted: the walk through it, and the model with its report in `meta`."""
 
     net: Net
@@ -41,7 +41,7 @@ def is_module(item: TorchObject) -> bool:
 
 
 @np.errstate(all="ignore")
-def convert(name: str, root: Module, options: Options) -> Conversion:
+def convert(name: str, root: Module, options: Options) -> ConvertedModel:
     """Convert a network; raises ConverterError.
 
     Stored numbers may be anything, infinities included: what is computed from them is what Torch would get,
@@ -69,7 +69,7 @@ def convert(name: str, root: Module, options: Options) -> Conversion:
     if is_table(takes.nesting):
         report.notes.append(f"the net takes the table {takes.text()}")
     model.meta["report"] = report
-    return Conversion(net, model)
+    return ConvertedModel(net, model)
 
 
 def _run(net: Net, root: Module, x: Nest, takes: Signature) -> Nest:
