@@ -1,4 +1,4 @@
-"""From the modules of a network to an ONNX model."""
+"""One network of Torch modules -> an ONNX model with its conversion report."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError, MismatchError, StaticSizeRequired, UsageError
-from converters.from_torch7.expectation import is_table
-from converters.from_torch7.handles import Memory, Nest, flat, nested
+from converters.from_torch7.backward_shape_inference import is_table
+from converters.from_torch7.conversion import NN_PREFIXES, Conversion
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules import classes
-from converters.from_torch7.net import TWINS, Net
+from converters.from_torch7.modules import CLASSES
 from converters.from_torch7.objects import TorchObject
 from converters.from_torch7.signature import (
     Signature,
+    infer_signature,
     input_type,
     output_type,
-    settle_integer_inputs,
-    signature,
+    type_integer_inputs,
 )
+from converters.from_torch7.tensor_references import NestedTensors, ValueStorage, flatten, nest_like
 from converters.options import Options
 from converters.report import ConversionReport
 
 
 @dataclass(frozen=True)
 class ConvertedModel:
-    """A network converted: the walk through it, and the model with its report in `meta`."""
+    """A converted network: the model, with its report in `meta`, and the conversion that made it."""
 
-    net: Net
+    conversion: Conversion
     model: ir.Model
 
 
 def is_module(item: TorchObject) -> bool:
-    """Whether an object is a module, of a known class or not: all of them have these fields."""
-    known = item.class_name in classes() or item.class_name.startswith(TWINS)
+    """Whether an object is a module, of a known class or not: every module has one of these fields."""
+    known = item.class_name in CLASSES or item.class_name.startswith(NN_PREFIXES)
     return known or bool(item.fields.fields.keys() & {"modules", "gradInput"})
 
 
@@ -44,47 +44,48 @@ def is_module(item: TorchObject) -> bool:
 def convert(name: str, root: Module, options: Options) -> ConvertedModel:
     """Convert a network; raises ConverterError.
 
-    Stored numbers may be anything, infinities included: what is computed from them is what Torch would get,
+    Stored numbers may be anything, also infinite: what is computed from them is what Torch would compute,
     without a warning.
     """
-    net = Net(name, classes())
-    takes = signature(net, root, options)
-    # A net kept in double precision is fed and gives doubles; between them it is computed in float32.
-    given, gives = input_type(root), output_type(root)
-    inputs: list[Nest] = [
-        Memory(net.graph.cast(net.graph.input(key, shape, given), ir.DataType.FLOAT))
-        for key, shape in takes.shapes.items()
+    conversion = Conversion(name, CLASSES)
+    signature = infer_signature(conversion, root, options)
+    graph = conversion.graph
+    # A net in double precision takes and gives doubles; between them it is computed in float32.
+    takes, gives = input_type(root), output_type(root)
+    inputs: list[NestedTensors] = [
+        ValueStorage(graph.cast(graph.input(key, shape, takes), ir.DataType.FLOAT))
+        for key, shape in signature.shapes.items()
     ]
-    result = _run(net, root, nested(takes.nesting, inputs), takes)
-    tensors = [net.graph.cast(tensor.read(), gives) for tensor in flat(result)]
+    result = _run(conversion, root, nest_like(signature.nesting, inputs), signature)
+    tensors = [graph.cast(tensor.read(), gives) for tensor in flatten(result)]
     if not tensors:
         raise FormatError("the net gives an empty table")
     names = [f"output_{k}" for k in range(len(tensors))] if len(tensors) > 1 else ["output"]
     outputs = dict(zip(names, tensors, strict=True))
     if options.outputs is not None:
-        outputs = _chosen(net.results | outputs, options.outputs)
-    model = net.graph.model(outputs)
-    settle_integer_inputs(model.graph)
-    report = ConversionReport(framework="torch7", layers=len(net.layers), dropped=net.dropped)
-    if is_table(takes.nesting):
-        report.notes.append(f"the net takes the table {takes.text()}")
+        outputs = _select_outputs(conversion.layer_outputs | outputs, options.outputs)
+    model = graph.model(outputs)
+    type_integer_inputs(model.graph)
+    report = ConversionReport(framework="torch7", layers=len(conversion.layers), dropped=conversion.dropped)
+    if is_table(signature.nesting):
+        report.notes.append(f"the net takes the table {signature.table_text()}")
     model.meta["report"] = report
-    return ConvertedModel(net, model)
+    return ConvertedModel(conversion, model)
 
 
-def _run(net: Net, root: Module, x: Nest, takes: Signature) -> Nest:
+def _run(conversion: Conversion, root: Module, x: NestedTensors, signature: Signature) -> NestedTensors:
     try:
-        return net.run(root, x)
+        return conversion.run(root, x)
     except StaticSizeRequired as error:
-        message = f"{error}; fix the size of the input, such as {takes.advice()}"
+        message = f"{error}; fix the size of the input, such as {signature.shape_options()}"
         raise StaticSizeRequired(message) from error
     except (FormatError, MismatchError) as error:
-        if not takes.implied:
+        if not signature.inferred:
             raise
-        raise type(error)(f"{error} (the input taken as {takes.implied})") from error
+        raise type(error)(f"{error} (the input taken as {signature.inferred})") from error
 
 
-def _chosen(known: dict[str, ir.Value], wanted: tuple[str, ...]) -> dict[str, ir.Value]:
+def _select_outputs(known: dict[str, ir.Value], wanted: tuple[str, ...]) -> dict[str, ir.Value]:
     for name in wanted:
         if name not in known:
             near = difflib.get_close_matches(name, known, 3)

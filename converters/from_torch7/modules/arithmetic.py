@@ -8,27 +8,27 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError, MismatchError
+from converters.from_torch7.backward_shape_inference import ANY
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import PASS
 from converters.from_torch7.module import Module
 from converters.from_torch7.objects import Tensor
 from converters.from_torch7.registry import module
 from converters.graph import Shape, Symbol, dims, shape_text
 
 
-@module("MulConstant", name="mul", overwrites=True, expects=PASS)
+@module("MulConstant", name="mul", supports_inplace=True, expects=ANY)
 def mul_constant(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x * constant_scalar."""
-    return with_constant(g, m, "Mul", x)
+    return apply_constant(g, m, "Mul", x)
 
 
-@module("AddConstant", name="add", overwrites=True, expects=PASS)
+@module("AddConstant", name="add", supports_inplace=True, expects=ANY)
 def add_constant(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x + constant_scalar."""
-    return with_constant(g, m, "Add", x)
+    return apply_constant(g, m, "Add", x)
 
 
-def with_constant(g: Builder, m: Module, op_type: str, x: ir.Value) -> ir.Value:
+def apply_constant(g: Builder, m: Module, op_type: str, x: ir.Value) -> ir.Value:
     """An operation with constant_scalar: a number, or a vector over the last dimension."""
     if isinstance(m.get("constant_scalar"), Tensor):
         if len(dims(x)) > 2:
@@ -39,35 +39,35 @@ def with_constant(g: Builder, m: Module, op_type: str, x: ir.Value) -> ir.Value:
     return g.binary(op_type, x, m.number("constant_scalar"))
 
 
-@module("Mul", expects=PASS)
+@module("Mul", expects=ANY)
 def mul(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x times one learned number."""
     return g.binary("Mul", x, g.weight("weight", m.tensor("weight", (1,))))
 
 
-@module("Add", expects=PASS)
+@module("Add", expects=ANY)
 def add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x plus one learned number (field `scalar`), or plus one for each of its elements or features."""
     bias = m.tensor("bias")
     if m.flag("scalar"):
         return g.binary("Add", x, g.weight("bias", bias.reshape(-1)[:1]))
     shape = dims(x) if bias.shape == dims(x) else (1, *dims(x)[1:])
-    return g.binary("Add", x, g.weight("bias", spread(m, "bias", bias, shape)))
+    return g.binary("Add", x, g.weight("bias", reshape_tensor(m, "bias", bias, shape)))
 
 
-@module("CMul", expects=PASS)
+@module("CMul", expects=ANY)
 def c_mul(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x times learned factors, one each, or repeated over the dimensions where they have size 1."""
-    return g.binary("Mul", x, g.weight("weight", spread_over(m, "weight", x)))
+    return g.binary("Mul", x, g.weight("weight", broadcastable_tensor(m, "weight", x)))
 
 
-@module("CAdd", expects=PASS)
+@module("CAdd", expects=ANY)
 def c_add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x plus learned offsets, one each, or repeated over the dimensions where they have size 1."""
-    return g.binary("Add", x, g.weight("bias", spread_over(m, "bias", x)))
+    return g.binary("Add", x, g.weight("bias", broadcastable_tensor(m, "bias", x)))
 
 
-def spread_over(m: Module, name: str, x: ir.Value) -> np.ndarray:
+def broadcastable_tensor(m: Module, name: str, x: ir.Value) -> np.ndarray:
     """A learned tensor in a shape that broadcasts over x, by the rule of CMul.lua.
 
     As many elements as x: one each, in order. As many dimensions: sizes of 1 are repeated. Otherwise it
@@ -75,17 +75,17 @@ def spread_over(m: Module, name: str, x: ir.Value) -> np.ndarray:
     """
     array, shape = m.tensor(name), dims(x)
     if all(isinstance(size, int) for size in shape) and array.size == math.prod(shape):
-        return spread(m, name, array, shape)
+        return reshape_tensor(m, name, array, shape)
     if array.ndim == len(shape):
         if any(
             a not in (1, b) and not isinstance(b, Symbol) for a, b in zip(array.shape, shape, strict=True)
         ):
             raise mismatch(m, name, array, shape)
         return array
-    return spread(m, name, array, (1, *shape[1:]))
+    return reshape_tensor(m, name, array, (1, *shape[1:]))
 
 
-def spread(m: Module, name: str, array: np.ndarray, shape: Shape) -> np.ndarray:
+def reshape_tensor(m: Module, name: str, array: np.ndarray, shape: Shape) -> np.ndarray:
     """The array in another shape of as many elements; one symbolic size at most."""
     sizes = [-1 if isinstance(size, Symbol) else size for size in shape]
     try:
@@ -120,10 +120,10 @@ def stored_tensor(g: Builder, m: Module, x: ir.Value, batched: bool) -> ir.Value
     value = m.get("value")
     array = np.array([value], np.float32) if isinstance(value, float) else m.tensor("value")
     stored = g.constant(array.astype(np.float32, copy=False))
-    return once_a_sample(g, stored, x) if batched else g.node("Identity", stored)
+    return repeat_per_sample(g, stored, x) if batched else g.node("Identity", stored)
 
 
-def once_a_sample(g: Builder, stored: ir.Value, x: ir.Value) -> ir.Value:
+def repeat_per_sample(g: Builder, stored: ir.Value, x: ir.Value) -> ir.Value:
     """A tensor as many times as the first size of x, along a new first dimension."""
     shape, inner = (dims(x)[0], *dims(stored)), np.array(dims(stored), np.int64)
     batch = g.node("Shape", x, shape=(1,), dtype=ir.DataType.INT64, start=0, end=1)
@@ -131,33 +131,33 @@ def once_a_sample(g: Builder, stored: ir.Value, x: ir.Value) -> ir.Value:
     return g.node("Expand", stored, target, shape=shape)
 
 
-@module("Dropout", overwrites=True, expects=PASS)
+@module("Dropout", supports_inplace=True, expects=ANY)
 def dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The input itself since version 2 (field v2); times 1 - p before, when training did not scale."""
-    refuse_random(m)
+    check_not_stochastic(m)
     return x if m.flag("v2") else g.binary("Mul", x, 1 - m.number("p"))
 
 
-@module("cudnn.Dropout", name="dropout", overwrites=True, expects=PASS)
+@module("cudnn.Dropout", name="dropout", supports_inplace=True, expects=ANY)
 def cudnn_dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The input itself: cudnn scales in training."""
     return x
 
 
-@module("SpatialDropout", "VolumetricDropout", expects=PASS)
+@module("SpatialDropout", "VolumetricDropout", expects=ANY)
 def spatial_dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x * (1 - p), always."""
-    refuse_random(m)
+    check_not_stochastic(m)
     return g.binary("Mul", x, 1 - m.number("p"))
 
 
-def refuse_random(m: Module) -> None:
+def check_not_stochastic(m: Module) -> None:
     """UnsupportedError for a dropout that was asked to drop at inference too."""
     if m.flag("stochastic_inference") or m.flag("stochasticInference"):
         raise m.unsupported("stochastic inference is random by nature")
 
 
-@module("WhiteNoise", expects=PASS)
+@module("WhiteNoise", expects=ANY)
 def white_noise(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x plus the mean of the noise."""
     mean = m.number("mean", 0)

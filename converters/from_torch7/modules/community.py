@@ -6,24 +6,29 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError
+from converters.from_torch7.backward_shape_inference import ANY, Expected, Repeated, batch_first
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import PASS, Expected, Many, batch_first
-from converters.from_torch7.handles import Nest
+from converters.from_torch7.conversion import Conversion, Infer
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.activation import clip
-from converters.from_torch7.modules.arithmetic import spread
-from converters.from_torch7.modules.containers import branches, joined, tensor_value
-from converters.from_torch7.modules.convolution import check_channels, two_tensors
+from converters.from_torch7.modules.arithmetic import reshape_tensor
+from converters.from_torch7.modules.checks import (
+    as_table,
+    check_channels,
+    table_entry,
+    tensor_value,
+    two_tensors,
+)
+from converters.from_torch7.modules.containers import join_outputs, run_branches
 from converters.from_torch7.modules.padding import pad_or_crop
-from converters.from_torch7.modules.table import as_table, entry
-from converters.from_torch7.net import Net
 from converters.from_torch7.objects import TorchObject
-from converters.from_torch7.registry import Ask, module, structure
+from converters.from_torch7.registry import module, structure
+from converters.from_torch7.tensor_references import NestedTensors
 from converters.graph import Symbol, dims, shape_text
 
 
-@structure("TotalVariation", expects=PASS)
-def total_variation(net: Net, m: Module, x: Nest) -> Nest:
+@structure("TotalVariation", expects=ANY)
+def total_variation(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The input itself; a regulariser of training."""
     return x
 
@@ -31,7 +36,7 @@ def total_variation(net: Net, m: Module, x: Nest) -> Nest:
 @module("ShaveImage", name="crop", rank=4, expects=batch_first(None, None, None))
 def shave_image(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The image without `size` pixels at each side."""
-    size = m.integer("size", least=0)
+    size = m.integer("size", minimum=0)
     return pad_or_crop(g, m, x, [(-size, -size)] * 2)
 
 
@@ -52,9 +57,9 @@ def instance_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
         raise m.unsupported("it normalises by running statistics, kept for each image of one batch size")
     if m.flag("disabled"):
         return x
-    channels = m.integer("nOutput", least=1)
+    channels = m.integer("nOutput", minimum=1)
     check_channels(m, x, 1, channels)
-    m.check_computed(channels)
+    m.check_element_count(channels)
     weight, bias = m.optional_tensor("weight", (channels,)), m.optional_tensor("bias", (channels,))
     return g.node(
         "InstanceNormalization",
@@ -65,7 +70,7 @@ def instance_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     )
 
 
-@module("inn.SpatialConstAffine", "inn.ConstAffine", name="affine", rank=4, overwrites=True)
+@module("inn.SpatialConstAffine", "inn.ConstAffine", name="affine", rank=4, supports_inplace=True)
 def const_affine(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """a * x + b for each channel."""
     a, b = (g.weight(name, m.tensor(name).reshape(-1, 1, 1)) for name in "ab")
@@ -78,17 +83,17 @@ def mean_subtraction(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x minus an image, the same for each of a batch."""
     mean = m.tensor("mean")
     inner = mean[0] if mean.ndim == len(dims(x)) == 4 else mean
-    return g.binary("Sub", x, g.weight("mean", spread(m, "mean", inner, dims(x)[-3:])))
+    return g.binary("Sub", x, g.weight("mean", reshape_tensor(m, "mean", inner, dims(x)[-3:])))
 
 
 @structure("inn.SpatialPyramidPooling", expects=batch_first(None, None, None))
-def spatial_pyramid_pooling(net: Net, m: Module, x: Nest) -> Nest:
+def spatial_pyramid_pooling(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """Adaptive poolings of several sizes, flattened and joined over the features."""
     rank = len(dims(tensor_value(m, x)))
     if rank not in (3, 4):
         raise m.error(FormatError, "takes 3-D or 4-D input")
-    parts = branches(net, m, [(child, x) for child in m.children()])
-    return joined(net, m, parts, rank - 3)
+    parts = run_branches(conversion, m, [(child, x) for child in m.children()])
+    return join_outputs(conversion, m, parts, rank - 3)
 
 
 @module(
@@ -105,7 +110,7 @@ def roi_pooling(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     if len(dims(maps)) != 4 or len(dims(regions)) != 2:
         raise m.error(FormatError, "takes {maps, regions}, 4-D and 2-D")
     check_channels(m, regions, 1, 5)
-    size = [m.integer("H", least=1), m.integer("W", least=1)]
+    size = [m.integer("H", minimum=1), m.integer("W", minimum=1)]
     return g.node(
         "MaxRoiPool",
         maps,
@@ -127,7 +132,7 @@ def spatial_feat_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 @module("ArgMax")
 def arg_max(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Where along a dimension the largest value is, counted from 1 (dpnn)."""
-    axis = m.integer("dim", 1, least=1) - 1 + (len(dims(x)) > m.integer("nInputDim", 9999))
+    axis = m.integer("dim", 1, minimum=1) - 1 + (len(dims(x)) > m.integer("nInputDim", 9999))
     if axis >= len(dims(x)):
         raise m.error(FormatError, f"works along dimension {axis + 1} of {len(dims(x))}")
     keep = len(dims(x)) == 1
@@ -136,20 +141,20 @@ def arg_max(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.binary("Add", g.cast(place, ir.DataType.FLOAT), 1.0)
 
 
-@module("w2nn.Print", "w2nn.GradWeight", expects=PASS)
-def as_it_is(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+@module("w2nn.Print", "w2nn.GradWeight", expects=ANY)
+def copy_of_input(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The input itself, in memory of its own (waifu2x)."""
     return x
 
 
-@structure("w2nn.InplaceClip01", expects=PASS)
-def inplace_clip(net: Net, m: Module, x: Nest) -> Nest:
+@structure("w2nn.InplaceClip01", expects=ANY)
+def inplace_clip(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """x limited to [0, 1], in its own memory (waifu2x)."""
     value = tensor_value(m, x)
     assert not isinstance(x, list)
-    with net.layer(m, "clip") as layer:
-        result = clip(net.graph, value, 0, 1)
-        layer.results(value, result)
+    with conversion.layer(m, "clip") as layer:
+        result = clip(conversion.graph, value, 0, 1)
+        layer.set_output(value, result)
     x.write(result)
     return x
 
@@ -164,22 +169,24 @@ def scale_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     return g.binary("Mul", values, factors)
 
 
-@structure("w2nn.AuxiliaryLossTable", expects=Many())
-def auxiliary_loss_table(net: Net, m: Module, x: Nest) -> Nest:
+@structure("w2nn.AuxiliaryLossTable", expects=Repeated())
+def auxiliary_loss_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """One entry of a table; the others are for losses (waifu2x)."""
-    chosen = entry(m, as_table(m, x), m.integer("i", 1))
-    return net.output_of(m, tensor_value(m, chosen))
+    chosen = table_entry(m, as_table(m, x), m.integer("i", 1))
+    return conversion.output_of(m, tensor_value(m, chosen))
 
 
-def dense_expects(m: Module, ask: Ask, after: Expected) -> Expected:
+def expected_by_dense_connect(m: Module, infer: Infer, successor: Expected) -> Expected:
     """What its first module wants, in one tensor."""
-    return ask(m.children()[0], PASS)
+    return infer(m.children()[0], ANY)
 
 
-@structure("DenseConnectLayerCustom", expects=dense_expects)
-def dense_connect_layer(net: Net, m: Module, x: Nest) -> Nest:
+@structure("DenseConnectLayerCustom", expects=expected_by_dense_connect)
+def dense_connect_layer(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """What came, and what two modules make of it, joined over the channels (DenseNet)."""
     came = x if isinstance(x, list) else [x]
     first, second = m.children()
-    whole = joined(net, m, [tensor_value(m, part) for part in came], 1) if isinstance(x, list) else x
-    return [*came, net.run(second, net.run(first, whole))]
+    whole = (
+        join_outputs(conversion, m, [tensor_value(m, part) for part in came], 1) if isinstance(x, list) else x
+    )
+    return [*came, conversion.run(second, conversion.run(first, whole))]

@@ -6,10 +6,10 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError, MismatchError
+from converters.from_torch7.backward_shape_inference import Expected, batch_first
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import Expected, batch_first
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.convolution import check_channels, two_tensors
+from converters.from_torch7.modules.checks import check_channels, two_tensors
 from converters.from_torch7.objects import Tensor
 from converters.from_torch7.registry import module
 from converters.graph import dims, shape_text
@@ -33,7 +33,7 @@ def as_rows(g: Builder, x: ir.Value) -> ir.Value:
     return g.unsqueeze(x, 0) if len(dims(x)) == 1 else x
 
 
-def matrix(m: Module, name: str = "weight") -> np.ndarray:
+def matrix_weight(m: Module, name: str = "weight") -> np.ndarray:
     """A weight that must be a matrix."""
     array = m.tensor(name)
     if array.ndim != 2:
@@ -41,9 +41,9 @@ def matrix(m: Module, name: str = "weight") -> np.ndarray:
     return array
 
 
-def features(m: Module) -> Expected:
+def expected_features(m: Module) -> Expected:
     """N x inputs of an outputs x inputs weight."""
-    return batch_first(matrix(m).shape[1])
+    return batch_first(matrix_weight(m).shape[1])
 
 
 @module(
@@ -53,23 +53,23 @@ def features(m: Module) -> Expected:
     "LinearNoBias",
     "fbnn.NormalizedLinearNoBias",
     name="linear",
-    expects=features,
+    expects=expected_features,
 )
 def linear(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """weight * x + bias; the bias may be absent."""
-    weight = matrix(m)
+    weight = matrix_weight(m)
     bias = m.optional_tensor("bias", weight.shape[:1])
     return affine(g, m, x, g.weight("weight", weight), None if bias is None else g.weight("bias", bias))
 
 
-@module("LinearWeightNorm", name="linear", expects=lambda m: batch_first(matrix(m, "v").shape[1]))
+@module("LinearWeightNorm", name="linear", expects=lambda m: batch_first(matrix_weight(m, "v").shape[1]))
 def linear_weight_norm(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A Linear with weight = g * v / |v| a row.
 
     evaluate() computes it anew unless the module is in evaluation already: then the stored one counts, if
     it is not marked as out of date (`dirty`, in old files) or cleared.
     """
-    v = matrix(m, "v")
+    v = matrix_weight(m, "v")
     stored = m.get("weight")
     kept = isinstance(stored, Tensor) and stored.array.size > 0
     if m.get("train") is False and kept and not m.flag("dirty"):
@@ -88,7 +88,7 @@ def partial_linear(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     lookup = next((child for child in layers[0].children() if child.has("weight")), None) if layers else None
     if lookup is None:
         raise m.error(FormatError, "field 'network' holds no module with a weight")
-    weight = matrix(lookup)
+    weight = matrix_weight(lookup)
     rows = m.tensor("partition").reshape(-1).astype(np.int64) - 1
     if rows.min() < 0 or rows.max() >= weight.shape[0]:
         raise m.error(FormatError, f"tensor 'partition' names outputs other than 1 to {weight.shape[0]}")
@@ -126,9 +126,9 @@ def matrix_product(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     a, b = two_tensors(m, x)
     if len(dims(a)) != len(dims(b)) or len(dims(a)) not in (2, 3):
         raise m.error(FormatError, f"cannot multiply {shape_text(dims(a))} and {shape_text(dims(b))}")
-    a = transposed_last(g, a) if m.flag("transA") else a
-    b = transposed_last(g, b) if m.flag("transB") else b
-    return product(g, m, a, b)
+    a = swap_last_two(g, a) if m.flag("transA") else a
+    b = swap_last_two(g, b) if m.flag("transB") else b
+    return matmul(g, m, a, b)
 
 
 @module("MV", name="matvec", takes="table", expects=[None, None])
@@ -137,12 +137,12 @@ def matrix_vector(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     a, v = two_tensors(m, x)
     if len(dims(a)) != len(dims(v)) + 1 or len(dims(a)) not in (2, 3):
         raise m.error(FormatError, f"cannot multiply {shape_text(dims(a))} and {shape_text(dims(v))}")
-    a = transposed_last(g, a) if m.flag("trans") else a
+    a = swap_last_two(g, a) if m.flag("trans") else a
     columns = g.unsqueeze(v, len(dims(v)))
-    return g.squeeze(product(g, m, a, columns), [len(dims(v))])
+    return g.squeeze(matmul(g, m, a, columns), [len(dims(v))])
 
 
-def product(g: Builder, m: Module, a: ir.Value, b: ir.Value) -> ir.Value:
+def matmul(g: Builder, m: Module, a: ir.Value, b: ir.Value) -> ir.Value:
     """MatMul of checked sizes; batches are as large as each other."""
     pairs = [(dims(a)[-1], dims(b)[-2]), *zip(dims(a)[:-2], dims(b)[:-2], strict=True)]
     if any(isinstance(left, int) and isinstance(right, int) and left != right for left, right in pairs):
@@ -150,7 +150,7 @@ def product(g: Builder, m: Module, a: ir.Value, b: ir.Value) -> ir.Value:
     return g.node("MatMul", a, b, shape=(*dims(a)[:-1], dims(b)[-1]))
 
 
-def transposed_last(g: Builder, x: ir.Value) -> ir.Value:
+def swap_last_two(g: Builder, x: ir.Value) -> ir.Value:
     """x with its last two dimensions exchanged."""
     rank = len(dims(x))
     return g.transpose(x, [*range(rank - 2), rank - 1, rank - 2])

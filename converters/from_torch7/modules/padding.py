@@ -8,8 +8,8 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError
+from converters.from_torch7.backward_shape_inference import batch_first
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import batch_first
 from converters.from_torch7.module import Module
 from converters.from_torch7.registry import module
 from converters.graph import dims
@@ -22,7 +22,7 @@ def pad_or_crop(
     pads = [(0, 0)] * (len(dims(x)) - len(pads)) + list(pads)
     for axis, (before, after) in enumerate(pads):
         if min(before, after) < 0:
-            size = m.known(dims(x)[axis])
+            size = m.static_size(dims(x)[axis])
             start, stop = max(0, -before), size - max(0, -after)
             if start >= stop:
                 raise m.error(FormatError, f"cuts {-min(before, 0)} and {-min(after, 0)} entries off {size}")
@@ -60,7 +60,7 @@ def spatial_symmetric_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     for axis, pair in enumerate(pads, 2):
         before, after = (max(0, amount) for amount in pair)
         have = dims(x)[axis]
-        m.check_computed(before, after)
+        m.check_element_count(before, after)
         if isinstance(have, int) and max(before, after) > have:
             raise m.error(FormatError, f"{have} entries cannot be mirrored over {max(before, after)}")
         left, right = np.arange(before)[::-1], -1 - np.arange(after)
@@ -101,7 +101,7 @@ def padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     pads = [(0, 0)] * len(dims(x))
     front = amount <= 0
     if index != 1:
-        size = m.known(dims(x)[axis])
+        size = m.static_size(dims(x)[axis])
         split = size - index + 1 if amount > 0 else index - 1
         if not 0 <= split <= size:
             raise m.error(FormatError, f"pads at index {index} of {size} entries")

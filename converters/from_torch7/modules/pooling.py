@@ -13,12 +13,11 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError
+from converters.from_torch7.backward_shape_inference import batch_first
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import batch_first
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.convolution import check_channels, maps
+from converters.from_torch7.modules.checks import check_channels, expected_frames, expected_maps
 from converters.from_torch7.modules.reduction import reduce
-from converters.from_torch7.modules.sparse_convolution import frames
 from converters.from_torch7.modules.windows import Window, is_static, output_sizes, overhangs, pooling_window
 from converters.from_torch7.registry import module
 from converters.graph import dims, shape_text
@@ -146,10 +145,10 @@ def volumetric_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return average_pool(g, m, x, windows, m.flag("count_include_pad", default=True))
 
 
-@module("SpatialSubSampling", name="subsampling", rank=4, expects=maps)
+@module("SpatialSubSampling", name="subsampling", rank=4, expects=expected_maps)
 def spatial_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The sum of each window times a weight a channel, plus a bias a channel."""
-    channels = m.integer("nInputPlane", least=1)
+    channels = m.integer("nInputPlane", minimum=1)
     check_channels(m, x, 1, channels)
     windows = [pooling_window(m, side) for side in "HW"]
     means = pool(g, m, x, "AveragePool", windows)
@@ -173,10 +172,10 @@ def temporal_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.transpose(pooled, [0, 2, 1])
 
 
-@module("TemporalSubSampling", name="subsampling", rank=3, expects=frames)
+@module("TemporalSubSampling", name="subsampling", rank=3, expects=expected_frames)
 def temporal_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The sum of each window over time times a weight a feature, plus a bias a feature."""
-    features = m.integer("inputFrameSize", least=1)
+    features = m.integer("inputFrameSize", minimum=1)
     check_channels(m, x, 2, features)
     windows = [pooling_window(m, "W")]
     means = g.transpose(pool(g, m, g.transpose(x, [0, 2, 1]), "AveragePool", windows), [0, 2, 1])
@@ -187,8 +186,8 @@ def temporal_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def temporal_dynamic_k_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The k largest values of each feature in their order in time; k = max(minK, ceil(factor * time))."""
     axis = len(dims(x)) - 2
-    time = m.known(dims(x)[axis])
-    k = max(m.integer("minK", least=1), math.ceil(m.number("factor", 0) * time))
+    time = m.static_size(dims(x)[axis])
+    k = max(m.integer("minK", minimum=1), math.ceil(m.number("factor", 0) * time))
     if k > time:
         raise m.error(FormatError, f"takes the {k} largest of {time}")
     shape = [k if place == axis else size for place, size in enumerate(dims(x))]
@@ -209,12 +208,12 @@ def top(g: Builder, x: ir.Value, k: int, axis: int, shape: Sequence[object], lar
 @module("SpatialAdaptiveMaxPooling", name="maxpool", rank=4, expects=batch_first(None, None, None))
 def spatial_adaptive_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The largest of each of H x W regions, which share a row where the sizes do not divide."""
-    for axis, cells in ((2, m.integer("H", least=1)), (3, m.integer("W", least=1))):
+    for axis, cells in ((2, m.integer("H", minimum=1)), (3, m.integer("W", minimum=1))):
         if cells == 1:
             x = reduce(g, "ReduceMax", x, axis, keep=True)
             continue
-        m.check_computed(cells, m.known(dims(x)[axis]))
-        regions = adaptive_regions(m.known(dims(x)[axis]), cells)
+        m.check_element_count(cells, m.static_size(dims(x)[axis]))
+        regions = adaptive_regions(m.static_size(dims(x)[axis]), cells)
         widest = max(len(region) for region in regions)
         # Shorter regions repeat their last entry, which changes no maximum.
         places = np.array([[*r, *[r[-1]] * (widest - len(r))] for r in regions], np.int64)
@@ -226,17 +225,21 @@ def spatial_adaptive_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value
 @module("SpatialAdaptiveAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
 def spatial_adaptive_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The mean of each of H x W regions: first down the columns, then along the rows."""
-    height, width = m.integer("H", least=1), m.integer("W", least=1)
+    height, width = m.integer("H", minimum=1), m.integer("W", minimum=1)
     if (height, width) == (1, 1):
         return g.node("GlobalAveragePool", x, shape=(*dims(x)[:2], 1, 1))
-    rows, columns = (m.known(size) for size in dims(x)[2:])
-    m.check_computed(rows, height)
-    m.check_computed(columns, width)
-    down = g.node("MatMul", averaging(rows, height), x, shape=(*dims(x)[:2], height, columns), dtype=x.dtype)
-    return g.node("MatMul", down, averaging(columns, width).T.copy(), shape=(*dims(x)[:2], height, width))
+    rows, columns = (m.static_size(size) for size in dims(x)[2:])
+    m.check_element_count(rows, height)
+    m.check_element_count(columns, width)
+    down = g.node(
+        "MatMul", averaging_matrix(rows, height), x, shape=(*dims(x)[:2], height, columns), dtype=x.dtype
+    )
+    return g.node(
+        "MatMul", down, averaging_matrix(columns, width).T.copy(), shape=(*dims(x)[:2], height, width)
+    )
 
 
-def averaging(size: int, cells: int) -> np.ndarray:
+def averaging_matrix(size: int, cells: int) -> np.ndarray:
     """The matrix (cells x size) that takes the mean of each region."""
     matrix = np.zeros((cells, size), np.float32)
     for row, region in enumerate(adaptive_regions(size, cells)):
@@ -256,10 +259,10 @@ def feature_lp_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     samples = x if batched else g.unsqueeze(x, 0)
     if len(dims(samples)) < 2:
         raise m.error(FormatError, f"takes a batch of at least 2-D, not {shape_text(dims(x))}")
-    window = Window(m.integer("width", least=1), m.integer("stride", 1, least=1), 0)
+    window = Window(m.integer("width", minimum=1), m.integer("stride", 1, minimum=1), 0)
     power = m.positive("power")
-    (count,) = output_sizes(g, m, (m.known(dims(samples)[1]),), [window])
-    places = np.arange(m.known(count))[:, None] * window.stride + np.arange(window.kernel)
+    (count,) = output_sizes(g, m, (m.static_size(dims(samples)[1]),), [window])
+    places = np.arange(m.static_size(count))[:, None] * window.stride + np.arange(window.kernel)
     shape = (dims(samples)[0], *places.shape, *dims(samples)[2:])
     gathered = g.node("Gather", samples, places.astype(np.int64), shape=shape, axis=1)
     sums = reduce(g, "ReduceSum", g.binary("Pow", gathered, power), 2)

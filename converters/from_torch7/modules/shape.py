@@ -14,7 +14,7 @@ from converters.from_torch7.registry import module, view
 from converters.graph import Dim, Shape, Symbol, dims, product, shape_text, static
 
 
-def reshape_back(g: Builder, m: Module, below: ir.Value, seen: ir.Value) -> ir.Value:
+def write_through_reshape(g: Builder, m: Module, below: ir.Value, seen: ir.Value) -> ir.Value:
     """The inverse of every reshape."""
     return g.reshape(seen, dims(below))
 
@@ -38,8 +38,8 @@ def view_shape(m: Module, came: Shape) -> Shape:
     elements = product([s for s in size if s >= 0])
     batch = product(lead) if -1 in size else product(lead) * quotient(m, rest, elements)
     if batch == 1 and (inner is None or len(came) <= inner):
-        return inferred(m, size, product(came))
-    return (batch, *inferred(m, size, rest))
+        return resolve_sizes(m, size, product(came))
+    return (batch, *resolve_sizes(m, size, rest))
 
 
 def quotient(m: Module, total: Dim, part: Dim) -> Dim:
@@ -50,7 +50,7 @@ def quotient(m: Module, total: Dim, part: Dim) -> Dim:
     return total // divisor
 
 
-def inferred(m: Module, size: list[int], total: Dim) -> Shape:
+def resolve_sizes(m: Module, size: list[int], total: Dim) -> Shape:
     """The sizes with a -1 replaced by what makes up the total."""
     if min(size) < -1 or size.count(-1) > 1:
         raise m.error(FormatError, f"cannot view as {shape_text(size)}: one size of -1 at most")
@@ -60,17 +60,17 @@ def inferred(m: Module, size: list[int], total: Dim) -> Shape:
     return tuple(quotient(m, total, known) if s == -1 else s for s in size)
 
 
-@view("View", put=reshape_back, copies=True)
+@view("View", write_through=write_through_reshape, copies_unless_contiguous=True)
 def view_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The same elements under another shape; the batch is what is left over."""
     size, inner = m.sizes("size"), m.optional_integer("numInputDims")
     if inner is not None and inner < len(dims(x)) and -1 not in size and not is_static(dims(x)[1:]):
         # The batch takes up what is left, whatever the open sizes are.
-        return g.reshape(x, (g.size(Symbol("N"), ("view", dims(x), tuple(size))), *size))
+        return g.reshape(x, (g.derived_size(Symbol("N"), ("view", dims(x), tuple(size))), *size))
     return checked_reshape(g, m, x, view_shape(m, dims(x)))
 
 
-@view("Reshape", put=reshape_back, copies=True)
+@view("Reshape", write_through=write_through_reshape, copies_unless_contiguous=True)
 def reshape(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The same elements under another shape, with or without a batch dimension in front.
 
@@ -83,13 +83,13 @@ def reshape(g: Builder, m: Module, x: ir.Value) -> ir.Value:
         total, elements = product(dims(x)), product(size)
         single = total == elements and dims(x)[0] != 1
         if isinstance(total, Symbol) and total.factor != elements:
-            m.known(total, "the number of elements it gets")
+            m.static_size(total, "the number of elements it gets")
     if single:
-        return checked_reshape(g, m, x, inferred(m, size, product(dims(x))))
-    return checked_reshape(g, m, x, (dims(x)[0], *inferred(m, size, product(dims(x)[1:]))))
+        return checked_reshape(g, m, x, resolve_sizes(m, size, product(dims(x))))
+    return checked_reshape(g, m, x, (dims(x)[0], *resolve_sizes(m, size, product(dims(x)[1:]))))
 
 
-@view("Collapse", put=reshape_back, copies=True)
+@view("Collapse", write_through=write_through_reshape, copies_unless_contiguous=True)
 def collapse(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """All dimensions but the batch folded into one; all of them where there is no batch."""
     if len(dims(x)) > m.integer("nInputDim"):
@@ -97,7 +97,7 @@ def collapse(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.reshape(x, (product(dims(x)),))
 
 
-@view("Squeeze", put=reshape_back)
+@view("Squeeze", write_through=write_through_reshape)
 def squeeze(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Dimensions of size 1 taken away: one, or all of them, but not the batch (numInputDims).
 
@@ -109,21 +109,21 @@ def squeeze(g: Builder, m: Module, x: ir.Value) -> ir.Value:
         axis = m.integer("dim") - 1 + batched
         if not 0 <= axis < len(shape):
             raise m.error(FormatError, f"dimension {axis + 1} of {len(shape)} is to go")
-        axes = [axis] if m.known(shape[axis]) == 1 and len(shape) > 1 else []
+        axes = [axis] if m.static_size(shape[axis]) == 1 and len(shape) > 1 else []
     else:
-        sizes = [shape[0], *(m.known(size) for size in shape[1:])]
+        sizes = [shape[0], *(m.static_size(size) for size in shape[1:])]
         axes = [axis for axis, size in enumerate(sizes) if size == 1 and not (batched and axis == 0)]
         if len(axes) == len(shape):
             axes = axes[1:]  # a tensor keeps one dimension
     return g.squeeze(x, axes)
 
 
-@view("Unsqueeze", put=reshape_back)
+@view("Unsqueeze", write_through=write_through_reshape)
 def unsqueeze(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A dimension of size 1 put in at `pos`, counted behind the batch (numInputDims)."""
     rank = len(dims(x))
     lead = rank - m.integer("numInputDims", rank)
-    axis = m.integer("pos", least=1) - 1 + lead
+    axis = m.integer("pos", minimum=1) - 1 + lead
     if not 0 <= lead <= axis <= rank:
         raise m.error(FormatError, f"position {axis + 1} is not in or behind {rank} dimensions")
     return g.unsqueeze(x, axis)
@@ -142,9 +142,9 @@ def narrow_range(m: Module, x: ir.Value) -> tuple[int, int, int]:
     """Axis, start and stop of nn.Narrow (Narrow.lua): negative lengths and offsets count from the end."""
     axis, length, start = axis_of(m, x), m.integer("length"), m.integer("index")
     if length < 0:
-        length += m.known(dims(x)[axis]) - start + 2
+        length += m.static_size(dims(x)[axis]) - start + 2
     if start < 0:
-        length, start = m.known(dims(x)[axis]) - length, 1
+        length, start = m.static_size(dims(x)[axis]) - length, 1
     size = dims(x)[axis]
     if start < 1 or length < 1 or (isinstance(size, int) and start - 1 + length > size):
         raise m.error(FormatError, f"takes {length} entries from {start} on, but there are {size}")
@@ -157,7 +157,7 @@ def narrow(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.slice(x, *narrow_range(m, x))
 
 
-def pick(g: Builder, x: ir.Value, axis: int, index: int) -> ir.Value:
+def take_entry(g: Builder, x: ir.Value, axis: int, index: int) -> ir.Value:
     """One entry of a dimension, which goes away; index from 0, or negative from the end."""
     shape = [size for k, size in enumerate(dims(x)) if k != axis]
     return g.node("Gather", x, np.array(index, np.int64), shape=shape, axis=axis)
@@ -176,22 +176,22 @@ def select(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """One entry of a dimension."""
     if len(dims(x)) == 1:
         raise m.error(FormatError, "takes 2-D input or more; an entry of a vector is no tensor")
-    return pick(g, x, axis_of(m, x), entry_of(m, x))
+    return take_entry(g, x, axis_of(m, x), entry_of(m, x))
 
 
-def refuse_put(g: Builder, m: Module, below: ir.Value, seen: ir.Value) -> ir.Value:
+def refuse_write(g: Builder, m: Module, below: ir.Value, seen: ir.Value) -> ir.Value:
     """Torch would work through every copy in turn, on the same memory."""
     raise m.unsupported("a module behind it works in place, on memory that its copies share")
 
 
-@view("Replicate", put=refuse_put, contiguous=lambda m, shape: False)
+@view("Replicate", write_through=refuse_write, contiguous=lambda m, shape: False)
 def replicate(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A new dimension of nfeatures equal entries at `dim`, counted behind a batch (ndim)."""
     rank = len(dims(x))
     axis = m.integer("dim", 1) - 1 + (m.has("ndim") and rank > m.integer("ndim"))
     if not 0 <= axis <= rank:
         raise m.error(FormatError, f"dimension {axis + 1} is not in or behind {rank} dimensions")
-    copies = m.integer("nfeatures", least=1)
+    copies = m.integer("nfeatures", minimum=1)
     shape = [*dims(x)[:axis], copies, *dims(x)[axis:]]
     target = np.array([1] * axis + [copies] + [1] * (rank - axis), np.int64)
     return g.node("Expand", g.unsqueeze(x, axis), target, shape=shape)
@@ -253,7 +253,7 @@ def converted(g: Builder, m: Module, x: ir.Value, source: str, target: str) -> i
     other = source.replace("b", "")
     if len(other) != 1 or other not in "ft":
         raise m.unsupported(f"no conversion from {source} to {target} is defined")
-    return pick(g, x, source.index(other), 0)
+    return take_entry(g, x, source.index(other), 0)
 
 
 def swapped_to_front(source: str) -> list[int]:

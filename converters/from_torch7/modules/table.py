@@ -9,14 +9,15 @@ from functools import partial
 import onnx_ir as ir
 
 from converters.errors import FormatError
+from converters.from_torch7.backward_shape_inference import ANY, Expected, Repeated, ShapeDependent
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import PASS, Expected, Fitted, Many
-from converters.from_torch7.handles import Nest, Reference, View
+from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.module import Module
+from converters.from_torch7.modules.checks import as_table, table_entry
 from converters.from_torch7.modules.reduction import dimension, reduce
-from converters.from_torch7.modules.shape import pick
-from converters.from_torch7.net import Net
+from converters.from_torch7.modules.shape import take_entry
 from converters.from_torch7.registry import module, structure
+from converters.from_torch7.tensor_references import NestedTensors, TensorReference, View
 from converters.graph import Dim, Shape, Symbol, dims, product, shape_text
 
 
@@ -29,19 +30,19 @@ from converters.graph import Dim, Shape, Symbol, dims, product, shape_text
     "NormStabilizer",
     "CopyGrad",
     "w2nn.PrintTable",
-    expects=PASS,
+    expects=ANY,
 )
-def identity(net: Net, m: Module, x: Nest) -> Nest:
+def identity(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The input itself."""
     return x
 
 
-@structure("Contiguous", expects=PASS)
-def contiguous(net: Net, m: Module, x: Nest) -> Nest:
+@structure("Contiguous", expects=ANY)
+def contiguous(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The input itself if it lies in memory in order, else a copy of it that does."""
     if isinstance(x, list):
         raise m.error(FormatError, "takes a tensor, but a table arrives")
-    return x if x.contiguous else net.output_of(m, x.read())
+    return x if x.contiguous else conversion.output_of(m, x.read())
 
 
 def tensors(m: Module, x: list[ir.Value], least: int = 1, most: int | None = None) -> list[ir.Value]:
@@ -54,7 +55,7 @@ def tensors(m: Module, x: list[ir.Value], least: int = 1, most: int | None = Non
 def elementwise(g: Builder, m: Module, op_type: str, parts: list[ir.Value]) -> ir.Value:
     """An elementwise operator on tensors of one element count; the first gives the shape, as in Torch."""
     first = dims(parts[0])
-    aligned = [parts[0], *(shaped_like(g, m, part, first) for part in parts[1:])]
+    aligned = [parts[0], *(reshape_like(g, m, part, first) for part in parts[1:])]
     return parts[0] if len(parts) == 1 else g.node(op_type, *aligned, shape=first)
 
 
@@ -63,7 +64,7 @@ def may_be_equal(a: Dim, b: Dim) -> bool:
     return a == b or isinstance(a, Symbol) or isinstance(b, Symbol)
 
 
-def shaped_like(g: Builder, m: Module, x: ir.Value, shape: Shape) -> ir.Value:
+def reshape_like(g: Builder, m: Module, x: ir.Value, shape: Shape) -> ir.Value:
     """x under a shape of as many elements."""
     if len(dims(x)) == len(shape) and all(map(may_be_equal, dims(x), shape)):
         return x
@@ -72,7 +73,7 @@ def shaped_like(g: Builder, m: Module, x: ir.Value, shape: Shape) -> ir.Value:
     return g.reshape(x, shape)
 
 
-@module("CAddTable", name="add", takes="table", overwrites=True, expects=Many())
+@module("CAddTable", name="add", takes="table", supports_inplace=True, expects=Repeated())
 def c_add_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The sum of the tensors of a table."""
     return elementwise(g, m, "Sum" if len(x) > 2 else "Add", tensors(m, x))
@@ -84,7 +85,7 @@ def c_sub_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     return elementwise(g, m, "Sub", tensors(m, x, 2, 2))
 
 
-@module("CMulTable", name="mul", takes="table", expects=Many())
+@module("CMulTable", name="mul", takes="table", expects=Repeated())
 def c_mul_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The product of the tensors of a table."""
     result, *others = tensors(m, x)
@@ -99,13 +100,13 @@ def c_div_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     return elementwise(g, m, "Div", tensors(m, x, 2, 2))
 
 
-@module("CMaxTable", name="max", takes="table", expects=Many())
+@module("CMaxTable", name="max", takes="table", expects=Repeated())
 def c_max_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The largest of the tensors of a table at each place."""
     return elementwise(g, m, "Max", tensors(m, x))
 
 
-@module("CMinTable", name="min", takes="table", expects=Many())
+@module("CMinTable", name="min", takes="table", expects=Repeated())
 def c_min_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The smallest of the tensors of a table at each place."""
     return elementwise(g, m, "Min", tensors(m, x))
@@ -121,7 +122,7 @@ def join(g: Builder, m: Module, parts: list[ir.Value], axis: int) -> ir.Value:
         raise m.error(FormatError, f"cannot join along dimension {axis + 1}: {shapes(parts)}")
     first = dims(parts[0])
     places = [(*first[:axis], dims(part)[axis], *first[axis + 1 :]) for part in parts]
-    return g.concat([shaped_like(g, m, *pair) for pair in zip(parts, places, strict=True)], axis)
+    return g.concat([reshape_like(g, m, *pair) for pair in zip(parts, places, strict=True)], axis)
 
 
 def shapes(parts: list[ir.Value]) -> str:
@@ -129,7 +130,7 @@ def shapes(parts: list[ir.Value]) -> str:
     return ", ".join(shape_text(dims(part)) for part in parts)
 
 
-@module("JoinTable", name="concat", takes="table", expects=Many())
+@module("JoinTable", name="concat", takes="table", expects=Repeated())
 def join_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """Tensors joined along a dimension, counted behind a batch (nInputDims)."""
     parts = tensors(m, x)
@@ -140,103 +141,88 @@ def join_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
 MAX_ENTRIES = 10_000
 
 
-def put_part(
+def replace_entries(
     g: Builder, below: ir.Value, seen: ir.Value, axis: int, start: int, stop: int, size: int
 ) -> ir.Value:
     """The tensor below with entries start to stop of a dimension replaced."""
     before = [g.slice(below, axis, 0, start)] if start else []
-    after = [g.slice(below, axis, stop, size)] if stop < size else []
-    return g.concat([*before, seen, *after], axis)
+    successor = [g.slice(below, axis, stop, size)] if stop < size else []
+    return g.concat([*before, seen, *successor], axis)
 
 
-def entries(net: Net, m: Module, x: Reference, axis: int) -> list[Reference]:
+def split_views(conversion: Conversion, m: Module, x: TensorReference, axis: int) -> list[TensorReference]:
     """The entries of a dimension, as views of the tensor's memory."""
-    g, value = net.graph, x.read()
-    size = m.known(dims(value)[axis])
+    g, value = conversion.graph, x.read()
+    size = m.static_size(dims(value)[axis])
     if size > MAX_ENTRIES:
         raise m.unsupported(f"makes a table of {size:,} entries, more than {MAX_ENTRIES:,}")
     in_order = x.contiguous and all(before == 1 for before in dims(value)[:axis])
 
     def put(below: ir.Value, seen: ir.Value, entry: int) -> ir.Value:
-        return put_part(g, below, g.unsqueeze(seen, axis), axis, entry, entry + 1, size)
+        return replace_entries(g, below, g.unsqueeze(seen, axis), axis, entry, entry + 1, size)
 
-    with net.layer(m, "split"):
+    with conversion.layer(m, "split"):
         return [
-            View(x, partial(pick, g, axis=axis, index=k), partial(put, entry=k), in_order)
+            View(x, partial(take_entry, g, axis=axis, index=k), partial(put, entry=k), in_order)
             for k in range(size)
         ]
 
 
 @structure("SplitTable", expects=None)
-def split_table(net: Net, m: Module, x: Nest) -> Nest:
+def split_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The entries of a dimension as a table; they share the input's memory."""
     if isinstance(x, list):
         raise m.error(FormatError, "takes a tensor, but a table arrives")
-    return [*entries(net, m, x, dimension(m, x.read()))]
+    return [*split_views(conversion, m, x, dimension(m, x.read()))]
 
 
-def as_table(m: Module, x: Nest) -> list[Nest]:
-    """An input that must be a table."""
-    if not isinstance(x, list):
-        raise m.error(FormatError, "takes a table, but a tensor arrives")
-    return x
-
-
-def entry(m: Module, x: list[Nest], index: int) -> Nest:
-    """table[index], counted from 1, or from the end if negative."""
-    place = index - 1 if index > 0 else index + len(x)
-    if not 0 <= place < len(x):
-        raise m.error(FormatError, f"takes entry {index} of a table of {len(x)}")
-    return x[place]
-
-
-def selected(m: Module, ask: object, after: Expected) -> Expected:
+def expected_by_select_table(m: Module, infer: object, successor: Expected) -> Expected:
     """A table in which the entry selected is what follows; how long it is, the module does not say."""
     index = m.integer("index")
-    return Many(head=(*[PASS] * (index - 1), after)) if 0 < index <= MAX_ENTRIES else Many()
+    return Repeated(head=(*[ANY] * (index - 1), successor)) if 0 < index <= MAX_ENTRIES else Repeated()
 
 
-@structure("SelectTable", expects=selected)
-def select_table(net: Net, m: Module, x: Nest) -> Nest:
+@structure("SelectTable", expects=expected_by_select_table)
+def select_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """One entry of a table."""
-    return entry(m, as_table(m, x), m.integer("index"))
+    return table_entry(m, as_table(m, x), m.integer("index"))
 
 
-@structure("NarrowTable", expects=Many())
-def narrow_table(net: Net, m: Module, x: Nest) -> Nest:
+@structure("NarrowTable", expects=Repeated())
+def narrow_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """`length` entries of a table from `offset` on, as far as there are any."""
-    start = m.integer("offset", least=1) - 1
-    return as_table(m, x)[start : start + m.integer("length", 1, least=1)]
+    start = m.integer("offset", minimum=1) - 1
+    return as_table(m, x)[start : start + m.integer("length", 1, minimum=1)]
 
 
-@structure("ReverseTable", expects=Many())
-def reverse_table(net: Net, m: Module, x: Nest) -> Nest:
+@structure("ReverseTable", expects=Repeated())
+def reverse_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The entries of a table from the last to the first (dpnn)."""
     return as_table(m, x)[::-1]
 
 
-@structure("FlattenTable", expects=Many())
-def flatten_table(net: Net, m: Module, x: Nest) -> Nest:
+@structure("FlattenTable", expects=Repeated())
+def flatten_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """Nested tables as one, depth first."""
 
-    def flat(nest: Nest) -> list[Nest]:
+    def flat(nest: NestedTensors) -> list[NestedTensors]:
         return [tensor for part in nest for tensor in flat(part)] if isinstance(nest, list) else [nest]
 
     return flat(as_table(m, x))
 
 
-def rows_of_equals(shapes: Sequence[Shape]) -> Expected:
+def expected_by_zip_table(shapes: Sequence[Shape]) -> Expected:
     """Tables of tensors of one shape each; of four of one shape, two tables of two."""
     runs = [len(list(run)) for _, run in itertools.groupby(shapes)]
     if len(runs) == 1 and runs[0] == 4:
         runs = [2, 2]
     if len(runs) < 2 or len(set(runs)) != 1:
         return None
-    return [[PASS] * run for run in runs]
+    return [[ANY] * run for run in runs]
 
 
-@structure("ZipTable", expects=Fitted(rows_of_equals))
-def zip_table(net: Net, m: Module, x: Nest) -> Nest:
+@structure("ZipTable", expects=ShapeDependent(expected_by_zip_table))
+def zip_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """{{a1, a2}, {b1, b2}} -> {{a1, b1}, {a2, b2}}."""
     rows = [as_table(m, row) for row in as_table(m, x)]
     if len({len(row) for row in rows}) != 1:
@@ -244,8 +230,8 @@ def zip_table(net: Net, m: Module, x: Nest) -> Nest:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-@structure("ZipTableOneToMany", expects=[PASS, Many()])
-def zip_table_one_to_many(net: Net, m: Module, x: Nest) -> Nest:
+@structure("ZipTableOneToMany", expects=[ANY, Repeated()])
+def zip_table_one_to_many(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """{v, {a, b}} -> {{v, a}, {v, b}}."""
     table = as_table(m, x)
     if len(table) != 2:
@@ -253,25 +239,27 @@ def zip_table_one_to_many(net: Net, m: Module, x: Nest) -> Nest:
     return [[table[0], one] for one in as_table(m, table[1])]
 
 
-@structure("JustTable", expects=PASS)
-def just_table(net: Net, m: Module, x: Nest) -> Nest:
+@structure("JustTable", expects=ANY)
+def just_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """nngraph's: a tensor as a table of one."""
     return x if isinstance(x, list) else [x]
 
 
-@structure("JustElement", expects=lambda m, ask, after: [after])
-def just_element(net: Net, m: Module, x: Nest) -> Nest:
+@structure("JustElement", expects=lambda m, infer, successor: [successor])
+def just_element(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """nngraph's: the only entry of a table."""
-    return entry(m, as_table(m, x), 1)
+    return table_entry(m, as_table(m, x), 1)
 
 
-def gates_and_experts(m: Module) -> Expected:
+def expected_by_mixture_table(m: Module) -> Expected:
     """{gates, experts}; of two tensors the second holds all experts, unless the module last got a table."""
     several = m.flag("table")
-    return Fitted(lambda shapes: [None, [None] * (len(shapes) - 1) if several or len(shapes) > 2 else None])
+    return ShapeDependent(
+        lambda shapes: [None, [None] * (len(shapes) - 1) if several or len(shapes) > 2 else None]
+    )
 
 
-@module("MixtureTable", name="mixture", takes="table", expects=gates_and_experts)
+@module("MixtureTable", name="mixture", takes="table", expects=expected_by_mixture_table)
 def mixture_table(g: Builder, m: Module, x: list[ir.Value | list[ir.Value]]) -> ir.Value:
     """The sum of experts (a table, or slices of a tensor along `dim`), each times its gate."""
     gates, experts = x if len(x) == 2 else (None, None)
@@ -279,7 +267,7 @@ def mixture_table(g: Builder, m: Module, x: list[ir.Value | list[ir.Value]]) -> 
         raise m.error(FormatError, "takes {gates, experts}")
     last = len(dims(gates)) - 1
     if isinstance(experts, ir.Value):
-        axis = m.integer("dim", last + 1, least=1) - 1
+        axis = m.integer("dim", last + 1, minimum=1) - 1
         shape: list[Dim] = [1] * len(dims(experts))
         if last:
             shape[0] = dims(gates)[0]
@@ -290,7 +278,7 @@ def mixture_table(g: Builder, m: Module, x: list[ir.Value | list[ir.Value]]) -> 
         raise m.error(FormatError, f"{len(experts)} experts, but gates of {shape_text(dims(gates))}")
     products = []
     for k, expert in enumerate(tensors(m, experts)):
-        gate = pick(g, gates, last, k)
+        gate = take_entry(g, gates, last, k)
         padding = [1] * (len(dims(expert)) - len(dims(gate)))
         products.append(g.binary("Mul", expert, gate_for(g, m, gate, [*dims(gate), *padding], expert)))
     return elementwise(g, m, "Sum" if len(products) > 2 else "Add", products)

@@ -9,8 +9,8 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError, MismatchError
+from converters.from_torch7.backward_shape_inference import batch_first
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import batch_first
 from converters.from_torch7.module import Module
 from converters.from_torch7.registry import module
 from converters.graph import dims, shape_text
@@ -25,11 +25,11 @@ def enlarge(g: Builder, m: Module, x: ir.Value, mode: Mapping[str, Any], fields:
     """Resize of the last dimensions, by scale_factor or to the sizes that the fields name."""
     kept = len(dims(x)) - len(fields)
     if m.has("scale_factor"):
-        factor = m.integer("scale_factor", least=1)
+        factor = m.integer("scale_factor", minimum=1)
         scales = np.repeat([1, factor], [kept, len(fields)]).astype(np.float32)
         shape = (*dims(x)[:kept], *(size * factor for size in dims(x)[kept:]))
         return g.node("Resize", x, None, scales, shape=shape, **mode)
-    sizes = [m.integer(name, least=1) for name in fields]
+    sizes = [m.integer(name, minimum=1) for name in fields]
     axes = list(range(kept, len(dims(x))))
     target = np.array(sizes, np.int64)
     return g.node("Resize", x, None, None, target, shape=(*dims(x)[:kept], *sizes), axes=axes, **mode)
@@ -59,7 +59,7 @@ def up_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 @module("PixelShuffle", rank=4, expects=batch_first(None, None, None))
 def pixel_shuffle(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """r x r channels become r x r pixels of one."""
-    factor = m.integer("upscaleFactor", least=1)
+    factor = m.integer("upscaleFactor", minimum=1)
     batch, channels, height, width = dims(x)
     if isinstance(channels, int) and channels % factor**2:
         raise m.error(MismatchError, f"{channels} channels do not divide by {factor} x {factor}")

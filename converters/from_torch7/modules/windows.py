@@ -49,7 +49,7 @@ class Window:
             return self.count(size)
         if self.stride == 1 and 2 * self.pad == self.extent - 1:
             return size
-        return g.size(size, ("windows", self.extent, self.stride, self.pad, self.ceil))
+        return g.derived_size(size, ("windows", self.extent, self.stride, self.pad, self.ceil))
 
 
 def convolution_window(m: Module, side: str) -> Window:
@@ -57,22 +57,22 @@ def convolution_window(m: Module, side: str) -> Window:
 
     Old files have one field `padding` for all sides, or no padding at all.
     """
-    pad = m.integer("padding" if m.has("padding") else f"pad{side}", 0, least=0)
+    pad = m.integer("padding" if m.has("padding") else f"pad{side}", 0, minimum=0)
     return Window(
-        m.integer(f"k{side}", least=1),
-        m.integer(f"d{side}", 1, least=1),
+        m.integer(f"k{side}", minimum=1),
+        m.integer(f"d{side}", 1, minimum=1),
         pad,
-        m.integer(f"dilation{side}", 1, least=1),
+        m.integer(f"dilation{side}", 1, minimum=1),
     )
 
 
 def pooling_window(m: Module, side: str, ceil: bool = False) -> Window:
     """The window of a pooling along a side. Old files have no padding and no ceil_mode."""
     return Window(
-        m.integer(f"k{side}", least=1),
-        m.integer(f"d{side}", m.integer(f"k{side}"), least=1),
-        m.integer(f"pad{side}", 0, least=0),
-        m.integer(f"dilation{side}", 1, least=1),
+        m.integer(f"k{side}", minimum=1),
+        m.integer(f"d{side}", m.integer(f"k{side}"), minimum=1),
+        m.integer(f"pad{side}", 0, minimum=0),
+        m.integer(f"dilation{side}", 1, minimum=1),
         ceil or m.flag("ceil_mode"),
     )
 
@@ -97,7 +97,7 @@ def overhangs(m: Module, sizes: Shape, windows: Sequence[Window]) -> list[int]:
     """How far the last windows reach beyond the right padding; no window may lie wholly outside the image."""
     ends = []
     for window, size in zip(windows, sizes, strict=True):
-        end = window.overhang(m.known(size))
+        end = window.overhang(m.static_size(size))
         if window.pad + end >= window.extent:
             raise m.unsupported(
                 f"the last window lies wholly outside the image (size {size}, kernel {window.kernel}, "
