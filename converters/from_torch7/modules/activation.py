@@ -21,16 +21,16 @@ def clip(g: Builder, x: ir.Value, low: float, high: float) -> ir.Value:
     return g.node("Clip", x, scalar(low), scalar(high))
 
 
-def choose(g: Builder, condition: str, x: ir.Value, limit: float, a: object, b: object) -> ir.Value:
-    """`a` where x is "Greater" (or "Less", ...) than the limit, elsewhere `b`; values or numbers."""
+def where(g: Builder, condition: str, x: ir.Value, limit: float, a: object, b: object) -> ir.Value:
+    """`a` where x is "Greater" ("Less", ...) than the limit, else `b`; both are values or numbers."""
     mask = g.node(condition, x, scalar(limit), dtype=ir.DataType.BOOL)
     parts = [part if isinstance(part, ir.Value) else scalar(part) for part in (a, b)]  # type: ignore[arg-type]
     return g.node("Where", mask, *parts, shape=dims(x), dtype=ir.DataType.FLOAT)
 
 
 def threshold(g: Builder, x: ir.Value, limit: float, value: float) -> ir.Value:
-    """x where it is above the limit, elsewhere the value."""
-    return g.node("Relu", x) if limit == value == 0 else choose(g, "Greater", x, limit, x, value)
+    """x where it is above the limit, else the value."""
+    return g.node("Relu", x) if limit == value == 0 else where(g, "Greater", x, limit, x, value)
 
 
 @module("ReLU", supports_inplace=True, expects=ANY)
@@ -113,14 +113,14 @@ def soft_plus(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     soft = g.node("Softplus", scaled)
     if beta != 1:
         soft = g.binary("Div", soft, beta)
-    # From 17 on softplus and its argument are the same number in float32.
-    return soft if limit >= 17 else choose(g, "Greater", scaled, limit, x, soft)
+    # From 17 on, softplus(x) and x are the same number in float32.
+    return soft if limit >= 17 else where(g, "Greater", scaled, limit, x, soft)
 
 
 @module("HardShrink", expects=ANY)
 def hard_shrink(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x where it is farther from zero than lambda, elsewhere 0."""
-    return choose(g, "Greater", g.node("Abs", x), m.number("lambda", 0.5), x, 0.0)
+    return where(g, "Greater", g.node("Abs", x), m.number("lambda", 0.5), x, 0.0)
 
 
 @module("SoftShrink", expects=ANY)
@@ -197,7 +197,7 @@ def power(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 
 def softmax_axis(m: Module, x: ir.Value) -> int:
-    """The dimension nn's softmax family works along: features of a vector or matrix, channels of maps."""
+    """The axis of nn's softmax family: the features of a vector or matrix, the channels of maps."""
     rank = len(dims(x))
     if not 1 <= rank <= 4:
         raise m.unsupported(f"takes 1-D to 4-D input, not {rank}-D")
@@ -223,7 +223,7 @@ def log_softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 
 def cudnn_softmax(g: Builder, m: Module, x: ir.Value, op_type: str, mode: str) -> ir.Value:
-    """cudnn's family: along the channels, or (mode INSTANCE) over all of a sample together.
+    """cudnn's softmax family: over the channels, or with mode INSTANCE over a whole sample.
 
     1-D and 3-D inputs are single samples.
     """

@@ -1,4 +1,4 @@
-"""Arithmetic with constants and learned numbers, and regularisers that evaluation reduces to it."""
+"""Arithmetic with constants and weights, and regularisers that are such arithmetic in evaluation."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def add_constant(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 
 def apply_constant(g: Builder, m: Module, op_type: str, x: ir.Value) -> ir.Value:
-    """An operation with constant_scalar: a number, or a vector over the last dimension."""
+    """The operator on x and the field constant_scalar: a number, or a vector along the last dimension."""
     if isinstance(m.get("constant_scalar"), Tensor):
         if len(dims(x)) > 2:
-            raise m.error(FormatError, f"adds a vector to 1-D or 2-D input, not to {shape_text(dims(x))}")
+            raise m.error(FormatError, f"its vector fits 1-D or 2-D input, not {shape_text(dims(x))}")
         last = dims(x)[-1]
         constant = m.tensor("constant_scalar", (last,) if isinstance(last, int) else None)
         return g.binary(op_type, x, g.weight("constant", constant))
@@ -68,10 +68,10 @@ def c_add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 
 def broadcastable_tensor(m: Module, name: str, x: ir.Value) -> np.ndarray:
-    """A learned tensor in a shape that broadcasts over x, by the rule of CMul.lua.
+    """A weight in a shape that broadcasts over x, by the rules of CMul.lua.
 
-    As many elements as x: one each, in order. As many dimensions: sizes of 1 are repeated. Otherwise it
-    belongs to a sample of the batch.
+    With as many elements as x, it gets the shape of x. With as many dimensions as x, sizes of 1 are repeated.
+    Otherwise it is for one sample, and the same for every sample of the batch.
     """
     array, shape = m.tensor(name), dims(x)
     if all(isinstance(size, int) for size in shape) and array.size == math.prod(shape):
@@ -80,22 +80,22 @@ def broadcastable_tensor(m: Module, name: str, x: ir.Value) -> np.ndarray:
         if any(
             a not in (1, b) and not isinstance(b, Symbol) for a, b in zip(array.shape, shape, strict=True)
         ):
-            raise mismatch(m, name, array, shape)
+            raise mismatch_error(m, name, array, shape)
         return array
     return reshape_tensor(m, name, array, (1, *shape[1:]))
 
 
 def reshape_tensor(m: Module, name: str, array: np.ndarray, shape: Shape) -> np.ndarray:
-    """The array in another shape of as many elements; one symbolic size at most."""
+    """The array in a shape of as many elements, at most one of whose sizes is symbolic."""
     sizes = [-1 if isinstance(size, Symbol) else size for size in shape]
     try:
         return array.reshape(sizes)
     except ValueError:
-        raise mismatch(m, name, array, shape) from None
+        raise mismatch_error(m, name, array, shape) from None
 
 
-def mismatch(m: Module, name: str, array: np.ndarray, shape: Shape) -> MismatchError:
-    """The error of a learned tensor that does not fit its input."""
+def mismatch_error(m: Module, name: str, array: np.ndarray, shape: Shape) -> MismatchError:
+    """The error of a weight that does not fit the input."""
     return m.error(
         MismatchError,
         f"tensor {name!r} of {shape_text(array.shape)} does not fit an input of {shape_text(shape)}",
@@ -116,7 +116,7 @@ def fbnn_constant(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 
 def stored_tensor(g: Builder, m: Module, x: ir.Value, batched: bool) -> ir.Value:
-    """The tensor in the field `value`, or as many of it as the first size of x."""
+    """The tensor in the field `value`; if `batched`, once for each sample of x."""
     value = m.get("value")
     array = np.array([value], np.float32) if isinstance(value, float) else m.tensor("value")
     stored = g.constant(array.astype(np.float32, copy=False))
@@ -124,7 +124,7 @@ def stored_tensor(g: Builder, m: Module, x: ir.Value, batched: bool) -> ir.Value
 
 
 def repeat_per_sample(g: Builder, stored: ir.Value, x: ir.Value) -> ir.Value:
-    """A tensor as many times as the first size of x, along a new first dimension."""
+    """A tensor repeated along a new first dimension of the size of x's first dimension."""
     shape, inner = (dims(x)[0], *dims(stored)), np.array(dims(stored), np.int64)
     batch = g.node("Shape", x, shape=(1,), dtype=ir.DataType.INT64, start=0, end=1)
     target = g.node("Concat", batch, inner, shape=(len(shape),), dtype=ir.DataType.INT64, axis=0)
@@ -152,9 +152,9 @@ def spatial_dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 
 def check_not_stochastic(m: Module) -> None:
-    """UnsupportedError for a dropout that was asked to drop at inference too."""
+    """UnsupportedError for a dropout that drops at inference too."""
     if m.flag("stochastic_inference") or m.flag("stochasticInference"):
-        raise m.unsupported("stochastic inference is random by nature")
+        raise m.unsupported("it drops at random in evaluation too (stochastic inference)")
 
 
 @module("WhiteNoise", expects=ANY)

@@ -7,7 +7,7 @@ import onnx_ir as ir
 from converters.errors import FormatError, MismatchError
 from converters.from_torch7.backward_shape_inference import Expected, batch_first
 from converters.from_torch7.module import Module
-from converters.from_torch7.tensor_references import NestedTensors
+from converters.from_torch7.tensor_references import NestedTensors, TensorReference
 from converters.graph import dims, shape_text
 
 
@@ -25,11 +25,23 @@ def two_tensors(m: Module, x: list[ir.Value]) -> list[ir.Value]:
     return x
 
 
-def tensor_value(m: Module, x: NestedTensors) -> ir.Value:
-    """The value of x, which must be a tensor; FormatError for a table."""
+def check_rank(m: Module, x: ir.Value, *ranks: int) -> None:
+    """FormatError if x has none of these numbers of dimensions."""
+    if len(dims(x)) not in ranks:
+        wanted = " or ".join(f"{rank}-D" for rank in ranks)
+        raise m.error(FormatError, f"takes {wanted} input, not {shape_text(dims(x))}")
+
+
+def as_tensor(m: Module, x: NestedTensors) -> TensorReference:
+    """The tensor x; FormatError for a table."""
     if isinstance(x, list):
         raise m.error(FormatError, "takes a tensor, but a table arrives")
-    return x.read()
+    return x
+
+
+def tensor_value(m: Module, x: NestedTensors) -> ir.Value:
+    """The value of the tensor x; FormatError for a table."""
+    return as_tensor(m, x).read()
 
 
 def as_table(m: Module, x: NestedTensors) -> list[NestedTensors]:

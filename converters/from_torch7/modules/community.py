@@ -14,7 +14,9 @@ from converters.from_torch7.modules.activation import clip
 from converters.from_torch7.modules.arithmetic import reshape_tensor
 from converters.from_torch7.modules.checks import (
     as_table,
+    as_tensor,
     check_channels,
+    check_rank,
     table_entry,
     tensor_value,
     two_tensors,
@@ -49,12 +51,12 @@ def shave_image(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def instance_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Each channel of each image normalised by its own statistics, in evaluation too (fast-neural-style).
 
-    The classes of this name that keep running statistics (texture_nets, CycleGAN) update them without ever
-    using them, as their inner batch normalisation stays in training; unless someone has stopped it.
+    Classes of this name with running statistics (texture_nets, CycleGAN) never use them, because their inner
+    batch normalisation stays in training mode. If it was set to evaluation, the module is not supported.
     """
     inner = m.get("bn")
     if isinstance(inner, TorchObject) and inner.fields.fields.get("train") is False and m.has("running_mean"):
-        raise m.unsupported("it normalises by running statistics, kept for each image of one batch size")
+        raise m.unsupported("it normalises by running statistics, which belong to one batch size")
     if m.flag("disabled"):
         return x
     channels = m.integer("nOutput", minimum=1)
@@ -89,11 +91,10 @@ def mean_subtraction(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 @structure("inn.SpatialPyramidPooling", expects=batch_first(None, None, None))
 def spatial_pyramid_pooling(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """Adaptive poolings of several sizes, flattened and joined over the features."""
-    rank = len(dims(tensor_value(m, x)))
-    if rank not in (3, 4):
-        raise m.error(FormatError, "takes 3-D or 4-D input")
+    value = tensor_value(m, x)
+    check_rank(m, value, 3, 4)
     parts = run_branches(conversion, m, [(child, x) for child in m.children()])
-    return join_outputs(conversion, m, parts, rank - 3)
+    return join_outputs(conversion, m, parts, len(dims(value)) - 3)
 
 
 @module(
@@ -102,7 +103,7 @@ def spatial_pyramid_pooling(conversion: Conversion, m: Module, x: NestedTensors)
 def roi_pooling(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The largest values in W x H cells of regions: rows of image and corners, counted from 1.
 
-    Since version 2 the last row and column of a region, after scaling, do not belong to it.
+    Since version 2 (field v2), a scaled region excludes its last row and column.
     """
     maps, regions = two_tensors(m, x)
     scale = m.positive("spatial_scale", 1)
@@ -150,13 +151,13 @@ def copy_of_input(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 @structure("w2nn.InplaceClip01", expects=ANY)
 def inplace_clip(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """x limited to [0, 1], in its own memory (waifu2x)."""
-    value = tensor_value(m, x)
-    assert not isinstance(x, list)
+    tensor = as_tensor(m, x)
+    value = tensor.read()
     with conversion.layer(m, "clip") as layer:
         result = clip(conversion.graph, value, 0, 1)
         layer.set_output(value, result)
-    x.write(result)
-    return x
+    tensor.write(result)
+    return tensor
 
 
 @module("w2nn.ScaleTable", name="scale", takes="table", expects=[None, None])
@@ -177,7 +178,7 @@ def auxiliary_loss_table(conversion: Conversion, m: Module, x: NestedTensors) ->
 
 
 def expected_by_dense_connect(m: Module, infer: Infer, successor: Expected) -> Expected:
-    """What its first module wants, in one tensor."""
+    """What its first module expects, as one tensor."""
     return infer(m.children()[0], ANY)
 
 

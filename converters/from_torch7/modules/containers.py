@@ -11,7 +11,7 @@ from converters.errors import FormatError
 from converters.from_torch7.backward_shape_inference import ANY, Expected, Repeated, is_known, merge
 from converters.from_torch7.conversion import Conversion, Infer
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.checks import as_table, tensor_value
+from converters.from_torch7.modules.checks import as_table, as_tensor, tensor_value
 from converters.from_torch7.modules.table import join, split_views
 from converters.from_torch7.registry import alias, structure
 from converters.from_torch7.tensor_references import NestedTensors, View
@@ -19,32 +19,32 @@ from converters.graph import Dim, Shape, dims, product
 
 
 def expected_by_branches(m: Module, infer: Infer, successor: Expected) -> Expected:
-    """What branches over one input want, as far as they agree."""
+    """What all branches over one input expect together."""
     children = m.children()
-    wanted = (
+    successors = (
         successor
         if isinstance(successor, list) and len(successor) == len(children)
         else [ANY] * len(children)
     )
-    answers = [infer(child, then) for child, then in zip(children, wanted, strict=True)]
+    answers = [infer(child, then) for child, then in zip(children, successors, strict=True)]
     answer = reduce(merge, answers, None)
     return answer if is_known(answer) else None
 
 
 def expected_by_chain(m: Module, infer: Infer, successor: Expected) -> Expected:
-    """What a chain wants, from its end to its beginning."""
+    """What the first module of a chain expects, inferred from the last module to the first."""
     for child in reversed(m.children()):
         successor = infer(child, successor)
     return successor
 
 
 def expected_by_each_module(m: Module, infer: Infer, successor: Expected) -> Expected:
-    """One input for each module."""
+    """A table of what each module expects."""
     return [infer(child, ANY) for child in m.children()]
 
 
 def expected_by_map_table(m: Module, infer: Infer, successor: Expected) -> Expected:
-    """Any number of what the module inside wants."""
+    """A table of any length of what the module inside expects."""
     return Repeated(item=infer((m.children() or [m.child("module")])[0], ANY))
 
 
@@ -110,7 +110,10 @@ def map_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTens
 def run_branches(
     conversion: Conversion, m: Module, inputs: Iterable[tuple[Module, NestedTensors]]
 ) -> list[ir.Value]:
-    """What modules give for an input each, once all have run: who runs twice has overwritten the first."""
+    """The output values of (module, input) pairs, read after all have run.
+
+    A module that occurs twice overwrites its first output, as in Torch.
+    """
     outputs = [conversion.run(child, x) for child, x in inputs]
     return [tensor_value(m, output) for output in outputs]
 
@@ -129,7 +132,7 @@ def depth_concat(conversion: Conversion, m: Module, x: NestedTensors) -> NestedT
     axis = m.integer("dimension", minimum=1) - 1
     ranks = {len(dims(part)) for part in parts}
     if len(ranks) != 1:
-        raise m.error(FormatError, "its branches give tensors of different rank")
+        raise m.error(FormatError, "its branches give tensors of different numbers of dimensions")
     largest = [max_size(m, parts, k) for k in range(ranks.pop())]
     with conversion.layer(m, "pad"):
         parts = [conversion.graph.pad(part, centring_pads(m, part, largest, axis)) for part in parts]
@@ -137,13 +140,13 @@ def depth_concat(conversion: Conversion, m: Module, x: NestedTensors) -> NestedT
 
 
 def max_size(m: Module, parts: list[ir.Value], axis: int) -> Dim:
-    """The largest size along an axis; one symbolic size that all share counts as such."""
+    """The largest size along an axis; it may be symbolic only if all parts have the same size."""
     sizes = {dims(part)[axis] for part in parts}
     return sizes.pop() if len(sizes) == 1 else max(m.static_size(size) for size in sizes)
 
 
 def centring_pads(m: Module, part: ir.Value, largest: list[Dim], axis: int) -> list[tuple[int, int]]:
-    """How much to add before and after in each dimension."""
+    """How many zeros to add (before, after) in each dimension."""
     pads = []
     for k, (size, wanted) in enumerate(zip(dims(part), largest, strict=True)):
         missing = 0 if k == axis or size == wanted else m.static_size(wanted) - m.static_size(size)
@@ -154,19 +157,18 @@ def centring_pads(m: Module, part: ir.Value, largest: list[Dim], axis: int) -> l
 @structure("Parallel")
 def parallel(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """Each entry of one dimension to a module of its own; their outputs joined along another."""
-    if isinstance(x, list):
-        raise m.error(FormatError, "takes a tensor, but a table arrives")
+    tensor = as_tensor(m, x)
     axis = m.integer("inputDimension", minimum=1) - 1
     children = m.children()
-    if axis >= len(dims(x.read())) or m.static_size(dims(x.read())[axis]) > len(children):
+    if axis >= len(dims(tensor.read())) or m.static_size(dims(tensor.read())[axis]) > len(children):
         raise m.error(FormatError, f"has {len(children)} modules for the entries of dimension {axis + 1}")
-    slices = split_views(conversion, m, x, axis)
+    slices = split_views(conversion, m, tensor, axis)
     parts = run_branches(conversion, m, zip(children, slices, strict=False))
     return join_outputs(conversion, m, parts, m.integer("outputDimension", minimum=1) - 1)
 
 
 def join_outputs(conversion: Conversion, m: Module, parts: list[ir.Value], axis: int) -> NestedTensors:
-    """The outputs of branches in memory of the container's own."""
+    """The outputs of branches joined along an axis, as a new tensor of the container."""
     if not parts:
         raise m.error(FormatError, "has no modules")
     with conversion.layer(m, "concat") as layer:
@@ -195,15 +197,14 @@ def bottle(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors
 
 
 def reshaped_view(conversion: Conversion, m: Module, x: NestedTensors, shape: Shape) -> NestedTensors:
-    """A tensor under another shape, on the same memory."""
-    assert not isinstance(x, list)
-    g = conversion.graph
+    """A view of a tensor in another shape."""
+    tensor, g = as_tensor(m, x), conversion.graph
     with conversion.layer(m, "view"):
         return View(
-            x,
-            lambda below: g.reshape(below, shape),
-            lambda below, seen: g.reshape(seen, dims(below)),
-            x.contiguous,
+            tensor,
+            lambda base: g.reshape(base, shape),
+            lambda base, new: g.reshape(new, dims(base)),
+            tensor.contiguous,
         )
 
 

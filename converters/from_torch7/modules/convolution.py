@@ -11,14 +11,20 @@ import onnx_ir as ir
 from converters.errors import FormatError, MismatchError
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.checks import check_channels, expected_maps, expected_volumes, two_tensors
+from converters.from_torch7.modules.checks import (
+    check_channels,
+    check_rank,
+    expected_maps,
+    expected_volumes,
+    two_tensors,
+)
 from converters.from_torch7.modules.windows import Window, convolution_window, output_sizes
 from converters.from_torch7.registry import module
 from converters.graph import dims, shape_text
 
 
 def kernel_weight(m: Module, shape: tuple[int, ...]) -> np.ndarray:
-    """The weight in this shape, which old files and the MM classes keep with its last dimensions folded."""
+    """The weight in this shape; old files and the MM classes store all dimensions but the first as one."""
     array = m.tensor("weight")
     if array.shape not in (shape, (shape[0], math.prod(shape[1:]))):
         raise m.error(
@@ -29,13 +35,13 @@ def kernel_weight(m: Module, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def bias_of(g: Builder, m: Module, outputs: int) -> ir.Value | None:
-    """The bias, where the module has one."""
+    """The bias, if the module has one."""
     bias = m.optional_tensor("bias", (outputs,))
     return None if bias is None else g.weight("bias", bias)
 
 
 def groups_of(m: Module, inputs: int, outputs: int) -> int:
-    """cudnn's groups, which must divide both numbers of channels."""
+    """The number of groups (cudnn), which must divide both numbers of channels."""
     groups = m.integer("groups", 1, minimum=1)
     if inputs % groups or outputs % groups:
         raise m.error(MismatchError, f"{inputs} and {outputs} channels do not divide into {groups} groups")
@@ -46,7 +52,7 @@ def convolve(
     g: Builder, m: Module, x: ir.Value, weight: ir.Value, bias: ir.Value | None, windows: Sequence[Window],
     groups: int = 1,
 ) -> ir.Value:  # fmt: skip
-    """A convolution of a batched input by a weight of outputs x inputs / groups x kernel."""
+    """A convolution of a batch; the weight is outputs x inputs / groups x kernel."""
     check_channels(m, x, 1, groups * _size(weight, 1))
     return g.node(
         "Conv",
@@ -63,7 +69,7 @@ def convolve(
 
 
 def convolve_by_module(g: Builder, m: Module, x: ir.Value, sides: str) -> ir.Value:
-    """A convolution by the module's own weight and bias."""
+    """A convolution by the weight and bias of the module; sides: "W", "HW" or "THW"."""
     windows = [convolution_window(m, side) for side in sides]
     inputs, outputs = m.integer("nInputPlane", minimum=1), m.integer("nOutputPlane", minimum=1)
     groups = groups_of(m, inputs, outputs)
@@ -102,7 +108,7 @@ def convolve_transposed(
     g: Builder, m: Module, x: ir.Value, weight: ir.Value, bias: ir.Value | None, windows: Sequence[Window],
     extra: Sequence[int], groups: int = 1,
 ) -> ir.Value:  # fmt: skip
-    """A transposed convolution by a weight of inputs x outputs / groups x kernel.
+    """A transposed convolution of a batch; the weight is inputs x outputs / groups x kernel.
 
     extra: rows and columns added at the end of the output (adjH, adjW).
     """
@@ -131,16 +137,15 @@ def convolve_transposed(
 def convolve_transposed_by_module(
     g: Builder, m: Module, x: ir.Value | list[ir.Value], sides: str
 ) -> ir.Value:
-    """A transposed convolution by the module's own weight and bias.
+    """A transposed convolution by the weight and bias of the module; sides: "HW" or "THW".
 
-    With a table {x, target} the output gets the size of the target, whose values do not matter.
+    With a table {x, target}, the output gets the size of the target; the values of the target are not used.
     """
     windows = [convolution_window(m, side) for side in sides]
     extra = [m.integer(f"adj{side}", 0, minimum=0) for side in sides]
     x, target = two_tensors(m, x) if isinstance(x, list) else (x, None)
     rank = len(sides) + 2
-    if len(dims(x)) not in (rank - 1, rank):
-        raise m.error(FormatError, f"takes {rank - 1}-D or {rank}-D input, not {shape_text(dims(x))}")
+    check_rank(m, x, rank - 1, rank)
     if target is not None:
         if len(dims(target)) < len(sides):
             raise m.error(FormatError, f"a target of {shape_text(dims(target))} has no size to take")
@@ -165,7 +170,7 @@ def spatial_full_convolution(g: Builder, m: Module, x: ir.Value | list[ir.Value]
 def volumetric_full_convolution(g: Builder, m: Module, x: ir.Value | list[ir.Value]) -> ir.Value:
     """A transposed convolution over time, height and width.
 
-    Old files (without adjW) keep outputs before inputs in the weight, and the padding in pT, pW and pH.
+    In old files (without adjW), the weight is outputs x inputs x kernel, and the padding is in pT, pW and pH.
     """
     if not m.has("adjW"):
         m = m.with_tensor("weight", np.swapaxes(m.tensor("weight"), 0, 1))

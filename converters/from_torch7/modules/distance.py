@@ -11,7 +11,7 @@ from converters.errors import FormatError
 from converters.from_torch7.backward_shape_inference import Expected, batch_first
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.checks import check_channels, two_tensors
+from converters.from_torch7.modules.checks import check_channels, check_rank, two_tensors
 from converters.from_torch7.modules.linear import affine, as_rows, expected_features, matrix_weight
 from converters.from_torch7.modules.reduction import reduce
 from converters.from_torch7.modules.table import reshape_like
@@ -30,12 +30,12 @@ def cosine(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 
 def euclidean_length(g: Builder, x: ir.Value) -> ir.Value:
-    """The Euclidean length along the last dimension, which stays with size 1."""
+    """The Euclidean length along the last dimension, which becomes 1."""
     return g.node("Sqrt", reduce(g, "ReduceSum", g.binary("Mul", x, x), len(dims(x)) - 1, keep=True))
 
 
 def expected_templates(m: Module) -> Expected:
-    """N x inputs of an inputs x outputs weight."""
+    """N x inputs, for a weight of inputs x outputs."""
     return batch_first(matrix_weight(m).shape[0])
 
 
@@ -52,11 +52,10 @@ def weighted_euclidean(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 
 def distances(g: Builder, m: Module, x: ir.Value, factors: np.ndarray | None) -> ir.Value:
-    """The length of (x - w) * factors along the inputs, for a vector or every row of a matrix."""
+    """The length of (x - w) * factors for each column w of the weight; x is a vector or rows of a matrix."""
     weight = matrix_weight(m)
     check_channels(m, x, len(dims(x)) - 1, weight.shape[0])
-    if len(dims(x)) not in (1, 2):
-        raise m.error(FormatError, f"takes 1-D or 2-D input, not {shape_text(dims(x))}")
+    check_rank(m, x, 1, 2)
     difference = g.binary("Sub", g.unsqueeze(x, len(dims(x))), g.weight("weight", weight))
     if factors is not None:
         difference = g.binary("Mul", difference, g.weight("diagCov", factors))
@@ -78,7 +77,7 @@ def kmeans(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 
 def as_matrices(g: Builder, m: Module, x: list[ir.Value]) -> tuple[ir.Value, ir.Value]:
-    """A vector or matrix, and a tensor of as many elements in its shape, as matrices."""
+    """Two tensors as matrices: the first is a vector or matrix, the second takes its shape."""
     a, b = two_tensors(m, x)
     if len(dims(a)) not in (1, 2):
         raise m.error(FormatError, f"takes two vectors or matrices, not {shape_text(dims(a))}")
@@ -86,7 +85,7 @@ def as_matrices(g: Builder, m: Module, x: list[ir.Value]) -> tuple[ir.Value, ir.
 
 
 def dot_of_rows(g: Builder, a: ir.Value, b: ir.Value) -> ir.Value:
-    """The sum of a * b along each row."""
+    """The dot product of each row of a with that of b."""
     return reduce(g, "ReduceSum", g.binary("Mul", a, b), 1)
 
 
@@ -131,8 +130,7 @@ def add_epsilon(g: Builder, x: ir.Value, eps: float) -> ir.Value:
 @module("Normalize")
 def normalize(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Each vector divided by its p-norm."""
-    if len(dims(x)) not in (1, 2):
-        raise m.error(FormatError, f"takes 1-D or 2-D input, not {shape_text(dims(x))}")
+    check_rank(m, x, 1, 2)
     rows = as_rows(g, x)
     lengths = g.unsqueeze(norm(g, rows, m.positive("p"), m.number("eps", 1e-10)), 1)
     return g.reshape(g.binary("Div", rows, lengths), dims(x))

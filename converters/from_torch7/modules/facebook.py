@@ -1,4 +1,4 @@
-"""Classes of Facebook's fbnn and fbcunn that are not nn's under another name."""
+"""Classes of Facebook's fbnn and fbcunn that differ from those of nn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from converters.from_torch7.backward_shape_inference import batch_first, time_fi
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.checks import check_channels, expected_frames, expected_maps, tensor_value
+from converters.from_torch7.modules.checks import (
+    check_channels,
+    check_rank,
+    expected_frames,
+    expected_maps,
+    tensor_value,
+)
 from converters.from_torch7.modules.containers import expected_by_branches, join_outputs, run_branches
 from converters.from_torch7.modules.convolution import bias_of, convolve, convolve_by_module
 from converters.from_torch7.modules.lookup import look_up
@@ -18,11 +24,11 @@ from converters.from_torch7.modules.sparse_convolution import convolve_frames
 from converters.from_torch7.modules.windows import Window
 from converters.from_torch7.registry import module, structure
 from converters.from_torch7.tensor_references import NestedTensors
-from converters.graph import dims, shape_text
+from converters.graph import dims
 
 
 def with_nn_field_names(m: Module) -> Module:
-    """The module with its fields called as nn's convolution calls them."""
+    """The module with the field names of nn's convolution."""
     return m.with_renamed_fields(
         {"inputPlanes": "nInputPlane", "outputPlanes": "nOutputPlane", "padLeft": "padW", "padUp": "padH"}
     )
@@ -56,8 +62,7 @@ def unfolded_temporal_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Valu
 def temporal_convolution_tbc(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A convolution over time of time x N x features; the weight is kw x in x out."""
     kernel, inputs, outputs = (m.integer(name, minimum=1) for name in ("kw", "nIn", "nOut"))
-    if len(dims(x)) != 3:
-        raise m.error(FormatError, f"takes 3-D input, not {shape_text(dims(x))}")
+    check_rank(m, x, 3)
     check_channels(m, x, 2, inputs)
     weight = g.weight("weight", m.tensor("weight", (kernel, inputs, outputs)).transpose(2, 1, 0))
     window = Window(kernel, 1, m.integer("pad", 0, minimum=0))
@@ -69,7 +74,9 @@ def temporal_convolution_tbc(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def lookup_table_gpu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The rows of the weight that the input names; of a batch with featuresInDim2 as columns."""
     if m.flag("unk_index"):
-        raise m.unsupported("an index for unknown words (unk_index) counts on the CPU and not on the GPU")
+        raise m.unsupported(
+            "its index for unknown words (unk_index) has an effect on the CPU, but not on the GPU"
+        )
     rows = look_up(g, m, x, m.tensor("weight"), 1)
     return g.transpose(rows, [0, 2, 1]) if m.flag("featuresInDim2") and len(dims(x)) == 2 else rows
 
@@ -77,8 +84,7 @@ def lookup_table_gpu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 @module("fbnn.L2Normalize", name="normalize")
 def l2_normalize(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Each vector divided by its length."""
-    if len(dims(x)) not in (1, 2):
-        raise m.error(FormatError, f"takes 1-D or 2-D input, not {shape_text(dims(x))}")
+    check_rank(m, x, 1, 2)
     return g.binary("Div", x, reduce(g, "ReduceL2", x, len(dims(x)) - 1, keep=True))
 
 

@@ -9,17 +9,16 @@ from converters.errors import FormatError, MismatchError
 from converters.from_torch7.backward_shape_inference import Expected, batch_first
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.checks import check_channels, two_tensors
+from converters.from_torch7.modules.checks import check_channels, check_rank, two_tensors
 from converters.from_torch7.objects import Tensor
 from converters.from_torch7.registry import module
 from converters.graph import dims, shape_text
 
 
 def affine(g: Builder, m: Module, x: ir.Value, weight: ir.Value, bias: ir.Value | None) -> ir.Value:
-    """weight * x + bias for a vector, or for every row of a matrix; weight is outputs x inputs."""
+    """weight * x + bias for a vector x or each row of a matrix; the weight is outputs x inputs."""
     outputs, inputs = dims(weight)
-    if len(dims(x)) not in (1, 2):
-        raise m.error(FormatError, f"takes 1-D or 2-D input, not {shape_text(dims(x))}")
+    check_rank(m, x, 1, 2)
     came = dims(x)[-1]
     if isinstance(came, int) and came != inputs:
         raise m.error(MismatchError, f"takes {inputs} features, but {came} arrive ({shape_text(dims(x))})")
@@ -29,12 +28,12 @@ def affine(g: Builder, m: Module, x: ir.Value, weight: ir.Value, bias: ir.Value 
 
 
 def as_rows(g: Builder, x: ir.Value) -> ir.Value:
-    """A vector as a matrix of one row; a matrix as it is."""
+    """A vector as a matrix of one row; a matrix unchanged."""
     return g.unsqueeze(x, 0) if len(dims(x)) == 1 else x
 
 
 def matrix_weight(m: Module, name: str = "weight") -> np.ndarray:
-    """A weight that must be a matrix."""
+    """A weight, which must be a matrix, else MismatchError."""
     array = m.tensor(name)
     if array.ndim != 2:
         raise m.error(MismatchError, f"tensor {name!r} is {shape_text(array.shape)}; expected a matrix")
@@ -42,7 +41,7 @@ def matrix_weight(m: Module, name: str = "weight") -> np.ndarray:
 
 
 def expected_features(m: Module) -> Expected:
-    """N x inputs of an outputs x inputs weight."""
+    """N x inputs, for a weight of outputs x inputs."""
     return batch_first(matrix_weight(m).shape[1])
 
 
@@ -66,8 +65,8 @@ def linear(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def linear_weight_norm(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A Linear with weight = g * v / |v| a row.
 
-    evaluate() computes it anew unless the module is in evaluation already: then the stored one counts, if
-    it is not marked as out of date (`dirty`, in old files) or cleared.
+    evaluate() computes the weight, unless the module is in evaluation already: then the stored weight counts,
+    if it is not empty and not marked as out of date (`dirty`, in old files).
     """
     v = matrix_weight(m, "v")
     stored = m.get("weight")
@@ -111,7 +110,10 @@ def bilinear(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     check_channels(m, second, 1, inputs2)
     batch = dims(first)[0]
     if batch != dims(second)[0] and isinstance(batch, int) and isinstance(dims(second)[0], int):
-        raise m.error(MismatchError, f"gets {batch} rows and {dims(second)[0]}")
+        raise m.error(
+            MismatchError,
+            f"takes two matrices of equally many rows, but {batch} and {dims(second)[0]} arrive",
+        )
     rows = g.reshape(first, (batch, 1, 1, inputs1))
     columns = g.reshape(second, (batch, 1, inputs2, 1))
     left = g.node("MatMul", rows, g.weight("weight", weight), shape=(batch, outputs, 1, inputs2))
@@ -143,7 +145,7 @@ def matrix_vector(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
 
 
 def matmul(g: Builder, m: Module, a: ir.Value, b: ir.Value) -> ir.Value:
-    """MatMul of checked sizes; batches are as large as each other."""
+    """MatMul of matrices or batches of them, with sizes that are checked to agree."""
     pairs = [(dims(a)[-1], dims(b)[-2]), *zip(dims(a)[:-2], dims(b)[:-2], strict=True)]
     if any(isinstance(left, int) and isinstance(right, int) and left != right for left, right in pairs):
         raise m.error(MismatchError, f"cannot multiply {shape_text(dims(a))} and {shape_text(dims(b))}")
@@ -151,6 +153,6 @@ def matmul(g: Builder, m: Module, a: ir.Value, b: ir.Value) -> ir.Value:
 
 
 def swap_last_two(g: Builder, x: ir.Value) -> ir.Value:
-    """x with its last two dimensions exchanged."""
+    """x with its last two dimensions swapped."""
     rank = len(dims(x))
     return g.transpose(x, [*range(rank - 2), rank - 1, rank - 2])

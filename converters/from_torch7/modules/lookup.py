@@ -1,7 +1,7 @@
 """Modules that select by index or mask.
 
-Indices count from 1 and come in tensors of any number type, as Torch takes them; see
-`signature.settle_integer_inputs`.
+Torch counts indices from 1 and takes them in tensors of any number type; see
+`signature.type_integer_inputs`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from converters.errors import FormatError
 from converters.from_torch7.backward_shape_inference import Expected, ShapeDependent, batch_first
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.checks import two_tensors
+from converters.from_torch7.modules.checks import check_rank, two_tensors
 from converters.from_torch7.modules.linear import matrix_weight
 from converters.from_torch7.modules.table import reshape_like
 from converters.from_torch7.registry import module
@@ -23,7 +23,7 @@ from converters.graph import Dim, Shape, Symbol, dims, shape_text
 
 
 def zero_based_indices(g: Builder, x: ir.Value, first: int = 1) -> ir.Value:
-    """Indices that count from `first` as int64 that count from 0."""
+    """Indices that count from `first`, as int64 that count from 0."""
     whole = g.cast(x, ir.DataType.INT64)
     return g.node("Sub", whole, np.array(first, np.int64)) if first else whole
 
@@ -43,9 +43,8 @@ def lookup_table_mask_zero(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 
 def look_up(g: Builder, m: Module, x: ir.Value, weight: np.ndarray, first: int) -> ir.Value:
-    """Rows by indices that count from `first`, after maxNorm."""
-    if len(dims(x)) not in (1, 2):
-        raise m.error(FormatError, f"takes 1-D or 2-D input, not {shape_text(dims(x))}")
+    """The rows at indices that count from `first`; with maxNorm, longer rows are scaled down to it."""
+    check_rank(m, x, 1, 2)
     limit = m.number("maxNorm", 0)
     table = g.parameter("weight", renormalize(m, weight, limit)) if limit else g.weight("weight", weight)
     return g.node(
@@ -54,7 +53,7 @@ def look_up(g: Builder, m: Module, x: ir.Value, weight: np.ndarray, first: int) 
 
 
 def renormalize(m: Module, weight: np.ndarray, limit: float) -> np.ndarray:
-    """The rows scaled down to a length of `limit` (THNN's LookupTable_renorm)."""
+    """The weight with longer rows scaled down to the length `limit` (THNN's LookupTable_renorm)."""
     p = m.positive("normType", 2)
     rows = weight.reshape(weight.shape[0], -1).astype(np.float64)
     lengths = (np.abs(rows) ** p).sum(axis=1) ** (1 / p)
@@ -106,7 +105,7 @@ def sparse_linear(g: Builder, m: Module, x: ir.Value | list[ir.Value]) -> ir.Val
 
 
 def sparse_linear_sample(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The sum of value times the weight's column over the pairs in the last two dimensions, plus bias."""
+    """The sum over the (index, value) pairs of x of the value times that column of the weight, plus bias."""
     weight = matrix_weight(m)
     axis = len(dims(x)) - 1
     if axis not in (1, 2) or dims(x)[axis] != 2:
@@ -120,9 +119,10 @@ def weighted_row_sum(
     g: Builder, m: Module, table: ir.Value, places: ir.Value, amounts: ir.Value,
     groups: ir.Value | None = None,
 ) -> ir.Value:  # fmt: skip
-    """The sum over the last dimension of `places` of the rows named, times amounts (... x 1), plus bias.
+    """The sum of rows of a table, each times its factor, plus bias.
 
-    groups: sums of only those places for which a row of this matrix has a 1, one sum a row.
+    places: indices of rows; the sum runs over the last dimension. amounts: the factors, places x 1.
+    groups: if given, one sum for each row of this matrix, over the places where the row has a 1.
     """
     outputs = dims(table)[1]
     rows = g.node("Gather", table, places, shape=(*dims(places), outputs), axis=0)
@@ -138,7 +138,7 @@ def weighted_row_sum(
 
 
 def expected_by_index_linear(shapes: Sequence[Shape]) -> Expected:
-    """{keys, values}, two tables of as many keys and values, or {keys, values, sizes}."""
+    """{keys, values}, {{keys, ...}, {values, ...}} or {keys, values, sizes}, by the number of tensors."""
     half = len(shapes) // 2
     if len(shapes) == 3:
         return [None, None, None]
@@ -163,7 +163,7 @@ def index_linear(g: Builder, m: Module, x: list[ir.Value | list[ir.Value]]) -> i
 
 
 def sample_membership(g: Builder, m: Module, sizes: ir.Value, total: Dim) -> ir.Value:
-    """Which of `total` entries in a row belong to which of the groups of these sizes: 1 or 0."""
+    """A matrix of 1 and 0: which of `total` consecutive entries belong to which sample of these sizes."""
     places = np.arange(m.static_size(total))
     counts = zero_based_indices(g, sizes, 0)
     ends = g.node("CumSum", counts, np.array(0, np.int64))
@@ -177,10 +177,12 @@ def sample_membership(g: Builder, m: Module, sizes: ir.Value, total: Dim) -> ir.
 def index_linear_sample(
     g: Builder, m: Module, keys: ir.Value, amounts: ir.Value, sizes: ir.Value | None = None
 ) -> ir.Value:
-    """The sum of value times the weight's row over the keys, plus bias; of several samples with `sizes`.
+    """The sum over the keys of the value times that row of the weight, plus bias.
 
-    With `normalize` the first columns of the weight are the largest value seen of each input, its inverse,
-    a counter and a bias: values are scaled by the inverse, cut off at +-1, and shifted (THNN's IndexLinear).
+    sizes: if given, the number of keys of each of several samples, which follow one another.
+    With `normalize`, the first columns of the weight are, for each input, the largest value seen, its
+    inverse, a counter and a bias: values are scaled by the inverse, limited to [-1, 1], and shifted (THNN's
+    IndexLinear).
     """
     weight = matrix_weight(m)
     extra = m.integer("normalize", 0)

@@ -5,27 +5,25 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from converters.errors import FormatError
 from converters.from_torch7.backward_shape_inference import Expected, batch_first
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.checks import check_channels, tensor_value
+from converters.from_torch7.modules.checks import check_channels, check_rank, expected_maps, tensor_value
 from converters.from_torch7.registry import module, structure
 from converters.from_torch7.tensor_references import NestedTensors, ValueStorage
-from converters.graph import dims, shape_text
+from converters.graph import dims
 
 
 def batch_normalization(g: Builder, m: Module, x: ir.Value, rank: int) -> ir.Value:
-    """Normalisation by the running statistics; a single sample gets a batch dimension and keeps it.
+    """Normalisation by the running statistics. As in Torch, a single sample becomes a batch of one.
 
-    Class version 1 stored running_std, which is 1 / sqrt(var + eps). Without affine there is neither weight
-    nor bias.
+    Class version 1 stored running_std, which is 1 / sqrt(var + eps). With affine = false there is neither
+    weight nor bias.
     """
     if len(dims(x)) == rank - 1:
         x = g.unsqueeze(x, 0)
-    if len(dims(x)) != rank:
-        raise m.error(FormatError, f"takes {rank}-D input, not {shape_text(dims(x))}")
+    check_rank(m, x, rank)
     eps = m.number("eps", 1e-5)
     mean = m.tensor("running_mean")
     check_channels(m, x, 1, mean.size)
@@ -46,25 +44,27 @@ def batch_normalization(g: Builder, m: Module, x: ir.Value, rank: int) -> ir.Val
     )
 
 
-def channels(m: Module) -> int:
-    """How many channels the statistics are for."""
+def channel_count(m: Module) -> int:
+    """The number of channels in the statistics."""
     return m.tensor("running_mean").size
 
 
-@module("BatchNormalization", name="bn", expects=lambda m: batch_first(channels(m)))
+@module("BatchNormalization", name="bn", expects=lambda m: batch_first(channel_count(m)))
 def batch_normalization_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """(x - mean) / sqrt(var + eps) by running statistics, times weight plus bias, per feature of vectors."""
     return batch_normalization(g, m, x, 2)
 
 
-@module("SpatialBatchNormalization", name="bn", expects=lambda m: batch_first(channels(m), None, None))
+@module("SpatialBatchNormalization", name="bn", expects=lambda m: batch_first(channel_count(m), None, None))
 def spatial_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A BatchNormalization per channel of maps."""
     return batch_normalization(g, m, x, 4)
 
 
 @module(
-    "VolumetricBatchNormalization", name="bn", expects=lambda m: batch_first(channels(m), None, None, None)
+    "VolumetricBatchNormalization",
+    name="bn",
+    expects=lambda m: batch_first(channel_count(m), None, None, None),
 )
 def volumetric_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A BatchNormalization per channel of volumes."""
@@ -95,7 +95,7 @@ def spatial_cross_map_lrn(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 def expected_by_local_normalization(m: Module, infer: object, successor: object) -> Expected:
     """N x nInputPlane x H x W."""
-    return batch_first(m.integer("nInputPlane"), None, None)
+    return expected_maps(m)
 
 
 @structure("SpatialSubtractiveNormalization", expects=expected_by_local_normalization)
@@ -128,9 +128,9 @@ def spatial_contrastive_normalization(conversion: Conversion, m: Module, x: Nest
 
 
 def correct_borders(conversion: Conversion, m: Module, value: ir.Value, estimator: Module) -> ir.Value:
-    """What a local estimator gives, divided by what the mean estimator gives for an image of ones.
+    """The output of a local estimator, divided by the mean estimator's output for an image of ones.
 
-    The estimators pad with zeros, so at the borders they are too small by that factor.
+    The estimators pad with zeros, which makes them too small at the borders by exactly this factor.
     """
     shape = [m.static_size(size) for size in dims(value)[-3:]]
     batch = [1] * (len(dims(value)) - 3)

@@ -1,4 +1,4 @@
-"""Modules that add entries at the borders, or with negative amounts take them away."""
+"""Modules that add entries at the borders; negative amounts remove entries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from converters.graph import dims
 def pad_or_crop(
     g: Builder, m: Module, x: ir.Value, pads: Sequence[tuple[int, int]], mode: str | None = None
 ) -> ir.Value:
-    """x with (before, after) entries per last dimension; negative amounts are cut off first."""
+    """x with (before, after) entries added to its last dimensions; negative amounts are cut off first."""
     pads = [(0, 0)] * (len(dims(x)) - len(pads)) + list(pads)
     for axis, (before, after) in enumerate(pads):
         if min(before, after) < 0:
@@ -35,7 +35,7 @@ def pad_or_crop(
 
 
 def spatial_pads(m: Module) -> list[tuple[int, int]]:
-    """The four sides of the Spatial classes."""
+    """The padding of the Spatial classes: (top, bottom) and (left, right)."""
     top, bottom, left, right = (m.integer(f"pad_{side}") for side in "tblr")
     return [(top, bottom), (left, right)]
 
@@ -64,12 +64,12 @@ def spatial_symmetric_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
         if isinstance(have, int) and max(before, after) > have:
             raise m.error(FormatError, f"{have} entries cannot be mirrored over {max(before, after)}")
         left, right = np.arange(before)[::-1], -1 - np.arange(after)
-        x = g.concat([*picked(g, x, axis, left), x, *picked(g, x, axis, right)], axis)
+        x = g.concat([*gather_entries(g, x, axis, left), x, *gather_entries(g, x, axis, right)], axis)
     return x
 
 
-def picked(g: Builder, x: ir.Value, axis: int, places: np.ndarray) -> list[ir.Value]:
-    """The entries at these places of a dimension, if there are any; negative ones count from the end."""
+def gather_entries(g: Builder, x: ir.Value, axis: int, places: np.ndarray) -> list[ir.Value]:
+    """The entries at these places of a dimension, as a list that is empty if there are no places."""
     shape = [len(places) if k == axis else size for k, size in enumerate(dims(x))]
     indices = np.ascontiguousarray(places, np.int64)
     return [g.node("Gather", x, indices, shape=shape, axis=axis)] if len(places) else []

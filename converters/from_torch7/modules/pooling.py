@@ -1,7 +1,7 @@
 """Max, average and power pooling.
 
-Explicit end padding stands for ceil mode wherever sizes are known: it is right in every runtime, ONNX's own
-ceil_mode is not (ONNX Runtime before 1.17).
+Where sizes are known, ceil mode becomes explicit padding at the end: every runtime computes this correctly,
+while some compute ONNX's ceil_mode wrongly (ONNX Runtime before 1.17).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def pool(
     shape = (*dims(x)[:2], *output_sizes(g, m, sizes, windows))
     pads = [(w.pad, w.pad + end) for w, end in zip(windows, ends, strict=True)]
     if any(end >= w.kernel for w, (_, end) in zip(windows, pads, strict=True)):
-        # ONNX Runtime's pooling takes no padding as wide as the kernel, which a dilated window may reach.
+        # ONNX Runtime refuses padding as wide as the kernel, which a dilated window can need.
         x = g.pad(x, [(0, 0), (0, 0), *pads], value=-math.inf)
         pads = [(0, 0)] * len(windows)
     return g.node(
@@ -58,14 +58,14 @@ def pool(
 def average_pool(
     g: Builder, m: Module, x: ir.Value, windows: Sequence[Window], include_pad: bool
 ) -> ir.Value:
-    """Means over windows, divided by their pixels with the padding (never the overhang) or without."""
+    """Means over windows; `include_pad` counts the padding in the divisor, but never the overhang."""
     sizes = dims(x)[2:]
     if not include_pad or not any(window.pad for window in windows):
         return pool(g, m, x, "AveragePool", windows, 0)
     ends = overhangs(m, sizes, windows) if any(window.ceil for window in windows) else []
     if not any(ends):
         return pool(g, m, x, "AveragePool", windows, 1)
-    # The padding becomes part of the image, so that only the overhang is left out of the count.
+    # Padding first makes the padding part of the image, so that only the overhang is not counted.
     return g.node(
         "AveragePool",
         g.pad(x, [(0, 0), (0, 0), *((window.pad, window.pad) for window in windows)]),
@@ -109,20 +109,20 @@ def spatial_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """
     windows = [pooling_window(m, side) for side in "HW"]
     means = average_pool(g, m, x, windows, m.flag("count_include_pad", default=not m.has("ceil_mode")))
-    return means if m.flag("divide") else g.binary("Mul", means, float(area(windows)))
+    return means if m.flag("divide") else g.binary("Mul", means, float(window_elements(windows)))
 
 
 @module("cudnn.SpatialAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
 def cudnn_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The mean of each window; padding counts unless it is said not to."""
     if m.get("divide") is False:
-        raise m.unsupported("cudnn cannot sum over windows (field 'divide' is false)")
+        raise m.unsupported("cudnn has no pooling that sums (field 'divide' is false)")
     windows = [pooling_window(m, side) for side in "HW"]
     return average_pool(g, m, x, windows, m.flag("count_include_pad", default=True))
 
 
-def area(windows: Sequence[Window]) -> int:
-    """How many elements a window has."""
+def window_elements(windows: Sequence[Window]) -> int:
+    """The number of elements of a window."""
     return math.prod(window.kernel for window in windows)
 
 
@@ -152,14 +152,14 @@ def spatial_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     check_channels(m, x, 1, channels)
     windows = [pooling_window(m, side) for side in "HW"]
     means = pool(g, m, x, "AveragePool", windows)
-    return weighted(g, m, means, windows, (channels, 1, 1))
+    return weighted_sums(g, m, means, windows, (channels, 1, 1))
 
 
-def weighted(
+def weighted_sums(
     g: Builder, m: Module, means: ir.Value, windows: Sequence[Window], shape: tuple[int, ...]
 ) -> ir.Value:
-    """weight * sum + bias from the means of windows."""
-    sums = g.binary("Mul", means, float(area(windows)))
+    """weight * sum + bias, from the means of the windows."""
+    sums = g.binary("Mul", means, float(window_elements(windows)))
     weight = m.tensor("weight", (max(shape),)).reshape(shape)
     bias = m.tensor("bias", (max(shape),)).reshape(shape)
     return g.binary("Add", g.binary("Mul", sums, g.weight("weight", weight)), g.weight("bias", bias))
@@ -179,7 +179,7 @@ def temporal_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     check_channels(m, x, 2, features)
     windows = [pooling_window(m, "W")]
     means = g.transpose(pool(g, m, g.transpose(x, [0, 2, 1]), "AveragePool", windows), [0, 2, 1])
-    return weighted(g, m, means, windows, (features,))
+    return weighted_sums(g, m, means, windows, (features,))
 
 
 @module("TemporalDynamicKMaxPooling", name="kmaxpool", expects=batch_first(None, None))
@@ -191,14 +191,16 @@ def temporal_dynamic_k_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Val
     if k > time:
         raise m.error(FormatError, f"takes the {k} largest of {time}")
     shape = [k if place == axis else size for place, size in enumerate(dims(x))]
-    _, places = top(g, x, k, axis, shape, largest=1)
-    # Sorted by place, so that what was earlier stays earlier.
-    in_order, _ = top(g, places, k, axis, shape, largest=0)
+    _, places = top_k(g, x, k, axis, shape, largest=1)
+    # Sorting by place restores the order in time.
+    in_order, _ = top_k(g, places, k, axis, shape, largest=0)
     return g.node("GatherElements", x, in_order, shape=shape, axis=axis)
 
 
-def top(g: Builder, x: ir.Value, k: int, axis: int, shape: Sequence[object], largest: int) -> list[ir.Value]:
-    """The k largest or smallest values, sorted, and where they were."""
+def top_k(
+    g: Builder, x: ir.Value, k: int, axis: int, shape: Sequence[object], largest: int
+) -> list[ir.Value]:
+    """The k largest (or smallest) values along an axis, sorted, and their places."""
     return g.nodes(
         "TopK", x, np.array([k], np.int64), shapes=[shape, shape], dtypes=[x.dtype, ir.DataType.INT64],  # type: ignore[list-item]
         axis=axis, largest=largest, sorted=1,
@@ -215,7 +217,7 @@ def spatial_adaptive_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value
         m.check_element_count(cells, m.static_size(dims(x)[axis]))
         regions = adaptive_regions(m.static_size(dims(x)[axis]), cells)
         widest = max(len(region) for region in regions)
-        # Shorter regions repeat their last entry, which changes no maximum.
+        # Shorter regions repeat their last entry, which does not change the maximum.
         places = np.array([[*r, *[r[-1]] * (widest - len(r))] for r in regions], np.int64)
         shape = (*dims(x)[:axis], cells, widest, *dims(x)[axis + 1 :])
         x = reduce(g, "ReduceMax", g.node("Gather", x, places, shape=shape, axis=axis), axis + 1)
@@ -240,7 +242,7 @@ def spatial_adaptive_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.V
 
 
 def averaging_matrix(size: int, cells: int) -> np.ndarray:
-    """The matrix (cells x size) that takes the mean of each region."""
+    """The matrix (cells x size) by which a vector is multiplied to get the mean of each region."""
     matrix = np.zeros((cells, size), np.float32)
     for row, region in enumerate(adaptive_regions(size, cells)):
         matrix[row, region] = 1 / len(region)
@@ -248,7 +250,7 @@ def averaging_matrix(size: int, cells: int) -> np.ndarray:
 
 
 def adaptive_regions(size: int, cells: int) -> list[range]:
-    """The entries each cell covers: from floor(i * size / cells) to ceil((i + 1) * size / cells)."""
+    """The entries of each cell i: from floor(i * size / cells) to ceil((i + 1) * size / cells)."""
     return [range(i * size // cells, -(-(i + 1) * size // cells)) for i in range(cells)]
 
 

@@ -1,7 +1,7 @@
-"""Recurrent modules of Element-Research's rnn, and torch-rnn's LSTM, where no call depends on those before.
+"""Recurrent modules of Element-Research's rnn and the LSTM of torch-rnn, if each call starts without state.
 
-A Sequencer runs a module once a step of a table of inputs, or of the first dimension of a tensor. The
-recurrent modules inside keep what they gave for the next step; see `Net.remembering`.
+A Sequencer runs a module once for each step: each entry of a table, or of the first dimension of a tensor.
+The recurrent modules inside keep their output for the next step; see `Conversion.recurrent_scope`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from converters.from_torch7.builder import Builder
 from converters.from_torch7.conversion import Conversion, Infer
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.arithmetic import repeat_per_sample
-from converters.from_torch7.modules.checks import check_channels, table_entry, tensor_value
+from converters.from_torch7.modules.checks import check_channels, check_rank, table_entry, tensor_value
 from converters.from_torch7.modules.table import split_views
 from converters.from_torch7.modules.wrappers import inner_module
 from converters.from_torch7.registry import module, structure
@@ -32,15 +32,15 @@ from converters.graph import Shape, dims
 
 
 def check_starts_from_zeros(m: Module) -> None:
-    """UnsupportedError for a module that goes on, in evaluation, from its last call or from a given state."""
+    """UnsupportedError for a module that starts from the state of an earlier call, or from a given state."""
     if m.text("_remember", "neither") in {"eval", "both"} or m.flag("remember_states"):
-        raise m.unsupported("it remembers its state from one call to the next")
+        raise m.unsupported("it keeps its state from one call of the net to the next")
     if m.flag("userPrevOutput") or m.flag("userPrevCell"):
-        raise m.unsupported("it begins from a state that it was given (userPrevOutput, userPrevCell)")
+        raise m.unsupported("it starts from a given state (userPrevOutput, userPrevCell)")
 
 
 def expected_by_steps(m: Module, infer: Infer, successor: Expected) -> Expected:
-    """A table of what the module inside wants, or a tensor with one dimension more."""
+    """A table of what the module inside expects, or a tensor with one dimension more."""
     item = infer(inner_module(m), ANY)
 
     def choose(shapes: Sequence[Shape]) -> Expected:
@@ -55,7 +55,7 @@ def sequencer(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTens
     check_starts_from_zeros(m)
     steps = x if isinstance(x, list) else split_views(conversion, m, x, 0)
     with conversion.recurrent_scope():
-        outputs = [copied(conversion.run(inner_module(m), step)) for step in steps]
+        outputs = [copy_tensors(conversion.run(inner_module(m), step)) for step in steps]
     if isinstance(x, list):
         return outputs
     g = conversion.graph
@@ -65,9 +65,9 @@ def sequencer(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTens
     return conversion.output_of(m, result)
 
 
-def copied(nest: NestedTensors) -> NestedTensors:
-    """The same tensors in memory that later steps do not overwrite."""
-    return [copied(part) for part in nest] if isinstance(nest, list) else ValueStorage(nest.read())
+def copy_tensors(nest: NestedTensors) -> NestedTensors:
+    """The same tensors in new storage, which later steps do not overwrite."""
+    return [copy_tensors(part) for part in nest] if isinstance(nest, list) else ValueStorage(nest.read())
 
 
 @structure("Recursor")
@@ -86,11 +86,11 @@ def lstm(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
         return seq_lstm.run(conversion, m, x)
     last = (
         conversion.recurrent_state(m)
-        or [before(conversion, m, x, [m.integer("outputSize", minimum=1)], 1)] * 2
+        or [initial_output(conversion, m, x, [m.integer("outputSize", minimum=1)], 1)] * 2
     )
     state = conversion.run(m.child("recurrentModule"), [x, *last])
     if not isinstance(state, list):
-        raise m.error(FormatError, "its module gives a tensor, not {output, cell}")
+        raise m.error(FormatError, "the module inside gives a tensor instead of {output, cell}")
     conversion.set_recurrent_state(m, state)
     return table_entry(m, state, 1)
 
@@ -100,7 +100,9 @@ def gru(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """A step within a Sequencer: the module inside makes the output of {input, output before} (rnn)."""
     size = m.get("outputSize")
     sizes = [m.integer("outputSize", minimum=1)] if isinstance(size, float) else m.sizes("outputSize")
-    last = conversion.recurrent_state(m) or [before(conversion, m, x, sizes, m.integer("nInputDim", 1))]
+    last = conversion.recurrent_state(m) or [
+        initial_output(conversion, m, x, sizes, m.integer("nInputDim", 1))
+    ]
     output = conversion.run(m.child("recurrentModule"), [x, *last])
     conversion.set_recurrent_state(m, [output])
     return output
@@ -119,8 +121,13 @@ def recurrent(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTens
     return output
 
 
-def before(conversion: Conversion, m: Module, x: NestedTensors, size: list[int], rank: int) -> NestedTensors:
-    """The output before the first step: zeros for each sample of the (first) input of this rank."""
+def initial_output(
+    conversion: Conversion, m: Module, x: NestedTensors, size: list[int], rank: int
+) -> NestedTensors:
+    """Zeros as the output before the first step, for each sample of the (first) input.
+
+    size: of one output. rank: the number of dimensions of one input sample.
+    """
     check_starts_from_zeros(m)
     while isinstance(x, list):
         x = table_entry(m, x, 1)
@@ -141,8 +148,7 @@ def mask_zero(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTens
         first = table_entry(m, first, 1)
     given, rank, g = first.read(), m.integer("nInputDim", minimum=1), conversion.graph
     batch = len(dims(given)) - rank
-    if batch not in (0, 1):
-        raise m.error(FormatError, f"takes {rank}-D or {rank + 1}-D input")
+    check_rank(m, given, rank, rank + 1)
     with conversion.layer(m, "mask"):
         axes = np.arange(batch, len(dims(given)))
         largest = g.node("ReduceMax", g.node("Abs", given), axes, shape=dims(given)[:batch], keepdims=0)
@@ -161,24 +167,26 @@ def mask_zero(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTens
         return conversion.output_of(m, masked(output))
 
 
-def sequence(g: Builder, m: Module, x: ir.Value, inputs: int) -> ir.Value:
-    """A sequence as time x batch x features."""
+def to_time_first(g: Builder, m: Module, x: ir.Value, inputs: int) -> ir.Value:
+    """x as time x batch x features, whichever the module takes."""
     check_starts_from_zeros(m)
     if m.flag("maskzero"):
-        raise m.unsupported("it starts anew wherever its input is all zeros (maskzero)")
-    if len(dims(x)) != 3:
-        raise m.error(FormatError, "takes 3-D input")
+        raise m.unsupported("it restarts wherever its input is all zeros (maskzero)")
+    check_rank(m, x, 3)
     check_channels(m, x, 2, inputs)
     return g.transpose(x, [1, 0, 2]) if batch_is_first(m) else x
 
 
 def batch_is_first(m: Module) -> bool:
-    """Whether the first dimension is the batch; versions with `remember_states` know no other way."""
+    """Whether the first dimension is the batch; always so in versions with `remember_states`."""
     return m.flag("batchfirst") or m.has("remember_states") or m.has("hidden_dim")
 
 
 def onnx_weights(m: Module, order: Sequence[int], inputs: int, outputs: int) -> list[np.ndarray]:
-    """ONNX's W, R and B from a weight of (inputs + outputs) x gates * outputs, in this order of gates."""
+    """ONNX's W, R and B, from a weight of (inputs + outputs) x gates * outputs.
+
+    order: the index in the weight of each of ONNX's gates.
+    """
     weight = m.tensor("weight", (inputs + outputs, len(order) * outputs)).T
     bias = m.tensor("bias", (len(order) * outputs,))
     rows = np.concatenate([np.arange(outputs) + gate * outputs for gate in order])
@@ -188,22 +196,22 @@ def onnx_weights(m: Module, order: Sequence[int], inputs: int, outputs: int) -> 
 
 
 def sequence_sizes(m: Module) -> tuple[int, int]:
-    """How many features come and go: SeqLSTM, SeqGRU and torch-rnn's LSTM spell it differently."""
+    """The numbers of input and output features; each class and version has other names for these fields."""
     names = ("inputsize", "inputSize", "input_dim"), ("outputsize", "outputSize", "hidden_dim")
-    come, go = (next((name for name in group if m.has(name)), group[0]) for group in names)
-    return m.integer(come, minimum=1), m.integer(go, minimum=1)
+    input_field, output_field = (next((name for name in group if m.has(name)), group[0]) for group in names)
+    return m.integer(input_field, minimum=1), m.integer(output_field, minimum=1)
 
 
 def expected_by_sequence(m: Module) -> Expected:
-    """Time x batch x features, or the other way round."""
+    """Time x batch x features, or batch x time x features."""
     inputs = sequence_sizes(m)[0]
     return batch_first(None, inputs) if batch_is_first(m) else time_first(inputs)
 
 
 def run_sequence(g: Builder, m: Module, x: ir.Value, op_type: str, order: Sequence[int]) -> ir.Value:
-    """A sequence through ONNX's LSTM or GRU."""
+    """A whole sequence through ONNX's LSTM or GRU."""
     inputs, outputs = sequence_sizes(m)
-    steps = sequence(g, m, x, inputs)
+    steps = to_time_first(g, m, x, inputs)
     weights = [
         g.parameter(name, array)
         for name, array in zip("WRB", onnx_weights(m, order, inputs, outputs), strict=True)
@@ -217,7 +225,7 @@ def run_sequence(g: Builder, m: Module, x: ir.Value, op_type: str, order: Sequen
 def seq_lstm(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """An LSTM over a whole sequence, from zeros; the weight's gates are input, forget, output, cell."""
     if m.has("weightO") or m.integer("hiddensize", sequence_sizes(m)[1]) != sequence_sizes(m)[1]:
-        raise m.unsupported("it projects its output, which ONNX's LSTM does not")
+        raise m.unsupported("it projects its output (hiddensize), which the LSTM of ONNX cannot do")
     return run_sequence(g, m, x, "LSTM", (0, 2, 1, 3))
 
 

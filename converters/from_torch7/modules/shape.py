@@ -1,4 +1,4 @@
-"""Modules that give a tensor another shape: views that share its memory, or copies in another order."""
+"""Modules that give a tensor another shape: views of its storage, or copies in another order."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from converters.from_torch7.registry import module, view
 from converters.graph import Dim, Shape, Symbol, dims, product, shape_text, static
 
 
-def write_through_reshape(g: Builder, m: Module, below: ir.Value, seen: ir.Value) -> ir.Value:
-    """The inverse of every reshape."""
-    return g.reshape(seen, dims(below))
+def write_through_reshape(g: Builder, m: Module, base: ir.Value, new: ir.Value) -> ir.Value:
+    """The new value of the base of any reshaped view."""
+    return g.reshape(new, dims(base))
 
 
 def checked_reshape(g: Builder, m: Module, x: ir.Value, shape: Shape) -> ir.Value:
@@ -28,7 +28,7 @@ def checked_reshape(g: Builder, m: Module, x: ir.Value, shape: Shape) -> ir.Valu
 
 
 def view_shape(m: Module, came: Shape) -> Shape:
-    """The output shape of nn.View (View.lua, batchsize): what `size` does not account for is the batch."""
+    """The output shape of nn.View (View.lua, batchsize): elements beyond those of `size` form the batch."""
     size = m.sizes("size")
     inner = m.optional_integer("numInputDims")
     kept = len(came) if inner is None else inner
@@ -36,28 +36,30 @@ def view_shape(m: Module, came: Shape) -> Shape:
         raise m.error(FormatError, f"takes {kept} dimensions or more, not {shape_text(came)}")
     lead, rest = came[: len(came) - kept], product(came[len(came) - kept :])
     elements = product([s for s in size if s >= 0])
-    batch = product(lead) if -1 in size else product(lead) * quotient(m, rest, elements)
+    batch = product(lead) if -1 in size else product(lead) * exact_quotient(m, rest, elements)
     if batch == 1 and (inner is None or len(came) <= inner):
         return resolve_sizes(m, size, product(came))
     return (batch, *resolve_sizes(m, size, rest))
 
 
-def quotient(m: Module, total: Dim, part: Dim) -> Dim:
-    """total / part, which must divide it."""
+def exact_quotient(m: Module, total: Dim, part: Dim) -> Dim:
+    """total / part; FormatError if that is not a whole number."""
     divisor = static(part, "the size of a view")
     if isinstance(total, int) and (divisor <= 0 or total % divisor):
-        raise m.error(FormatError, f"{total} elements cannot be viewed as several of {divisor}")
+        raise m.error(FormatError, f"{total} elements do not divide into parts of {divisor}")
     return total // divisor
 
 
 def resolve_sizes(m: Module, size: list[int], total: Dim) -> Shape:
-    """The sizes with a -1 replaced by what makes up the total."""
+    """The sizes with a -1 replaced so that their product is `total`."""
     if min(size) < -1 or size.count(-1) > 1:
-        raise m.error(FormatError, f"cannot view as {shape_text(size)}: one size of -1 at most")
+        raise m.error(
+            FormatError, f"cannot view as {shape_text(size)}: only one size may be -1, and none less"
+        )
     if -1 not in size:
         return tuple(size)
     known = product([s for s in size if s != -1])
-    return tuple(quotient(m, total, known) if s == -1 else s for s in size)
+    return tuple(exact_quotient(m, total, known) if s == -1 else s for s in size)
 
 
 @view("View", write_through=write_through_reshape, copies_unless_contiguous=True)
@@ -65,7 +67,7 @@ def view_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The same elements under another shape; the batch is what is left over."""
     size, inner = m.sizes("size"), m.optional_integer("numInputDims")
     if inner is not None and inner < len(dims(x)) and -1 not in size and not is_static(dims(x)[1:]):
-        # The batch takes up what is left, whatever the open sizes are.
+        # The batch size follows from the open sizes, whatever they are.
         return g.reshape(x, (g.derived_size(Symbol("N"), ("view", dims(x), tuple(size))), *size))
     return checked_reshape(g, m, x, view_shape(m, dims(x)))
 
@@ -74,7 +76,7 @@ def view_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def reshape(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The same elements under another shape, with or without a batch dimension in front.
 
-    Without batchMode the input is taken for a single sample if its element count says so and its first
+    Without batchMode, the input is a single sample if it has as many elements as `size` says, and its first
     size is not 1 (Reshape.lua).
     """
     size = m.sizes("size")
@@ -101,14 +103,14 @@ def collapse(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def squeeze(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Dimensions of size 1 taken away: one, or all of them, but not the batch (numInputDims).
 
-    An open first size is the batch, and more than 1; others have to be known.
+    An open first size is taken as the batch, which is more than 1; other sizes must be known.
     """
     shape = dims(x)
     batched = m.has("numInputDims") and len(shape) == m.integer("numInputDims") + 1
     if m.has("dim"):
         axis = m.integer("dim") - 1 + batched
         if not 0 <= axis < len(shape):
-            raise m.error(FormatError, f"dimension {axis + 1} of {len(shape)} is to go")
+            raise m.error(FormatError, f"removes dimension {axis + 1} of {len(shape)}")
         axes = [axis] if m.static_size(shape[axis]) == 1 and len(shape) > 1 else []
     else:
         sizes = [shape[0], *(m.static_size(size) for size in shape[1:])]
@@ -130,7 +132,7 @@ def unsqueeze(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 
 def axis_of(m: Module, x: ir.Value, name: str = "dimension") -> int:
-    """The axis a field names, negative ones counted from the end."""
+    """The axis (from 0) that a field names from 1, or from the end if negative."""
     index = m.integer(name)
     axis = index - 1 if index > 0 else index + len(dims(x))
     if not 0 <= axis < len(dims(x)):
@@ -158,13 +160,13 @@ def narrow(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 
 def take_entry(g: Builder, x: ir.Value, axis: int, index: int) -> ir.Value:
-    """One entry of a dimension, which goes away; index from 0, or negative from the end."""
+    """One entry of a dimension, which is removed; index from 0, or from the end if negative."""
     shape = [size for k, size in enumerate(dims(x)) if k != axis]
     return g.node("Gather", x, np.array(index, np.int64), shape=shape, axis=axis)
 
 
-def entry_of(m: Module, x: ir.Value) -> int:
-    """The entry that nn.Select picks, from 0, or negative from the end where the size is open."""
+def selected_index(m: Module, x: ir.Value) -> int:
+    """The index of the entry that nn.Select takes, from 0, or negative from the end."""
     index, size = m.integer("index"), dims(x)[axis_of(m, x)]
     if index == 0 or (isinstance(size, int) and abs(index) > size):
         raise m.error(FormatError, f"takes entry {index} of {size}")
@@ -176,12 +178,12 @@ def select(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """One entry of a dimension."""
     if len(dims(x)) == 1:
         raise m.error(FormatError, "takes 2-D input or more; an entry of a vector is no tensor")
-    return take_entry(g, x, axis_of(m, x), entry_of(m, x))
+    return take_entry(g, x, axis_of(m, x), selected_index(m, x))
 
 
-def refuse_write(g: Builder, m: Module, below: ir.Value, seen: ir.Value) -> ir.Value:
-    """Torch would work through every copy in turn, on the same memory."""
-    raise m.unsupported("a module behind it works in place, on memory that its copies share")
+def refuse_write(g: Builder, m: Module, base: ir.Value, new: ir.Value) -> ir.Value:
+    """UnsupportedError: Torch would work in place once for each copy, all on the same storage."""
+    raise m.unsupported("a later module works in place, on storage that all copies share")
 
 
 @view("Replicate", write_through=refuse_write, contiguous=lambda m, shape: False)
@@ -203,16 +205,16 @@ def transpose(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     rank = len(dims(x))
     shift = rank - m.integer("numInputDims", rank)
     order = list(range(rank))
-    for pair in swaps(m):
+    for pair in swapped_pairs(m):
         a, b = (index - 1 + shift for index in pair)
         if not (0 <= a < rank and 0 <= b < rank):
-            raise m.error(FormatError, f"exchanges dimensions {pair[0]} and {pair[1]} of {rank}")
+            raise m.error(FormatError, f"swaps dimensions {pair[0]} and {pair[1]} of {rank}")
         order[a], order[b] = order[b], order[a]
     return g.transpose(x, order)
 
 
-def swaps(m: Module) -> list[tuple[int, int]]:
-    """The pairs in the field `permutations`."""
+def swapped_pairs(m: Module) -> list[tuple[int, int]]:
+    """The pairs of dimensions (from 1) in the field `permutations`."""
     pairs = []
     listed = m.get("permutations")
     for pair in listed.sequence() if isinstance(listed, Table) else [None]:
@@ -239,12 +241,12 @@ def convert(g: Builder, m: Module, x: ir.Value) -> ir.Value:
         x = g.unsqueeze(x, source.index("b"))
     if len(dims(x)) != len(source):
         raise m.error(FormatError, f"takes {source}, but {shape_text(dims(x))} arrives")
-    result = converted(g, m, x, source, target)
+    result = convert_batch(g, m, x, source, target)
     return g.squeeze(result, [target.index("b")]) if single else result
 
 
-def converted(g: Builder, m: Module, x: ir.Value, source: str, target: str) -> ir.Value:
-    """Convert of a batch."""
+def convert_batch(g: Builder, m: Module, x: ir.Value, source: str, target: str) -> ir.Value:
+    """nn.Convert of a batch."""
     if set(source) == set(target):
         return g.transpose(x, [source.index(letter) for letter in target])
     if target in {"bf", "bt"}:
@@ -257,7 +259,7 @@ def converted(g: Builder, m: Module, x: ir.Value, source: str, target: str) -> i
 
 
 def swapped_to_front(source: str) -> list[int]:
-    """The order of dimensions after the batch was exchanged with the first."""
+    """The order of dimensions after the batch is swapped with the first."""
     order = list(range(len(source)))
     place = source.index("b")
     order[0], order[place] = order[place], order[0]

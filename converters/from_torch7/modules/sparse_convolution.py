@@ -1,4 +1,4 @@
-"""Convolutions with weights of a special layout: connection tables, depth-wise, unshared, over time."""
+"""Convolutions with weights in a special layout: connection tables, depthwise, unshared, over time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ from converters.from_torch7.registry import module
 from converters.graph import dims, shape_text
 
 
-def connected(m: Module, inputs_first: bool) -> np.ndarray:
-    """A dense kernel from one 2-D kernel a row of connTable, which names input and output (from 1)."""
+def dense_kernel(m: Module, inputs_first: bool) -> np.ndarray:
+    """A dense kernel from one 2-D kernel for each row of connTable, which is (input, output) from 1.
+
+    inputs_first: inputs x outputs x kernel instead of outputs x inputs x kernel.
+    """
     inputs, outputs = m.integer("nInputPlane", minimum=1), m.integer("nOutputPlane", minimum=1)
     table = m.tensor("connTable")
     if table.ndim != 2 or table.shape[1] != 2:
-        raise m.error(FormatError, f"tensor 'connTable' is {shape_text(table.shape)}; expected pairs")
+        raise m.error(FormatError, f"tensor 'connTable' is {shape_text(table.shape)}; expected rows of two")
     kernels = m.tensor("weight", (table.shape[0], m.integer("kH", minimum=1), m.integer("kW", minimum=1)))
     sources, targets = table[:, 0].astype(np.int64) - 1, table[:, 1].astype(np.int64) - 1
     if not (sources.min() >= 0 and sources.max() < inputs and targets.min() >= 0 and targets.max() < outputs):
@@ -41,7 +44,7 @@ def connected(m: Module, inputs_first: bool) -> np.ndarray:
 def spatial_convolution_map(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A convolution in which only the channels of a connection table are connected."""
     windows = [convolution_window(m, side) for side in "HW"]
-    weight = g.parameter("weight", connected(m, inputs_first=False))
+    weight = g.parameter("weight", dense_kernel(m, inputs_first=False))
     return convolve(g, m, x, weight, bias_of(g, m, m.integer("nOutputPlane")), windows)
 
 
@@ -49,12 +52,12 @@ def spatial_convolution_map(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def spatial_full_convolution_map(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A transposed convolution in which only the channels of a connection table are connected."""
     windows = [convolution_window(m, side) for side in "HW"]
-    weight = g.parameter("weight", connected(m, inputs_first=True))
+    weight = g.parameter("weight", dense_kernel(m, inputs_first=True))
     return convolve_transposed(g, m, x, weight, bias_of(g, m, m.integer("nOutputPlane")), windows, [0, 0])
 
 
-def folded(m: Module, name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A tensor in another shape; MismatchError if its elements are not as many."""
+def reshape_weight(m: Module, name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """A tensor in another shape; MismatchError if the number of elements differs."""
     if array.size != math.prod(shape):
         raise m.error(
             MismatchError, f"tensor {name!r} is {shape_text(array.shape)}; expected {shape_text(shape)}"
@@ -71,12 +74,12 @@ def spatial_depth_wise_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Val
     windows = [convolution_window(m, side) for side in "HW"]
     inputs, multiplier = m.integer("nInputPlane", minimum=1), m.integer("nOutputPlane", minimum=1)
     kernel = [window.kernel for window in windows]
-    weight = folded(m, "weight", m.tensor("weight"), (multiplier, inputs, *kernel))
+    weight = reshape_weight(m, "weight", m.tensor("weight"), (multiplier, inputs, *kernel))
     by_channel = weight.swapaxes(0, 1)
     bias = m.optional_tensor("bias")
     offsets = None
     if bias is not None:
-        offsets = g.weight("bias", folded(m, "bias", bias, (multiplier, inputs)).T.reshape(-1))
+        offsets = g.weight("bias", reshape_weight(m, "bias", bias, (multiplier, inputs)).T.reshape(-1))
     return convolve(
         g, m, x, g.weight("weight", by_channel.reshape(-1, 1, *kernel)), offsets, windows, groups=inputs
     )
@@ -91,7 +94,7 @@ def spatial_depth_wise_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Val
 def spatial_convolution_local(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A convolution with weights of its own at each position: oH x oW x out x in x kH x kW.
 
-    Computed as one matrix product a position: the pixels under each window are gathered first.
+    Computed as one matrix product for each position, after gathering the pixels under each window.
     """
     windows = [convolution_window(m, side) for side in "HW"]
     inputs, outputs = m.integer("nInputPlane", minimum=1), m.integer("nOutputPlane", minimum=1)
@@ -99,7 +102,9 @@ def spatial_convolution_local(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     sizes = [m.static_size(size) for size in dims(x)[2:]]
     rows, columns = (m.static_size(size) for size in output_sizes(g, m, tuple(sizes), windows))
     kernel = [window.kernel for window in windows]
-    weight = folded(m, "weight", m.tensor("weight"), (rows * columns, outputs, inputs * math.prod(kernel)))
+    weight = reshape_weight(
+        m, "weight", m.tensor("weight"), (rows * columns, outputs, inputs * math.prod(kernel))
+    )
     by_position = g.weight("weight", weight)
     if any(window.pad for window in windows):
         x = g.pad(x, [(0, 0), (0, 0), *((window.pad, window.pad) for window in windows)])
@@ -134,7 +139,7 @@ def temporal_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 
 def convolve_frames(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The convolution over time."""
+    """A convolution over time of N x time x features, with nn's fields."""
     window = convolution_window(m, "W")
     inputs, outputs = m.integer("inputFrameSize", minimum=1), m.integer("outputFrameSize", minimum=1)
     check_channels(m, x, 2, inputs)

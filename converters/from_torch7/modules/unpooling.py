@@ -1,4 +1,4 @@
-"""Max unpooling: values go back to where a max pooling took them from."""
+"""Max unpooling: each value returns to the place from which a max pooling took it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def volumetric_max_unpooling(conversion: Conversion, m: Module, x: NestedTensors
 
 
 def unpool(conversion: Conversion, m: Module, x: NestedTensors, sides: str) -> NestedTensors:
-    """Each value where the pooling that the module refers to found its maximum, zeros elsewhere."""
+    """Each value at the place where the pooling found the maximum, zeros elsewhere; sides: "HW" or "THW"."""
     pooling = m.child("pooling")
     source, value = conversion.last_inputs.get(pooling.torch_object), tensor_value(m, x)
     if source is None:
@@ -40,7 +40,7 @@ def unpool(conversion: Conversion, m: Module, x: NestedTensors, sides: str) -> N
     if any(window.stride < window.kernel for window in windows) and value is not conversion.last_outputs.get(
         pooling.torch_object
     ):
-        raise m.unsupported("the windows of its pooling overlap, so that several values may go to one place")
+        raise m.unsupported("the windows of its pooling overlap, so several values may go to one place")
     with conversion.layer(m, "unpool") as layer:
         g = conversion.graph
         whole = g.unsqueeze(source, 0) if single else source
@@ -50,7 +50,7 @@ def unpool(conversion: Conversion, m: Module, x: NestedTensors, sides: str) -> N
         if dims(given) != shape:
             raise m.error(
                 FormatError,
-                f"takes what its pooling gives, {shape_text(shape)}, not {shape_text(dims(given))}",
+                f"takes the output shape of its pooling, {shape_text(shape)}, not {shape_text(dims(given))}",
             )
         ends = overhangs(m, sizes, windows)
         attributes: dict[str, Any] = {
@@ -67,7 +67,7 @@ def unpool(conversion: Conversion, m: Module, x: NestedTensors, sides: str) -> N
         )
         target = []
         if not all(window.covers(m.static_size(size)) for window, size in zip(windows, sizes, strict=True)):
-            # Pixels that no window reaches make the size ambiguous, so that it has to be given as a whole.
+            # Pixels that no window reaches make the output size ambiguous: it has to be given.
             target = [np.array([m.static_size(size) for size in dims(whole)], np.int64)]
         result = g.node("MaxUnpool", given, places, *target, shape=dims(whole), **attributes)
         result = g.squeeze(result, [0]) if single else result

@@ -1,4 +1,4 @@
-"""Modules around another module that change nothing, or only its weight."""
+"""Modules that wrap another module and change nothing, or only its weight."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from converters.errors import FormatError, MismatchError
 from converters.from_torch7.backward_shape_inference import ANY, Expected
 from converters.from_torch7.conversion import Conversion, Infer
 from converters.from_torch7.module import Module
+from converters.from_torch7.modules.checks import tensor_value
 from converters.from_torch7.registry import alias, structure
 from converters.from_torch7.tensor_references import NestedTensors
 
@@ -19,7 +20,7 @@ def inner_module(m: Module) -> Module:
 
 
 def expected_by_inner_module(m: Module, infer: Infer, successor: Expected) -> Expected:
-    """What the module inside wants."""
+    """What the module inside expects."""
     return infer(inner_module(m), successor)
 
 
@@ -62,9 +63,7 @@ def copy(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """A copy in another number type; between equal types (an updateOutput is stored then) the input."""
     if m.has("updateOutput"):
         return x
-    if isinstance(x, list):
-        raise m.error(FormatError, "takes a tensor, but a table arrives")
-    return conversion.output_of(m, x.read())
+    return conversion.output_of(m, tensor_value(m, x))
 
 
 @structure("WeightNorm", expects=lambda m, infer, successor: infer(with_computed_weight(m), successor))
@@ -74,10 +73,9 @@ def weight_norm(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTe
 
 
 def with_computed_weight(m: Module) -> Module:
-    """The module inside with its weight computed; the file leaves it out, as Torch does on writing.
+    """The module inside, with its weight computed: Torch does not write it to the file.
 
-    v keeps the dimension of the outputs (outputDim) in front, as viewOut does; the weight has it in its own
-    place.
+    In v and viewOut, the dimension of the outputs comes first; in the weight, it is at position outputDim.
     """
     inside, v = inner_module(m), m.tensor("v")
     outputs, place = v.shape[0], m.integer("outputDim", 1, minimum=1) - 1
