@@ -199,8 +199,12 @@ def given_a_state(module: tuple) -> tuple:
     ("module", "given", "message"),
     [
         (elman_module(), STEPS[0], "outside a Sequencer its output depends on the calls before"),
-        (sequencer(elman_module(), _remember="eval"), STEPS[0], "remembers its state from one call to the"),
-        (sequencer(given_a_state(elman_module())), STEPS[0], "begins from a state that it was given"),
+        (
+            sequencer(elman_module(), _remember="eval"),
+            STEPS[0],
+            "keeps its state from one call of the net to the next",
+        ),
+        (sequencer(given_a_state(elman_module())), STEPS[0], "starts from a given state"),
         (("nn.SeqLSTM", {"inputsize": D, "outputsize": H, "maskzero": True}), SEQUENCE, "maskzero"),
         (("nn.SeqLSTM", {"inputsize": D, "outputsize": 2, "hiddensize": H}), SEQUENCE, "projects its output"),
     ],

@@ -60,7 +60,7 @@ ERRORS = {
     "mixed_long_sizes": (FormatError, "byte 262: 1075838976 is no type of value; expected 0 to 8"),
     "big_endian": (
         FormatError,
-        "byte 0: 67108864 is no type of value; expected 0 to 8 (big-endian? only little-endian files are defined)",
+        "byte 0: 67108864 is no type of value; expected 0 to 8 (big-endian? only little-endian files are supported)",
     ),
     "crlf_damaged": (
         FormatError,
@@ -113,7 +113,7 @@ ERRORS = {
     "checkpoint_wrapper": None,
     "ascii_garbage": (
         FormatError,
-        "byte 77: a torch.FloatStorage of 2 elements expected, a number, but 'banana' stands there",
+        "byte 77: a torch.FloatStorage of 2 elements expected, a number, but found 'banana'",
     ),
     "ascii_truncated": (
         FormatError,
@@ -179,5 +179,5 @@ def test_a_net_that_doubles_at_each_level_is_refused(save_t7):
     net: tuple = ("nn.Tanh", {})
     for _ in range(40):
         net = ("nn.Sequential", {"modules": [net, net]})
-    with pytest.raises(converters.UnsupportedError, match="have more than 50,000 turns"):
+    with pytest.raises(converters.UnsupportedError, match="runs its modules more than 50,000 times"):
         converters.load(save_t7(net), input_shapes={"input": (1, 3)})

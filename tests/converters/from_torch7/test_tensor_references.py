@@ -94,5 +94,5 @@ def test_weights_over_one_memory_become_one_initializer(save_t7):
 
 def test_working_in_place_on_copies_of_one_memory_is_refused(run_net):
     net = seq(("nn.Replicate", {"nfeatures": 3}), IN_PLACE)
-    with pytest.raises(converters.UnsupportedError, match="works in place, on memory that its copies share"):
+    with pytest.raises(converters.UnsupportedError, match="works in place, on storage that all copies share"):
         run_net(net, X)

@@ -114,5 +114,5 @@ def test_a_node_without_all_its_inputs_is_an_error(run_net):
         late=(["start"], {"module": ("nn.Identity", {})}),
         end=(["minus"], {}),
     )
-    with pytest.raises(converters.FormatError, match="runs before all of its inputs are there"):
+    with pytest.raises(converters.FormatError, match="runs before all of its inputs have arrived"):
         run_net(graph.module(), A)
