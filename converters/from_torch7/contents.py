@@ -52,12 +52,12 @@ def networks(value: object, is_module: IsModule) -> dict[str, TorchObject]:
     Criterions, which checkpoints hold too, are not networks.
     """
 
-    def is_outside(item: TorchObject) -> bool:
+    def is_no_module(item: TorchObject) -> bool:
         return not is_module(item)
 
     return {
         str(path): item
-        for path, item in walk(value, into=is_outside)
+        for path, item in walk(value, into=is_no_module)
         if isinstance(item, TorchObject) and is_module(item) and not item.class_name.endswith("Criterion")
     }
 

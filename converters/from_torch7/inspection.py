@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from converters.errors import ConverterError, StaticSizeRequired
-from converters.from_torch7.contents import networks, walk
+from converters.from_torch7.contents import ObjectPath, networks, walk
 from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.convert import ConvertedModel, convert, is_module
 from converters.from_torch7.module import Module, describe
@@ -84,9 +84,13 @@ def _layer_rows(converted: ConvertedModel, prefix: str) -> list[LayerRow]:
     ]
 
 
+def _module_name(network_path: str, path: ObjectPath) -> str:
+    return f"{network_path}.{path}".strip(".") or "net"
+
+
 def _module_rows(network_path: str, item: TorchObject) -> list[tuple[str, str]]:
     return [
-        (f"{network_path}.{path}".strip(".") or "net", part.class_name)
+        (_module_name(network_path, path), part.class_name)
         for path, part in walk(item)
         if isinstance(part, TorchObject) and is_module(part)
     ]
@@ -104,17 +108,15 @@ def _unsupported_rows(network_path: str, item: TorchObject) -> list[LayerRow]:
                 problem = module_class.reason if isinstance(module_class, Unsupported) else None
             except ConverterError as error:
                 problem = str(error)
-            rows.append(
-                LayerRow(f"{network_path}.{path}".strip(".") or "net", part.class_name, problem=problem)
-            )
+            rows.append(LayerRow(_module_name(network_path, path), part.class_name, problem=problem))
     return rows if any(row.problem for row in rows) else []
 
 
 def _inspect_data(path: Path, value: object) -> Inspection:
     result = Inspection("Torch7 data", [str(path)])
     result.notes.append(f"no network, but {describe(value)}; its tensors can be saved as .safetensors")
-    for where, item in walk(value):
-        name = str(where)
+    for object_path, item in walk(value):
+        name = str(object_path)
         if isinstance(item, Tensor):
             result.layers.append(LayerRow(name or "tensor", item.class_name, [shape_text(item.array.shape)]))
             result.parameters += item.array.size

@@ -257,7 +257,7 @@ def first_line(function: Callable[..., object]) -> str:
 
 def check_input_kind(m: Module, x: NestedTensors, takes: Kind) -> None:
     """FormatError if a module gets a table and takes a tensor, or the other way round."""
-    came = "table" if isinstance(x, list) else "tensor"
-    if takes not in (came, "any"):
+    kind = "table" if isinstance(x, list) else "tensor"
+    if takes not in (kind, "any"):
         detail = f" of {len(x)}" if isinstance(x, list) else ""
-        raise m.error(FormatError, f"takes a {takes}, but a {came}{detail} arrives")
+        raise m.error(FormatError, f"takes a {takes}, but a {kind}{detail} arrives")

@@ -145,8 +145,8 @@ def _first_leaf(item: TorchObject) -> TorchObject:
 
 def output_type(root: Module) -> ir.DataType:
     """The element type that a net gives: double if its weights are doubles, else float32."""
-    kept = next(iter(_tensor_types(root)), "")
-    return ir.DataType.DOUBLE if kept == "torch.DoubleTensor" else ir.DataType.FLOAT
+    element_type = next(iter(_tensor_types(root)), "")
+    return ir.DataType.DOUBLE if element_type == "torch.DoubleTensor" else ir.DataType.FLOAT
 
 
 def type_integer_inputs(graph: ir.Graph) -> None:
@@ -156,26 +156,26 @@ def type_integer_inputs(graph: ir.Graph) -> None:
     ends only in such casts is declared in the type that it is cast to.
     """
     for value in graph.inputs:
-        passed, casts = _casts(value)
+        rearranged, casts = _casts(value)
         dtype = _INPUT_TYPES.get(next(iter(casts))) if len(casts) == 1 else None
         if dtype is not None:
-            for known in passed:
+            for known in rearranged:
                 known.type = ir.TensorType(dtype)
 
 
 def _casts(value: ir.Value) -> tuple[list[ir.Value], set[int | None]]:
     """An input and its mere rearrangements, and the types that these are cast to (None: another use)."""
-    passed: list[ir.Value] = [value]
+    rearranged: list[ir.Value] = [value]
     casts: set[int | None] = set()
-    for known in passed:
+    for known in rearranged:
         for node, index in known.uses():
             if node.op_type == "Cast":
                 casts.add(node.attributes["to"].as_int())
             elif node.op_type in _REARRANGING and index == 0:
-                passed += node.outputs
+                rearranged += node.outputs
             else:
                 casts.add(None)
-    return passed, casts
+    return rearranged, casts
 
 
 def _tensor_types(m: Module) -> Iterator[str]:

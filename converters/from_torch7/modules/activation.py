@@ -35,7 +35,7 @@ def threshold(g: Builder, x: ir.Value, limit: float, value: float) -> ir.Value:
 
 @module("ReLU", supports_inplace=True, expects=ANY)
 def relu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """max(x, 0); nn's is a Threshold with both fields 0, cudnn's has neither."""
+    """max(x, 0); a Threshold with both fields 0 in nn, without these fields in cudnn."""
     return threshold(g, x, m.number("threshold", 0), m.number("val", 0))
 
 
@@ -53,32 +53,32 @@ def relu6(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("ClippedReLU", supports_inplace=True, expects=ANY)
 def clipped_relu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """cudnn's: x limited to [0, ceiling]."""
+    """x limited to [0, ceiling] (cudnn)."""
     return clip(g, x, 0, m.number("ceiling"))
 
 
 @module("HardTanh", "Clamp", supports_inplace=True, expects=ANY)
 def hard_tanh(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x limited to [min_val, max_val]; old files have neither field: [-1, 1]."""
+    """x limited to [min_val, max_val]; to [-1, 1] in old files, which have neither field."""
     return clip(g, x, m.number("min_val", -1), m.number("max_val", 1))
 
 
 @module("Clip", expects=ANY)
 def clip_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """dpnn's: x limited to [minval, maxval]."""
+    """x limited to [minval, maxval] (dpnn)."""
     return clip(g, x, m.number("minval"), m.number("maxval"))
 
 
 @module("SAdd", expects=ANY)
 def scalar_add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """rnn's: x + addend, or -(x + addend)."""
+    """x + addend, or with `negate` -(x + addend) (rnn)."""
     total = g.binary("Add", x, m.number("addend"))
     return g.node("Neg", total) if m.flag("negate") else total
 
 
 @module("LeakyReLU", supports_inplace=True, expects=ANY)
 def leaky_relu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x > 0 ? x : negval * x; in old files of waifu2x, whose own class it was, negative_scale * x."""
+    """x > 0 ? x : negval * x; the field is negative_scale in old files of waifu2x."""
     return g.node("LeakyRelu", x, alpha=m.number("negval" if m.has("negval") else "negative_scale"))
 
 
@@ -90,7 +90,7 @@ def rrelu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("PReLU", "fbnn.LeakyReLU", expects=ANY)
 def prelu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x > 0 ? x : w * x, with one w or one a channel (the first dimension of 1-D and 3-D input)."""
+    """x > 0 ? x : w * x, with one w, or one for each channel (the first dimension of 1-D and 3-D input)."""
     slope = m.tensor("weight")
     axis = 0 if len(dims(x)) in (1, 3) else 1
     if planes := m.integer("nOutputPlane", 0):
@@ -119,13 +119,13 @@ def soft_plus(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("HardShrink", expects=ANY)
 def hard_shrink(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x where it is farther from zero than lambda, elsewhere 0."""
+    """x where |x| > lambda, else 0."""
     return where(g, "Greater", g.node("Abs", x), m.number("lambda", 0.5), x, 0.0)
 
 
 @module("SoftShrink", expects=ANY)
 def soft_shrink(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x moved towards zero by lambda, at most to it."""
+    """x moved towards zero by lambda, but not past zero."""
     limit = m.number("lambda", 0.5)
     return g.binary("Sub", x, clip(g, x, -limit, limit))
 
@@ -168,7 +168,7 @@ def absolute(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("Exp", expects=ANY)
 def exponential(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """e to the x."""
+    """e to the power x."""
     return g.node("Exp", x)
 
 
@@ -206,7 +206,7 @@ def softmax_axis(m: Module, x: ir.Value) -> int:
 
 @module("SoftMax", "SpatialSoftMax", expects=ANY)
 def softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """exp(x) / sum(exp(x)) over the features of a vector or matrix, over the channels of maps."""
+    """exp(x) / sum(exp(x)) over the features of a vector or matrix, or the channels of maps."""
     return g.node("Softmax", x, axis=softmax_axis(m, x))
 
 

@@ -47,7 +47,7 @@ def mul(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("Add", expects=ANY)
 def add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x plus one learned number (field `scalar`), or plus one for each of its elements or features."""
+    """x plus a learned number (field `scalar`), or plus one for each element or feature."""
     bias = m.tensor("bias")
     if m.flag("scalar"):
         return g.binary("Add", x, g.weight("bias", bias.reshape(-1)[:1]))
@@ -57,13 +57,13 @@ def add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("CMul", expects=ANY)
 def c_mul(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x times learned factors, one each, or repeated over the dimensions where they have size 1."""
+    """x times learned factors: one for each element, or broadcast over dimensions of size 1."""
     return g.binary("Mul", x, g.weight("weight", broadcastable_tensor(m, "weight", x)))
 
 
 @module("CAdd", expects=ANY)
 def c_add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x plus learned offsets, one each, or repeated over the dimensions where they have size 1."""
+    """x plus learned offsets: one for each element, or broadcast over dimensions of size 1."""
     return g.binary("Add", x, g.weight("bias", broadcastable_tensor(m, "bias", x)))
 
 
@@ -104,14 +104,14 @@ def mismatch_error(m: Module, name: str, array: np.ndarray, shape: Shape) -> Mis
 
 @module("Constant")
 def constant(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A stored tensor whatever the input is; once a sample where the input has a batch (nInputDim)."""
+    """A stored tensor, whatever the input; once for each sample if the input has a batch (nInputDim)."""
     inner = m.optional_integer("nInputDim")
     return stored_tensor(g, m, x, inner is not None and len(dims(x)) > inner)
 
 
 @module("fbnn.Constant")
 def fbnn_constant(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A stored tensor for each sample of the input, whatever that is."""
+    """A stored tensor, whatever the input; once for each sample."""
     return stored_tensor(g, m, x, batched=True)
 
 
@@ -133,14 +133,14 @@ def repeat_per_sample(g: Builder, stored: ir.Value, x: ir.Value) -> ir.Value:
 
 @module("Dropout", supports_inplace=True, expects=ANY)
 def dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The input itself since version 2 (field v2); times 1 - p before, when training did not scale."""
+    """The input itself since version 2 (field v2); before that, the input times 1 - p."""
     check_not_stochastic(m)
     return x if m.flag("v2") else g.binary("Mul", x, 1 - m.number("p"))
 
 
 @module("cudnn.Dropout", name="dropout", supports_inplace=True, expects=ANY)
 def cudnn_dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The input itself: cudnn scales in training."""
+    """The input itself, because cudnn scales in training."""
     return x
 
 

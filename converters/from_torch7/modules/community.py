@@ -49,7 +49,7 @@ def shave_image(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     expects=lambda m: batch_first(m.integer("nOutput"), None, None),
 )
 def instance_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Each channel of each image normalised by its own statistics, in evaluation too (fast-neural-style).
+    """Each channel of each image normalised by its mean and variance, in evaluation too (fast-neural-style).
 
     Classes of this name with running statistics (texture_nets, CycleGAN) never use them, because their inner
     batch normalisation stays in training mode. If it was set to evaluation, the module is not supported.
@@ -82,7 +82,7 @@ def const_affine(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("inn.MeanSubtraction", name="mean")
 def mean_subtraction(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x minus an image, the same for each of a batch."""
+    """x minus a mean image, the same for every image of a batch."""
     mean = m.tensor("mean")
     inner = mean[0] if mean.ndim == len(dims(x)) == 4 else mean
     return g.binary("Sub", x, g.weight("mean", reshape_tensor(m, "mean", inner, dims(x)[-3:])))
@@ -101,7 +101,7 @@ def spatial_pyramid_pooling(conversion: Conversion, m: Module, x: NestedTensors)
     "inn.ROIPooling", name="roipool", takes="table", expects=[batch_first(None, None, None), (Symbol("R"), 5)]
 )
 def roi_pooling(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The largest values in W x H cells of regions: rows of image and corners, counted from 1.
+    """The largest values in W x H cells of each region, a row of image, left, top, right, bottom, from 1.
 
     Since version 2 (field v2), a scaled region excludes its last row and column.
     """
@@ -132,7 +132,7 @@ def spatial_feat_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("ArgMax")
 def arg_max(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Where along a dimension the largest value is, counted from 1 (dpnn)."""
+    """The index (from 1) of the largest value along a dimension (dpnn)."""
     axis = m.integer("dim", 1, minimum=1) - 1 + (len(dims(x)) > m.integer("nInputDim", 9999))
     if axis >= len(dims(x)):
         raise m.error(FormatError, f"works along dimension {axis + 1} of {len(dims(x))}")
@@ -144,13 +144,13 @@ def arg_max(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("w2nn.Print", "w2nn.GradWeight", expects=ANY)
 def copy_of_input(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The input itself, in memory of its own (waifu2x)."""
+    """A copy of the input (waifu2x)."""
     return x
 
 
 @structure("w2nn.InplaceClip01", expects=ANY)
 def inplace_clip(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """x limited to [0, 1], in its own memory (waifu2x)."""
+    """x limited to [0, 1], in place (waifu2x)."""
     tensor = as_tensor(m, x)
     value = tensor.read()
     with conversion.layer(m, "clip") as layer:
@@ -162,7 +162,7 @@ def inplace_clip(conversion: Conversion, m: Module, x: NestedTensors) -> NestedT
 
 @module("w2nn.ScaleTable", name="scale", takes="table", expects=[None, None])
 def scale_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The first tensor times the second, repeated over the dimensions where that has size 1 (waifu2x)."""
+    """The first tensor times the second, which is broadcast over dimensions of size 1 (waifu2x)."""
     values, factors = two_tensors(m, x)
     fits = [size == 1 or size == have for size, have in zip(dims(factors), dims(values), strict=False)]
     if len(dims(factors)) != len(dims(values)) or not all(fits):
@@ -184,10 +184,9 @@ def expected_by_dense_connect(m: Module, infer: Infer, successor: Expected) -> E
 
 @structure("DenseConnectLayerCustom", expects=expected_by_dense_connect)
 def dense_connect_layer(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """What came, and what two modules make of it, joined over the channels (DenseNet)."""
-    came = x if isinstance(x, list) else [x]
+    """The input tensors and a new one: two modules applied to the joined input tensors (DenseNet)."""
+    tensors = x if isinstance(x, list) else [x]
     first, second = m.children()
-    whole = (
-        join_outputs(conversion, m, [tensor_value(m, part) for part in came], 1) if isinstance(x, list) else x
-    )
-    return [*came, conversion.run(second, conversion.run(first, whole))]
+    if isinstance(x, list):
+        x = join_outputs(conversion, m, [tensor_value(m, part) for part in x], 1)
+    return [*tensors, conversion.run(second, conversion.run(first, x))]

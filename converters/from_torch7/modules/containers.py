@@ -69,7 +69,7 @@ maxout = alias(
 layer_normalization = alias(
     sequential,
     "LayerNormalization",
-    summary="Each vector less its mean and over its deviation, as the chain of modules stored inside",
+    summary="Each vector minus its mean, divided by its deviation, as the chain of modules stored inside",
 )
 same_response_normalization = alias(
     sequential,
@@ -86,7 +86,7 @@ def concat_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedT
 
 @structure("ParallelTable", expects=expected_by_each_module)
 def parallel_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """Each entry of a table to a module of its own."""
+    """Each entry of a table to another module."""
     table, children = as_table(m, x), m.children()
     if len(table) < len(children):
         raise m.error(FormatError, f"has {len(children)} modules, but a table of {len(table)} arrives")
@@ -127,7 +127,7 @@ def concat(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors
 
 @structure("DepthConcat", expects=expected_by_branches)
 def depth_concat(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """Concat of branches of different sizes: smaller ones are centred in zeros, the odd one after."""
+    """Concat of branches of different sizes: smaller outputs are centred in zeros, an odd zero after."""
     parts = run_branches(conversion, m, [(child, x) for child in m.children()])
     axis = m.integer("dimension", minimum=1) - 1
     ranks = {len(dims(part)) for part in parts}
@@ -156,7 +156,7 @@ def centring_pads(m: Module, part: ir.Value, largest: list[Dim], axis: int) -> l
 
 @structure("Parallel")
 def parallel(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """Each entry of one dimension to a module of its own; their outputs joined along another."""
+    """Each entry of one dimension to another module; their outputs joined along another dimension."""
     tensor = as_tensor(m, x)
     axis = m.integer("inputDimension", minimum=1) - 1
     children = m.children()
@@ -179,7 +179,7 @@ def join_outputs(conversion: Conversion, m: Module, parts: list[ir.Value], axis:
 
 @structure("Bottle", expects=None)
 def bottle(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """Leading dimensions folded into one around a module that takes fewer."""
+    """The module inside, with the leading dimensions folded into one for it."""
     inner = m.integer("nInputDim", 2, minimum=1)
     (child,) = m.children()[:1] or [m.child("module")]
     value = tensor_value(m, x)
@@ -210,7 +210,7 @@ def reshaped_view(conversion: Conversion, m: Module, x: NestedTensors, shape: Sh
 
 @structure("CReLU", expects=None)
 def crelu(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """relu(x) and relu(-x) joined over the channels: a chain of modules over flattened samples."""
+    """relu(x) and relu(-x) joined along the channels."""
     value = tensor_value(m, x)
     shape = dims(value)
     batched = len(shape) == m.integer("nInputDims") + 1

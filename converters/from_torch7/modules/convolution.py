@@ -87,7 +87,7 @@ def convolve_by_module(g: Builder, m: Module, x: ir.Value, sides: str) -> ir.Val
     expects=expected_maps,
 )
 def spatial_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Correlation, as everywhere; cudnn's class has groups, the dilated one dilationW and dilationH."""
+    """A convolution, without flipping the kernel; with groups in cudnn, and dilation in the dilated class."""
     return convolve_by_module(g, m, x, "HW")
 
 
@@ -100,7 +100,7 @@ def spatial_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     expects=expected_volumes,
 )
 def volumetric_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Correlation over time, height and width."""
+    """A convolution over time, height and width."""
     return convolve_by_module(g, m, x, "THW")
 
 

@@ -21,7 +21,7 @@ from converters.graph import dims, shape_text
 
 @module("Cosine", expects=expected_features)
 def cosine(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """w_j . x / (|w_j| |x|) for each row of the weight, 1e-12 added to both lengths."""
+    """w_j . x / (|w_j| |x|) for each row w_j of the weight; 1e-12 is added to both lengths."""
     weight = matrix_weight(m)
     lengths = np.sqrt((weight.astype(np.float64) ** 2).sum(axis=1)) + 1e-12
     scaled = g.parameter("weight", (weight / lengths[:, None]).astype(np.float32))
@@ -67,7 +67,7 @@ def distances(g: Builder, m: Module, x: ir.Value, factors: np.ndarray | None) ->
 
 @module("Kmeans", expects=expected_features)
 def kmeans(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The number (from 1, as a real number) of the centre nearest to each row."""
+    """The index (from 1, as a float) of the centre nearest to each row."""
     weight = matrix_weight(m)
     check_channels(m, x, len(dims(x)) - 1, weight.shape[1])
     difference = g.binary("Sub", g.unsqueeze(x, 1), g.weight("weight", weight))

@@ -48,7 +48,7 @@ def with_nn_field_names(m: Module) -> Module:
     expects=lambda m: expected_maps(with_nn_field_names(m)),
 )
 def fourier_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A SpatialConvolution, by Fourier transforms or by whatever was fastest."""
+    """A SpatialConvolution, which Torch computes by Fourier transforms."""
     return convolve_by_module(g, with_nn_field_names(m), x, "HW")
 
 
@@ -72,7 +72,7 @@ def temporal_convolution_tbc(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("LookupTableGPU", name="embedding", expects=batch_first(None))
 def lookup_table_gpu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The rows of the weight that the input names; of a batch with featuresInDim2 as columns."""
+    """The rows of the weight at the input's indices; with featuresInDim2, as columns if there is a batch."""
     if m.flag("unk_index"):
         raise m.unsupported(
             "its index for unknown words (unk_index) has an effect on the CPU, but not on the GPU"
@@ -90,7 +90,7 @@ def l2_normalize(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @structure("ModelParallel", expects=expected_by_branches)
 def model_parallel(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """A Concat whose branches run on several GPUs, each with a copy of the input but for the first."""
+    """A Concat whose branches run on several GPUs; each GPU but the first has a copy of the input."""
     value, children, gpus = tensor_value(m, x), m.children(), m.sizes("gpu_assignments")
     if len(gpus) < len(children):
         raise m.error(FormatError, f"has {len(children)} modules on {len(gpus)} GPUs")

@@ -135,7 +135,7 @@ def expected_by_graph(m: Module, infer: Infer, successor: Expected) -> Expected:
 
 @structure("gModule", expects=expected_by_graph)
 def graph_module(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """Each node in order: what arrived, through its module, on to its children (gmodule.lua, neteval)."""
+    """A graph: each node's module gets the outputs of the nodes before it (gmodule.lua, neteval)."""
     graph = _Graph(m)
     for node in graph.nodes:
         if node is graph.end:

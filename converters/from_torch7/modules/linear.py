@@ -19,9 +19,11 @@ def affine(g: Builder, m: Module, x: ir.Value, weight: ir.Value, bias: ir.Value 
     """weight * x + bias for a vector x or each row of a matrix; the weight is outputs x inputs."""
     outputs, inputs = dims(weight)
     check_rank(m, x, 1, 2)
-    came = dims(x)[-1]
-    if isinstance(came, int) and came != inputs:
-        raise m.error(MismatchError, f"takes {inputs} features, but {came} arrive ({shape_text(dims(x))})")
+    features = dims(x)[-1]
+    if isinstance(features, int) and features != inputs:
+        raise m.error(
+            MismatchError, f"takes {inputs} features, but {features} arrive ({shape_text(dims(x))})"
+        )
     rows = as_rows(g, x)
     out = g.node("Gemm", rows, weight, bias, shape=(dims(rows)[0], outputs), transB=1)
     return g.squeeze(out, [0]) if len(dims(x)) == 1 else out
@@ -63,7 +65,7 @@ def linear(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("LinearWeightNorm", name="linear", expects=lambda m: batch_first(matrix_weight(m, "v").shape[1]))
 def linear_weight_norm(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A Linear with weight = g * v / |v| a row.
+    """A Linear with weight = g * v / |v| for each row.
 
     evaluate() computes the weight, unless the module is in evaluation already: then the stored weight counts,
     if it is not empty and not marked as out of date (`dirty`, in old files).
@@ -124,7 +126,7 @@ def bilinear(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
 
 @module("MM", name="matmul", takes="table", expects=[None, None])
 def matrix_product(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The product of two matrices, or of two batches of them; transA and transB transpose one first."""
+    """The product of two matrices or batches of them; transA transposes the first, transB the second."""
     a, b = two_tensors(m, x)
     if len(dims(a)) != len(dims(b)) or len(dims(a)) not in (2, 3):
         raise m.error(FormatError, f"cannot multiply {shape_text(dims(a))} and {shape_text(dims(b))}")
@@ -135,7 +137,7 @@ def matrix_product(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
 
 @module("MV", name="matvec", takes="table", expects=[None, None])
 def matrix_vector(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The product of a matrix and a vector, or of batches of them; trans transposes the matrix first."""
+    """The product of a matrix and a vector, or of batches of them; trans transposes the matrix."""
     a, v = two_tensors(m, x)
     if len(dims(a)) != len(dims(v)) + 1 or len(dims(a)) not in (2, 3):
         raise m.error(FormatError, f"cannot multiply {shape_text(dims(a))} and {shape_text(dims(v))}")

@@ -30,13 +30,13 @@ def zero_based_indices(g: Builder, x: ir.Value, first: int = 1) -> ir.Value:
 
 @module("LookupTable", "Dictionary", name="embedding", expects=batch_first(None))
 def lookup_table(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The rows of the weight that the input names. Rows longer than maxNorm are shortened to it."""
+    """The rows of the weight at the input's indices; rows longer than maxNorm are scaled down to it."""
     return look_up(g, m, x, m.tensor("weight"), 1)
 
 
 @module("LookupTableMaskZero", name="embedding", expects=batch_first(None))
 def lookup_table_mask_zero(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The rows of the weight after the first, which is for the index 0 and counts as zeros (rnn)."""
+    """The rows of the weight at the input's indices; the first row, for index 0, counts as zeros (rnn)."""
     weight = np.array(m.tensor("weight"), np.float32)
     weight[0] = 0
     return look_up(g, m, x, weight, 0)
@@ -63,7 +63,7 @@ def renormalize(m: Module, weight: np.ndarray, limit: float) -> np.ndarray:
 
 @module("Index", takes="table", expects=[None, None])
 def index(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The entries of a dimension that a vector of indices names."""
+    """The entries of a dimension at the places in a vector of indices."""
     data, places = two_tensors(m, x)
     axis = m.integer("dimension") - 1
     if len(dims(places)) != 1 or not 0 <= axis < len(dims(data)):
@@ -87,7 +87,7 @@ def masked_select(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
 
 @module("OneHot", expects=(Symbol("N"),))
 def one_hot(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A vector for each index with 1 at that place."""
+    """For each index, a vector with 1 at that place and 0 elsewhere."""
     size = m.integer("outputSize", minimum=1)
     m.check_element_count(size)
     column = g.unsqueeze(zero_based_indices(g, x, 0), len(dims(x)))

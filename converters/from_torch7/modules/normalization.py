@@ -51,13 +51,13 @@ def channel_count(m: Module) -> int:
 
 @module("BatchNormalization", name="bn", expects=lambda m: batch_first(channel_count(m)))
 def batch_normalization_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """(x - mean) / sqrt(var + eps) by running statistics, times weight plus bias, per feature of vectors."""
+    """(x - mean) / sqrt(var + eps) by running statistics, times weight plus bias, for each feature."""
     return batch_normalization(g, m, x, 2)
 
 
 @module("SpatialBatchNormalization", name="bn", expects=lambda m: batch_first(channel_count(m), None, None))
 def spatial_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A BatchNormalization per channel of maps."""
+    """A BatchNormalization of each channel of maps."""
     return batch_normalization(g, m, x, 4)
 
 
@@ -67,7 +67,7 @@ def spatial_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     expects=lambda m: batch_first(channel_count(m), None, None, None),
 )
 def volumetric_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A BatchNormalization per channel of volumes."""
+    """A BatchNormalization of each channel of volumes."""
     return batch_normalization(g, m, x, 5)
 
 
@@ -79,7 +79,7 @@ def volumetric_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Val
     expects=batch_first(None, None, None),
 )
 def spatial_cross_map_lrn(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x / (k + alpha / size * sum of squares over `size` channels) ^ beta; old cudnn files say K."""
+    """x / (k + alpha / size * sum of squares over `size` channels) ^ beta; k is K in old cudnn files."""
     size = m.integer("size", minimum=1)
     if size % 2 == 0:
         raise m.unsupported(f"an even size ({size}) is not defined")
@@ -100,7 +100,7 @@ def expected_by_local_normalization(m: Module, infer: object, successor: object)
 
 @structure("SpatialSubtractiveNormalization", expects=expected_by_local_normalization)
 def spatial_subtractive_normalization(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """x minus its local mean; at the borders the mean of what lies inside the image."""
+    """x minus its local mean; at the borders, the mean of the pixels inside the image."""
     value = tensor_value(m, x)
     means = correct_borders(conversion, m, value, m.child("meanestimator"))
     with conversion.layer(m, "subtract") as layer:

@@ -90,7 +90,7 @@ def volumetric_replication_padding(g: Builder, m: Module, x: ir.Value) -> ir.Val
 
 @module("Padding", name="pad")
 def padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """|pad| entries of `value` in one dimension, before entry `index` (from the end if pad is positive)."""
+    """|pad| entries of `value` inserted in a dimension before entry `index` (from the end if pad > 0)."""
     axis, amount, index = m.integer("dim") - 1, m.integer("pad"), m.integer("index", 1)
     inner = m.optional_integer("nInputDim")
     if inner is not None and len(dims(x)) != inner:

@@ -85,7 +85,7 @@ def average_pool(
     expects=batch_first(None, None, None),
 )
 def spatial_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The largest of each window; padding never wins."""
+    """The largest of each window; padding is never the largest."""
     return pool(g, m, x, "MaxPool", [pooling_window(m, side) for side in "HW"])
 
 
@@ -103,7 +103,7 @@ def volumetric_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("SpatialAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
 def spatial_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The mean of each window; without `divide`, as in old files, sums.
+    """The mean of each window; its sum without the field `divide`, as in old files.
 
     Files without `ceil_mode` come from before padding, when every pixel counted.
     """
@@ -114,7 +114,7 @@ def spatial_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("cudnn.SpatialAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
 def cudnn_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The mean of each window; padding counts unless it is said not to."""
+    """The mean of each window; padding counts unless count_include_pad is false."""
     if m.get("divide") is False:
         raise m.unsupported("cudnn has no pooling that sums (field 'divide' is false)")
     windows = [pooling_window(m, side) for side in "HW"]
@@ -128,13 +128,13 @@ def window_elements(windows: Sequence[Window]) -> int:
 
 @module("inn.SpatialMaxPooling", name="maxpool", rank=4, expects=batch_first(None, None, None))
 def inn_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The largest of each window, by Caffe's rule: nn's ceil mode."""
+    """The largest of each window, in ceil mode as in Caffe."""
     return pool(g, m, x, "MaxPool", [pooling_window(m, side, ceil=True) for side in "HW"])
 
 
 @module("inn.SpatialAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
 def inn_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The mean of each window, by Caffe's rule: nn's ceil mode with the padding counted."""
+    """The mean of each window, in ceil mode as in Caffe; padding counts."""
     return average_pool(g, m, x, [pooling_window(m, side, ceil=True) for side in "HW"], include_pad=True)
 
 
@@ -147,7 +147,7 @@ def volumetric_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("SpatialSubSampling", name="subsampling", rank=4, expects=expected_maps)
 def spatial_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The sum of each window times a weight a channel, plus a bias a channel."""
+    """The sum of each window times a weight for each channel, plus a bias for each channel."""
     channels = m.integer("nInputPlane", minimum=1)
     check_channels(m, x, 1, channels)
     windows = [pooling_window(m, side) for side in "HW"]
@@ -174,7 +174,7 @@ def temporal_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("TemporalSubSampling", name="subsampling", rank=3, expects=expected_frames)
 def temporal_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The sum of each window over time times a weight a feature, plus a bias a feature."""
+    """The sum of each window over time times a weight for each feature, plus a bias for each feature."""
     features = m.integer("inputFrameSize", minimum=1)
     check_channels(m, x, 2, features)
     windows = [pooling_window(m, "W")]
@@ -209,7 +209,7 @@ def top_k(
 
 @module("SpatialAdaptiveMaxPooling", name="maxpool", rank=4, expects=batch_first(None, None, None))
 def spatial_adaptive_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The largest of each of H x W regions, which share a row where the sizes do not divide."""
+    """The largest of each of H x W regions, which overlap where the sizes do not divide."""
     for axis, cells in ((2, m.integer("H", minimum=1)), (3, m.integer("W", minimum=1))):
         if cells == 1:
             x = reduce(g, "ReduceMax", x, axis, keep=True)
@@ -256,7 +256,7 @@ def adaptive_regions(size: int, cells: int) -> list[range]:
 
 @module("FeatureLPPooling", name="lppool")
 def feature_lp_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """(sum of x^power) ^ (1/power) over windows of features, the dimension after a batch."""
+    """(sum of x^power) ^ (1/power) over windows of features, the first dimension after a batch."""
     batched = m.flag("batch_mode")
     samples = x if batched else g.unsqueeze(x, 0)
     if len(dims(samples)) < 2:

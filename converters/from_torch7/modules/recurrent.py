@@ -51,7 +51,7 @@ def expected_by_steps(m: Module, infer: Infer, successor: Expected) -> Expected:
 
 @structure("Sequencer", expects=expected_by_steps)
 def sequencer(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """The module inside for each step, beginning without a memory; the outputs as a table or tensor."""
+    """The module inside for each step, starting without state; the outputs as a table or tensor."""
     check_starts_from_zeros(m)
     steps = x if isinstance(x, list) else split_views(conversion, m, x, 0)
     with conversion.recurrent_scope():
@@ -65,20 +65,24 @@ def sequencer(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTens
     return conversion.output_of(m, result)
 
 
-def copy_tensors(nest: NestedTensors) -> NestedTensors:
+def copy_tensors(tensors: NestedTensors) -> NestedTensors:
     """The same tensors in new storage, which later steps do not overwrite."""
-    return [copy_tensors(part) for part in nest] if isinstance(nest, list) else ValueStorage(nest.read())
+    return (
+        [copy_tensors(part) for part in tensors]
+        if isinstance(tensors, list)
+        else ValueStorage(tensors.read())
+    )
 
 
 @structure("Recursor")
 def recursor(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """The module inside, whose recurrent parts remember their last step (rnn)."""
+    """The module inside; its recurrent parts keep their state from step to step (rnn)."""
     return conversion.run(m.child("recurrentModule"), x)
 
 
 @structure("LSTM", "FastLSTM")
 def lstm(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """A step within a Sequencer: the module inside makes {output, cell} of {input, output, cell} (rnn).
+    """A step in a Sequencer: the module inside computes {output, cell} from {input, output, cell} (rnn).
 
     torch-rnn's class of the same name is a whole sequence: see `seq_lstm`.
     """
@@ -97,7 +101,7 @@ def lstm(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
 
 @structure("GRU", "Recurrence")
 def gru(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """A step within a Sequencer: the module inside makes the output of {input, output before} (rnn)."""
+    """A step in a Sequencer: the module inside computes the output from {input, last output} (rnn)."""
     size = m.get("outputSize")
     sizes = [m.integer("outputSize", minimum=1)] if isinstance(size, float) else m.sizes("outputSize")
     last = conversion.recurrent_state(m) or [
@@ -110,7 +114,7 @@ def gru(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
 
 @structure("Recurrent")
 def recurrent(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """A step within a Sequencer, as Recurrence; the first step has a module of its own (rnn)."""
+    """A step in a Sequencer, like Recurrence, but with another module for the first step (rnn)."""
     last = conversion.recurrent_state(m)
     output = (
         conversion.run(m.child("recurrentModule"), [x, *last])
@@ -223,7 +227,7 @@ def run_sequence(g: Builder, m: Module, x: ir.Value, op_type: str, order: Sequen
 
 @module("SeqLSTM", name="lstm", expects=expected_by_sequence)
 def seq_lstm(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """An LSTM over a whole sequence, from zeros; the weight's gates are input, forget, output, cell."""
+    """An LSTM over a whole sequence, starting from zeros; with the gates input, forget, output, cell."""
     if m.has("weightO") or m.integer("hiddensize", sequence_sizes(m)[1]) != sequence_sizes(m)[1]:
         raise m.unsupported("it projects its output (hiddensize), which the LSTM of ONNX cannot do")
     return run_sequence(g, m, x, "LSTM", (0, 2, 1, 3))
@@ -231,5 +235,5 @@ def seq_lstm(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("SeqGRU", name="gru", expects=expected_by_sequence)
 def seq_gru(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A GRU over a whole sequence, from zeros; the weight's gates are reset, update, candidate."""
+    """A GRU over a whole sequence, starting from zeros; with the gates reset, update, candidate."""
     return run_sequence(g, m, x, "GRU", (1, 0, 2))

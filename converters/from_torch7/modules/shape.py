@@ -21,24 +21,24 @@ def write_through_reshape(g: Builder, m: Module, base: ir.Value, new: ir.Value) 
 
 def checked_reshape(g: Builder, m: Module, x: ir.Value, shape: Shape) -> ir.Value:
     """A reshape; FormatError if the number of elements differs."""
-    have, want = product(dims(x)), product(shape)
-    if isinstance(have, int) and isinstance(want, int) and have != want:
+    elements, wanted = product(dims(x)), product(shape)
+    if isinstance(elements, int) and isinstance(wanted, int) and elements != wanted:
         raise m.error(FormatError, f"{shape_text(dims(x))} cannot be viewed as {shape_text(shape)}")
     return g.reshape(x, shape)
 
 
-def view_shape(m: Module, came: Shape) -> Shape:
+def view_shape(m: Module, shape: Shape) -> Shape:
     """The output shape of nn.View (View.lua, batchsize): elements beyond those of `size` form the batch."""
     size = m.sizes("size")
     inner = m.optional_integer("numInputDims")
-    kept = len(came) if inner is None else inner
-    if kept > len(came):
-        raise m.error(FormatError, f"takes {kept} dimensions or more, not {shape_text(came)}")
-    lead, rest = came[: len(came) - kept], product(came[len(came) - kept :])
+    kept = len(shape) if inner is None else inner
+    if kept > len(shape):
+        raise m.error(FormatError, f"takes {kept} dimensions or more, not {shape_text(shape)}")
+    lead, rest = shape[: len(shape) - kept], product(shape[len(shape) - kept :])
     elements = product([s for s in size if s >= 0])
     batch = product(lead) if -1 in size else product(lead) * exact_quotient(m, rest, elements)
-    if batch == 1 and (inner is None or len(came) <= inner):
-        return resolve_sizes(m, size, product(came))
+    if batch == 1 and (inner is None or len(shape) <= inner):
+        return resolve_sizes(m, size, product(shape))
     return (batch, *resolve_sizes(m, size, rest))
 
 
@@ -64,7 +64,7 @@ def resolve_sizes(m: Module, size: list[int], total: Dim) -> Shape:
 
 @view("View", write_through=write_through_reshape, copies_unless_contiguous=True)
 def view_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The same elements under another shape; the batch is what is left over."""
+    """The same elements in another shape; those beyond `size` form the batch."""
     size, inner = m.sizes("size"), m.optional_integer("numInputDims")
     if inner is not None and inner < len(dims(x)) and -1 not in size and not is_static(dims(x)[1:]):
         # The batch size follows from the open sizes, whatever they are.
@@ -74,7 +74,7 @@ def view_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @view("Reshape", write_through=write_through_reshape, copies_unless_contiguous=True)
 def reshape(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The same elements under another shape, with or without a batch dimension in front.
+    """The same elements in another shape, with or without a batch dimension in front.
 
     Without batchMode, the input is a single sample if it has as many elements as `size` says, and its first
     size is not 1 (Reshape.lua).
@@ -93,7 +93,7 @@ def reshape(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @view("Collapse", write_through=write_through_reshape, copies_unless_contiguous=True)
 def collapse(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """All dimensions but the batch folded into one; all of them where there is no batch."""
+    """All dimensions but the batch folded into one; without a batch, all of them."""
     if len(dims(x)) > m.integer("nInputDim"):
         return g.reshape(x, (dims(x)[0], product(dims(x)[1:])))
     return g.reshape(x, (product(dims(x)),))
@@ -101,7 +101,7 @@ def collapse(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @view("Squeeze", write_through=write_through_reshape)
 def squeeze(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Dimensions of size 1 taken away: one, or all of them, but not the batch (numInputDims).
+    """Dimensions of size 1 removed: one, or all of them but the batch (numInputDims).
 
     An open first size is taken as the batch, which is more than 1; other sizes must be known.
     """
@@ -122,7 +122,7 @@ def squeeze(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @view("Unsqueeze", write_through=write_through_reshape)
 def unsqueeze(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A dimension of size 1 put in at `pos`, counted behind the batch (numInputDims)."""
+    """A new dimension of size 1 at `pos`, not counting a batch dimension (numInputDims)."""
     rank = len(dims(x))
     lead = rank - m.integer("numInputDims", rank)
     axis = m.integer("pos", minimum=1) - 1 + lead
@@ -188,7 +188,7 @@ def refuse_write(g: Builder, m: Module, base: ir.Value, new: ir.Value) -> ir.Val
 
 @view("Replicate", write_through=refuse_write, contiguous=lambda m, shape: False)
 def replicate(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A new dimension of nfeatures equal entries at `dim`, counted behind a batch (ndim)."""
+    """A new dimension of nfeatures equal entries at `dim`, not counting a batch dimension (ndim)."""
     rank = len(dims(x))
     axis = m.integer("dim", 1) - 1 + (m.has("ndim") and rank > m.integer("ndim"))
     if not 0 <= axis <= rank:
@@ -201,7 +201,7 @@ def replicate(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("Transpose")
 def transpose(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Pairs of dimensions exchanged, one after the other, counted behind a batch (numInputDims)."""
+    """Pairs of dimensions swapped, one after the other, not counting a batch dimension (numInputDims)."""
     rank = len(dims(x))
     shift = rank - m.integer("numInputDims", rank)
     order = list(range(rank))
@@ -227,7 +227,7 @@ def swapped_pairs(m: Module) -> list[tuple[int, int]]:
 
 @module("Convert")
 def convert(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A change between formats named by letters, such as bchw to bhwc or bf (Convert.lua).
+    """A change of layout, named by letters such as bchw, bhwc or bf (Convert.lua).
 
     A single sample gets a batch dimension for it.
     """

@@ -67,7 +67,7 @@ def reshape_weight(m: Module, name: str, array: np.ndarray, shape: tuple[int, ..
 
 @module("SpatialDepthWiseConvolution", name="conv", rank=4, expects=expected_maps)
 def spatial_depth_wise_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """nOutputPlane filters for each input channel, kept as multiplier x channel x kernel.
+    """nOutputPlane filters for each input channel, stored as multiplier x channel x kernel.
 
     Torch's CPU code swaps height and width of inputs that are not square; this is what its GPU code computes.
     """
@@ -92,7 +92,7 @@ def spatial_depth_wise_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Val
     expects=lambda m: batch_first(m.integer("nInputPlane"), m.integer("iH"), m.integer("iW")),
 )
 def spatial_convolution_local(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A convolution with weights of its own at each position: oH x oW x out x in x kH x kW.
+    """A convolution with separate weights at each position: oH x oW x out x in x kH x kW.
 
     Computed as one matrix product for each position, after gathering the pixels under each window.
     """
@@ -152,7 +152,7 @@ def convolve_frames(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("cudnn.TemporalConvolution", name="conv", rank=3)
 def cudnn_temporal_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A TemporalConvolution that may be padded; the first version was a 2-D convolution of width 1."""
+    """A TemporalConvolution with padding; its first version was a 2-D convolution of width 1."""
     window = convolution_window(m, "H")
     outputs, groups = m.integer("nOutputPlane", minimum=1), m.integer("groups", 1, minimum=1)
     if m.has("inputFrameSize"):
@@ -169,7 +169,7 @@ def cudnn_temporal_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("TemporalRowConvolution", name="conv", rank=3, expects=expected_frames)
 def temporal_row_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """One filter a feature; with featFirst the input is N x features x time."""
+    """A convolution over time, one filter for each feature; with featFirst of N x features x time."""
     window = convolution_window(m, "W")
     features = m.integer("inputFrameSize", minimum=1)
     weight = g.weight("weight", kernel_weight(m, (features, 1, window.kernel)))

@@ -39,7 +39,7 @@ def identity(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTenso
 
 @structure("Contiguous", expects=ANY)
 def contiguous(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """The input itself if it lies in memory in order, else a copy of it that does."""
+    """The input itself if it is contiguous, else a contiguous copy."""
     tensor = as_tensor(m, x)
     return tensor if tensor.contiguous else conversion.output_of(m, tensor.read())
 
@@ -132,7 +132,7 @@ def shapes_text(parts: list[ir.Value]) -> str:
 
 @module("JoinTable", name="concat", takes="table", expects=Repeated())
 def join_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """Tensors joined along a dimension, counted behind a batch (nInputDims)."""
+    """Tensors joined along a dimension, not counting a batch dimension (nInputDims)."""
     parts = check_tensors(m, x)
     return join(g, m, parts, axis_behind_batch(m, parts[0]))
 
@@ -170,7 +170,7 @@ def split_views(conversion: Conversion, m: Module, x: TensorReference, axis: int
 
 @structure("SplitTable", expects=None)
 def split_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """The entries of a dimension as a table; they share the input's memory."""
+    """The entries of a dimension as a table; they share the storage of the input."""
     tensor = as_tensor(m, x)
     return [*split_views(conversion, m, tensor, axis_behind_batch(m, tensor.read()))]
 
@@ -189,7 +189,7 @@ def select_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedT
 
 @structure("NarrowTable", expects=Repeated())
 def narrow_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """`length` entries of a table from `offset` on, as far as there are any."""
+    """Up to `length` entries of a table from `offset` on."""
     start = m.integer("offset", minimum=1) - 1
     return as_table(m, x)[start : start + m.integer("length", 1, minimum=1)]
 
@@ -236,13 +236,13 @@ def zip_table_one_to_many(conversion: Conversion, m: Module, x: NestedTensors) -
 
 @structure("JustTable", expects=ANY)
 def just_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """nngraph's: a tensor as a table of one."""
+    """A tensor as a table of one entry (nngraph)."""
     return x if isinstance(x, list) else [x]
 
 
 @structure("JustElement", expects=lambda m, infer, successor: [successor])
 def just_element(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """nngraph's: the only entry of a table."""
+    """The only entry of a table (nngraph)."""
     return table_entry(m, as_table(m, x), 1)
 
 

@@ -7,7 +7,7 @@ from converters.from_torch7.registry import unsupported
 fractional_pooling = unsupported(
     "SpatialFractionalMaxPooling",
     "VolumetricFractionalMaxPooling",
-    reason="its pooling regions are random by nature, in evaluation too",
+    reason="its pooling regions are random, in evaluation too",
 )
 recurrent = unsupported(
     "cudnn.RNN",
@@ -17,11 +17,11 @@ recurrent = unsupported(
     "cudnn.GRU",
     "cudnn.BLSTM",
     "cudnn.BGRU",
-    reason="its weights are stored in a layout that only the cuDNN that wrote them knows",
+    reason="its weights are in a layout known only to the cuDNN version that wrote them",
 )
 divisive = unsupported(
     "cudnn.SpatialDivisiveNormalization",
-    reason="it is not nn's class of that name and has no counterpart outside cuDNN",
+    reason="it differs from nn's class of that name and has no counterpart outside cuDNN",
 )
 batch_last = unsupported(
     "ccn2.SpatialConvolution",
@@ -30,7 +30,7 @@ batch_last = unsupported(
     "ccn2.SpatialAvgPooling",
     "ccn2.SpatialCrossMaxPooling",
     "ccn2.SpatialCrossResponseNormalization",
-    reason="its maps have the batch last, as only cuda-convnet2 has them",
+    reason="the batch is the last dimension of its maps, which only cuda-convnet2 does",
 )
 criterion = unsupported(
     "ModuleFromCriterion",

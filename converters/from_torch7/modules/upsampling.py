@@ -44,13 +44,13 @@ def spatial_up_sampling_nearest(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("SpatialUpSamplingBilinear", name="upsample", rank=4, expects=batch_first(None, None, None))
 def spatial_up_sampling_bilinear(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Bilinear, to oheight x owidth or by scale_factor."""
+    """Bilinear enlarging, to oheight x owidth or by scale_factor."""
     return enlarge(g, m, x, _LINEAR, _SIDES[1:])
 
 
 @module("UpSampling", name="upsample", expects=None)
 def up_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Nearest or (bi-, tri-)linear, for maps (4-D) and volumes (5-D)."""
+    """Enlarging of maps (4-D) and volumes (5-D), by the nearest pixel or (bi-, tri-)linear."""
     check_rank(m, x, 4, 5)
     mode = _NEAREST if m.text("mode", "nearest") == "nearest" else _LINEAR
     return enlarge(g, m, x, mode, _SIDES[5 - len(dims(x)) :])
@@ -58,7 +58,7 @@ def up_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("PixelShuffle", rank=4, expects=batch_first(None, None, None))
 def pixel_shuffle(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """r x r channels become r x r pixels of one."""
+    """r x r channels become r x r pixels of one channel."""
     factor = m.integer("upscaleFactor", minimum=1)
     batch, channels, height, width = dims(x)
     if isinstance(channels, int) and channels % factor**2:

@@ -43,7 +43,7 @@ replicated = alias(
     transparent,
     "DataParallelTable",
     "DataParallel",
-    summary="The module inside; of its copies on several GPUs the first",
+    summary="The module inside; the first of its copies on several GPUs",
 )
 fire_module = alias(
     transparent, "FireModule", summary="SqueezeNet's fire module, as the modules stored inside (dpnn)"
@@ -54,13 +54,13 @@ inception = alias(
 bi_sequencer = alias(
     transparent,
     "BiSequencer",
-    summary="One Sequencer from the first step on and one from the last, merged at each step (rnn)",
+    summary="Two Sequencers, forwards and backwards in time, merged at each step (rnn)",
 )
 
 
 @structure("Copy", stores_methods=True, expects=ANY)
 def copy(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """A copy in another number type; between equal types (an updateOutput is stored then) the input."""
+    """A copy in another number type; the input itself if the types are equal (updateOutput is stored)."""
     if m.has("updateOutput"):
         return x
     return conversion.output_of(m, tensor_value(m, x))

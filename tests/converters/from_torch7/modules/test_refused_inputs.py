@@ -62,7 +62,7 @@ def test_tables_that_torch_refuses(run_net, name, fields, given, message):
     [
         (
             ("nn.SpatialFractionalMaxPooling", {}),
-            "its pooling regions are random by nature, in evaluation too",
+            "its pooling regions are random, in evaluation too",
         ),
         (
             ("nn.Dropout", {"p": 0.5, "stochastic_inference": True}),
@@ -72,8 +72,8 @@ def test_tables_that_torch_refuses(run_net, name, fields, given, message):
             ("nn.Sequential", {"modules": [("nn.MSECriterion", {})]}),
             "nn.MSECriterion at 1: a training loss has no place in an inference net",
         ),
-        (("cudnn.LSTM", {}), "its weights are stored in a layout that only the cuDNN that wrote them knows"),
-        (("ccn2.SpatialMaxPooling", {"kW": 2}), "its maps have the batch last"),
+        (("cudnn.LSTM", {}), "its weights are in a layout known only to the cuDNN version that wrote them"),
+        (("ccn2.SpatialMaxPooling", {"kW": 2}), "the batch is the last dimension of its maps"),
         (("nn.Linar", {}), "no module class of this name is known (the nearest known is Linear)"),
         (("my.Own", {"modules": []}), "my.Own: no module class of this name is known"),
     ],
