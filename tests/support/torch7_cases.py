@@ -57,7 +57,7 @@ def named(name: str, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def typed(model: ir.Model, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The inputs of a converted net, each in the type it takes."""
+    """The inputs of a converted net, each cast to the type that the net takes."""
     return {str(i.name): feeds[str(i.name)].astype(i.dtype.numpy()) for i in model.graph.inputs}
 
 

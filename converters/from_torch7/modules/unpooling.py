@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ from converters.errors import FormatError
 from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.checks import tensor_value
-from converters.from_torch7.modules.windows import output_sizes, overhangs, pooling_window
+from converters.from_torch7.modules.windows import Window, output_sizes, overhangs, pooling_window
 from converters.from_torch7.registry import structure
 from converters.from_torch7.tensor_references import NestedTensors
-from converters.graph import dims, shape_text
+from converters.graph import Shape, dims, shape_text
 
 
 @structure("SpatialMaxUnpooling")
@@ -52,12 +53,7 @@ def unpool(conversion: Conversion, m: Module, x: NestedTensors, sides: str) -> N
                 FormatError,
                 f"takes the output shape of its pooling, {shape_text(shape)}, not {shape_text(dims(given))}",
             )
-        ends = overhangs(m, sizes, windows)
-        attributes: dict[str, Any] = {
-            "kernel_shape": [window.kernel for window in windows],
-            "strides": [window.stride for window in windows],
-            "pads": [w.pad for w in windows] + [w.pad + end for w, end in zip(windows, ends, strict=True)],
-        }
+        attributes = window_attributes(m, sizes, windows)
         _, places = g.nodes(
             "MaxPool",
             whole,
@@ -73,3 +69,13 @@ def unpool(conversion: Conversion, m: Module, x: NestedTensors, sides: str) -> N
         result = g.squeeze(result, [0]) if single else result
         layer.set_output(value, result)
     return conversion.output_of(m, result)
+
+
+def window_attributes(m: Module, sizes: Shape, windows: Sequence[Window]) -> dict[str, Any]:
+    """The ONNX attributes of a max pooling by these windows, and of its unpooling."""
+    ends = overhangs(m, sizes, windows)
+    return {
+        "kernel_shape": [window.kernel for window in windows],
+        "strides": [window.stride for window in windows],
+        "pads": [w.pad for w in windows] + [w.pad + end for w, end in zip(windows, ends, strict=True)],
+    }

@@ -27,7 +27,7 @@ def check_case() -> Callable[..., None]:
 
 @pytest.fixture
 def check_pytorch(tmp_path: Path) -> Callable[[Path], None]:
-    """check_pytorch(folder): and so does its PyTorch form."""
+    """check_pytorch(folder): the PyTorch form of the converted net gives what Torch gave."""
 
     def check(case: Path) -> None:
         inputs, wanted = recorded(case)

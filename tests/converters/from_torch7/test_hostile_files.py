@@ -1,4 +1,4 @@
-"""Damaged, misleading and malicious files: each gets its own clear error, and costs next to nothing."""
+"""Damaged, misleading and malicious files: each gets a clear error, and takes little memory."""
 # ruff: noqa: E501
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ ERRORS = {
     "ascii_wrong_count": (FormatError, "byte 14: a class name claims 170 values, but only 68 bytes are left"),
     "ascii_nan_inf": (UnsupportedError, "this is data, not a network: a torch.FloatTensor of 2"),
 }
-# What reading a small file may allocate, in bytes. The deepest nesting takes the most.
+# The most bytes that reading a small file may allocate. The deepest nesting takes the most.
 MOST_MEMORY = 12_000_000
 
 
@@ -156,7 +156,7 @@ def test_what_is_legal_loads(name):
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_none_takes_memory_that_it_only_claims(name):
-    converters.load(HOSTILE / "valid_reference.t7")  # what imports take is not the file's doing
+    converters.load(HOSTILE / "valid_reference.t7")  # imports must not count
     tracemalloc.start()
     try:
         for function in (converters.load, converters.inspect):

@@ -1,4 +1,4 @@
-"""The reader on bytes written out by hand: every kind of value, both modes, both sizes of long."""
+"""Reading bytes written by hand: every kind of value, binary and ASCII, both sizes of long."""
 
 from __future__ import annotations
 

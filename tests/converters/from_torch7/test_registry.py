@@ -20,7 +20,7 @@ from converters.from_torch7.registry import alias, module, unsupported, view
 
 @pytest.fixture
 def restored_registry(monkeypatch):
-    """What a test registers is gone after it."""
+    """Removes what a test registers."""
     monkeypatch.setattr(CLASSES, "_entries", dict(CLASSES))
 
 

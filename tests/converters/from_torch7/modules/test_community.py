@@ -1,6 +1,6 @@
 """Classes of inn, dpnn and others outside torch/nn, against NumPy and PyTorch."""
 
-# One row a case: wrapped, the table could not be read.
+# One row for each case; wrapped rows would be unreadable.
 # ruff: noqa: E501
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ DOUBLE = ("nn.MulConstant", {"constant_scalar": 2})
 
 
 def twice_the_magnitude(first: tuple) -> tuple:
-    """A second branch in which DOUBLE, which the first may have run, runs again on |x|."""
+    """A second branch, which runs DOUBLE again, on |x|."""
     return "nn.Sequential", {"modules": [first, ("nn.Abs", {}), DOUBLE]}
 
 
@@ -74,7 +74,7 @@ def test_the_first_clone_of_a_map_table_is_the_module_itself(run_net):
         np.testing.assert_array_equal(array, wanted)
 
 
-def test_bottle_shares_the_memory_of_the_module_inside(run_net):
+def test_bottle_shares_the_storage_of_the_module_inside(run_net):
     flat = ("nn.Reshape", {"size": sizes(20, 6), "batchMode": False})
     branches = [("nn.Bottle", {"modules": [DOUBLE], "nInputDim": 2}), twice_the_magnitude(flat)]
     got = run_net(("nn.ConcatTable", {"modules": branches}), X3)

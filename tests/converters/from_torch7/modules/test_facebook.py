@@ -81,7 +81,7 @@ def test_lookup_table_with_unknown_words_is_refused(run_net):
 
 @pytest.mark.parametrize("gpus", [[1, 1, 1], [1, 2, 1]])
 def test_branches_on_several_gpus(run_net, gpus):
-    # The first branch works in place, which is seen on its own GPU only.
+    # The first branch works in place, which only branches on the same GPU see.
     branches = [("nn.ReLU", {"inplace": True}), ("nn.Identity", {}), ("nn.Identity", {})]
     fields = {"modules": branches, "dimension": 2, "gpu_assignments": gpus}
     (got,) = run_net(("nn.ModelParallel", fields), X2)

@@ -1,6 +1,6 @@
 """Batch normalisation and local normalisation, against NumPy and PyTorch."""
 
-# One row a case: wrapped, the tables could not be read.
+# One row for each case; wrapped rows would be unreadable.
 # ruff: noqa: E501
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Nets that are refused: what Torch itself refuses, and what cannot be carried over; each says why."""
+"""Nets that Torch refuses, and nets that cannot be converted: each error says why."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Modules that take or rearrange tables, against NumPy and PyTorch."""
 
-# One row a case: wrapped, the tables could not be read.
+# One row for each case; wrapped rows would be unreadable.
 # ruff: noqa: E501
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def test_narrow_table_ends_where_the_table_does(run_net):
         np.testing.assert_array_equal(array, given)
 
 
-def test_contiguous_shares_the_memory_of_what_is_contiguous(run_net):
+def test_contiguous_shares_the_storage_of_a_contiguous_input(run_net):
     branches = [("nn.Contiguous", {}), ("nn.ReLU", {"inplace": True})]
     got = run_net(("nn.ConcatTable", {"modules": branches}), X2)
     np.testing.assert_array_equal(got, [np.maximum(X2, 0)] * 2)
