@@ -1,4 +1,4 @@
-"""Running cases recorded from Torch7, and writing .t7 files of one's own."""
+"""Running cases recorded from Torch7, and writing .t7 files."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ _ELEMENTS = {"f4": "Float", "f8": "Double", "f2": "Half", "i8": "Long", "i4": "I
 def values(*shape: int, seed: int = 0) -> np.ndarray:
     """Random numbers, both signs, no ties; the same for the same shape and seed."""
     return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
+
+
+# Inputs of two to five dimensions.
+X2, X3, X4, X5 = values(3, 6), values(4, 5, 6), values(2, 4, 7, 6), values(2, 3, 4, 5, 6)
+
+
+def softmax(x: np.ndarray, axes: int | tuple[int, ...]) -> np.ndarray:
+    """The softmax over these axes together."""
+    e = np.exp(x - x.max(axes, keepdims=True))
+    return e / e.sum(axes, keepdims=True)
 
 
 def sizes(*numbers: int) -> tuple[str, np.ndarray]:
@@ -47,7 +57,7 @@ def named(name: str, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def typed(model: ir.Model, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The inputs of a converted net, each in the type it takes."""
+    """The inputs of a converted net, each cast to the type that the net takes."""
     return {str(i.name): feeds[str(i.name)].astype(i.dtype.numpy()) for i in model.graph.inputs}
 
 

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 from corpus_cases import CORPUS
-from torch7_cases import assert_same, recorded, run_model
+from torch7_cases import assert_same, recorded
 
 import converters
 
@@ -51,28 +51,6 @@ def test_linked_weights_stay_in_the_t7(tmp_path):
     assert places == {"net.t7"}
     session = ort.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
     assert_same(dict(zip(wanted, session.run(None, inputs), strict=True)), wanted)
-
-
-def test_sizes_that_the_net_leaves_open_stay_open():
-    model = converters.load(MODELS / "resnet18-thin" / "net.t7")
-    assert model.meta["report"].inputs == {"input": "Nx3xHxW"}
-
-
-def test_a_net_that_needs_a_size_asks_for_it_by_name():
-    with pytest.raises(converters.StaticSizeRequired) as error:
-        converters.load(MODELS / "nin-like" / "net.t7")
-    assert "--input-shape input=N,3,224,224" in str(error.value)
-
-
-@pytest.mark.parametrize("batch", [1, 3])
-def test_a_given_shape_may_leave_the_batch_open(batch):
-    inputs, wanted = recorded(MODELS / "nin-like")
-    shape = ("N", *inputs["input"].shape[1:])
-    model = converters.load(MODELS / "nin-like" / "net.t7", input_shapes={"input": shape})
-    image = np.repeat(inputs["input"][:1], batch, axis=0)
-    assert_same(
-        run_model(model, {"input": image}), {"output": np.repeat(wanted["output"][:1], batch, axis=0)}
-    )
 
 
 def test_layers_can_be_asked_for_by_name(check_case):

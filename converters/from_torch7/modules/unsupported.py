@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from converters.from_torch7.registry import refusal
+from converters.from_torch7.registry import unsupported
 
-fractional_pooling = refusal(
+fractional_pooling = unsupported(
     "SpatialFractionalMaxPooling",
     "VolumetricFractionalMaxPooling",
-    why="its pooling regions are random by nature, in evaluation too",
+    reason="its pooling regions are random, in evaluation too",
 )
-recurrent = refusal(
+recurrent = unsupported(
     "cudnn.RNN",
     "cudnn.RNNReLU",
     "cudnn.RNNTanh",
@@ -17,22 +17,22 @@ recurrent = refusal(
     "cudnn.GRU",
     "cudnn.BLSTM",
     "cudnn.BGRU",
-    why="its weights are stored in a layout that only the cuDNN that wrote them knows",
+    reason="its weights are in a layout known only to the cuDNN version that wrote them",
 )
-divisive = refusal(
+divisive = unsupported(
     "cudnn.SpatialDivisiveNormalization",
-    why="it is not nn's class of that name and has no counterpart outside cuDNN",
+    reason="it differs from nn's class of that name and has no counterpart outside cuDNN",
 )
-batch_last = refusal(
+batch_last = unsupported(
     "ccn2.SpatialConvolution",
     "ccn2.SpatialConvolutionLocal",
     "ccn2.SpatialMaxPooling",
     "ccn2.SpatialAvgPooling",
     "ccn2.SpatialCrossMaxPooling",
     "ccn2.SpatialCrossResponseNormalization",
-    why="its maps have the batch last, as only cuda-convnet2 has them",
+    reason="the batch is the last dimension of its maps, which only cuda-convnet2 does",
 )
-criterion = refusal(
+criterion = unsupported(
     "ModuleFromCriterion",
-    why="it computes a training loss, which has no place at inference",
+    reason="it computes a training loss, which has no place at inference",
 )

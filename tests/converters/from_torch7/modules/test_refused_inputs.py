@@ -1,14 +1,13 @@
-"""Nets that are refused: what Torch itself refuses, and what cannot be carried over; each says why."""
+"""Nets that Torch refuses, and nets that cannot be converted: each error says why."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from torch7_cases import sizes, values
+from torch7_cases import X2, X3, X4, sizes, values
 
 import converters
 
-X2, X3, X4 = values(3, 6), values(4, 5, 6), values(2, 4, 7, 6)
 BIAS = values(4, seed=3)
 GATES = np.abs(values(3, 2))
 
@@ -20,7 +19,7 @@ GATES = np.abs(values(3, 2))
         ("nn.View", {"size": sizes(6), "numInputDims": 3}, X2, "takes 3 dimensions or more, not 3x6"),
         ("nn.Unsqueeze", {"pos": 2, "numInputDims": 3}, X2, "position 1 is not in or behind 2 dimensions"),
         ("nn.Select", {"dimension": 1, "index": 1}, X2[0], "an entry of a vector is no tensor"),
-        ("nn.AddConstant", {"constant_scalar": values(6)}, X3, "adds a vector to 1-D or 2-D input"),
+        ("nn.AddConstant", {"constant_scalar": values(6)}, X3, "its vector fits 1-D or 2-D input, not 4x5x6"),
         ("nn.PReLU", {"nOutputPlane": 4, "weight": BIAS}, X2, "takes 4 channels, but 6 arrive"),
         ("nn.TemporalDynamicKMaxPooling", {"minK": 6}, X3, "takes the 6 largest of 5"),
         (
@@ -41,11 +40,16 @@ def test_what_torch_refuses(run_net, name, fields, given, message):
     ("name", "fields", "given", "message"),
     [
         ("nn.Bilinear", {"weight": values(2, 6, 5)}, [X2, X3[0]], "takes 5 channels, but 6 arrive"),
-        ("nn.Bilinear", {"weight": values(2, 6, 6)}, [X2, X2[:2]], "gets 3 rows and 2"),
+        (
+            "nn.Bilinear",
+            {"weight": values(2, 6, 6)},
+            [X2, X2[:2]],
+            "takes two matrices of equally many rows, but 3 and 2 arrive",
+        ),
         ("nn.MM", {}, [X3, X3[:2].swapaxes(1, 2)], "cannot multiply 4x5x6 and 2x6x5"),
-        ("nn.MaskedSelect", {}, [X2, X2[0] > 0], "sizes 3x6 and 6 do not go together"),
-        ("nn.MixtureTable", {}, [GATES, X2[:1], X2[:1]], "gates of 3x1 do not go over an expert of 1x6"),
-        ("nn.DotProduct", {}, [X2, X2[0]], "sizes 3x6 and 6 do not go together"),
+        ("nn.MaskedSelect", {}, [X2, X2[0] > 0], "cannot reshape 6 to 3x6: the numbers of elements differ"),
+        ("nn.MixtureTable", {}, [GATES, X2[:1], X2[:1]], "gates of 3x1 do not fit an expert of 1x6"),
+        ("nn.DotProduct", {}, [X2, X2[0]], "cannot reshape 6 to 3x6: the numbers of elements differ"),
     ],
 )
 def test_tables_that_torch_refuses(run_net, name, fields, given, message):
@@ -58,18 +62,18 @@ def test_tables_that_torch_refuses(run_net, name, fields, given, message):
     [
         (
             ("nn.SpatialFractionalMaxPooling", {}),
-            "its pooling regions are random by nature, in evaluation too",
+            "its pooling regions are random, in evaluation too",
         ),
         (
             ("nn.Dropout", {"p": 0.5, "stochastic_inference": True}),
-            "stochastic inference is random by nature",
+            "it drops at random in evaluation too (stochastic inference)",
         ),
         (
             ("nn.Sequential", {"modules": [("nn.MSECriterion", {})]}),
             "nn.MSECriterion at 1: a training loss has no place in an inference net",
         ),
-        (("cudnn.LSTM", {}), "its weights are stored in a layout that only the cuDNN that wrote them knows"),
-        (("ccn2.SpatialMaxPooling", {"kW": 2}), "its maps have the batch last"),
+        (("cudnn.LSTM", {}), "its weights are in a layout known only to the cuDNN version that wrote them"),
+        (("ccn2.SpatialMaxPooling", {"kW": 2}), "the batch is the last dimension of its maps"),
         (("nn.Linar", {}), "no module class of this name is known (the nearest known is Linear)"),
         (("my.Own", {"modules": []}), "my.Own: no module class of this name is known"),
     ],

@@ -1,4 +1,4 @@
-"""Damaged, misleading and malicious files: each gets its own clear error, and costs next to nothing."""
+"""Damaged, misleading and malicious files: each gets a clear error, and takes little memory."""
 # ruff: noqa: E501
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ ERRORS = {
     "mixed_long_sizes": (FormatError, "byte 262: 1075838976 is no type of value; expected 0 to 8"),
     "big_endian": (
         FormatError,
-        "byte 0: 67108864 is no type of value; expected 0 to 8 (big-endian? only little-endian files are defined)",
+        "byte 0: 67108864 is no type of value; expected 0 to 8 (big-endian? only little-endian files are supported)",
     ),
     "crlf_damaged": (
         FormatError,
@@ -113,7 +113,7 @@ ERRORS = {
     "checkpoint_wrapper": None,
     "ascii_garbage": (
         FormatError,
-        "byte 77: a torch.FloatStorage of 2 elements expected, a number, but 'banana' stands there",
+        "byte 77: a torch.FloatStorage of 2 elements expected, a number, but found 'banana'",
     ),
     "ascii_truncated": (
         FormatError,
@@ -123,7 +123,7 @@ ERRORS = {
     "ascii_wrong_count": (FormatError, "byte 14: a class name claims 170 values, but only 68 bytes are left"),
     "ascii_nan_inf": (UnsupportedError, "this is data, not a network: a torch.FloatTensor of 2"),
 }
-# What reading a small file may allocate, in bytes. The deepest nesting takes the most.
+# The most bytes that reading a small file may allocate. The deepest nesting takes the most.
 MOST_MEMORY = 12_000_000
 
 
@@ -156,7 +156,7 @@ def test_what_is_legal_loads(name):
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_none_takes_memory_that_it_only_claims(name):
-    converters.load(HOSTILE / "valid_reference.t7")  # what imports take is not the file's doing
+    converters.load(HOSTILE / "valid_reference.t7")  # imports must not count
     tracemalloc.start()
     try:
         for function in (converters.load, converters.inspect):
@@ -179,5 +179,5 @@ def test_a_net_that_doubles_at_each_level_is_refused(save_t7):
     net: tuple = ("nn.Tanh", {})
     for _ in range(40):
         net = ("nn.Sequential", {"modules": [net, net]})
-    with pytest.raises(converters.UnsupportedError, match="have more than 50,000 turns"):
+    with pytest.raises(converters.UnsupportedError, match="runs its modules more than 50,000 times"):
         converters.load(save_t7(net), input_shapes={"input": (1, 3)})

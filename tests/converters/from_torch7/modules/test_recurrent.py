@@ -82,13 +82,13 @@ def test_recursor_keeps_what_is_inside_it(run_net):
     np.testing.assert_allclose(got, [apply(linear(H, 2, 3), h) for h in unrolled(STEPS)], atol=1e-5)
 
 
-def test_each_sequencer_begins_anew(run_net):
+def test_each_sequencer_starts_without_state(run_net):
     shared = elman_module()
     got = run_net(concat(sequencer(shared), sequencer(shared)), *STEPS[:2])
     np.testing.assert_allclose(got, unrolled(STEPS[:2]) * 2, atol=1e-5)
 
 
-def test_recurrent_has_a_first_step_of_its_own(run_net):
+def test_recurrent_has_another_module_for_the_first_step(run_net):
     start = ("nn.Add", {"bias": values(H, seed=5)})
     fields = {
         "initialModule": sequential(FROM_X, start, TANH),
@@ -102,7 +102,7 @@ def test_recurrent_has_a_first_step_of_its_own(run_net):
     np.testing.assert_allclose(got, wanted, atol=1e-5)
 
 
-def test_lstm_hands_its_cell_on(run_net):
+def test_lstm_passes_its_cell_to_the_next_step(run_net):
     # A cell that adds up what it gets, and an output gated by the input: {x, h, c} -> {tanh(c') * x, c'}.
     cell = sequential(concat(select(1), select(2), select(3)), ADD)
     inside = sequential(
@@ -190,7 +190,7 @@ def test_gru_of_a_sequence(run_net):
 
 
 def given_a_state(module: tuple) -> tuple:
-    """As encoder-decoder models leave it: the decoder begins where the encoder ended."""
+    """The state that encoder-decoder models leave: the decoder starts from the last state of the encoder."""
     name, fields = module
     return name, {**fields, "userPrevOutput": values(N, H)}
 
@@ -199,8 +199,12 @@ def given_a_state(module: tuple) -> tuple:
     ("module", "given", "message"),
     [
         (elman_module(), STEPS[0], "outside a Sequencer its output depends on the calls before"),
-        (sequencer(elman_module(), _remember="eval"), STEPS[0], "remembers its state from one call to the"),
-        (sequencer(given_a_state(elman_module())), STEPS[0], "begins from a state that it was given"),
+        (
+            sequencer(elman_module(), _remember="eval"),
+            STEPS[0],
+            "keeps its state from one call of the net to the next",
+        ),
+        (sequencer(given_a_state(elman_module())), STEPS[0], "starts from a given state"),
         (("nn.SeqLSTM", {"inputsize": D, "outputsize": H, "maskzero": True}), SEQUENCE, "maskzero"),
         (("nn.SeqLSTM", {"inputsize": D, "outputsize": 2, "hiddensize": H}), SEQUENCE, "projects its output"),
     ],

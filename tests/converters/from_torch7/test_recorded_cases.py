@@ -1,4 +1,4 @@
-"""Every case recorded from the real Torch7, in each of the forms it was saved in."""
+"""Every case recorded from the real Torch7, in every file format in which it was saved."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Modules that work in place change what others read from the same memory, as in Torch."""
+"""Modules that work in place change what others read from the same storage, as in Torch."""
 
-# One row a case: wrapped, the table could not be read.
+# One row for each case; wrapped rows would be unreadable.
 # ruff: noqa: E501
 
 from __future__ import annotations
@@ -78,13 +78,13 @@ def test_a_module_that_runs_twice_overwrites_its_first_output(run_net):
         np.testing.assert_array_equal(array, 2 * (X + 1))
 
 
-def test_clones_keep_outputs_of_their_own(run_net):
+def test_clones_have_separate_outputs(run_net):
     inner = ("nn.MulConstant", {"constant_scalar": 2})
     got = run_net(("nn.MapTable", {"module": inner, "modules": [inner]}), X, X + 1)
     np.testing.assert_array_equal(got, [2 * X, 2 * (X + 1)])
 
 
-def test_weights_over_one_memory_become_one_initializer(save_t7):
+def test_weights_over_one_storage_become_one_initializer(save_t7):
     weight, bias = np.ones((4, 4), np.float32), np.zeros(4, np.float32)
     fields = {"weight": weight, "bias": bias}
     net = seq(("nn.Linear", dict(fields)), ("nn.Tanh", {}), ("nn.Linear", dict(fields)))
@@ -92,7 +92,7 @@ def test_weights_over_one_memory_become_one_initializer(save_t7):
     assert sorted(model.graph.initializers) == ["linear1.bias", "linear1.weight"]
 
 
-def test_working_in_place_on_copies_of_one_memory_is_refused(run_net):
+def test_working_in_place_on_copies_in_one_storage_is_refused(run_net):
     net = seq(("nn.Replicate", {"nfeatures": 3}), IN_PLACE)
-    with pytest.raises(converters.UnsupportedError, match="works in place, on memory that its copies share"):
+    with pytest.raises(converters.UnsupportedError, match="works in place, on storage that all copies share"):
         run_net(net, X)

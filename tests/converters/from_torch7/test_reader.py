@@ -1,4 +1,4 @@
-"""The reader on bytes written out by hand: every kind of value, both modes, both sizes of long."""
+"""Reading bytes written by hand: every kind of value, binary and ASCII, both sizes of long."""
 
 from __future__ import annotations
 
@@ -223,9 +223,9 @@ def test_depth_has_a_limit(load):
         (tensor(1, [2], [-1], 2, storage(2, [0, 1])), "size 2, strides -1: a stride is negative"),
         (
             tensor(1, [2], [1], 1, table(2)),
-            "a torch.FloatTensor over something that is no storage of its type",
+            "the storage of a torch.FloatTensor is not a storage of its type",
         ),
-        (struct.pack(">i", 1) + bytes(8), "big-endian? only little-endian files are defined"),
+        (struct.pack(">i", 1) + bytes(8), "big-endian? only little-endian files are supported"),
     ],
 )
 def test_damage_is_named_with_its_place(load, content, message):

@@ -1,4 +1,4 @@
-"""Whatever the bytes: a model or one of our errors, nothing else."""
+"""Any bytes become a model or a ConverterError, and nothing else."""
 
 from __future__ import annotations
 

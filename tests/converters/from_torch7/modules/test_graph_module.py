@@ -1,4 +1,4 @@
-"""gModules as older generations of nngraph wrote them; the recorded cases come from the last one."""
+"""gModules of older versions of nngraph; the recorded cases come from the last version."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ LINEAR = ("nn.Linear", {"weight": np.eye(3, dtype=np.float32) * 3, "bias": np.on
 
 
 class Key:
-    """A table as the key of a table: Python's cannot be."""
+    """A table as the key of a table; a Python dict cannot be a key."""
 
     def __init__(self, value: dict) -> None:
         self.value = value
 
 
 class Graph:
-    """Nodes by name, in running order; each feeds those that list it among their inputs."""
+    """Nodes by name, in the order in which they run: (names of inputs, data)."""
 
     def __init__(self, **nodes: tuple[list[str], dict]) -> None:
         self.data = {name: dict(data) for name, (_, data) in nodes.items()}
@@ -114,5 +114,5 @@ def test_a_node_without_all_its_inputs_is_an_error(run_net):
         late=(["start"], {"module": ("nn.Identity", {})}),
         end=(["minus"], {}),
     )
-    with pytest.raises(converters.FormatError, match="runs before all of its inputs are there"):
+    with pytest.raises(converters.FormatError, match="runs before all of its inputs have arrived"):
         run_net(graph.module(), A)
