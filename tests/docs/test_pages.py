@@ -13,6 +13,9 @@ import typer
 from documentation import PAGES, ROOT, Block, blocks, commands_in, environment, prepare, run, run_page
 from typer.core import TyperCommand
 
+import converters
+from converters.from_caffe import schema
+from converters.from_caffe.schema.dialects import FORK_NUMBERS
 from zoo.cli import COMMANDS
 
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PAGES}
@@ -37,7 +40,9 @@ def options_of(command: TyperCommand) -> set[str]:
 ALL_OPTIONS = {"--version", "--debug"}.union(*(options_of(command_named(name)) for name in COMMANDS))
 
 
-@pytest.mark.parametrize("page", [page for page in TEXTS if "```console" in TEXTS[page]])
+@pytest.mark.parametrize(
+    "page", [page for page in TEXTS if re.search("^```(console|python)$", TEXTS[page], re.MULTILINE)]
+)
 def test_every_example_prints_what_the_page_shows(page: str, tmp_path: Path) -> None:
     prepare(tmp_path / "digits")
     with environment():
@@ -162,3 +167,37 @@ def test_readme_shows_what_the_demo_prints(tmp_path: Path) -> None:
         re.sub(r"\b\d+e-\d\d", "(difference)", shown).strip()
         == re.sub(r"\b\d+e-\d\d", "(difference)", printed).strip()
     )
+
+
+def test_field_numbers_are_those_of_the_schema() -> None:
+    page = TEXTS["docs/caffe-fields.md"]
+    messages = page.partition("## Messages of BVLC Caffe")[2].partition("\n## ")[0]
+    fields = [
+        (message, name, int(number))
+        for message, cells in re.findall(r"^\| ([A-Z]\w+) \| (.*) \|$", messages, re.MULTILINE)
+        for number, name in re.findall(r"(?:^|; )(\d+) `(\w+)`", cells)
+    ]
+    assert len(fields) > 200
+    for message, name, number in fields:
+        assert schema.new(message).DESCRIPTOR.fields_by_name[name].number == number, (message, name)
+    numbers = page.partition("what a number means where")[2].partition("\n## ")[0]
+    declared = {
+        (name, int(number))
+        for number, cells in re.findall(r"^\| (\d+) \| (.*) \|$", numbers, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", cells)
+    }
+    assert {(name, number) for name, known in FORK_NUMBERS.items() for number in known} <= declared
+
+
+def test_readme_counts_what_converts() -> None:
+    caffe, torch7 = (
+        re.search(r"turns these (\d+)", TEXTS[f"docs/{name}.md"])[1]  # type: ignore[index]
+        for name in ("caffe-layers", "torch7-classes")
+    )
+    assert f"{caffe} Caffe layer types and {torch7} Torch7 classes" in TEXTS["README.md"]
+
+
+def test_citation_names_this_version() -> None:
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {converters.__version__}\n" in citation
+    assert f"## [{converters.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -119,7 +119,7 @@ def run_page(page: str, folder: Path, needs: str | None = None) -> Iterator[Exam
     """Run the blocks of a page in `folder`; those that need something only if that is `needs`."""
     names: dict[str, object] = {}
     found = blocks(page)
-    for block, following in zip(found, [*found[1:], None], strict=True):
+    for block, following in zip(found, [*found, None][1:], strict=True):
         key, value = block.note or ("", "")
         if key == "file":
             (folder / value).parent.mkdir(parents=True, exist_ok=True)
