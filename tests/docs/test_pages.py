@@ -60,6 +60,21 @@ def test_the_real_net_is_measured_as_the_page_shows(shared: Path, tmp_path: Path
     assert not [e.difference() for e in examples if not e.holds]
 
 
+def test_an_example_that_does_not_hold_is_found(tmp_path: Path) -> None:
+    def wrong(block: str) -> list[str]:
+        with environment():
+            return [e.what for e in run_page(f"```{block}\n```\n", tmp_path) if not e.holds]
+
+    (tmp_path / "said.txt").write_text("one 1.0e-07\ntwo\nthree\n", encoding="utf-8")
+    assert wrong("console\n$ cat said.txt\none 3.0e-07\ntwo\nthree") == []
+    assert wrong("console\n$ cat said.txt\n...\nthree") == []
+    assert wrong("console\n$ cat said.txt\none 1.0e-07\n...\nfour") == ["cat said.txt"]
+    assert wrong("console\n$ cat said.txt\none 1.0e-07\ntwo") == ["cat said.txt"]
+    assert wrong("python\nprint(1)\n```\n\n```text\n2") == ["print(1)"]
+    with pytest.raises(AssertionError, match="ended with 2"):
+        wrong("console\n$ dsd-zoo show nothing\n...")
+
+
 @pytest.mark.parametrize("page", TEXTS)
 def test_every_block_is_of_a_kind_that_is_checked(page: str) -> None:
     for block in blocks(TEXTS[page]):
