@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import re
 import tomllib
@@ -204,3 +205,21 @@ def test_citation_names_this_version() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {converters.__version__}\n" in citation
     assert f"## [{converters.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_python_options_are_those_of_the_functions() -> None:
+    rows = TEXTS["docs/python.md"].partition("| option | of |")[2].partition("\n\n")[0]
+    documented = {
+        (function, option)
+        for options, functions in re.findall(r"^\| (.*?`) \| ([a-z, ]+) \|", rows, re.MULTILINE)
+        for function in functions.split(", ")
+        for option in re.findall(r"`(\w+)=", options)
+    }
+    functions = {"load": converters.load, "save": converters.save, "convert": converters.convert}
+    keywords = {
+        (name, parameter.name)
+        for name, function in functions.items()
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    assert documented == keywords

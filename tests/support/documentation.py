@@ -210,7 +210,11 @@ def commands_in(block: Block) -> list[list[str]]:
 
 
 def update(pages: Sequence[Path] = PAGES) -> None:
-    """Write what the commands print today into the pages. What holds stays, elisions and rates included."""
+    """Write what the commands print today into the pages.
+
+    What holds stays as it is, lines `...` and rates included. What does not hold any more is replaced by the
+    whole output: shorten it again where the page did.
+    """
     for path in pages:
         page = path.read_text(encoding="utf-8")
         with tempfile.TemporaryDirectory() as folder, environment():
