@@ -17,7 +17,7 @@ from typer.core import TyperCommand
 import converters
 from converters.from_caffe import schema
 from converters.from_caffe.schema.dialects import FORK_NUMBERS
-from zoo.cli import COMMANDS
+from zoo.cli.main import COMMANDS
 
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PAGES}
 # Words that a sh block may begin with beside dsd-zoo.

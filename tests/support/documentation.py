@@ -178,7 +178,7 @@ def run(command: str, folder: Path) -> tuple[int, str]:
         done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
         return 0, done.stdout
     assert words[0] == "dsd-zoo", f"a console block shows dsd-zoo or one of {sorted(_SHOWING)}: {command}"
-    from zoo import cli
+    from zoo.cli.main import main
 
     printed, code = io.StringIO(), 0
     with (
@@ -188,7 +188,7 @@ def run(command: str, folder: Path) -> tuple[int, str]:
         mock.patch.object(sys, "argv", words),
     ):
         try:
-            cli.main()
+            main()
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 0
     return code, printed.getvalue()
