@@ -1,4 +1,4 @@
-"""Definition + weights -> layers with their parameters, checked for name, count and shape."""
+"""Definition + weights -> layers with access to their parameters, checked for name, count and shape."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from converters.errors import FormatError, MismatchError, UnsupportedError
 from converters.from_caffe import schema
-from converters.from_caffe.fillers import UNSPELLED, fill
+from converters.from_caffe.fillers import DEFAULT_FILLER, fill
 from converters.from_caffe.netstate import TRAIN
 from converters.graph import Dim, Symbol, filled, shape_text, static
 
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from converters.from_caffe.weights import Blob, StoredLayer, Weights
 
 _PERMISSIVE = 1
-# More values than one parameter blob of any net has (16 GiB as float32).
+# No parameter blob of any net has so many values (16 GiB as float32).
 MAX_ELEMENTS = 2**32
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter blob a layer needs: `filler` says what it holds when the weights file has none."""
+    """A parameter blob that a layer needs. `filler` makes its values where the weights file has none.
+
+    Without a filler, a parameter that is not in the weights file is an error.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -34,10 +37,10 @@ class Parameter:
 
 @dataclass
 class BoundLayer:
-    """A layer of the net with access to its parameters.
+    """A layer of the net with access to its parameters, as layer functions get it.
 
-    `param` is the layer's own parameter message (convolution_param for a Convolution), set by the table of
-    layer types; `message` the whole LayerParameter.
+    message: the whole LayerParameter. param: the parameter message of its type (convolution_param for a
+    Convolution), or None for a type without one.
     """
 
     message: schema.Message
@@ -56,16 +59,20 @@ class BoundLayer:
 
     @property
     def top_count(self) -> int:
-        """How many tops the definition gives it."""
+        """The number of its tops in the definition."""
         return len(self.message.top)
 
     @property
     def trains(self) -> bool:
-        """Whether its own phase is TRAIN, which it then keeps in a net of phase TEST."""
+        """Whether the definition sets the phase of this layer to TRAIN, which also holds in a TEST net."""
         return bool(self.message.HasField("phase") and self.message.phase == TRAIN)
 
     def parameters(self, *wanted: Parameter) -> list[np.ndarray]:
-        """The arrays of these parameters, in order, float32, each of exactly the wanted shape."""
+        """The arrays of these parameters, in order: float32, each of exactly the wanted shape.
+
+        `wanted` are all parameters of the layer, in the order of Caffe's blobs. MismatchError where the
+        weights file does not have them, FormatError for a shape that no blob has.
+        """
         for parameter in wanted:
             count = math.prod(parameter.shape)
             self.check(
@@ -75,24 +82,24 @@ class BoundLayer:
         return self.binder.parameters(self, wanted)
 
     def unsupported(self, why: str) -> UnsupportedError:
-        """An error that names the layer: understood, but not expressible."""
+        """An error that names the layer: Caffe computes it, and this converter does not."""
         return UnsupportedError(f"layer {self.name!r} ({self.type}): {why}")
 
-    def refused(self, why: str) -> FormatError:
-        """An error that names the layer: Caffe itself refuses this."""
+    def invalid(self, why: str) -> FormatError:
+        """An error that names the layer: Caffe itself refuses it."""
         return FormatError(f"layer {self.name!r} ({self.type}): {why}")
 
     def check(self, holds: bool, why: str) -> None:
-        """Raise what Caffe refuses unless `holds`."""
+        """FormatError unless `holds`: a check that Caffe makes too."""
         if not holds:
-            raise self.refused(why)
+            raise self.invalid(why)
 
-    def check_count(self, made: Dim, have: Dim) -> None:
-        """Raise unless a rearrangement keeps the number of elements."""
+    def check_element_count(self, made: Dim, have: Dim) -> None:
+        """FormatError unless a rearrangement keeps the number of elements."""
         self.check(made == have, f"the new shape holds {made} elements, the old one {have}")
 
     def quotient(self, have: Dim, rest: Dim) -> Dim:
-        """The size that makes `rest` times it equal `have`."""
+        """The size that gives `have` when multiplied by `rest`; FormatError where there is none."""
         if isinstance(have, Symbol) and isinstance(rest, Symbol):
             self.check(
                 have.name == rest.name and have.factor % rest.factor == 0, f"{rest} does not divide {have}"
@@ -105,8 +112,8 @@ class BoundLayer:
         self.check(have % divisor == 0, f"{divisor} does not divide the {have} elements")
         return have // divisor
 
-    def total(self, sizes: Iterable[Dim]) -> Dim:
-        """The sum of sizes; a symbol of its own for what is more than the multiple of one symbol."""
+    def sum_of_sizes(self, sizes: Iterable[Dim]) -> Dim:
+        """The sum of sizes: a number, a multiple of one symbol, or a new symbol for any other sum."""
         listed = list(sizes)
         symbols = [size for size in listed if isinstance(size, Symbol)]
         numbers = [size for size in listed if isinstance(size, int)]
@@ -116,48 +123,48 @@ class BoundLayer:
             return replace(symbols[0], factor=sum(s.factor for s in symbols))
         return Symbol(f"{self.name}_total")
 
-    def windows(self, size: Symbol, axis: int | str) -> Symbol:
-        """How many windows fit along a symbolic size; a batch may be too small for any."""
+    def window_count(self, size: Symbol, axis: int | str) -> Symbol:
+        """The number of windows along a symbolic size, as a new symbol.
+
+        StaticSizeRequired for a batch: it may be too small for a single window.
+        """
         if size.batch:
             self.static(size, "the size along which its windows move")
         return Symbol(f"{self.name}_{axis}")
 
-    def stored_inputs(self) -> int | None:
-        """The number of inputs of an InnerProduct as its stored weight tells it, where one is stored."""
-        stored = self.binder.weights.stored(self.name, None) if self.binder.weights is not None else None
-        if stored is None or not stored.blobs or len(stored.shapes[0]) < 2:
-            return None
-        rows, columns = stored.shapes[0][-2:]
-        return rows if self.param.transpose else columns
-
     def axis(self, value: int, rank: int) -> int:
-        """A possibly negative axis as an index (Blob::CanonicalAxisIndex)."""
+        """An axis, counted from the end where negative, as an index from 0 (Blob::CanonicalAxisIndex)."""
         self.check(-rank <= value < rank, f"axis {value} does not exist in a blob of {rank} axes")
         return value % rank
 
     def static(self, size: Dim, what: str) -> int:
-        """A size as a number; StaticSizeRequired naming this layer where it is symbolic."""
+        """A size as a number. StaticSizeRequired, which names the layer and `what`, where it is symbolic."""
         return static(size, f"layer {self.name!r} ({self.type}): {what}")
 
 
 @dataclass
 class Binder:
-    """Hands out parameters: by layer name, shared ones by parameter name, missing ones by constant filler.
+    """Finds the parameters of layers: by layer name, shared ones by parameter name, missing ones by filler.
 
-    layers: those that compute; declared: all of the net, among which names and shares are settled.
+    layers: those that compute the outputs; declared: all of the net, which decide what a name stands for.
+    used: the names under which parameters were looked for. requested: by layer name, what layers asked for.
+    zeroed_layers: the layers that the weights file lacks and that Caffe fills with zeros, in net order.
+    parameter_count: the number of values in all parameters, shared ones counted once.
     """
 
     weights: Weights | None
     layers: Sequence[schema.Message]
     declared: Sequence[schema.Message]
     used: set[str] = field(default_factory=set)
-    asked: dict[str, Sequence[Parameter]] = field(default_factory=dict)
-    # layers that the weights file lacks and that Caffe fills with zeros, in net order
-    zeroed: dict[str, None] = field(default_factory=dict)
+    requested: dict[str, Sequence[Parameter]] = field(default_factory=dict)
+    zeroed_layers: dict[str, None] = field(default_factory=dict)
     parameter_count: int = 0
-    # by parameter name: the layers that have it, the first of which owns it, and the place among its own
+    # by parameter name: the layers that have it, each with its index among the layer's parameters; the first
+    # of them owns it
     _shared: dict[str, list[tuple[schema.Message, int]]] = field(default_factory=dict)
+    # by parameter name: what the owner asked for
     _owned: dict[str, Parameter] = field(default_factory=dict)
+    # by layer name: the first layer of this name
     _first: dict[str, schema.Message] = field(default_factory=dict)
     _counted: set[tuple[str, int]] = field(default_factory=set)
 
@@ -172,7 +179,7 @@ class Binder:
         """See BoundLayer.parameters."""
         self._check_namesake(layer)
         stored = self._stored(layer.message, [parameter.shape for parameter in wanted])
-        self.asked[layer.name] = wanted
+        self.requested[layer.name] = wanted
         if stored is not None and len(stored.blobs) != len(wanted):
             raise MismatchError(
                 f"layer {layer.name!r} ({layer.type}): the definition needs {len(wanted)} parameter blob(s) "
@@ -195,11 +202,11 @@ class Binder:
         return self.weights.stored(layer.name, shapes) if self._first[layer.name] is layer else None
 
     def _check_namesake(self, layer: BoundLayer) -> None:
-        """Raise where what is stored under a layer's name goes to an earlier one that has no parameters."""
+        """MismatchError where the blobs of this name belong to an earlier layer, which has no parameters."""
         first = self._first[layer.name]
         if (
             first is layer.message
-            or layer.name in self.asked
+            or layer.name in self.requested
             or all(first is not other for other in self.layers)
         ):
             return
@@ -241,7 +248,7 @@ class Binder:
         return blob.values.astype(np.float32, copy=False).reshape(wanted.shape)
 
     def _shared_blob(self, name: str, layer: str, own: Blob | None) -> tuple[str, Blob | None]:
-        """Parameters of one name share memory: the layer stored last in the file decides for all."""
+        """(layer name, blob) of a shared parameter: of its layers, the last in the file decides for all."""
         best, owner, blob = -1, layer, own
         for other, index in self._shared[name]:
             stored = self._stored(other, None)
@@ -259,8 +266,11 @@ class Binder:
             self.parameter_count += math.prod(shape)
 
     def _filled(self, layer: BoundLayer, wanted: Parameter, owned: Parameter | None) -> np.ndarray:
-        """What the filler makes: of a shared parameter, that of the layer that owns it (`owned`)."""
-        values = self._made_up(layer, owned) if owned is not None else None
+        """The values of a parameter that no file holds.
+
+        owned: this parameter as its owner asked for it; None where it is shared and the owner did not ask.
+        """
+        values = self._by_filler(layer, owned) if owned is not None else None
         if values is not None:
             layer.check(
                 values.size == math.prod(wanted.shape), f"cannot share a {shape_text(values.shape)} blob"
@@ -271,18 +281,18 @@ class Binder:
             f"({shape_text(wanted.shape)}) and {self._why_missing(layer.name)}"
         )
 
-    def _made_up(self, layer: BoundLayer, parameter: Parameter) -> np.ndarray | None:
-        """What a filler that is not random makes, or None.
+    def _by_filler(self, layer: BoundLayer, parameter: Parameter) -> np.ndarray | None:
+        """The values that the filler makes; None where it is random or there is none.
 
-        Where none is spelled out, Caffe makes zeros of a missing layer. That is followed only if everything
-        in the weights file has its place in the net: a renamed layer leaves something over, and is an error.
+        Where the definition gives no filler, Caffe fills a layer that is not in the file with zeros. This is
+        done only if the net has every layer of the file: otherwise a layer may have been renamed.
         """
-        if parameter.filler is not UNSPELLED:
+        if parameter.filler is not DEFAULT_FILLER:
             return fill(parameter.filler, parameter.shape) if parameter.filler is not None else None
         stored = self.weights.layers() if self.weights is not None else ()
         if not stored or any(other.name not in self._first for other in stored):
             return None
-        self.zeroed[layer.name] = None
+        self.zeroed_layers[layer.name] = None
         return filled(parameter.shape, 0)
 
     def _why_missing(self, name: str) -> str:
@@ -292,7 +302,7 @@ class Binder:
             return "no weights file was given; add the .caffemodel to the command"
         names = [stored.name for stored in self.weights.layers()]
         if name in names:
-            return f"what {self._file} holds under this name goes to the first of several layers: rename them"
+            return f"of several layers of this name, the first gets what {self._file} holds: rename them"
         close = difflib.get_close_matches(name, names, n=1)
         return f"{self._file} holds no layer of this name" + (
             f"; the closest stored name is {close[0]!r}: do the two files belong together?"

@@ -7,18 +7,16 @@ mask over the candidates, so that nothing rests on the order of its rows, which 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import onnx_ir as ir
 
 from converters.from_caffe.bind import BoundLayer
-from converters.from_caffe.layers.activation import scalar
-from converters.graph import Dim, Graph, Symbol, dims
+from converters.from_caffe.layers.limits import FLT_MAX
+from converters.from_caffe.layers.runtime_shapes import full_like, shape_tensor
+from converters.graph import Graph, Symbol, dims, scalar
 
 # image, label, score, xmin, ymin, xmax, ymax
 DETECTION = 7
-LOWEST = float(np.finfo(np.float32).min)
 
 
 def survivors(
@@ -49,8 +47,8 @@ def survivors(
         dtype=ir.DataType.INT64,
     )
     where = g.node("Gather", chosen, np.array([0, 2], np.int64), shape=(kept, 2), axis=1)
-    ones = g.node("Expand", g.constant(scalar(1)), sizes(g, where, (kept,)), shape=(kept,))
-    return g.node("ScatterND", filled(g, scores, 0), where, ones)
+    ones = g.node("Expand", g.constant(scalar(1)), shape_tensor(g, where, (kept,)), shape=(kept,))
+    return g.node("ScatterND", full_like(g, scores, 0), where, ones)
 
 
 def best(g: Graph, scores: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
@@ -70,10 +68,10 @@ def best(g: Graph, scores: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
 def only_best(g: Graph, mask: ir.Value, scores: ir.Value, count: int) -> ir.Value:
     """The mask (B, K) without all but the `count` highest-scored of each row."""
     passed = g.node("Greater", mask, scalar(0), dtype=ir.DataType.BOOL)
-    in_play = g.node("Where", passed, scores, scalar(LOWEST), shape=dims(scores), dtype=scores.dtype)
+    in_play = g.node("Where", passed, scores, scalar(-FLT_MAX), shape=dims(scores), dtype=scores.dtype)
     _, places = best(g, in_play, count)
-    ones = g.node("Expand", g.constant(scalar(1)), sizes(g, scores, dims(places)), shape=dims(places))
-    return g.node("Mul", mask, g.node("ScatterElements", filled(g, mask, 0), places, ones, axis=1))
+    ones = g.node("Expand", g.constant(scalar(1)), shape_tensor(g, scores, dims(places)), shape=dims(places))
+    return g.node("Mul", mask, g.node("ScatterElements", full_like(g, mask, 0), places, ones, axis=1))
 
 
 def at(g: Graph, values: ir.Value, places: ir.Value) -> ir.Value:
@@ -106,21 +104,6 @@ def as_floats(g: Graph, values: ir.Value) -> ir.Value:
     return g.reshape(floats, (*dims(values), 1))
 
 
-def filled(g: Graph, like: ir.Value, value: float) -> ir.Value:
-    """A float32 blob of the same shape that holds one value."""
-    return g.node("Expand", g.constant(scalar(value)), sizes(g, like, dims(like)), shape=dims(like))
-
-
-def sizes(g: Graph, like: ir.Value, shape: Sequence[Dim]) -> ir.Value | np.ndarray:
-    """`shape` as an int64 tensor; only its first size may be symbolic, and is then that of `like`."""
-    if not isinstance(shape[0], Symbol):
-        return np.array(shape, np.int64)
-    first = g.node("Shape", like, shape=(1,), dtype=ir.DataType.INT64, start=0, end=1)
-    if len(shape) == 1:
-        return first
-    return g.node("Concat", first, np.array(shape[1:], np.int64), shape=(len(shape),), axis=0)
-
-
 def detections(g: Graph, layer: BoundLayer, images: ir.Value, rows: ir.Value) -> ir.Value:
     """Rows (M, 7) as Caffe's blob (1, 1, M, 7); where there are none, one row an image: its index, then -1s.
 
@@ -129,7 +112,7 @@ def detections(g: Graph, layer: BoundLayer, images: ir.Value, rows: ir.Value) ->
     zero = np.zeros(1, np.int64)
     found = g.node("Shape", rows, shape=(1,), dtype=ir.DataType.INT64, start=0, end=1)
     none = g.node("Equal", found, zero, dtype=ir.DataType.BOOL)
-    batch = sizes(g, images, dims(images)[:1])
+    batch = shape_tensor(g, images, dims(images)[:1])
     wanted = g.node("Where", none, batch, zero, shape=(1,), dtype=ir.DataType.INT64)
     missing, all_rows = Symbol(f"{layer.name}_missing"), Symbol(f"{layer.name}_detections")
     instead = g.node("Slice", _placeholders(g, images), zero, wanted, zero, shape=(missing, DETECTION))

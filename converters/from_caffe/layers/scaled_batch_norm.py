@@ -17,8 +17,8 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.from_caffe.bind import BoundLayer
-from converters.from_caffe.fillers import constant, declared
-from converters.from_caffe.layers.stored import stored_shapes, vector
+from converters.from_caffe.fillers import constant_filler, declared_filler
+from converters.from_caffe.layers.parameters import stored_shapes, vector_parameter
 from converters.graph import Graph, dims
 
 _NVIDIA_LEAST_EPS = 1e-5
@@ -67,14 +67,14 @@ def _nvidia(layer: BoundLayer) -> bool:
 def _nvidias(layer: BoundLayer, channels: int) -> Statistics:
     p = layer.param
     fillers = {
-        "scale": declared(p, "scale_filler") or constant(1),
-        "bias": declared(p, "bias_filler") or constant(0),
+        "scale": declared_filler(p, "scale_filler") or constant_filler(1),
+        "bias": declared_filler(p, "bias_filler") or constant_filler(0),
     }
     order = ["mean", "variance", "reserved", "scale", "bias"]
     if _is_legacy(layer):
         order = ["scale", "bias", "mean", "variance", "reserved"]
     wanted = [
-        vector(layer, index, name, 1 if name == "reserved" else channels, fillers.get(name))
+        vector_parameter(layer, index, name, 1 if name == "reserved" else channels, fillers.get(name))
         for index, name in enumerate(order)
     ]
     found = {name: values.reshape(-1) for name, values in zip(order, layer.parameters(*wanted), strict=True)}
@@ -102,13 +102,17 @@ def _intels(layer: BoundLayer, channels: int) -> Statistics:
             "differently; add scale_bias: true to its batch_norm_param if NVIDIA's DIGITS wrote the file"
         )
     wanted = [
-        vector(layer, 0, "mean", channels),
-        vector(layer, 1, "variance", channels),
-        vector(layer, 2, "factor", 1),
-        vector(layer, 3, "scale", channels, declared(p, "filler") or constant(1)),
+        vector_parameter(layer, 0, "mean", channels),
+        vector_parameter(layer, 1, "variance", channels),
+        vector_parameter(layer, 2, "factor", 1),
+        vector_parameter(layer, 3, "scale", channels, declared_filler(p, "filler") or constant_filler(1)),
     ]
     if p.bias_term:
-        wanted.append(vector(layer, 4, "bias", channels, declared(p, "bias_filler") or constant(0)))
+        wanted.append(
+            vector_parameter(
+                layer, 4, "bias", channels, declared_filler(p, "bias_filler") or constant_filler(0)
+            )
+        )
     mean, variance, factor, scale, *rest = (values.reshape(-1) for values in layer.parameters(*wanted))
     by = np.float32(0) if factor[0] == 0 else np.float32(1) / factor[0]
     bias = rest[0] if rest else np.zeros(channels, np.float32)
