@@ -1,8 +1,8 @@
 """Non-maximum suppression whose threshold falls with every box that is kept (SSD's eta).
 
-The threshold t of the next box is eta * t while t exceeds 0.5. So only the first few boxes are judged by
-thresholds of their own: these are chosen one by one, all rows at once, and ONNX's NonMaxSuppression does the
-rest by the threshold that stays.
+The threshold t of the next box is eta * t while t exceeds 0.5. So only the first few boxes have different
+thresholds: these boxes are chosen one by one, in all rows at once, and ONNX's NonMaxSuppression chooses the
+others by the last threshold.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from converters.from_caffe.layers.runtime_shapes import full_like
 from converters.graph import Graph, dims, scalar
 
 _LOWERED_ABOVE = 0.5
-# Each is about 30 nodes; 64 allow eta from 0.99 on at a threshold of 0.95.
+# Each step is about 30 nodes; 64 steps are enough for eta from 0.99 on at a threshold of 0.95.
 _MOST_STEPS = 64
 
 
 def thresholds(layer: BoundLayer, first: float, eta: float) -> list[float]:
-    """The thresholds of the first boxes, one each, then the one for all others, as float32 has them."""
+    """The thresholds of the first boxes, then the one of all others, computed in float32 as Caffe does."""
     steps, overlap = [np.float32(first)], np.float32(eta)
     while eta < 1 and steps[-1] > _LOWERED_ABOVE:
         steps.append(steps[-1] * overlap)
         if len(steps) > _MOST_STEPS + 1:
             raise layer.unsupported(
-                f"eta {eta:g} lowers the threshold more than {_MOST_STEPS} times, each a part of the net"
+                f"eta {eta:g} lowers the threshold more than {_MOST_STEPS} times, the most that is converted"
             )
     return [float(step) for step in steps]
 
@@ -44,7 +44,7 @@ def survivors(
     overlaps: Sequence[float],
     least: float | None,
 ) -> ir.Value:
-    """`boxes.survivors` with a threshold of its own for each of the first boxes; the last is for the others.
+    """`boxes.survivors` with one threshold for each of the first boxes; the last threshold is for the others.
 
     candidates: (B, K, 4), corners, and scores: (B, K), both in falling order of the scores.
     """

@@ -1,8 +1,9 @@
-"""What the layers that choose boxes share: non-maximum suppression as a mask, and Caffe's rows of detections.
+"""Non-maximum suppression as a mask, and Caffe's rows of detections, for all layers that choose boxes.
 
-ONNX's NonMaxSuppression is Caffe's for one row of candidates: the highest score first, of equals the first
-candidate; a candidate goes where its overlap with one kept before exceeds the threshold. Its result becomes a
-mask over the candidates, so that nothing rests on the order of its rows, which ONNX leaves open.
+For one row of candidates, ONNX's NonMaxSuppression computes what Caffe computes. It takes the highest score
+first, and of equal scores the first candidate; it drops a candidate whose overlap with one that was kept
+exceeds the threshold. Its result becomes a mask over the candidates, because ONNX does not define the order
+of its rows.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ def survivors(
     least: float | None = None,
     limit: int | None = None,
 ) -> ir.Value:
-    """1 for the candidates that survive among their row, else 0.
+    """A float32 mask (B, K): 1 for the candidates that the suppression keeps in their row, else 0.
 
-    boxes: (B, K, 4), opposite corners. scores: (B, K); candidates not above `least` are left out. At most
-    `limit` survive in a row. Returns float32 (B, K).
+    boxes: (B, K, 4), opposite corners. scores: (B, K); candidates not above `least` are dropped. At most
+    `limit` are kept in a row.
     """
     rows, candidates = dims(scores)
     kept = Symbol(f"{layer.name}_survivors")
@@ -66,7 +67,7 @@ def best(g: Graph, scores: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
 
 
 def only_best(g: Graph, mask: ir.Value, scores: ir.Value, count: int) -> ir.Value:
-    """The mask (B, K) without all but the `count` highest-scored of each row."""
+    """The mask (B, K) with only the `count` highest scores of each row left."""
     passed = g.node("Greater", mask, scalar(0), dtype=ir.DataType.BOOL)
     in_play = g.node("Where", passed, scores, scalar(-FLT_MAX), shape=dims(scores), dtype=scores.dtype)
     _, places = best(g, in_play, count)
@@ -75,7 +76,7 @@ def only_best(g: Graph, mask: ir.Value, scores: ir.Value, count: int) -> ir.Valu
 
 
 def at(g: Graph, values: ir.Value, places: ir.Value) -> ir.Value:
-    """Of each row of (B, K, ...), the entries at its places (B, M): (B, M, ...)."""
+    """The entries of each row of (B, K, ...) at the places (B, M) of this row: (B, M, ...)."""
     index = g.reshape(places, (*dims(places), 1))
     shape = (*dims(places), *dims(values)[2:])
     return g.node("GatherND", values, index, shape=shape, batch_dims=1)
@@ -105,7 +106,7 @@ def as_floats(g: Graph, values: ir.Value) -> ir.Value:
 
 
 def detections(g: Graph, layer: BoundLayer, images: ir.Value, rows: ir.Value) -> ir.Value:
-    """Rows (M, 7) as Caffe's blob (1, 1, M, 7); where there are none, one row an image: its index, then -1s.
+    """Rows (M, 7) as Caffe's blob (1, 1, M, 7). If there are none, each image has a row: its index, then -1s.
 
     images: any blob whose first axis is the batch.
     """
@@ -121,7 +122,7 @@ def detections(g: Graph, layer: BoundLayer, images: ir.Value, rows: ir.Value) ->
 
 
 def nothing_found(g: Graph, images: ir.Value) -> ir.Value:
-    """What `detections` makes of no rows."""
+    """The result of `detections` for no rows."""
     return g.reshape(_placeholders(g, images), (1, 1, dims(images)[0], DETECTION))
 
 

@@ -1,11 +1,12 @@
-"""BatchNorm layers that hold their scale and bias themselves: five blobs, or four without a bias.
+"""BatchNorm layers with their own scale and bias: five blobs, or four without a bias.
 
-Two forks write them. NVIDIA's says so in the definition (scale_bias, or the fillers of the two), uses its
-statistics as they are stored and an eps of at least 1e-5; a file in the order of its legacy DIGITS format
-(scale, bias, mean, variance, reserved) is known by the single value at the end. Intel's may say nothing: its
-layer has a scale and a bias unless use_weight_bias or bias_term is false, and divides the statistics by the
-third blob, as BVLC's does. Where the definition is NVIDIA's and the third blob a factor, someone joined a
-BatchNorm and a Scale of BVLC's, and what they meant is not what NVIDIA's fork would compute.
+Two forks write them. NVIDIA's definition states it (scale_bias, or a filler of one of the two). NVIDIA's fork
+uses the statistics as they are stored, and an eps of at least 1e-5. A file in the order of its legacy DIGITS
+format (scale, bias, mean, variance, reserved) is recognised by the single value at the end. Intel's
+definition may state nothing: its layer has a scale and a bias unless use_weight_bias or bias_term is false,
+and divides the statistics by the third blob, as BVLC's does. Where the definition is NVIDIA's and the third
+blob is a factor, somebody joined a BatchNorm and a Scale of BVLC's, for which NVIDIA's fork would compute
+something else.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _NVIDIA_LEAST_EPS = 1e-5
 
 @dataclass(frozen=True)
 class Statistics:
-    """What normalises the channels, and what scales them afterwards."""
+    """The statistics that normalise the channels, and the scale and bias that follow; each of (channels,)."""
 
     mean: np.ndarray
     variance: np.ndarray
@@ -36,7 +37,7 @@ class Statistics:
 
 
 def is_scaled(layer: BoundLayer) -> bool:
-    """Whether this BatchNorm is one of those described above."""
+    """Whether this BatchNorm has its own scale and bias, by its definition or its stored blobs."""
     return _nvidia(layer) or len(stored_shapes(layer)) > 3
 
 
@@ -44,7 +45,9 @@ def scaled_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """Scale * (x - mean) / sqrt(variance + eps) + bias, by stored statistics."""
     channels = layer.static(dims(x)[1], "the number of channels")
     if layer.param.HasField("use_global_stats") and not layer.param.use_global_stats:
-        raise layer.unsupported("with a scale of its own and use_global_stats false, its forks disagree")
+        raise layer.unsupported(
+            "with its own scale and use_global_stats false, its forks compute different things"
+        )
     s = _nvidias(layer, channels) if _nvidia(layer) else _intels(layer, channels)
     return g.node(
         "BatchNormalization",

@@ -1,4 +1,4 @@
-"""Layer types that are known but cannot be carried over, and why."""
+"""Layer types that are known and not converted, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers that act on every element by itself."""
+"""Layers that compute each element from the same element of their bottom."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def prelu(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 def elu(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """x for x > 0, else alpha * (exp(x) - 1); all times lambda in NVIDIA's fork."""
     y = g.node("Elu", x, alpha=layer.param.alpha)
-    factor = getattr(layer.param, "lambda")  # which Python keeps for itself
+    factor = getattr(layer.param, "lambda")  # a keyword of Python
     return y if factor == 1 else g.node("Mul", y, scalar(factor))
 
 
@@ -77,7 +77,7 @@ def swish(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 @layer("Clip", param="clip_param", fork_field_numbers=(2202,))
 def clip(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """max(min(x, max), min): where the bounds cross, the lower one wins, in ONNX's Clip the upper one."""
+    """max(min(x, max), min). Where min exceeds max, the result is min; that of ONNX's Clip is max."""
     low, high = layer.param.min, layer.param.max
     return g.node("Clip", x, scalar(low), scalar(max(low, high)))
 

@@ -124,13 +124,13 @@ def _check_points(layer: BoundLayer, size: Dim) -> None:
 
 
 def _cuts_any_batch(layer: BoundLayer, size: Symbol) -> bool:
-    """Whether a multiple of the batch can be cut so, were the batch 1."""
+    """Whether the cuts fit for every batch size: they do if they fit for a batch of 1."""
     points = list(layer.param.slice_point)
     return points[-1] < size.factor if points else size.factor % layer.top_count == 0
 
 
 def _slices_of_unknown(g: Graph, layer: BoundLayer, x: ir.Value, axis: int) -> list[ir.Value]:
-    """Slices along an axis whose size only a run tells (a batch, or what is behind a Filter)."""
+    """Slices along an axis whose size is known only at run time: a batch, or the result of a Filter."""
     before, size, behind = dims(x)[:axis], dims(x)[axis], dims(x)[axis + 1 :]
     points, parts = list(layer.param.slice_point), layer.top_count
     if not points:
@@ -143,7 +143,7 @@ def _slices_of_unknown(g: Graph, layer: BoundLayer, x: ir.Value, axis: int) -> l
         ]
     _check_points(layer, size)
     sizes = [b - a for a, b in itertools.pairwise([0, *points])]
-    # What is left is negative where a slice point lies outside: the run then fails, as Caffe's does.
+    # The rest is negative where a slice point lies outside the axis: the run then fails, as Caffe's does.
     whole = g.node("Shape", x, shape=(1,), dtype=ir.DataType.INT64, start=axis, end=axis + 1)
     left = g.node("Sub", whole, np.array(points[-1:], np.int64))
     split = g.node("Concat", g.constant(np.array(sizes, np.int64)), left, shape=(parts,), axis=0)
@@ -160,7 +160,7 @@ def split(g: Graph, layer: BoundLayer, x: ir.Value) -> list[ir.Value]:
 
 @layer("Silence", in_place=False, tops=(0, 0), keeps_labels=True)
 def silence(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> list[ir.Value]:
-    """Swallows blobs so that they are no outputs."""
+    """Reads blobs that must not become outputs."""
     return []
 
 

@@ -1,4 +1,4 @@
-"""Layers without bottoms: inputs, constants and learned blobs."""
+"""Layers without bottoms: constants and learned blobs."""
 
 from __future__ import annotations
 

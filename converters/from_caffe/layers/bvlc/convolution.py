@@ -18,7 +18,7 @@ from converters.graph import Dim, Graph, Symbol, dims, filled, product
 
 @dataclass(frozen=True)
 class KernelGeometry:
-    """Kernel, stride, pad and dilation per spatial axis, as ConvolutionParameter spells them."""
+    """Kernel, stride, pad and dilation of a convolution: one number per spatial axis."""
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
@@ -27,7 +27,7 @@ class KernelGeometry:
 
     @classmethod
     def of(cls, layer: BoundLayer, axes: int) -> KernelGeometry:
-        """Read from the layer's convolution_param, with Caffe's own checks."""
+        """The geometry in convolution_param, for this number of spatial axes, with Caffe's checks."""
         p = layer.param
         kernel = _per_axis(
             layer, axes, "kernel", p.kernel_size, None, (p.kernel_h, p.kernel_w), _given(p, "kernel")
@@ -42,7 +42,7 @@ class KernelGeometry:
 
     @property
     def extent(self) -> tuple[int, ...]:
-        """What the dilated kernel spans."""
+        """The size of the dilated kernel along each axis."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
 
 
@@ -62,7 +62,7 @@ def _per_axis(
     by_name: tuple[int, int],
     named: bool,
 ) -> tuple[int, ...]:
-    """One value per spatial axis from `what` (once or per axis) or `what`_h and `what`_w (2-D only)."""
+    """One value per spatial axis, from `what` (given once or per axis) or `what`_h and `what`_w (2-D)."""
     values = list(repeated)
     if named:
         layer.check(axes == 2, f"{what}_h and {what}_w are for two spatial axes, there are {axes}")
@@ -105,12 +105,13 @@ def deconvolution(g: Graph, layer: BoundLayer, *bottoms: ir.Value) -> list[ir.Va
 
 @layer("Im2col", param="convolution_param", in_place=False)
 def im2col(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """Every window as a column: (N, C, H, W) -> (N, C * kh * kw, H', W'), each plane by its unit kernels."""
+    """Every window as a column: (N, C, H, W) -> (N, C * kh * kw, H', W')."""
     shape = dims(x)
     axis = layer.axis(layer.param.axis, len(shape))
     layer.check(axis < len(shape) - 1, f"needs spatial axes behind the channels on axis {axis}")
     geometry = KernelGeometry.of(layer, len(shape) - axis - 1)
     taps = math.prod(geometry.kernel)
+    # Convolving a plane with the kernel that is 1 at one place gives that place of every window.
     unit = filled((taps, 1, *geometry.kernel), 0)
     unit.reshape(taps, taps)[range(taps), range(taps)] = 1
     planes = g.reshape(x, (product(shape[: axis + 1]), 1, *shape[axis + 1 :]))
@@ -142,7 +143,7 @@ def convolve(
         wanted.append(Parameter("bias", (outputs,), p.bias_filler))
     weight, *bias = layer.parameters(*wanted)
     if spatial == 0:
-        # ONNX has at least one spatial axis: one of size 1 stands in.
+        # ONNX needs a spatial axis: add one of size 1.
         geometry, weight = POINT, weight[..., None]
         bottoms = tuple(g.reshape(x, (*first, 1)) for x in bottoms)
     parameters = [g.parameter(w.name, array) for w, array in zip(wanted, [weight, *bias], strict=True)]
@@ -165,7 +166,7 @@ def _one(
     transposed: bool,
 ) -> ir.Value:
     shape = dims(x)
-    # ONNX has one batch axis: fold the axes before the channels into it, and out again.
+    # ONNX has one batch axis: the axes before the channels become one, and are restored afterwards.
     flat = g.reshape(x, (product(shape[:axis]), *shape[axis:]))
     y = _convolved(g, layer, flat, geometry, group, parameters, outputs, transposed=transposed)
     return g.reshape(y, (*shape[:axis], *dims(y)[1:]))
@@ -204,7 +205,8 @@ def _size(layer: BoundLayer, size: Dim, geometry: KernelGeometry, k: int) -> Dim
         kept = geometry.stride[k] == 1 and 2 * geometry.pad[k] == geometry.extent[k] - 1
         return size if kept else layer.window_count(size, k)
     span = size + 2 * geometry.pad[k] - geometry.extent[k]
-    # Caffe's division rounds towards zero: a kernel that hangs over by less than its stride finds a place.
+    # Caffe's division rounds towards zero: a kernel larger than the padded input by less than its stride
+    # still has one window.
     layer.check(
         span > -geometry.stride[k],
         f"the kernel spans {geometry.extent[k]}, more than the padded input of size {size}",
@@ -213,7 +215,7 @@ def _size(layer: BoundLayer, size: Dim, geometry: KernelGeometry, k: int) -> Dim
 
 
 def _end_pads(sizes: Sequence[Dim], geometry: KernelGeometry) -> tuple[int, ...]:
-    """The padding at the end of each axis, with what a kernel larger than the padded input hangs over."""
+    """The padding at the end of each axis, enough for a kernel that is larger than the padded input."""
     return tuple(
         pad if isinstance(size, Symbol) else pad + max(0, extent - size - 2 * pad)
         for size, extent, pad in zip(sizes, geometry.extent, geometry.pad, strict=True)

@@ -56,7 +56,10 @@ def inner_product(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 
 def _flattened(g: Graph, layer: BoundLayer, sizes: Shape) -> Dim:
-    """The number of inputs; where a spatial size is symbolic, not the batch, the stored weight tells it."""
+    """The number of inputs: the product of the sizes.
+
+    Where one is symbolic and not the batch, it is that of the stored weight, if there is one.
+    """
     spatial = any(isinstance(size, Symbol) and not size.batch for size in sizes)
     stored = stored_shapes(layer) if spatial else []
     bottom = _bottom_of_weight(layer.param, stored[0]) if stored else None

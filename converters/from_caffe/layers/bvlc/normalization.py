@@ -27,7 +27,8 @@ def lrn(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     within = p.norm_region == _WITHIN_CHANNEL
     if not within and p.alpha > 0 and p.beta > 0:
         return g.node("LRN", x, size=p.local_size, alpha=p.alpha, beta=p.beta, bias=p.k)
-    # ONNX Runtime's LRN wants alpha and beta positive; a window along the channels is one over rows, too.
+    # ONNX Runtime's LRN needs positive alpha and beta, so an average pooling takes its place. For a window
+    # along the channels it runs over a blob with the channels as rows.
     squares = g.node("Mul", x, x)
     rows = squares if within else g.reshape(squares, (n, 1, c, product((h, w))))
     kernel = (p.local_size, p.local_size if within else 1)
@@ -164,7 +165,7 @@ def bias(g: Graph, layer: BoundLayer, x: ir.Value, addend: ir.Value | None = Non
 
 
 def _spanned(layer: BoundLayer, x: ir.Value, param: object) -> tuple[int, tuple[int, ...]]:
-    """(axis, shape) of a learned blob that spans num_axes axes from `axis` on, -1 meaning all that remain."""
+    """(axis, shape) of a learned blob that spans num_axes axes from `axis` on; -1 means all that remain."""
     shape = dims(x)
     axis = layer.axis(layer.param.axis, len(shape))
     count = layer.param.num_axes
@@ -185,7 +186,7 @@ def _second_bottom_axis(layer: BoundLayer, x: ir.Value, other: ir.Value) -> int:
 
 
 def _aligned(values: np.ndarray, axis: int, x: ir.Value) -> np.ndarray:
-    """A learned blob with trailing ones, so that it broadcasts from `axis` on."""
+    """A learned blob with axes of size 1 at the end, so that it broadcasts from `axis` on."""
     trailing = len(dims(x)) - axis - values.ndim
     return values.reshape(values.shape + (1,) * trailing)
 

@@ -1,9 +1,10 @@
 """Pooling, by Caffe's own rules for sizes, borders and divisors.
 
 The output has ceil((H + 2 pad - kernel) / stride) + 1 rows; only where there is padding, on whichever axis, a
-last window that would start at or past H + pad is dropped. A window may hang over the end: MAX ignores what
-is outside, AVE divides by the part of the window inside [-pad, H + pad), so padding counts and what hangs
-over does not. In ONNX both become explicit end pads without ceil_mode, which every runtime computes alike.
+last window that would start at or past H + pad is dropped. A window may reach beyond the end: MAX ignores
+what is outside, AVE divides by the part of the window inside [-pad, H + pad), so padding counts and what lies
+beyond it does not. In ONNX both become explicit end pads without ceil_mode, which every runtime computes
+alike.
 
 A stride beyond the kernel and no padding may leave a last window that starts outside the image: it holds
 -FLT_MAX (found at -1) or, for AVE, 0 divided by its negative or empty size.
@@ -29,10 +30,12 @@ _FLOOR = 1
 
 @dataclass(frozen=True)
 class PooledAxis:
-    """One pooled axis: the number of windows, and how far the last one hangs over the padded input.
+    """One pooled axis.
 
-    `end` is None where the input size is symbolic: then ONNX's ceil_mode has to find out. A further window
-    that starts outside the input is not among them; `outside` is its size, which is 0 or less.
+    size: the number of windows that start inside the input.
+    end: how far the last of them reaches beyond the padded input; None where the input size is symbolic, and
+        ONNX's ceil_mode computes it at run time.
+    outside: where Caffe has one more window, which starts outside the input: its size, which is 0 or less.
     """
 
     size: Dim
@@ -145,7 +148,7 @@ def pooled_axes(layer: BoundLayer, height: Dim, width: Dim) -> tuple[PooledAxis,
             both[0] == both[1] and not (both[0] and p.HasField(what)),
             f"give either {what}, or both {what}_h and {what}_w",
         )
-    # Three spellings of one switch: BVLC's (and of forks), NVCaffe's, and that of OpenCV and of forks.
+    # Three names of one switch: round_mode is BVLC's, torch_pooling NVCaffe's, ceil_mode that of other forks.
     floor = p.round_mode == _FLOOR or p.torch_pooling or not p.ceil_mode
     return (
         _axis(layer, height, kernel[0], stride[0], pad[0], padded=any(pad), floor=floor, name="h"),
@@ -176,7 +179,7 @@ def _axis(
     floor: bool = False,
     name: str = "",
 ) -> PooledAxis:
-    """One axis; `padded` says whether either axis has padding, which lets Caffe drop a window on both."""
+    """One axis. `padded`: whether either axis has padding, for which Caffe may drop a window on both."""
     layer.check(kernel > 0, "kernel sizes must not be zero")
     layer.check(stride > 0, "strides must not be zero")
     layer.check(pad == 0 or pad < kernel, f"pad {pad} must be less than the kernel {kernel}")
@@ -239,7 +242,7 @@ def _max_attributes(height: PooledAxis, width: PooledAxis) -> dict[str, Any]:
 def average_pool(
     g: Graph, x: ir.Value, height: PooledAxis, width: PooledAxis, *, count_padding: bool = True
 ) -> ir.Value:
-    """AVE over the part of each window inside the padded image; else, inside the image (Intel's switch)."""
+    """AVE over the part of each window inside the padded image, or (Intel's switch) inside the image."""
     shape = (*dims(x)[:2], height.size, width.size)
     attributes: dict[str, Any] = {
         "kernel_shape": (height.kernel, width.kernel),
@@ -269,7 +272,7 @@ def zero_pad(g: Graph, x: ir.Value, height: int, width: int) -> ir.Value:
 
 
 def _end_pads(height: PooledAxis, width: PooledAxis, *, begin: bool) -> dict[str, Any]:
-    """The pads attribute (or ceil_mode), with the layer's own padding included if `begin`."""
+    """The pads attribute (or ceil_mode), with the padding of the layer included if `begin`."""
     start = (height.pad, width.pad) if begin else (0, 0)
     if height.end is None or width.end is None:
         return {"pads": start * 2 if any(start) else None, "ceil_mode": 1}

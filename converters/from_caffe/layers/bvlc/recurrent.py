@@ -20,13 +20,13 @@ from converters.from_caffe.fillers import declared_filler
 from converters.from_caffe.layers.registry import layer
 from converters.graph import Dim, Graph, dims, product
 
-# Each step becomes a dozen nodes; sequences of real nets have tens to hundreds of steps.
+# Each step becomes a dozen nodes. Real nets have tens to hundreds of steps.
 MAX_STEPS = 2000
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """The bottoms of a recurrent layer, sorted out: T steps of N items, and the sizes of what they carry."""
+    """The bottoms of a recurrent layer by their role, for T steps (`steps`) of N items (`items`)."""
 
     x: ir.Value
     cont: ir.Value
@@ -37,7 +37,7 @@ class Sequences:
 
     @classmethod
     def of(cls, layer: BoundLayer, bottoms: Sequence[ir.Value], state_count: int) -> Sequences:
-        """Told apart by their number, with Caffe's checks."""
+        """The roles follow from the number of bottoms; with Caffe's checks."""
         x, cont, *rest = bottoms
         hidden = state_count if layer.param.expose_hidden else 0
         layer.check(len(rest) in (hidden, hidden + 1), f"{len(bottoms)} bottoms do not fit expose_hidden")
@@ -184,7 +184,7 @@ def by_step(
 
 
 def _keeps(g: Graph, sequences: Sequences) -> list[ir.Value | None]:
-    """What multiplies the state that enters each step, (N, 1); nothing where zeros enter the first."""
+    """The factors of the state that enters each step, (N, 1); None where the state is zeros."""
     steps, items = sequences.steps, sequences.items
     if steps == 1:
         return [g.reshape(sequences.cont, (items, 1)) if sequences.states else None]
@@ -197,12 +197,12 @@ def _at(g: Graph, x: ir.Value, step: int) -> ir.Value:
 
 
 def inner(g: Graph, rows: ir.Value, weight: ir.Value, addend: ir.Value | None = None) -> ir.Value:
-    """InnerProduct of rows; what is added is a bias or a value for each row."""
+    """rows times the transposed weight, plus a bias or a value for each row."""
     return g.node("Gemm", rows, weight, addend, shape=(dims(rows)[0], dims(weight)[0]), transB=1)
 
 
 def _initial(g: Graph, sequences: Sequences, size: int, count: int) -> list[ir.Value | None]:
-    """The states that enter the first step, None standing for zeros."""
+    """The states that enter the first step; None stands for zeros."""
     given = [g.reshape(state, (sequences.items, size)) for state in sequences.states]
     return [*given] or [None] * count
 

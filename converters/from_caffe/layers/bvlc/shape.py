@@ -38,9 +38,9 @@ def reshape(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     p = layer.param
     shape = dims(x)
     if p.pixelshuffler != 1:
-        # Intel's fork: then the rest of the parameters counts for nothing.
+        # Intel's fork, which then ignores the other parameters.
         return channels_to_pixels(g, layer, x, p.pixelshuffler)
-    # An axis may point behind the last one, to append axes.
+    # The axis may be the one behind the last, which appends axes.
     layer.check(-len(shape) - 1 <= p.axis <= len(shape), f"axis {p.axis} does not exist in {len(shape)} axes")
     start = p.axis if p.axis >= 0 else len(shape) + p.axis + 1
     layer.check(p.num_axes >= -1, f"num_axes must be -1 or more, it is {p.num_axes}")
@@ -53,7 +53,7 @@ def reshape(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 
 def channels_to_pixels(g: Graph, layer: BoundLayer, x: ir.Value, size: int) -> ir.Value:
-    """Every size^2 consecutive channels as one that is `size` times as high and wide."""
+    """Each group of size^2 consecutive channels as one channel that is `size` times as high and wide."""
     n, channels, height, width = fixed_image(layer, x)
     layer.check(
         size > 0 and channels % size**2 == 0, f"{size} squared does not divide the {channels} channels"
@@ -105,7 +105,7 @@ def crop(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value) -> ir.Va
 
 
 def _check_crop(layer: BoundLayer, axis: int, size: Dim, offset: int, wanted: Dim) -> bool:
-    """Whether only a run tells a size of this axis; what can be known to be too large is an error."""
+    """Whether a size of this axis is known only at run time. FormatError where the crop cannot fit."""
     counted = any(isinstance(s, Symbol) and s.batch for s in (size, wanted))
     if counted and not _fits_any_batch(size, offset, wanted):
         size, wanted = (layer.static(s, f"the size of axis {axis}") for s in (size, wanted))
@@ -118,7 +118,7 @@ def _check_crop(layer: BoundLayer, axis: int, size: Dim, offset: int, wanted: Di
 def _cut_out(
     g: Graph, layer: BoundLayer, x: ir.Value, axis: int, offset: int, reference: ir.Value
 ) -> ir.Value:
-    """One axis cropped by a Split: where x is too short it fails, as Caffe does, and a Slice does not."""
+    """One axis cropped by a Split. It fails where x is too short, as Caffe does; a Slice would not fail."""
     wanted = dims(reference)[axis]
     if isinstance(wanted, Symbol):
         length = g.node("Shape", reference, shape=(1,), dtype=_INT64, start=axis, end=axis + 1)
@@ -136,7 +136,7 @@ def _cut_out(
 
 
 def _fits_any_batch(size: Dim, offset: int, wanted: Dim) -> bool:
-    """Whether `offset` and `wanted` are within a multiple of the batch, were the batch 1."""
+    """Whether the crop fits for every batch size: it does if it fits for a batch of 1."""
     if not isinstance(size, Symbol):
         return False
     if isinstance(wanted, Symbol):
@@ -175,7 +175,8 @@ def reduction(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 def argmax(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """The places (as floats) of the top_k largest values, ties taking the larger index; or the values.
 
-    Along `axis`, or over each flattened item; there, out_max_val gives places and values side by side.
+    The values are searched along `axis`, or over each flattened item. Without axis, out_max_val gives places
+    and values side by side.
     """
     p = layer.param
     shape = dims(x)
@@ -184,7 +185,7 @@ def argmax(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     searched = shape if p.HasField("axis") else (shape[0], product(shape[1:]))
     size = searched[along]
     layer.check(p.top_k >= 1, "top_k must be at least 1")
-    if not isinstance(size, Symbol) or p.top_k > size.factor:  # N is 1 at least
+    if not isinstance(size, Symbol) or p.top_k > size.factor:  # N is at least 1
         size = layer.static(size, "the number of values compared")
         layer.check(p.top_k <= size, f"top_k {p.top_k} exceeds the {size} values compared")
     found_shape = (*searched[:along], p.top_k, *searched[along + 1 :])
@@ -201,7 +202,7 @@ def argmax(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 
 def _largest(g: Graph, x: ir.Value, axis: int, shape: tuple[Dim, ...]) -> list[ir.Value]:
-    """[values, places]; of equals the smaller place."""
+    """[values, places]; of equal values the smaller place."""
     return g.nodes(
         "TopK",
         x,
@@ -215,7 +216,7 @@ def _largest(g: Graph, x: ir.Value, axis: int, shape: tuple[Dim, ...]) -> list[i
 def _last_largest(
     g: Graph, x: ir.Value, axis: int, size: Dim, shape: tuple[Dim, ...]
 ) -> tuple[ir.Value, ir.Value]:
-    """(values, places as floats); of equals the larger place, for which the axis is turned round first."""
+    """(values, places as floats); of equal values the larger place, so the axis is reversed first."""
     reverse = np.array([-1], np.int64)
     backwards = g.node(
         "Slice", x, reverse, np.array([-(2**63)], np.int64), np.array([axis], np.int64), reverse

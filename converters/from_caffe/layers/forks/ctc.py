@@ -1,4 +1,4 @@
-"""Reading a text off the class probabilities of each step."""
+"""Decoding a text from the class probabilities of each step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from converters.graph import Graph, dims, scalar, shape_text
 def ctc_greedy_decoder(
     g: Graph, layer: BoundLayer, probabilities: ir.Value, indicators: ir.Value
 ) -> list[ir.Value]:
-    """The best class of every step without blanks and repetitions, (N, T, 1, 1) filled up with -1.
+    """The best class of every step without blanks and repetitions: (N, T, 1, 1), with -1 behind the last.
 
     probabilities: (T, N, C). indicators: (T, N), 0 where a new sequence begins, which ends the one before.
     The second top is minus the sum of the best classes' values, (N, 1, 1, 1). A negative blank_index is the
@@ -49,7 +49,7 @@ def ctc_greedy_decoder(
 
 
 def _within_first(g: Graph, indicators: ir.Value) -> ir.Value:
-    """Whether a step belongs to the sequence that begins with the first one: bool (T, N)."""
+    """Whether a step belongs to the sequence that begins at step 0: bool (T, N)."""
     steps, items = dims(indicators)
     assert isinstance(steps, int)
     begins = g.node("Equal", indicators, scalar(0), dtype=ir.DataType.BOOL)
@@ -86,7 +86,7 @@ def _compressed(g: Graph, best: ir.Value, kept: ir.Value) -> ir.Value:
     assert isinstance(steps, int)
     numbers = g.cast(kept, ir.DataType.INT64)
     position = g.node("Sub", g.node("CumSum", numbers, np.array(0, np.int64)), np.array(1, np.int64))
-    # What is not kept goes behind the end, each step to a place of its own.
+    # A class that is not kept is written behind the end, where each step has its own place.
     behind = np.arange(steps, 2 * steps, dtype=np.int64)[:, None]
     place = g.node("Where", kept, position, behind, shape=(steps, items), dtype=ir.DataType.INT64)
     twice = (2 * steps, items)

@@ -1,4 +1,4 @@
-"""SSD's layers: the boxes it starts from, and the choice of detections."""
+"""SSD's layers: its prior boxes, and the choice of detections."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _DEFAULT_VARIANCE = 0.1
 def prior_box(g: Graph, layer: BoundLayer, features: ir.Value, image: ir.Value) -> ir.Value:
     """A constant (1, 2, 4 * boxes): corners relative to the image, and the variances to decode with.
 
-    Of both bottoms only the size counts. Caffe reads min_size and max_size as whole numbers, cutting off
-    what is behind the point.
+    Only the sizes of the two bottoms are used. Caffe reads min_size and max_size as integers: it drops their
+    fractions.
     """
     p = layer.param
     height, width = image_size(layer, features)
@@ -91,7 +91,7 @@ def _box_sizes(layer: BoundLayer) -> list[tuple[float, float]]:
 
 
 def _aspect_ratios(layer: BoundLayer) -> list[float]:
-    """1, then the given ones, each followed by its inverse with `flip`; what is there already is left out."""
+    """1, then the given ratios, each followed by its inverse if `flip` is set; none of them twice."""
     ratios = [1.0]
     for ratio in layer.param.aspect_ratio:
         layer.check(0 < ratio < math.inf, "aspect_ratio must be positive")
@@ -118,10 +118,11 @@ def detection_output(
 ) -> ir.Value:
     """(1, 1, M, 7): image, label, score, xmin, ymin, xmax, ymax of what is detected.
 
-    Per image and class but the background: of the top_k highest scores above confidence_threshold, those
-    whose box no better one overlaps by more than nms_threshold; of all of an image, the keep_top_k highest.
-    By image, then label, then falling score. Where equal scores compete for the last places, Caffe leaves
-    open which win; here the lower label, then the earlier prior does.
+    For each image and each class except the background, the top_k highest scores above confidence_threshold
+    compete: a box is dropped if a better one overlaps it by more than nms_threshold. Of all that remain in an
+    image, the keep_top_k highest are detections. They are sorted by image, then label, then falling score. Of
+    equal scores at the limit, Caffe does not define which one stays; here the lower label does, then the
+    earlier prior.
     """
     p = layer.param
     count, labels = _check_detection_output(layer, locations, confidences, priors)
@@ -163,7 +164,7 @@ def _rows(
     candidates: ir.Value,
     labels: list[int],
 ) -> ir.Value:
-    """What `detection_output` gives: of each image the candidates set in the mask, as many of every label."""
+    """The rows of the candidates that the mask keeps. Each label has the same number of candidates."""
     taken = np.array(dims(mask)[1] // len(labels), np.int64)
     found = boxes.where_set(g, layer, mask)
     position = g.node("Div", boxes.column(g, found, 1), taken)
@@ -257,7 +258,7 @@ def _split(g: Graph, x: ir.Value, axis: int) -> list[ir.Value]:
 
 
 def _without_negative_sizes(g: Graph, candidates: ir.Value) -> ir.Value:
-    """Boxes whose corners changed places as boxes without area: to Caffe they overlap nothing."""
+    """Boxes with exchanged corners become boxes without area: in Caffe they overlap nothing."""
     first, second = _split(g, candidates, 2)
     ends = first, g.node("Max", first, second)
     return g.node("Concat", *ends, shape=dims(candidates), axis=2)

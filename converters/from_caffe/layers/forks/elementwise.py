@@ -1,4 +1,4 @@
-"""Layers of Caffe's forks that act on every element by itself, or on elements of the same place."""
+"""Layers of Caffe's forks that compute each element from the same element of their bottoms."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def spatial_product(g: Graph, layer: BoundLayer, x: ir.Value, scale: ir.Value) -
 
 @layer("Mean", param="mean_param", fork_field_numbers=(154,), tops=(1, None))
 def mean(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> list[ir.Value]:
-    """output_scale * (input_scale * x + or - mean_scale * mean), its values repeating (FlowNet)."""
+    """output_scale * (input_scale * x + or - mean_scale * mean); the mean values repeat (FlowNet)."""
     p = layer.param
     bottoms = (first, *others)
     layer.check(len(bottoms) == layer.top_count, f"{len(bottoms)} bottoms make {len(bottoms)} tops")

@@ -1,4 +1,4 @@
-"""Layers of a fork for faces (happynear's), as far as they compute at inference."""
+"""The layers of happynear's fork for face recognition that compute something at inference."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def truncation(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 @layer("Slope", in_place=False)
 def slope(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """Two channels more: the row and the column of each pixel as parts of the height and the width."""
+    """x with two more channels: the row divided by the height and the column divided by the width."""
     n, channels, height, width = fixed_image(layer, x)
     rows, columns = np.meshgrid(np.arange(height) / height, np.arange(width) / width, indexing="ij")
     places = g.constant(np.stack([rows, columns]).astype(np.float32)[None])
@@ -60,7 +60,7 @@ def gram(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 @layer("InnerDistance", param="inner_distance_param", in_place=False)
 def inner_distance(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """How far everything from `axis` on is from each row of the weight: squared (L2), or absolute (L1)."""
+    """The distance of everything from `axis` on to each row of the weight: squared L2, or L1."""
     p, shape = layer.param, dims(x)
     axis = layer.axis(p.axis, len(shape))
     layer.check(p.num_output > 0, "num_output must be positive")
@@ -115,7 +115,7 @@ def local(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 
 def _windows(g: Graph, layer: BoundLayer, x: ir.Value, size: tuple[int, int]) -> ir.Value:
-    """Every window as a column, by convolving with unit kernels."""
+    """Every window as a column. Each unit kernel is 1 at one place, and picks this place of every window."""
     p, (n, channels, _, _) = layer.param, fixed_image(layer, x)
     taps = p.kernel_size**2
     unit = filled((channels, taps, taps), 0)

@@ -1,4 +1,4 @@
-"""FlowNet's comparison of two images, and warping by a flow field."""
+"""FlowNet's layers: comparing two images, and warping an image by a flow field."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _ZERO = 1
 def correlation(g: Graph, layer: BoundLayer, first: ir.Value, second: ir.Value) -> ir.Value:
     """The mean product (or absolute difference) of patches of one image and displaced patches of the other.
 
-    One channel for each displacement up to max_displacement in steps of stride_2, row by row; a pixel for
-    each patch in steps of stride_1. do_abs does nothing in Caffe either.
+    The top has one channel for each displacement up to max_displacement in steps of stride_2, row by row, and
+    one pixel for each patch in steps of stride_1. do_abs changes nothing, as in Caffe.
     """
     p = layer.param
     reach = p.max_displacement // max(p.stride_2, 1)
@@ -31,10 +31,11 @@ def correlation(g: Graph, layer: BoundLayer, first: ir.Value, second: ir.Value) 
 
 @layer("Correlation1D", param="correlation_param", fork_field_numbers=(150, 219), in_place=False)
 def correlation_1d(g: Graph, layer: BoundLayer, first: ir.Value, second: ir.Value) -> ir.Value:
-    """Correlation with displacements along the width alone, to one side by single_direction.
+    """Correlation with displacements along the width only; with single_direction, only to one side.
 
-    To the left, displacements go one step beyond max_displacement. Where that leaves the padded image, Caffe
-    reads the end of the row above, which is padding as well; above the first row there is nothing defined.
+    To the left, displacements go one step beyond max_displacement. Where a step leaves the padded image,
+    Caffe reads the end of the row above, which is padding too; above the first row, what it reads is
+    undefined.
     """
     p = layer.param
     layer.check(p.single_direction in (-1, 0, 1), "single_direction must be -1, 0 or 1")
@@ -47,7 +48,7 @@ def correlation_1d(g: Graph, layer: BoundLayer, first: ir.Value, second: ir.Valu
 
 @dataclass(frozen=True)
 class _PatchRange:
-    """Along one axis: where patches begin in the padded image, how far they all reach, their number."""
+    """The patches along one axis: the start of the first in the padded image, their extent and number."""
 
     start: int
     extent: int
@@ -158,7 +159,7 @@ def _cut(g: Graph, x: ir.Value, axis: int, start: int, extent: int) -> ir.Value:
 
 @layer("FlowWarp", param="flow_warp_param", fork_field_numbers=(159, 221), in_place=False)
 def flow_warp(g: Graph, layer: BoundLayer, image: ir.Value, flow: ir.Value) -> ir.Value:
-    """Each pixel from where its flow (x, y) points, bilinear; 0 or NaN where that is outside the image."""
+    """Each pixel from the place to which its flow (x, y) points, bilinear; outside the image 0 or NaN."""
     layer.check(
         len(dims(image)) == 4 and dims(flow) == (dims(image)[0], 2, *dims(image)[2:]),
         f"an image {shape_text(dims(image))} needs a flow of two channels, it is {shape_text(dims(flow))}",
@@ -203,7 +204,7 @@ def _within(g: Graph, x: ir.Value, size: int) -> ir.Value:
 
 
 def _neighbours(g: Graph, x: ir.Value, size: int) -> tuple[ir.Value, ir.Value, ir.Value]:
-    """(the pixel before x, the one after it, how far x is from the first), kept within the image."""
+    """(the pixel before x, the pixel after it, the distance from the first), both within the image."""
     x = g.node("Min", x, scalar(size - 1))
     before = g.node("Floor", x)
     after = g.node("Min", g.node("Add", before, scalar(1)), scalar(size - 1))

@@ -1,4 +1,4 @@
-"""Layers of Caffe's forks that normalise: SSD's Normalize, two called BN, FlowNet's ChannelNorm."""
+"""Layers of Caffe's forks that normalise: SSD's Normalize, FlowNet's ChannelNorm, and two named BN."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from converters.from_caffe.layers.parameters import stored_shapes, vector_parame
 from converters.from_caffe.layers.registry import layer
 from converters.graph import Graph, dims, scalar
 
-# What SegNet's BN adds to the variance.
+# SegNet's BN adds this to the variance.
 _SEGNET_EPS = 1e-9
 _INFERENCE = 1
 
@@ -48,10 +48,10 @@ def channel_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 @layer("BN", param="bn_param", fork_field_numbers=(45, 137, 152, 200), tops=(1, 3))
 def bn(g: Graph, layer: BoundLayer, x: ir.Value) -> list[ir.Value]:
-    """SegNet's BN, by the statistics of the batch or none, or PSPNet's by stored ones: the blobs tell.
+    """SegNet's BN, by the statistics of the batch or none, or PSPNet's, by stored ones.
 
-    SegNet, ENet: scale and shift (2 blobs); with bn_mode LEARN, the default, after normalising by the
-    statistics of the batch itself, which the second and third top show.
+    Their stored blobs differ. SegNet, ENet: scale and shift (2 blobs). With bn_mode LEARN, the default, x is
+    first normalised by the statistics of the batch, which are the second and third top.
     PSPNet, TSN: slope, bias, running mean and running variance (4 blobs).
     """
     check_rank(layer, x, 2, 4)

@@ -1,4 +1,4 @@
-"""Faster R-CNN's Proposal, as PVANet and its kin compute it in C++."""
+"""Faster R-CNN's Proposal, as PVANet and similar forks compute it in C++."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from converters.from_caffe.layers import boxes
 from converters.from_caffe.layers.registry import layer
 from converters.graph import Graph, dims, product, scalar, shape_text
 
-# Corners beyond which float32 does not tell one pixel from the next.
+# From here on float32 does not represent every pixel.
 _LARGEST = 2.0**24
 
 
@@ -28,13 +28,13 @@ def proposal(
 ) -> list[ir.Value]:
     """Regions (M, 5) and, as a second top, their scores (M,).
 
-    scores: (N, 2 * anchors, H, W), those of objects in the second half. deltas: (N, 4 * anchors, H, W). info:
-    height, width, and the scale of both or of each; its first row counts for all images.
+    scores: (N, 2 * anchors, H, W), with those of objects in the second half. deltas: (N, 4 * anchors, H, W).
+    info: height, width, and one scale for both or one for each; its first row is used for all images.
 
-    Of the pre_nms_topn best boxes of an image remain the post_nms_topn best that no better one overlaps by
-    more than nms_thresh, a box being one pixel wider and higher than its corners are apart. A box smaller
-    than min_size times the scale has a score of 0; where such boxes are needed to fill up, Caffe's sort
-    leaves their order open.
+    The pre_nms_topn best boxes of an image compete: a box is dropped if a better one overlaps it by more than
+    nms_thresh, and the post_nms_topn best of the others remain. A box is one pixel wider and higher than the
+    distance of its corners. A box smaller than min_size times the scale has the score 0; if such boxes are
+    among the result, Caffe's sort does not define their order.
     """
     p = layer.param
     anchors = _anchors(layer)
@@ -140,7 +140,7 @@ def _of_objects(g: Graph, scores: ir.Value, anchors: int) -> ir.Value:
 
 
 def _as_large_as(g: Graph, corners: ir.Value, least: ir.Value) -> ir.Value:
-    """1 for the boxes (N, K, 4) that are at least so wide and high, else 0: (N, K)."""
+    """(N, K): 1 for the boxes (N, K, 4) that are at least as wide and high as `least`, else 0."""
     shape = (*dims(corners)[:2], 2)
     halves = np.array([2, 2], np.int64)
     first, last = g.nodes("Split", corners, halves, shapes=[shape, shape], axis=2)

@@ -20,10 +20,10 @@ _NEAREST, _LINEAR, _CUBIC = 1, 2, 3
 
 @layer("Interp", param="interp_param", fork_field_numbers=(143, 162, 166, 205, 217, 2210), in_place=False)
 def interp(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value | None = None) -> ir.Value:
-    """Bilinear, corner pixels staying in the corners, to a size, by a factor or to a second bottom's size.
+    """Bilinear with aligned corners: to a size, by a factor, or to the size of a second bottom.
 
-    Non-positive pad_beg and pad_end first crop that many rows and columns (DeepLab; PSPNet for the reference
-    and for shrinking and zooming at once).
+    pad_beg and pad_end are 0 or negative, and first crop that many rows and columns. (DeepLab; in PSPNet
+    there may be a second bottom, or shrinking and zooming in one layer.)
     """
     p = layer.param
     layer.check(p.pad_beg <= 0 and p.pad_end <= 0, "pad_beg and pad_end crop: they must not be positive")
@@ -60,7 +60,7 @@ def corner_aligned(g: Graph, x: ir.Value, height: int, width: int) -> ir.Value:
     n, channels, *size = dims(x)
     if size == [height, width]:
         return x
-    # Sizes would have to name the batch, which may be symbolic, and not every runtime knows `axes`.
+    # By factors, as sizes would include the batch, which may be symbolic. Not every runtime knows `axes`.
     factors = [_factor(have, wanted) for have, wanted in zip(size, (height, width), strict=True)]
     return g.node(
         "Resize",
@@ -74,7 +74,7 @@ def corner_aligned(g: Graph, x: ir.Value, height: int, width: int) -> ir.Value:
 
 
 def _factor(have: Dim, wanted: int) -> float:
-    """The scale that makes `wanted` pixels of `have`, though the product is cut off, by some in float32."""
+    """The float32 scale from `have` to `wanted` pixels; runtimes round the product down, some in float32."""
     assert isinstance(have, int)
     factor = np.float32(wanted / have)
     while have * float(factor) < wanted:
@@ -86,8 +86,8 @@ def _factor(have: Dim, wanted: int) -> float:
 def accum(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> ir.Value:
     """Images of several sizes as the channels of one: each is interpolated to one size (FlowNet).
 
-    That size is that of the last bottom with have_reference; else of the largest bottom, or a larger one that
-    top_height and top_width ask for, or size_divisible_by.
+    With have_reference, it is the size of the last bottom. Otherwise it is the largest height and width of
+    the bottoms, or a larger size given by top_height and top_width, or by size_divisible_by.
     """
     p = layer.param
     bottoms = [first, *others]
@@ -112,14 +112,14 @@ def accum(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> ir
 
 @layer("Resample", param="resample_param", fork_field_numbers=(155, 220), in_place=False)
 def resample(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value | None = None) -> ir.Value:
-    """To a size or that of a second bottom: nearest, linear or cubic, wider when shrinking (FlowNet 2)."""
+    """To a given size or that of a second bottom: nearest, linear or cubic, with antialiasing (FlowNet 2)."""
     p = layer.param
     have = image_size(layer, x)
     wanted = image_size(layer, reference) if reference is not None else (p.height, p.width)
     layer.check(min(wanted) > 0, "give a height and a width, or a second bottom")
     _check_weights(layer, have, wanted)
     factors = (have[0] / wanted[0], have[1] / wanted[1])
-    # Its kernels add half of the other axis' factor to each coordinate.
+    # FlowNet 2's code adds half of the factor of the other axis to each coordinate.
     centres = [np.arange(wanted[k]) * factors[k] + factors[1 - k] / 2 - 0.5 for k in range(2)]
     if p.type == _NEAREST:
         return _picked(g, layer, x, [_rounded(centre) for centre in centres])
@@ -142,7 +142,7 @@ def _resample_weights(
     reach: int,
     kernel: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
-    """(wanted, size): what each source pixel contributes; the rows of the two axes multiply."""
+    """(wanted, size): the share of each source pixel along one axis; those of both axes are multiplied."""
     radius = 2 if factor < 1 else math.ceil(reach * spread)
     source = np.arange(size)
     near = np.abs(source - _rounded(centres)[:, None]) <= radius
@@ -172,9 +172,9 @@ def _rounded(x: np.ndarray) -> np.ndarray:
 
 @layer("Downsample", param="downsample_param", fork_field_numbers=(156,), in_place=False)
 def downsample(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value | None = None) -> ir.Value:
-    """To a smaller size by triangular weights, corner pixels staying in the corners (FlowNet).
+    """To a smaller size by triangular weights, with aligned corners (FlowNet).
 
-    Caffe also skips NaN, which stand for holes in a true flow field and occur in training alone.
+    Caffe also skips NaN, which mark holes in a ground-truth flow field and occur only in training.
     """
     p = layer.param
     have = image_size(layer, x)
@@ -202,7 +202,7 @@ def _check_weights(layer: BoundLayer, have: tuple[int, int], wanted: tuple[int, 
     if any(a * b > MADE_UP_ELEMENTS for a, b in zip(have, wanted, strict=True)):
         raise layer.unsupported(
             f"from {shape_text(have)} to {shape_text(wanted)} pixels takes more than the "
-            f"{MADE_UP_ELEMENTS:,} weights that are made up at most"
+            f"{MADE_UP_ELEMENTS:,} weights that one layer may have"
         )
 
 

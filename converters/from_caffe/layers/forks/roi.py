@@ -23,7 +23,7 @@ _LEAST_SIZE = 0.1
     in_place=False,
 )
 def roi_pooling(g: Graph, layer: BoundLayer, x: ir.Value, rois: ir.Value) -> ir.Value:
-    """The maximum of each bin of each region, whose corners are rounded to pixels first (Fast R-CNN)."""
+    """The maximum of each bin of each region; the corners are first rounded to pixels (Fast R-CNN)."""
     p = layer.param
     layer.check(p.pooled_h > 0 and p.pooled_w > 0, "pooled_h and pooled_w must be positive")
     regions = _regions(g, layer, x, rois)
@@ -44,10 +44,10 @@ def roi_pooling(g: Graph, layer: BoundLayer, x: ir.Value, rois: ir.Value) -> ir.
     in_place=False,
 )
 def psroi_pooling(g: Graph, layer: BoundLayer, x: ir.Value, rois: ir.Value) -> ir.Value:
-    """The mean of each bin of each region, every bin of every output from a channel of its own (R-FCN).
+    """The mean of each bin of each region; every bin of every output has its own channel (R-FCN).
 
-    The sum over a bin follows from four sums of all pixels above and left of its corners, which are kept in
-    double precision; a bin that covers no pixel gives 0.
+    The sum over a bin is computed from four sums, each of all pixels above and left of one of its corners, in
+    double precision. A bin that covers no pixel gives 0.
     """
     p = layer.param
     bins, outputs = p.group_size, p.output_dim
@@ -122,7 +122,7 @@ def _column(g: Graph, regions: ir.Value, index: int) -> ir.Value:
 
 
 def _sums(g: Graph, x: ir.Value, height: int, width: int) -> ir.Value:
-    """Every plane's sums above and left of each pixel's corners, flat, in double precision."""
+    """The sums of each plane above and left of every pixel corner, flattened, in double precision."""
     exact = g.cast(x, ir.DataType.DOUBLE)
     shape = (*dims(x)[:2], height + 1, width + 1)
     bordered = g.node("Pad", exact, np.array([0, 0, 1, 1, 0, 0, 0, 0], np.int64), shape=shape)

@@ -1,4 +1,4 @@
-"""Layers of Caffe's forks that rearrange, turn round or reduce axes."""
+"""Layers of Caffe's forks that rearrange, reverse or reduce axes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from converters.graph import Graph, dims, shape_text
 
 @layer("Permute", param="permute_param", fork_field_numbers=(148, 154, 202, 224), in_place=False)
 def permute(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """Axes in a new order; those that `order` leaves out follow in their old one (SSD)."""
+    """Axes in a new order; the axes that `order` leaves out follow in their old order (SSD)."""
     rank = len(dims(x))
     order = list(layer.param.order)
     layer.check(
@@ -28,7 +28,7 @@ def permute(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 @layer("Transpose", param="transpose_param", fork_field_numbers=(8266710,), in_place=False)
 def transpose(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """Axes in the order `dim` gives, which names each once (forks for text recognition)."""
+    """Axes in the order of `dim`, which names each axis once (forks for text recognition)."""
     order, rank = list(layer.param.dim), len(dims(x))
     layer.check(sorted(order) == list(range(rank)), f"dim {order} must name each of the {rank} axes once")
     return _transposed(g, x, order)
@@ -42,7 +42,7 @@ def _transposed(g: Graph, x: ir.Value, order: Sequence[int]) -> ir.Value:
 
 @layer("Reverse", param="reverse_param", fork_field_numbers=(160,), in_place=False)
 def reverse(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """One axis, back to front (forks for text recognition)."""
+    """One axis reversed (forks for text recognition)."""
     return _reversed(g, x, [layer.axis(layer.param.axis, len(dims(x)))])
 
 
@@ -68,9 +68,9 @@ def _reversed(g: Graph, x: ir.Value, axes: Sequence[int]) -> ir.Value:
     "ReverseTime", param="reverse_time_param", fork_field_numbers=(161,), in_place=False, time_major_bottoms=1
 )
 def reverse_time(g: Graph, layer: BoundLayer, x: ir.Value, lengths: ir.Value) -> ir.Value:
-    """The first `lengths[n]` steps of item n of (T, N, ...), back to front.
+    """The first `lengths[n]` steps of item n of (T, N, ...) reversed.
 
-    What lies behind is copied; without copy_remaining, Caffe leaves it undefined.
+    The other steps are copied; without copy_remaining, Caffe leaves them undefined.
     """
     layer.check(len(dims(x)) >= 2, f"needs the axes time and item, the bottom is {shape_text(dims(x))}")
     layer.check(
@@ -88,7 +88,7 @@ def reverse_time(g: Graph, layer: BoundLayer, x: ir.Value, lengths: ir.Value) ->
     in_place=False,
 )
 def shuffle_channel(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """Channels dealt out to the groups in turn (ShuffleNet)."""
+    """Channels reordered: the first of each group, then the second of each, and so on (ShuffleNet)."""
     return _shuffled(g, layer, x)
 
 
@@ -113,9 +113,9 @@ def _shuffled(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 def reorg(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """Darknet's reorg: stride times smaller and stride^2 more channels, or with `reverse` the other way.
 
-    The smaller image is not cut from the larger one: as Darknet does, the memory of (C, H, W) is read as
-    (C / stride^2, H * stride, W * stride), whose pixels go to channels, offset before channel, and the result
-    is then called (C * stride^2, H / stride, W / stride).
+    As in Darknet, this is no plain space-to-depth. The memory of (C, H, W) is read as (C / stride^2, H *
+    stride, W * stride); the pixels of each stride x stride block go to channels, with the offset in the block
+    before the channel; the result is then read as (C * stride^2, H / stride, W / stride).
     """
     p = layer.param
     layer.check(p.HasField("stride") and p.stride > 0, "needs a positive stride")
@@ -133,13 +133,13 @@ def reorg(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 
 @layer("Tiling", param="tiling_param", in_place=False)
 def tiling(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """Every tile_dim^2 consecutive channels as one, tile_dim times as high and wide."""
+    """Each group of tile_dim^2 consecutive channels as one channel, tile_dim times as high and wide."""
     return channels_to_pixels(g, layer, x, layer.param.tile_dim)
 
 
 @layer("BatchReduction", param="batch_reduction_param", fork_field_numbers=(162,), in_place=False)
 def batch_reduction(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """Sum or mean over one axis, or over consecutive parts of it of level^2 entries each (TSN)."""
+    """Sum or mean over one axis, or over consecutive parts of it with level^2 entries each (TSN)."""
     reduction = layer.param.reduction_param
     axis = layer.axis(reduction.axis, len(dims(x)))
     if reduction.operation not in (SUM, MEAN):

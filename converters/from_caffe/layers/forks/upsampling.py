@@ -1,4 +1,4 @@
-"""The layers called Upsample: pixels repeated, or put back where a pooling layer found them."""
+"""The layers named Upsample: repeating pixels, or putting them back where a pooling layer found them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def upsample(g: Graph, layer: BoundLayer, x: ir.Value, mask: ir.Value | None = N
 
 
 def _unpooled(g: Graph, layer: BoundLayer, x: ir.Value, mask: ir.Value) -> ir.Value:
-    """Zeros, and each pixel at the place its mask names in the plane of its channel; of several the last."""
+    """Zeros, with each pixel at the place in its plane that the mask gives; of several the last."""
     layer.check(
         dims(mask) == dims(x), f"the mask is {shape_text(dims(mask))}, the bottom {shape_text(dims(x))}"
     )
@@ -45,7 +45,9 @@ def _unpooled(g: Graph, layer: BoundLayer, x: ir.Value, mask: ir.Value) -> ir.Va
     height, width = _unpooled_size(layer, *image_size(layer, x))
     pixels = math.prod(image_size(layer, x))
     if pixels > MADE_UP_ELEMENTS:
-        raise layer.unsupported(f"its {pixels:,} pixels a plane are more than are numbered")
+        raise layer.unsupported(
+            f"its {pixels:,} pixels a plane are more than the {MADE_UP_ELEMENTS:,} that are supported"
+        )
     flat, plane = (n, c, pixels), (n, c, height * width)
     places = g.cast(mask, ir.DataType.INT64)
     places, values = g.reshape(places, flat), g.reshape(x, flat)
@@ -60,7 +62,7 @@ def _unpooled(g: Graph, layer: BoundLayer, x: ir.Value, mask: ir.Value) -> ir.Va
         empty = everywhere(np.zeros(1, np.float32), height * width)
         filled = g.node("ScatterElements", empty, places, values, axis=2)
     else:
-        # ONNX leaves open which of two updates of one place wins, so the last source is found by its number.
+        # ONNX does not define which of two updates of one place stays: find the last source by its number.
         sources = everywhere(np.arange(pixels, dtype=np.int64), pixels)
         none = everywhere(np.array([-1], np.int64), height * width)
         last = g.node("ScatterElements", none, places, sources, axis=2, reduction="max")
@@ -89,7 +91,7 @@ def _unpooled_size(layer: BoundLayer, height: int, width: int) -> tuple[int, int
 
 
 def _disjoint(mask: ir.Value) -> bool:
-    """Whether the mask is known to name each place once: that of a MaxPool whose windows do not overlap."""
+    """Whether the mask surely gives each place once: it comes from a MaxPool whose windows do not overlap."""
     value: ir.Value | None = mask
     while value is not None and (node := value.producer()) is not None:
         if node.op_type == "MaxPool":

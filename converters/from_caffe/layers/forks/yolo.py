@@ -1,4 +1,4 @@
-"""The choice of detections of YOLO, version 2 and 3, as MobileNet-YOLO computes it."""
+"""The choice of detections in YOLO, versions 2 and 3, as the fork MobileNet-YOLO computes it."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def yolo_detection_output(
 ) -> ir.Value:
     """(1, 1, M, 7) as DetectionOutput, labels from 1, by falling confidence; both maps use the same anchors.
 
-    A box has its most probable class; its confidence, that probability times that of an object, must reach
-    confidence_threshold. A box goes where its overlap with a better one of any class reaches nms_threshold.
-    All images of a batch are one list, and each row says image 0.
+    A box belongs to its most probable class. Its confidence is the probability of this class times that of an
+    object, and must reach confidence_threshold. A box is dropped if its overlap with a better one of any
+    class reaches nms_threshold. All images of a batch form one list, and each row names image 0.
     """
     p = layer.param
     layer.check(p.HasField("num_classes"), "needs num_classes")
@@ -52,10 +52,10 @@ def yolo_detection_output(
     in_place=False,
 )
 def yolov3_detection_output(g: Graph, layer: BoundLayer, *maps: ir.Value) -> ir.Value:
-    """As YoloDetectionOutput, with anchors by map and classes that do not exclude each other.
+    """As YoloDetectionOutput, with its own anchors for each map and classes that do not exclude each other.
 
-    The confidence must exceed confidence_threshold. In Caffe a box competes once for every class, but as it
-    overlaps itself wholly, only its best class can remain.
+    The confidence must exceed confidence_threshold. In Caffe a box competes once for every class, but because
+    it overlaps itself completely, only its best class can remain.
     """
     p = layer.param
     layer.check(p.HasField("num_classes"), "needs num_classes")
@@ -80,7 +80,7 @@ def yolov3_detection_output(g: Graph, layer: BoundLayer, *maps: ir.Value) -> ir.
 def _candidates(
     g: Graph, layer: BoundLayer, x: ir.Value, anchors: np.ndarray, scale: int, *, exclusive: bool
 ) -> _Candidates:
-    """What a map (N, anchors * (5 + classes), size, size) predicts, image by image and place by place."""
+    """The predictions of a map (N, anchors * (5 + classes), size, size), image by image, place by place."""
     classes, count = layer.param.num_classes, len(anchors)
     shape = dims(x)
     layer.check(
