@@ -10,8 +10,9 @@ import onnx_ir as ir
 
 from converters.errors import ConverterError, FormatError, UnsupportedError
 from converters.from_caffe import deploy, schema
-from converters.from_caffe.bind import Binder, BoundLayer
+from converters.from_caffe.bind import Binder
 from converters.from_caffe.blob_aliasing import in_place_tops, storage_ids
+from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.input_shapes import resolve_shapes
 from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.layers.unsupported import UNSUPPORTED

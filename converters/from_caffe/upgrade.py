@@ -1,4 +1,4 @@
-"""V0 and V1 definitions -> the current form, with the semantics of Caffe's own upgrade tools.
+"""V0 and V1 definitions -> the current form (V2), by the rules of Caffe's own upgrade tools.
 
 The order is Caffe's: V0 padding layers, V0 -> V1, transformation fields of data layers, V1 -> V2,
 legacy `input` fields -> Input layer.
@@ -145,7 +145,7 @@ V0_TYPES: dict[str, tuple[str, dict[str, str]]] = {
         ),
     ),
 }
-# Fields of V0LayerParameter that belong to the layer itself or to training, whatever its type.
+# Fields of V0LayerParameter that every type has: the layer's own, and those for training.
 _V0_GENERAL = {"name", "type", "blobs", "blobs_lr", "weight_decay"}
 
 _DATA_PARAMS = ("data_param", "image_data_param", "window_data_param")
@@ -153,7 +153,10 @@ _TRANSFORM_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 
 
 def upgrade(net: schema.Message, path: Path) -> schema.Message:
-    """`net` (changed in place and returned) with everything in `layer` and no legacy fields."""
+    """`net`, changed in place: all layers are in `layer`, and no legacy field is set.
+
+    FormatError for a definition that Caffe refuses, UnsupportedError for an unknown V0 or V1 type or field.
+    """
     if len(net.layers) and len(net.layer):
         raise FormatError(
             f"{path}: the definition has both 'layer' and 'layers' fields, which Caffe refuses: keep one kind"
@@ -191,7 +194,7 @@ def _upgrade_v0(net: schema.Message, path: Path) -> None:
 
 
 def _assign(layer: schema.Message, target: str, value: object) -> None:
-    """Set `a.b` of a layer to a scalar or message; a repeated target gets the one value."""
+    """Set the field `a.b` of a layer to a scalar or message; to a repeated field, the value is appended."""
     *parents, last = target.split(".")
     message = layer
     for parent in parents:
@@ -206,7 +209,7 @@ def _assign(layer: schema.Message, target: str, value: object) -> None:
 
 
 def _fold_padding(net: schema.Message, path: Path) -> None:
-    """V0 knew padding as a layer: its pad moves into the convolutions and poolings that read it."""
+    """Move the pad of V0's padding layers into the convolutions and poolings that read them."""
     made_by = dict.fromkeys(net.input)
     kept = []
     for connected in net.layers:
@@ -238,7 +241,7 @@ def _copy(message: schema.Message) -> schema.Message:
 
 
 def _move_transform_fields(layer: schema.Message) -> None:
-    """scale, mean_file, crop_size and mirror moved from the data layers' own messages to transform_param."""
+    """Move scale, mean_file, crop_size and mirror of a data layer from its own message to transform_param."""
     for param_name in _DATA_PARAMS:
         if not layer.HasField(param_name):
             continue
@@ -279,7 +282,7 @@ def _from_v1(old: schema.Message, path: Path) -> schema.Message:
 
 
 def _upgrade_inputs(net: schema.Message, path: Path) -> None:
-    """The legacy `input`, `input_dim` and `input_shape` fields become one Input layer before all others."""
+    """Turn the legacy fields `input`, `input_dim` and `input_shape` into an Input layer before all others."""
     names = list(net.input)
     if names:
         shapes = _legacy_shapes(net, path)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers import boxes
 from converters.from_caffe.layers.limits import FLT_MAX
 from converters.from_caffe.layers.runtime_shapes import full_like

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.limits import FLT_MAX
 from converters.from_caffe.layers.runtime_shapes import full_like, shape_tensor
 from converters.graph import Graph, Symbol, dims, scalar

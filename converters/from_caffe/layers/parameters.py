@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from converters.from_caffe import schema
-from converters.from_caffe.bind import BoundLayer, Parameter
+from converters.from_caffe.bound_layer import BoundLayer, Parameter
 
 
 def stored_shapes(layer: BoundLayer) -> list[tuple[int, ...]]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import onnx_ir as ir
 
 from converters.from_caffe import schema
-from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.limits import MAX_BLOB_ELEMENTS
 from converters.graph import Graph, Symbol, dims, shape_text
 from converters.registry import Registry

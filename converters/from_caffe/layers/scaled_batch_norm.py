@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.fillers import constant_filler, declared_filler
 from converters.from_caffe.layers.parameters import stored_shapes, vector_parameter
 from converters.graph import Graph, dims

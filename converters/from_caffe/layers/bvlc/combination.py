@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.from_caffe import schema
-from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.registry import layer
 from converters.graph import Dim, Graph, Symbol, dims, scalar, shape_text
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.from_caffe import fillers
-from converters.from_caffe.bind import BoundLayer, Parameter
+from converters.from_caffe.bound_layer import BoundLayer, Parameter
 from converters.from_caffe.inputs import dummy_data_shapes
 from converters.from_caffe.layers.registry import layer
 from converters.graph import Graph

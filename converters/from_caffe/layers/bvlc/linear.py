@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.from_caffe import schema
-from converters.from_caffe.bind import BoundLayer, Parameter
+from converters.from_caffe.bound_layer import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared_filler
 from converters.from_caffe.layers.fused_relu import fused_relu
 from converters.from_caffe.layers.parameters import stored_shapes, unit_rows

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import image_axes
 from converters.from_caffe.layers.limits import FLT_MAX
 from converters.from_caffe.layers.registry import layer

@@ -15,7 +15,7 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.from_caffe import schema
-from converters.from_caffe.bind import BoundLayer, Parameter
+from converters.from_caffe.bound_layer import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared_filler
 from converters.from_caffe.layers.registry import layer
 from converters.graph import Dim, Graph, dims, product

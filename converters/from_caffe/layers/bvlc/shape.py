@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import check_rank, fixed_image
 from converters.from_caffe.layers.registry import layer
 from converters.graph import Dim, Graph, Symbol, dims, product, scalar

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
-from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers import adaptive_nms, boxes
 from converters.from_caffe.layers.checks import image_size
 from converters.from_caffe.layers.limits import FLT_MAX

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from converters.from_caffe.bind import BoundLayer, Parameter
+from converters.from_caffe.bound_layer import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared_filler
 from converters.from_caffe.layers.checks import fixed_image
 from converters.from_caffe.layers.parameters import unit_rows

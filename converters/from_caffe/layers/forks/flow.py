@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.registry import layer
 from converters.from_caffe.layers.runtime_shapes import shape_tensor
 from converters.graph import MADE_UP_ELEMENTS, Dim, Graph, dims, scalar, shape_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.fillers import constant_filler, declared_filler
 from converters.from_caffe.layers.checks import check_rank, image_axes
 from converters.from_caffe.layers.parameters import stored_shapes, vector_parameter

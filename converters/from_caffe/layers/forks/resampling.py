@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import image_size
 from converters.from_caffe.layers.registry import layer
 from converters.graph import MADE_UP_ELEMENTS, Dim, Graph, dims, shape_text

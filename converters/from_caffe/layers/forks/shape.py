@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.bvlc.shape import MEAN, SUM, channels_to_pixels
 from converters.from_caffe.layers.checks import fixed_image, image_axes
 from converters.from_caffe.layers.registry import layer

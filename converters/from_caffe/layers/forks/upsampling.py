@@ -7,7 +7,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
-from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import image_axes, image_size
 from converters.from_caffe.layers.registry import layer
 from converters.graph import MADE_UP_ELEMENTS, Graph, dims, shape_text

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from converters.from_caffe.bind import BoundLayer
+from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers import boxes
 from converters.from_caffe.layers.registry import layer
 from converters.graph import Graph, dims, scalar, shape_text
