@@ -60,7 +60,7 @@ def _definition(
     return definition_in(weights_path), ["no definition was given: this is the net stored with the weights"]
 
 
-def _with_size_advice(error: ConverterError, net: deploy.Net, options: Options) -> ConverterError:
+def _with_size_advice(error: ConverterError, net: deploy.InferenceNet, options: Options) -> ConverterError:
     """The error; where the size of an input is unknown, with the option that gives it."""
     unknown = [name for name in net.inputs.with_unknown_size if name not in options.input_shapes]
     if not unknown:
@@ -80,7 +80,10 @@ def _fixed_batch_note(model: ir.Model) -> str:
 
 
 def _convert(
-    net: deploy.Net, weights: Weights | None, options: Options, dynamic_batches: Collection[int | None]
+    net: deploy.InferenceNet,
+    weights: Weights | None,
+    options: Options,
+    dynamic_batches: Collection[int | None],
 ) -> ir.Model:
     conversion = Conversion.of(net, weights, options, dynamic_batches)
     conversion.convert_layers()

@@ -55,7 +55,7 @@ class Conversion:
     @classmethod
     def of(
         cls,
-        net: deploy.Net,
+        net: deploy.InferenceNet,
         weights: Weights | None,
         options: Options,
         dynamic_batches: Collection[int | None],
@@ -114,7 +114,7 @@ class Conversion:
         bottoms = [self._read(name, reader) for name in message.bottom]
         with self.graph.layer(layer.name, f"Caffe {layer.type}"):
             tops = layer_type(self.graph, layer, bottoms)
-        self._publish(position, layer, bottoms, tops)
+        self._assign_tops(position, layer, bottoms, tops)
 
     def _read(self, name: str, reader: str) -> ir.Value:
         if name in self._missing:
@@ -130,7 +130,7 @@ class Conversion:
         )
         return self.graph.reshape(version.overwritten, dims(version.value))
 
-    def _publish(
+    def _assign_tops(
         self, position: int, layer: BoundLayer, bottoms: list[ir.Value], tops: list[ir.Value]
     ) -> None:
         """Let the names of the layer's tops stand for these values from now on, and name nodes and values."""

@@ -24,7 +24,7 @@ PROBABILITIES = "prob"
 
 
 @dataclass
-class Net:
+class InferenceNet:
     """The inference net of a definition.
 
     declared: every layer of phase TEST; layers: those among them that compute the outputs.
@@ -43,7 +43,7 @@ class Net:
         return self.inputs.preprocessing
 
 
-def prepare(name: str, layers: Sequence[schema.Message], wanted: Sequence[str] | None) -> Net:
+def prepare(name: str, layers: Sequence[schema.Message], wanted: Sequence[str] | None) -> InferenceNet:
     """The inference net among the layers of phase TEST.
 
     `wanted` names its outputs; with None they are the tops that no layer reads. FormatError for blob names
@@ -61,7 +61,7 @@ def prepare(name: str, layers: Sequence[schema.Message], wanted: Sequence[str] |
     needed, unneeded = _needed(kept, outputs)
     inputs = inputs.only({bottom for layer in needed for bottom in layer.bottom} | set(outputs))
     dropped += [Dropped(layer.name, layer.type, "nothing that is left reads its tops") for layer in unneeded]
-    return Net(name, inputs, layers, needed, outputs, dropped)
+    return InferenceNet(name, inputs, layers, needed, outputs, dropped)
 
 
 def _without_training(

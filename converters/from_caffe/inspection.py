@@ -87,7 +87,7 @@ def _definition(definition: Path | None, weights: Path | None) -> tuple[schema.M
     return definition_in(weights), []
 
 
-def _inspect_net(net: deploy.Net, weights: Weights, result: Inspection) -> None:
+def _inspect_net(net: deploy.InferenceNet, weights: Weights, result: Inspection) -> None:
     sizes = declared_batch_sizes(net.inputs, net.declared, weights, Options())
 
     def attempt(dynamic_batches: Collection[int | None]) -> Conversion:

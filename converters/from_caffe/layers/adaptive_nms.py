@@ -35,7 +35,7 @@ def thresholds(layer: BoundLayer, first: float, eta: float) -> list[float]:
     return [float(step) for step in steps]
 
 
-def survivors(
+def suppression_mask(
     g: Graph,
     layer: BoundLayer,
     candidates: ir.Value,
@@ -44,12 +44,12 @@ def survivors(
     overlaps: Sequence[float],
     least: float | None,
 ) -> ir.Value:
-    """`boxes.survivors` with one threshold for each of the first boxes; the last threshold is for the others.
+    """`boxes.suppression_mask` with one threshold for each of the first boxes; the last is for the others.
 
     candidates: (B, K, 4), corners, and scores: (B, K), both in falling order of the scores.
     """
     if len(overlaps) == 1:
-        return boxes.survivors(g, layer, candidates, scores, overlap=overlaps[0], least=least)
+        return boxes.suppression_mask(g, layer, candidates, scores, overlap=overlaps[0], least=least)
     count = dims(scores)[1]
     assert isinstance(count, int)
     least = -FLT_MAX if least is None else least
@@ -65,11 +65,11 @@ def survivors(
         kept = g.node("Add", kept, g.node("Mul", passing, g.cast(here, ir.DataType.FLOAT)))
         later = g.node("Greater", g.constant(order), place, shape=dims(scores), dtype=ir.DataType.BOOL)
         considered = g.node("Mul", considered, g.cast(later, ir.DataType.FLOAT))
-        worst = g.node("Max", worst, _overlaps(g, candidates, boxes.at(g, candidates, place)))
+        worst = g.node("Max", worst, _overlaps(g, candidates, boxes.gather_per_row(g, candidates, place)))
     passing = _passing(g, considered, worst, overlaps[-1])
     still = g.node("Greater", passing, scalar(0), dtype=ir.DataType.BOOL)
     remaining = g.node("Where", still, scores, scalar(-FLT_MAX), shape=dims(scores), dtype=scores.dtype)
-    others = boxes.survivors(g, layer, candidates, remaining, overlap=overlaps[-1], least=least)
+    others = boxes.suppression_mask(g, layer, candidates, remaining, overlap=overlaps[-1], least=least)
     return g.node("Add", kept, others)
 
 

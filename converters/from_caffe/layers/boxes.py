@@ -20,7 +20,7 @@ from converters.graph import Graph, Symbol, dims, scalar
 DETECTION = 7
 
 
-def survivors(
+def suppression_mask(
     g: Graph,
     layer: BoundLayer,
     boxes: ir.Value,
@@ -52,7 +52,7 @@ def survivors(
     return g.node("ScatterND", full_like(g, scores, 0), where, ones)
 
 
-def best(g: Graph, scores: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
+def top_per_row(g: Graph, scores: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
     """(values, places) of the `count` highest scores of each row of (B, K), in falling order."""
     shape = (dims(scores)[0], count)
     values, places = g.nodes(
@@ -66,30 +66,30 @@ def best(g: Graph, scores: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
     return values, places
 
 
-def only_best(g: Graph, mask: ir.Value, scores: ir.Value, count: int) -> ir.Value:
+def keep_top(g: Graph, mask: ir.Value, scores: ir.Value, count: int) -> ir.Value:
     """The mask (B, K) with only the `count` highest scores of each row left."""
     passed = g.node("Greater", mask, scalar(0), dtype=ir.DataType.BOOL)
     in_play = g.node("Where", passed, scores, scalar(-FLT_MAX), shape=dims(scores), dtype=scores.dtype)
-    _, places = best(g, in_play, count)
+    _, places = top_per_row(g, in_play, count)
     ones = g.node("Expand", g.constant(scalar(1)), shape_tensor(g, scores, dims(places)), shape=dims(places))
     return g.node("Mul", mask, g.node("ScatterElements", full_like(g, mask, 0), places, ones, axis=1))
 
 
-def at(g: Graph, values: ir.Value, places: ir.Value) -> ir.Value:
+def gather_per_row(g: Graph, values: ir.Value, places: ir.Value) -> ir.Value:
     """The entries of each row of (B, K, ...) at the places (B, M) of this row: (B, M, ...)."""
     index = g.reshape(places, (*dims(places), 1))
     shape = (*dims(places), *dims(values)[2:])
     return g.node("GatherND", values, index, shape=shape, batch_dims=1)
 
 
-def where_set(g: Graph, layer: BoundLayer, mask: ir.Value) -> ir.Value:
+def nonzero_places(g: Graph, layer: BoundLayer, mask: ir.Value) -> ir.Value:
     """int64 (M, 2): row and column of every entry of (B, K) that is not 0, row by row."""
     found = Symbol(f"{layer.name}_found")
     places = g.node("NonZero", mask, shape=(2, found), dtype=ir.DataType.INT64)
     return g.node("Transpose", places, shape=(found, 2), perm=(1, 0))
 
 
-def pick(g: Graph, values: ir.Value, places: ir.Value) -> ir.Value:
+def gather_places(g: Graph, values: ir.Value, places: ir.Value) -> ir.Value:
     """The entries of (B, K, ...) at (row, column) pairs (M, 2): (M, ...)."""
     return g.node("GatherND", values, places, shape=(dims(places)[0], *dims(values)[2:]))
 
@@ -99,13 +99,13 @@ def column(g: Graph, values: ir.Value, index: int) -> ir.Value:
     return g.node("Gather", values, np.array(index, np.int64), shape=dims(values)[:1], axis=1)
 
 
-def as_floats(g: Graph, values: ir.Value) -> ir.Value:
+def as_float_column(g: Graph, values: ir.Value) -> ir.Value:
     """(M,) as a float32 column (M, 1)."""
     floats = g.cast(values, ir.DataType.FLOAT)
     return g.reshape(floats, (*dims(values), 1))
 
 
-def detections(g: Graph, layer: BoundLayer, images: ir.Value, rows: ir.Value) -> ir.Value:
+def detection_blob(g: Graph, layer: BoundLayer, images: ir.Value, rows: ir.Value) -> ir.Value:
     """Rows (M, 7) as Caffe's blob (1, 1, M, 7). If there are none, each image has a row: its index, then -1s.
 
     images: any blob whose first axis is the batch.
@@ -121,7 +121,7 @@ def detections(g: Graph, layer: BoundLayer, images: ir.Value, rows: ir.Value) ->
     return g.reshape(together, (1, 1, all_rows, DETECTION))
 
 
-def nothing_found(g: Graph, images: ir.Value) -> ir.Value:
+def empty_detection_blob(g: Graph, images: ir.Value) -> ir.Value:
     """The result of `detections` for no rows."""
     return g.reshape(_placeholders(g, images), (1, 1, dims(images)[0], DETECTION))
 
@@ -137,4 +137,4 @@ def _placeholders(g: Graph, images: ir.Value) -> ir.Value:
     end = g.node("Squeeze", count, np.zeros(1, np.int64), shape=())
     index = g.node("Range", g.constant(np.array(0, np.int64)), end, np.array(1, np.int64), shape=(batch,))
     pads = np.array([0, 0, 0, DETECTION - 1], np.int64)
-    return g.node("Pad", as_floats(g, index), pads, scalar(-1), shape=(batch, DETECTION))
+    return g.node("Pad", as_float_column(g, index), pads, scalar(-1), shape=(batch, DETECTION))

@@ -38,7 +38,7 @@ class Statistics:
 
 def is_scaled(layer: BoundLayer) -> bool:
     """Whether this BatchNorm has its own scale and bias, by its definition or its stored blobs."""
-    return _nvidia(layer) or len(stored_shapes(layer)) > 3
+    return _is_nvidia(layer) or len(stored_shapes(layer)) > 3
 
 
 def scaled_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
@@ -48,7 +48,7 @@ def scaled_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
         raise layer.unsupported(
             "with its own scale and use_global_stats false, its forks compute different things"
         )
-    s = _nvidias(layer, channels) if _nvidia(layer) else _intels(layer, channels)
+    s = _nvidia_statistics(layer, channels) if _is_nvidia(layer) else _intel_statistics(layer, channels)
     return g.node(
         "BatchNormalization",
         x,
@@ -60,14 +60,14 @@ def scaled_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     )
 
 
-def _nvidia(layer: BoundLayer) -> bool:
+def _is_nvidia(layer: BoundLayer) -> bool:
     p = layer.param
     if p.HasField("filler") or p.HasField("use_weight_bias"):
         return False
     return bool(p.scale_bias or p.HasField("scale_filler") or p.HasField("bias_filler"))
 
 
-def _nvidias(layer: BoundLayer, channels: int) -> Statistics:
+def _nvidia_statistics(layer: BoundLayer, channels: int) -> Statistics:
     p = layer.param
     fillers = {
         "scale": declared_filler(p, "scale_filler") or constant_filler(1),
@@ -97,7 +97,7 @@ def _is_legacy(layer: BoundLayer) -> bool:
     return len(sizes) == 5 and sizes[4] == 1
 
 
-def _intels(layer: BoundLayer, channels: int) -> Statistics:
+def _intel_statistics(layer: BoundLayer, channels: int) -> Statistics:
     p = layer.param
     if _is_legacy(layer):
         raise layer.unsupported(

@@ -56,7 +56,7 @@ TWO_LAYERS = DEFINITION + (
 
 
 def test_a_missing_layer_is_zero_as_in_caffe_and_reported(tmp_path: Path) -> None:
-    """Without a filler Caffe's default is a constant 0; the real Caffe's case is match-missing-zero."""
+    """Without a filler, Caffe's default is a constant 0. The recorded case is match-missing-zero."""
     definition = tmp_path / "net.prototxt"
     definition.write_text(TWO_LAYERS)
     weights = write_caffemodel(tmp_path / "net.caffemodel", {"fc": [np.ones((3, 2)), np.ones(3)]})
@@ -69,9 +69,9 @@ def test_a_missing_layer_is_zero_as_in_caffe_and_reported(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("definition", "layers"),
     [
-        # renamed: what is missing here is left over there
+        # a renamed layer: one is missing in the net, and one is too many in the file
         (TWO_LAYERS, {"fc": [np.ones((3, 2)), np.ones(3)], "head_old": [np.ones((2, 3)), np.ones(2)]}),
-        # a filler that is random says that the layer was to be trained
+        # a random filler shows that the layer was meant to be trained
         (
             TWO_LAYERS.replace("num_output: 2", 'num_output: 2 weight_filler { type: "xavier" }'),
             {"fc": [np.ones((3, 2)), np.ones(3)]},

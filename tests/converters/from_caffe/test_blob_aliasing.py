@@ -26,10 +26,10 @@ CUT = layer("Slice", "x", "a b", "slice_param { axis: 1 }", "slice") + layer("Re
 @pytest.mark.parametrize(
     ("net", "wanted"),
     [
-        # Split's tops are one memory, also where nothing needs the one that is changed
+        # Split's tops share their memory, also where no output needs the one that is changed
         (SPLIT, {"b": RELU}),
         (SPLIT, {"x": RELU}),
-        # what read it before has the old values
+        # a layer that read the blob before has the old values
         (layer("AbsVal", "x", "early", name="early") + SPLIT, {"early": np.abs(X), "b": RELU}),
         (
             layer("Flatten", "x", "flat", name="flat")
@@ -37,10 +37,10 @@ CUT = layer("Slice", "x", "a b", "slice_param { axis: 1 }", "slice") + layer("Re
             + layer("AbsVal", "x", "y", name="late"),
             {"y": RELU},
         ),
-        # one top of Concat or Slice that is all of its bottom is its memory
+        # the single top of a Concat or Slice with a single bottom is the memory of that bottom
         (layer("Concat", "x", "a", name="join") + layer("ReLU", "a", "a", name="relu"), {"x": RELU}),
         (layer("Slice", "x", "a", name="slice") + layer("ReLU", "a", "a", name="relu"), {"x": RELU}),
-        # several are copies
+        # several tops are copies
         (CUT, {"x": X, "b": X[:, 2:]}),
         (CUT + layer("AbsVal", "x", "y", name="late"), {"a": RELU[:, :2], "y": np.abs(X)}),
     ],

@@ -1,4 +1,4 @@
-"""The names of outputs and blobs in the graph, where no recorded case spells them out."""
+"""The names of outputs and blobs in the graph, in cases that no recorded net has."""
 
 from __future__ import annotations
 

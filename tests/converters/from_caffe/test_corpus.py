@@ -21,7 +21,7 @@ NOT_CONVERTED = {
     "inplace-eltwise-max": r"layer 'mx' \(Eltwise\): in place, Caffe's SUM and MAX lose the first operand",
 }
 
-# Nets that Caffe refuses and we convert, and why that is no wrong answer.
+# Nets that Caffe refuses and that are converted, and why this is no wrong answer.
 ACCEPTED = {
     "permute-type",  # a layer of SSD's fork, unknown to BVLC Caffe alone
     "softmaxloss-two-tops-plain",  # a loss that Caffe cannot set up; at inference there is no loss

@@ -1,4 +1,4 @@
-"""What is left of a training definition: the rules that the recorded cases do not spell out."""
+"""What remains of a training definition: rules that no recorded case shows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load(folder: Path, text: str, **options: object) -> object:
     return converters.load(definition, weights, **options)  # type: ignore[arg-type]
 
 
-def test_data_become_the_input_and_say_how_they_were_prepared(tmp_path: Path) -> None:
+def test_the_data_layer_becomes_the_input_and_its_preprocessing_is_reported(tmp_path: Path) -> None:
     text = (
         DATA % "TRAIN"
         + (DATA % "TEST").replace("mirror: true", "")
@@ -61,9 +61,9 @@ def test_data_become_the_input_and_say_how_they_were_prepared(tmp_path: Path) ->
         ),
         (LOSS % ("loss", "EuclideanLoss", "fc", "loss"), ["fc"]),
         (LOSS % ("loss", "SigmoidCrossEntropyLoss", "fc", "loss"), ["fc"]),
-        # the label first: what is learned is the score, whatever its place
+        # the label first: the score is what the net computes, whatever its position
         ('layer { name: "loss" type: "EuclideanLoss" bottom: "label" bottom: "fc" top: "loss" }', ["fc"]),
-        # losses weighted and added up in the net are losses still
+        # losses that are weighted and added up in the net are still losses
         (
             LOSS % ("l1", "HingeLoss", "fc", "l1")
             + LOSS % ("l2", "SoftmaxWithLoss", "fc", "l2")
@@ -71,13 +71,13 @@ def test_data_become_the_input_and_say_how_they_were_prepared(tmp_path: Path) ->
             + 'layer { name: "sum" type: "Eltwise" bottom: "half" bottom: "l2" top: "sum" }',
             ["prob"],
         ),
-        # a Softmax of its own is not made twice
+        # a Softmax that is there already is not made twice
         (
             'layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }'
             + LOSS % ("loss", "SoftmaxWithLoss", "fc", "loss"),
             ["prob"],
         ),
-        # what only fed the label goes too
+        # a layer that only computes the label is dropped too
         (
             'layer { name: "half" type: "Power" bottom: "label" top: "target" power_param { scale: 0.5 } }'
             'layer { name: "loss" type: "EuclideanLoss" bottom: "fc" bottom: "target" top: "loss" }',
@@ -127,7 +127,7 @@ HDF5 = 'layer { name: "data" type: "HDF5Data" top: "data" top: "label" hdf5_data
 
 
 def test_a_convolution_tells_the_size_of_an_input_before_a_matrix_product(tmp_path: Path) -> None:
-    """Whichever of them an output needs: the input is one and the same."""
+    """Whichever of the two an output needs: the input has the same shape."""
     definition = tmp_path / "net.prototxt"
     conv = 'layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { %s } }'
     definition.write_text(HDF5 + BODY + conv % "num_output: 1 kernel_size: 1 bias_term: false")
@@ -158,7 +158,7 @@ def test_a_size_that_a_layer_needs_is_asked_for(tmp_path: Path) -> None:
         converters.load(definition, weights)
     shapes = {"data": (2, 3, 4, 4)}
     assert converters.load(definition, weights, input_shapes=shapes).meta["report"].outputs["a"] == "2x1x2x4"
-    # one that the wanted output does not need may be given all the same
+    # the shape of an input that the wanted output does not need may be given too
     power = 'layer { name: "p" type: "DummyData" top: "p" dummy_data_param { shape { dim: 2 } } }'
     definition.write_text(definition.read_text() + power)
     assert not converters.load(definition, weights, input_shapes=shapes, outputs=["p"]).graph.inputs

@@ -1,4 +1,4 @@
-"""Training definitions of Caffe's forks, in their own words: what of them is left for inference."""
+"""Training definitions in the style of Caffe's forks: what remains for inference."""
 
 from __future__ import annotations
 

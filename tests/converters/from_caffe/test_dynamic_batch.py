@@ -1,4 +1,4 @@
-"""The batch of a converted net: any where Caffe takes any, and an item's result is that of its own run."""
+"""The batch of a converted net: symbolic wherever Caffe takes any; each item has the same result."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ CASES = sorted(
 )
 
 
-# Inputs whose batch is no other than the declared one, because ...
+# Inputs whose batch stays the declared one, because ...
 FIXED = {
     # ... the first axis is one of the sizes of the parameters, or is cut at fixed places
     **dict.fromkeys(["bias-axis0", "conv-axis0", "ip-axis0", "slice-axis0"], "data"),
     "crop-axis0": "data ref",
-    # ... it meets a constant blob
+    # ... it is combined with a constant blob
     **dict.fromkeys(["dummydata-const", "dummydata-legacy", "parameter-eltwise"], "data"),
-    # ... it is no batch but an axis that fits the other bottom's second or third
+    # ... their first axis is no batch, but matches the second or third axis of the other bottom
     **dict.fromkeys(["scale-2b-bias", "scale-2b-c", "scale-2b-hw", "scale-2b-inplace"], "s"),
     **dict.fromkeys(["bias-2bottom-inplace", "bias-2bottom-tail"], "b"),
 }
 
 
-# Nets that compute over their batch: what an item gives depends on the others.
+# Nets that compute over their batch: the result of an item depends on the others.
 MIXING = {
     "batchreindex-identity",
     "batchreindex-repeat",
@@ -50,7 +50,7 @@ MIXING = {
 
 
 def batch_axes(values: list[ir.Value]) -> dict[str, int]:
-    """The axis along which the items of a batch lie, of each value that has one: N, N2, ..., but not 2*N."""
+    """The batch axis of each value that has one: its size is N, N2, ..., but not 2*N."""
     found = {}
     for value in values:
         places = [k for k, size in enumerate(value.shape or []) if re.fullmatch(r"N\d*", str(size))]
@@ -109,7 +109,7 @@ def test_a_batch_asked_for_counts_items_not_steps() -> None:
             {"x": (4, 2, 3), "cont": (4, 2)},
             {"x": (4, "N", 3), "cont": (4, "N")},
         ),
-        # time behind layers that leave it where it is, but not behind those that turn it into something else
+        # time-major through a layer that keeps time, but not through one that rearranges it
         (
             layer("TanH", "x", "t", name="tanh") + layer("Lstm", "t", "y", "lstm_param { num_output: 2 }"),
             {"x": (4, 2, 3)},
@@ -151,7 +151,7 @@ def test_the_report_says_whose_batch_is_fixed() -> None:
             + layer("ArgMax", "xx", "y", "argmax_param { axis: 0 }"),
             lambda x: len(x) + x.argmax(0)[None],
         ),
-        # the batch three times over is three items at least
+        # the batch repeated three times has at least three items
         (
             layer("Tile", "x", "t", "tile_param { axis: 0 tiles: 3 }", "thrice")
             + layer("Slice", "t", "a b y", "slice_param { axis: 0 slice_point: 1 slice_point: 2 }"),
@@ -167,7 +167,7 @@ def test_the_report_says_whose_batch_is_fixed() -> None:
             + layer("Crop", "t x", "y", "crop_param { axis: 0 offset: 2 offset: 0 offset: 0 }"),
             lambda x: np.tile(x, (3, 1, 1))[2 : 2 + len(x)],
         ),
-        # one window of each plane: rows become as many as there are planes and places in the window
+        # one window of each plane: a row for each plane and each place in the window
         (
             layer("Im2col", "x", "y", "convolution_param { axis: 0 kernel_size: 3 kernel_size: 4 }"),
             lambda x: x.reshape(len(x) * 12, 1, 1),

@@ -19,7 +19,7 @@ CASES = sorted(
     for path in CAFFE.glob("*/net.caffemodel")
     if json.loads((path.parent / "case.json").read_text())["inputs"]
 )
-# Caffemodels written by hand, whose stored net is missing, incomplete or another one: what the error says.
+# Caffemodels written by hand that hold no net, part of one, or another one, with what the error says.
 NO_NET = "holds weights by layer name and no network"
 NOT_CONVERTED = {
     **dict.fromkeys(
@@ -81,7 +81,7 @@ def test_a_parameter_at_a_number_of_no_dialect_is_refused(tmp_path: Path) -> Non
 
 
 def test_a_field_that_bvlc_does_not_declare_is_refused(tmp_path: Path) -> None:
-    """Field 19 of a fork's ConvolutionParameter could be a fused ReLU: not to be guessed."""
+    """Field 19 of a fork's ConvolutionParameter could be a fused ReLU: it must not be guessed."""
     conv = field(106, varint(1 << 3) + b"\x01" + varint(4 << 3) + b"\x01" + varint(19 << 3) + b"\x01")
     weights = [field(7, blob(np.ones((1, 2, 1, 1)))), field(7, blob(np.ones(1)))]
     layer = stored_layer("c", "Convolution", "data", "c", conv, *weights)
@@ -112,7 +112,7 @@ def test_a_negative_whole_number_is_not_taken_for_a_real_one(tmp_path: Path) -> 
 
 
 def test_stored_phases_are_the_nets_own(tmp_path: Path) -> None:
-    """A net saved while training says TRAIN in every layer; inference means its statistics all the same."""
+    """A net saved while training has the phase TRAIN in every layer; inference still uses its statistics."""
     net = schema.new("NetParameter")
     net.MergeFromString(stored_net(tmp_path, INPUT).read_bytes())
     layer = net.layer.add(name="bn", type="BatchNorm", bottom=["data"], top=["bn"], phase=0)

@@ -1,4 +1,4 @@
-"""Damaged and hostile Caffe files: one clear error, nothing absurd allocated, nothing else escapes."""
+"""Damaged and hostile Caffe files: one clear error, no huge allocation, no other exception."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ MODELS = [
 
 @st.composite
 def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
-    """A real file, cut, with bytes changed, removed, doubled or put in."""
+    """A real file cut short, or with bytes changed, removed, doubled or inserted."""
     data = bytearray(draw(st.sampled_from(originals)))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, max(0, len(data) - 1)))
@@ -155,14 +155,14 @@ def test_arbitrary_bytes(data: bytes) -> None:
 
 
 def only_our_errors(*paths: Path) -> None:
-    """Reading and inspecting either work or raise what the converters promise."""
+    """Loading and inspecting either succeed or raise a ConverterError."""
     for function in (converters.load, converters.inspect):
         with contextlib.suppress(converters.ConverterError):
             function(*paths)
 
 
 def test_weights_beyond_the_definition_are_never_read(tmp_path: Path) -> None:
-    """A shape that overflows when multiplied is a lie, not an allocation."""
+    """A shape whose product overflows is an error, not an allocation."""
     weights = write_caffemodel(tmp_path / "net.caffemodel", {"fc": [np.ones((1, 1))]})
     data = weights.read_bytes().replace(
         field(1, b"\x01\x01"), field(1, b"\xff\xff\xff\xff\x0f\xff\xff\xff\xff\x0f")

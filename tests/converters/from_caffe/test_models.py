@@ -32,7 +32,7 @@ def test_real_weights(shared: Path, tmp_path: Path, name: str) -> None:
         sources = [folder / "net.prototxt", folder / "net.caffemodel"]
     for io in json.loads((folder / "case.json").read_text())["io"]:
         inputs, outputs = io_of(folder / io["file"])
-        # The definition states one image size; where another was recorded, say so as a user would.
+        # The definition states one image size; where another one was recorded, give it as a user would.
         shapes = {blob: array.shape for blob, array in inputs.items()} if "pixels" in io["what"] else None
         model = converters.load(*sources, input_shapes=shapes)
         converters.save(model, tmp_path / "net.onnx")
@@ -60,7 +60,7 @@ def test_dsd_definitions_with_seeded_weights(shared: Path, tmp_path: Path, name:
     own = run_onnx(tmp_path / "net.onnx", inputs)
 
     # With seeded weights the scores reach hundreds, and a softmax turns their absolute rounding error into
-    # the relative error of its probabilities: those can agree no better than the scores do.
+    # the relative error of its probabilities, which therefore agree no better than the scores.
     model = converters.load(*sources, outputs=case["logits"])
     converters.save(model, tmp_path / "scores.onnx")
     converters.save(model, tmp_path / "scores.py")
@@ -75,7 +75,7 @@ def test_dsd_definitions_with_seeded_weights(shared: Path, tmp_path: Path, name:
 
 
 def seeded_weights(params: dict[str, list[tuple[list[int], str]]]) -> dict[str, list[np.ndarray]]:
-    """The weights of the recipe in each case.json, checked against its checksums."""
+    """The weights that the recipe in each case.json makes, checked against the checksums there."""
     layers: dict[str, list[np.ndarray]] = {}
     for name, blobs in params.items():
         for k, (shape, checksum) in enumerate(blobs):

@@ -25,7 +25,7 @@ MAX_STEPS = 2000
 
 
 @dataclass(frozen=True)
-class Sequences:
+class RecurrentBottoms:
     """The bottoms of a recurrent layer by their role, for T steps (`steps`) of N items (`items`)."""
 
     x: ir.Value
@@ -36,7 +36,7 @@ class Sequences:
     items: Dim
 
     @classmethod
-    def of(cls, layer: BoundLayer, bottoms: Sequence[ir.Value], state_count: int) -> Sequences:
+    def of(cls, layer: BoundLayer, bottoms: Sequence[ir.Value], state_count: int) -> RecurrentBottoms:
         """The roles follow from the number of bottoms; with Caffe's checks."""
         x, cont, *rest = bottoms
         hidden = state_count if layer.param.expose_hidden else 0
@@ -67,16 +67,16 @@ def _time_major_bottoms(states: int, message: schema.Message) -> list[str]:
 def lstm(g: Graph, layer: BoundLayer, x: ir.Value, cont: ir.Value, *others: ir.Value) -> list[ir.Value]:
     """(T, N, ...) to (T, N, num_output): gates as input, forget, output, candidate; no peepholes."""
     size = layer.param.num_output
-    sequences = Sequences.of(layer, (x, cont, *others), state_count=2)
+    sequences = RecurrentBottoms.of(layer, (x, cont, *others), state_count=2)
     weights = _weights(g, layer, sequences, 4 * size, _parameter("weight_hc", (4 * size, size), layer))
     h, c = _initial(g, sequences, size, 2)
     outputs = []
-    for gates, keep in zip(_inputs(g, sequences, weights), _keeps(g, sequences), strict=True):
+    for gates, keep in zip(_inputs(g, sequences, weights), _state_factors(g, sequences), strict=True):
         if h is not None and keep is not None:
-            gates = inner(g, g.node("Mul", h, keep), weights["weight_hc"], gates)
+            gates = matrix_product(g, g.node("Mul", h, keep), weights["weight_hc"], gates)
         c, h = lstm_step(g, gates, c, keep)
         outputs.append(h)
-    return [joined(g, outputs), *_exposed(g, layer, h, c)]
+    return [stack_steps(g, outputs), *_exposed(g, layer, h, c)]
 
 
 @layer(
@@ -90,7 +90,7 @@ def lstm(g: Graph, layer: BoundLayer, x: ir.Value, cont: ir.Value, *others: ir.V
 def rnn(g: Graph, layer: BoundLayer, x: ir.Value, cont: ir.Value, *others: ir.Value) -> list[ir.Value]:
     """h = tanh(W_hh h + W_xh x + b_h), o = tanh(W_ho h + b_o)."""
     size = layer.param.num_output
-    sequences = Sequences.of(layer, (x, cont, *others), state_count=1)
+    sequences = RecurrentBottoms.of(layer, (x, cont, *others), state_count=1)
     weights = _weights(
         g,
         layer,
@@ -102,12 +102,12 @@ def rnn(g: Graph, layer: BoundLayer, x: ir.Value, cont: ir.Value, *others: ir.Va
     )
     (h,) = _initial(g, sequences, size, 1)
     outputs = []
-    for step_input, keep in zip(_inputs(g, sequences, weights), _keeps(g, sequences), strict=True):
+    for step_input, keep in zip(_inputs(g, sequences, weights), _state_factors(g, sequences), strict=True):
         if h is not None and keep is not None:
-            step_input = inner(g, g.node("Mul", h, keep), weights["weight_hh"], step_input)
+            step_input = matrix_product(g, g.node("Mul", h, keep), weights["weight_hh"], step_input)
         h = g.node("Tanh", step_input)
-        outputs.append(g.node("Tanh", inner(g, h, weights["weight_ho"], weights["bias_o"])))
-    return [joined(g, outputs), *_exposed(g, layer, h)]
+        outputs.append(g.node("Tanh", matrix_product(g, h, weights["weight_ho"], weights["bias_o"])))
+    return [stack_steps(g, outputs), *_exposed(g, layer, h)]
 
 
 @layer("LSTMUnit", in_place=False, tops=(2, 2))
@@ -144,7 +144,7 @@ def _parameter(name: str, shape: tuple[int, ...], layer: BoundLayer) -> Paramete
 
 
 def _weights(
-    g: Graph, layer: BoundLayer, sequences: Sequences, width: int, *state: Parameter
+    g: Graph, layer: BoundLayer, sequences: RecurrentBottoms, width: int, *state: Parameter
 ) -> dict[str, ir.Value]:
     """The layer's parameters in Caffe's order: of x, its bias, of x_static, then those of the state."""
     layer.check(layer.param.num_output > 0, "num_output must be positive")
@@ -161,18 +161,18 @@ def _weights(
     return {w.name: g.parameter(w.name, array) for w, array in zip(wanted, arrays, strict=True)}
 
 
-def _inputs(g: Graph, sequences: Sequences, weights: dict[str, ir.Value]) -> list[ir.Value]:
+def _inputs(g: Graph, sequences: RecurrentBottoms, weights: dict[str, ir.Value]) -> list[ir.Value]:
     """What x (and x_static) contribute to each step: (N, width)."""
     steps, items = sequences.steps, sequences.items
     rows = g.reshape(sequences.x, (product((steps, items)), product(dims(sequences.x)[2:])))
-    inputs = inner(g, rows, weights["weight_x"], weights["bias"])
+    inputs = matrix_product(g, rows, weights["weight_x"], weights["bias"])
     if sequences.static is None:
-        return by_step(g, inputs, steps, items)
+        return split_steps(g, inputs, steps, items)
     static = g.reshape(sequences.static, (items, product(dims(sequences.static)[1:])))
-    return by_step(g, inputs, steps, items, inner(g, static, weights["weight_x_static"]))
+    return split_steps(g, inputs, steps, items, matrix_product(g, static, weights["weight_x_static"]))
 
 
-def by_step(
+def split_steps(
     g: Graph, rows: ir.Value, steps: int, items: Dim, addend: ir.Value | None = None
 ) -> list[ir.Value]:
     """Rows (T * N, width) as T times (N, width), to each of which `addend` (N, width) is added."""
@@ -183,7 +183,7 @@ def by_step(
     return [rows] if steps == 1 else [_at(g, rows, step) for step in range(steps)]
 
 
-def _keeps(g: Graph, sequences: Sequences) -> list[ir.Value | None]:
+def _state_factors(g: Graph, sequences: RecurrentBottoms) -> list[ir.Value | None]:
     """The factors of the state that enters each step, (N, 1); None where the state is zeros."""
     steps, items = sequences.steps, sequences.items
     if steps == 1:
@@ -196,18 +196,18 @@ def _at(g: Graph, x: ir.Value, step: int) -> ir.Value:
     return g.node("Gather", x, np.array(step, np.int64), shape=dims(x)[1:], axis=0)
 
 
-def inner(g: Graph, rows: ir.Value, weight: ir.Value, addend: ir.Value | None = None) -> ir.Value:
+def matrix_product(g: Graph, rows: ir.Value, weight: ir.Value, addend: ir.Value | None = None) -> ir.Value:
     """rows times the transposed weight, plus a bias or a value for each row."""
     return g.node("Gemm", rows, weight, addend, shape=(dims(rows)[0], dims(weight)[0]), transB=1)
 
 
-def _initial(g: Graph, sequences: Sequences, size: int, count: int) -> list[ir.Value | None]:
+def _initial(g: Graph, sequences: RecurrentBottoms, size: int, count: int) -> list[ir.Value | None]:
     """The states that enter the first step; None stands for zeros."""
     given = [g.reshape(state, (sequences.items, size)) for state in sequences.states]
     return [*given] or [None] * count
 
 
-def joined(g: Graph, outputs: Sequence[ir.Value]) -> ir.Value:
+def stack_steps(g: Graph, outputs: Sequence[ir.Value]) -> ir.Value:
     """T outputs (N, width) as (T, N, width)."""
     steps, (items, width) = len(outputs), dims(outputs[0])
     rows = outputs[0]

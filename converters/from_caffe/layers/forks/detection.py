@@ -127,20 +127,20 @@ def detection_output(
     p = layer.param
     count, labels = _check_detection_output(layer, locations, confidences, priors)
     if not labels or p.keep_top_k == 0 or (p.nms_param.HasField("top_k") and p.nms_param.top_k == 0):
-        return boxes.nothing_found(g, locations)
+        return boxes.empty_detection_blob(g, locations)
     batch = dims(locations)[0]
     decoded = _decoded(g, layer, locations, priors, count)
     scores = _per_class(g, confidences, count, p.num_classes, labels)
     rows, top_k = dims(scores)[0], p.nms_param.top_k
     taken = min(top_k, count) if top_k > 0 else count
-    scores, places = boxes.best(g, scores, taken)
+    scores, places = boxes.top_per_row(g, scores, taken)
     if p.share_location:
-        candidates = boxes.at(g, decoded, g.reshape(places, (batch, len(labels) * taken)))
+        candidates = boxes.gather_per_row(g, decoded, g.reshape(places, (batch, len(labels) * taken)))
         candidates = g.reshape(candidates, (rows, taken, 4))
     else:
         chosen = _classes(g, decoded, labels, p.num_classes)
-        candidates = boxes.at(g, g.reshape(chosen, (rows, count, 4)), places)
-    mask = adaptive_nms.survivors(
+        candidates = boxes.gather_per_row(g, g.reshape(chosen, (rows, count, 4)), places)
+    mask = adaptive_nms.suppression_mask(
         g,
         layer,
         candidates if p.code_type == _CENTER_SIZE else _without_negative_sizes(g, candidates),
@@ -151,7 +151,7 @@ def detection_output(
     in_image = (batch, len(labels) * taken)
     mask, scores = g.reshape(mask, in_image), g.reshape(scores, in_image)
     if -1 < p.keep_top_k < len(labels) * taken:
-        mask = boxes.only_best(g, mask, scores, p.keep_top_k)
+        mask = boxes.keep_top(g, mask, scores, p.keep_top_k)
     return _rows(g, layer, locations, mask, scores, g.reshape(candidates, (*in_image, 4)), labels)
 
 
@@ -166,17 +166,17 @@ def _rows(
 ) -> ir.Value:
     """The rows of the candidates that the mask keeps. Each label has the same number of candidates."""
     taken = np.array(dims(mask)[1] // len(labels), np.int64)
-    found = boxes.where_set(g, layer, mask)
+    found = boxes.nonzero_places(g, layer, mask)
     position = g.node("Div", boxes.column(g, found, 1), taken)
     label = g.node("Gather", g.constant(np.array(labels, np.int64)), position, shape=dims(position), axis=0)
     columns = [
-        boxes.as_floats(g, boxes.column(g, found, 0)),
-        boxes.as_floats(g, label),
-        g.reshape(boxes.pick(g, scores, found), (dims(found)[0], 1)),
-        boxes.pick(g, candidates, found),
+        boxes.as_float_column(g, boxes.column(g, found, 0)),
+        boxes.as_float_column(g, label),
+        g.reshape(boxes.gather_places(g, scores, found), (dims(found)[0], 1)),
+        boxes.gather_places(g, candidates, found),
     ]
     result = g.node("Concat", *columns, shape=(dims(found)[0], boxes.DETECTION), axis=1)
-    return boxes.detections(g, layer, images, result)
+    return boxes.detection_blob(g, layer, images, result)
 
 
 def _check_detection_output(

@@ -90,14 +90,14 @@ def _correlated(
     if beyond > pads[1]:
         raise layer.unsupported("with these displacements to the left, Caffe reads pixels of the row above")
     first, second = _padded(g, first, *pads), _padded(g, second, *pads, beyond)
-    patch = _cut(g, _cut(g, first, 2, rows.start, rows.extent), 3, columns.start, columns.extent)
+    patch = _slice(g, _slice(g, first, 2, rows.start, rows.extent), 3, columns.start, columns.extent)
     patch = g.reshape(patch, (n, channels, rows.extent, 1, columns.extent))
     steps = np.array(column_steps)[:, None] * p.stride_2
     places = columns.start + beyond + np.arange(columns.extent) + steps
     operator = "Sub" if p.correlation_type == _SUBTRACT else "Mul"
     maps = []
     for step in row_steps:
-        band = _cut(g, second, 2, rows.start + step * p.stride_2, rows.extent)
+        band = _slice(g, second, 2, rows.start + step * p.stride_2, rows.extent)
         shape = (n, channels, rows.extent, *places.shape)
         displaced = g.node("Gather", band, places.astype(np.int64), shape=shape, axis=3)
         product = g.node(operator, displaced, patch)
@@ -149,7 +149,7 @@ def _padded(g: Graph, x: ir.Value, rows: int, columns: int, left: int = 0) -> ir
     return g.node("Pad", x, pads, shape=(n, c, height + 2 * rows, width + 2 * columns + left))
 
 
-def _cut(g: Graph, x: ir.Value, axis: int, start: int, extent: int) -> ir.Value:
+def _slice(g: Graph, x: ir.Value, axis: int, start: int, extent: int) -> ir.Value:
     if start == 0 and dims(x)[axis] == extent:
         return x
     shape = (*dims(x)[:axis], extent, *dims(x)[axis + 1 :])
@@ -181,10 +181,10 @@ def flow_warp(g: Graph, layer: BoundLayer, image: ir.Value, flow: ir.Value) -> i
         found = g.node("GatherElements", flat, everywhere, axis=2)
         return g.reshape(found, (n, channels, height, width))
 
-    upper = _mixed(g, pixels(above, left), pixels(above, right), weight_x)
-    lower = _mixed(g, pixels(below, left), pixels(below, right), weight_x)
+    upper = _interpolated(g, pixels(above, left), pixels(above, right), weight_x)
+    lower = _interpolated(g, pixels(below, left), pixels(below, right), weight_x)
     outside = 0.0 if layer.param.fill_value == _ZERO else float("nan")
-    warped = _mixed(g, upper, lower, weight_y)
+    warped = _interpolated(g, upper, lower, weight_y)
     return g.node("Where", inside, warped, scalar(outside), shape=dims(warped), dtype=warped.dtype)
 
 
@@ -212,7 +212,7 @@ def _neighbours(g: Graph, x: ir.Value, size: int) -> tuple[ir.Value, ir.Value, i
     return first, second, g.node("Sub", x, before)
 
 
-def _mixed(g: Graph, first: ir.Value, second: ir.Value, weight: ir.Value) -> ir.Value:
+def _interpolated(g: Graph, first: ir.Value, second: ir.Value, weight: ir.Value) -> ir.Value:
     """(1 - weight) * first + weight * second."""
     rest = g.node("Sub", g.constant(scalar(1)), weight, shape=dims(weight))
     return g.node("Add", g.node("Mul", first, rest), g.node("Mul", second, weight))

@@ -42,15 +42,17 @@ def proposal(
     corners, least = _limited(g, layer, _moved(g, layer, deltas, anchors), info)
     ranked = g.node("Mul", _of_objects(g, scores, len(anchors)), _as_large_as(g, corners, least))
     taken = min(p.pre_nms_topn, height * width * len(anchors))
-    ranked, places = boxes.best(g, ranked, taken)
-    corners = boxes.at(g, corners, places)
+    ranked, places = boxes.top_per_row(g, ranked, taken)
+    corners = boxes.gather_per_row(g, corners, places)
     extended = g.node("Add", corners, np.array([0, 0, 1, 1], np.float32))
     limit = min(p.post_nms_topn, taken)
-    mask = boxes.survivors(g, layer, extended, ranked, overlap=p.nms_thresh, limit=limit)
-    found = boxes.where_set(g, layer, mask)
-    image = boxes.as_floats(g, boxes.column(g, found, 0))
-    regions = g.node("Concat", image, boxes.pick(g, corners, found), shape=(dims(found)[0], 5), axis=1)
-    return [regions] if layer.top_count == 1 else [regions, boxes.pick(g, ranked, found)]
+    mask = boxes.suppression_mask(g, layer, extended, ranked, overlap=p.nms_thresh, limit=limit)
+    found = boxes.nonzero_places(g, layer, mask)
+    image = boxes.as_float_column(g, boxes.column(g, found, 0))
+    regions = g.node(
+        "Concat", image, boxes.gather_places(g, corners, found), shape=(dims(found)[0], 5), axis=1
+    )
+    return [regions] if layer.top_count == 1 else [regions, boxes.gather_places(g, ranked, found)]
 
 
 def _check(layer: BoundLayer, scores: ir.Value, deltas: ir.Value, anchors: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from converters.from_caffe.bound_layer import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared_filler
-from converters.from_caffe.layers.bvlc.recurrent import by_step, inner, joined, lstm_step
+from converters.from_caffe.layers.bvlc.recurrent import lstm_step, matrix_product, split_steps, stack_steps
 from converters.from_caffe.layers.registry import layer
 from converters.graph import Graph, dims, product, shape_text
 
@@ -39,9 +39,9 @@ def lstm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     rows = g.reshape(x, (product((steps, items)), inputs))
     hidden: list[ir.Value] = []
     cell: ir.Value | None = None
-    for gates in by_step(g, inner(g, rows, weight_x, bias), steps, items):
+    for gates in split_steps(g, matrix_product(g, rows, weight_x, bias), steps, items):
         if hidden:
-            gates = inner(g, hidden[-1], weight_h, gates)
+            gates = matrix_product(g, hidden[-1], weight_h, gates)
         cell, output = lstm_step(g, gates, cell)
         hidden.append(output)
-    return joined(g, hidden)
+    return stack_steps(g, hidden)

@@ -126,21 +126,21 @@ def _detections(
     confidences = _joined(g, layer, [one.confidences for one in found])
     classes = _joined(g, layer, [one.classes for one in found])
     total = layer.static(dims(confidences)[1], "the number of boxes")
-    confidences, places = boxes.best(g, confidences, total)
-    corners, classes = boxes.at(g, corners, places), boxes.at(g, classes, places)
+    confidences, places = boxes.top_per_row(g, confidences, total)
+    corners, classes = boxes.gather_per_row(g, corners, places), boxes.gather_per_row(g, classes, places)
     below = float(np.nextafter(np.float32(threshold), np.float32(0)))
-    kept = boxes.where_set(
-        g, layer, boxes.survivors(g, layer, corners, confidences, overlap=below, least=least)
+    kept = boxes.nonzero_places(
+        g, layer, boxes.suppression_mask(g, layer, corners, confidences, overlap=below, least=least)
     )
-    label = boxes.pick(g, classes, kept)
+    label = boxes.gather_places(g, classes, kept)
     columns = [
-        boxes.as_floats(g, boxes.column(g, kept, 0)),
-        boxes.as_floats(g, g.node("Add", label, np.array(1, np.int64))),
-        g.reshape(boxes.pick(g, confidences, kept), (dims(kept)[0], 1)),
-        boxes.pick(g, corners, kept),
+        boxes.as_float_column(g, boxes.column(g, kept, 0)),
+        boxes.as_float_column(g, g.node("Add", label, np.array(1, np.int64))),
+        g.reshape(boxes.gather_places(g, confidences, kept), (dims(kept)[0], 1)),
+        boxes.gather_places(g, corners, kept),
     ]
     rows = g.node("Concat", *columns, shape=(dims(kept)[0], boxes.DETECTION), axis=1)
-    return boxes.detections(g, layer, images, rows)
+    return boxes.detection_blob(g, layer, images, rows)
 
 
 def _joined(g: Graph, layer: BoundLayer, values: Sequence[ir.Value]) -> ir.Value:

@@ -1,4 +1,4 @@
-"""What is known of each layer type stands at its function, and a new type needs nothing but its own file."""
+"""The facts of each layer type are at its function, and a new type needs only its own file."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def toy(g, layer, x, y=None):
 
 @pytest.fixture
 def toy_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A file toy.py in the folder of the forks' layers, for the time of a test."""
+    """A file toy.py that lies, during one test, in the folder of the forks' layers."""
     folder = tmp_path / "added"
     folder.mkdir()
     (folder / "toy.py").write_text(TOY)
@@ -87,6 +87,7 @@ def toy_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     layer_types.cache_clear()
     yield folder / "toy.py"
     sys.modules.pop("converters.from_caffe.layers.forks.toy", None)
+    vars(forks).pop("toy", None)
     layer_types.cache_clear()
 
 
@@ -97,7 +98,7 @@ def test_one_file_is_enough_for_a_new_type(tmp_path: Path, toy_module: Path) -> 
     assert (entry.bottoms, entry.tops, entry.keeps_time) == ((1, 2), (1, 1), True)
 
 
-def test_the_file_of_that_test_is_gone_afterwards() -> None:
+def test_the_new_type_is_gone_after_that_test() -> None:
     assert "Toy" not in layer_types()
 
 

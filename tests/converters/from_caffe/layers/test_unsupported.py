@@ -1,4 +1,4 @@
-"""Layer types that are known but cannot be carried over, and types nobody knows, are told apart."""
+"""Known layer types that are not converted say why; unknown types name similar ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_known_type_is_refused_with_its_reason(tmp_path: Path, kind: str) -> N
     assert str(caught.value).endswith(f"layer 'l' ({kind}): {UNSUPPORTED[kind]}")
 
 
-def test_an_unknown_type_is_told_from_those(tmp_path: Path) -> None:
+def test_an_unknown_type_names_similar_ones(tmp_path: Path) -> None:
     with pytest.raises(converters.UnsupportedError, match="closest known types are ROIPooling"):
         converters.load(*write_net(tmp_path, layer("ROIPoolings", "x", "y"), {"x": (1, 2, 3, 4)}))
 

@@ -1,4 +1,4 @@
-"""Weights files from literal bytes: what is found in them, and what damage is called."""
+"""Weights files from literal bytes: what is read from them, and how errors name damage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Caffe's HDF5 weights: what a layer shares is stored once, what it has for itself must be there."""
+"""Caffe's HDF5 weights: shared parameters are stored once, all others must be there."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_hdf5_leaves_out_what_a_layer_shares(names: list[str], tmp_path: Path) -
     weight, bias = (one[k] if names[k] else two[k] for k in range(2))
     wanted = X.reshape(2, 12) @ weight.T + bias
     assert_close(exposed(tmp_path, net, X, ["y1", "y2"], weights)["y2"], wanted)
-    # also where the layer that it is stored with is not needed
+    # also where no output needs the layer with which the parameter is stored
     assert_close(exposed(tmp_path, net, X, ["y2"], weights)["y2"], wanted)
 
 

@@ -47,7 +47,7 @@ def test_selected_items_are_sliced(parameters: str, parts: list[int], tmp_path: 
 
 
 def test_a_slice_point_behind_the_selected_items_ends_the_run(tmp_path: Path) -> None:
-    """As it ends Caffe's: fewer items than the slice promises would pass for all of them."""
+    """Caffe's run ends too: otherwise too few items would be taken for all of them."""
     net = SELECTED + layer("Slice", "f", "a b", "slice_param { axis: 0 slice_point: 5 }")
     model = converters.load(*write_net(tmp_path, net, {"x": ITEMS.shape, "s": SELECTION.shape}))
     converters.save(model, tmp_path / "net.onnx")

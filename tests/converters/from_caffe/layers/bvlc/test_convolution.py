@@ -38,7 +38,7 @@ def test_convolution_case(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [2, 3, 4, 5])
 def test_bilinear_filler(size: int, tmp_path: Path) -> None:
-    """Every kernel size, also those that no upsampling factor asks for, is symmetric about its centre."""
+    """The kernel of every size is symmetric about its centre, also where no upsampling factor fits."""
     parameters = (
         f"convolution_param {{ num_output: 1 kernel_size: {size} bias_term: false "
         'weight_filler { type: "bilinear" } }'

@@ -24,7 +24,7 @@ ROWS = [slice(0, 1), slice(1, 3), slice(3, 4)]
 
 
 POOLING_CASES = {
-    # Padding on one axis lets Caffe drop a last window on the other, too: columns 6 and 7 do not exist.
+    # With padding on one axis, Caffe drops a last window on the other axis too: columns 6 and 7 do not exist.
     "pooling-drops-on-both-axes": (
         "Pooling",
         "pooling_param { pool: MAX kernel_h: 2 kernel_w: 1 stride_h: 2 stride_w: 4 pad_h: 1 pad_w: 0 }",
@@ -53,7 +53,7 @@ LOWEST = float(np.finfo(np.float32).min)
     ],
 )
 def test_pooling_windows_outside_the_image(parameters: str, stride: int, edge: float, tmp_path: Path) -> None:
-    """One row and one column of windows too many: -FLT_MAX, 0 / 0 or 0 / a negative size."""
+    """One row and one column of windows start outside: they hold -FLT_MAX, 0 / 0 or 0 / a negative size."""
     x = X if stride == 2 else X[:, :, :, :4]
     got = computed(tmp_path, layer("Pooling", "x", "y", f"pooling_param {{ {parameters} }}"), {"x": x})["y"]
     inside = x[:, :, ::stride, ::stride]
@@ -87,7 +87,7 @@ POOLINGS: list[tuple[tuple[int, int], int, int, int]] = [
     "switch", ["torch_pooling: true", "ceil_mode: false", "round_mode: FLOOR", "ceil_mode: true"]
 )
 @pytest.mark.parametrize(("size", "kernel", "stride", "pad"), POOLINGS)
-def test_pooling_rounds_as_it_is_told(
+def test_pooling_rounds_as_the_switch_says(
     tmp_path: Path, size: tuple[int, int], kernel: int, stride: int, pad: int, switch: str, pool: str
 ) -> None:
     x = normal(2, 3, *size)

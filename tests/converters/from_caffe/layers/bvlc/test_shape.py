@@ -45,7 +45,7 @@ def test_a_crop_to_as_many_items_as_were_selected(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("crop", ["f r", "x f"])
 def test_a_crop_of_too_few_items_ends_the_run(crop: str, tmp_path: Path) -> None:
-    """Of 4 selected items 4 are wanted behind an offset of 1; of 7 items as many as are selected, all 7."""
+    """Behind an offset of 1, the crop wants 4 of 4 selected items, or 7 (all are selected) of 7 items."""
     net = SELECTED + layer("Crop", crop, "y", "crop_param { axis: 0 offset: 1 offset: 0 offset: 0 }")
     shapes = {"x": ITEMS.shape, "s": SELECTION.shape} | ({"r": (4, 2, 3)} if "r" in crop else {})
     model = converters.load(*write_net(tmp_path, net, shapes))

@@ -43,7 +43,7 @@ def test_depthwise_convolution(
 
 @pytest.mark.parametrize("kind", ["ConvolutionDepthwise", "DepthwiseConvolution"])
 def test_depthwise_convolution_tells_the_channels_of_an_input(tmp_path: Path, kind: str) -> None:
-    """A data layer names no channels: the weights do, whether or not the layer says `group`."""
+    """A data layer states no channels: they follow from the weights, with `group` and without."""
     for group in ("", "group: 5"):
         net = 'layer { name: "d" type: "Data" top: "x" data_param { source: "s" batch_size: 2 } '
         net += "transform_param { crop_size: 6 } }"

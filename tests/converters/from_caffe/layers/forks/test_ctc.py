@@ -1,4 +1,4 @@
-"""Reading a text off class probabilities, against a float64 reference."""
+"""Decoding a text from class probabilities, against a float64 reference."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_ctc_greedy_decoder(
     tmp_path: Path, shape: tuple[int, int, int], blank: int, merge: bool, tops: str
 ) -> None:
     x = normal(*shape)
-    # Sequences of several lengths; what stands behind the end is not read.
+    # Sequences of several lengths; steps behind the end are not read.
     begins = np.random.default_rng(5).integers(1, shape[0] + 1, shape[1])
     going_on = np.ones(shape[:2])
     going_on[0] = 0

@@ -112,7 +112,7 @@ PRIOR = {"min_size": [30], "max_size": [60], "aspect_ratio": [2], "variance": [0
 
 
 def inputs(detection: Detection, batch: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Predictions for 60 priors: no two scores are equal, boxes overlap in every degree."""
+    """Predictions for 60 priors: all scores differ, and boxes overlap from not at all to completely."""
     generator = np.random.default_rng(seed)
     count, classes = 3 * 5 * 4, detection.num_classes
     boxes = 1 if detection.share_location else classes

@@ -1,4 +1,4 @@
-"""Layers of a fork for faces against float64 references, which are one line each."""
+"""Layers of happynear's fork for face recognition, against float64 references of one line each."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_local(
     got = computed(tmp_path, net, {"x": x}, {"layer": stored}, declared={"x": (1, *shape[1:])})
     wanted = np.zeros((shape[0], outputs, rows, columns))
     for place in range(rows * columns):
-        # The convolution with the weights of one place, of which only that place counts.
+        # Of the convolution with the weights of one place, only the value at this place is used.
         here = weight[:, 0, :, place].reshape(outputs, shape[1], kernel, kernel)
         row, column = divmod(place, columns)
         everywhere = convolved(x, here, None, (stride, stride), (pad, pad))

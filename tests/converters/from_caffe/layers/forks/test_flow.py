@@ -158,7 +158,7 @@ def test_flow_warp(tmp_path: Path, shape: tuple[int, ...], spread: float, fill: 
 
 
 def test_flow_warp_reads_the_last_pixel_but_nothing_beyond(tmp_path: Path) -> None:
-    """A target between the last pixel and the image's end takes that pixel alone."""
+    """A target between the last pixel and the end of the image gets the last pixel alone."""
     image = np.arange(6.0).reshape(1, 1, 2, 3)
     flow = np.zeros((1, 2, 2, 3))
     flow[0, 0] = [[2.5, 1.999, 0.5], [-0.5, -1.5, -2.0]]

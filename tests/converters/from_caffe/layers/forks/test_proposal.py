@@ -63,7 +63,7 @@ def test_proposal(tmp_path: Path, name: str) -> None:
 
 
 def test_proposal_has_the_anchors_of_faster_rcnn(tmp_path: Path) -> None:
-    """Those that it lists for 3 ratios and 3 scales; a box that does not move ends a pixel later."""
+    """The anchors that its code lists for 3 ratios and 3 scales; an unmoved box ends a pixel later."""
     published = [
         [-84, -40, 99, 55],
         [-176, -88, 191, 103],

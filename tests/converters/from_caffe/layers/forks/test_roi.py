@@ -19,7 +19,7 @@ def regions(count: int, images: int, height: int, width: int, seed: int = 0) -> 
     ends[: count * 3 // 4].sort(axis=1)
     image = generator.integers(0, images, count)
     rows = np.column_stack([image, ends.reshape(count, 4)])
-    # Coordinates halfway between two pixels are the ones that are rounded in several ways.
+    # Coordinates halfway between two pixels: rules of rounding differ there.
     rows[::3, 1:] = np.floor(rows[::3, 1:]) + 0.5
     return rows.astype(np.float32).astype(float)
 
@@ -73,7 +73,7 @@ def test_psroi_pooling(
 
 
 def test_psroi_pooling_of_large_values_keeps_small_ones(tmp_path: Path) -> None:
-    """A sum over a whole plane must not swallow what a bin of small values holds."""
+    """The sum over a whole plane must not absorb the small values of one bin."""
     x = np.full((1, 4, 40, 40), 1e-3)
     x[:, :, :30] = 1e4
     rois = np.array([[0, 2, 31, 35, 39]])

@@ -1,4 +1,4 @@
-"""The layers called Upsample, against float64 references."""
+"""The layers named Upsample, against float64 references."""
 
 from __future__ import annotations
 
