@@ -92,7 +92,7 @@ class Binder:
         if self.weights is not None and self.weights.stored(layer.name, None) is not None:
             raise MismatchError(
                 f"{self._file} holds parameters for {layer.name!r}, and the first layer of that name "
-                f"({first.type}) has none: give layer {layer.name!r} ({layer.type}) a name of its own"
+                f"({first.type}) has none: give layer {layer.name!r} ({layer.type}) another name"
             )
 
     def _parameter(

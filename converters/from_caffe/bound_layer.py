@@ -17,7 +17,7 @@ from converters.graph import Dim, Symbol, shape_text, static
 if TYPE_CHECKING:
     from converters.from_caffe.bind import Binder
 
-# No parameter blob of any net has so many values (16 GiB as float32).
+# Above this, a parameter blob is an error: it would take more than 16 GiB as float32.
 MAX_ELEMENTS = 2**32
 
 

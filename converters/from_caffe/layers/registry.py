@@ -28,7 +28,7 @@ class LayerType:
     Where a fact is a function, it depends on the definition of the layer: the function gets the layer's
     message (a LayerParameter), or its parameter message where that is said.
 
-    name: the type as a definition spells it.
+    name: the type as it stands in a definition.
     function: `(graph, layer, *bottoms) -> top or tops`; its docstring is the summary of the type.
     param: the field of LayerParameter that holds its parameters, or None.
     fork_field_numbers: the numbers, beside that of `param` in schema/, at which some fork stores these

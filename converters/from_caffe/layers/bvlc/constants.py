@@ -14,7 +14,7 @@ from converters.graph import Graph
 
 @layer("DummyData", param="dummy_data_param", in_place=False, tops=(1, None), keeps_labels=True)
 def dummy_data(g: Graph, layer: BoundLayer) -> list[ir.Value]:
-    """Constant blobs, one a top; random fillers cannot be carried over."""
+    """Constant blobs, one for each top; a random filler is not converted."""
     given = list(layer.param.data_filler) or [fillers.constant_filler(0)]
     layer.check(len(given) in (1, layer.top_count), f"{len(given)} fillers for {layer.top_count} tops")
     tops = []
