@@ -41,7 +41,7 @@ def fixed_image(layer: BoundLayer, x: ir.Value) -> tuple[Dim, int, int, int]:
 def check_rank(layer: BoundLayer, x: ir.Value, least: int, most: int | None = None) -> None:
     """FormatError unless a bottom has at least `least` axes and, where given, at most `most`."""
     rank = len(dims(x))
-    wanted = f"{least} to {most}" if most is not None else f"{least} or more"
+    wanted = f"{least} or more" if most is None else f"{least} to {most}" if least else f"at most {most}"
     layer.check(
         rank >= least and (most is None or rank <= most),
         f"takes {wanted} axes, a bottom is {shape_text(dims(x))}",
