@@ -92,6 +92,12 @@ def filled(shape: Sequence[int], value: float) -> np.ndarray:
     return np.full(shape, value, np.float32)
 
 
+def scalar(value: float) -> np.ndarray:
+    """`value` as a float32 array without axes; infinity, as in C, where it is too large for float32."""
+    with np.errstate(over="ignore"):
+        return np.array(value, np.float32)
+
+
 class Graph:
     """An ONNX graph under construction."""
 
