@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from converters import wire
+from converters.atomic_writing import atomic_write, atomic_write_group
 from converters.errors import (
     ConverterError,
     FormatError,
@@ -26,8 +28,9 @@ from converters.errors import (
     WrongFileError,
 )
 from converters.options import Options
-from converters.registry import Registry
+from converters.registry import Registry, modules_in
 from converters.report import ConversionReport, Dropped, Inspection, LayerRow, Source
+from converters.sniff import Kind, foreign, identify, is_text
 from converters.version import __version__
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ __all__ = [
     "Dropped",
     "FormatError",
     "Inspection",
+    "Kind",
     "LayerRow",
     "MismatchError",
     "Registry",
@@ -49,10 +53,18 @@ __all__ = [
     "UsageError",
     "WrongFileError",
     "__version__",
+    "atomic_write",
+    "atomic_write_group",
     "convert",
+    "foreign",
+    "identify",
     "inspect",
+    "is_text",
     "load",
+    "modules_in",
+    "preprocessing_of",
     "save",
+    "wire",
 ]
 
 PathLike = str | os.PathLike[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from converters.atomic import replacing
+from converters.atomic_writing import atomic_write_group
 from converters.errors import UsageError
 from converters.reading import source
 from converters.report import ConversionReport
@@ -25,8 +25,8 @@ def extract(paths: Sequence[Path], out: Path) -> ConversionReport:
     arrays = from_torch7.tensors(paths[0])
     if not arrays:
         raise UsageError(f"{paths[0]}: holds no tensors; dsd-zoo inspect shows what is in it")
-    with replacing(out) as temporary:
-        write_tensors(temporary, arrays)
+    with atomic_write_group(out.parent, [out.name]) as temporary:
+        write_tensors(temporary / out.name, arrays)
     return ConversionReport(
         framework="torch7",
         sources=[source(paths[0])],

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
+from numbers import Integral
 
 from converters.errors import UsageError
 
@@ -64,12 +63,16 @@ class Options:
         )
 
 
-def _shape(name: str, shape: Sequence[int | str]) -> tuple[int | str, ...]:
-    for size in shape:
-        named = isinstance(size, str) and size.isidentifier()
-        if not named and not (isinstance(size, int | np.integer) and size >= 1):
-            raise UsageError(
-                f"the shape given for input {name!r} has the size {size!r}: expected a number from 1 on, or "
-                "a name such as N for a size that stays open"
-            )
-    return tuple(size if isinstance(size, str) else int(size) for size in shape)
+def _shape(name: str, shape: Sequence[object]) -> tuple[int | str, ...]:
+    return tuple(_size(name, size) for size in shape)
+
+
+def _size(name: str, size: object) -> int | str:
+    if isinstance(size, str) and size.isidentifier():
+        return size
+    if isinstance(size, Integral) and int(size) >= 1:  # NumPy's integers count too
+        return int(size)
+    raise UsageError(
+        f"the shape given for input {name!r} has the size {size!r}: expected a number from 1 on, or a name "
+        "such as N for a size that stays open"
+    )

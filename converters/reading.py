@@ -9,13 +9,13 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-import converters
 from converters.errors import FormatError, UsageError
 from converters.folding import fold
 from converters.graph import shape_text
 from converters.options import Options
 from converters.report import ConversionReport, Inspection, LayerRow, Source
 from converters.sniff import Kind, identify
+from converters.version import __version__
 
 _WEIGHTS = {Kind.CAFFEMODEL, Kind.CAFFE_HDF5, Kind.DEEP_COMPRESSION}
 
@@ -126,8 +126,8 @@ def _complete(model: ir.Model, paths: Sequence[Path]) -> None:
     )
     if report.framework == "onnx":  # its own record travels on
         return
-    model.producer_version = converters.__version__
-    model.metadata_props["dsd-zoo.version"] = converters.__version__
+    model.producer_version = __version__
+    model.metadata_props["dsd-zoo.version"] = __version__
     model.metadata_props["dsd-zoo.framework"] = report.framework
     model.metadata_props["dsd-zoo.sources"] = json.dumps([vars(source) for source in report.sources])
     if report.preprocessing:

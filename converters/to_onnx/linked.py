@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from converters.atomic import placing, replacing
+from converters.atomic_writing import atomic_write_group
 from converters.errors import UsageError
 from converters.tensor_file import Reference, little_endian, write_tensors
 from converters.to_onnx.skeleton import INLINE_BYTES, initializers, skeleton, tensor_header
@@ -21,9 +21,9 @@ def save_external(model: ir.Model, path: Path) -> list[Path]:
     """Write `path` and, beside it, `<stem>.safetensors` with the weights under their ONNX names."""
     weights = path.with_suffix(".safetensors")
     large = {name: array for name, array in initializers(model) if array.nbytes >= INLINE_BYTES}
-    with placing(path.parent, [path.name, weights.name]) as staging:
-        references = write_tensors(staging / weights.name, large)
-        save_with_references(model, staging / path.name, references)
+    with atomic_write_group(path.parent, [path.name, weights.name]) as temporary:
+        references = write_tensors(temporary / weights.name, large)
+        save_with_references(model, temporary / path.name, references)
     return [path, weights]
 
 
@@ -48,8 +48,8 @@ def save_with_references(model: ir.Model, path: Path, references: Mapping[str, R
         if name not in references:
             tensor.raw_data = little_endian(array).tobytes()
         proto.graph.initializer.append(tensor)
-    with replacing(path) as temporary:
-        temporary.write_bytes(proto.SerializeToString())
+    with atomic_write_group(path.parent, [path.name]) as temporary:
+        (temporary / path.name).write_bytes(proto.SerializeToString())
     return [path]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from converters.atomic import replacing
+from converters.atomic_writing import atomic_write_group
 from converters.errors import UnsupportedError
 from converters.tensor_file import little_endian
 from converters.to_onnx.skeleton import initializers, skeleton, tensor_header
@@ -39,7 +39,10 @@ def save_self_contained(model: ir.Model, path: Path) -> list[Path]:
             f"{path}: the model needs {graph_size:,} bytes and a single .onnx file ends at {MAX_BYTES:,}; "
             "write the weights beside it: --external"
         )
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with (
+        atomic_write_group(path.parent, [path.name]) as temporary,
+        (temporary / path.name).open("wb") as file,
+    ):
         file.write(head)
         file.write(_length_delimited(_GRAPH, graph_size))
         file.write(graph)

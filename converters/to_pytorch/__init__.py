@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from converters.atomic import placing
+from converters.atomic_writing import atomic_write_group
 from converters.tensor_file import Reference, write_tensors
 from converters.to_onnx.linked import save_with_references
 from converters.to_onnx.skeleton import INLINE_BYTES, initializers
@@ -33,9 +33,9 @@ def save(model: ir.Model, path: Path) -> list[Path]:
     net = lower(model)
     text = source_text(net, model)
     weights = path.with_suffix(".safetensors")
-    with placing(path.parent, [path.name, weights.name]) as staging:
-        (staging / path.name).write_text(text, encoding="utf-8")
-        write_tensors(staging / weights.name, _state(net))
+    with atomic_write_group(path.parent, [path.name, weights.name]) as temporary:
+        (temporary / path.name).write_text(text, encoding="utf-8")
+        write_tensors(temporary / weights.name, _state(net))
     return [path, weights]
 
 
@@ -50,10 +50,10 @@ def save_bundle(model: ir.Model, folder: Path) -> list[Path]:
     net = lower(model)
     text = source_text(net, model)
     names = ["net.onnx", "net.py", "net.safetensors"]
-    with placing(folder, names) as staging:
-        (staging / "net.py").write_text(text, encoding="utf-8")
-        places = write_tensors(staging / "net.safetensors", _state(net))
-        save_with_references(model, staging / "net.onnx", _references(model, net, places))
+    with atomic_write_group(folder, names) as temporary:
+        (temporary / "net.py").write_text(text, encoding="utf-8")
+        places = write_tensors(temporary / "net.safetensors", _state(net))
+        save_with_references(model, temporary / "net.onnx", _references(model, net, places))
     return [folder / name for name in names]
 
 
