@@ -32,6 +32,7 @@ from converters.registry import Registry, modules_in
 from converters.report import ConversionReport, Dropped, Inspection, LayerRow, Source
 from converters.sniff import Kind, foreign, identify, is_text
 from converters.version import __version__
+from converters.weights import weights_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -64,6 +65,7 @@ __all__ = [
     "modules_in",
     "preprocessing_of",
     "save",
+    "weights_of",
     "wire",
 ]
 
@@ -146,15 +148,15 @@ def convert(
     """`load` the sources, `save` to `out`, and say what was done. Nothing is written if anything fails.
 
     metadata: JSON-able values to travel in the ONNX as `dsd-zoo.<key>`, such as "preprocessing" or "labels".
-    embed_preprocessing: mean and scale become the first nodes; see `converters.embedding`.
+    embed_preprocessing: mean and scale become the first nodes; see `converters.embedded_preprocessing`.
     An `out` that ends in .safetensors gets the tensors of a Torch7 file as they are, network or not.
     """
     if isinstance(sources, str | os.PathLike):
         sources = [sources]
     if Path(out).suffix == ".safetensors":
-        from converters.extraction import extract
+        from converters.tensor_extraction import extract_tensors
 
-        return extract([Path(source) for source in sources], Path(out))
+        return extract_tensors([Path(source) for source in sources], Path(out))
     model = load(
         *sources,
         outputs=outputs,
@@ -169,9 +171,9 @@ def convert(
     report: ConversionReport = model.meta["report"]
     known: dict[str, Any] = {"preprocessing": report.preprocessing, **(metadata or {})}
     if embed_preprocessing:
-        from converters.embedding import embed
+        from converters.embedded_preprocessing import add_preprocessing_nodes
 
-        known["preprocessing"] = embed(model, known["preprocessing"] or {})
+        known["preprocessing"] = add_preprocessing_nodes(model, known["preprocessing"] or {})
         report.notes.append(
             "mean and scale are the first nodes: the input takes pixels as they come off the crop"
         )

@@ -17,6 +17,7 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import StaticSizeRequired, UnsupportedError
+from converters.weights import mark_weight
 
 # Opset 18 in IR version 8 loads in ONNX Runtime 1.14 and later, OpenCV 5 and TensorRT 8.6 and later.
 OPSET = 18
@@ -109,7 +110,7 @@ class Graph:
 
     def input(self, name: str, shape: Sequence[Dim], dtype: ir.DataType = ir.DataType.FLOAT) -> ir.Value:
         """A graph input of exactly this name."""
-        value = self._value(ir.Value(name=_claim(self._value_names, name)), tuple(shape), dtype)
+        value = self._value(ir.Value(name=_unique_name(self._value_names, name)), tuple(shape), dtype)
         self._inputs.append(value)
         return value
 
@@ -126,26 +127,26 @@ class Graph:
         # The initializer keeps the array: as long as it lives, its address names nothing else.
         place = array.ctypes.data, array.dtype.str, array.shape, array.strides
         if place not in self._parameters:
-            self._parameters[place] = self._initializer(
-                f"{self._layer}.{name}" if self._layer else name, array
-            )
+            name = f"{self._layer}.{name}" if self._layer else name
+            self._parameters[place] = self._initializer(name, array, is_weight=True)
         return self._parameters[place]
 
     def constant(self, array: np.ndarray) -> ir.Value:
         """A small constant such as pads or axes; equal ones are shared."""
         if array.size > SHARED_CONSTANT_SIZE:
-            return self._initializer(f"{self._layer}/constant", array)
+            return self._initializer(f"{self._layer}/constant", array, is_weight=False)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
-            self._constants[key] = self._initializer(f"constant_{len(self._constants)}", array)
+            name = f"constant_{len(self._constants)}"
+            self._constants[key] = self._initializer(name, array, is_weight=False)
         return self._constants[key]
 
     def constant_per_channel(self, channels: int, value: float) -> ir.Value:
         """A shared float32 vector of one value."""
         key = ("channel", (channels,), np.float32(value).tobytes())
         if key not in self._constants:
-            array = filled((channels,), value)
-            self._constants[key] = self._initializer(f"constant_{len(self._constants)}", array)
+            name = f"constant_{len(self._constants)}"
+            self._constants[key] = self._initializer(name, filled((channels,), value), is_weight=False)
         return self._constants[key]
 
     def node(
@@ -177,7 +178,7 @@ class Graph:
     ) -> list[ir.Value]:
         """Append a node with as many outputs as `shapes`; types default to float32."""
         values = [self.constant(x) if isinstance(x, np.ndarray) else x for x in inputs]
-        name = _claim(self._node_names, f"{self._layer}/{op_type}" if self._layer else op_type)
+        name = _unique_name(self._node_names, f"{self._layer}/{op_type}" if self._layer else op_type)
         node = ir.node(
             op_type,
             values,
@@ -188,7 +189,7 @@ class Graph:
         )
         types = dtypes or [ir.DataType.FLOAT] * len(shapes)
         for k, (output, shape, dtype) in enumerate(zip(node.outputs, shapes, types, strict=True)):
-            output.name = _claim(self._value_names, name if k == 0 else f"{name}:{k}")
+            output.name = _unique_name(self._value_names, name if k == 0 else f"{name}:{k}")
             self._value(output, tuple(shape), dtype or ir.DataType.FLOAT)
         self._nodes.append(node)
         return list(node.outputs)
@@ -240,9 +241,9 @@ class Graph:
         if node is None:
             return
         if node_name is not None and node_name not in self._node_names:
-            node.name = _claim(self._node_names, node_name)
+            node.name = _unique_name(self._node_names, node_name)
         if value_name is not None and value_name not in self._value_names:
-            value.name = _claim(self._value_names, value_name)
+            value.name = _unique_name(self._value_names, value_name)
 
     def model(self, outputs: Mapping[str, ir.Value], metadata: Mapping[str, str] | None = None) -> ir.Model:
         """Close the graph; every output carries the name asked for.
@@ -251,7 +252,7 @@ class Graph:
         """
         taken = {value.name for value in self._inputs if outputs.get(str(value.name), value) is not value}
         made = {name: self._output(name, value) for name, value in outputs.items() if name not in taken}
-        made |= {name: self._output_beside(name, outputs[name]) for name in outputs if name in taken}
+        made |= {name: self._renamed_output(name, outputs[name]) for name in outputs if name in taken}
         results = [made[name] for name in outputs]
         used = {v for node in self._nodes for v in node.inputs} | set(results)
         graph = ir.Graph(
@@ -268,9 +269,9 @@ class Graph:
 
     def _output(self, name: str, value: ir.Value) -> ir.Value:
         if value.name != name:
-            holder = next((v for v in self._every_value() if v.name == name), None)
+            holder = next((v for v in self._all_values() if v.name == name), None)
             if holder is not None:
-                holder.name = _claim(self._value_names, f"{name}:inner")
+                holder.name = _unique_name(self._value_names, f"{name}:inner")
             if value.producer() is None or value.meta.get("is_output"):
                 # An input, or a value that is an output already, needs a node to carry a second name.
                 value = self.node("Identity", value)
@@ -279,20 +280,21 @@ class Graph:
         value.meta["is_output"] = True
         return value
 
-    def _output_beside(self, name: str, value: ir.Value) -> ir.Value:
+    def _renamed_output(self, name: str, value: ir.Value) -> ir.Value:
         """An output that cannot have its name, because an input has it."""
-        return self._output(_claim(set(self._value_names), f"{name}_out"), value)
+        return self._output(_unique_name(set(self._value_names), f"{name}_out"), value)
 
-    def _every_value(self) -> Iterator[ir.Value]:
+    def _all_values(self) -> Iterator[ir.Value]:
         yield from self._inputs
         yield from self._initializers
         for node in self._nodes:
             yield from node.outputs
 
-    def _initializer(self, name: str, array: np.ndarray) -> ir.Value:
-        name = _claim(self._value_names, name)
+    def _initializer(self, name: str, array: np.ndarray, *, is_weight: bool) -> ir.Value:
+        name = _unique_name(self._value_names, name)
         tensor = ir.Tensor(array, name=name)
         value = self._value(ir.Value(name=name, const_value=tensor), tuple(array.shape), tensor.dtype)
+        mark_weight(value, is_weight)
         self._initializers.append(value)
         return value
 
@@ -304,7 +306,7 @@ class Graph:
         return value
 
 
-def _claim(taken: set[str], wanted: str) -> str:
+def _unique_name(taken: set[str], wanted: str) -> str:
     """`wanted`, or `wanted_2`, `wanted_3`, ... where that is taken; the result is taken from now on."""
     name, k = wanted, 1
     while name in taken:

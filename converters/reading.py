@@ -22,7 +22,7 @@ _WEIGHTS = {Kind.CAFFEMODEL, Kind.CAFFE_HDF5, Kind.DEEP_COMPRESSION}
 
 def read(paths: Sequence[Path], options: Options) -> ir.Model:
     """The model in `paths`, with its report in `meta` and its origin in the metadata."""
-    kinds = kinds_of(paths)
+    kinds = files_by_kind(paths)
     _check_options(kinds, options)
     if Kind.ONNX in kinds:
         model = _read_onnx(kinds[Kind.ONNX], options)
@@ -42,7 +42,7 @@ def read(paths: Sequence[Path], options: Options) -> ir.Model:
 
 def inspect(paths: Sequence[Path]) -> Inspection:
     """What is in `paths`, and what of it would convert."""
-    kinds = kinds_of(paths)
+    kinds = files_by_kind(paths)
     if Kind.ONNX in kinds:
         return _inspect_onnx(kinds[Kind.ONNX])
     if Kind.TORCH7 in kinds:
@@ -54,7 +54,7 @@ def inspect(paths: Sequence[Path]) -> Inspection:
     return from_caffe.inspect(kinds.get(Kind.PROTOTXT), _weights_in(kinds))
 
 
-def kinds_of(paths: Sequence[Path]) -> Mapping[Kind, Path]:
+def files_by_kind(paths: Sequence[Path]) -> Mapping[Kind, Path]:
     """The files by kind; UsageError for a set of files that does not make one net."""
     if not paths:
         raise UsageError("no files given; expected a prototxt and its weights, a .t7, or a .onnx")
@@ -117,7 +117,7 @@ def _read_onnx(path: Path, options: Options) -> ir.Model:
 
 def _complete(model: ir.Model, paths: Sequence[Path]) -> None:
     report: ConversionReport = model.meta["report"]
-    report.sources = [source(path) for path in paths]
+    report.sources = [source_record(path) for path in paths]
     report.inputs = {str(v.name): _shape(v) for v in model.graph.inputs}
     report.outputs = {str(v.name): _shape(v) for v in model.graph.outputs}
     report.nodes = len(model.graph)
@@ -140,7 +140,7 @@ def _shape(value: ir.Value) -> str:
     return shape_text([str(size) for size in value.shape]) if value.shape is not None else "unknown"
 
 
-def source(path: Path) -> Source:
+def source_record(path: Path) -> Source:
     """The record of a file that was read."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")

@@ -14,7 +14,7 @@ from converters.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Reference:
+class ExternalData:
     """Where an array lies: `length` bytes at `offset` of the file `location`."""
 
     location: str
@@ -22,7 +22,7 @@ class Reference:
     length: int
 
 
-def write_tensors(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Reference]:
+def write_tensors(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, ExternalData]:
     """Write `path` and return the place of every array in it. UsageError if it cannot be written."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
@@ -37,17 +37,17 @@ def write_tensors(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Ref
     except SafetensorError as error:
         raise UsageError(f"{path}: cannot be written: {error}") from error
     path.chmod(mode)
-    return places(path)
+    return tensor_locations(path)
 
 
-def places(path: Path) -> dict[str, Reference]:
+def tensor_locations(path: Path) -> dict[str, ExternalData]:
     """Where each tensor of a .safetensors file lies in it."""
     with path.open("rb") as file:
         (header_size,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(header_size))
     start = 8 + header_size
     return {
-        name: Reference(path.name, start + entry["data_offsets"][0], np.diff(entry["data_offsets"]).item())
+        name: ExternalData(path.name, start + entry["data_offsets"][0], np.diff(entry["data_offsets"]).item())
         for name, entry in header.items()
         if name != "__metadata__"
     }

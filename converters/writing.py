@@ -20,9 +20,9 @@ def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int
     if opset is not None and path.suffix == ".py":
         raise UsageError(f"{path}: --opset is for .onnx output")
     if opset is not None:
-        from converters.to_onnx.opset import retarget
+        from converters.to_onnx.opset import change_opset
 
-        retarget(model, opset)
+        change_opset(model, opset)
     if path.suffix == ".onnx":
         from converters import to_onnx
 

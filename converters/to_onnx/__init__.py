@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converters.to_onnx.linked import save_external, save_linked
+from converters.to_onnx.external_data import save_external, save_linked
 from converters.to_onnx.self_contained import save_self_contained
 
 if TYPE_CHECKING:

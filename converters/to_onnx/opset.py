@@ -15,7 +15,7 @@ from converters.errors import UnsupportedError, UsageError
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-LOWEST, HIGHEST = 13, 24
+MIN_OPSET, MAX_OPSET = 13, 24
 # From opset 18 on these take their axes as an input, before as an attribute.
 _REDUCTIONS = frozenset(
     {
@@ -46,12 +46,12 @@ _VALUES = {
 }
 
 
-def retarget(model: ir.Model, opset: int) -> None:
+def change_opset(model: ir.Model, opset: int) -> None:
     """Change `model` to this opset version; UsageError outside 13..24, UnsupportedError for an operator."""
     import onnx
 
-    if not LOWEST <= opset <= HIGHEST:
-        raise UsageError(f"--opset {opset}: supported are {LOWEST} to {HIGHEST}")
+    if not MIN_OPSET <= opset <= MAX_OPSET:
+        raise UsageError(f"--opset {opset}: supported are {MIN_OPSET} to {MAX_OPSET}")
     current = model.graph.opset_imports[""]
     for node in model.graph:
         if opset < 18 <= current and node.op_type in _REDUCTIONS and len(node.inputs) > 1:

@@ -15,7 +15,7 @@ import numpy as np
 from converters.atomic_writing import atomic_write_group
 from converters.errors import UnsupportedError
 from converters.tensor_file import little_endian
-from converters.to_onnx.skeleton import initializers, skeleton, tensor_header
+from converters.to_onnx.model_proto import initializer_arrays, proto_without_initializers, tensor_header
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -27,12 +27,12 @@ MAX_BYTES = 2**31 - 1
 
 def save_self_contained(model: ir.Model, path: Path) -> list[Path]:
     """Write `path`; UnsupportedError if the model is larger than a protobuf message may be."""
-    proto = skeleton(model)
+    proto = proto_without_initializers(model)
     graph = proto.graph.SerializeToString()
     proto.ClearField("graph")
     head = proto.SerializeToString()
 
-    tensors = [(_tensor_head(name, array), array) for name, array in initializers(model)]
+    tensors = [(_tensor_head(name, array), array) for name, array in initializer_arrays(model)]
     graph_size = len(graph) + sum(_field_size(len(t) + a.nbytes) for t, a in tensors)
     if len(head) + graph_size > MAX_BYTES:
         raise UnsupportedError(

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from converters.atomic_writing import atomic_write_group
-from converters.tensor_file import Reference, write_tensors
-from converters.to_onnx.linked import save_with_references
-from converters.to_onnx.skeleton import INLINE_BYTES, initializers
+from converters.tensor_file import ExternalData, write_tensors
+from converters.to_onnx.external_data import save_with_external_data
+from converters.to_onnx.model_proto import MIN_EXTERNAL_BYTES, initializer_arrays
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from converters.to_pytorch.net import Net
+    from converters.to_pytorch.generated_net import GeneratedNet
 
 __all__ = ["save", "save_bundle"]
 
@@ -27,11 +27,11 @@ def save(model: ir.Model, path: Path) -> list[Path]:
     The module imports torch and safetensors only, has one nn.Module subclass and `load(weights=None)`, and
     works with torch.compile and torch.export. UnsupportedError names what PyTorch cannot say.
     """
-    from converters.to_pytorch.lowering import lower
-    from converters.to_pytorch.source import source_text
+    from converters.to_pytorch.conversion import convert
+    from converters.to_pytorch.python_source import python_source
 
-    net = lower(model)
-    text = source_text(net, model)
+    net = convert(model)
+    text = python_source(net, model)
     weights = path.with_suffix(".safetensors")
     with atomic_write_group(path.parent, [path.name, weights.name]) as temporary:
         (temporary / path.name).write_text(text, encoding="utf-8")
@@ -44,29 +44,35 @@ def save_bundle(model: ir.Model, folder: Path) -> list[Path]:
 
     Initializers that the PyTorch form does not keep byte for byte, and small ones, lie inside net.onnx.
     """
-    from converters.to_pytorch.lowering import lower
-    from converters.to_pytorch.source import source_text
+    from converters.to_pytorch.conversion import convert
+    from converters.to_pytorch.python_source import python_source
 
-    net = lower(model)
-    text = source_text(net, model)
+    net = convert(model)
+    text = python_source(net, model)
     names = ["net.onnx", "net.py", "net.safetensors"]
     with atomic_write_group(folder, names) as temporary:
         (temporary / "net.py").write_text(text, encoding="utf-8")
         places = write_tensors(temporary / "net.safetensors", _state(net))
-        save_with_references(model, temporary / "net.onnx", _references(model, net, places))
+        save_with_external_data(model, temporary / "net.onnx", _references(model, net, places))
     return [folder / name for name in names]
 
 
-def _state(net: Net) -> dict[str, np.ndarray]:
+def _state(net: GeneratedNet) -> dict[str, np.ndarray]:
     return {key: weight.array for key, weight in net.state().items()}
 
 
-def _references(model: ir.Model, net: Net, places: Mapping[str, Reference]) -> dict[str, Reference]:
+def _references(
+    model: ir.Model, net: GeneratedNet, places: Mapping[str, ExternalData]
+) -> dict[str, ExternalData]:
     """Where initializers lie in the weights file, for those that are in it as they are."""
-    arrays = dict(initializers(model))
+    arrays = dict(initializer_arrays(model))
     found = {}
     for key, weight in net.state().items():
         array = arrays.get(weight.name)
-        if array is not None and array.nbytes >= INLINE_BYTES and np.may_share_memory(array, weight.array):
+        if (
+            array is not None
+            and array.nbytes >= MIN_EXTERNAL_BYTES
+            and np.may_share_memory(array, weight.array)
+        ):
             found[weight.name] = places[key]
     return found

@@ -14,7 +14,7 @@ import pytest
 from corpus_cases import CORPUS, DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx
 
 import converters
-from converters.to_onnx.opset import HIGHEST, LOWEST
+from converters.to_onnx.opset import MAX_OPSET, MIN_OPSET
 
 CAFFE = CORPUS / "caffe"
 # Nets that between them use most operators.
@@ -122,7 +122,7 @@ def test_a_link_is_small_and_reads_the_caffemodel_itself(tmp_path: Path) -> None
         run_onnx(case.folder / "net.onnx", case.inputs)
 
 
-@pytest.mark.parametrize("opset", [LOWEST, 15, 17, 18, 19, 20, 21, 22, 23, HIGHEST])
+@pytest.mark.parametrize("opset", [MIN_OPSET, 15, 17, 18, 19, 20, 21, 22, 23, MAX_OPSET])
 @pytest.mark.parametrize("name", NETS)
 def test_other_opsets_compute_the_same(tmp_path: Path, name: str, opset: int) -> None:
     case = Case.load(CAFFE / name)
@@ -149,7 +149,7 @@ def one_node(path: Path, op_type: str, opset: int, inputs: list[np.ndarray], **a
     onnx.save(onnx.shape_inference.infer_shapes(model), path)
 
 
-@pytest.mark.parametrize("opset", [LOWEST, 16, 19, 21])
+@pytest.mark.parametrize("opset", [MIN_OPSET, 16, 19, 21])
 @pytest.mark.parametrize(
     "attributes",
     [
@@ -188,9 +188,9 @@ def test_what_another_opset_does_not_know_is_refused(
     assert not (tmp_path / "other.onnx").exists()
 
 
-@pytest.mark.parametrize("opset", [0, LOWEST - 1, HIGHEST + 1])
+@pytest.mark.parametrize("opset", [0, MIN_OPSET - 1, MAX_OPSET + 1])
 def test_an_opset_out_of_range_is_refused(tmp_path: Path, opset: int) -> None:
-    with pytest.raises(converters.UsageError, match=f"supported are {LOWEST} to {HIGHEST}"):
+    with pytest.raises(converters.UsageError, match=f"supported are {MIN_OPSET} to {MAX_OPSET}"):
         converters.convert(Case.load(CAFFE / "relu-slope").sources, tmp_path / "net.onnx", opset=opset)
 
 

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 from converters import to_onnx, to_pytorch
 from converters.errors import UnsupportedError, UsageError
 from converters.graph import Graph, Symbol
-from converters.to_pytorch.lowering import lower
+from converters.to_pytorch.conversion import convert
 from converters.to_pytorch.naming import Names, class_name, identifier
 
 N = Symbol("N")
@@ -330,7 +330,7 @@ def test_identifier(name, wanted):
 
 def test_names_are_given_once():
     names = Names(["taken"])
-    assert [names.claim(n) for n in ("a/b", "a_b", "taken", "for", "max", "self", "input")] == [
+    assert [names.unique(n) for n in ("a/b", "a_b", "taken", "for", "max", "self", "input")] == [
         "a_b", "a_b_2", "taken_2", "for_", "max_", "self_", "input",
     ]  # fmt: skip
 
@@ -410,7 +410,7 @@ def test_a_blob_called_like_a_helper(tmp_path, import_net):
 def test_weights_are_not_copied_on_the_way():
     model = fire_net()
     arrays = {name: value.const_value.numpy() for name, value in model.graph.initializers.items()}
-    for weight in lower(model).state().values():
+    for weight in convert(model).state().values():
         assert np.shares_memory(weight.array, arrays[weight.name])
 
 

@@ -70,7 +70,7 @@ OPERATORS = [
     # Torch counts sums of small integers in int64.
     ("CumSum", [np.arange(6, dtype=np.int32).reshape(2, 3), np.array(1)], {}),
     ("CumSum", [np.arange(6, dtype=np.int32).reshape(2, 3), np.array(1)], {"exclusive": 1}),
-    # Windows that ceil_mode lets hang over pads which PyTorch cannot say.
+    # SlidingWindow that ceil_mode lets hang over pads which PyTorch cannot say.
     (
         "MaxPool",
         [values(1, 2, 2, 7, 6)],
@@ -211,7 +211,7 @@ def test_what_a_file_does_not_record_is_inferred(agree):
 REFUSED = [
     ("ReduceMean", [np.arange(3)], {}, "floating-point numbers only"),
     ("MaxPool", [np.zeros((1, 1, 4), np.uint8)], {"kernel_shape": [2]}, "floating-point numbers only"),
-    ("Shrink", [np.arange(3)], {}, "of integers"),
+    ("Shrink", [np.arange(3)], {}, "floating-point numbers only"),
     ("Pad", [values(1, 2, 3, 4, 5), ints(0, 1, *[0] * 8)], {"mode": "reflect"}, "last three axes"),
     ("InstanceNormalization", [values(2, 3, 1), values(3), values(3)], {}, "a single element"),
 ]

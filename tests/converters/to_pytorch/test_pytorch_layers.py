@@ -292,6 +292,6 @@ def test_contradictory_weights_are_an_error(tmp_path):
     with graph.layer("conv1"):
         weight, bias = graph.parameter("weight", values(4, 3, 3, 3)), graph.parameter("bias", values(5))
         y = graph.node("Conv", x, weight, bias, shape=(Symbol("N"), 4, 6, 6), kernel_shape=[3, 3])
-    with pytest.raises(MismatchError, match="layer 'conv1', ONNX operator Conv: Conv2d takes"):
+    with pytest.raises(MismatchError, match="layer 'conv1', ONNX operator Conv: Conv2d expects"):
         to_pytorch.save(graph.model({"y": y}), tmp_path / "net.py")
     assert not list(tmp_path.iterdir())

@@ -101,13 +101,13 @@ def log(ctx: Context, x: Tensor) -> Tensor:
 
 @operator("Reciprocal")
 def reciprocal(ctx: Context, x: Tensor) -> Tensor:
-    """One over x."""
+    """1 / x."""
     return torch.reciprocal(x)
 
 
 @operator("Round")
 def round_(ctx: Context, x: Tensor) -> Tensor:
-    """The nearest integer, halves to even."""
+    """The nearest integer; halves to the even one."""
     return torch.round(x)
 
 

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from converters.tensor_file import Reference
+from converters.tensor_file import ExternalData
 
 if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
 
 # Below this size a weight is not worth a reference to another file.
-INLINE_BYTES = 256
+MIN_EXTERNAL_BYTES = 256
 
 
-def initializers(model: ir.Model) -> Iterable[tuple[str, np.ndarray]]:
+def initializer_arrays(model: ir.Model) -> Iterable[tuple[str, np.ndarray]]:
     """(name, array) of every initializer, the arrays as they are."""
     for name, value in model.graph.initializers.items():
         assert value.const_value is not None
         yield name, value.const_value.numpy()
 
 
-def skeleton(model: ir.Model) -> onnx.ModelProto:
+def proto_without_initializers(model: ir.Model) -> onnx.ModelProto:
     """The model as protobuf, without any initializer."""
     import onnx_ir as ir
 
@@ -47,7 +47,7 @@ def skeleton(model: ir.Model) -> onnx.ModelProto:
     return ir.serde.serialize_model(bare)
 
 
-def tensor_header(name: str, array: np.ndarray, reference: Reference | None = None) -> onnx.TensorProto:
+def tensor_header(name: str, array: np.ndarray, reference: ExternalData | None = None) -> onnx.TensorProto:
     """A TensorProto that says everything but the values."""
     import onnx
     import onnx_ir as ir

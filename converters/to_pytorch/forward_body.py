@@ -1,12 +1,13 @@
-"""The body of `forward`: which values get a variable, what it is called, and one statement for each.
+"""The body of `forward`: which values get a variable, the names of the variables, and the statements.
 
-A value of an ONNX node has a variable; the parts of its expression have one only if used more than once.
-Names are chosen as people choose them, and so that reassigning a variable frees what is no longer needed:
+Each value of an ONNX node has a variable; a part of its expression has one only if it is used more than once.
+Variables are named as in handwritten code, and reassigned so that memory is freed as soon as possible:
 
 1. A graph output has its ONNX name.
-2. Where nothing else is in flight, the value is the trunk of the net, `x`.
-3. Elsewhere, values that only serve to compute the next one share a variable with it. It is named after the
-   blob at the end of that chain, or is `y` if the chain ends by joining the trunk, as in a residual block.
+2. A value is `x`, the trunk of the net, if no other computed value is still needed.
+3. Otherwise the values of a chain, in which each is used only to compute the next, share one variable. It
+   is named after the blob at the end of the chain, or is `y` if that value is then combined with the trunk,
+   as in a residual block.
 """
 
 from __future__ import annotations
@@ -18,32 +19,32 @@ from typing import Any
 
 from torch import fx
 
-from converters.to_pytorch.expressions import WIDTH, Writer, lines
+from converters.to_pytorch.expressions import WIDTH, ExpressionWriter, lines
+from converters.to_pytorch.generated_net import GeneratedNet
 from converters.to_pytorch.naming import Names, identifier, printable
-from converters.to_pytorch.net import Net
 
 INDENT = " " * 8
-TRUNK, SIDE = "x", "y"
+TRUNK, BRANCH = "x", "y"
 
 
-class Body:
+class ForwardBody:
     """The statements of `forward` for one net."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: GeneratedNet) -> None:
         graph = net.graph
         self.submodules = net.submodules
         self.output = next(node for node in graph.nodes if node.op == "output")
         self.inputs = [node for node in graph.nodes if node.op == "placeholder"]
         self.statements = [node for node in graph.nodes if _is_statement(node)]
         self.variables: dict[fx.Node, str] = {node: str(node.target) for node in self.inputs}
-        self._names = Names({*self.variables.values(), TRUNK, SIDE})
+        self._names = Names({*self.variables.values(), TRUNK, BRANCH})
         self._output_names = self._name_outputs()
-        self._readers = self._find_readers()
+        self._users = self._find_users()
         self._name_all()
-        self._writer = Writer(self.variables)
+        self._writer = ExpressionWriter(self.variables)
 
     def lines(self) -> list[str]:
-        """The text, indented for a method."""
+        """The lines of code, indented for a method."""
         body = [line for k in range(len(self.statements)) for line in self._statement(k)]
         value = self._writer.value(self.output.args[0])
         if isinstance(self.output.args[0], tuple):
@@ -55,16 +56,18 @@ class Body:
         parts = [self.variables[part] if part is not None else "_" for part in _parts(node)]
         target = ", ".join(parts) or self.variables[node]
         text = lines(INDENT, f"{target} = ", self._writer.expression(node))
-        silent = [k for k in self._run(index) if not self._tells(self.statements[k])]
-        if not silent or index != (silent[0] if len(silent) == 1 else self._run(index)[0]):
+        run = self._run(index)
+        unnamed = [k for k in run if not self._names_its_layer(self.statements[k])]
+        # One comment for each run: beside the only statement that needs it, else above the first.
+        if not unnamed or index != (unnamed[0] if len(unnamed) == 1 else run[0]):
             return text
         comment = f"# {printable(str(node.meta['layer']))}"
-        if len(silent) == 1 and len(text) == 1 and len(text[0]) + 2 + len(comment) <= WIDTH:
+        if len(unnamed) == 1 and len(text) == 1 and len(text[0]) + 2 + len(comment) <= WIDTH:
             return [f"{text[0]}  {comment}"]
         return [f"{INDENT}{comment}", *text]
 
     def _run(self, index: int) -> range:
-        """The statements around this one that belong to the same layer."""
+        """The indices of the adjacent statements that belong to the same layer, this one included."""
         layer = self.statements[index].meta["layer"]
         start = end = index
         while start > 0 and self.statements[start - 1].meta["layer"] == layer:
@@ -73,8 +76,8 @@ class Body:
             end += 1
         return range(start, end + 1)
 
-    def _tells(self, node: fx.Node) -> bool:
-        """Whether the statement of a node says the name of its layer by itself."""
+    def _names_its_layer(self, node: fx.Node) -> bool:
+        """Whether the name of the layer can be seen in the statement of a node."""
         layer = str(node.meta["layer"])
         module = self.submodules.get(str(node.target)) if node.op == "call_module" else None
         return (module is not None and module.layer == layer) or self.variables.get(node) == identifier(layer)
@@ -83,13 +86,13 @@ class Body:
         names: dict[fx.Node, str] = {}
         for name, node in self.output.meta["names"].items():
             if node not in names and (_is_statement(node) or _is_part(node)):
-                names[node] = self._names.claim(name)
+                names[node] = self._names.unique(name)
         return names
 
     def _name_all(self) -> None:
         alive = list(self.inputs)
         for index, node in enumerate(self.statements):
-            alive = [other for other in alive if max(self._readers.get(other, [0])) > index]
+            alive = [other for other in alive if max(self._users.get(other, [0])) > index]
             for result in [part for part in _parts(node) if part is not None] or [node]:
                 self.variables[result] = self._name(result, index, alive)
                 alive.append(result)
@@ -97,70 +100,70 @@ class Body:
     def _name(self, node: fx.Node, index: int, alive: list[fx.Node]) -> str:
         if node in self._output_names:
             return self._output_names[node]
-        held = {self.variables[other] for other in alive}
-        in_flight = [
+        taken = {self.variables[other] for other in alive}
+        needed = [
             other for other in alive if other.op != "placeholder" and not self._is_finished(other, index)
         ]
-        if TRUNK not in held and not in_flight and node is self.statements[index]:
+        if TRUNK not in taken and not needed and node is self.statements[index]:
             return TRUNK
-        source = self._source(node, index)
-        if source is not None and self.variables[source] != TRUNK:
-            return self.variables[source]
-        end = self._end(node)
-        joined = {self.variables.get(other) for other in self._joined(end)}
-        if joined == {TRUNK, None} and SIDE not in held:
-            return SIDE
-        return self._output_names.get(end) or self._names.claim(_wanted(end))
+        previous = self._previous_in_chain(node, index)
+        if previous is not None and self.variables[previous] != TRUNK:
+            return self.variables[previous]
+        end = self._end_of_chain(node)
+        combined = {self.variables.get(other) for other in self._operands_of_next(end)}
+        if combined == {TRUNK, None} and BRANCH not in taken:
+            return BRANCH
+        return self._output_names.get(end) or self._names.unique(_blob_name(end))
 
     def _is_finished(self, node: fx.Node, index: int) -> bool:
-        """Whether a value is only kept to be returned."""
-        return all(reader <= index or reader == len(self.statements) for reader in self._readers[node])
+        """Whether after this statement a value is only returned."""
+        return all(user <= index or user == len(self.statements) for user in self._users[node])
 
-    def _source(self, node: fx.Node, index: int) -> fx.Node | None:
-        """The value that only serves to compute `node`, if there is one."""
-        read = set(self._reads(self.statements[index]))
-        if len(read) != 1 or node is not self.statements[index]:
+    def _previous_in_chain(self, node: fx.Node, index: int) -> fx.Node | None:
+        """The only operand of `node`, if it is used nowhere else and is no input of the net."""
+        operands = set(self._operands(self.statements[index]))
+        if len(operands) != 1 or node is not self.statements[index]:
             return None
-        source = read.pop()
-        return source if source.op != "placeholder" and self._readers[source] == [index] else None
+        operand = operands.pop()
+        return operand if operand.op != "placeholder" and self._users[operand] == [index] else None
 
-    def _end(self, node: fx.Node) -> fx.Node:
+    def _end_of_chain(self, node: fx.Node) -> fx.Node:
         """The last value of the chain that begins with `node`."""
         while True:
-            readers = self._readers.get(node, [])
-            if len(readers) != 1 or readers[0] == len(self.statements):
+            users = self._users.get(node, [])
+            if len(users) != 1 or users[0] == len(self.statements):
                 return node
-            following = self.statements[readers[0]]
-            if self._source(following, readers[0]) is not node:
+            following = self.statements[users[0]]
+            if self._previous_in_chain(following, users[0]) is not node:
                 return node
             node = following
 
-    def _joined(self, node: fx.Node) -> set[fx.Node]:
-        """What the only reader of `node` reads."""
-        readers = self._readers.get(node, [])
-        if len(readers) != 1 or readers[0] == len(self.statements):
+    def _operands_of_next(self, node: fx.Node) -> set[fx.Node]:
+        """The operands of the only statement that uses `node`; empty if there are several."""
+        users = self._users.get(node, [])
+        if len(users) != 1 or users[0] == len(self.statements):
             return set()
-        return set(self._reads(self.statements[readers[0]]))
+        return set(self._operands(self.statements[users[0]]))
 
-    def _find_readers(self) -> dict[fx.Node, list[int]]:
-        """The statements that read each value; the return statement counts as the last."""
-        readers: dict[fx.Node, list[int]] = {}
+    def _find_users(self) -> dict[fx.Node, list[int]]:
+        """The indices of the statements that use each value; the return statement counts as the last."""
+        users: dict[fx.Node, list[int]] = {}
         for index, node in enumerate([*self.statements, self.output]):
-            for read in set(self._reads(node)):
-                readers.setdefault(read, []).append(index)
-        return readers
+            for operand in set(self._operands(node)):
+                users.setdefault(operand, []).append(index)
+        return users
 
-    def _reads(self, node: fx.Node) -> Iterator[fx.Node]:
-        """The values with variables that the statement of `node` reads."""
+    def _operands(self, node: fx.Node) -> Iterator[fx.Node]:
+        """The values with a variable that the statement of `node` uses."""
         for operand in node.all_input_nodes:
             if operand.op == "placeholder" or _is_statement(operand) or _is_part(operand):
                 yield operand
             else:
-                yield from self._reads(operand)
+                yield from self._operands(operand)
 
 
-def _wanted(node: fx.Node) -> str:
-    """The name of the blob; a step inside the formula of a layer is named after the layer."""
+def _blob_name(node: fx.Node) -> str:
+    """The name of the blob that a value is; for an intermediate step of a layer, the name of the layer."""
     value = node.meta.get("value")
     if value is None or str(value.name).startswith(f"{node.meta['layer']}/{value.producer().op_type}"):
         return str(node.meta["layer"])
@@ -174,7 +177,7 @@ def _is_statement(node: fx.Node) -> bool:
 
 
 def _parts(node: fx.Node) -> list[fx.Node | None]:
-    """The elements of a result that is a tuple, None for those that are not used; empty for a tensor."""
+    """The elements of a result that is a tuple, None for unused ones; empty for a tensor."""
     count = node.meta.get("tuple", 0)
     found = {user.args[1]: user for user in node.users if _is_part(user)}
     return [found.get(k) for k in range(count)]
@@ -186,7 +189,7 @@ def _is_part(node: fx.Node) -> bool:
 
 
 def _is_size(node: fx.Node) -> bool:
-    """Whether a node is a size of a value, or computed from sizes alone: then it is said where it is used."""
+    """Whether a node is a size, or computed from sizes only. It needs no variable."""
     if node.target is operator.getitem:
         source: Any = node.args[0]
         return isinstance(source, fx.Node) and source.target is getattr

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from converters.atomic_writing import atomic_write_group
 from converters.errors import UsageError
-from converters.reading import source
+from converters.reading import source_record
 from converters.report import ConversionReport
 from converters.sniff import Kind, identify
 from converters.tensor_file import write_tensors
 
 
-def extract(paths: Sequence[Path], out: Path) -> ConversionReport:
+def extract_tensors(paths: Sequence[Path], out: Path) -> ConversionReport:
     """Write every tensor of one .t7 under its path in the file. UsageError for other files."""
     if len(paths) != 1 or identify(paths[0]) is not Kind.TORCH7:
         raise UsageError(
@@ -29,7 +29,7 @@ def extract(paths: Sequence[Path], out: Path) -> ConversionReport:
         write_tensors(temporary / out.name, arrays)
     return ConversionReport(
         framework="torch7",
-        sources=[source(paths[0])],
+        sources=[source_record(paths[0])],
         parameters=sum(array.size for array in arrays.values()),
         notes=[f"{len(arrays)} tensors, under their paths in the file"],
         files=[out],

@@ -16,10 +16,17 @@ from torch import fx
 from converters.to_pytorch import helpers
 from converters.to_pytorch.context import torch_dtype
 from converters.to_pytorch.docstring import class_docstring, module_docstring
-from converters.to_pytorch.expressions import WIDTH, Expression, Writer, call, lines, telling
+from converters.to_pytorch.expressions import (
+    WIDTH,
+    Expression,
+    ExpressionWriter,
+    call,
+    lines,
+    non_default_keywords,
+)
+from converters.to_pytorch.forward_body import INDENT, ForwardBody
+from converters.to_pytorch.generated_net import GeneratedNet, NetTensor, Submodule
 from converters.to_pytorch.naming import class_name, printable
-from converters.to_pytorch.net import Net, Submodule, Weight
-from converters.to_pytorch.statements import INDENT, Body
 
 _LOAD = '''\
 def load(weights: str | None = None) -> {name}:
@@ -33,8 +40,8 @@ def load(weights: str | None = None) -> {name}:
 '''
 
 
-def source_text(net: Net, model: ir.Model) -> str:
-    """A Python module with one nn.Module subclass and `load`, formatted as formatters would."""
+def python_source(net: GeneratedNet, model: ir.Model) -> str:
+    """A Python module with one nn.Module subclass and `load`, formatted as ruff and black format."""
     name = class_name(model.graph.name or "")
     parts = [inspect.getsource(helper).rstrip() for helper in _helpers(net.graph)]
     parts += ["\n".join(_class(net, model, name)), _LOAD.format(name=name)]
@@ -43,16 +50,16 @@ def source_text(net: Net, model: ir.Model) -> str:
     if re.search(r"\bF\.", code):
         imports.insert(1, "import torch.nn.functional as F")
     text = "\n".join([*module_docstring(model), "", *imports, "", "", code])
-    compile(text, "net.py", "exec")  # it is Python, whatever the names in the model are
+    compile(text, "net.py", "exec")  # SyntaxError here if a name in the model ever became code
     return text
 
 
-def _class(net: Net, model: ir.Model, name: str) -> list[str]:
-    body = Body(net)
+def _class(net: GeneratedNet, model: ir.Model, name: str) -> list[str]:
+    body = ForwardBody(net)
     inputs = [f"{body.variables[node]}: torch.Tensor" for node in body.inputs]
     count = len(model.graph.outputs)
-    each = ["torch.Tensor"] * count
-    result = each[0] if count == 1 else f"tuple[{', '.join(each) if count < 5 else 'torch.Tensor, ...'}]"
+    types = ["torch.Tensor"] * count
+    result = types[0] if count == 1 else f"tuple[{', '.join(types) if count < 5 else 'torch.Tensor, ...'}]"
     signature = call("def forward", [Expression(text) for text in ("self", *inputs)])
     return [
         f"class {name}(nn.Module):",
@@ -64,18 +71,18 @@ def _class(net: Net, model: ir.Model, name: str) -> list[str]:
     ]
 
 
-def _constructor(net: Net) -> list[str]:
-    """`__init__`, if there is anything to construct."""
-    made = [line for module in net.submodules.values() for line in _submodule(module)]
-    made += [line for weight in net.weights.values() for line in _weight(weight)]
-    if not made:
+def _constructor(net: GeneratedNet) -> list[str]:
+    """The lines of `__init__`; none if the net has no modules and no tensors."""
+    body = [line for module in net.submodules.values() for line in _submodule(module)]
+    body += [line for tensor in net.tensors.values() for line in _net_tensor(tensor)]
+    if not body:
         return []
-    return ["    def __init__(self) -> None:", f"{INDENT}super().__init__()", *made, ""]
+    return ["    def __init__(self) -> None:", f"{INDENT}super().__init__()", *body, ""]
 
 
 def _submodule(module: Submodule) -> list[str]:
-    keywords = telling(module.type.__init__, module.keywords)
-    writer = Writer({})
+    keywords = non_default_keywords(module.type.__init__, module.keywords)
+    writer = ExpressionWriter({})
     value = call(
         f"nn.{module.type.__name__}",
         [writer.value(argument) for argument in module.arguments],
@@ -88,17 +95,17 @@ def _submodule(module: Submodule) -> list[str]:
     return [f"{INDENT}{comment}", *text] if comment else text
 
 
-def _weight(weight: Weight) -> list[str]:
-    array = weight.initializer.array
+def _net_tensor(tensor: NetTensor) -> list[str]:
+    array = tensor.initializer.array
     empty = call("torch.empty", [Expression(str(size)) for size in array.shape or ("()",)], _dtype(array))
-    if weight.trainable:
-        return lines(INDENT, f"self.{weight.attribute} = ", call("nn.Parameter", [empty]))
-    name = Expression(f'"{weight.attribute}"')
+    if tensor.trainable:
+        return lines(INDENT, f"self.{tensor.attribute} = ", call("nn.Parameter", [empty]))
+    name = Expression(f'"{tensor.attribute}"')
     return lines(INDENT, "", call("self.register_buffer", [name, empty]))
 
 
 def _helpers(graph: fx.Graph) -> list[Callable[..., Any]]:
-    """The functions of `helpers` that the graph calls, each after those it calls itself."""
+    """The functions of `helpers` that the graph calls, each after the helpers it calls itself."""
     found: list[Callable[..., Any]] = []
 
     def add(function: object) -> None:

@@ -15,7 +15,7 @@ import onnx_ir as ir
 from converters.errors import UsageError
 
 
-def embed(model: ir.Model, preprocessing: Mapping[str, Any]) -> dict[str, Any]:
+def add_preprocessing_nodes(model: ir.Model, preprocessing: Mapping[str, Any]) -> dict[str, Any]:
     """Change `model` and return the preprocessing that is left to do.
 
     preprocessing: `mean`, `std` (one value, or one per channel) and `scale`: (x - mean) * scale / std.

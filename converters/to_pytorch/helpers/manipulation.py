@@ -1,4 +1,4 @@
-"""Rearrangements that torch has no single function for."""
+"""Tensor manipulation for which torch has no single function."""
 
 from __future__ import annotations
 

@@ -10,8 +10,13 @@ import numpy as np
 
 from converters.atomic_writing import atomic_write_group
 from converters.errors import UsageError
-from converters.tensor_file import Reference, little_endian, write_tensors
-from converters.to_onnx.skeleton import INLINE_BYTES, initializers, skeleton, tensor_header
+from converters.tensor_file import ExternalData, little_endian, write_tensors
+from converters.to_onnx.model_proto import (
+    MIN_EXTERNAL_BYTES,
+    initializer_arrays,
+    proto_without_initializers,
+    tensor_header,
+)
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -20,10 +25,10 @@ if TYPE_CHECKING:
 def save_external(model: ir.Model, path: Path) -> list[Path]:
     """Write `path` and, beside it, `<stem>.safetensors` with the weights under their ONNX names."""
     weights = path.with_suffix(".safetensors")
-    large = {name: array for name, array in initializers(model) if array.nbytes >= INLINE_BYTES}
+    large = {name: array for name, array in initializer_arrays(model) if array.nbytes >= MIN_EXTERNAL_BYTES}
     with atomic_write_group(path.parent, [path.name, weights.name]) as temporary:
         references = write_tensors(temporary / weights.name, large)
-        save_with_references(model, temporary / path.name, references)
+        save_with_external_data(model, temporary / path.name, references)
     return [path, weights]
 
 
@@ -34,16 +39,21 @@ def save_linked(model: ir.Model, path: Path) -> list[Path]:
     Weights that have no single place in a file (converted, decoded or scattered ones) are stored inline.
     """
     references = {}
-    for name, array in initializers(model):
-        if array.nbytes >= INLINE_BYTES and (reference := _reference(model, array, path.parent)) is not None:
+    for name, array in initializer_arrays(model):
+        if (
+            array.nbytes >= MIN_EXTERNAL_BYTES
+            and (reference := _reference(model, array, path.parent)) is not None
+        ):
             references[name] = reference
-    return save_with_references(model, path, references)
+    return save_with_external_data(model, path, references)
 
 
-def save_with_references(model: ir.Model, path: Path, references: Mapping[str, Reference]) -> list[Path]:
+def save_with_external_data(
+    model: ir.Model, path: Path, references: Mapping[str, ExternalData]
+) -> list[Path]:
     """Write `path`; initializers named in `references` point there, the others are stored inline."""
-    proto = skeleton(model)
-    for name, array in initializers(model):
+    proto = proto_without_initializers(model)
+    for name, array in initializer_arrays(model):
         tensor = tensor_header(name, array, references.get(name))
         if name not in references:
             tensor.raw_data = little_endian(array).tobytes()
@@ -53,7 +63,7 @@ def save_with_references(model: ir.Model, path: Path, references: Mapping[str, R
     return [path]
 
 
-def _reference(model: ir.Model, array: np.ndarray, folder: Path) -> Reference | None:
+def _reference(model: ir.Model, array: np.ndarray, folder: Path) -> ExternalData | None:
     """The place of `array` in one of the source files, if it is an untouched view of its memory map."""
     if not array.flags.c_contiguous or array.dtype.byteorder == ">":
         return None
@@ -69,7 +79,7 @@ def _reference(model: ir.Model, array: np.ndarray, folder: Path) -> Reference | 
                     "ONNX only allows files in or below the folder of the model: write it there"
                 ) from None
             _check_text(location)
-            return Reference(location.as_posix(), offset, array.nbytes)
+            return ExternalData(location.as_posix(), offset, array.nbytes)
     return None
 
 

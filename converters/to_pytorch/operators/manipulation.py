@@ -1,4 +1,4 @@
-"""The same elements in another shape, order or number."""
+"""Tensor manipulation: shape, order of axes, slicing, joining, padding."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from converters.to_pytorch.context import Context, Shape
-from converters.to_pytorch.helpers import arrangement as helpers
-from converters.to_pytorch.net import Initializer
+from converters.to_pytorch.generated_net import Initializer
+from converters.to_pytorch.helpers import manipulation as helpers
 from converters.to_pytorch.registry import operator
 
-# ONNX's slices say "to the end" with the largest or smallest number there is.
-_FAR = 2**31 - 1
+# From this magnitude on, the start or end of an ONNX slice means the end of the axis.
+_OPEN_END = 2**31 - 1
 
 
 @operator("Shape")
 def shape_(ctx: Context, x: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
-    """The sizes as a tensor, where the model does not record the shape (`sizes` handles the others)."""
+    """The sizes as a tensor, for a shape that the model does not record (else see `shape_arithmetic`)."""
     sizes = x.shape[start:end] if start or end is not None else x.shape
     return ctx.tensor(ctx.call(torch.tensor, sizes, **ctx.net.device()))
 
 
 @operator("Size")
 def size_(ctx: Context, x: Tensor) -> Tensor:
-    """The number of elements as a tensor, where the model does not record the shape."""
+    """The number of elements as a tensor, for a shape that the model does not record."""
     return ctx.tensor(ctx.call(torch.tensor, x.numel(), **ctx.net.device()))
 
 
 @operator("Reshape")
 def reshape(ctx: Context, x: Tensor, shape: np.ndarray | Tensor, *, allowzero: int = 0) -> Tensor:
-    """Another shape; 0 copies a size, -1 is inferred. The batch is never written as a number."""
+    """Another shape; 0 copies a size, -1 is inferred. An unknown size is never written as a number."""
     if not isinstance(shape, np.ndarray):
         if allowzero:
             return x.reshape(shape.tolist())
@@ -56,7 +56,7 @@ def reshape(ctx: Context, x: Tensor, shape: np.ndarray | Tensor, *, allowzero: i
 
 
 def _inferred(have: Shape, sizes: list[Any], unknown: int) -> list[Any]:
-    """The one size that is unknown as -1, for torch to infer, and all others as numbers."""
+    """The sizes with -1 for the only unknown one, which torch infers, and numbers for all others."""
     others = [*sizes[:unknown], *sizes[unknown + 1 :]]
     if not all(isinstance(size, int) and size != 0 for size in others):
         return sizes
@@ -67,7 +67,7 @@ def _inferred(have: Shape, sizes: list[Any], unknown: int) -> list[Any]:
 
 
 def _is_flatten(have: Shape | None, sizes: list[Any]) -> bool:
-    """Whether everything but the first axis is made one."""
+    """Whether all axes but the first become one."""
     if have is None or len(have) < 2 or len(sizes) != 2:
         return False
     if not isinstance(sizes[0], int):
@@ -78,7 +78,7 @@ def _is_flatten(have: Shape | None, sizes: list[Any]) -> bool:
 
 @operator("Flatten")
 def flatten(ctx: Context, x: Tensor, *, axis: int = 1) -> Tensor:
-    """A matrix: the axes before `axis` by the others."""
+    """A matrix: the axes before `axis` become its rows, the others its columns."""
     rank = ctx.rank(x)
     axis += rank if axis < 0 else 0
     if axis == rank:
@@ -90,14 +90,14 @@ def flatten(ctx: Context, x: Tensor, *, axis: int = 1) -> Tensor:
 
 @operator("Transpose")
 def transpose(ctx: Context, x: Tensor, *, perm: list[int] | None = None) -> Tensor:
-    """The axes in another order, by default the reverse one."""
+    """The axes in another order, by default reversed."""
     order = list(reversed(range(ctx.rank(x)))) if perm is None else perm
     return x.permute(*order) if order else x
 
 
 @operator("Squeeze")
 def squeeze(ctx: Context, x: Tensor, axes: np.ndarray | None = None) -> Tensor:
-    """Without these axes of size 1."""
+    """x without these axes, which have size 1; by default without all of size 1."""
     if axes is None:
         shape = ctx.shape(x)
         if shape is None or None in shape:
@@ -108,7 +108,7 @@ def squeeze(ctx: Context, x: Tensor, axes: np.ndarray | None = None) -> Tensor:
 
 @operator("Unsqueeze")
 def unsqueeze(ctx: Context, x: Tensor, axes: np.ndarray) -> Tensor:
-    """With new axes of size 1 at these places of the result."""
+    """x with new axes of size 1, numbered as in the result."""
     if any(axis < 0 for axis in axes.tolist()):
         axes = axes % (ctx.rank(x) + axes.size)
     for axis in sorted(axes.tolist()):
@@ -118,7 +118,7 @@ def unsqueeze(ctx: Context, x: Tensor, axes: np.ndarray) -> Tensor:
 
 @operator("Expand")
 def expand(ctx: Context, x: Initializer | Tensor, shape: np.ndarray | Tensor) -> Tensor:
-    """Broadcast against a shape; 1 leaves an axis as it is. A number is filled into a new tensor."""
+    """Broadcast against a shape; 1 keeps the size of an axis. A single number is filled into a new tensor."""
     if not isinstance(shape, np.ndarray):
         result: Tensor = ctx.call(helpers.broadcast_to, ctx.tensor(x), shape)
         return result
@@ -128,7 +128,7 @@ def expand(ctx: Context, x: Initializer | Tensor, shape: np.ndarray | Tensor) ->
     sizes = [1] * (rank - len(sizes)) + sizes
     have = [1] * (len(sizes) - rank) + list(ctx.shape(x) or ())
     for axis in range(len(sizes) - rank, len(sizes)):
-        # A size that is computed may be 1, too, and then an axis of x that is not stays as it is.
+        # A size known only at run time may turn out as 1: then an axis of x that is not 1 is kept.
         kept = sizes[axis] == 1 if isinstance(sizes[axis], int) else have[axis] not in (1, None)
         sizes[axis] = -1 if kept else sizes[axis]
     return ctx.tensor(x).expand(*sizes) if sizes else ctx.tensor(x)
@@ -136,13 +136,13 @@ def expand(ctx: Context, x: Initializer | Tensor, shape: np.ndarray | Tensor) ->
 
 @operator("Tile")
 def tile(ctx: Context, x: Tensor, repeats: np.ndarray) -> Tensor:
-    """Repeated along each axis."""
+    """x repeated along each axis."""
     return x.repeat(*repeats.tolist()) if repeats.size else x
 
 
 @operator("Concat")
 def concat(ctx: Context, *xs: Tensor, axis: int) -> Tensor:
-    """One after the other along an axis."""
+    """The inputs joined along an axis."""
     return torch.cat(list(xs), dim=axis) if len(xs) > 1 else xs[0]
 
 
@@ -150,7 +150,7 @@ def concat(ctx: Context, *xs: Tensor, axis: int) -> Tensor:
 def split(
     ctx: Context, x: Tensor, split: np.ndarray | None = None, *, axis: int = 0, num_outputs: int | None = None
 ) -> tuple[Tensor, ...]:
-    """Pieces along an axis, of the given sizes or as equal as can be."""
+    """Pieces along an axis, of the given sizes, else of equal size (the last may be smaller)."""
     count = len(ctx.node.outputs)
     if count == 1:
         return (x,)
@@ -163,7 +163,7 @@ def split(
         split = np.array([min(step, size - k * step) for k in range(count)], np.int64)
     sizes = split.tolist()
     pieces = sizes[0] if len(set(sizes)) == 1 else sizes
-    return ctx.parts(torch.split(x, pieces, dim=axis), count)
+    return ctx.unpack(torch.split(x, pieces, dim=axis), count)
 
 
 @operator("Slice")
@@ -178,7 +178,7 @@ def slice_(
     """A part of each axis; a negative step runs backwards."""
     count = (ctx.shape(starts) or ctx.shape(ends) or (None,))[0]
     if count is None:
-        ctx.unsupported("how many axes it takes parts of must be known beforehand")
+        ctx.unsupported("the number of axes that it slices must be known beforehand")
     shape = ctx.shape(x)
     first, last = (
         b.tolist() if isinstance(b, np.ndarray) else [b[k] for k in range(count)] for b in (starts, ends)
@@ -188,14 +188,16 @@ def slice_(
         start, end, step = first[k], last[k], 1 if steps is None else int(steps[k])
         axis += ctx.rank(x) if axis < 0 else 0
         if step < 0:
-            # Backwards from i is forwards from -1 - i in the reversed axis; torch has no negative steps.
+            # Torch has no negative steps: from i backwards is from -1 - i forwards along the flipped axis.
             size = shape[axis] if shape is not None else None
             if isinstance(start, int) and start < -1:
                 if size is None:
-                    ctx.unsupported(f"it runs backwards in axis {axis}, whose size must be known beforehand")
-                start = max(start, -size)  # before the beginning lies the first element
+                    ctx.unsupported(
+                        f"it runs backwards along axis {axis}, whose size must be known beforehand"
+                    )
+                start = max(start, -size)  # a start before the first element means the first
             x, start, end, step = x.flip(axis), -1 - start, -1 - end, -step
-        bounds = _first(start), _last(end), None if step == 1 else step
+        bounds = _slice_start(start), _slice_end(end), None if step == 1 else step
         if any(bound is not None for bound in bounds):
             parts[axis] = slice(*bounds)
     if not parts:
@@ -204,14 +206,14 @@ def slice_(
     return x[index if len(index) > 1 else index[0]]
 
 
-def _first(start: Any) -> Any:  # noqa: ANN401
-    """Where a slice begins, None where that is the first element."""
-    return None if isinstance(start, int) and (start == 0 or start <= -_FAR) else start
+def _slice_start(start: Any) -> Any:  # noqa: ANN401
+    """The start of a slice; None for the first element."""
+    return None if isinstance(start, int) and (start == 0 or start <= -_OPEN_END) else start
 
 
-def _last(end: Any) -> Any:  # noqa: ANN401
-    """Where a slice ends, None where that is after the last element."""
-    return None if isinstance(end, int) and end >= _FAR else end
+def _slice_end(end: Any) -> Any:  # noqa: ANN401
+    """The end of a slice; None for the end of the axis."""
+    return None if isinstance(end, int) and end >= _OPEN_END else end
 
 
 @operator("Pad")
@@ -224,7 +226,7 @@ def pad(
     *,
     mode: str = "constant",
 ) -> Tensor:
-    """More elements (or, with negative pads, fewer) before and after each axis."""
+    """Adds elements at both ends of each axis; negative pads remove elements."""
     count = pads.size // 2
     rank = ctx.rank(x) if axes is not None else count
     pairs = [(0, 0)] * rank
@@ -235,7 +237,7 @@ def pad(
         return x
     if mode != "constant" and (first == 0 or rank - min(first, 2) > 3):
         ctx.unsupported(f"PyTorch pads at most the last three axes in mode {mode}, and not the first")
-    # Modes other than constant take the pads of all axes but batch and channel.
+    # For modes other than constant, torch expects the pads of all axes except batch and channel.
     last = pairs[first:] if mode == "constant" else pairs[min(first, 2) :]
     padding = tuple(size for pair in reversed(last) for size in pair)
     if mode != "constant":
@@ -247,14 +249,14 @@ def pad(
 
 
 def lowest(ctx: Context, x: Tensor) -> float:
-    """The lowest number in the type of x, which need not be float32 when the net runs."""
+    """The lowest number of the type that x has at run time: the net may have been cast."""
     number: float = ctx.call(torch.finfo, x.dtype).min
     return number
 
 
 @operator("DepthToSpace")
 def depth_to_space(ctx: Context, x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
-    """Channels to blocks of pixels."""
+    """Moves channels into blocks of pixels."""
     if mode == "CRD":
         return F.pixel_shuffle(x, blocksize)
     result: Tensor = ctx.call(helpers.depth_to_space, x, blocksize)
@@ -263,7 +265,7 @@ def depth_to_space(ctx: Context, x: Tensor, *, blocksize: int, mode: str = "DCR"
 
 @operator("SpaceToDepth")
 def space_to_depth(ctx: Context, x: Tensor, *, blocksize: int) -> Tensor:
-    """Blocks of pixels to channels."""
+    """Moves blocks of pixels into channels."""
     result: Tensor = ctx.call(helpers.space_to_depth, x, blocksize)
     return result
 
@@ -272,7 +274,7 @@ def space_to_depth(ctx: Context, x: Tensor, *, blocksize: int) -> Tensor:
 def reverse_sequence(
     ctx: Context, x: Tensor, lengths: Tensor, *, batch_axis: int = 1, time_axis: int = 0
 ) -> Tensor:
-    """The beginning of each sequence back to front."""
+    """The first lengths[n] steps of each sequence n in reverse order."""
     result: Tensor = ctx.call(helpers.reverse_sequence, x, lengths, time_axis)
     return result
 
