@@ -1,7 +1,7 @@
-"""Mean and scale as the first nodes of a net (`--embed-preprocessing`).
+"""Adds mean and scale as the first nodes of a net (`--embed-preprocessing`).
 
-The input then takes pixels as they come off the crop, in the channel order and range of their flavour (Caffe:
-BGR, 0..255; Torch7: RGB, 0..1). What stays outside is decoding, resizing and cropping.
+The input of the net is then the cropped image, in the channel order and range of its flavour (Caffe: BGR,
+0..255; Torch7: RGB, 0..1). Decoding, resizing and cropping stay outside the net.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from converters.errors import UsageError
 
 
 def add_preprocessing_nodes(model: ir.Model, preprocessing: Mapping[str, Any]) -> dict[str, Any]:
-    """Change `model` and return the preprocessing that is left to do.
+    """Adds the nodes to `model` and returns the preprocessing that remains outside.
 
     preprocessing: `mean`, `std` (one value, or one per channel) and `scale`: (x - mean) * scale / std.
-    UsageError for a mean image, for more than one input, or if there is nothing to embed.
+    UsageError for a mean image, for a net with several inputs, or if there is nothing to embed.
     """
     inputs = [value for value in model.graph.inputs if value.name not in model.graph.initializers]
     if preprocessing.get("mean_file") or preprocessing.get("mean_image"):
         raise UsageError("--embed-preprocessing: a mean image cannot be embedded; only mean values can")
     if len(inputs) != 1:
         raise UsageError(
-            f"--embed-preprocessing: the net has {len(inputs)} inputs; it works for one image input"
+            f"--embed-preprocessing: the net has {len(inputs)} inputs; this is for nets with one image input"
         )
     steps = [
         ("Sub", preprocessing.get("mean"), 0.0),
@@ -35,24 +35,24 @@ def add_preprocessing_nodes(model: ir.Model, preprocessing: Mapping[str, Any]) -
     ]
     value = inputs[0]
     consumers = list(value.uses())
-    made = []
+    nodes: list[ir.Node] = []
     for operator, operand, neutral in steps:
-        array = _by_channel(value, operand)
+        array = _per_channel(value, operand)
         if array is None or np.all(array == neutral):
             continue
-        made.append(_node(model.graph, operator, value, array, f"preprocessing/{operator.lower()}"))
-        value = made[-1].outputs[0]
-    if not made:
+        nodes.append(_node(model.graph, operator, value, array, f"preprocessing/{operator.lower()}"))
+        value = nodes[-1].outputs[0]
+    if not nodes:
         raise UsageError(
-            "--embed-preprocessing: neither the definition nor the catalog tells a mean or a scale"
+            "--embed-preprocessing: neither the definition nor the catalog gives a mean or a scale"
         )
     for use in consumers:
         use.node.replace_input_with(use.idx, value)
-    model.graph.insert_before(model.graph[0], made)
+    model.graph.insert_before(model.graph[0], nodes)
     return {**preprocessing, "mean": None, "std": None, "scale": 1.0}
 
 
-def _by_channel(value: ir.Value, operand: Any) -> np.ndarray | None:  # noqa: ANN401
+def _per_channel(value: ir.Value, operand: Any) -> np.ndarray | None:  # noqa: ANN401
     if operand is None:
         return None
     array = np.asarray(operand, np.float32).reshape(-1)

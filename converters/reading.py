@@ -1,4 +1,4 @@
-"""From files to a model: find out what they are, hand them to their reader, record where it came from."""
+"""Reads files into a model: identifies them, calls their reader, records the sources in the metadata."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WEIGHTS = {Kind.CAFFEMODEL, Kind.CAFFE_HDF5, Kind.DEEP_COMPRESSION}
 
 
 def read(paths: Sequence[Path], options: Options) -> ir.Model:
-    """The model in `paths`, with its report in `meta` and its origin in the metadata."""
+    """The model in `paths`, with its report in `meta` and its sources in the metadata."""
     kinds = files_by_kind(paths)
     _check_options(kinds, options)
     if Kind.ONNX in kinds:
@@ -41,7 +41,7 @@ def read(paths: Sequence[Path], options: Options) -> ir.Model:
 
 
 def inspect(paths: Sequence[Path]) -> Inspection:
-    """What is in `paths`, and what of it would convert."""
+    """What `paths` contain, and which of it can be converted."""
     kinds = files_by_kind(paths)
     if Kind.ONNX in kinds:
         return _inspect_onnx(kinds[Kind.ONNX])
@@ -55,7 +55,7 @@ def inspect(paths: Sequence[Path]) -> Inspection:
 
 
 def files_by_kind(paths: Sequence[Path]) -> Mapping[Kind, Path]:
-    """The files by kind; UsageError for a set of files that does not make one net."""
+    """The files by kind; UsageError for files that do not form one net."""
     if not paths:
         raise UsageError("no files given; expected a prototxt and its weights, a .t7, or a .onnx")
     kinds: dict[Kind, Path] = {}
@@ -76,7 +76,7 @@ def files_by_kind(paths: Sequence[Path]) -> Mapping[Kind, Path]:
 
 
 def _check_options(kinds: Mapping[Kind, Path], options: Options) -> None:
-    """UsageError for an option that says nothing about these files: it would be passed over in silence."""
+    """UsageError for an option that has no meaning for these files, and would be ignored silently."""
     names = ", ".join(path.name for path in kinds.values())
     if options.select is not None and Kind.TORCH7 not in kinds:
         raise UsageError(f"{names}: select (--select) names a place in a Torch7 file; leave it out")
@@ -109,7 +109,7 @@ def _read_onnx(path: Path, options: Options) -> ir.Model:
         )
     try:
         model = ir.load(path)
-    except Exception as error:  # whatever the parser raises on a damaged file
+    except Exception as error:  # the parser raises many types for a damaged file
         raise FormatError(f"{path}: not a readable ONNX model: {error}") from error
     model.meta["report"] = ConversionReport(framework="onnx")
     return model
@@ -124,7 +124,7 @@ def _complete(model: ir.Model, paths: Sequence[Path]) -> None:
     report.parameters = report.parameters or sum(
         v.const_value.size for v in model.graph.initializers.values() if v.const_value is not None
     )
-    if report.framework == "onnx":  # its own record travels on
+    if report.framework == "onnx":  # keeps the record that the file has
         return
     model.producer_version = __version__
     model.metadata_props["dsd-zoo.version"] = __version__
@@ -141,7 +141,7 @@ def _shape(value: ir.Value) -> str:
 
 
 def source_record(path: Path) -> Source:
-    """The record of a file that was read."""
+    """Name, size in bytes and sha256 of a file that was read."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return Source(path.name, file.tell(), digest.hexdigest())

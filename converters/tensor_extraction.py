@@ -1,4 +1,4 @@
-"""The tensors of a .t7 as .safetensors: for a file without a network, or whose weights alone matter."""
+"""Writes the tensors of a .t7 as .safetensors: for files without a network, or if only weights are wanted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from converters.tensor_file import write_tensors
 
 
 def extract_tensors(paths: Sequence[Path], out: Path) -> ConversionReport:
-    """Write every tensor of one .t7 under its path in the file. UsageError for other files."""
+    """Writes every tensor of one .t7 under its path in the file. UsageError for other files."""
     if len(paths) != 1 or identify(paths[0]) is not Kind.TORCH7:
         raise UsageError(
             f"{out}: .safetensors output is for the tensors of one .t7; a net's weights come with -o NET.py, "

@@ -1,4 +1,4 @@
-"""Arrays in a .safetensors file: written from where they lie, and found again by offset."""
+"""Writes arrays to a .safetensors file, without a copy, and finds their offsets in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from converters.errors import UsageError
 
 @dataclass(frozen=True)
 class ExternalData:
-    """Where an array lies: `length` bytes at `offset` of the file `location`."""
+    """The place of an array: `length` bytes at `offset` of the file `location`, as ONNX names them."""
 
     location: str
     offset: int
@@ -23,14 +23,14 @@ class ExternalData:
 
 
 def write_tensors(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, ExternalData]:
-    """Write `path` and return the place of every array in it. UsageError if it cannot be written."""
+    """Writes `path` and returns the place of every array in it. UsageError if it cannot be written."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     path.touch()
-    mode = path.stat().st_mode  # safetensors writes for the owner alone; the caller's umask decides
+    mode = path.stat().st_mode  # of the caller's umask; safetensors lets only the owner read the file
     try:
-        # It reads the memory at the array's address, and only that of contiguous ones rightly.
+        # save_file reads the memory from the address on, which is wrong for arrays that are not contiguous.
         save_file(
             {name: little_endian(array) for name, array in arrays.items()}, path, metadata={"format": "pt"}
         )
@@ -41,7 +41,7 @@ def write_tensors(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, Ext
 
 
 def tensor_locations(path: Path) -> dict[str, ExternalData]:
-    """Where each tensor of a .safetensors file lies in it."""
+    """The place of each tensor in a .safetensors file."""
     with path.open("rb") as file:
         (header_size,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(header_size))
@@ -54,5 +54,5 @@ def tensor_locations(path: Path) -> dict[str, ExternalData]:
 
 
 def little_endian(array: np.ndarray) -> np.ndarray:
-    """The array contiguous and in little-endian order, copied only if it is not so already."""
+    """The array contiguous and in little-endian order; copied only if necessary."""
     return np.asarray(array, array.dtype.newbyteorder("<"), order="C")

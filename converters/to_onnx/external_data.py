@@ -1,4 +1,4 @@
-"""An .onnx whose weights lie in another file: a .safetensors beside it, or the file they were read from."""
+"""An .onnx with its weights in another file: a .safetensors beside it, or the file they were read from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def save_external(model: ir.Model, path: Path) -> list[Path]:
-    """Write `path` and, beside it, `<stem>.safetensors` with the weights under their ONNX names."""
+    """Writes `path` and, beside it, `<stem>.safetensors` with the weights under their ONNX names."""
     weights = path.with_suffix(".safetensors")
     large = {name: array for name, array in initializer_arrays(model) if array.nbytes >= MIN_EXTERNAL_BYTES}
     with atomic_write_group(path.parent, [path.name, weights.name]) as temporary:
@@ -33,10 +33,10 @@ def save_external(model: ir.Model, path: Path) -> list[Path]:
 
 
 def save_linked(model: ir.Model, path: Path) -> list[Path]:
-    """Write `path` with references into the files the weights were read from.
+    """Writes `path` with references into the files the weights were read from.
 
-    UsageError if such a file does not lie in or below the folder of `path`: ONNX allows no other place.
-    Weights that have no single place in a file (converted, decoded or scattered ones) are stored inline.
+    UsageError if such a file is not in or below the folder of `path`: ONNX allows no other place. Weights
+    that are not one piece of a file (converted, decoded or scattered ones) are stored inside `path`.
     """
     references = {}
     for name, array in initializer_arrays(model):
@@ -51,7 +51,7 @@ def save_linked(model: ir.Model, path: Path) -> list[Path]:
 def save_with_external_data(
     model: ir.Model, path: Path, references: Mapping[str, ExternalData]
 ) -> list[Path]:
-    """Write `path`; initializers named in `references` point there, the others are stored inline."""
+    """Writes `path`. Initializers named in `references` refer to that place, the others are stored inside."""
     proto = proto_without_initializers(model)
     for name, array in initializer_arrays(model):
         tensor = tensor_header(name, array, references.get(name))
@@ -64,7 +64,7 @@ def save_with_external_data(
 
 
 def _reference(model: ir.Model, array: np.ndarray, folder: Path) -> ExternalData | None:
-    """The place of `array` in one of the source files, if it is an untouched view of its memory map."""
+    """The place of `array` in a source file, if it is a contiguous view of that file's memory map."""
     if not array.flags.c_contiguous or array.dtype.byteorder == ">":
         return None
     address = array.__array_interface__["data"][0]

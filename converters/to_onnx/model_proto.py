@@ -1,4 +1,4 @@
-"""The model without its weights as a protobuf message: the one module that touches ONNX's protobuf."""
+"""The model as ONNX protobuf messages, without the data of its weights. Only this module creates them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
 
-# Below this size a weight is not worth a reference to another file.
+# Smaller tensors stay inside the model: a reference to another file takes about as many bytes.
 MIN_EXTERNAL_BYTES = 256
 
 
 def initializer_arrays(model: ir.Model) -> Iterable[tuple[str, np.ndarray]]:
-    """(name, array) of every initializer, the arrays as they are."""
+    """(name, array) of every initializer; the arrays are not copied."""
     for name, value in model.graph.initializers.items():
         assert value.const_value is not None
         yield name, value.const_value.numpy()
 
 
 def proto_without_initializers(model: ir.Model) -> onnx.ModelProto:
-    """The model as protobuf, without any initializer."""
+    """The model as protobuf, without its initializers."""
     import onnx_ir as ir
 
     graph = model.graph
@@ -38,7 +38,7 @@ def proto_without_initializers(model: ir.Model) -> onnx.ModelProto:
         doc_string=graph.doc_string,
     )
     bare = ir.Model(
-        view,  # type: ignore[arg-type]  # serialisation takes the protocol, not the class
+        view,  # type: ignore[arg-type]  # serialisation accepts the protocol, not only the class
         ir_version=model.ir_version,
         producer_name=model.producer_name,
         producer_version=model.producer_version,
@@ -48,7 +48,7 @@ def proto_without_initializers(model: ir.Model) -> onnx.ModelProto:
 
 
 def tensor_header(name: str, array: np.ndarray, reference: ExternalData | None = None) -> onnx.TensorProto:
-    """A TensorProto that says everything but the values."""
+    """A TensorProto with name, type and shape, and if given the reference, but without values."""
     import onnx
     import onnx_ir as ir
 
