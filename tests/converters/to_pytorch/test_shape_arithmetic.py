@@ -4,33 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 import pytest
 import torch
-from onnx import helper, numpy_helper
-
-from converters import to_pytorch
-from converters.errors import FormatError, UnsupportedError
-
-
-def ints(*numbers: int) -> np.ndarray:
-    return np.array(numbers, np.int64)
-
-
-def model_of(nodes, constants, inputs, outputs, *, infer=True, opset=18) -> onnx.ModelProto:
-    infos = [
-        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in inputs.items()
-    ]
-    results = [onnx.ValueInfoProto(name=name) for name in outputs]
-    initializers = [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
-    graph = helper.make_graph(nodes, "sizes", infos, results, initializers)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    return onnx.shape_inference.infer_shapes(model, data_prop=True) if infer else model
-
-
-def node(op_type, inputs, output, **attributes):
-    return helper.make_node(op_type, inputs, [output], name=output, **attributes)
-
+from arrays import ints
+from onnx_models import model_of, node
 
 RESHAPES = {
     "flattening by hand": (
@@ -78,6 +55,7 @@ RESHAPES = {
         "x.new_full((x.shape[0], 6), 0.0)",
     ),
 }
+
 CONSTANTS = {
     "zero": np.int64(0),
     "axis0": ints(0),
@@ -135,27 +113,3 @@ def test_shape_of_a_weight(agree):
     nodes = [node("Shape", ["w"], "shape"), node("Reshape", ["x", "shape"], "y")]
     model = model_of(nodes, {"w": np.zeros((2, 3), np.float32)}, {"x": [6]}, ["y"])
     assert "reshape(2, 3)" in agree(model, {"x": np.arange(6, dtype=np.float32)})
-
-
-HOSTILE = [
-    (
-        [node("Shape", ["x"], "s"), node("Gather", ["s", "far"], "g"), node("Expand", ["x", "g"], "y")],
-        {"far": ints(9)},
-    ),
-    ([node("Conv", ["x", "w"], "y", strides=[1, 1, 1])], {"w": np.zeros((1, 2, 3, 3), np.float32)}),
-    ([node("MaxPool", ["x"], "y", kernel_shape=[2, 2], strides=[0, 0])], {}),
-    ([node("Gemm", ["x", "w"], "y")], {"w": np.zeros((2, 3, 4), np.float32)}),
-    ([node("Concat", ["x", "x"], "y")], {}),
-    ([node("Relu", ["x", "x"], "y")], {}),
-    ([node("Relu", ["x"], "y", alpha=1.0)], {}),
-    ([node("Reshape", ["x"], "y")], {}),
-    ([node("Relu", [""], "y")], {}),
-]
-
-
-@pytest.mark.parametrize(("nodes", "constants"), HOSTILE)
-def test_a_node_that_makes_no_sense_is_our_own_error(nodes, constants, tmp_path):
-    model = ir.serde.deserialize_model(model_of(nodes, constants, {"x": ["N", 2]}, ["y"], infer=False))
-    with pytest.raises((FormatError, UnsupportedError), match=r"layer '[yg]', ONNX operator"):
-        to_pytorch.save(model, tmp_path / "net.py")
-    assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""What `fold` leaves as it is, because the folded net would compute something else."""
+"""Folding keeps the function, and leaves what it would change."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from corpus_cases import CORPUS, DEFAULT_TOLERANCE, Case, assert_agrees, run_onnx
 from onnx import helper, numpy_helper
 
 import converters
@@ -42,7 +43,7 @@ def outputs(path, x):
         (np.float64, {}, 2),  # folded parameters are float32
     ],
 )
-def test_fold(tmp_path, dtype, attributes, nodes):
+def test_what_would_change_is_not_folded(tmp_path, dtype, attributes, nodes):
     onnx.save(gemm_and_shift(dtype, **attributes), tmp_path / "net.onnx")
     model = converters.load(tmp_path / "net.onnx", fold=True)
     assert len(model.graph) == nodes
@@ -50,3 +51,24 @@ def test_fold(tmp_path, dtype, attributes, nodes):
     x = np.random.default_rng(1).standard_normal((2, 3)).astype(dtype)
     wanted = outputs(tmp_path / "net.onnx", x)
     np.testing.assert_allclose(outputs(tmp_path / "folded.onnx", x), wanted, rtol=1e-5, atol=1e-6)
+
+
+CAFFE = CORPUS / "caffe"
+FOLDED = {
+    "fold-conv-bn": 3,
+    "fold-dw-bn": 3,
+    "fold-scale-nobias": 2,
+    "fold-conv-output": 1,
+    "share-scale-bn": 6,
+}
+
+
+@pytest.mark.parametrize("name", sorted(FOLDED))
+def test_folding_keeps_the_function(tmp_path, name):
+    case = Case.load(CAFFE / name)
+    plain = converters.load(*case.sources)
+    report = converters.convert(case.sources, tmp_path / "net.onnx", fold=True)
+    assert report.nodes == len(plain.graph) - FOLDED[name]
+    assert f"folded {FOLDED[name]} scaling" in report.notes[-1]
+    onnx.checker.check_model(tmp_path / "net.onnx", full_check=True)
+    assert_agrees(run_onnx(tmp_path / "net.onnx", case.inputs), case.outputs, DEFAULT_TOLERANCE)

@@ -1,69 +1,11 @@
-"""Convolutions and poolings with odd parameters, against ONNX Runtime."""
+"""Pooling with unusual parameters, against ONNX Runtime."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-
-
-def values(*shape: int) -> np.ndarray:
-    return np.random.default_rng(sum(shape)).standard_normal(shape, np.float32)
-
-
-CONVOLUTIONS = [
-    # spatial sizes, weights, attributes
-    ((9,), (4, 3, 3), {}),
-    ((9,), (4, 3, 3), {"strides": [2], "pads": [1, 1], "dilations": [2]}),
-    ((9, 8), (4, 3, 3, 3), {}),
-    ((9, 8), (4, 3, 3, 2), {"strides": [2, 1], "pads": [1, 0, 1, 0]}),
-    ((9, 8), (4, 3, 3, 3), {"pads": [0, 1, 2, 0]}),
-    ((9, 8), (4, 3, 3, 3), {"pads": [1, 1, 2, 2], "strides": [2, 2]}),
-    ((9, 8), (6, 1, 3, 3), {"group": 3, "dilations": [2, 3]}),
-    ((9, 8), (4, 3, 3, 4), {"auto_pad": "SAME_UPPER", "strides": [2, 3]}),
-    ((9, 8), (4, 3, 4, 4), {"auto_pad": "SAME_LOWER"}),
-    ((9, 8), (4, 3, 4, 4), {"auto_pad": "VALID", "strides": [3, 3]}),
-    ((5, 6, 7), (4, 3, 2, 3, 3), {"pads": [1, 1, 1, 1, 1, 1]}),
-    ((5, 6, 7), (4, 3, 2, 3, 3), {"pads": [0, 0, 1, 1, 0, 0], "strides": [1, 2, 2]}),
-]
-
-
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize(("sizes", "weights", "attributes"), CONVOLUTIONS)
-def test_conv(agree_on, sizes, weights, attributes, bias):
-    inputs = [values(2, 3, *sizes), values(*weights)] + [values(weights[0])] * bias
-    source = agree_on("Conv", inputs, attributes, constant=(1, 2))
-    assert f"nn.Conv{len(sizes)}d(" in source
-
-
-def test_conv_with_computed_weights(agree_on):
-    inputs = [values(2, 3, 7, 7), values(4, 3, 3, 3), values(4)]
-    assert "F.conv2d(" in agree_on("Conv", inputs, {"pads": [1, 1, 1, 1]})
-
-
-TRANSPOSED = [
-    ((5,), (3, 4, 3), {"strides": [2]}),
-    ((5, 6), (3, 4, 3, 3), {}),
-    ((5, 6), (3, 4, 4, 4), {"strides": [2, 2], "pads": [1, 1, 1, 1]}),
-    ((5, 6), (3, 4, 3, 3), {"strides": [2, 2], "pads": [1, 1, 1, 1], "output_padding": [1, 1]}),
-    ((5, 6), (3, 4, 3, 3), {"strides": [2, 2], "pads": [1, 1, 0, 0]}),
-    ((5, 6), (3, 4, 4, 4), {"strides": [2, 2], "pads": [0, 0, 2, 1]}),
-    ((5, 6), (3, 4, 3, 3), {"strides": [3, 2], "dilations": [2, 2], "pads": [3, 0, 0, 1]}),
-    ((5, 6), (3, 2, 3, 3), {"strides": [2, 2], "group": 3}),
-    ((5, 6), (3, 4, 3, 3), {"strides": [2, 2], "output_shape": [10, 12]}),
-    ((5, 6), (3, 4, 3, 3), {"strides": [2, 2], "auto_pad": "SAME_UPPER"}),
-    ((5, 6), (3, 4, 3, 3), {"strides": [2, 2], "auto_pad": "SAME_LOWER"}),
-    ((3, 4, 5), (3, 4, 2, 2, 2), {"strides": [2, 2, 2], "output_padding": [1, 0, 1]}),
-]
-
-
-@pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize(("sizes", "weights", "attributes"), TRANSPOSED)
-def test_conv_transpose(agree_on, sizes, weights, attributes, bias):
-    channels = weights[1] * attributes.get("group", 1)
-    inputs = [values(2, 3, *sizes), values(*weights)] + [values(channels)] * bias
-    source = agree_on("ConvTranspose", inputs, attributes, constant=(1, 2))
-    assert f"nn.ConvTranspose{len(sizes)}d(" in source
-
+import torch
+from arrays import ints, values
 
 POOLINGS = [
     ((9,), {"kernel_shape": [3], "strides": [2]}),
@@ -89,6 +31,26 @@ POOLINGS = [
 def test_max_pool(agree_on, sizes, attributes, dilation):
     dilated = {"dilations": [dilation] * len(sizes)} if dilation > 1 and "auto_pad" not in attributes else {}
     agree_on("MaxPool", [values(2, 3, *sizes)], attributes | dilated)
+
+
+def test_max_pool_whose_ceil_mode_reaches_beyond_the_pads(agree_on):
+    """PyTorch cannot pad like this."""
+    attributes = {"kernel_shape": [2, 3, 4], "strides": [3, 1, 1], "pads": [1, 0, 3, 1, 0, 3], "ceil_mode": 1}
+    agree_on("MaxPool", [values(1, 2, 2, 7, 6)], attributes)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_the_lowest_number_is_that_of_the_type_the_net_runs_in(run_written, tmp_path, import_net, dtype):
+    """Caffe's maximum of nothing is the lowest float32, which is no number in other types."""
+    x, lowest = values(1, 2, 4), np.array(np.finfo(np.float32).min)
+    for inputs, attributes in (
+        ([x, ints(0, 0, 0, 0, 0, 2), lowest], {}),
+        ([x], {"kernel_shape": [2], "pads": [0, 3], "strides": [2]}),
+    ):
+        run_written("MaxPool" if attributes else "Pad", inputs, attributes, constant=(1, 2))
+        padded = import_net(tmp_path / "net.py").load()(torch.from_numpy(x).to(dtype))
+        assert padded.dtype is dtype
+        assert padded[..., -1].eq(torch.finfo(dtype).min).all()
 
 
 @pytest.mark.parametrize(("sizes", "attributes"), POOLINGS)
