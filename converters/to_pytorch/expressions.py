@@ -169,7 +169,7 @@ def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
     return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
 
 
-def lines(indent: str, prefix: str, expression: Expression, suffix: str = "") -> list[str]:
+def break_lines(indent: str, prefix: str, expression: Expression, suffix: str = "") -> list[str]:
     """`prefix + expression + suffix`; a line longer than WIDTH is broken at the arguments."""
     line = f"{indent}{prefix}{expression.text}{suffix}"
     if len(line) <= WIDTH:
@@ -185,5 +185,5 @@ def lines(indent: str, prefix: str, expression: Expression, suffix: str = "") ->
     # A call gets one argument per line only if all do not fit on one line; a list or tuple always does.
     if len(joined) <= WIDTH and re.search(r"\w\($", expression.head):
         return [first, joined, last]
-    body = [text for argument in expression.arguments for text in lines(inner, "", argument, ",")]
+    body = [text for argument in expression.arguments for text in break_lines(inner, "", argument, ",")]
     return [first, *body, last]

@@ -19,7 +19,7 @@ from typing import Any
 
 from torch import fx
 
-from converters.to_pytorch.expressions import WIDTH, ExpressionWriter, lines
+from converters.to_pytorch.expressions import WIDTH, ExpressionWriter, break_lines
 from converters.to_pytorch.generated_net import GeneratedNet
 from converters.to_pytorch.naming import Names, identifier, printable
 
@@ -49,13 +49,13 @@ class ForwardBody:
         value = self._writer.value(self.output.args[0])
         if isinstance(self.output.args[0], tuple):
             value = replace(value, text=value.text[1:-1])
-        return [*body, *lines(INDENT, "return ", value)]
+        return [*body, *break_lines(INDENT, "return ", value)]
 
     def _statement(self, index: int) -> list[str]:
         node = self.statements[index]
         parts = [self.variables[part] if part is not None else "_" for part in _parts(node)]
         target = ", ".join(parts) or self.variables[node]
-        text = lines(INDENT, f"{target} = ", self._writer.expression(node))
+        text = break_lines(INDENT, f"{target} = ", self._writer.expression(node))
         run = self._run(index)
         unnamed = [k for k in run if not self._names_its_layer(self.statements[k])]
         # One comment for each run: beside the only statement that needs it, else above the first.

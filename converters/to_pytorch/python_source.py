@@ -20,8 +20,8 @@ from converters.to_pytorch.expressions import (
     WIDTH,
     Expression,
     ExpressionWriter,
+    break_lines,
     call,
-    lines,
     non_default_keywords,
 )
 from converters.to_pytorch.forward_body import INDENT, ForwardBody
@@ -66,7 +66,7 @@ def _class(net: GeneratedNet, model: ir.Model, name: str) -> list[str]:
         *class_docstring(model, "    "),
         "",
         *_constructor(net),
-        *lines("    ", "", signature, f" -> {result}:"),
+        *break_lines("    ", "", signature, f" -> {result}:"),
         *body.lines(),
     ]
 
@@ -89,7 +89,7 @@ def _submodule(module: Submodule) -> list[str]:
         {key: writer.value(argument) for key, argument in keywords.items()},
     )
     comment = "" if module.layer == module.attribute else f"# {printable(module.layer)}"
-    text = lines(INDENT, f"self.{module.attribute} = ", value)
+    text = break_lines(INDENT, f"self.{module.attribute} = ", value)
     if comment and len(text) == 1 and len(text[0]) + 2 + len(comment) <= WIDTH:
         return [f"{text[0]}  {comment}"]
     return [f"{INDENT}{comment}", *text] if comment else text
@@ -99,9 +99,9 @@ def _net_tensor(tensor: NetTensor) -> list[str]:
     array = tensor.initializer.array
     empty = call("torch.empty", [Expression(str(size)) for size in array.shape or ("()",)], _dtype(array))
     if tensor.trainable:
-        return lines(INDENT, f"self.{tensor.attribute} = ", call("nn.Parameter", [empty]))
+        return break_lines(INDENT, f"self.{tensor.attribute} = ", call("nn.Parameter", [empty]))
     name = Expression(f'"{tensor.attribute}"')
-    return lines(INDENT, "", call("self.register_buffer", [name, empty]))
+    return break_lines(INDENT, "", call("self.register_buffer", [name, empty]))
 
 
 def _helpers(graph: fx.Graph) -> list[Callable[..., Any]]:

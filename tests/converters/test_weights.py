@@ -121,7 +121,7 @@ def test_in_a_file_of_another_tool_every_float_counts(tmp_path):
     )
     model = converters.load(tmp_path / "net.onnx")
     assert list(converters.weights_of(model)) == ["onnx::MatMul_7", "shift.value"]
-    # Trained further, only what surely is a weight changes.
+    # Only what is certainly a weight becomes trainable.
     converters.save(model, tmp_path / "net.py")
     text = (tmp_path / "net.py").read_text()
     assert "self.shift_value = nn.Parameter(" in text

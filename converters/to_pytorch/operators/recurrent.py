@@ -40,7 +40,7 @@ def lstm(
     """An nn.LSTM; torch stores the gates in the order input, forget, cell, output."""
     _check_options(ctx, sequence_lens, clip, layout, activations, ["Sigmoid", "Tanh", "Tanh"])
     if p is not None or input_forget:
-        ctx.unsupported("PyTorch has no peepholes and no coupled gates")
+        ctx.unsupported("PyTorch has neither peepholes nor coupled gates")
     weights = _weights(w, r, b, [0, 2, 3, 1])
     state = (initial_h, initial_c) if initial_h is not None and initial_c is not None else None
     if state is None and (initial_h is not None or initial_c is not None):
@@ -132,7 +132,7 @@ def _check_options(
     expected: list[str],
 ) -> None:
     if sequence_lens is not None or clip or layout:
-        ctx.unsupported("PyTorch has no sequence_lens, clip and layout=1")
+        ctx.unsupported("PyTorch has no sequence_lens, clip or layout=1")
     if activations and activations not in (expected, expected * 2):
         ctx.unsupported(f"its activations are {activations}, and PyTorch's are {expected}")
 

@@ -40,7 +40,7 @@ def resize(
     coordinates = coordinate_transformation_mode
     if antialias or keep_aspect_ratio_policy != "stretch" or coordinates == "tf_crop_and_resize":
         ctx.unsupported(
-            "PyTorch has no antialias, keep_aspect_ratio_policy and tf_crop_and_resize as ONNX defines them"
+            "PyTorch has no antialias, keep_aspect_ratio_policy or tf_crop_and_resize as ONNX defines them"
         )
     if mode == "cubic" and (exclude_outside or cubic_coeff_a != -0.75):
         ctx.unsupported("PyTorch has cubic interpolation only with all neighbours and the coefficient -0.75")

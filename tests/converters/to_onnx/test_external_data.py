@@ -17,7 +17,7 @@ CAFFE = CORPUS / "caffe"
 
 
 def case_in(folder: Path, name: str) -> Case:
-    """A copy of a case, so that links into its files lie beside the model."""
+    """A copy of a case: links need its files beside the model."""
     shutil.copytree(CAFFE / name, folder / name)
     return Case.load(folder / name)
 

@@ -14,7 +14,7 @@ from converters.to_onnx.opset import MAX_OPSET, MIN_OPSET
 
 CAFFE = CORPUS / "caffe"
 
-# Nets that between them use most operators.
+# Together, these nets use most operators.
 NETS = [
     "arch-alexnet",
     "arch-caption",
@@ -39,7 +39,7 @@ def test_other_opsets_compute_the_same(tmp_path: Path, name: str, opset: int) ->
 
 
 def one_node(path: Path, op_type: str, opset: int, inputs: list[np.ndarray], **attributes: object) -> None:
-    """A model of one operator, all of whose inputs but the first are stored."""
+    """A model of one operator; all its inputs except the first are initializers."""
     names = [f"in{k}" for k in range(len(inputs))]
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node(op_type, names, ["out"], "layer", **attributes)],
@@ -64,7 +64,7 @@ def one_node(path: Path, op_type: str, opset: int, inputs: list[np.ndarray], **a
     ids=["linear", "nearest"],
 )
 def test_a_resize_is_the_same_in_every_opset(tmp_path: Path, attributes: dict[str, str], opset: int) -> None:
-    """Bit for bit; its revisions added attributes and one more coordinate transformation."""
+    """Bit for bit: revisions of Resize only added attributes and a coordinate transformation."""
     x = np.random.default_rng(0).standard_normal((2, 3, 4, 5), np.float32)
     scales = np.array([1, 1, 2.5, 3], np.float32)
     one_node(tmp_path / "18.onnx", "Resize", 18, [x, np.zeros(0, np.float32), scales], **attributes)

@@ -13,7 +13,7 @@ import converters
 
 CAFFE = CORPUS / "caffe"
 
-# Nets that between them use most operators.
+# Together, these nets use most operators.
 NETS = [
     "arch-alexnet",
     "arch-caption",
@@ -27,7 +27,7 @@ NETS = [
 
 
 def case_in(folder: Path, name: str) -> Case:
-    """A copy of a case, so that links into its files lie beside the model."""
+    """A copy of a case: links need its files beside the model."""
     shutil.copytree(CAFFE / name, folder / name)
     return Case.load(folder / name)
 

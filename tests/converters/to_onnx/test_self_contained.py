@@ -15,7 +15,7 @@ CAFFE = CORPUS / "caffe"
 
 
 def test_the_self_contained_file_is_what_onnx_itself_reads(tmp_path: Path) -> None:
-    """The hand-written message, parsed by protobuf: names, types and every byte of the weights."""
+    """protobuf parses the assembled message: names, types and every byte of the weights."""
     model = converters.load(*Case.load(CAFFE / "arch-alexnet").sources)
     converters.save(model, tmp_path / "net.onnx")
     read = onnx.load(tmp_path / "net.onnx")

@@ -18,7 +18,7 @@ from converters.to_pytorch.conversion import convert
 
 
 def test_what_a_file_does_not_record_is_inferred(agree):
-    """Integers divide otherwise than floating-point numbers, and reductions ask for the number of axes."""
+    """Integer division differs from that of floats, and reductions need the number of axes."""
     nodes = [
         ("Add", ["x", "x"], "twice", {}),
         ("Div", ["twice", "three"], "third", {}),
@@ -30,7 +30,7 @@ def test_what_a_file_does_not_record_is_inferred(agree):
 
 @pytest.mark.parametrize("op_type", ["Identity", "Add", "Slice", "Max"])
 def test_constants_keep_their_type(agree, op_type):
-    """Integers of other types than int64 are no sizes, however small the array is."""
+    """Integers of other types than int64 are not treated as sizes, even in a small array."""
     number = np.array([1, 2], np.int32)
     inputs = {"Identity": ["c"], "Add": ["c", "c"], "Slice": ["c", "end", "end"], "Max": ["c", "c", "x"]}
     nodes = [(op_type, inputs[op_type], "y", {})]
@@ -69,7 +69,7 @@ def test_what_is_given_out_as_stored_is_not_trained(loaded, how):
 
 
 def test_statistics_of_any_rank_are_not_trained(loaded):
-    """Outside no_grad torch refuses to normalise by a parameter."""
+    """With gradients enabled, torch refuses a parameter as running mean or variance."""
     graph = Graph("statistics")
     x = graph.input("data", (Symbol("N"), 3, 1, 2, 1, 2))
     with graph.layer("bn"):

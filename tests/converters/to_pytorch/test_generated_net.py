@@ -114,7 +114,7 @@ def test_the_same_weight_turned_around_is_another_module(tmp_path, import_net):
 
 
 def test_weights_in_any_layout_are_written_right(tmp_path, import_net):
-    """safetensors writes an array that is not contiguous wrongly, without an error."""
+    """safetensors writes an array that is not contiguous incorrectly, and without an error."""
     graph = Graph("layouts")
     x = graph.input("x", (N, 3))
     for name, array in (

@@ -47,7 +47,7 @@ def test_lrn(agree_on, size):
 
 @pytest.mark.parametrize("size", [2, 4, 6])
 def test_lrn_over_an_even_number_of_channels(run_written, size):
-    """ONNX Runtime refuses these, so by the formula of the specification."""
+    """ONNX Runtime refuses these sizes, so the reference is the formula of the specification."""
     got = run_written("LRN", [X * 10], {"size": size, "alpha": 0.5, "beta": 0.6, "bias": 1.5})[0]
     squares = np.pad((X * 10.0) ** 2, [(0, 0), ((size - 1) // 2, size // 2), (0, 0), (0, 0)])
     sums = sum(squares[:, k : k + 6] for k in range(size))

@@ -34,14 +34,14 @@ def test_max_pool(agree_on, sizes, attributes, dilation):
 
 
 def test_max_pool_whose_ceil_mode_reaches_beyond_the_pads(agree_on):
-    """PyTorch cannot pad like this."""
+    """nn.MaxPool3d cannot pad like this."""
     attributes = {"kernel_shape": [2, 3, 4], "strides": [3, 1, 1], "pads": [1, 0, 3, 1, 0, 3], "ceil_mode": 1}
     agree_on("MaxPool", [values(1, 2, 2, 7, 6)], attributes)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_the_lowest_number_is_that_of_the_type_the_net_runs_in(run_written, tmp_path, import_net, dtype):
-    """Caffe's maximum of nothing is the lowest float32, which is no number in other types."""
+    """Caffe's maximum over an empty window is the lowest float32, which float16 cannot represent."""
     x, lowest = values(1, 2, 4), np.array(np.finfo(np.float32).min)
     for inputs, attributes in (
         ([x, ints(0, 0, 0, 0, 0, 2), lowest], {}),

@@ -28,7 +28,7 @@ OPERATORS = [
         for name in ("L1", "L2", "SumSquare", "LogSum", "LogSumExp", "Sum")
         for x, axes, noop in ((np.array(1.5, np.float32), [], 0), (np.abs(X), [NONE], 1), (np.abs(X), [], 1))
     ],
-    # Torch counts sums of small integers in int64.
+    # Torch sums small integers in int64.
     ("CumSum", [np.arange(6, dtype=np.int32).reshape(2, 3), np.array(1)], {}),
     ("CumSum", [np.arange(6, dtype=np.int32).reshape(2, 3), np.array(1)], {"exclusive": 1}),
 ]

@@ -14,7 +14,7 @@ from converters.errors import UnsupportedError
 X = values(2, 3, 4, 5)
 
 RESIZES = [
-    # sizes or scales, attributes, what the code says
+    # sizes or scales, attributes, expected code
     (
         "scales",
         (1, 1, 2, 2),
