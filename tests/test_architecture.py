@@ -1,7 +1,7 @@
 """The rooms of the project: who may import whom, and that nothing imports in a ring.
 
-docs/architecture.md draws the same picture. Every import counts: at the top of a module, inside a function and
-under TYPE_CHECKING.
+docs/architecture.md draws the same picture. Every import counts: at the top of a module, inside a function
+and under TYPE_CHECKING.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def modules(package: str) -> dict[str, Path]:
 
 
 def imports(path: Path, known: dict[str, Path]) -> Iterator[tuple[str, str | None]]:
-    """(module, name) of everything a file imports from the modules in `known`; name None: the module itself."""
+    """(module, name) of all that a file imports from `known` modules; name None: the module itself."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"

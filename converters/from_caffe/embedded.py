@@ -19,7 +19,7 @@ from converters.errors import FormatError, UnsupportedError
 from converters.from_caffe import schema
 from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.upgrade import upgrade
-from converters.from_caffe.wire import LENGTH, VARINT, Buffer, Field
+from converters.wire import LENGTH, VARINT, Buffer, Field
 
 _NET_NAME, _NET_V1_LAYER, _NET_LAYER = 1, 2, 100
 _LEGACY_INPUTS = (3, 4, 8)

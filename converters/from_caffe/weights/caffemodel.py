@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from converters.from_caffe.weights.blobs import Blob, StoredLayer
-from converters.from_caffe.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer, Field
+from converters.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer, Field
 
 # NVCaffe's BlobProto.Type, the element types of raw_data.
 _RAW_TYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<f8"), 1: np.dtype("<f4"), 2: np.dtype("<f2")}

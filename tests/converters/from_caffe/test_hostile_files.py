@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import converters
-from converters.from_caffe.wire import MAX_FIELDS
+from converters.wire import MAX_FIELDS
 
 CAFFE = CORPUS / "caffe"
 INPUT = 'layer { name: "data" type: "Input" top: "data" input_param { shape { %s } } }\n'
