@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from converters.from_caffe.netstate import TRAIN
 from converters.graph import Dim, Symbol, shape_text, static
 
 if TYPE_CHECKING:
-    from converters.from_caffe.bind import Binder
+    from converters.from_caffe.weights import Weights
 
 # Above this, a parameter blob is an error: it would take more than 16 GiB as float32.
 MAX_ELEMENTS = 2**32
@@ -33,6 +33,16 @@ class Parameter:
     filler: schema.Message | None = None
 
 
+class ParameterSource(Protocol):
+    """Where the arrays of parameters come from: a `Binder`."""
+
+    weights: Weights | None
+
+    def parameters(self, layer: BoundLayer, wanted: Sequence[Parameter]) -> list[np.ndarray]:
+        """See `BoundLayer.parameters`."""
+        ...
+
+
 @dataclass
 class BoundLayer:
     """A layer of the net with access to its parameters, as layer functions get it.
@@ -42,7 +52,7 @@ class BoundLayer:
     """
 
     message: schema.Message
-    binder: Binder
+    binder: ParameterSource
     param: schema.Message = None
 
     @property
