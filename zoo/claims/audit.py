@@ -29,7 +29,7 @@ from zoo.schema import METRIC_NAMES, Metric
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
-    from zoo.evidence.run import Result, Row
+    from zoo.evidence.run import Result, Run
 
 Verdict = Literal["agrees", "differs", "subset only", "not measured"]
 # A subset may only speak against a claim where chance hardly can: many claims are audited at once.
@@ -115,13 +115,13 @@ class Audit:
         return {"schema_version": 1, **asdict(self), "holds": self.holds}
 
 
-def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Result, list[Row]]] = ()) -> Audit:
+def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[Run] = ()) -> Audit:
     """Hold the claims of one model against their traces and against the runs of it and of its baseline.
 
     Runs of other models are ignored. Raises UsageError if the baseline is not in the catalog and
     DataError if a trace is damaged.
     """
-    own = [result for result, _ in runs if result.model == manifest.name and result.n]
+    own = [run.result for run in runs if run.result.model == manifest.name and run.result.n]
     claims = [_audit_claim(claim, manifest, own) for claim in manifest.claims]
     baseline = catalog.baseline(manifest)
     sources = manifest.source_files()
@@ -272,18 +272,18 @@ class AuditedModel:
     results: list[Result]
 
 
-def audited_models(catalog: Catalog, runs: Sequence[tuple[Result, list[Row]]]) -> list[AuditedModel]:
+def audited_models(catalog: Catalog, runs: Sequence[Run]) -> list[AuditedModel]:
     """The models of the catalog that were run, each audited. UsageError if there is none."""
-    names = sorted({result.model for result, _ in runs if result.model in catalog})
+    names = sorted({run.result.model for run in runs if run.result.model in catalog})
     if not names:
-        models = ", ".join(sorted({result.model for result, _ in runs}))
+        models = ", ".join(sorted({run.result.model for run in runs}))
         raise UsageError(f"no run is of a model in the catalog (they are of {models}); give --manifests DIR")
     manifests = [catalog.get(name) for name in names]
     return [
         AuditedModel(
             manifest,
             audit(manifest, catalog, runs),
-            [result for result, _ in runs if result.model == manifest.name],
+            [run.result for run in runs if run.result.model == manifest.name],
         )
         for manifest in manifests
     ]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from zoo.claims.audit import Audit
     from zoo.claims.gains import PairedGain
     from zoo.claims.regression import Regression
-    from zoo.evidence.run import Result, Run
+    from zoo.evidence.run import Run
     from zoo.schema import Metric
 
 
@@ -40,9 +40,14 @@ class Findings:
     regression: Regression | None = None
 
     @property
-    def result(self) -> Result:
-        """Of the run that was asked for."""
-        return self.runs[0][1][0]
+    def folder(self) -> Path:
+        """Where the run that was asked for lies."""
+        return self.runs[0][0]
+
+    @property
+    def run(self) -> Run:
+        """The run that was asked for."""
+        return self.runs[0][1]
 
     @property
     def holds(self) -> bool:
@@ -63,17 +68,18 @@ def collect_findings(
     from zoo.claims.assessment import accuracies, equivalences, trace_agreement
     from zoo.claims.regression import compare_runs
 
-    result, rows = runs[0][1]
+    run = runs[0][1]
+    result = run.result
     is_claimed = manifest is not None and result.dataset == manifest.dataset
     claims = manifest.claims if manifest is not None and is_claimed else []
     return Findings(
         runs,
         accuracies(result, max((claim.n for claim in claims), default=None)),
         [] if manifest is None else equivalences(manifest, result),
-        trace_agreement(manifest, rows) if manifest is not None and is_claimed else [],
+        trace_agreement(manifest, run.rows) if manifest is not None and is_claimed else [],
         _audit(manifest, catalog, runs) if manifest is not None and is_claimed else None,
-        None if other is None else _against(runs[0][1], other),
-        None if earlier is None else compare_runs(result, rows, *earlier, tolerance),
+        None if other is None else _against(run, other),
+        None if earlier is None else compare_runs(run, earlier, tolerance),
     )
 
 
@@ -82,7 +88,7 @@ def _audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Path, Run]
     from zoo.claims.audit import audit
     from zoo.evidence.run import find_runs, read_run
 
-    exact = [run for _, run in runs if run[0].precision == "float32"][:1]
+    exact = [run for _, run in runs if run.result.precision == "float32"][:1]
     beside: list[Run] = []
     if manifest.baseline is not None:
         folder = Path("results", manifest.baseline)
@@ -94,10 +100,8 @@ def _against(run: Run, other: Run) -> Against:
     from zoo.claims.assessment import METRICS, class_gains
     from zoo.claims.gains import paired_gain
 
-    (result, rows), (theirs, their_rows) = run, other
-    classes = class_gains(rows, their_rows)
-    gains = {metric: paired_gain(metric, result, rows, their_rows) for metric in METRICS}
-    return Against(theirs.model, gains, classes)
+    gains = {metric: paired_gain(metric, run, other) for metric in METRICS}
+    return Against(other.result.model, gains, class_gains(run.rows, other.rows))
 
 
 def as_json(found: Findings) -> dict[str, Any]:
@@ -107,8 +111,8 @@ def as_json(found: Findings) -> dict[str, Any]:
     from zoo.claims import assessment
 
     return {
-        "result": found.result.model_dump(mode="json"),
-        "out": str(found.runs[0][0]),
+        "result": found.run.result.model_dump(mode="json"),
+        "out": str(found.folder),
         "accuracies": assessment.as_json(found.accuracies),
         "claims": [{**asdict(claim), "holds": claim.holds} for claim in found.claims],
         "trace": assessment.as_json(found.trace),
@@ -116,7 +120,7 @@ def as_json(found: Findings) -> dict[str, Any]:
         "against": None if found.against is None else asdict(found.against),
         "baseline": None if found.regression is None else found.regression.to_json(),
         "variants": [
-            {"out": str(folder), "result": result.model_dump(mode="json")}
-            for folder, (result, _) in found.runs[1:]
+            {"out": str(folder), "result": run.result.model_dump(mode="json")}
+            for folder, run in found.runs[1:]
         ],
     }

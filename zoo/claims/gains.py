@@ -18,7 +18,7 @@ from zoo.claims.statistics import (
 from zoo.schema import Metric
 
 if TYPE_CHECKING:
-    from zoo.evidence.run import Result, Row
+    from zoo.evidence.run import Result, Row, Run
 
 SIGNIFICANCE = 0.05
 
@@ -71,7 +71,7 @@ class Gain:
     measured: list[PairedGain]
 
 
-def compare(manifest: Manifest, baseline: Manifest, runs: Sequence[tuple[Result, list[Row]]]) -> list[Gain]:
+def compare(manifest: Manifest, baseline: Manifest, runs: Sequence[Run]) -> list[Gain]:
     """The gains of a model over its baseline, for each metric that is claimed or measured for both.
 
     Two runs are paired when runtime and device are the same and both saw the same images with the same
@@ -116,22 +116,21 @@ def departure(manifest: Manifest, result: Result) -> str | None:
     return None if result.precision == "float32" else f"computed in {result.precision}, not in float32"
 
 
-def _pairs(
-    manifest: Manifest, baseline: Manifest, runs: Sequence[tuple[Result, list[Row]]]
-) -> list[tuple[Result, list[Row], list[Row]]]:
-    def runs_of(model: Manifest) -> list[tuple[Result, list[Row]]]:
+def _pairs(manifest: Manifest, baseline: Manifest, runs: Sequence[Run]) -> list[tuple[Run, Run]]:
+    def runs_of(model: Manifest) -> list[Run]:
         return [
-            (result, rows)
-            for result, rows in runs
-            if result.model == model.name and result.n and departure(model, result) is None
+            run
+            for run in runs
+            if run.result.model == model.name and run.result.n and departure(model, run.result) is None
         ]
 
     pairs = []
-    for result, rows in runs_of(manifest):
-        for other, other_rows in runs_of(baseline):
-            alike = (result.runtime, result.device) == (other.runtime, other.device)
-            if alike and _images(rows) == _images(other_rows):
-                pairs.append((result, rows, other_rows))
+    for run in runs_of(manifest):
+        for other in runs_of(baseline):
+            ours, theirs = run.result, other.result
+            alike = (ours.runtime, ours.device) == (theirs.runtime, theirs.device)
+            if alike and _images(run.rows) == _images(other.rows):
+                pairs.append((run, other))
     return pairs
 
 
@@ -139,18 +138,18 @@ def _images(rows: list[Row]) -> dict[str, int]:
     return {row.image: row.label for row in rows}
 
 
-def paired_gain(metric: Metric, result: Result, rows: list[Row], baseline_rows: list[Row]) -> PairedGain:
+def paired_gain(metric: Metric, run: Run, baseline: Run) -> PairedGain:
     """The gain of one run over another on the same images, image by image."""
-    ours = {row.image: row.correct(metric) for row in rows}
-    theirs = {row.image: row.correct(metric) for row in baseline_rows}
+    ours = {row.image: row.correct(metric) for row in run.rows}
+    theirs = {row.image: row.correct(metric) for row in baseline.rows}
     n = len(ours)
     both = sum(right and theirs[image] for image, right in ours.items())
     only_model = sum(ours.values()) - both
     only_baseline = sum(theirs.values()) - both
     p_value = mcnemar_exact(only_model, only_baseline)
     return PairedGain(
-        runtime=result.runtime,
-        device=result.device,
+        runtime=run.result.runtime,
+        device=run.result.device,
         n=n,
         both=both,
         only_model=only_model,

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from zoo.errors import UsageError
-from zoo.evidence.run import Result, Row
+from zoo.evidence.run import Result, Row, Run
 
 # What must be the same for the same bits to be expected.
 FIELDS = ("runtime", "device", "precision", "batch_size")
@@ -85,9 +85,7 @@ class Regression:
         return {**asdict(self), **derived, "verdict": self.verdict()}
 
 
-def compare_runs(
-    result: Result, rows: Sequence[Row], base: Result, base_rows: Sequence[Row], tolerance: int | None = None
-) -> Regression:
+def compare_runs(run: Run, earlier: Run, tolerance: int | None = None) -> Regression:
     """Hold a run against an earlier one.
 
     tolerance: images that may change their verdict; None: none, and in the same circumstances not a bit may.
@@ -95,10 +93,10 @@ def compare_runs(
     Raises:
         UsageError: they are not over the same images, labels and image files.
     """
-    before = {row.image: row for row in base_rows}
-    _check_images(rows, before)
+    before = {row.image: row for row in earlier.rows}
+    _check_images(run.rows, before)
     changes, same, difference = [], 0, 0.0
-    for row in rows:
+    for row in run.rows:
         other = before[row.image]
         if row.top5 != other.top5:
             changes.append(_change(row, other))
@@ -107,8 +105,9 @@ def compare_runs(
                 [difference, *(abs(a - b) for a, b in zip(row.scores, other.scores, strict=True))]
             )
             same += row.scores == other.scores
+    result, base = run.result, earlier.result
     return Regression(
-        n=len(rows),
+        n=len(run.rows),
         before={"top1": base.top1_correct, "top5": base.top5_correct},
         now={"top1": result.top1_correct, "top5": result.top5_correct},
         changes=changes,

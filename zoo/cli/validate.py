@@ -194,8 +194,8 @@ def _measured(
         with progress_bar(job.model) as progress:
             runs = measure(job, variants, folder=folders[0], resume=resume, group=group, progress=progress)
         if group.rank == 0:
-            for folder, (result, rows) in zip(folders, runs, strict=True):
-                write_run(folder, result, rows)
+            for folder, run in zip(folders, runs, strict=True):
+                write_run(folder, run)
         group.broadcast(None)
     journal.finish(folders[0])
     return runs

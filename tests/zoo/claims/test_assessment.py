@@ -15,7 +15,7 @@ MODEL = "digits-caffe-dsd"
 
 
 def test_intervals_of_a_whole_run(made_run):
-    top1, top5 = accuracies(made_run(MODEL)[0])
+    top1, top5 = accuracies(made_run(MODEL).result)
     test = binomtest(492, 500)
     for interval, method in ((top1.wilson, "wilson"), (top1.exact, "exact")):
         reference = test.proportion_ci(method=method)
@@ -26,7 +26,7 @@ def test_intervals_of_a_whole_run(made_run):
 
 def test_a_part_speaks_for_the_whole_it_was_drawn_from(made_run):
     """Both ends of the interval are the outermost totals that the hypergeometric tails do not reject."""
-    result = made_run(MODEL, images=100)[0]
+    result = made_run(MODEL, images=100).result
     top1 = accuracies(result)[0]
     low, high = top1.whole
     drawn = {total: hypergeom(500, total, 100) for total in (low - 1, low, high, high + 1)}
@@ -38,22 +38,22 @@ def test_a_part_speaks_for_the_whole_it_was_drawn_from(made_run):
 
 def test_images_off_the_claim(made_run):
     manifest = Catalog.load().get(MODEL)
-    top1, _ = equivalences(manifest, made_run(MODEL)[0])
+    top1, _ = equivalences(manifest, made_run(MODEL).result)
     assert (top1.claimed, top1.correct, top1.off, top1.holds) == (492, 492, 0, True)
-    off = equivalences(manifest, made_run(MODEL, wrong=range(10))[0])[0]
+    off = equivalences(manifest, made_run(MODEL, wrong=range(10)).result)[0]
     assert (off.off, off.tolerance, off.holds) == (-2, 0, False)
     loose = manifest.model_copy(
         update={"claims": [claim.model_copy(update={"tolerance_images": 2}) for claim in manifest.claims]}
     )
-    assert equivalences(loose, made_run(MODEL, wrong=range(10))[0])[0].holds
+    assert equivalences(loose, made_run(MODEL, wrong=range(10)).result)[0].holds
     # A part of the images, other images or another preprocessing say nothing of the claim.
     for changes in ({"images": 100}, {"dataset": "others"}, {"preprocessing": {"flavour": "caffe-warp40"}}):
-        assert equivalences(manifest, made_run(MODEL, **changes)[0]) == []
+        assert equivalences(manifest, made_run(MODEL, **changes).result) == []
 
 
 def test_the_published_batches_are_found_again(made_run):
     manifest = Catalog.load().get(MODEL)
-    top1, top5 = trace_agreement(manifest, made_run(MODEL)[1])
+    top1, top5 = trace_agreement(manifest, made_run(MODEL).rows)
     assert (top1.batches, top1.batch_size, top1.equal, top1.largest) == (10, 50, 10, 0)
     assert top1.correlation == pytest.approx(1)
     # All batches of top-5 are full, so that nothing correlates.
@@ -62,7 +62,7 @@ def test_the_published_batches_are_found_again(made_run):
 
 def test_another_order_shows(made_run):
     manifest = Catalog.load().get(MODEL)
-    rows = made_run(MODEL)[1]
+    rows = made_run(MODEL).rows
     top1 = trace_agreement(manifest, [*rows[250:], *rows[:250]])[0]
     assert top1.equal < 10
     assert top1.correlation < 0.5
@@ -70,7 +70,7 @@ def test_another_order_shows(made_run):
 
 
 def test_gains_class_by_class(made_run):
-    _, rows = made_run(MODEL, wrong=[])
+    rows = made_run(MODEL, wrong=[]).rows
     rows = [replace(row, label=i % 10, top5=(i % 10, 10)) for i, row in enumerate(rows)]
     # Class 3 loses 20 of 50 and wins none; class 7 wins and loses one.
     worse = {row.image for row in [row for row in rows if row.label == 3][:20]}
@@ -88,7 +88,7 @@ def test_gains_class_by_class(made_run):
 
 
 def test_runs_over_other_images_are_not_paired(made_run):
-    rows = made_run(MODEL)[1]
+    rows = made_run(MODEL).rows
     with pytest.raises(UsageError, match=r"only over the same images: test_00499\.png is only in one"):
         class_gains(rows, rows[:-1])
     with pytest.raises(UsageError, match="only over the same images: 499 and 500 images"):
