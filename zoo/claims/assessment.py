@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from zoo.claims.statistics import (
     mcnemar_exact,
     wilson_interval,
 )
-from zoo.errors import UsageError
+from zoo.evidence.pairing import pair_rows
 from zoo.evidence.run import Result, Row
 from zoo.schema import Metric
 
@@ -153,16 +153,15 @@ class ClassGain:
 
 
 def class_gains(rows: Sequence[Row], other: Sequence[Row]) -> list[ClassGain]:
-    """Top-1 class by class, the largest gain first. Both runs must be over the same images."""
-    theirs = _same_images(rows, other)
+    """Top-1 class by class, the largest gain first. UsageError if the runs cannot be paired."""
     pairs: dict[int, list[tuple[bool, bool]]] = {}
-    for row in rows:
-        pairs.setdefault(row.label, []).append((row.top1_correct, theirs[row.image].top1_correct))
+    for ours, theirs in pair_rows(rows, other):
+        pairs.setdefault(ours.label, []).append((ours.top1_correct, theirs.top1_correct))
     gains = []
     for label, verdicts in pairs.items():
-        won = sum(ours and not other_right for ours, other_right in verdicts)
-        lost = sum(other_right and not ours for ours, other_right in verdicts)
-        correct = sum(ours for ours, _ in verdicts)
+        won = sum(right and not other_right for right, other_right in verdicts)
+        lost = sum(other_right and not right for right, other_right in verdicts)
+        correct = sum(right for right, _ in verdicts)
         p_value = min(1.0, mcnemar_exact(won, lost) * len(pairs))
         gains.append(ClassGain(label, len(verdicts), correct, correct - won + lost, p_value))
     return sorted(gains, key=lambda gain: (-gain.gain, gain.label))
@@ -171,22 +170,6 @@ def class_gains(rows: Sequence[Row], other: Sequence[Row]) -> list[ClassGain]:
 def as_json(found: Sequence[Any]) -> list[dict[str, Any]]:
     """Any of these findings as JSON-able data; the keys are the names of their fields."""
     return [asdict(finding) for finding in found]
-
-
-def _same_images(rows: Sequence[Row], other: Sequence[Row]) -> Mapping[str, Row]:
-    """The other run's rows by image. UsageError if the two did not see the same images."""
-    theirs = {row.image: row for row in other}
-    missing = next((row.image for row in rows if row.image not in theirs), None)
-    if missing is not None or len(theirs) != len(rows):
-        what = f"{missing} is only in one of them" if missing else f"{len(rows)} and {len(theirs)} images"
-        raise UsageError(f"two runs can be paired only over the same images: {what}")
-    for row in rows:
-        if row.label != theirs[row.image].label:
-            raise UsageError(
-                f"two runs can be paired only over the same labels: {row.image} is class {row.label} in one "
-                f"and {theirs[row.image].label} in the other"
-            )
-    return theirs
 
 
 def _correlation(ours: Sequence[int], theirs: Sequence[int]) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,10 +16,11 @@ from zoo.claims.statistics import (
     paired_difference_interval,
     unpaired_difference_interval,
 )
+from zoo.evidence.pairing import find_difference, pair_rows
 from zoo.schema import Metric
 
 if TYPE_CHECKING:
-    from zoo.evidence.run import Result, Row, Run
+    from zoo.evidence.run import Result, Run
 
 SIGNIFICANCE = 0.05
 
@@ -129,23 +131,17 @@ def _pairs(manifest: Manifest, baseline: Manifest, runs: Sequence[Run]) -> list[
         for other in runs_of(baseline):
             ours, theirs = run.result, other.result
             alike = (ours.runtime, ours.device) == (theirs.runtime, theirs.device)
-            if alike and _images(run.rows) == _images(other.rows):
+            if alike and find_difference(run.rows, other.rows) is None:
                 pairs.append((run, other))
     return pairs
 
 
-def _images(rows: list[Row]) -> dict[str, int]:
-    return {row.image: row.label for row in rows}
-
-
 def paired_gain(metric: Metric, run: Run, baseline: Run) -> PairedGain:
-    """The gain of one run over another on the same images, image by image."""
-    ours = {row.image: row.correct(metric) for row in run.rows}
-    theirs = {row.image: row.correct(metric) for row in baseline.rows}
-    n = len(ours)
-    both = sum(right and theirs[image] for image, right in ours.items())
-    only_model = sum(ours.values()) - both
-    only_baseline = sum(theirs.values()) - both
+    """The gain of one run over another on the same images. UsageError if they cannot be paired."""
+    pairs = pair_rows(run.rows, baseline.rows)
+    verdicts = Counter((ours.correct(metric), theirs.correct(metric)) for ours, theirs in pairs)
+    n, both, neither = len(pairs), verdicts[True, True], verdicts[False, False]
+    only_model, only_baseline = verdicts[True, False], verdicts[False, True]
     p_value = mcnemar_exact(only_model, only_baseline)
     return PairedGain(
         runtime=run.result.runtime,
@@ -154,7 +150,7 @@ def paired_gain(metric: Metric, run: Run, baseline: Run) -> PairedGain:
         both=both,
         only_model=only_model,
         only_baseline=only_baseline,
-        neither=n - both - only_model - only_baseline,
+        neither=neither,
         gain=(only_model - only_baseline) / n,
         interval=paired_difference_interval(only_model, only_baseline, n),
         p_value=p_value,

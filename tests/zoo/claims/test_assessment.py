@@ -9,7 +9,6 @@ from scipy.stats import binomtest, hypergeom
 
 from zoo.catalog.catalog import Catalog
 from zoo.claims.assessment import accuracies, as_json, class_gains, equivalences, trace_agreement
-from zoo.errors import UsageError
 
 MODEL = "digits-caffe-dsd"
 
@@ -85,13 +84,3 @@ def test_gains_class_by_class(made_run):
     seven = next(gain for gain in gains if gain.label == 7)
     assert (seven.correct, seven.other_correct, seven.p_value) == (49, 49, 1.0)
     assert as_json(gains)[-1]["correct"] == 30
-
-
-def test_runs_over_other_images_are_not_paired(made_run):
-    rows = made_run(MODEL).rows
-    with pytest.raises(UsageError, match=r"only over the same images: test_00499\.png is only in one"):
-        class_gains(rows, rows[:-1])
-    with pytest.raises(UsageError, match="only over the same images: 499 and 500 images"):
-        class_gains(rows[:-1], rows)
-    with pytest.raises(UsageError, match=r"test_00000\.png is class 0 in one and 4 in the other"):
-        class_gains(rows, [replace(rows[0], label=4), *rows[1:]])

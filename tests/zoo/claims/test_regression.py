@@ -89,14 +89,21 @@ def test_flips_are_listed_and_counted(made_run):
 def test_other_images_are_no_baseline(made_run):
     run = made_run(MODEL)
     rows = run.rows
-    with pytest.raises(UsageError, match="not over the same images: 480 are in one of them only"):
+    with pytest.raises(
+        UsageError, match=r"must see the same images, 480 in only one of them, such as test_00020\.png"
+    ):
         compare_runs(replace(run, rows=rows[:20]), run)
     relabelled = [replace(rows[0], label=4), *rows[1:]]
-    with pytest.raises(UsageError, match=r"test_00000\.png is class 4 now and was 0"):
+    with pytest.raises(
+        UsageError,
+        match=r"must have the same labels, test_00000\.png is class 4 in this run and 0 in the other",
+    ):
         compare_runs(replace(run, rows=relabelled), run)
     hashed = [replace(row, sha256="a" * 64) for row in rows]
     other = [*hashed[:-1], replace(hashed[-1], sha256="b" * 64)]
-    with pytest.raises(UsageError, match=r"test_00499\.png is another file than it was"):
+    with pytest.raises(
+        UsageError, match=r"the same image files, test_00499\.png has another SHA-256 in the other run"
+    ):
         compare_runs(replace(run, rows=hashed), replace(run, rows=other))
     # A run without hashes, as other tools write it, can still be compared.
     assert compare_runs(replace(run, rows=hashed), run).holds
