@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
     from zoo.catalog.manifest import Manifest
-    from zoo.claims.assessment import Accuracy, ClassGain, Equivalence, TraceAgreement
     from zoo.claims.audit import Audit
-    from zoo.claims.gains import PairedGain
+    from zoo.claims.gains import ClassGain, PairedGain
+    from zoo.claims.measurement import Accuracy, Measurement
     from zoo.claims.regression import Regression
+    from zoo.claims.trace import TraceAgreement
     from zoo.evidence.run import Run
     from zoo.schema import Metric
 
@@ -33,7 +34,7 @@ class Findings:
 
     runs: list[tuple[Path, Run]]
     accuracies: list[Accuracy]
-    claims: list[Equivalence] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
     trace: list[TraceAgreement] = field(default_factory=list)
     audit: Audit | None = None
     against: Against | None = None
@@ -55,6 +56,33 @@ class Findings:
         audited = self.audit is None or self.audit.holds
         return audited and (self.regression is None or self.regression.holds)
 
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able data; the help of `dsd-zoo validate` explains the keys."""
+        return {
+            "result": self.run.result.model_dump(mode="json"),
+            "out": str(self.folder),
+            "accuracies": [asdict(accuracy) for accuracy in self.accuracies],
+            "claims": [
+                {
+                    "metric": measured.metric,
+                    "claimed": measured.claimed,
+                    "correct": measured.correct,
+                    "off": measured.difference,
+                    "tolerance": measured.tolerance,
+                    "holds": measured.verdict == "agrees",
+                }
+                for measured in self.measurements
+            ],
+            "trace": [asdict(agreement) for agreement in self.trace],
+            "audit": None if self.audit is None else self.audit.to_json(),
+            "against": None if self.against is None else asdict(self.against),
+            "baseline": None if self.regression is None else self.regression.to_json(),
+            "variants": [
+                {"out": str(folder), "result": run.result.model_dump(mode="json")}
+                for folder, run in self.runs[1:]
+            ],
+        }
+
 
 def collect_findings(
     manifest: Manifest | None,
@@ -65,8 +93,9 @@ def collect_findings(
     other: Run | None,
 ) -> Findings:
     """Hold the first run against the model's claims, an earlier run and the run of another net."""
-    from zoo.claims.assessment import accuracies, equivalences, trace_agreement
+    from zoo.claims.measurement import accuracies, measurements_of
     from zoo.claims.regression import compare_runs
+    from zoo.claims.trace import trace_agreement
 
     run = runs[0][1]
     result = run.result
@@ -75,7 +104,9 @@ def collect_findings(
     return Findings(
         runs,
         accuracies(result, max((claim.n for claim in claims), default=None)),
-        [] if manifest is None else equivalences(manifest, result),
+        []
+        if manifest is None
+        else [m for m in measurements_of(manifest, result) if m.difference is not None],
         trace_agreement(manifest, run.rows) if manifest is not None and is_claimed else [],
         _audit(manifest, catalog, runs) if manifest is not None and is_claimed else None,
         None if other is None else _against(run, other),
@@ -97,30 +128,8 @@ def _audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Path, Run]
 
 
 def _against(run: Run, other: Run) -> Against:
-    from zoo.claims.assessment import METRICS, class_gains
-    from zoo.claims.gains import paired_gain
+    from zoo.claims.gains import class_gains, paired_gain
+    from zoo.claims.measurement import METRICS
 
     gains = {metric: paired_gain(metric, run, other) for metric in METRICS}
     return Against(other.result.model, gains, class_gains(run.rows, other.rows))
-
-
-def as_json(found: Findings) -> dict[str, Any]:
-    """See the command's help for the keys."""
-    from dataclasses import asdict
-
-    from zoo.claims import assessment
-
-    return {
-        "result": found.run.result.model_dump(mode="json"),
-        "out": str(found.folder),
-        "accuracies": assessment.as_json(found.accuracies),
-        "claims": [{**asdict(claim), "holds": claim.holds} for claim in found.claims],
-        "trace": assessment.as_json(found.trace),
-        "audit": None if found.audit is None else found.audit.to_json(),
-        "against": None if found.against is None else asdict(found.against),
-        "baseline": None if found.regression is None else found.regression.to_json(),
-        "variants": [
-            {"out": str(folder), "result": run.result.model_dump(mode="json")}
-            for folder, run in found.runs[1:]
-        ],
-    }

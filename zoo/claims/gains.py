@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from zoo.catalog.manifest import Claim, Manifest
+from zoo.claims.measurement import METRICS, claimed_count, why_not_comparable
 from zoo.claims.statistics import (
     Interval,
     mcnemar_exact,
@@ -20,7 +21,7 @@ from zoo.evidence.pairing import find_difference, pair_rows
 from zoo.schema import Metric
 
 if TYPE_CHECKING:
-    from zoo.evidence.run import Result, Run
+    from zoo.evidence.run import Row, Run
 
 SIGNIFICANCE = 0.05
 
@@ -73,7 +74,7 @@ class Gain:
     measured: list[PairedGain]
 
 
-def compare(manifest: Manifest, baseline: Manifest, runs: Sequence[Run]) -> list[Gain]:
+def gains_over_baseline(manifest: Manifest, baseline: Manifest, runs: Sequence[Run]) -> list[Gain]:
     """The gains of a model over its baseline, for each metric that is claimed or measured for both.
 
     Two runs are paired when runtime and device are the same and both saw the same images with the same
@@ -81,7 +82,7 @@ def compare(manifest: Manifest, baseline: Manifest, runs: Sequence[Run]) -> list
     """
     pairs = _pairs(manifest, baseline, runs)
     gains = []
-    for metric in ("top1", "top5"):
+    for metric in METRICS:
         ours, theirs = manifest.claim(metric), baseline.claim(metric)
         claimed = None if ours is None or theirs is None else _claimed(ours, theirs)
         measured = [paired_gain(metric, *pair) for pair in pairs]
@@ -105,25 +106,14 @@ def _claimed(ours: Claim, theirs: Claim) -> ClaimedGain:
     )
 
 
-def claimed_count(claim: Claim) -> int:
-    """The count of right images a claim stands for; from its rounded percentage if that is all there is."""
-    return round(claim.percent * claim.n / 100) if claim.correct is None else claim.correct
-
-
-def departure(manifest: Manifest, result: Result) -> str | None:
-    """What keeps a run from speaking of the claims, if anything: other preprocessing, less than float32."""
-    settings = manifest.preprocessing.model_dump(exclude_none=True)
-    if settings != {name: value for name, value in result.preprocessing.items() if value is not None}:
-        return f"under other preprocessing than the claim's {manifest.preprocessing.flavour}"
-    return None if result.precision == "float32" else f"computed in {result.precision}, not in float32"
-
-
 def _pairs(manifest: Manifest, baseline: Manifest, runs: Sequence[Run]) -> list[tuple[Run, Run]]:
     def runs_of(model: Manifest) -> list[Run]:
         return [
             run
             for run in runs
-            if run.result.model == model.name and run.result.n and departure(model, run.result) is None
+            if run.result.model == model.name
+            and run.result.n
+            and why_not_comparable(model, run.result) is None
         ]
 
     pairs = []
@@ -157,3 +147,38 @@ def paired_gain(metric: Metric, run: Run, baseline: Run) -> PairedGain:
         significant=p_value < SIGNIFICANCE,
         minimum_detectable=minimum_detectable_gain(n, (only_model + only_baseline) / n),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ClassGain:
+    """One class under two nets: how many of its `n` images each got right first.
+
+    `p_value` is that of the exact McNemar test on this class alone, times the number of classes (Bonferroni),
+    because with hundreds of classes some differ by chance.
+    """
+
+    label: int
+    n: int
+    correct: int
+    other_correct: int
+    p_value: float
+
+    @property
+    def gain(self) -> int:
+        """Images gained; negative where they were lost."""
+        return self.correct - self.other_correct
+
+
+def class_gains(rows: Sequence[Row], other: Sequence[Row]) -> list[ClassGain]:
+    """Top-1 class by class, the largest gain first. UsageError if the runs cannot be paired."""
+    pairs: dict[int, list[tuple[bool, bool]]] = {}
+    for ours, theirs in pair_rows(rows, other):
+        pairs.setdefault(ours.label, []).append((ours.top1_correct, theirs.top1_correct))
+    gains = []
+    for label, verdicts in pairs.items():
+        won = sum(right and not other_right for right, other_right in verdicts)
+        lost = sum(other_right and not right for right, other_right in verdicts)
+        correct = sum(right for right, _ in verdicts)
+        p_value = min(1.0, mcnemar_exact(won, lost) * len(pairs))
+        gains.append(ClassGain(label, len(verdicts), correct, correct - won + lost, p_value))
+    return sorted(gains, key=lambda gain: (-gain.gain, gain.label))

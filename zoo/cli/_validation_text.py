@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from zoo.cli._output import print_fields, print_table
 
 if TYPE_CHECKING:
-    from zoo.claims.assessment import Accuracy, Equivalence, TraceAgreement
     from zoo.claims.findings import Against, Findings
+    from zoo.claims.measurement import Accuracy, Measurement
     from zoo.claims.regression import Regression
+    from zoo.claims.trace import TraceAgreement
     from zoo.evidence.run import Result, Run
 
 # Classes that gained and lost most, of up to a thousand; images that changed, of any number.
@@ -44,8 +45,8 @@ def print_findings(found: Findings) -> None:
 
         print()
         _audit_text.print_claims([found.audit])
-        for claim in found.claims:
-            print(_equivalence_words(claim))
+        for measured in found.measurements:
+            print(_measurement_words(measured))
         for agreement in found.trace:
             print(_trace_words(agreement))
         if any(gain.measured for gain in found.audit.gains):
@@ -199,13 +200,14 @@ def _print_against(against: Against) -> None:
             )
 
 
-def _equivalence_words(claim: Equivalence) -> str:
+def _measurement_words(measured: Measurement) -> str:
     from zoo.report import words
     from zoo.schema import METRIC_NAMES
 
     return (
-        f"{METRIC_NAMES[claim.metric]}: {words.images(abs(claim.off))} off the claimed {claim.claimed:,}, "
-        f"{claim.tolerance} allowed: {'equivalent' if claim.holds else 'NOT equivalent'}"
+        f"{METRIC_NAMES[measured.metric]}: {words.images(abs(measured.correct - measured.claimed))} off "
+        f"the claimed {measured.claimed:,}, {measured.tolerance} allowed: "
+        f"{'equivalent' if measured.verdict == 'agrees' else 'NOT equivalent'}"
     )
 
 

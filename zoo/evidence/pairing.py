@@ -30,9 +30,7 @@ def find_difference(rows: Sequence[Row], others: Sequence[Row], *, same_files: b
     by_image = {row.image: row for row in others}
     unpaired = sorted({row.image for row in rows} ^ by_image.keys())
     if unpaired:
-        return (
-            f"both must see the same images, {len(unpaired)} in only one of them, such as {unpaired[0]}"
-        )
+        return f"both must see the same images, {len(unpaired)} in only one of them, such as {unpaired[0]}"
     for row in rows:
         other = by_image[row.image]
         if row.label != other.label:

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from zoo.catalog.catalog import Catalog
-from zoo.claims.assessment import accuracies
 from zoo.claims.audit import audit
+from zoo.claims.measurement import accuracies
 from zoo.claims.regression import compare_runs
 from zoo.errors import UsageError
 from zoo.evidence.run import Row, Run

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from zoo.claims.assessment import class_gains
-from zoo.claims.gains import paired_gain
+from zoo.claims.gains import class_gains, paired_gain
 from zoo.errors import UsageError
 from zoo.evidence.pairing import find_difference, pair_rows
 from zoo.evidence.run import Row, Run
