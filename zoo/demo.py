@@ -75,7 +75,7 @@ def _verified(manifest: Manifest, store: Cache) -> list[Path]:
             f"{manifest.name}: a file that ships with the zoo is not the one on record\n"
             + "\n".join(f"  {check.subject}: {check.detail}" for check in failed)
         )
-    return [path for file in manifest.source_files() if (path := store.find(manifest, file)) is not None]
+    return store.sources(manifest)
 
 
 def _validated(

@@ -16,6 +16,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from zoo.catalog.model_file import ModelFile
 from zoo.errors import UsageError
 from zoo.preprocessing.settings import Preprocessing
 from zoo.schema import Hex40, Hex64, Hex96, Metric, Name, RelativePath, Url, _Data
@@ -211,6 +212,10 @@ class Manifest(_Data):
     def file(self, role: Role) -> File | None:
         """The file with this role, or None."""
         return next((file for file in self.files if file.role == role), None)
+
+    def model_files(self) -> list[ModelFile]:
+        """All files, each with this manifest."""
+        return [ModelFile(self, file) for file in self.files]
 
     def source_files(self) -> list[File]:
         """What the converter reads: the definition (if it is a file of its own), then the weights."""

@@ -96,12 +96,12 @@ def _gain(manifest: Manifest, catalog: Catalog) -> dict[str, float]:
 
 
 def _trust(manifest: Manifest, store: Cache) -> Trust:
-    return max((store.trust(manifest, file) for file in manifest.files), key=TRUST_LEVELS.index)
+    return max((store.trust(file) for file in manifest.model_files()), key=TRUST_LEVELS.index)
 
 
 def _files(manifest: Manifest, store: Cache) -> dict[str, int]:
     return {
-        "here": sum(store.find(manifest, file) is not None for file in manifest.files),
+        "here": sum(store.find(file) is not None for file in manifest.model_files()),
         "shipped": sum(file.path is not None for file in manifest.files),
         "total": len(manifest.files),
     }

@@ -120,7 +120,7 @@ def check_parity(manifest: Manifest, store: Cache) -> list[Check]:
     On the test images against the recorded outputs where the zoo has both; otherwise on a batch of random
     numbers, one form against the other. The bound is that of `zoo.verify.parity`.
     """
-    sources = [store.require(manifest, file.role) for file in manifest.source_files()]
+    sources = store.sources(manifest)
     onnx, pytorch = (
         converted(sources, target, store.root, manifest.input_shape, manifest.scores)
         for target in ("onnx", "pytorch")

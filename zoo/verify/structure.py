@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from zoo.catalog.model_file import ModelFile
 from zoo.errors import UsageError
 from zoo.verify.check import Check
 from zoo.verify.weights import equal_values, pair, weights_of
@@ -47,7 +48,7 @@ def _check_pair(model: ir.Model, baseline: Manifest, store: Cache) -> Check:
     import converters
 
     subject = f"against {baseline.name}"
-    if any(store.find(baseline, file) is None for file in baseline.source_files()):
+    if any(store.find(ModelFile(baseline, file)) is None for file in baseline.source_files()):
         return Check("structure", subject, True, f"not compared; first run: dsd-zoo fetch {baseline.name}")
     try:
         other = load_net(baseline, store)
@@ -68,7 +69,7 @@ def load_net(manifest: Manifest, store: Cache) -> ir.Model:
     """
     import converters
 
-    sources = [store.require(manifest, file.role) for file in manifest.source_files()]
+    sources = store.sources(manifest)
     outputs = None if manifest.scores is None else [manifest.scores]
     try:
         return converters.load(*sources, outputs=outputs)
