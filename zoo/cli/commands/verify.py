@@ -9,6 +9,7 @@ import typer
 
 from zoo.cli._options import ManifestsOption
 from zoo.cli._subject import file_or_model, load_catalog
+from zoo.cli.command import command
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from zoo.store.cache import Cache
 
 
+@command("verify", order=70)
 def verify(
     what: Annotated[
         list[str], typer.Argument(metavar="MODEL...|FILE...", help="Names of models, or paths of files.")

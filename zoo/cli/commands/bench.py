@@ -23,11 +23,13 @@ from zoo.cli._options import (
 )
 from zoo.cli._output import print_fields, print_json, print_table
 from zoo.cli._subject import find_subject
+from zoo.cli.command import command
 
 if TYPE_CHECKING:
     from zoo.evaluation.benchmark import Rates
 
 
+@command("bench", order=130)
 def bench(
     net: NetArgument,
     data: Annotated[

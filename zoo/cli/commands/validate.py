@@ -28,6 +28,7 @@ from zoo.cli._options import (
 )
 from zoo.cli._output import print_json
 from zoo.cli._subject import find_subject, load_catalog, shipped_data
+from zoo.cli.command import command
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
+@command("validate", order=120)
 def validate(
     net: NetArgument,
     data: Annotated[
