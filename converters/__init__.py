@@ -68,6 +68,7 @@ def load(
     ignore_fields: Sequence[str] = (),
     fold: bool = False,
     select: str | None = None,
+    sha256: Sequence[str] | None = None,
 ) -> ir.Model:
     """Read a net into an `onnx_ir.Model` whose inputs and outputs carry the source's own names.
 
@@ -80,6 +81,7 @@ def load(
     ignore_fields: names of unknown prototxt fields that may be ignored.
     fold: fold BatchNorm, Scale and Bias into the convolution before them; changes the last bits.
     select: the place of the network in a Torch7 file that holds several ("model", "nets.2").
+    sha256: the hash of each source, in their order, where it is known; the record of the sources takes it over.
 
     The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
     """
@@ -95,7 +97,7 @@ def load(
         fold=fold,
         select=select,
     )
-    return read([Path(source) for source in sources], options)
+    return read([Path(source) for source in sources], options, sha256)
 
 
 def save(
@@ -128,6 +130,7 @@ def convert(
     ignore_fields: Sequence[str] = (),
     fold: bool = False,
     select: str | None = None,
+    sha256: Sequence[str] | None = None,
     metadata: Mapping[str, object] | None = None,
     embed_preprocessing: bool = False,
 ) -> ConversionReport:
@@ -153,6 +156,7 @@ def convert(
         ignore_fields=ignore_fields,
         fold=fold,
         select=select,
+        sha256=sha256,
     )
     report: ConversionReport = model.meta["report"]
     known: dict[str, Any] = {"preprocessing": report.preprocessing, **(metadata or {})}
