@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError
-from converters.graph import Dim, Graph, Shape, Symbol, dims, shape_text
+from converters.graph import Dim, Graph, Shape, Symbol, dims, scalar, shape_text
 
 
 class Builder(Graph):
@@ -100,11 +100,6 @@ class Builder(Graph):
         shape = list(dims(parts[0]))
         shape[axis] = add_sizes([dims(part)[axis] for part in parts], self)
         return self.node("Concat", *parts, shape=shape, axis=axis)
-
-
-def scalar(value: float) -> np.ndarray:
-    """A float32 constant without dimensions."""
-    return np.array(value, np.float32)
 
 
 def broadcast_shapes(a: Shape, b: Shape) -> Shape:

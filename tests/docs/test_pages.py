@@ -16,7 +16,7 @@ from typer.core import TyperCommand
 
 import converters
 from converters.from_caffe import schema
-from converters.from_caffe.schema.dialects import FORK_NUMBERS
+from converters.from_caffe.layers import layer_types
 from zoo.cli.command import all_commands
 
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PAGES}
@@ -191,7 +191,8 @@ def test_field_numbers_are_those_of_the_schema() -> None:
         for number, cells in re.findall(r"^\| (\d+) \| (.*) \|$", numbers, re.MULTILINE)
         for name in re.findall(r"`(\w+)`", cells)
     }
-    assert {(name, number) for name, known in FORK_NUMBERS.items() for number in known} <= declared
+    known = layer_types().values()
+    assert {(kind.param, number) for kind in known for number in kind.fork_field_numbers} <= declared
 
 
 def test_readme_counts_what_converts() -> None:

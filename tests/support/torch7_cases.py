@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 import torch
 
-from converters.to_onnx.skeleton import initializers, skeleton, tensor_header
+from converters.to_onnx.model_proto import initializer_arrays, proto_without_initializers, tensor_header
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -63,8 +63,8 @@ def typed(model: ir.Model, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray
 
 def run_model(model: ir.Model, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Outputs of a converted net by name, from ONNX Runtime on the CPU."""
-    proto = skeleton(model)
-    for name, array in initializers(model):
+    proto = proto_without_initializers(model)
+    for name, array in initializer_arrays(model):
         tensor = tensor_header(name, array)
         tensor.raw_data = np.ascontiguousarray(array).tobytes()
         proto.graph.initializer.append(tensor)

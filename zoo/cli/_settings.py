@@ -51,9 +51,8 @@ def numbers(option: str, text: str | None) -> list[float] | None:
 def _metadata(subject: Subject) -> dict[str, Any] | None:
     """What the files say themselves; a generated net.py says it to people only, a .t7 not at all."""
     import converters
-    from converters.sniff import Kind, identify
 
     first = subject.sources[0]
-    if first.suffix == ".py" or identify(first) is Kind.TORCH7:
+    if first.suffix == ".py" or converters.identify(first) is converters.Kind.TORCH7:
         return None
     return converters.preprocessing_of(converters.load(*subject.sources))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from converters.registry import Registry, modules_in
+from converters import Registry, modules_in
 
 Function = TypeVar("Function", bound=Callable[..., None])
 

@@ -110,6 +110,6 @@ def _block(error: Exception) -> str:
 
 
 def _is_converter_error(error: Exception) -> bool:
-    from converters.errors import ConverterError
+    from converters import ConverterError
 
     return isinstance(error, ConverterError)

@@ -8,12 +8,12 @@ import onnx_ir as ir
 
 from converters.errors import FormatError
 from converters.from_torch7.backward_shape_inference import ANY
-from converters.from_torch7.builder import Builder, scalar
+from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.checks import check_channels
 from converters.from_torch7.modules.shape import axis_of
 from converters.from_torch7.registry import module
-from converters.graph import dims
+from converters.graph import dims, scalar
 
 
 def clip(g: Builder, x: ir.Value, low: float, high: float) -> ir.Value:
