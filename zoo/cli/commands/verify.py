@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo.cli._options import ManifestsOption
-from zoo.cli._subject import file_or_model, load_catalog
+from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
 
 if TYPE_CHECKING:
@@ -36,9 +36,10 @@ def verify(
     Ends with 1 if something is missing, wrong or unknown.
     """
     from zoo.store.cache import Cache
+    from zoo.store.subject import find_model_or_file
 
     catalog, store = load_catalog(manifests), Cache()
-    targets = [file_or_model(name, catalog) for name in what]
+    targets = [find_model_or_file(name, catalog) for name in what]
     results = [
         _verify_file(target, catalog, store)
         if isinstance(target, Path)
