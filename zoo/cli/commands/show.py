@@ -13,7 +13,7 @@ from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, Manif
 from zoo.cli._output import human_bytes, print_fields, print_json
 from zoo.cli._results import as_json, in_short
 from zoo.cli._subject import load_catalog
-from zoo.evidence.run import read_results
+from zoo.cli.command import command
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
@@ -35,6 +35,7 @@ LABEL_ORDERS = {
 }
 
 
+@command("show", order=20)
 def show(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model; see `dsd-zoo list`.")],
     evidence: EvidenceOption = EVIDENCE_DEFAULT,
@@ -46,6 +47,7 @@ def show(
     --json prints the manifest as it is, with `trust` and `here` (its path, or null) for each file,
     `gain` over the baseline per metric, in points, and `measured` as in `dsd-zoo list --json`.
     """
+    from zoo.evidence.run import read_results
     from zoo.store.cache import Cache
 
     catalog, store = load_catalog(manifests), Cache()

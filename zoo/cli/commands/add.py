@@ -9,8 +9,10 @@ import typer
 
 from zoo.cli._options import ManifestsOption
 from zoo.cli._subject import resolve_model
+from zoo.cli.command import command
 
 
+@command("add", order=40)
 def add(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model; see `dsd-zoo list`.")],
     path: Annotated[Path, typer.Argument(metavar="FILE", help="The file; it is copied, not moved.")],

@@ -9,8 +9,10 @@ import typer
 from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
 from zoo.cli._output import print_json
 from zoo.cli._subject import load_catalog
+from zoo.cli.command import command
 
 
+@command("audit", order=140)
 def audit(
     model: Annotated[
         list[str] | None,

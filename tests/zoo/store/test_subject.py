@@ -6,10 +6,10 @@ import pytest
 
 from zoo.bundled import bundled_folder
 from zoo.catalog.catalog import Catalog
-from zoo.cli._subject import find_subject
 from zoo.download import add_file
 from zoo.errors import IntegrityError
 from zoo.store.cache import Cache
+from zoo.store.subject import find_subject
 
 CAFFE = bundled_folder() / "digits" / "caffe"
 
@@ -24,14 +24,15 @@ def test_a_file_that_was_changed_in_the_cache_is_not_measured(tmp_path, monkeypa
         for name, role in (("train_val.prototxt", "definition"), ("dsd.caffemodel", "weights"))
     )
     (tmp_path / "own.toml").write_text(head + files, encoding="utf-8")
-    manifest = Catalog.load([tmp_path]).get("own")
+    catalog = Catalog.load([tmp_path])
+    manifest = catalog.get("own")
     for name in ("train_val.prototxt", "dsd.caffemodel"):
         _, path = add_file(manifest, CAFFE / name, Cache(), name=name)
-    assert set(find_subject(["own"], [tmp_path]).hashes()) == {"train_val.prototxt", "dsd.caffemodel"}
+    assert set(find_subject("own", catalog, Cache()).hashes) == {"train_val.prototxt", "dsd.caffemodel"}
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(
         IntegrityError, match=r"(?s)dsd\.caffemodel of own is not the file that was verified.*verify own"
     ):
-        find_subject(["own"], [tmp_path]).hashes()
+        find_subject("own", catalog, Cache()).hashes  # noqa: B018 - read for its error

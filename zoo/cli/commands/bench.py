@@ -20,14 +20,17 @@ from zoo.cli._options import (
     PreprocessOnOption,
     RuntimeOption,
     ScoresOption,
+    mean_option,
 )
 from zoo.cli._output import print_fields, print_json, print_table
 from zoo.cli._subject import find_subject
+from zoo.cli.command import command
 
 if TYPE_CHECKING:
     from zoo.evaluation.benchmark import Rates
 
 
+@command("bench", order=130)
 def bench(
     net: NetArgument,
     data: Annotated[
@@ -59,37 +62,32 @@ def bench(
     """
     from dataclasses import asdict
 
-    from zoo.cli._settings import settings_of
-    from zoo.cli._subject import shipped_data
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.benchmark import bench as measure
-    from zoo.evaluation.job import Job
+    from zoo.evaluation.job import job_for
+    from zoo.evaluation.settings import settings_for, shipped_images
     from zoo.evaluation.variants import Variant
     from zoo.runtimes.runtime import parse_device
-    from zoo.store.converted import converted
 
     sleep_while_waiting()
     parse_device(device)
     subject = find_subject(net, manifests)
-    known = subject.manifest
-    wanted = {"flavour": flavour, "crop": crop}
-    preprocessing, made_for, mean_image = settings_of(subject, wanted, mean, None)
-    ranked = scores or (known.scores if known is not None else None)
-    with open_dataset(data or shipped_data(subject), labels) as dataset:
-        shape = subject.image_shape(preprocessing.crop)
-        job = Job(
-            net=converted(subject.sources, runtime, subject.cache, shape, ranked),
-            data=dataset,
-            model=subject.name,
-            mean_image=mean_image,
-            scores=ranked,
-            runtime=runtime,
+    scores = subject.scores(scores)
+    chosen = {"flavour": flavour, "crop": crop}
+    settings = settings_for(subject, runtime, scores, chosen, mean=mean_option(mean))
+    with open_dataset(data or shipped_images(subject), labels) as dataset:
+        job = job_for(
+            subject,
+            settings,
+            dataset,
+            runtime,
+            scores,
             device=device,
             batch_size=batch_size,
             preprocess_on=preprocess_on,
         )
-        rates = measure(job, Variant(preprocessing, made_for, precision), seconds)
+        rates = measure(job, Variant(settings.preprocessing, settings.meant_for, precision), seconds)
     if json:
         names = ("bound", "share_of_bound", "share_of_slower")
         derived = {name: getattr(rates, name) for name in names}

@@ -25,9 +25,12 @@ from zoo.cli._options import (
     PreprocessOnOption,
     RuntimeOption,
     ScoresOption,
+    mean_option,
+    numbers,
 )
 from zoo.cli._output import print_json
-from zoo.cli._subject import find_subject, load_catalog, shipped_data
+from zoo.cli._subject import find_subject, load_catalog
+from zoo.cli.command import command
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
+@command("validate", order=120)
 def validate(
     net: NetArgument,
     data: Annotated[
@@ -123,16 +127,15 @@ def validate(
     """
     from zoo.claims.findings import collect_findings
     from zoo.cli import _validation_text
-    from zoo.cli._settings import numbers, settings_of
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.distributed import join_group
-    from zoo.evaluation.job import Job
+    from zoo.evaluation.job import job_for
+    from zoo.evaluation.settings import settings_for, shipped_images
     from zoo.evaluation.variants import folder_of, variants_of
     from zoo.evidence.run import read_run
     from zoo.report.files import write_reports
     from zoo.runtimes.runtime import parse_device
-    from zoo.store.converted import converted
 
     sleep_while_waiting()
     parse_device(device)
@@ -142,27 +145,24 @@ def validate(
     other = None if against is None else read_run(against)
     subject = find_subject(net, manifests)
     known = subject.manifest
-    wanted = {"flavour": flavour, "crop": crop, "std": numbers("std", std), "scale": scale}
-    preprocessing, made_for, mean_image = settings_of(subject, wanted, mean, meant_for)
-    variants = variants_of(preprocessing, made_for, precision, sensitivity)
-    own_flavour = preprocessing.flavour if known is None else known.preprocessing.flavour
+    scores = subject.scores(scores)
+    chosen = {"flavour": flavour, "crop": crop, "std": numbers("std", std), "scale": scale}
+    settings = settings_for(subject, runtime, scores, chosen, mean=mean_option(mean), meant_for=meant_for)
+    variants = variants_of(settings.preprocessing, settings.meant_for, precision, sensitivity)
+    own_flavour = settings.preprocessing.flavour if known is None else known.preprocessing.flavour
     folders = [folder_of(subject.name, runtime, device, variant, limit, own_flavour) for variant in variants]
     if out is not None:
         folders = [out, *(out / _name(variant) for variant in variants[1:])]
-    ranked = scores or (known.scores if known is not None else None)
-    with open_dataset(data or shipped_data(subject), labels) as dataset, join_group(device) as group:
-        shape = subject.image_shape(preprocessing.crop)
-        job = Job(
-            net=converted(subject.sources, runtime, subject.cache, shape, ranked),
-            data=dataset,
-            model=subject.name,
-            mean_image=mean_image,
-            scores=ranked,
-            runtime=runtime,
+    with open_dataset(data or shipped_images(subject), labels) as dataset, join_group(device) as group:
+        job = job_for(
+            subject,
+            settings,
+            dataset,
+            runtime,
+            scores,
             device=device,
             batch_size=batch_size,
             limit=limit,
-            files=subject.hashes(),
             skip_unreadable=skip_unreadable,
             preprocess_on=preprocess_on,
             command=shlex.join(["dsd-zoo", *sys.argv[1:]]),

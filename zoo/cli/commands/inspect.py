@@ -10,11 +10,13 @@ from zoo.cli._options import JsonOption, ManifestsOption
 from zoo.cli._output import print_fields, print_json, print_table
 from zoo.cli._subject import find_subject
 from zoo.cli._weights import show_weights
+from zoo.cli.command import command
 
 if TYPE_CHECKING:
     from converters import Inspection, LayerRow
 
 
+@command("inspect", order=80)
 def inspect(
     what: Annotated[
         list[str],

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo.cli._output import print_table
+from zoo.cli.command import command
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from zoo.schema import Metric
 
 
+@command("demo", order=160)
 def demo(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The HTML report to write.")

@@ -10,6 +10,7 @@ import typer
 from zoo.cli._options import InputShapeOption, JsonOption, ManifestsOption, fixed_input_shapes
 from zoo.cli._output import print_json, print_table
 from zoo.cli._subject import find_subject
+from zoo.cli.command import command
 
 if TYPE_CHECKING:
     from zoo.verify.compare import Comparison
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 FORM = "A model's name, net.onnx, net.py, or source files joined by commas."
 
 
+@command("compare", order=100)
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help=FORM)],
     b: Annotated[str, typer.Argument(metavar="B", help=FORM)],

@@ -12,6 +12,7 @@ import typer
 from zoo.cli._options import InputShapeOption, JsonOption, ManifestsOption, input_shapes
 from zoo.cli._output import counted, human_bytes, print_fields, print_json
 from zoo.cli._subject import find_subject
+from zoo.cli.command import command
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 FORMS = {".onnx": "ONNX", ".py": "PyTorch", ".safetensors": "tensors"}
 
 
+@command("convert", order=90)
 def convert(
     what: Annotated[
         list[str],

@@ -10,8 +10,10 @@ import typer
 
 from zoo.cli._options import ManifestsOption
 from zoo.cli._subject import load_catalog
+from zoo.cli.command import command
 
 
+@command("report", order=150)
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with runs of `dsd-zoo validate`.")],
     output: Annotated[

@@ -10,9 +10,11 @@ import typer
 from zoo.cli._moved import print_moved
 from zoo.cli._options import ManifestsOption
 from zoo.cli._subject import load_catalog
+from zoo.cli.command import command
 from zoo.errors import UsageError
 
 
+@command("export-cache", order=50)
 def export_cache(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write to.")],
     models: Annotated[

@@ -10,8 +10,10 @@ import typer
 from zoo.cli._moved import print_moved
 from zoo.cli._options import ManifestsOption
 from zoo.cli._subject import load_catalog
+from zoo.cli.command import command
 
 
+@command("import-cache", order=60)
 def import_cache(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `dsd-zoo export-cache` wrote.")],
     manifests: ManifestsOption = None,

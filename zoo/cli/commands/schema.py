@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from zoo.cli._output import print_json
+from zoo.cli.command import command
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
+@command("schema", order=170)
 def schema() -> None:
     """Print the JSON Schema of a manifest.
 

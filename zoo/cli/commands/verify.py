@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo.cli._options import ManifestsOption
-from zoo.cli._subject import file_or_model, load_catalog
+from zoo.cli._subject import load_catalog
+from zoo.cli.command import command
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from zoo.store.cache import Cache
 
 
+@command("verify", order=70)
 def verify(
     what: Annotated[
         list[str], typer.Argument(metavar="MODEL...|FILE...", help="Names of models, or paths of files.")
@@ -34,9 +36,10 @@ def verify(
     Ends with 1 if something is missing, wrong or unknown.
     """
     from zoo.store.cache import Cache
+    from zoo.store.subject import find_model_or_file
 
     catalog, store = load_catalog(manifests), Cache()
-    targets = [file_or_model(name, catalog) for name in what]
+    targets = [find_model_or_file(name, catalog) for name in what]
     results = [
         _verify_file(target, catalog, store)
         if isinstance(target, Path)

@@ -11,6 +11,7 @@ import typer
 from zoo.cli._options import ManifestsOption
 from zoo.cli._output import human_bytes
 from zoo.cli._subject import load_catalog
+from zoo.cli.command import command
 from zoo.errors import UsageError, ZooError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
+@command("fetch", order=30)
 def fetch(
     models: Annotated[
         list[str] | None, typer.Argument(metavar="MODEL...", help="Names of models; see `dsd-zoo list`.")

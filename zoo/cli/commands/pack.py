@@ -10,8 +10,10 @@ import typer
 from zoo.cli._image_progress import progress_bar
 from zoo.cli._options import LabelsOption
 from zoo.cli._output import human_bytes, print_fields
+from zoo.cli.command import command
 
 
+@command("pack", order=110)
 def pack(
     data: Annotated[
         Path, typer.Option(metavar="SRC", help="The images: anything that `dsd-zoo validate --data` takes.")

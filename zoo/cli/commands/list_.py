@@ -9,7 +9,7 @@ from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, Manif
 from zoo.cli._output import print_json, print_table
 from zoo.cli._results import as_json, in_short
 from zoo.cli._subject import load_catalog
-from zoo.evidence.run import read_results
+from zoo.cli.command import command
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
@@ -23,6 +23,7 @@ METRICS: tuple[Metric, ...] = ("top1", "top5")
 TRUST_LEVELS: tuple[Trust, ...] = ("pinned", "recorded", "unverified")
 
 
+@command("list", order=10)
 def list_(
     evidence: EvidenceOption = EVIDENCE_DEFAULT, json: JsonOption = False, manifests: ManifestsOption = None
 ) -> None:
@@ -33,6 +34,7 @@ def list_(
     files (here, shipped, total), and measured (for each run: runtime, device, precision, flavour, dataset,
     n, n_dataset, top1_correct, top5_correct).
     """
+    from zoo.evidence.run import read_results
     from zoo.store.cache import Cache
 
     catalog, store, measured = load_catalog(manifests), Cache(), read_results(evidence)
