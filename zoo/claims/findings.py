@@ -1,4 +1,4 @@
-"""What `validate` found, gathered: the runs, and everything they are held against."""
+"""Everything `validate` found: the runs, and their comparison with claims, baselines and other nets."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Against:
-    """The run beside one of another net over the same images."""
+class NetComparison:
+    """The run compared with a run of another net over the same images."""
 
     model: str
     gains: dict[Metric, PairedGain]
@@ -30,19 +30,23 @@ class Against:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The runs with their folders, the first one being what was asked for, and what they say."""
+    """The runs with their folders, and what they say.
+
+    The first run is the one asked for; the others are its variants. `measurements` are against the claims
+    whose images the first run covers in full.
+    """
 
     runs: list[tuple[Path, Run]]
     accuracies: list[Accuracy]
     measurements: list[Measurement] = field(default_factory=list)
     trace: list[TraceAgreement] = field(default_factory=list)
     audit: Audit | None = None
-    against: Against | None = None
+    against: NetComparison | None = None
     regression: Regression | None = None
 
     @property
     def folder(self) -> Path:
-        """Where the run that was asked for lies."""
+        """The folder of the run that was asked for."""
         return self.runs[0][0]
 
     @property
@@ -52,7 +56,7 @@ class Findings:
 
     @property
     def holds(self) -> bool:
-        """Whether no claim is contradicted and nothing changed against the baseline."""
+        """Whether the audit found no problem and nothing changed against the earlier run."""
         audited = self.audit is None or self.audit.holds
         return audited and (self.regression is None or self.regression.holds)
 
@@ -92,7 +96,15 @@ def collect_findings(
     tolerance: int | None,
     other: Run | None,
 ) -> Findings:
-    """Hold the first run against the model's claims, an earlier run and the run of another net."""
+    """Hold the first run against the model's claims, an earlier run and a run of another net.
+
+    manifest: of the model; None for files of the user's own.
+    tolerance: how many images may change their verdict against `earlier`; see `compare_runs`.
+
+    Raises:
+        UsageError: `earlier` or `other` is not over the same images.
+        DataError: a trace of the manifest is damaged.
+    """
     from zoo.claims.measurement import accuracies, measurements_of
     from zoo.claims.regression import compare_runs
     from zoo.claims.trace import trace_agreement
@@ -109,13 +121,13 @@ def collect_findings(
         else [m for m in measurements_of(manifest, result) if m.difference is not None],
         trace_agreement(manifest, run.rows) if manifest is not None and is_claimed else [],
         _audit(manifest, catalog, runs) if manifest is not None and is_claimed else None,
-        None if other is None else _against(run, other),
+        None if other is None else _compare_nets(run, other),
         None if earlier is None else compare_runs(run, earlier, tolerance),
     )
 
 
 def _audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Path, Run]]) -> Audit:
-    """The float32 run held against the model's claims, and beside the runs of its baseline that are here."""
+    """The audit of the first float32 run, together with the runs of the baseline in results/, if any."""
     from zoo.claims.audit import audit
     from zoo.evidence.run import find_runs, read_run
 
@@ -127,9 +139,9 @@ def _audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Path, Run]
     return audit(manifest, catalog, [*exact, *beside])
 
 
-def _against(run: Run, other: Run) -> Against:
+def _compare_nets(run: Run, other: Run) -> NetComparison:
     from zoo.claims.gains import class_gains, paired_gain
     from zoo.claims.measurement import METRICS
 
     gains = {metric: paired_gain(metric, run, other) for metric in METRICS}
-    return Against(other.result.model, gains, class_gains(run.rows, other.rows))
+    return NetComparison(other.result.model, gains, class_gains(run.rows, other.rows))

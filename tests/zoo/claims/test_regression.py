@@ -14,7 +14,7 @@ from zoo.claims.measurement import accuracies
 from zoo.claims.regression import compare_runs
 from zoo.errors import UsageError
 from zoo.evidence.run import Row, Run
-from zoo.report.checks import checks_of
+from zoo.report.cases import cases_of
 from zoo.report.junit import junit
 from zoo.report.markdown import markdown
 
@@ -118,7 +118,7 @@ def checks(made_run):
     now = changed(before, {5: {"top5": (1, 0, 2, 3, 4)}, 499: {"top5": (1, 0, 2, 3, 4)}})
     catalog = Catalog.load()
     found = audit(catalog.get(MODEL), catalog, [now])
-    return now.result, checks_of(found, compare_runs(now, before))
+    return now.result, cases_of(found, compare_runs(now, before))
 
 
 def test_junit_has_a_case_for_every_check(checks):
@@ -158,7 +158,7 @@ def test_markdown_keeps_every_name_in_its_cell(checks):
 def test_a_claim_that_a_part_cannot_decide_is_skipped(made_run):
     catalog = Catalog.load()
     run = made_run(MODEL, images=100)
-    found = checks_of(audit(catalog.get(MODEL), catalog, [run]), None)
+    found = cases_of(audit(catalog.get(MODEL), catalog, [run]), None)
     assert [check.outcome for check in found] == ["skipped", "skipped"]
     assert 'skipped="2"' in junit(run.result, found)
     assert "not decided" in markdown(run.result, accuracies(run.result), found)
@@ -167,6 +167,6 @@ def test_a_claim_that_a_part_cannot_decide_is_skipped(made_run):
 def test_thousands_of_flips_are_not_thousands_of_cases(made_run):
     before = made_run(MODEL)
     now = changed(before, {i: {"top5": (1, 0, 2, 3, 4)} for i in range(300)})
-    found = checks_of(None, compare_runs(now, before))
+    found = cases_of(None, compare_runs(now, before))
     assert len(found) == 102
     assert found[-1].detail.endswith("more images changed their verdict")

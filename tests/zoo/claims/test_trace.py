@@ -101,7 +101,7 @@ def test_percentages_come_from_the_summed_counts(published: str, expected: str) 
 
 
 def test_a_claim_without_a_number() -> None:
-    with pytest.raises(DataError, match="has a number in it"):
+    with pytest.raises(DataError, match="expected a published claim with a number in it"):
         reprint("as good as AlexNet", [1], 1)
 
 

@@ -68,7 +68,7 @@ def test_without_resume_an_unfinished_run_is_thrown_away(tmp_path):
     assert list(tmp_path.iterdir()) == []
     # Nothing to go on from is a run from the start.
     assert journal.start(tmp_path, PLAN, resume=True) == {}
-    assert journal.planned(tmp_path) == PLAN
+    assert journal.read_plan(tmp_path) == PLAN
 
 
 def test_another_plan_is_refused_by_what_differs(tmp_path):

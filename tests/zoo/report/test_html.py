@@ -13,7 +13,7 @@ from zoo.claims.audit import AuditedModel, audit, audited_models
 from zoo.claims.statistics import Interval
 from zoo.errors import UsageError
 from zoo.report.html import render, write_page
-from zoo.report.strip import axis_over
+from zoo.report.interval_plot import axis_over
 from zoo.verify.parity import Parity
 
 VOID = {"meta", "br", "line", "circle", "link", "img", "hr", "input"}
