@@ -7,14 +7,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.claims.audit import Audit, audit
+from zoo.claims.gains import ClassGain, PairedGain, class_gains, paired_gain
+from zoo.claims.measurement import METRICS, Accuracy, Measurement, accuracies, measurements_of
+from zoo.claims.regression import Regression, compare_runs
+from zoo.claims.trace import TraceAgreement, trace_agreement
+from zoo.evidence.run import find_runs, read_run
+
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
     from zoo.catalog.manifest import Manifest
-    from zoo.claims.audit import Audit
-    from zoo.claims.gains import ClassGain, PairedGain
-    from zoo.claims.measurement import Accuracy, Measurement
-    from zoo.claims.regression import Regression
-    from zoo.claims.trace import TraceAgreement
     from zoo.evidence.run import Run
     from zoo.schema import Metric
 
@@ -105,43 +107,33 @@ def collect_findings(
         UsageError: `earlier` or `other` is not over the same images.
         DataError: a trace of the manifest is damaged.
     """
-    from zoo.claims.measurement import accuracies, measurements_of
-    from zoo.claims.regression import compare_runs
-    from zoo.claims.trace import trace_agreement
-
     run = runs[0][1]
     result = run.result
-    is_claimed = manifest is not None and result.dataset == manifest.dataset
-    claims = manifest.claims if manifest is not None and is_claimed else []
+    # The claims of a model are about its dataset; a run over another one says nothing about them.
+    claimed = manifest if manifest is not None and result.dataset == manifest.dataset else None
+    population = None if claimed is None else max((claim.n for claim in claimed.claims), default=None)
+    measurements = [] if claimed is None else measurements_of(claimed, result)
     return Findings(
         runs,
-        accuracies(result, max((claim.n for claim in claims), default=None)),
-        []
-        if manifest is None
-        else [m for m in measurements_of(manifest, result) if m.difference is not None],
-        trace_agreement(manifest, run.rows) if manifest is not None and is_claimed else [],
-        _audit(manifest, catalog, runs) if manifest is not None and is_claimed else None,
-        None if other is None else _compare_nets(run, other),
-        None if earlier is None else compare_runs(run, earlier, tolerance),
+        accuracies(result, population),
+        measurements=[measured for measured in measurements if measured.difference is not None],
+        trace=[] if claimed is None else trace_agreement(claimed, run.rows),
+        audit=None if claimed is None else _audit(claimed, catalog, runs),
+        against=None if other is None else _compare_nets(run, other),
+        regression=None if earlier is None else compare_runs(run, earlier, tolerance),
     )
 
 
 def _audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Path, Run]]) -> Audit:
-    """The audit of the first float32 run, together with the runs of the baseline in results/, if any."""
-    from zoo.claims.audit import audit
-    from zoo.evidence.run import find_runs, read_run
-
+    """The audit of the first float32 run, with the runs of the baseline in results/, where there are any."""
     exact = [run for _, run in runs if run.result.precision == "float32"][:1]
     beside: list[Run] = []
     if manifest.baseline is not None:
         folder = Path("results", manifest.baseline)
-        beside = [read_run(path) for path in find_runs(folder)] if folder.is_dir() else []
+        beside = [read_run(path) for path in find_runs(folder)]
     return audit(manifest, catalog, [*exact, *beside])
 
 
 def _compare_nets(run: Run, other: Run) -> NetComparison:
-    from zoo.claims.gains import class_gains, paired_gain
-    from zoo.claims.measurement import METRICS
-
     gains = {metric: paired_gain(metric, run, other) for metric in METRICS}
     return NetComparison(other.result.model, gains, class_gains(run.rows, other.rows))

@@ -80,7 +80,7 @@ def gains_over_baseline(manifest: Manifest, baseline: Manifest, runs: Sequence[R
     Two runs are paired if they have the same runtime, device, images and labels, and each is in float32 under
     the preprocessing of its own model.
     """
-    pairs = _pairs(manifest, baseline, runs)
+    pairs = _comparable_runs(manifest, baseline, runs)
     gains = []
     for metric in METRICS:
         ours, theirs = manifest.claim(metric), baseline.claim(metric)
@@ -106,7 +106,7 @@ def _claimed(ours: Claim, theirs: Claim) -> ClaimedGain:
     )
 
 
-def _pairs(manifest: Manifest, baseline: Manifest, runs: Sequence[Run]) -> list[tuple[Run, Run]]:
+def _comparable_runs(manifest: Manifest, baseline: Manifest, runs: Sequence[Run]) -> list[tuple[Run, Run]]:
     def runs_of(model: Manifest) -> list[Run]:
         return [
             run

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from zoo.errors import DataError, UsageError
@@ -179,6 +178,8 @@ def find_runs(folder: Path) -> list[Path]:
 
 def row_to_cells(row: Row) -> list[str]:
     """The row as a line of evidence.csv; a score is the shortest decimal that reads back to its float32."""
+    import numpy as np
+
     empty = [""] * (BEST - len(row.top5))
     scores = [str(np.float32(score)) for score in row.scores]
     rank = "" if row.rank is None else str(row.rank)
@@ -212,6 +213,8 @@ def _printable(value: Any) -> Any:  # noqa: ANN401
 
 def row_from_cells(cells: list[str]) -> Row:
     """The row in a line of evidence.csv. ValueError says what is wrong with the line."""
+    import numpy as np
+
     if len(cells) != len(HEADER):
         raise ValueError(f"{len(cells)} columns instead of {len(HEADER)}")
     named = dict(zip(HEADER, cells, strict=True))

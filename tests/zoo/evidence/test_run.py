@@ -1,4 +1,4 @@
-"""Runs on disk: what is written comes back bit for bit, and nothing that disagrees is believed."""
+"""Runs on disk: they are read back bit for bit, and files that contradict each other are refused."""
 
 from __future__ import annotations
 
