@@ -1,7 +1,7 @@
-"""The whole job on the embedded models: what `dsd-zoo demo` does, offline.
+"""All steps on the embedded models, offline: what `dsd-zoo demo` runs.
 
-Six small nets for handwritten digits ship with the zoo: a baseline, a sparse and a DSD net, trained once with
-Caffe and once with Torch7, with the logs of their tests, the outputs recorded there and the 500 test images.
+Six small nets for handwritten digits ship with the zoo: a baseline, a sparse and a DSD net, each trained with
+Caffe and with Torch7. With them come the logs of their tests, the recorded outputs and the 500 test images.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ RUNTIMES: tuple[Target, ...] = ("onnx", "pytorch")
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What the demo found."""
+    """The outcome of the demo."""
 
     models: list[AuditedModel]
     parity: list[Parity]
 
     @property
     def holds(self) -> bool:
-        """Whether every claim was met and every converted form computes what was recorded."""
+        """Whether every claim holds and every converted form reproduces the recorded outputs."""
         return not problems([model.audit for model in self.models], self.parity)
 
 
-def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
+def run_demo(folder: Path, progress: Callable[[str], None]) -> Demo:
     """Verify, convert, check against the recordings, validate and audit the embedded models.
 
-    folder: for the converted forms (converted/) and the evidence (runs/MODEL-RUNTIME/).
-    say: told in one line what was done with each model.
-    Raises IntegrityError if a shipped file is not what its manifest says.
+    folder: gets the converted forms (converted/) and the evidence (runs/MODEL-RUNTIME/).
+    progress: called with one line of text after each model.
+    Raises IntegrityError if a shipped file does not have the hash in its manifest.
     """
     catalog = Catalog.load()
     store = Cache(folder / "cache")
@@ -63,12 +63,12 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
                 recorded = store.require(manifest, "recorded")
                 parity += against_recorded(manifest, net, runtime, data, recorded)
                 runs.append(_validated(manifest, net, runtime, data, sources, folder))
-            say(f"{manifest.name}: {len(manifest.files)} files verified, 2 forms converted and run")
+            progress(f"{manifest.name}: {len(manifest.files)} files verified, 2 forms converted and run")
     return Demo(audited_models(catalog, runs), parity)
 
 
 def _verified(manifest: Manifest, store: Cache) -> list[Path]:
-    """The files to convert, after every file of the model was compared with the hashes on record."""
+    """The files to convert, after a check of every file of the model against its hashes."""
     failed = [check for check in check_integrity(manifest, store) if not check.ok]
     if failed:
         raise IntegrityError(
@@ -98,5 +98,5 @@ def _validated(
     )
     place = folder / "runs" / f"{manifest.name}-{runtime}"
     write_run(place, run)
-    # What the audit and the page see is what anyone can read again from the folder.
+    # Read again, so that the audit and the page show exactly what is in the folder.
     return read_run(place)

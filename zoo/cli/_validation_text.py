@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoo.cli._output import print_fields, print_table
 
 if TYPE_CHECKING:
-    from zoo.claims.findings import Against, Findings
+    from zoo.claims.findings import Findings, NetComparison
     from zoo.claims.measurement import Accuracy, Measurement
     from zoo.claims.regression import Regression
     from zoo.claims.trace import TraceAgreement
@@ -177,7 +177,7 @@ def _print_regression(regression: Regression) -> None:
         print(f"  and {len(regression.flipped) - IMAGES_SHOWN:,} more; --json lists all")
 
 
-def _print_against(against: Against) -> None:
+def _print_against(against: NetComparison) -> None:
     from zoo.report import words
     from zoo.schema import METRIC_NAMES
 
