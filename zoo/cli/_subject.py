@@ -62,7 +62,6 @@ def find_subject(arguments: Sequence[str], manifests: Sequence[Path] | None = No
     Raises:
         UsageError: no such model (with suggestions) or file, or a model's file is not in the cache yet.
     """
-    from zoo.catalog.model_file import ModelFile
     from zoo.store.cache import Cache
 
     cache, catalog = Cache(), load_catalog(manifests)
@@ -71,9 +70,9 @@ def find_subject(arguments: Sequence[str], manifests: Sequence[Path] | None = No
     found = file_or_model(arguments[0], catalog)
     if isinstance(found, Path):
         return _own_files([found], cache.root)
-    names = [file.name for file in found.source_files()]
-    files = dict(zip(names, cache.sources(found), strict=True))
-    expected = {file.name: cache.expected_sha256(ModelFile(found, file)) for file in found.source_files()}
+    sources = found.source_model_files()
+    files = dict(zip((file.name for file in sources), cache.sources(found), strict=True))
+    expected = {file.name: cache.expected_sha256(file) for file in sources}
     mean = cache.require(found, "mean") if found.preprocessing.mean_image else None
     return Subject(found.name, files, cache.root, found, mean, expected)
 

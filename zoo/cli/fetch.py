@@ -14,7 +14,7 @@ from zoo.cli._subject import load_catalog
 from zoo.errors import UsageError, ZooError
 
 if TYPE_CHECKING:
-    from zoo.catalog.model_file import ModelFile
+    from zoo.catalog.manifest import ModelFile
     from zoo.download import Fetched
     from zoo.store.cache import Cache
 
