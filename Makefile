@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check format lint types clean
+.PHONY: help demo test check format lint types docs clean
 help:
 	@echo "make demo    run the whole job on the embedded models, offline"
 	@echo "make test    run the test suite"
 	@echo "make check   format check, lint, types, tests: the whole gate"
 	@echo "make format  format the code and sort its imports"
+	@echo "make docs    write the generated pages and the output of the examples in all pages"
 
 $(STAMP): pyproject.toml .constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "dsd-zoo needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0])'
@@ -35,6 +36,10 @@ check: lint types test
 format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(STAMP)
+	$(BIN)/python docs/generate.py
+	$(BIN)/python tests/support/documentation.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

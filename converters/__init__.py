@@ -4,8 +4,12 @@
     report = converters.convert(["net.prototxt", "net.caffemodel"], "net.onnx")
 
 `load` reads any supported set of files into an `onnx_ir.Model`, `save` writes one, `convert` does both and
-reports, `inspect` tells what is in the files without refusing what cannot be converted. Errors are those of
+reports. `inspect` describes the files and also reports what cannot be converted. Errors are those of
 `converters.errors`.
+
+For programs that handle such files themselves: `identify` says what a file is, `weights_of` and
+`preprocessing_of` what a model contains, `wire` reads protobuf messages in place, `atomic_write` writes a
+file whole or not at all, and `Registry` holds what can be added by name.
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from converters import wire
+from converters.atomic_writing import atomic_write, atomic_write_group
 from converters.errors import (
     ConverterError,
     FormatError,
@@ -26,9 +32,11 @@ from converters.errors import (
     WrongFileError,
 )
 from converters.options import Options
-from converters.registry import Registry
+from converters.registry import Registry, modules_in
 from converters.report import ConversionReport, Dropped, Inspection, LayerRow, Source
+from converters.sniff import Kind, foreign, identify, is_text
 from converters.version import __version__
+from converters.weights import weights_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -40,6 +48,7 @@ __all__ = [
     "Dropped",
     "FormatError",
     "Inspection",
+    "Kind",
     "LayerRow",
     "MismatchError",
     "Registry",
@@ -49,10 +58,19 @@ __all__ = [
     "UsageError",
     "WrongFileError",
     "__version__",
+    "atomic_write",
+    "atomic_write_group",
     "convert",
+    "foreign",
+    "identify",
     "inspect",
+    "is_text",
     "load",
+    "modules_in",
+    "preprocessing_of",
     "save",
+    "weights_of",
+    "wire",
 ]
 
 PathLike = str | os.PathLike[str]
@@ -68,18 +86,20 @@ def load(
     ignore_fields: Sequence[str] = (),
     fold: bool = False,
     select: str | None = None,
+    sha256: Sequence[str] | None = None,
 ) -> ir.Model:
-    """Read a net into an `onnx_ir.Model` whose inputs and outputs carry the source's own names.
+    """Read a net into an `onnx_ir.Model` whose inputs and outputs have the names of the source.
 
-    sources: a prototxt and its weights (.caffemodel, .h5 or Deep Compression .net) in any order, or a
-        .caffemodel alone that carries its net, or one .t7, or one .onnx.
-    outputs: names of blobs to expose instead of the net's own outputs; what they do not need is dropped.
-    input_shapes: shapes by input name, taken as given; a name such as "N" leaves a size open.
+    sources: a prototxt and its weights (.caffemodel, .h5 or Deep Compression .net) in any order, or one
+        .caffemodel that contains its definition, or one .t7, or one .onnx.
+    outputs: names of blobs to expose instead of the net's own outputs; layers they do not need are dropped.
+    input_shapes: shapes by input name; they replace what the net says. A name such as "N" leaves a size open.
     stages, level: the NetState in which a Caffe definition is read (its phase is TEST).
-    static_batch: fix the batch; None keeps it symbolic where the net allows it.
-    ignore_fields: names of unknown prototxt fields that may be ignored.
+    static_batch: fixes the batch size; None keeps it symbolic where the net allows it.
+    ignore_fields: names of unknown prototxt fields to ignore.
     fold: fold BatchNorm, Scale and Bias into the convolution before them; changes the last bits.
-    select: the place of the network in a Torch7 file that holds several ("model", "nets.2").
+    select: the path of the network in a Torch7 file that holds several ("model", "nets.2").
+    sha256: the hash of each source, in their order, if known; it is recorded instead of being computed.
 
     The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
     """
@@ -95,18 +115,18 @@ def load(
         fold=fold,
         select=select,
     )
-    return read([Path(source) for source in sources], options)
+    return read([Path(source) for source in sources], options, sha256)
 
 
 def save(
     model: ir.Model, path: PathLike, *, link: bool = False, external: bool = False, opset: int | None = None
 ) -> list[Path]:
-    """Write a loaded model and return the files written; the ending of `path` chooses the form.
+    """Write a loaded model and return the files written; the ending of `path` chooses the format.
 
-    `net.onnx`: ONNX, self-contained, or see `converters.to_onnx.save` for link and external; `opset` 13 to 24
-    instead of 18.
+    `net.onnx`: ONNX, self-contained; see `converters.to_onnx.save` for link and external. `opset`: 13 to 24,
+    by default 18.
     `net.py`: PyTorch, with `net.safetensors` beside it.
-    `net/` (an existing directory or a path without ending): both, sharing one weights file.
+    `net/` (an existing directory or a path without ending): both, with one weights file for both.
     """
     from converters.writing import write
 
@@ -128,21 +148,22 @@ def convert(
     ignore_fields: Sequence[str] = (),
     fold: bool = False,
     select: str | None = None,
+    sha256: Sequence[str] | None = None,
     metadata: Mapping[str, object] | None = None,
     embed_preprocessing: bool = False,
 ) -> ConversionReport:
-    """`load` the sources, `save` to `out`, and say what was done. Nothing is written if anything fails.
+    """`load` the sources, `save` to `out`, and report what was done. If anything fails, nothing is written.
 
-    metadata: JSON-able values to travel in the ONNX as `dsd-zoo.<key>`, such as "preprocessing" or "labels".
-    embed_preprocessing: mean and scale become the first nodes; see `converters.embedding`.
-    An `out` that ends in .safetensors gets the tensors of a Torch7 file as they are, network or not.
+    metadata: values to store in the ONNX as `dsd-zoo.<key>`, in JSON, such as "preprocessing" or "labels".
+    embed_preprocessing: mean and scale become the first nodes; see `converters.embedded_preprocessing`.
+    An `out` that ends in .safetensors receives the tensors of a Torch7 file unchanged, with or without a net.
     """
     if isinstance(sources, str | os.PathLike):
         sources = [sources]
     if Path(out).suffix == ".safetensors":
-        from converters.extraction import extract
+        from converters.tensor_extraction import extract_tensors
 
-        return extract([Path(source) for source in sources], Path(out))
+        return extract_tensors([Path(source) for source in sources], Path(out))
     model = load(
         *sources,
         outputs=outputs,
@@ -153,31 +174,32 @@ def convert(
         ignore_fields=ignore_fields,
         fold=fold,
         select=select,
+        sha256=sha256,
     )
     report: ConversionReport = model.meta["report"]
-    known: dict[str, Any] = {"preprocessing": report.preprocessing, **(metadata or {})}
+    entries: dict[str, Any] = {"preprocessing": report.preprocessing, **(metadata or {})}
     if embed_preprocessing:
-        from converters.embedding import embed
+        from converters.embedded_preprocessing import add_preprocessing_nodes
 
-        known["preprocessing"] = embed(model, known["preprocessing"] or {})
+        entries["preprocessing"] = add_preprocessing_nodes(model, entries["preprocessing"] or {})
         report.notes.append(
-            "mean and scale are the first nodes: the input takes pixels as they come off the crop"
+            "mean and scale are the first nodes: the input takes the cropped pixels unchanged"
         )
     model.metadata_props.update(
-        {f"dsd-zoo.{key}": json.dumps(value) for key, value in known.items() if value}
+        {f"dsd-zoo.{key}": json.dumps(value) for key, value in entries.items() if value}
     )
     report.files = save(model, out, link=link, external=external, opset=opset)
     return report
 
 
 def inspect(*sources: PathLike) -> Inspection:
-    """What is in these files and what of it would convert; raises only for files that cannot be read."""
+    """What the files contain and which of it can be converted. Raises only for files that cannot be read."""
     from converters import reading
 
     return reading.inspect([Path(source) for source in sources])
 
 
 def preprocessing_of(model: ir.Model) -> dict[str, object] | None:
-    """The preprocessing a model carries in its metadata, if any."""
+    """The preprocessing in the metadata of a model; None if there is none."""
     text = model.metadata_props.get("dsd-zoo.preprocessing")
     return json.loads(text) if text else None

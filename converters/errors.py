@@ -1,15 +1,15 @@
 """Everything that can go wrong in a conversion, as one tree.
 
     ConverterError               catch this to catch them all
-    ├── UsageError               the call itself: unknown output, wrong file combination, bad option
-    ├── WrongFileError           the content is something else: HTML page, Git LFS pointer, archive, ...
-    ├── FormatError              the file is damaged or not what its format allows
-    ├── UnsupportedError         understood, but cannot be carried over exactly; says why
-    │   └── StaticSizeRequired   can be carried over only when a size is known beforehand
+    ├── UsageError               the call itself: unknown output, wrong combination of files, bad option
+    ├── WrongFileError           the file is something else: HTML page, Git LFS pointer, archive, ...
+    ├── FormatError              the file is damaged or breaks a rule of its format
+    ├── UnsupportedError         understood, but cannot be converted exactly; says why
+    │   └── StaticSizeRequired   can be converted only if a size is known beforehand
     └── MismatchError            definition and weights do not fit together
 
-Every message names the file, layer and line or byte offset, what was expected, what came and what to
-do next. Nothing else escapes the public functions of `converters`.
+Every message names the file, the layer, the line or byte offset, what was expected, what was found and what
+to do next. The public functions of `converters` raise no other exceptions.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class ConverterError(Exception):
 
 
 class UsageError(ConverterError):
-    """What was asked cannot be done as asked."""
+    """The request cannot be carried out as given."""
 
 
 class WrongFileError(ConverterError):
-    """The file holds something else than its name or role says."""
+    """The content of the file is not what its name or role says."""
 
 
 class FormatError(ConverterError):
@@ -32,11 +32,11 @@ class FormatError(ConverterError):
 
 
 class UnsupportedError(ConverterError):
-    """The net uses something that has no exact counterpart; never converted approximately."""
+    """The net uses something without an exact counterpart; it is never approximated."""
 
 
 class StaticSizeRequired(UnsupportedError):
-    """A layer needs a size that is symbolic so far, such as the batch."""
+    """A layer needs a size as a number, and the size is symbolic, such as the batch."""
 
 
 class MismatchError(ConverterError):

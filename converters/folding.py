@@ -1,6 +1,6 @@
-"""Per-channel scaling after a convolution or matrix product, folded into its weights (`--fold`).
+"""Folds per-channel scaling after a convolution or matrix product into its weights (`--fold`).
 
-Off by default: the folded net computes the same function with other roundings in the last bits.
+Off by default: the folded net computes the same function, but rounds differently in the last bits.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-# Per operator: the axis of its weight that counts output channels.
+from converters.weights import mark_weight
+
+# The axis of the output channels in the weight of each operator.
 _OUTPUT_AXIS = {"Conv": 0, "ConvTranspose": 1, "Gemm": 0}
 
 
 @dataclass(frozen=True)
 class Affine:
-    """y = x * scale + shift, float64 vectors over the channels (or of length 1)."""
+    """y = x * scale + shift; both are float64 vectors of one value per channel, or of one value."""
 
     scale: np.ndarray
     shift: np.ndarray
 
 
 def fold(model: ir.Model) -> int:
-    """Fold BatchNormalization, Mul and Add by constants into the layer before; returns how many went."""
+    """Folds BatchNormalization, Mul and Add of constants into the node before; returns the number folded."""
     folded = 0
     for node in list(model.graph):
         if node.op_type in _OUTPUT_AXIS and _foldable(node):
@@ -55,7 +57,7 @@ def _fold_into(graph: ir.Graph, node: ir.Node) -> int:
 
 
 def _next_affine(node: ir.Node) -> tuple[ir.Node, Affine] | None:
-    """The only consumer of the node's output and what it does, if that is affine by channel."""
+    """The only consumer of the node's output with its scale and shift, if it is affine per channel."""
     output = node.outputs[0]
     consumers = list(output.consumers())
     if len(consumers) != 1 or output.is_graph_output():
@@ -81,17 +83,17 @@ def _batch_norm(node: ir.Node, x: ir.Value, channels: int) -> Affine | None:
 
 
 def _multiplication(node: ir.Node, x: ir.Value, channels: int) -> Affine | None:
-    vector = _other_by_channel(node, x, channels)
+    vector = _constant_per_channel(node, x, channels)
     return Affine(vector, np.zeros(1)) if vector is not None else None
 
 
 def _addition(node: ir.Node, x: ir.Value, channels: int) -> Affine | None:
-    vector = _other_by_channel(node, x, channels)
+    vector = _constant_per_channel(node, x, channels)
     return Affine(np.ones(1), vector) if vector is not None else None
 
 
-def _other_by_channel(node: ir.Node, x: ir.Value, channels: int) -> np.ndarray | None:
-    """The other operand of a binary node as a vector over channels, if it is constant and is one."""
+def _constant_per_channel(node: ir.Node, x: ir.Value, channels: int) -> np.ndarray | None:
+    """The other operand of a binary node, if it is a constant with one value per channel or one value."""
     others = [value for value in node.inputs if value is not x]
     if len(others) != 1 or x.shape is None or (array := _array(others[0])) is None:
         return None
@@ -102,13 +104,13 @@ def _other_by_channel(node: ir.Node, x: ir.Value, channels: int) -> np.ndarray |
 
 
 def _replace(graph: ir.Graph, node: ir.Node, follower: ir.Node, affine: Affine) -> ir.Node:
-    """One node with folded parameters instead of two; it keeps the first's name and the second's output."""
+    """Replaces two nodes by one with folded weights, the name of the first and the output of the second."""
     weight, bias = _array(node.inputs[1]), _array(node.inputs[2]) if len(node.inputs) > 2 else None
     assert weight is not None
     axis = _OUTPUT_AXIS[node.op_type]
-    along = [1] * weight.ndim
-    along[axis] = -1
-    new_weight = (weight * affine.scale.reshape(along)).astype(np.float32)
+    channel_shape = [1] * weight.ndim
+    channel_shape[axis] = -1
+    new_weight = (weight * affine.scale.reshape(channel_shape)).astype(np.float32)
     old_bias = np.zeros(weight.shape[axis]) if bias is None else bias.astype(np.float64)
     new_bias = (old_bias * affine.scale + affine.shift).astype(np.float32)
     parameters = [
@@ -136,6 +138,7 @@ def _initializer(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
     graph.initializers.pop(name, None)
     value = ir.Value(name=name, const_value=ir.Tensor(array, name=name))
     value.shape, value.type = ir.Shape(array.shape), ir.TensorType(ir.DataType.FLOAT)
+    mark_weight(value, True)
     graph.register_initializer(value)
     return value
 

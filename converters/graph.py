@@ -1,8 +1,8 @@
 """A small builder over onnx_ir, used by both readers.
 
-A reader walks its layers; for each one it opens `Graph.layer(name)` and calls `Graph.node`. The builder
-gives every value a shape and a type, every node and value a unique name, and keeps parameters as the
-array views they came as: nothing here copies a weight.
+For each layer a reader opens `Graph.layer(name)` and calls `Graph.node`. The builder gives every value a
+shape and a type, and every node and value a unique name. It stores the arrays of weights as they are, and
+copies none.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import StaticSizeRequired, UnsupportedError
+from converters.weights import mark_weight
 
 # Opset 18 in IR version 8 loads in ONNX Runtime 1.14 and later, OpenCV 5 and TensorRT 8.6 and later.
 OPSET = 18
 IR_VERSION = 8
 
-# The largest constant the converters make up themselves: a definition that asks for more is hostile.
-MADE_UP_ELEMENTS = 2**26
+# The largest constant that the converters create: only a hostile definition asks for more elements.
+MAX_CONSTANT_ELEMENTS = 2**26
 # Constants up to this many elements (pads, shapes, axes) are shared by content.
 SHARED_CONSTANT_SIZE = 64
 
@@ -32,7 +33,7 @@ SHARED_CONSTANT_SIZE = 64
 class Symbol:
     """A size known only at run time: `factor` times the size called `name`.
 
-    batch: it counts items, so that any number from 1 on must do.
+    batch: it is the number of items, so the net must work for every number from 1 on.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Symbol:
     batch: bool = field(default=False, compare=False)
 
     def __mul__(self, other: Dim) -> Dim:
-        """N * k; a product of two unknown sizes is not tracked."""
+        """N * k. StaticSizeRequired for the product of two symbols."""
         if isinstance(other, Symbol):
             raise StaticSizeRequired(f"the product of the sizes {self} and {other} must be known beforehand")
         return replace(self, factor=self.factor * other) if other else 0
@@ -48,7 +49,7 @@ class Symbol:
     __rmul__ = __mul__
 
     def __floordiv__(self, other: int) -> Symbol:
-        """N*k // d where d divides k."""
+        """N*k // d. StaticSizeRequired unless d divides k."""
         if self.factor % other:
             raise StaticSizeRequired(f"the size {self} must be known beforehand to be divided by {other}")
         return replace(self, factor=self.factor // other)
@@ -68,14 +69,14 @@ def dims(value: ir.Value) -> Shape:
 
 
 def static(size: Dim, what: str) -> int:
-    """`size` as a number; StaticSizeRequired naming `what` if it is symbolic."""
+    """`size` as a number; StaticSizeRequired, which names it as `what`, if it is symbolic."""
     if isinstance(size, Symbol):
         raise StaticSizeRequired(f"{what} must be known beforehand; it is symbolic ({size})")
     return size
 
 
 def product(sizes: Sequence[Dim]) -> Dim:
-    """Number of elements; at most one of the sizes may be symbolic."""
+    """The product of the sizes. StaticSizeRequired if more than one is symbolic."""
     total: Dim = 1
     for size in sizes:
         total = total * size
@@ -83,13 +84,19 @@ def product(sizes: Sequence[Dim]) -> Dim:
 
 
 def filled(shape: Sequence[int], value: float) -> np.ndarray:
-    """A float32 constant that is in no file; UnsupportedError for a size that no net needs."""
-    if any(size < 0 for size in shape) or math.prod(shape) > MADE_UP_ELEMENTS:
+    """A float32 array of one value; UnsupportedError for a size that no real net needs."""
+    if any(size < 0 for size in shape) or math.prod(shape) > MAX_CONSTANT_ELEMENTS:
         raise UnsupportedError(
-            f"a constant of shape {shape_text(shape)} is asked for; the most that is made up is "
-            f"{MADE_UP_ELEMENTS:,} values"
+            f"the net asks for a constant of shape {shape_text(shape)}; the largest that is created has "
+            f"{MAX_CONSTANT_ELEMENTS:,} values"
         )
     return np.full(shape, value, np.float32)
+
+
+def scalar(value: float) -> np.ndarray:
+    """`value` as a float32 array without axes; infinity, as in C, where it is too large for float32."""
+    with np.errstate(over="ignore"):
+        return np.array(value, np.float32)
 
 
 class Graph:
@@ -109,43 +116,43 @@ class Graph:
 
     def input(self, name: str, shape: Sequence[Dim], dtype: ir.DataType = ir.DataType.FLOAT) -> ir.Value:
         """A graph input of exactly this name."""
-        value = self._value(ir.Value(name=_claim(self._value_names, name)), tuple(shape), dtype)
+        value = self._value(ir.Value(name=_unique_name(self._value_names, name)), tuple(shape), dtype)
         self._inputs.append(value)
         return value
 
     @property
     def inputs(self) -> Sequence[ir.Value]:
-        """The inputs made so far."""
+        """The inputs added so far."""
         return self._inputs
 
     def parameter(self, name: str, array: np.ndarray) -> ir.Value:
-        """A weight of the current layer, `<layer>.<name>`; the array is kept as it is, not copied.
+        """A weight of the current layer, named `<layer>.<name>`; the array is not copied.
 
-        One that layers share is stored once, under the name that the first of them gives it.
+        An array that several layers share is stored once, under the name that the first layer gives it.
         """
-        # The initializer keeps the array: as long as it lives, its address names nothing else.
-        place = array.ctypes.data, array.dtype.str, array.shape, array.strides
-        if place not in self._parameters:
-            self._parameters[place] = self._initializer(
-                f"{self._layer}.{name}" if self._layer else name, array
-            )
-        return self._parameters[place]
+        # The initializer keeps the array alive, so no other array can get its address.
+        memory = array.ctypes.data, array.dtype.str, array.shape, array.strides
+        if memory not in self._parameters:
+            name = f"{self._layer}.{name}" if self._layer else name
+            self._parameters[memory] = self._initializer(name, array, is_weight=True)
+        return self._parameters[memory]
 
     def constant(self, array: np.ndarray) -> ir.Value:
-        """A small constant such as pads or axes; equal ones are shared."""
+        """A constant such as pads or axes; small ones with equal content share one initializer."""
         if array.size > SHARED_CONSTANT_SIZE:
-            return self._initializer(f"{self._layer}/constant", array)
+            return self._initializer(f"{self._layer}/constant", array, is_weight=False)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
-            self._constants[key] = self._initializer(f"constant_{len(self._constants)}", array)
+            name = f"constant_{len(self._constants)}"
+            self._constants[key] = self._initializer(name, array, is_weight=False)
         return self._constants[key]
 
     def constant_per_channel(self, channels: int, value: float) -> ir.Value:
-        """A shared float32 vector of one value."""
+        """A float32 vector of one value per channel, all equal; equal vectors share one initializer."""
         key = ("channel", (channels,), np.float32(value).tobytes())
         if key not in self._constants:
-            array = filled((channels,), value)
-            self._constants[key] = self._initializer(f"constant_{len(self._constants)}", array)
+            name = f"constant_{len(self._constants)}"
+            self._constants[key] = self._initializer(name, filled((channels,), value), is_weight=False)
         return self._constants[key]
 
     def node(
@@ -156,10 +163,10 @@ class Graph:
         dtype: ir.DataType | None = None,
         **attributes: Any,  # noqa: ANN401
     ) -> ir.Value:
-        """Append a node with one output.
+        """Appends a node with one output.
 
-        Arrays among the inputs become shared constants. Without `shape` and `dtype` the output is like
-        the first input (elementwise operators). Attributes of value None are left out.
+        Arrays among the inputs become constants. Without `shape` and `dtype` the output has those of the
+        first input (elementwise operators). Attributes that are None are left out.
         """
         first = next(x for x in inputs if isinstance(x, ir.Value))
         out_shape = dims(first) if shape is None else tuple(shape)
@@ -175,9 +182,9 @@ class Graph:
         dtypes: Sequence[ir.DataType | None] | None = None,
         **attributes: Any,  # noqa: ANN401
     ) -> list[ir.Value]:
-        """Append a node with as many outputs as `shapes`; types default to float32."""
+        """Appends a node with one output per entry of `shapes`; their types default to float32."""
         values = [self.constant(x) if isinstance(x, np.ndarray) else x for x in inputs]
-        name = _claim(self._node_names, f"{self._layer}/{op_type}" if self._layer else op_type)
+        name = _unique_name(self._node_names, f"{self._layer}/{op_type}" if self._layer else op_type)
         node = ir.node(
             op_type,
             values,
@@ -188,24 +195,27 @@ class Graph:
         )
         types = dtypes or [ir.DataType.FLOAT] * len(shapes)
         for k, (output, shape, dtype) in enumerate(zip(node.outputs, shapes, types, strict=True)):
-            output.name = _claim(self._value_names, name if k == 0 else f"{name}:{k}")
+            output.name = _unique_name(self._value_names, name if k == 0 else f"{name}:{k}")
             self._value(output, tuple(shape), dtype or ir.DataType.FLOAT)
         self._nodes.append(node)
         return list(node.outputs)
 
     def cast(self, x: ir.Value, dtype: ir.DataType) -> ir.Value:
-        """x in another element type."""
+        """x cast to another element type, if it has not that type already."""
         return x if x.dtype == dtype else self.node("Cast", x, dtype=dtype, to=dtype.value)
 
     def reshape(self, x: ir.Value, shape: Sequence[Dim]) -> ir.Value:
-        """Reshape to `shape`; symbolic sizes are copied from the input or inferred, at most one inferred."""
+        """x in another shape. Symbolic sizes are copied from x or inferred; only one can be inferred.
+
+        StaticSizeRequired if that is not enough.
+        """
         wanted = tuple(shape)
         if wanted == dims(x):
             return x
         return self.node("Reshape", x, self._reshape_target(dims(x), wanted), shape=wanted)
 
     @staticmethod
-    def _reshape_target(have: Shape, wanted: Shape) -> np.ndarray:
+    def _reshape_target(current: Shape, wanted: Shape) -> np.ndarray:
         target, inferred = [], 0
         for axis, size in enumerate(wanted):
             if not isinstance(size, Symbol):
@@ -213,20 +223,20 @@ class Graph:
             elif inferred == 0 and sum(isinstance(s, Symbol) for s in wanted) == 1:
                 target.append(-1)
                 inferred += 1
-            elif axis < len(have) and have[axis] == size:
+            elif axis < len(current) and current[axis] == size:
                 target.append(0)
             elif inferred == 0:
                 target.append(-1)
                 inferred += 1
             else:
                 raise StaticSizeRequired(
-                    f"a reshape from {shape_text(have)} to {shape_text(wanted)} leaves two sizes open"
+                    f"a reshape from {shape_text(current)} to {shape_text(wanted)} leaves two sizes open"
                 )
         return np.array(target, np.int64)
 
     @contextlib.contextmanager
     def layer(self, name: str, doc: str = "") -> Iterator[None]:
-        """Nodes and parameters made inside are named after this layer; `doc` goes to their doc string."""
+        """Nodes and weights added inside are named after this layer; `doc` becomes their doc string."""
         previous = self._layer, self._layer_doc
         self._layer, self._layer_doc = name, doc
         try:
@@ -235,24 +245,28 @@ class Graph:
             self._layer, self._layer_doc = previous
 
     def name_result(self, value: ir.Value, node_name: str | None, value_name: str | None) -> None:
-        """Give the node that made a layer's result the layer's name, and the result its own, where free."""
+        """Gives these names to the result of a layer and to its node; a name that is taken is not given."""
         node = value.producer()
         if node is None:
             return
         if node_name is not None and node_name not in self._node_names:
-            node.name = _claim(self._node_names, node_name)
+            node.name = _unique_name(self._node_names, node_name)
         if value_name is not None and value_name not in self._value_names:
-            value.name = _claim(self._value_names, value_name)
+            value.name = _unique_name(self._value_names, value_name)
 
     def model(self, outputs: Mapping[str, ir.Value], metadata: Mapping[str, str] | None = None) -> ir.Model:
-        """Close the graph; every output carries the name asked for.
+        """The finished model; its outputs have the names given as keys.
 
-        An output that shares its name with an input, which ONNX does not allow, is called `<name>_out`.
+        ONNX does not allow an output with the name of an input: it is called `<name>_out`.
         """
         taken = {value.name for value in self._inputs if outputs.get(str(value.name), value) is not value}
-        made = {name: self._output(name, value) for name, value in outputs.items() if name not in taken}
-        made |= {name: self._output_beside(name, outputs[name]) for name in outputs if name in taken}
-        results = [made[name] for name in outputs]
+        results_by_name = {
+            name: self._output(name, value) for name, value in outputs.items() if name not in taken
+        }
+        results_by_name |= {
+            name: self._renamed_output(name, outputs[name]) for name in outputs if name in taken
+        }
+        results = [results_by_name[name] for name in outputs]
         used = {v for node in self._nodes for v in node.inputs} | set(results)
         graph = ir.Graph(
             self._inputs,
@@ -268,31 +282,32 @@ class Graph:
 
     def _output(self, name: str, value: ir.Value) -> ir.Value:
         if value.name != name:
-            holder = next((v for v in self._every_value() if v.name == name), None)
+            holder = next((v for v in self._all_values() if v.name == name), None)
             if holder is not None:
-                holder.name = _claim(self._value_names, f"{name}:inner")
+                holder.name = _unique_name(self._value_names, f"{name}:inner")
             if value.producer() is None or value.meta.get("is_output"):
-                # An input, or a value that is an output already, needs a node to carry a second name.
+                # An input or an output keeps its name: a new node gives the value a second one.
                 value = self.node("Identity", value)
             value.name = name
             self._value_names.add(name)
         value.meta["is_output"] = True
         return value
 
-    def _output_beside(self, name: str, value: ir.Value) -> ir.Value:
-        """An output that cannot have its name, because an input has it."""
-        return self._output(_claim(set(self._value_names), f"{name}_out"), value)
+    def _renamed_output(self, name: str, value: ir.Value) -> ir.Value:
+        """An output whose name an input has already."""
+        return self._output(_unique_name(set(self._value_names), f"{name}_out"), value)
 
-    def _every_value(self) -> Iterator[ir.Value]:
+    def _all_values(self) -> Iterator[ir.Value]:
         yield from self._inputs
         yield from self._initializers
         for node in self._nodes:
             yield from node.outputs
 
-    def _initializer(self, name: str, array: np.ndarray) -> ir.Value:
-        name = _claim(self._value_names, name)
+    def _initializer(self, name: str, array: np.ndarray, *, is_weight: bool) -> ir.Value:
+        name = _unique_name(self._value_names, name)
         tensor = ir.Tensor(array, name=name)
         value = self._value(ir.Value(name=name, const_value=tensor), tuple(array.shape), tensor.dtype)
+        mark_weight(value, is_weight)
         self._initializers.append(value)
         return value
 
@@ -304,8 +319,8 @@ class Graph:
         return value
 
 
-def _claim(taken: set[str], wanted: str) -> str:
-    """`wanted`, or `wanted_2`, `wanted_3`, ... where that is taken; the result is taken from now on."""
+def _unique_name(taken: set[str], wanted: str) -> str:
+    """`wanted`, or if it is taken `wanted_2`, `wanted_3`, ...; the result is added to `taken`."""
     name, k = wanted, 1
     while name in taken:
         k += 1
@@ -315,5 +330,5 @@ def _claim(taken: set[str], wanted: str) -> str:
 
 
 def shape_text(shape: Sequence[Dim | str]) -> str:
-    """A shape as people write it: 10x3x227x227, Nx1000, scalar."""
+    """A shape as text: 10x3x227x227, Nx1000, scalar."""
     return "x".join(str(size) for size in shape) or "scalar"

@@ -1,11 +1,10 @@
-"""What a caller may ask of a conversion, in one value that the readers share."""
+"""The options of a conversion, as one value for all readers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
+from numbers import Integral
 
 from converters.errors import UsageError
 
@@ -15,12 +14,12 @@ class Options:
     """Options of `converters.load`.
 
     outputs: blob names to expose instead of the net's own outputs.
-    input_shapes: shapes by input name, taken as given: numbers, or names for sizes left open ("N").
-    stages, level: the NetState a Caffe definition is read in.
-    static_batch: fix the batch to this size; None keeps it symbolic where the net allows it.
-    ignore_fields: names of unknown prototxt fields to accept.
+    input_shapes: shapes by input name: numbers, or names for sizes left open ("N").
+    stages, level: the NetState in which a Caffe definition is read.
+    static_batch: fixes the batch to this size; None keeps it symbolic where the net allows it.
+    ignore_fields: names of unknown prototxt fields to ignore.
     fold: fold per-channel scaling into the layers before it.
-    select: where in a Torch7 file the network lies, if it holds several.
+    select: the path of the network in a Torch7 file that holds several.
     """
 
     outputs: tuple[str, ...] | None = None
@@ -45,7 +44,7 @@ class Options:
         fold: bool,
         select: str | None,
     ) -> Options:
-        """Checked options; UsageError names the one that makes no sense."""
+        """Options after a check; UsageError names the one with an invalid value."""
         for name, value in (("outputs", outputs), ("stages", stages), ("ignore_fields", ignore_fields)):
             if isinstance(value, str):
                 raise UsageError(f"{name} must be a list of names, not the single string {value!r}")
@@ -64,12 +63,16 @@ class Options:
         )
 
 
-def _shape(name: str, shape: Sequence[int | str]) -> tuple[int | str, ...]:
-    for size in shape:
-        named = isinstance(size, str) and size.isidentifier()
-        if not named and not (isinstance(size, int | np.integer) and size >= 1):
-            raise UsageError(
-                f"the shape given for input {name!r} has the size {size!r}: expected a number from 1 on, or "
-                "a name such as N for a size that stays open"
-            )
-    return tuple(size if isinstance(size, str) else int(size) for size in shape)
+def _shape(name: str, shape: Sequence[object]) -> tuple[int | str, ...]:
+    return tuple(_size(name, size) for size in shape)
+
+
+def _size(name: str, size: object) -> int | str:
+    if isinstance(size, str) and size.isidentifier():
+        return size
+    if isinstance(size, Integral) and int(size) >= 1:  # NumPy's integers count too
+        return int(size)
+    raise UsageError(
+        f"the shape given for input {name!r} has the size {size!r}: expected a number from 1 on, or a name "
+        "such as N for a size that stays open"
+    )

@@ -1,4 +1,4 @@
-"""From files to a model: find out what they are, hand them to their reader, record where it came from."""
+"""Reads files into a model: identifies them, calls their reader, records the sources in the metadata."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-import converters
 from converters.errors import FormatError, UsageError
 from converters.folding import fold
 from converters.graph import shape_text
 from converters.options import Options
 from converters.report import ConversionReport, Inspection, LayerRow, Source
 from converters.sniff import Kind, identify
+from converters.version import __version__
 
 _WEIGHTS = {Kind.CAFFEMODEL, Kind.CAFFE_HDF5, Kind.DEEP_COMPRESSION}
 
 
-def read(paths: Sequence[Path], options: Options) -> ir.Model:
-    """The model in `paths`, with its report in `meta` and its origin in the metadata."""
-    kinds = kinds_of(paths)
+def read(paths: Sequence[Path], options: Options, sha256: Sequence[str] | None = None) -> ir.Model:
+    """The model in `paths`, with its report in `meta` and its sources in the metadata."""
+    if sha256 is not None and len(sha256) != len(paths):
+        raise UsageError(
+            f"sha256 has {len(sha256)} hashes for {len(paths)} files; give one for each, in their order"
+        )
+    kinds = files_by_kind(paths)
     _check_options(kinds, options)
     if Kind.ONNX in kinds:
         model = _read_onnx(kinds[Kind.ONNX], options)
@@ -36,13 +40,13 @@ def read(paths: Sequence[Path], options: Options) -> ir.Model:
         model = from_caffe.read(kinds.get(Kind.PROTOTXT), _weights_in(kinds), options)
     if options.fold and (folded := fold(model)):
         model.meta["report"].notes.append(f"folded {folded} scaling layer(s) into the one before, as asked")
-    _complete(model, paths)
+    _complete(model, paths, sha256 or [None] * len(paths))
     return model
 
 
 def inspect(paths: Sequence[Path]) -> Inspection:
-    """What is in `paths`, and what of it would convert."""
-    kinds = kinds_of(paths)
+    """What `paths` contain, and which of it can be converted."""
+    kinds = files_by_kind(paths)
     if Kind.ONNX in kinds:
         return _inspect_onnx(kinds[Kind.ONNX])
     if Kind.TORCH7 in kinds:
@@ -54,8 +58,8 @@ def inspect(paths: Sequence[Path]) -> Inspection:
     return from_caffe.inspect(kinds.get(Kind.PROTOTXT), _weights_in(kinds))
 
 
-def kinds_of(paths: Sequence[Path]) -> Mapping[Kind, Path]:
-    """The files by kind; UsageError for a set of files that does not make one net."""
+def files_by_kind(paths: Sequence[Path]) -> Mapping[Kind, Path]:
+    """The files by kind; UsageError for files that do not form one net."""
     if not paths:
         raise UsageError("no files given; expected a prototxt and its weights, a .t7, or a .onnx")
     kinds: dict[Kind, Path] = {}
@@ -76,7 +80,7 @@ def kinds_of(paths: Sequence[Path]) -> Mapping[Kind, Path]:
 
 
 def _check_options(kinds: Mapping[Kind, Path], options: Options) -> None:
-    """UsageError for an option that says nothing about these files: it would be passed over in silence."""
+    """UsageError for an option that has no meaning for these files, and would be ignored silently."""
     names = ", ".join(path.name for path in kinds.values())
     if options.select is not None and Kind.TORCH7 not in kinds:
         raise UsageError(f"{names}: select (--select) names a place in a Torch7 file; leave it out")
@@ -109,25 +113,25 @@ def _read_onnx(path: Path, options: Options) -> ir.Model:
         )
     try:
         model = ir.load(path)
-    except Exception as error:  # whatever the parser raises on a damaged file
+    except Exception as error:  # the parser raises many types for a damaged file
         raise FormatError(f"{path}: not a readable ONNX model: {error}") from error
     model.meta["report"] = ConversionReport(framework="onnx")
     return model
 
 
-def _complete(model: ir.Model, paths: Sequence[Path]) -> None:
+def _complete(model: ir.Model, paths: Sequence[Path], sha256: Sequence[str | None]) -> None:
     report: ConversionReport = model.meta["report"]
-    report.sources = [source(path) for path in paths]
+    report.sources = [source_record(path, known) for path, known in zip(paths, sha256, strict=True)]
     report.inputs = {str(v.name): _shape(v) for v in model.graph.inputs}
     report.outputs = {str(v.name): _shape(v) for v in model.graph.outputs}
     report.nodes = len(model.graph)
     report.parameters = report.parameters or sum(
         v.const_value.size for v in model.graph.initializers.values() if v.const_value is not None
     )
-    if report.framework == "onnx":  # its own record travels on
+    if report.framework == "onnx":  # keeps the record that the file has
         return
-    model.producer_version = converters.__version__
-    model.metadata_props["dsd-zoo.version"] = converters.__version__
+    model.producer_version = __version__
+    model.metadata_props["dsd-zoo.version"] = __version__
     model.metadata_props["dsd-zoo.framework"] = report.framework
     model.metadata_props["dsd-zoo.sources"] = json.dumps([vars(source) for source in report.sources])
     if report.preprocessing:
@@ -140,8 +144,10 @@ def _shape(value: ir.Value) -> str:
     return shape_text([str(size) for size in value.shape]) if value.shape is not None else "unknown"
 
 
-def source(path: Path) -> Source:
-    """The record of a file that was read."""
+def source_record(path: Path, sha256: str | None = None) -> Source:
+    """Name, size in bytes and sha256 of a file that was read; computes the hash if it is not given."""
+    if sha256 is not None:
+        return Source(path.name, path.stat().st_size, sha256)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return Source(path.name, file.tell(), digest.hexdigest())

@@ -1,7 +1,7 @@
 """Named entries of one kind: Caffe layers, Torch7 classes, ONNX operators, flavours, runtimes, commands.
 
-Everything that can be added to this project is an entry of a `Registry`, so a second entry of the same name
-is an error on import instead of a silent replacement.
+Everything that can be added to this project by name is an entry of a `Registry`: a second entry of the same
+name is an error at import, not a silent replacement.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ Entry = TypeVar("Entry")
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):
-    """Entries by name, in the order they were added. `kind` says what they are, for errors: "layer type"."""
+    """Entries by name, in the order they were added. `kind` is their name in errors, such as "layer type"."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, Entry] = {}
 
     def add(self, name: str, entry: Entry) -> None:
-        """Add an entry. ValueError if its name is taken: one of the two would never be found."""
+        """Adds an entry. ValueError if another has the same name."""
         if name in self._entries:
             raise ValueError(f"two entries of the kind '{self.kind}' are named {name!r}; rename one of them")
         self._entries[name] = entry
@@ -39,9 +39,9 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
 
 def modules_in(package: ModuleType) -> Iterator[ModuleType]:
-    """The modules directly inside a package, sorted by name and imported.
+    """Imports the modules directly inside a package, without its subpackages, in the order of their names.
 
-    A new file with entries is found by lying there; no list names it.
+    So a new file of entries needs no further registration.
     """
     for name in sorted(info.name for info in pkgutil.iter_modules(package.__path__) if not info.ispkg):
         yield importlib.import_module(f"{package.__name__}.{name}")

@@ -1,4 +1,4 @@
-"""What a conversion did, and what is in a set of files: said so that a person can check it."""
+"""Reports for people and programs: what a conversion did, and what a set of files contains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Dropped:
-    """A layer of the source that the converted net does not contain, and why."""
+    """A layer of the source that is not in the converted net, and the reason."""
 
     name: str
     type: str
@@ -27,10 +27,11 @@ class Dropped:
 
 @dataclass
 class ConversionReport:
-    """Filled by the reader (`converters.load`) and completed by `converters.convert`.
+    """What a conversion did. `converters.load` fills it, `converters.convert` adds the files.
 
-    inputs and outputs map names to shapes as text ("Nx3x227x227"). `preprocessing` is what the
-    definition itself says of its input (Caffe's transform_param), if anything. `files` are the files written.
+    inputs, outputs: shapes by name, as text ("Nx3x227x227"). preprocessing: what the definition says about
+    its input (Caffe's transform_param). unused_weights: stored weights that the net does not use.
+    files: the files written.
     """
 
     framework: str
@@ -47,13 +48,13 @@ class ConversionReport:
     files: list[Path] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON-able data; the keys are stable."""
+        """The report as data for JSON; the keys are stable."""
         return {**asdict(self), "files": [str(path) for path in self.files]}
 
 
 @dataclass
 class LayerRow:
-    """One layer: its output shapes and parameters as text, and what keeps it from being converted."""
+    """One layer: output shapes and parameters as text, and the problem if it cannot be converted."""
 
     name: str
     type: str
@@ -64,10 +65,10 @@ class LayerRow:
 
 @dataclass
 class Inspection:
-    """The answer of `converters.inspect`.
+    """The result of `converters.inspect`.
 
-    kind: what the files are together; inputs, outputs: shapes by name; left_out: layers that are not part of
-    the inference net, and why; problems: what stops the conversion beside single layers.
+    kind: what the files are together. inputs, outputs: shapes by name. left_out: layers that are not part of
+    the inference net, and why. problems: what prevents the conversion, apart from problems of single layers.
     """
 
     kind: str
@@ -82,14 +83,14 @@ class Inspection:
 
     @property
     def convertible(self) -> int:
-        """How many of the layers can be converted."""
+        """The number of layers that can be converted."""
         return sum(row.problem is None for row in self.layers)
 
     @property
     def complete(self) -> bool:
-        """Whether all of it would convert."""
+        """Whether everything can be converted."""
         return not self.problems and self.convertible == len(self.layers)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able data; the keys are stable."""
+        """The inspection as data for JSON; the keys are stable."""
         return {**asdict(self), "convertible": self.convertible, "complete": self.complete}

@@ -1,4 +1,4 @@
-"""What is this file? Its content is asked first, its name second."""
+"""Finds out what kind a file is: by magic bytes, then by its name, then by typical content."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from converters.errors import FormatError, UsageError, WrongFileError
 
-# Enough to see a magic number, an HTML head or the first tokens of a text.
+# Enough for a magic number, the start of an HTML page or the first words of a text.
 HEAD_BYTES = 512
 
 
@@ -23,7 +23,7 @@ class Kind(Enum):
     ONNX = "ONNX model"
 
 
-# What people actually end up with under a model's name, and what to do about it.
+# Other kinds of files that people find under the name of a model, and what to do about them.
 _FOREIGN = (
     (
         b"version https://git-lfs",
@@ -52,7 +52,7 @@ _TORCH7_TYPE_TAGS = range(9)
 
 
 def foreign(head: bytes) -> str | None:
-    """What a file that starts with these bytes is, if it is a well-known thing that is not a model."""
+    """A description of a well-known kind of file that is no model, if these bytes begin one; else None."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<script")):
         return "an HTML page (a download link that led to a web page?), not a model: download the file again"
@@ -62,7 +62,10 @@ def foreign(head: bytes) -> str | None:
 
 
 def identify(path: Path) -> Kind:
-    """The kind of `path`. UsageError if it cannot be opened, WrongFileError if it is something else."""
+    """The kind of a file.
+
+    UsageError if it cannot be opened, FormatError if it is empty, WrongFileError if it is of no kind listed.
+    """
     head = _head(path)
     if not head:
         raise FormatError(f"{path}: the file is empty; download or copy it again")
@@ -124,6 +127,6 @@ def _by_content(head: bytes) -> Kind | None:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether these bytes look like text: no control characters other than white space."""
+    """Whether these bytes can be text: no control characters except white space."""
     printable = set(string.printable.encode()) | set(range(0x80, 0x100))
     return all(byte in printable for byte in head)

@@ -1,4 +1,4 @@
-"""From a model to files: the ending of the path chooses the form."""
+"""Writes a model to files; the ending of the path chooses the format."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int | None) -> list[Path]:
-    """Write `model` as the ending of `path` says; see `converters.save`."""
+    """Writes `model` in the format of the ending of `path`; see `converters.save`."""
     if path.name in (".onnx", ".py", ".safetensors"):
         raise UsageError(f"{path}: is an ending without a name; expected one such as net{path.name}")
     if link and external:
-        raise UsageError("--link and --external exclude each other: the weights lie in one place")
+        raise UsageError("--link and --external exclude each other; give only one")
     if opset is not None and path.suffix == ".py":
         raise UsageError(f"{path}: --opset is for .onnx output")
     if opset is not None:
-        from converters.to_onnx.opset import retarget
+        from converters.to_onnx.opset import change_opset
 
-        retarget(model, opset)
+        change_opset(model, opset)
     if path.suffix == ".onnx":
         from converters import to_onnx
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import errno
-import glob
 import hashlib
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from converters import atomic_write as replacing
 from zoo.errors import UsageError
+
+__all__ = ["disk_errors_explained", "printable", "replacing", "require_file", "sha256"]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -34,29 +34,6 @@ def disk_errors_explained(root: Path) -> Iterator[None]:
                 "  set DSD_ZOO_CACHE (cache) and DSD_ZOO_LOCK (record of first use) to places of yours"
             ) from error
         raise
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it on success and removed on any failure.
-
-    What a killed process left of the same file goes first. Where `path` is a link, all of it happens where
-    it leads. Raises OSError as writing does, and for a folder or a device: renaming over /dev/null would take
-    it from everybody.
-    """
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        left.unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield temporary
-        if not temporary.exists():
-            raise OSError(errno.EBUSY, "another process is writing the same file")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def require_file(path: Path) -> None:

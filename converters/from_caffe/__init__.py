@@ -1,4 +1,4 @@
-"""Caffe -> onnx_ir.Model: parse the definition, keep what computes at inference, bind the weights, build."""
+"""Caffe -> onnx_ir.Model: parse the definition, keep what inference computes, bind the weights, convert."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import onnx_ir as ir
 from converters.errors import ConverterError, FormatError, StaticSizeRequired, UsageError
 from converters.from_caffe import deploy, schema
 from converters.from_caffe.bind import Binder
-from converters.from_caffe.build import start
+from converters.from_caffe.conversion import Conversion
 from converters.from_caffe.embedded import definition_in
-from converters.from_caffe.input_shapes import batch_sizes, freest
+from converters.from_caffe.input_shapes import declared_batch_sizes, widest_dynamic_batch
 from converters.from_caffe.inspection import inspect
 from converters.from_caffe.netstate import filter_net
 from converters.from_caffe.prototxt import parse
@@ -26,18 +26,22 @@ __all__ = ["inspect", "read"]
 
 
 def read(definition: Path | None, weights_path: Path | None, options: Options) -> ir.Model:
-    """The net of a prototxt, or the one a caffemodel carries, with the parameters of a weights file."""
+    """The net of a prototxt, or the one stored in a caffemodel, with the parameters of a weights file.
+
+    At least one of the two paths must be given. `model.meta` gets "report", a ConversionReport, and "maps",
+    the mapped weights files. Every error is a ConverterError.
+    """
     message, notes = _definition(definition, weights_path, options)
     layers = filter_net(message, options.stages, options.level)
     net = deploy.prepare(message.name, layers, options.outputs)
     weights = open_weights(weights_path, net.declared) if weights_path is not None else None
-    sizes = batch_sizes(net.inputs, net.declared, weights, options)
+    sizes = declared_batch_sizes(net.inputs, net.declared, weights, options)
     try:
-        model, fixed = freest(sizes, functools.partial(_build, net, weights, options))
+        model, fixed = widest_dynamic_batch(sizes, functools.partial(_convert, net, weights, options))
     except (FormatError, StaticSizeRequired) as error:
-        raise _asking_for_size(error, net, options) from None
+        raise _with_size_advice(error, net, options) from None
     if fixed:
-        notes.append(_fixed_batch(model))
+        notes.append(_fixed_batch_note(model))
     model.meta["report"].notes.extend(notes)
     return model
 
@@ -56,8 +60,9 @@ def _definition(
     return definition_in(weights_path), ["no definition was given: this is the net stored with the weights"]
 
 
-def _asking_for_size(error: ConverterError, net: deploy.Net, options: Options) -> ConverterError:
-    unknown = [name for name in net.inputs.without_size if name not in options.input_shapes]
+def _with_size_advice(error: ConverterError, net: deploy.InferenceNet, options: Options) -> ConverterError:
+    """The error; where the size of an input is unknown, with the option that gives it."""
+    unknown = [name for name in net.inputs.with_unknown_size if name not in options.input_shapes]
     if not unknown:
         return error
     return type(error)(
@@ -66,7 +71,7 @@ def _asking_for_size(error: ConverterError, net: deploy.Net, options: Options) -
     )
 
 
-def _fixed_batch(model: ir.Model) -> str:
+def _fixed_batch_note(model: ir.Model) -> str:
     names = [
         str(value.name) for value in model.graph.inputs if value.shape and isinstance(value.shape[0], int)
     ]
@@ -74,13 +79,16 @@ def _fixed_batch(model: ir.Model) -> str:
     return f"{whose} is fixed: a layer of this net mixes or counts its items"
 
 
-def _build(
-    net: deploy.Net, weights: Weights | None, options: Options, free_batches: Collection[int | None]
+def _convert(
+    net: deploy.InferenceNet,
+    weights: Weights | None,
+    options: Options,
+    dynamic_batches: Collection[int | None],
 ) -> ir.Model:
-    walk = start(net, weights, options, free_batches)
-    walk.run()
-    binder = walk.binder
-    model = walk.graph.model(walk.outputs(net.outputs))
+    conversion = Conversion.of(net, weights, options, dynamic_batches)
+    conversion.convert_layers()
+    binder = conversion.binder
+    model = conversion.graph.model(conversion.outputs(net.outputs))
     model.meta["maps"] = weights.maps if weights is not None else {}
     model.meta["report"] = ConversionReport(
         framework="caffe",
@@ -88,20 +96,24 @@ def _build(
         parameters=binder.parameter_count,
         dropped=net.dropped,
         unused_weights=binder.unused(),
-        notes=[*walk.notes.values(), *_renamed(net.outputs, model), *_zeroed(binder)],
+        notes=[
+            *conversion.notes.values(),
+            *_renamed_output_notes(net.outputs, model),
+            *_zeroed_layer_notes(binder),
+        ],
         preprocessing=net.preprocessing,
     )
     return model
 
 
-def _zeroed(binder: Binder) -> list[str]:
+def _zeroed_layer_notes(binder: Binder) -> list[str]:
     return [
         f"layer {name!r} is not in the weights file: its weights are 0, as Caffe makes them without a filler"
-        for name in binder.zeroed
+        for name in binder.zeroed_layers
     ]
 
 
-def _renamed(outputs: Sequence[str], model: ir.Model) -> list[str]:
+def _renamed_output_notes(outputs: Sequence[str], model: ir.Model) -> list[str]:
     names = [str(value.name) for value in model.graph.outputs]
     return [
         f"the output {blob!r} is called {name!r}: it is computed in place on the input of that name"

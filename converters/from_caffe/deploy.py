@@ -1,8 +1,8 @@
 """Any definition -> the net that computes at inference: inputs, layers, outputs, preprocessing.
 
-Rules for a training definition: layers outside phase TEST, data, accuracy, loss and output layers go; the
-last SoftmaxWithLoss becomes a Softmax whose top is `prob`; other heads end at their scores; what only fed a
-dropped layer (labels, class weights) goes too.
+Rules for a training definition: layers outside phase TEST, data, accuracy, loss and output layers are
+dropped; the last SoftmaxWithLoss becomes a Softmax whose top is `prob`; other heads end at their scores; what
+only a dropped layer reads (labels, class weights) is dropped too.
 """
 
 from __future__ import annotations
@@ -12,63 +12,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from converters.errors import UsageError
-from converters.from_caffe import schema, wiring
-from converters.from_caffe.inputs import DATA_LAYERS, Inputs, find_inputs
+from converters.from_caffe import schema
+from converters.from_caffe.blob_aliasing import check_blob_names, in_place_tops, storage_ids
+from converters.from_caffe.inputs import Inputs, find_inputs
+from converters.from_caffe.layers import layer_types
+from converters.from_caffe.layers.dropped import DROPPED, LOSSES, PROBABILITY_OF_LOSS, why_dropped
 from converters.report import Dropped
 
-__all__ = ["DATA_LAYERS", "EVALUATION", "LOSSES", "OUTPUT_WRITERS", "Net", "prepare"]
-
-LOSSES = frozenset(
-    {
-        "SoftmaxWithLoss",
-        "SigmoidCrossEntropyLoss",
-        "EuclideanLoss",
-        "HingeLoss",
-        "InfogainLoss",
-        "MultinomialLogisticLoss",
-        "ContrastiveLoss",
-        "SmoothL1Loss",
-        "MultiBoxLoss",
-        "L1Loss",
-        "CenterLoss",
-        "WarpCTCLoss",
-        "CTCLoss",
-        "CtcLoss",
-        "RegionLoss",
-        "Yolov3",
-        "SoftmaxLoss",
-        "SoftmaxWithLossOHEM",
-        "SmoothL1LossOHEM",
-        "BoxAnnotatorOHEM",
-        "FocalLoss",
-        "MultiBoxFocalLoss",
-        "TripletLoss",
-        "LpqLoss",
-    }
-)
-EVALUATION = frozenset(
-    {
-        "Accuracy",
-        "SegAccuracy",
-        "DetectionEvaluate",
-        "EvalDetection",
-        "LabelsequenceAccuracy",
-        "SegmentationEvaluate",
-    }
-)
-OUTPUT_WRITERS = frozenset(
-    {"HDF5Output", "Silence", "MatWrite", "ImgWriter", "FloatWriter", "FLOWriter", "PFMWriter"}
-)
-# Losses whose first bottom becomes a probability, and the layer that makes it one.
-_PROBABILITY = {"SoftmaxWithLoss": "Softmax", "InfogainLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
+# What the probabilities of a training definition are called, unless its loss names them.
 PROBABILITIES = "prob"
 
 
 @dataclass
-class Net:
-    """What is left for inference.
+class InferenceNet:
+    """The inference net of a definition.
 
-    declared: every layer of phase TEST; layers: those that compute the outputs.
+    declared: every layer of phase TEST; layers: those among them that compute the outputs.
     """
 
     name: str
@@ -84,43 +43,52 @@ class Net:
         return self.inputs.preprocessing
 
 
-def prepare(name: str, layers: Sequence[schema.Message], wanted: Sequence[str] | None) -> Net:
-    """The inference net among the layers of phase TEST; `wanted` names its outputs, None means its own."""
-    wiring.check(layers)
+def prepare(name: str, layers: Sequence[schema.Message], wanted: Sequence[str] | None) -> InferenceNet:
+    """The inference net among the layers of phase TEST.
+
+    `wanted` names its outputs; with None they are the tops that no layer reads. FormatError for blob names
+    that Caffe refuses, UsageError for outputs that the net does not have.
+    """
+    check_blob_names(layers)
     inputs, rest = find_inputs(layers)
     dropped = [
         Dropped(layer.name, layer.type, "data layer: its first top becomes an input")
-        for layer in inputs.layers
+        for layer in inputs.data_layers
     ]
-    kept, heads = _without_training(rest, dropped, wanted)
-    outputs = list(wanted) if wanted is not None else _unconsumed(inputs, kept, heads)
+    kept, not_outputs = _without_training(rest, dropped, wanted)
+    outputs = list(wanted) if wanted is not None else _unconsumed(inputs, kept, not_outputs)
     _check_outputs(outputs, kept, inputs)
     needed, unneeded = _needed(kept, outputs)
-    inputs = inputs.restricted({bottom for layer in needed for bottom in layer.bottom} | set(outputs))
+    inputs = inputs.only({bottom for layer in needed for bottom in layer.bottom} | set(outputs))
     dropped += [Dropped(layer.name, layer.type, "nothing that is left reads its tops") for layer in unneeded]
-    return Net(name, inputs, layers, needed, outputs, dropped)
+    return InferenceNet(name, inputs, layers, needed, outputs, dropped)
 
 
 def _without_training(
     layers: Sequence[schema.Message], dropped: list[Dropped], wanted: Sequence[str] | None
 ) -> tuple[list[schema.Message], set[str]]:
-    """(layers without losses, evaluation and output writers; blobs that must not become outputs)."""
-    predictions = _learned(layers)
+    """(layers without losses, evaluation and output writers; blobs that must not become outputs).
+
+    What is dropped is appended to `dropped`.
+    """
+    predictions = _predictions(layers)
     last = _last_probability(layers, wanted)
     kept: list[schema.Message] = []
     not_outputs: set[str] = set()
-    lost: set[str] = set()
+    not_computed: set[str] = set()
     for layer in layers:
         if last is not None and layer is last:
             kept.append(_probability_layer(layer))
-            dropped.append(Dropped(layer.name, layer.type, f"loss: replaced by {_PROBABILITY[layer.type]}"))
-            lost |= set(layer.top) - set(kept[-1].top)
-        elif layer.type in LOSSES | EVALUATION | OUTPUT_WRITERS:
-            dropped.append(Dropped(layer.name, layer.type, _why(layer)))
-            lost |= set(layer.top)
-        elif lost.intersection(layer.bottom):
+            dropped.append(
+                Dropped(layer.name, layer.type, f"loss: replaced by {PROBABILITY_OF_LOSS[layer.type]}")
+            )
+            not_computed |= set(layer.top) - set(kept[-1].top)
+        elif layer.type in DROPPED:
+            dropped.append(Dropped(layer.name, layer.type, why_dropped(layer.type)))
+            not_computed |= set(layer.top)
+        elif not_computed.intersection(layer.bottom):
             dropped.append(Dropped(layer.name, layer.type, "computed from a loss or an evaluation"))
-            lost |= set(layer.top)
+            not_computed |= set(layer.top)
         else:
             kept.append(layer)
             continue
@@ -129,44 +97,27 @@ def _without_training(
     return kept, not_outputs
 
 
-def _why(layer: schema.Message) -> str:
-    if layer.type in LOSSES:
-        return "loss: means nothing at inference; its scores remain"
-    return "evaluation" if layer.type in EVALUATION else "makes nothing that is computed with"
-
-
-def _learned(layers: Sequence[schema.Message]) -> set[str]:
-    """Blobs that depend on more than sources: what a loss reads of these are scores, the rest labels."""
-    passive = {
-        "Slice",
-        "Split",
-        "Flatten",
-        "Reshape",
-        "Concat",
-        "Power",
-        "Crop",
-        "Eltwise",
-        "Silence",
-        "Reduction",
-    }
-    learned: set[str] = set()
+def _predictions(layers: Sequence[schema.Message]) -> set[str]:
+    """Blobs that the net computes: where a loss reads one, it is a score; its other bottoms are labels."""
+    computed: set[str] = set()
     for layer in layers:
-        active = layer.type not in passive | {"DummyData"} and len(layer.bottom) > 0
-        if active or any(bottom in learned for bottom in layer.bottom):
-            learned |= set(layer.top)
-    return learned
+        layer_type = layer_types().get(layer.type)
+        computes = len(layer.bottom) > 0 and not (layer_type is not None and layer_type.keeps_labels)
+        if computes or any(bottom in computed for bottom in layer.bottom):
+            computed |= set(layer.top)
+    return computed
 
 
 def _last_probability(
     layers: Sequence[schema.Message], wanted: Sequence[str] | None
 ) -> schema.Message | None:
-    """The loss that turns into probabilities: the last SoftmaxWithLoss, or what makes a wanted `prob`."""
+    """The loss that becomes probabilities: the last SoftmaxWithLoss, or the one for an output in `wanted`."""
     made = {top for layer in layers if layer.type not in LOSSES for top in layer.top}
     already = {layer.bottom[0] for layer in layers if layer.type == "Softmax" and len(layer.bottom)}
     possible = [
         layer
         for layer in reversed(layers)
-        if layer.type in _PROBABILITY
+        if layer.type in PROBABILITY_OF_LOSS
         and len(layer.bottom)
         and _probability_top(layer) not in made
         and layer.bottom[0] not in already
@@ -177,13 +128,13 @@ def _last_probability(
 
 
 def _probability_top(loss: schema.Message) -> str:
-    """`prob`, unless the loss itself names its probabilities as a second top."""
+    """The second top of the loss, which holds its probabilities, or `prob` where it has none."""
     return str(loss.top[1]) if len(loss.top) > 1 else PROBABILITIES
 
 
 def _probability_layer(loss: schema.Message) -> schema.Message:
     layer = schema.new("LayerParameter")
-    layer.name, layer.type = _probability_top(loss), _PROBABILITY[loss.type]
+    layer.name, layer.type = _probability_top(loss), PROBABILITY_OF_LOSS[loss.type]
     layer.bottom.append(loss.bottom[0])
     layer.top.append(_probability_top(loss))
     if layer.type == "Softmax":
@@ -193,8 +144,8 @@ def _probability_layer(loss: schema.Message) -> schema.Message:
 
 
 def _unconsumed(inputs: Inputs, layers: Sequence[schema.Message], not_outputs: set[str]) -> list[str]:
-    """Tops that no layer reads, in net order; to Caffe an unread Input is one of them."""
-    from_data = {top for layer in inputs.layers for top in layer.top}
+    """Tops that no layer reads, in net order; as in Caffe, an Input that no layer reads is one of them."""
+    from_data = {top for layer in inputs.data_layers for top in layer.top}
     available = dict.fromkeys(name for name in inputs.shapes if name not in from_data)
     for layer in layers:
         for bottom in layer.bottom:
@@ -226,18 +177,18 @@ def _needed(
 ) -> tuple[list[schema.Message], list[schema.Message]]:
     """(layers the outputs depend on, the others), both in net order.
 
-    An in-place layer counts for every blob in the memory that it changes.
+    An in-place layer changes every blob in the same storage, so the readers of all of them depend on it.
     """
-    *places, last = wiring.memories(layers)
+    *by_layer, at_the_end = storage_ids(layers)
     wanted = set(outputs)
-    memories = {last[name] for name in outputs if name in last}
+    storages = {at_the_end[name] for name in outputs if name in at_the_end}
     needed, unneeded = [], []
-    for layer, place in zip(reversed(layers), reversed(places), strict=True):
-        changed = {place[top] for top in wiring.in_place_tops(layer)}
-        if wanted.isdisjoint(layer.top) and memories.isdisjoint(changed):
+    for layer, ids in zip(reversed(layers), reversed(by_layer), strict=True):
+        changed = {ids[top] for top in in_place_tops(layer)}
+        if wanted.isdisjoint(layer.top) and storages.isdisjoint(changed):
             unneeded.append(layer)
             continue
         wanted = (wanted - set(layer.top)) | set(layer.bottom)
-        memories |= {place[bottom] for bottom in layer.bottom}
+        storages |= {ids[bottom] for bottom in layer.bottom}
         needed.append(layer)
     return needed[::-1], unneeded[::-1]

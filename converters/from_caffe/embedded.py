@@ -1,8 +1,9 @@
-"""The definition that a caffemodel carries: every layer is stored with its own parameters.
+"""The definition stored in a caffemodel: every layer is stored with its own parameters.
 
-Caffe writes the net as it was instantiated: include and exclude rules have been applied and are dropped here.
-Field numbers are BVLC's; where a fork numbers differently, the layer's type decides (see schema.dialects).
-What cannot be read without doubt is an error: then the definition has to be given.
+Caffe writes the net as it was instantiated: it has applied the include and exclude rules, so they are dropped
+here. Field numbers are BVLC's. Where a fork uses another number for the parameters of a layer, the layer's
+type decides what a number means: see `fork_field_numbers` of LayerType. A field without a certain meaning is
+an error, and the definition must be given.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from google.protobuf.message import DecodeError
 
 from converters.errors import FormatError, UnsupportedError
 from converters.from_caffe import schema
-from converters.from_caffe.layers import layer_types
-from converters.from_caffe.schema.dialects import FORK_NUMBERS, SETTINGS
+from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.upgrade import upgrade
-from converters.from_caffe.wire import LENGTH, VARINT, Buffer, Field
+from converters.wire import LENGTH, VARINT, Buffer, Field
 
 _NET_NAME, _NET_V1_LAYER, _NET_LAYER = 1, 2, 100
 _LEGACY_INPUTS = (3, 4, 8)
@@ -27,7 +27,9 @@ _V1_BLOBS, _V1_V0_LAYER, _V0_BLOBS = 6, 1, 50
 # name, type, bottom, top, loss_weight, param, phase, propagate_down, transform_param, loss_param
 _GENERAL = frozenset({1, 2, 3, 4, 5, 6, 10, 11, 100, 101})
 # blobs, and the rules (include, exclude) that Caffe has applied already
-_PASSED_OVER = frozenset({7, 8, 9})
+_SKIPPED = frozenset({7, 8, 9})
+# At these numbers forks store devices, element types and engines, as numbers or text; they change no result.
+_SETTINGS = frozenset({*range(12, 21), 95, 96, 97, *range(145, 151)})
 
 
 def definition_in(path: Path) -> schema.Message:
@@ -54,7 +56,9 @@ def definition_in(path: Path) -> schema.Message:
     for layer in net.layer:
         for field in ("include", "exclude"):
             layer.ClearField(field)
-        if len(phases) < 2:  # Caffe stamps the net's phase on every layer: only a different one was meant
+        if (
+            len(phases) < 2
+        ):  # Caffe writes the phase of the net into every layer; only another one has a meaning
             layer.ClearField("phase")
     return net
 
@@ -72,28 +76,29 @@ def _merge_v1(buffer: Buffer, layer: schema.Message, item: Field) -> None:
 
 def _layer(buffer: Buffer, item: Field) -> schema.Message:
     layer = schema.new("LayerParameter")
-    fields = [inner for inner in buffer.fields(item.start, item.end) if inner.number not in _PASSED_OVER]
+    fields = [inner for inner in buffer.fields(item.start, item.end) if inner.number not in _SKIPPED]
     for inner in fields:
         if inner.number in _GENERAL:
             _merge(buffer, layer, buffer.bytes(inner.begin, inner.end), inner)
     rest = [inner for inner in fields if inner.number not in _GENERAL]
-    own = layer_types()[layer.type].param if layer.type in layer_types() else None
-    numbers = _numbers_of(own)
+    layer_type = layer_types().get(layer.type)
+    own = layer_type.param if layer_type is not None else None
+    numbers = _parameter_numbers(layer_type)
     bvlc = {field.number for field in layer.DESCRIPTOR.fields if field.number < 20000}
     for inner in rest:
         if own is not None and inner.number in numbers:
             _merge(buffer, getattr(layer, own), buffer.bytes(inner.start, inner.end), inner)
         elif inner.wire_type == LENGTH and inner.number in bvlc:
-            # Another type's parameters: kept for sources and losses, which are not in the table.
+            # Parameters of another type: kept for data layers and losses, which are no layer types here.
             if own is None:
                 _merge(buffer, layer, buffer.bytes(inner.begin, inner.end), inner)
-        elif inner.number not in SETTINGS:
+        elif inner.number not in _SETTINGS:
             raise UnsupportedError(
                 f"{buffer.name}: layer {layer.name!r} ({layer.type}): no dialect of Caffe declares "
                 f"the parameter field {inner.number} for this type; give the network definition (.prototxt)"
             )
     if own is not None:
-        _take_whole_numbers(getattr(layer, own))
+        _take_integers(getattr(layer, own))
     if unknown := _unknown(layer, layer.type or "layer"):
         raise UnsupportedError(
             f"{buffer.name}: layer {layer.name!r} ({layer.type}) has fields that BVLC Caffe does not declare "
@@ -102,27 +107,27 @@ def _layer(buffer: Buffer, item: Field) -> schema.Message:
     return layer
 
 
-def _take_whole_numbers(message: schema.Message) -> None:
-    """Some forks store a whole number where others have a real one (Upsample's scale): protobuf skips it."""
+def _take_integers(message: schema.Message) -> None:
+    """Take over integers that some forks store for a float field (Upsample's scale): protobuf skips them."""
     for item in unknown_fields.UnknownFieldSet(message):  # type: ignore[attr-defined]
-        if name := _whole_number(message, item):
+        if name := _integer_for_float(message, item):
             setattr(message, name, float(item.data))
 
 
-def _whole_number(message: schema.Message, item: Any) -> str | None:  # noqa: ANN401
-    """The name of the real number for which this unknown field holds a whole one."""
+def _integer_for_float(message: schema.Message, item: Any) -> str | None:  # noqa: ANN401
+    """The name of the float field for which this unknown field holds an integer, or None."""
     known = message.DESCRIPTOR.fields_by_number.get(item.field_number)
     real = known is not None and known.type == known.TYPE_FLOAT and not known.is_repeated
-    # Beyond an int32 lie negative numbers, whose sign the wire does not tell, and what no setting is.
+    # From 2**31 on it may be a negative number: the wire format does not tell its sign.
     return str(known.name) if real and item.wire_type == VARINT and item.data < 2**31 else None
 
 
-def _numbers_of(param: str | None) -> frozenset[int]:
-    """The field numbers at which BVLC or a fork keeps these parameters."""
-    if param is None:
+def _parameter_numbers(layer_type: LayerType | None) -> frozenset[int]:
+    """The field numbers at which BVLC or a fork stores the parameters of this type."""
+    if layer_type is None or layer_type.param is None:
         return frozenset()
-    number = schema.new("LayerParameter").DESCRIPTOR.fields_by_name[param].number
-    return FORK_NUMBERS.get(param, frozenset()) | {number}
+    number = schema.new("LayerParameter").DESCRIPTOR.fields_by_name[layer_type.param].number
+    return layer_type.fork_field_numbers | {number}
 
 
 def _merge(buffer: Buffer, message: schema.Message, data: bytes, item: Field) -> None:
@@ -133,7 +138,7 @@ def _merge(buffer: Buffer, message: schema.Message, data: bytes, item: Field) ->
 
 
 def _check_text(message: schema.Message, path: Path) -> None:
-    """FormatError for a name that is not UTF-8: protobuf hands such text out as bytes."""
+    """FormatError for text that is not UTF-8: protobuf returns it as bytes."""
     for field, value in message.ListFields():
         for inner in value if field.is_repeated else [value]:
             if field.message_type is not None:
@@ -149,7 +154,7 @@ def _unknown(message: schema.Message, where: str) -> list[str]:
     found = [
         f"{where} field {field.field_number}"
         for field in unknown_fields.UnknownFieldSet(message)  # type: ignore[attr-defined]
-        if not (taken := _whole_number(message, field)) or not message.HasField(taken)
+        if not (taken := _integer_for_float(message, field)) or not message.HasField(taken)
     ]
     for field, value in message.ListFields():
         if field.message_type is not None:

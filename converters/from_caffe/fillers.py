@@ -1,4 +1,4 @@
-"""Parameters that no file holds: only fillers whose values do not come from a random number generator."""
+"""Parameters that no file holds: the values of fillers, of those that are not random."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from converters.graph import filled
 
 
 def fill(filler: schema.Message, shape: tuple[int, ...]) -> np.ndarray | None:
-    """float32 array of this shape as the filler makes it, or None where the filler is random."""
+    """The float32 array of this shape that the filler makes; None for a random filler."""
     if filler.type == "constant":
         return filled(shape, filler.value)
     if filler.type == "bilinear" and len(shape) == 4 and shape[2] == shape[3]:
@@ -19,25 +19,25 @@ def fill(filler: schema.Message, shape: tuple[int, ...]) -> np.ndarray | None:
     return None
 
 
-# A weight filler that the definition leaves out. Caffe's default, a constant 0, is taken only for a layer
-# that is missing in a weights file which otherwise fits the net: see Binder.
-UNSPELLED = object()
+# Stands for a weight filler that the definition leaves out. Caffe's default, a constant 0, is used only for a
+# layer that is missing in a weights file which otherwise fits the net: see Binder.
+DEFAULT_FILLER = object()
 
 
-def declared(param: schema.Message, name: str) -> schema.Message:
-    """The filler that the definition spells out, or UNSPELLED."""
-    return getattr(param, name) if param.HasField(name) else UNSPELLED
+def declared_filler(param: schema.Message, name: str) -> schema.Message:
+    """The filler in this field of a parameter message; DEFAULT_FILLER where the definition leaves it out."""
+    return getattr(param, name) if param.HasField(name) else DEFAULT_FILLER
 
 
-def constant(value: float) -> schema.Message:
-    """A constant filler, for parameters whose default value is defined."""
+def constant_filler(value: float) -> schema.Message:
+    """A filler of one value, for parameters that Caffe documents with such a default."""
     filler = schema.new("FillerParameter")
     filler.value = value
     return filler
 
 
 def _bilinear(shape: tuple[int, ...]) -> np.ndarray:
-    """Interpolation weights for upsampling (BilinearFiller): the same square kernel for every channel."""
+    """The weights of bilinear upsampling (Caffe's BilinearFiller): one square kernel for all channels."""
     size = shape[3]
     factor = math.ceil(size / 2)
     centre = (size - 1) / (2 * factor)

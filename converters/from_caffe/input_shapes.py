@@ -1,4 +1,4 @@
-"""The shapes of a net's inputs: as asked for, as declared, or as the weights imply; batches stay open."""
+"""The shapes of a net's inputs: as given, as declared, or as the weights imply; the batch stays symbolic."""
 
 from __future__ import annotations
 
@@ -9,68 +9,67 @@ from typing import TypeVar
 from converters.errors import ConverterError, UsageError
 from converters.from_caffe import schema
 from converters.from_caffe.inputs import Inputs, PartialShape
+from converters.from_caffe.layers import layer_types
 from converters.from_caffe.weights import Weights
 from converters.graph import Dim, Shape, Symbol
 from converters.options import Options
 
-# Convolutions with a group per channel, which need not say so.
-_DEPTHWISE = ("ConvolutionDepthwise", "DepthwiseConvolution")
-# Layers with parameters whose first stored blob has one value per channel.
-_PER_CHANNEL = {"BatchNorm", "Scale", "Bias", "PReLU"}
-# Layers that leave the axes time and item where they are.
-_KEEP_TIME = {"Bias", "Dropout", "Eltwise", "Embed", "ReLU", "Scale", "Sigmoid", "Split", "TanH"}
-# Unrelated batch sizes up to which each is tried by itself: every try builds the net once.
-_MOST_BATCHES = 4
+# Each attempt converts the whole net, so only up to this many different batch sizes are tried one by one.
+_MOST_BATCH_SIZES = 4
 
-Built = TypeVar("Built")
+Converted = TypeVar("Converted")
 
 
-def batch_sizes(
+def declared_batch_sizes(
     inputs: Inputs, layers: Sequence[schema.Message], weights: Weights | None, options: Options
 ) -> list[int | None]:
-    """The declared batch sizes that nothing asked for fixes, each once, in the order of the inputs."""
+    """The batch sizes of the inputs that no option fixes, each once, in the order of the inputs.
+
+    None stands for a batch size that the definition leaves open.
+    """
     if options.static_batch is not None:
         return []
-    shapes = _declared(inputs, layers, weights, options)
+    shapes = _known_shapes(inputs, layers, weights, options)
     axes = _batch_axes(shapes, layers)
     return list(dict.fromkeys(shapes[name][axis] for name, axis in axes.items()))
 
 
-def freest(
-    sizes: Sequence[int | None], attempt: Callable[[Collection[int | None]], Built]
-) -> tuple[Built, list[int | None]]:
-    """What `attempt` makes with the most batch sizes left open, and those it needs as they are declared.
+def widest_dynamic_batch(
+    sizes: Sequence[int | None], attempt: Callable[[Collection[int | None]], Converted]
+) -> tuple[Converted, list[int | None]]:
+    """(the conversion with the most batch sizes symbolic, the batch sizes that had to stay as declared).
 
-    `attempt` raises ConverterError where the net does not allow it. Where the batches do not belong
-    together and some are counted or mixed, the first ones have the first choice.
+    `attempt` converts the net with the batch sizes it gets as symbols, and raises ConverterError where the
+    net does not allow that. If not all can be symbolic together, they are tried in order and each that works
+    is kept.
     """
     with contextlib.suppress(ConverterError):
         return attempt(sizes), []
-    built = attempt(())
-    free: list[int | None] = []
-    for size in sizes if 1 < len(sizes) <= _MOST_BATCHES else ():
+    converted = attempt(())
+    dynamic: list[int | None] = []
+    for size in sizes if 1 < len(sizes) <= _MOST_BATCH_SIZES else ():
         with contextlib.suppress(ConverterError):
-            built = attempt([*free, size])
-            free.append(size)
-    return built, [size for size in sizes if size not in free]
+            converted = attempt([*dynamic, size])
+            dynamic.append(size)
+    return converted, [size for size in sizes if size not in dynamic]
 
 
-def resolve(
+def resolve_shapes(
     inputs: Inputs,
     layers: Sequence[schema.Message],
     weights: Weights | None,
     options: Options,
-    free: Collection[int | None],
+    dynamic: Collection[int | None],
 ) -> dict[str, Shape]:
     """The shape of every input: as given, as declared, or as the stored weights imply it.
 
-    The declared batch sizes in `free` become a Symbol each, the same for all inputs that declare it.
+    Each declared batch size in `dynamic` becomes one Symbol, shared by all inputs that declare this size.
     """
     given = {name: options.input_shapes[name] for name in inputs.shapes if name in options.input_shapes}
-    declared = _declared(inputs, layers, weights, options)
-    known: dict[str, Sequence[object]] = {**given, **declared}
-    axes = _batch_axes(known, layers)
-    first_batch = next((declared[name][axis] for name, axis in axes.items() if name in declared), None)
+    known = _known_shapes(inputs, layers, weights, options)
+    both: dict[str, Sequence[object]] = {**given, **known}
+    axes = _batch_axes(both, layers)
+    first_batch = next((known[name][axis] for name, axis in axes.items() if name in known), None)
     symbols: dict[int | None, Symbol] = {}
     shapes: dict[str, Shape] = {}
     for name in inputs.shapes:
@@ -80,15 +79,13 @@ def resolve(
                 Symbol(s, batch=k == axis) if isinstance(s, str) else s for k, s in enumerate(given[name])
             )
             continue
-        shape: list[Dim] = [
-            s if s is not None else Symbol(f"{name}_{k}") for k, s in enumerate(declared[name])
-        ]
+        shape: list[Dim] = [s if s is not None else Symbol(f"{name}_{k}") for k, s in enumerate(known[name])]
         if axis is not None:
-            size = declared[name][axis]
+            size = known[name][axis]
             shape[axis] = size or 1
             if options.static_batch is not None and size in (None, first_batch):
                 shape[axis] = options.static_batch
-            elif size in free:
+            elif size in dynamic:
                 symbol = Symbol("N" if not symbols else f"N{len(symbols) + 1}", batch=True)
                 shape[axis] = symbols.setdefault(size, symbol)
         shapes[name] = tuple(shape)
@@ -96,37 +93,26 @@ def resolve(
 
 
 def _batch_axes(shapes: Mapping[str, Sequence[object]], layers: Sequence[schema.Message]) -> dict[str, int]:
-    """The axis of each input that counts its items: the first, or the one behind time in a recurrent net."""
-    timed: set[str] = set()
+    """The batch axis of each input: 0, or 1 where a recurrent layer takes the input as (time, item, ...)."""
+    time_major: set[str] = set()
     for layer in reversed(layers):
-        timed.update(_timed_bottoms(layer))
-        if timed.intersection(layer.top) and _keeps_time(layer):
-            timed.update(layer.bottom)
+        layer_type = layer_types().get(layer.type)
+        if layer_type is None:
+            continue
+        time_major.update(layer_type.time_major(layer))
+        if time_major.intersection(layer.top) and layer_type.passes_time_on(layer):
+            time_major.update(layer.bottom)
     return {
-        name: 1 if name in timed and len(shape) > 1 else 0 for name, shape in shapes.items() if len(shape)
+        name: 1 if name in time_major and len(shape) > 1 else 0
+        for name, shape in shapes.items()
+        if len(shape)
     }
 
 
-def _timed_bottoms(layer: schema.Message) -> Sequence[str]:
-    """The bottoms that a layer takes as (time, item, ...)."""
-    if layer.type in ("LSTM", "RNN"):  # x_static comes between the sequence and the states
-        states = {"LSTM": 2, "RNN": 1}[layer.type] if layer.recurrent_param.expose_hidden else 0
-        return [*layer.bottom[:2], *layer.bottom[len(layer.bottom) - states :]]
-    return [*layer.bottom[: {"Lstm": 1, "ReverseTime": 1, "CTCGreedyDecoder": 2}.get(layer.type, 0)]]
-
-
-def _keeps_time(layer: schema.Message) -> bool:
-    if layer.type == "InnerProduct":
-        return bool(layer.inner_product_param.axis not in (0, 1))
-    if layer.type == "Concat":
-        return bool(layer.concat_param.axis not in (0, 1))
-    return layer.type in _KEEP_TIME
-
-
-def _declared(
+def _known_shapes(
     inputs: Inputs, layers: Sequence[schema.Message], weights: Weights | None, options: Options
 ) -> dict[str, tuple[int | None, ...]]:
-    """The shapes of the inputs of which none is given, as far as the definition and the weights tell."""
+    """The shapes of the inputs that no option gives, as far as the definition and the weights tell them."""
     unknown = options.input_shapes.keys() - set(inputs.names)
     if unknown:
         raise UsageError(
@@ -135,20 +121,20 @@ def _declared(
     return {
         name: shape
         if shape is not None and None not in shape[1:]
-        else _implied(name, shape, inputs.batches.get(name), layers, weights)
+        else _implied_shape(name, shape, inputs.batches.get(name), layers, weights)
         for name, shape in inputs.shapes.items()
         if name not in options.input_shapes
     }
 
 
-def _implied(
+def _implied_shape(
     name: str,
     declared: PartialShape,
     batch: int | None,
     layers: Sequence[schema.Message],
     weights: Weights | None,
 ) -> tuple[int | None, ...]:
-    """A shape completed from the weights that read it; spatial sizes that nothing fixes stay None."""
+    """A shape completed from the weights of the layers that read it; unknown heights and widths stay None."""
     found = _channels(name, layers, weights) if weights is not None else None
     if found is None and (declared is None or declared[1] is None):
         raise UsageError(
@@ -161,44 +147,35 @@ def _implied(
     return (declared[0], declared[1] or (found[0] if found else None), *declared[2:])
 
 
-def _channels(blob: str, layers: Sequence[schema.Message], weights: Weights | None) -> tuple[int, int] | None:
-    """(channels, rank) that the stored parameters of the layers reading `blob` ask for, if they tell.
+def _channels(blob: str, layers: Sequence[schema.Message], weights: Weights) -> tuple[int, int] | None:
+    """(channels, rank) that the stored parameters of the layers reading `blob` imply, or None.
 
-    A convolution tells more than a matrix product, which flattens what it reads.
+    A convolution tells more than a matrix product, which flattens its bottom, and so comes first.
     """
-    assert weights is not None
-    least = None
+    fallback = None
     for k, layer in enumerate(layers):
         if not len(layer.bottom) or layer.bottom[0] != blob:
             continue
-        found = _asked_for(layer, weights) or _through(layer, layers[k + 1 :], weights)
+        found = _channels_by_own_blob(layer, weights) or _channels_by_tops(layer, layers[k + 1 :], weights)
         if found is not None and found[1] > 2:
             return found
-        least = least or found
-    return least
+        fallback = fallback or found
+    return fallback
 
 
-def _asked_for(layer: schema.Message, weights: Weights) -> tuple[int, int] | None:
-    """What the parameters of this layer tell of its bottom."""
+def _channels_by_own_blob(layer: schema.Message, weights: Weights) -> tuple[int, int] | None:
+    layer_type = layer_types().get(layer.type)
+    if layer_type is None or layer_type.bottom_of_blob is None:
+        return None
     stored = weights.stored(layer.name, None)
     shape = stored.shapes[0] if stored is not None and stored.blobs else ()
-    if layer.type in _DEPTHWISE and len(shape) > 2 and layer.convolution_param.group == 1:
-        return shape[0], len(shape)
-    if layer.type in ("Convolution", *_DEPTHWISE) and len(shape) > 2:
-        return shape[1] * layer.convolution_param.group, len(shape)
-    if layer.type == "Deconvolution" and len(shape) > 2:
-        return shape[0], len(shape)
-    if layer.type == "InnerProduct" and len(shape) >= 2:
-        return (shape[-2] if layer.inner_product_param.transpose else shape[-1]), 2
-    if layer.type in _PER_CHANNEL and shape:
-        return shape[-1], 4
-    return None
+    return layer_type.bottom_of_blob(layer_type.parameters(layer), shape)
 
 
-def _through(
+def _channels_by_tops(
     layer: schema.Message, rest: Sequence[schema.Message], weights: Weights
 ) -> tuple[int, int] | None:
-    """The same question for the tops of a layer that passes its channels on."""
+    """What the layers behind this one imply, taking its channels for those of its first top."""
     if layer.type == "Slice":
         parts = [_channels(top, rest, weights) for top in layer.top]
         known = [part for part in parts if part is not None]

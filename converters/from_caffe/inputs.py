@@ -1,4 +1,4 @@
-"""Where a net's data enters: names, shapes and preprocessing of its inputs."""
+"""The inputs of a net: names, shapes and preprocessing, from Input layers and data layers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from converters.errors import FormatError
 from converters.from_caffe import schema
 
-# The layers whose tops come from outside, and where each keeps its batch size.
+# Layers that read data from files or memory, and the parameter message that holds the batch size of each.
 DATA_LAYERS = {
     "Data": "data_param",
     "ImageData": "image_data_param",
@@ -28,41 +28,45 @@ _WARP = 1
 
 Given = TypeVar("Given")
 
-# A shape as far as the definition tells it: None for an unknown size; a shape of None has an unknown rank.
+# A shape as far as the definition tells it. An unknown size is None; where even the rank is unknown, the
+# shape is None.
 PartialShape = tuple[int | None, ...] | None
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """names: all inputs of the definition; shapes: by name, of those that something reads.
+    """The inputs of a definition.
 
-    batches: the batch size of those of which nothing else is known.
+    names: all of them; shapes: by name, of those that a layer reads or that are outputs.
+    batches: the batch size of each top of a data layer whose shape is unknown (HDF5Data), where it is stated.
+    data_layers: the layers that become inputs, Input layers not among them.
+    preprocessing: what the first data layer does to its images, as JSON values.
     """
 
     names: Sequence[str]
     shapes: Mapping[str, PartialShape]
     batches: Mapping[str, int | None]
-    layers: list[schema.Message] = field(default_factory=list)
+    data_layers: list[schema.Message] = field(default_factory=list)
     preprocessing: dict[str, Any] | None = None
 
     @property
-    def without_size(self) -> list[str]:
-        """Those whose size the definition leaves open, apart from the batch."""
+    def with_unknown_size(self) -> list[str]:
+        """The inputs of which the definition leaves more open than the batch."""
         return [name for name, shape in self.shapes.items() if shape is None or None in shape[1:]]
 
-    def restricted(self, names: set[str]) -> Inputs:
-        """Only the inputs that something reads."""
+    def only(self, names: set[str]) -> Inputs:
+        """The same with the shapes of these inputs alone."""
         return replace(self, shapes={name: shape for name, shape in self.shapes.items() if name in names})
 
 
 def find_inputs(layers: Sequence[schema.Message]) -> tuple[Inputs, list[schema.Message]]:
-    """The inputs of a net and its other layers. DummyData is an input only where there is no other."""
-    sources = [layer for layer in layers if layer.type == "Input" or layer.type in DATA_LAYERS]
-    if not sources:
-        sources = [layer for layer in layers if layer.type == "DummyData"]
+    """(the inputs of a net, its other layers). DummyData is an input only where the net has no other."""
+    input_layers = [layer for layer in layers if layer.type == "Input" or layer.type in DATA_LAYERS]
+    if not input_layers:
+        input_layers = [layer for layer in layers if layer.type == "DummyData"]
     shapes: dict[str, PartialShape] = {}
     preprocessing = None
-    for layer in sources:
+    for layer in input_layers:
         for name, shape in zip(layer.top, _declared_shapes(layer), strict=True):
             if shape is not None and any(size is not None and size < 1 for size in shape):
                 raise FormatError(
@@ -71,8 +75,8 @@ def find_inputs(layers: Sequence[schema.Message]) -> tuple[Inputs, list[schema.M
             shapes[name] = shape
         if preprocessing is None and layer.type in DATA_LAYERS:
             preprocessing = _preprocessing(layer)
-    rest = [layer for layer in layers if all(layer is not source for source in sources)]
-    data_layers = [layer for layer in sources if layer.type != "Input"]
+    rest = [layer for layer in layers if all(layer is not other for other in input_layers)]
+    data_layers = [layer for layer in input_layers if layer.type != "Input"]
     batches = {top: layer.hdf5_data_param.batch_size or None for layer in data_layers for top in layer.top}
     return Inputs(list(shapes), shapes, batches, data_layers, preprocessing), rest
 
@@ -90,7 +94,10 @@ def _declared_shapes(layer: schema.Message) -> list[PartialShape]:
 
 
 def dummy_data_shapes(layer: schema.Message) -> list[tuple[int, ...]]:
-    """The shape of each top of a DummyData layer: given whole, or by its four sizes, each once or per top."""
+    """The shape of each top of a DummyData layer: from `shape`, or from num, channels, height and width.
+
+    Either is given once for all tops, or once for each. FormatError for any other number.
+    """
     p = layer.dummy_data_param
     sizes = [p.num, p.channels, p.height, p.width]
     if not any(len(size) for size in sizes):

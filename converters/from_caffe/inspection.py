@@ -1,4 +1,4 @@
-"""The lenient twin of reading a Caffe net: every layer is tried, nothing stops at the first problem."""
+"""What a Caffe net contains and which of its layers can be converted; no problem ends the inspection."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 
 from converters.errors import ConverterError, UnsupportedError
 from converters.from_caffe import deploy, schema
-from converters.from_caffe.bind import Binder
-from converters.from_caffe.build import Walk, lookup, start
+from converters.from_caffe.conversion import Conversion, lookup
 from converters.from_caffe.embedded import definition_in
-from converters.from_caffe.input_shapes import batch_sizes, freest
+from converters.from_caffe.input_shapes import declared_batch_sizes, widest_dynamic_batch
+from converters.from_caffe.inputs import DATA_LAYERS
+from converters.from_caffe.layers.dropped import DROPPED
 from converters.from_caffe.netstate import filter_net
 from converters.from_caffe.prototxt import parse
 from converters.from_caffe.weights import Blob, StoredLayer, Weights, open_weights
@@ -22,15 +23,15 @@ from converters.report import Inspection, LayerRow
 from converters.sniff import Kind, identify
 
 
-class _Anything(frozenset[str]):
-    """Contains every name: every unknown field is passed over (and reported)."""
+class _EveryName(frozenset[str]):
+    """Contains every name. As `ignore_fields` it makes the parser skip, and report, all unknown fields."""
 
     def __contains__(self, name: object) -> bool:
         return True
 
 
-class _Assumed:
-    """Weights of whatever shape is wanted, for a definition that comes alone; they take no memory."""
+class _PlaceholderWeights:
+    """Weights of every requested shape, for a definition without a weights file; they take no memory."""
 
     path = Path("(no weights)")
 
@@ -48,7 +49,10 @@ class _Assumed:
 
 
 def inspect(definition: Path | None, weights_path: Path | None) -> Inspection:
-    """What is in a definition, its weights, or both."""
+    """What is in a definition, its weights, or both; at least one path must be given.
+
+    Errors of the net go into the result; FormatError for a definition that cannot be parsed.
+    """
     files = [str(path) for path in (definition, weights_path) if path is not None]
     try:
         message, ignored = _definition(definition, weights_path)
@@ -62,7 +66,9 @@ def inspect(definition: Path | None, weights_path: Path | None) -> Inspection:
     try:
         layers = filter_net(message, (), 0)
         net = deploy.prepare(message.name, layers, None)
-        weights = open_weights(weights_path, net.declared) if weights_path is not None else _Assumed()
+        weights = (
+            open_weights(weights_path, net.declared) if weights_path is not None else _PlaceholderWeights()
+        )
         _inspect_net(net, weights, result)
     except ConverterError as error:
         result.problems.append(str(error))
@@ -74,50 +80,49 @@ def inspect(definition: Path | None, weights_path: Path | None) -> Inspection:
 
 def _definition(definition: Path | None, weights: Path | None) -> tuple[schema.Message, list[str]]:
     if definition is not None:
-        return parse(definition, _Anything())
+        return parse(definition, _EveryName())
     assert weights is not None
     if identify(weights) is not Kind.CAFFEMODEL:
         raise UnsupportedError(f"{weights}: weights alone; give the network definition (.prototxt) with them")
     return definition_in(weights), []
 
 
-def _inspect_net(net: deploy.Net, weights: Weights, result: Inspection) -> None:
-    sizes = batch_sizes(net.inputs, net.declared, weights, Options())
+def _inspect_net(net: deploy.InferenceNet, weights: Weights, result: Inspection) -> None:
+    sizes = declared_batch_sizes(net.inputs, net.declared, weights, Options())
 
-    def attempt(free: Collection[int | None]) -> Walk:
-        walk = start(net, weights, Options(), free)
-        walk.run()
-        return walk
+    def attempt(dynamic_batches: Collection[int | None]) -> Conversion:
+        conversion = Conversion.of(net, weights, Options(), dynamic_batches)
+        conversion.convert_layers()
+        return conversion
 
     problems: dict[int, ConverterError] = {}
     try:
-        walk, _ = freest(sizes, attempt)
+        conversion, _ = widest_dynamic_batch(sizes, attempt)
     except ConverterError:
-        walk = start(net, weights, Options(), ())
-        problems = walk.run_leniently()
-    binder = walk.binder
-    result.layers = [_row(layer, walk, binder, problems.get(k)) for k, layer in enumerate(net.layers)]
-    result.inputs = {str(value.name): shape_text(dims(value)) for value in walk.graph.inputs}
-    result.outputs = {name: walk.shape_text(name) for name in net.outputs}
+        conversion = Conversion.of(net, weights, Options(), ())
+        problems = conversion.convert_what_is_possible()
+    binder = conversion.binder
+    result.layers = [_row(layer, conversion, problems.get(k)) for k, layer in enumerate(net.layers)]
+    result.inputs = {str(value.name): shape_text(dims(value)) for value in conversion.graph.inputs}
+    result.outputs = {name: conversion.shape_text(name) for name in net.outputs}
     result.parameters = binder.parameter_count
-    result.notes += walk.notes.values()
+    result.notes += conversion.notes.values()
     result.left_out = [f"{d.name} ({d.type}): {d.reason}" for d in net.dropped]
     if binder.unused():
         result.notes.append(f"stored but not used by this net: {', '.join(binder.unused())}")
 
 
-def _row(layer: schema.Message, walk: Walk, binder: Binder, problem: ConverterError | None) -> LayerRow:
-    parameters = [f"{p.name} {shape_text(p.shape)}" for p in binder.asked.get(layer.name, ())]
-    shapes = [shape_text(dims(value)) for value in walk.made.get(id(layer), ())]
+def _row(layer: schema.Message, conversion: Conversion, problem: ConverterError | None) -> LayerRow:
+    parameters = [f"{p.name} {shape_text(p.shape)}" for p in conversion.binder.requested.get(layer.name, ())]
+    shapes = [shape_text(dims(value)) for value in conversion.made.get(id(layer), ())]
     return LayerRow(layer.name, layer.type, shapes, parameters, str(problem) if problem else None)
 
 
 def _type_row(layer: schema.Message) -> LayerRow:
-    """What can be said of a layer by its type alone."""
+    """The row of a layer in a net that could not be prepared: only its type is checked."""
     row = LayerRow(layer.name, layer.type)
-    known = deploy.LOSSES | deploy.EVALUATION | deploy.OUTPUT_WRITERS | {"Input", *deploy.DATA_LAYERS}
     try:
-        if layer.type not in known:
+        if layer.type not in DROPPED | {"Input", *DATA_LAYERS}:
             lookup(layer)
     except ConverterError as error:
         row.problem = str(error)

@@ -11,7 +11,10 @@ TRAIN, TEST = 0, 1
 
 
 def filter_net(net: schema.Message, stages: Sequence[str], level: int) -> list[schema.Message]:
-    """The layers of `net` in phase TEST with these stages (and the definition's own) at this level."""
+    """The layers that Caffe instantiates in phase TEST, with these stages and the net's own, at this level.
+
+    FormatError for a layer with both include and exclude rules.
+    """
     active = set(net.state.stage) | set(stages)
     return [layer for layer in net.layer if _included(layer, active, level)]
 

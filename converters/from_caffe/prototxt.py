@@ -1,7 +1,7 @@
 """Prototxt text -> typed net, in the current (V2) form.
 
-The grammar is protobuf's text format, read by protobuf itself; this module turns its complaints into errors
-that name the file, line, layer and field, and skips the unknown fields a user chose to ignore.
+protobuf itself reads the text. This module turns its errors into errors that name the file, line, layer and
+field, and skips the unknown fields that a user chose to ignore.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from converters.errors import FormatError, UnsupportedError
 from converters.from_caffe import schema
 from converters.from_caffe.upgrade import upgrade
 
-# GoogLeNet's definition has 0.04 MB and 2,000 fields. protobuf reads some 60,000 fields a second.
+# GoogLeNet's definition has 0.04 MB and 2,000 fields. protobuf reads about 60,000 fields per second.
 MAX_BYTES = 2**20
 MAX_FIELDS = 40_000
 
@@ -55,7 +55,7 @@ def parse(path: Path, ignore_fields: Collection[str] = ()) -> tuple[schema.Messa
 
 def _parse_into(net: schema.Message, text: str) -> None:
     with warnings.catch_warnings():
-        # protobuf leaves strings to Python's codec, which only warns of an escape sequence that is none.
+        # protobuf decodes strings with Python's codec, which only warns of an invalid escape sequence.
         warnings.simplefilter("error", DeprecationWarning)
         text_format.Parse(text, net)
 
@@ -104,7 +104,7 @@ def _explained(error: text_format.ParseError, path: Path, text: str) -> FormatEr
 
 def _reason(error: text_format.ParseError) -> str:
     text = re.sub(r"^\d+:\d+ : ", "", str(error)).replace("caffe.", "")
-    return text if len(text) <= 240 else f"{text[:80]} ... {text[-140:]}"  # it quotes the whole line
+    return text if len(text) <= 240 else f"{text[:80]} ... {text[-140:]}"  # protobuf quotes the whole line
 
 
 def _last_line(error: text_format.ParseError) -> int | None:
@@ -120,7 +120,7 @@ def _position(error: text_format.ParseError) -> tuple[int, int]:
 
 
 def _enclosing_layer(text: str, line: int) -> str | None:
-    """The name given in the top-level message that is open at `line`; only for error messages."""
+    """The name of the layer that contains `line`, for error messages; None where there is none."""
     head = "\n".join(text.split("\n")[:line])
     starts = [m.start() for m in re.finditer(r"^\s*layers?\s*:?\s*[{<]", head, re.MULTILINE)]
     if not starts:
@@ -130,14 +130,14 @@ def _enclosing_layer(text: str, line: int) -> str | None:
 
 
 def _without_field(text: str, line: int, column: int, path: Path) -> str:
-    """The text with the field whose name ends before, or starts at, this position blanked out."""
+    """The text with spaces in place of the field whose name starts at, or ends before, this position."""
     lines = text.split("\n")
     offset = sum(len(part) + 1 for part in lines[: line - 1]) + column - 1
     start = _word_start(text, offset)
     end = _field_end(text, start)
     if end is None:
         raise FormatError(f"{path}:{line}: a field that does not end; is this a network definition at all?")
-    blank = re.sub(r"[^\n]", " ", text[start:end])  # keeps the line numbers of later errors
+    blank = re.sub(r"[^\n]", " ", text[start:end])  # keeps line numbers
     return text[:start] + blank + text[end:]
 
 
@@ -151,7 +151,7 @@ _TOKEN = re.compile(r"\s+|#[^\n]*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[{}<>\[
 
 
 def _field_end(text: str, start: int) -> int | None:
-    """Where the field that starts at `start` ends: after its balanced message, or after its scalar."""
+    """The end of the field that starts at `start`, behind its message or scalar. None if it has no end."""
     depth, seen_value, position = 0, False, start
     name_seen = False
     for token in _TOKEN.finditer(text, start):

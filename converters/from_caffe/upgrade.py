@@ -1,4 +1,4 @@
-"""V0 and V1 definitions -> the current form, with the semantics of Caffe's own upgrade tools.
+"""V0 and V1 definitions -> the current form (V2), by the rules of Caffe's own upgrade tools.
 
 The order is Caffe's: V0 padding layers, V0 -> V1, transformation fields of data layers, V1 -> V2,
 legacy `input` fields -> Input layer.
@@ -10,150 +10,17 @@ from pathlib import Path
 
 from converters.errors import FormatError, UnsupportedError
 from converters.from_caffe import schema
-
-# V1LayerParameter.LayerType -> the type string of the current form.
-V1_TYPES = {
-    "ABSVAL": "AbsVal",
-    "ACCURACY": "Accuracy",
-    "ARGMAX": "ArgMax",
-    "BNLL": "BNLL",
-    "CONCAT": "Concat",
-    "CONTRASTIVE_LOSS": "ContrastiveLoss",
-    "CONVOLUTION": "Convolution",
-    "DATA": "Data",
-    "DECONVOLUTION": "Deconvolution",
-    "DROPOUT": "Dropout",
-    "DUMMY_DATA": "DummyData",
-    "ELTWISE": "Eltwise",
-    "EUCLIDEAN_LOSS": "EuclideanLoss",
-    "EXP": "Exp",
-    "FLATTEN": "Flatten",
-    "HDF5_DATA": "HDF5Data",
-    "HDF5_OUTPUT": "HDF5Output",
-    "HINGE_LOSS": "HingeLoss",
-    "IM2COL": "Im2col",
-    "IMAGE_DATA": "ImageData",
-    "INFOGAIN_LOSS": "InfogainLoss",
-    "INNER_PRODUCT": "InnerProduct",
-    "LRN": "LRN",
-    "MEMORY_DATA": "MemoryData",
-    "MULTINOMIAL_LOGISTIC_LOSS": "MultinomialLogisticLoss",
-    "MVN": "MVN",
-    "POOLING": "Pooling",
-    "POWER": "Power",
-    "RELU": "ReLU",
-    "SIGMOID": "Sigmoid",
-    "SIGMOID_CROSS_ENTROPY_LOSS": "SigmoidCrossEntropyLoss",
-    "SILENCE": "Silence",
-    "SLICE": "Slice",
-    "SOFTMAX": "Softmax",
-    "SOFTMAX_LOSS": "SoftmaxWithLoss",
-    "SPLIT": "Split",
-    "TANH": "TanH",
-    "THRESHOLD": "Threshold",
-    "WINDOW_DATA": "WindowData",
-}
-
-# V0 type string -> (V1 type, {V0 field: path of the V1 field}).
-_V0_CONVOLUTION = {
-    "num_output": "convolution_param.num_output",
-    "biasterm": "convolution_param.bias_term",
-    "weight_filler": "convolution_param.weight_filler",
-    "bias_filler": "convolution_param.bias_filler",
-    "pad": "convolution_param.pad",
-    "kernelsize": "convolution_param.kernel_size",
-    "group": "convolution_param.group",
-    "stride": "convolution_param.stride",
-}
-_V0_TRANSFORM = {"scale": "scale", "meanfile": "mean_file", "cropsize": "crop_size", "mirror": "mirror"}
-
-
-def _v0_source(param: str, **fields: str) -> dict[str, str]:
-    shared = {"source": "source", "batchsize": "batch_size", **_V0_TRANSFORM, **fields}
-    return {old: f"{param}.{new}" for old, new in shared.items()}
-
-
-V0_TYPES: dict[str, tuple[str, dict[str, str]]] = {
-    "accuracy": ("ACCURACY", {}),
-    "bnll": ("BNLL", {}),
-    "concat": ("CONCAT", {"concat_dim": "concat_param.concat_dim"}),
-    "conv": ("CONVOLUTION", _V0_CONVOLUTION),
-    "data": ("DATA", _v0_source("data_param", rand_skip="rand_skip")),
-    "dropout": ("DROPOUT", {"dropout_ratio": "dropout_param.dropout_ratio"}),
-    "euclidean_loss": ("EUCLIDEAN_LOSS", {}),
-    "flatten": ("FLATTEN", {}),
-    "hdf5_data": (
-        "HDF5_DATA",
-        {"source": "hdf5_data_param.source", "batchsize": "hdf5_data_param.batch_size"},
-    ),
-    "hdf5_output": ("HDF5_OUTPUT", {"hdf5_output_param": "hdf5_output_param"}),
-    "im2col": ("IM2COL", _V0_CONVOLUTION),
-    "images": (
-        "IMAGE_DATA",
-        _v0_source(
-            "image_data_param",
-            rand_skip="rand_skip",
-            shuffle_images="shuffle",
-            new_height="new_height",
-            new_width="new_width",
-        ),
-    ),
-    "infogain_loss": ("INFOGAIN_LOSS", {"source": "infogain_loss_param.source"}),
-    "innerproduct": (
-        "INNER_PRODUCT",
-        {
-            "num_output": "inner_product_param.num_output",
-            "biasterm": "inner_product_param.bias_term",
-            "weight_filler": "inner_product_param.weight_filler",
-            "bias_filler": "inner_product_param.bias_filler",
-        },
-    ),
-    "lrn": (
-        "LRN",
-        {
-            "local_size": "lrn_param.local_size",
-            "alpha": "lrn_param.alpha",
-            "beta": "lrn_param.beta",
-            "k": "lrn_param.k",
-        },
-    ),
-    "multinomial_logistic_loss": ("MULTINOMIAL_LOGISTIC_LOSS", {}),
-    "pool": (
-        "POOLING",
-        {
-            "pool": "pooling_param.pool",
-            "pad": "pooling_param.pad",
-            "kernelsize": "pooling_param.kernel_size",
-            "stride": "pooling_param.stride",
-        },
-    ),
-    "relu": ("RELU", {}),
-    "sigmoid": ("SIGMOID", {}),
-    "softmax": ("SOFTMAX", {}),
-    "softmax_loss": ("SOFTMAX_LOSS", {}),
-    "split": ("SPLIT", {}),
-    "tanh": ("TANH", {}),
-    "window_data": (
-        "WINDOW_DATA",
-        _v0_source(
-            "window_data_param",
-            det_fg_threshold="fg_threshold",
-            det_bg_threshold="bg_threshold",
-            det_fg_fraction="fg_fraction",
-            det_context_pad="context_pad",
-            det_crop_mode="crop_mode",
-        ),
-    ),
-}
-# Fields of V0LayerParameter that belong to the layer itself or to training, whatever its type.
-_V0_GENERAL = {"name", "type", "blobs", "blobs_lr", "weight_decay"}
+from converters.from_caffe.legacy_types import V0_GENERAL_FIELDS, V0_TYPES, V1_TYPES
 
 _DATA_PARAMS = ("data_param", "image_data_param", "window_data_param")
 _TRANSFORM_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 
 
 def upgrade(net: schema.Message, path: Path) -> schema.Message:
-    """`net` (changed in place and returned) with everything in `layer` and no legacy fields."""
+    """`net`, changed in place: all layers are in `layer`, and no legacy field is set.
+
+    FormatError for a definition that Caffe refuses, UnsupportedError for an unknown V0 or V1 type or field.
+    """
     if len(net.layers) and len(net.layer):
         raise FormatError(
             f"{path}: the definition has both 'layer' and 'layers' fields, which Caffe refuses: keep one kind"
@@ -183,7 +50,7 @@ def _upgrade_v0(net: schema.Message, path: Path) -> None:
         for field, value in old.ListFields():
             if field.name in targets:
                 _assign(connected, targets[field.name], value)
-            elif field.name not in _V0_GENERAL:
+            elif field.name not in V0_GENERAL_FIELDS:
                 raise UnsupportedError(
                     f"{path}: layer {old.name!r}: a V0 layer of type {old.type!r} has no field {field.name!r}"
                 )
@@ -191,7 +58,7 @@ def _upgrade_v0(net: schema.Message, path: Path) -> None:
 
 
 def _assign(layer: schema.Message, target: str, value: object) -> None:
-    """Set `a.b` of a layer to a scalar or message; a repeated target gets the one value."""
+    """Set the field `a.b` of a layer to a scalar or message; to a repeated field, the value is appended."""
     *parents, last = target.split(".")
     message = layer
     for parent in parents:
@@ -206,7 +73,7 @@ def _assign(layer: schema.Message, target: str, value: object) -> None:
 
 
 def _fold_padding(net: schema.Message, path: Path) -> None:
-    """V0 knew padding as a layer: its pad moves into the convolutions and poolings that read it."""
+    """Move the pad of V0's padding layers into the convolutions and poolings that read them."""
     made_by = dict.fromkeys(net.input)
     kept = []
     for connected in net.layers:
@@ -238,7 +105,7 @@ def _copy(message: schema.Message) -> schema.Message:
 
 
 def _move_transform_fields(layer: schema.Message) -> None:
-    """scale, mean_file, crop_size and mirror moved from the data layers' own messages to transform_param."""
+    """Move scale, mean_file, crop_size and mirror of a data layer from its own message to transform_param."""
     for param_name in _DATA_PARAMS:
         if not layer.HasField(param_name):
             continue
@@ -279,7 +146,7 @@ def _from_v1(old: schema.Message, path: Path) -> schema.Message:
 
 
 def _upgrade_inputs(net: schema.Message, path: Path) -> None:
-    """The legacy `input`, `input_dim` and `input_shape` fields become one Input layer before all others."""
+    """Turn the legacy fields `input`, `input_dim` and `input_shape` into an Input layer before all others."""
     names = list(net.input)
     if names:
         shapes = _legacy_shapes(net, path)

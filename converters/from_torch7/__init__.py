@@ -1,8 +1,8 @@
 """A Torch7 file -> onnx_ir.Model.
 
-`reader` turns the bytes into objects, `contents` finds the network among them, `signature` finds out what it
-takes, `net` walks its modules in the order Torch runs them, `modules` holds what each class computes.
-Nothing in the file is ever executed.
+`reader` turns the bytes into objects, `contents` finds the network among them, `convert` converts it:
+`signature` infers its inputs, and `conversion` adds the nodes of its modules in the order in which Torch runs
+them. `modules` has one function for each class. Nothing in the file is ever executed.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ __all__ = ["inspect", "read", "tensors"]
 
 
 def read(path: Path, options: Options) -> ir.Model:
-    """The network in a .t7 file, as it computes after evaluate().
+    """The network in a .t7 file, as it computes after evaluate(). Raises ConverterError.
 
-    `options.select` says where in the file it lies (`model`, `nets.2`), if it holds several.
+    `options.select` is the path of the network (`model`, `nets.2`) in a file that holds several.
 
-    Its inputs are `input`, or `input_0`, `input_1`, ... for a table, depth first; its outputs likewise. The
-    batch is called N; other sizes that the net leaves open get names too, unless `options.input_shapes`
-    gives them. Raises ConverterError.
+    Its input is `input`, or `input_0`, `input_1`, ... for a table, depth first; its outputs likewise. The
+    batch size is called N. Other sizes that the net leaves open get names too, unless `options.input_shapes`
+    gives them.
     """
     from converters.from_torch7 import contents
-    from converters.from_torch7.conversion import convert, is_module
+    from converters.from_torch7.convert import convert, is_module
     from converters.from_torch7.reader import read as read_content
 
     content = read_content(path)
     try:
-        network, place = contents.network(content.value, options.select, is_module)
+        network, place = contents.select_network(content.value, options.select, is_module)
         model = convert(path.stem, network, options).model
     except ConverterError as error:
         raise type(error)(f"{path}: {error}") from error
@@ -45,15 +45,14 @@ def read(path: Path, options: Options) -> ir.Model:
     notes = model.meta["report"].notes
     if place:
         notes.append(f"the network is the one at {place!r} of the file")
-    if content.surplus:
-        notes.append(
-            f"{content.surplus:,} bytes after the first object were not read; Torch reads no further either"
-        )
+    if content.unread_bytes:
+        unread = f"{content.unread_bytes:,} bytes after the first object were not read"
+        notes.append(f"{unread}; Torch reads no further either")
     return model
 
 
 def tensors(path: Path) -> dict[str, np.ndarray]:
-    """Every tensor in a .t7 file by its path there, as views of the file; see `contents.tensors`."""
+    """Every tensor in a .t7 file by its path in the file; see `contents.tensors`."""
     from converters.from_torch7 import contents
     from converters.from_torch7.reader import read as read_content
 
@@ -64,7 +63,7 @@ def tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def inspect(path: Path) -> Inspection:
-    """What is in a .t7 file and what of it would convert; raises only for a file that cannot be read."""
+    """The contents of a .t7 file and what of them would convert; raises only for an unreadable file."""
     from converters.from_torch7.inspection import inspect as inspect_file
 
     return inspect_file(path)

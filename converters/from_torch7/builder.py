@@ -1,4 +1,4 @@
-"""The graph builder with what Torch modules need on top: shared weights and broadcasting arithmetic."""
+"""The graph builder with additions for Torch modules: shared weights, derived sizes, broadcasting."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError
-from converters.graph import Dim, Graph, Shape, Symbol, dims, shape_text
+from converters.graph import Dim, Graph, Shape, Symbol, dims, scalar, shape_text
 
 
 class Builder(Graph):
-    """A `Graph` in which tensors over the same memory become one initializer."""
+    """A `Graph` in which tensors over the same part of the file become one initializer."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -20,19 +20,19 @@ class Builder(Graph):
         self._sizes: dict[tuple[str, object], Symbol] = {}
 
     def weight(self, name: str, array: np.ndarray) -> ir.Value:
-        """A parameter of the current layer in float32; the same part of the file is stored once.
+        """A float32 parameter of the current layer; the same part of the file is stored once.
 
-        The array is kept as it is unless its type has to change.
+        The array is not copied unless its type has to change.
         """
         address = array.__array_interface__["data"][0]
         key = address, array.shape, array.strides, array.dtype.str
         if key not in self._weights:
-            # The array is kept too: as long as it lives, its address names nothing else.
+            # Keeping the array keeps its address from being used again.
             self._weights[key] = array, self.parameter(name, array.astype(np.float32, copy=False))
         return self._weights[key][1]
 
-    def size(self, base: Symbol, formula: object) -> Symbol:
-        """The name of a size derived from another; the same formula gives the same name."""
+    def derived_size(self, base: Symbol, formula: object) -> Symbol:
+        """A named size derived from the size `base`; the same formula gives the same name."""
         key = str(base), formula
         if key not in self._sizes:
             family = str(base).split("_")[0]
@@ -40,20 +40,20 @@ class Builder(Graph):
             self._sizes[key] = Symbol(f"{family}_{count + 1}")
         return self._sizes[key]
 
-    def stretched(self, size: Dim, factor: int, more: int = 0) -> Dim:
-        """size * factor + more; a new name where the size is symbolic and something is added."""
-        if isinstance(size, Symbol) and more:
-            return self.size(size, ("stretched", factor, more))
-        return size * factor + more if isinstance(size, int) else size * factor
+    def scaled_size(self, size: Dim, factor: int, offset: int = 0) -> Dim:
+        """size * factor + offset; a new name if the size is symbolic and the offset is not 0."""
+        if isinstance(size, Symbol) and offset:
+            return self.derived_size(size, ("stretched", factor, offset))
+        return size * factor + offset if isinstance(size, int) else size * factor
 
     def binary(self, op_type: str, a: ir.Value, b: ir.Value | float) -> ir.Value:
-        """An elementwise operator on two values of broadcastable shapes, or a value and a number."""
+        """An elementwise operator on a value and a number, or on two values of broadcastable shapes."""
         if not isinstance(b, ir.Value):
             return self.node(op_type, a, scalar(b))
-        return self.node(op_type, a, b, shape=broadcast(dims(a), dims(b)))
+        return self.node(op_type, a, b, shape=broadcast_shapes(dims(a), dims(b)))
 
     def transpose(self, x: ir.Value, order: Sequence[int]) -> ir.Value:
-        """x with its dimensions in the given order."""
+        """x with its dimensions in this order."""
         if list(order) == list(range(len(order))):
             return x
         return self.node("Transpose", x, shape=[dims(x)[axis] for axis in order], perm=list(order))
@@ -65,7 +65,7 @@ class Builder(Graph):
         return self.node("Unsqueeze", x, np.array([axis], np.int64), shape=shape)
 
     def squeeze(self, x: ir.Value, axes: Sequence[int]) -> ir.Value:
-        """x without these dimensions, each of size 1."""
+        """x without these dimensions, which all have size 1."""
         if not axes:
             return x
         shape = [size for axis, size in enumerate(dims(x)) if axis not in axes]
@@ -87,14 +87,14 @@ class Builder(Graph):
     def pad(
         self, x: ir.Value, pads: Sequence[tuple[int, int]], mode: str | None = None, value: float = 0
     ) -> ir.Value:
-        """x with (before, after) entries added per dimension: the value, or what ONNX's `mode` says."""
+        """x with (before, after) entries added to each dimension: `value`, or by ONNX's padding `mode`."""
         shape = [add_sizes([size, sum(pair)], self) for size, pair in zip(dims(x), pads, strict=True)]
         amounts = np.array([pair[0] for pair in pads] + [pair[1] for pair in pads], np.int64)
         filling = scalar(value) if value else None
         return self.node("Pad", x, amounts, filling, shape=shape, mode=mode)
 
     def concat(self, parts: Sequence[ir.Value], axis: int) -> ir.Value:
-        """The parts joined along `axis`; all other sizes equal."""
+        """The parts joined along `axis`; all their other sizes are equal."""
         if len(parts) == 1:
             return parts[0]
         shape = list(dims(parts[0]))
@@ -102,29 +102,24 @@ class Builder(Graph):
         return self.node("Concat", *parts, shape=shape, axis=axis)
 
 
-def scalar(value: float) -> np.ndarray:
-    """A float32 constant without dimensions."""
-    return np.array(value, np.float32)
-
-
-def broadcast(a: Shape, b: Shape) -> Shape:
-    """The shape of an elementwise operation; FormatError if the shapes do not go together."""
+def broadcast_shapes(a: Shape, b: Shape) -> Shape:
+    """The shape of an elementwise result; FormatError if the shapes cannot be broadcast."""
     width = max(len(a), len(b))
     padded = [(1,) * (width - len(shape)) + shape for shape in (a, b)]
     shape = []
     for left, right in zip(*padded, strict=True):
         if isinstance(left, int) and isinstance(right, int) and left != right and 1 not in (left, right):
-            raise FormatError(f"sizes {shape_text(a)} and {shape_text(b)} do not go together")
+            raise FormatError(f"sizes {shape_text(a)} and {shape_text(b)} cannot be broadcast to one shape")
         shape.append(right if left == 1 or (isinstance(left, Symbol) and right != 1) else left)
     return tuple(shape)
 
 
 def add_sizes(sizes: Sequence[Dim], graph: Builder) -> Dim:
-    """The sum of sizes; a new name where one of them is symbolic."""
+    """The sum of sizes; a new name if one of them is symbolic."""
     known = sum(size for size in sizes if isinstance(size, int))
     symbols = [size for size in sizes if isinstance(size, Symbol)]
     if not symbols:
         return known
     if len({symbol.name for symbol in symbols}) == 1 and not known:
         return Symbol(symbols[0].name, sum(symbol.factor for symbol in symbols))
-    return graph.size(symbols[0], ("sum", known, *map(str, symbols)))
+    return graph.derived_size(symbols[0], ("sum", known, *map(str, symbols)))

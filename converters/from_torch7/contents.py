@@ -1,7 +1,7 @@
-"""What a .t7 file holds beside one network: checkpoints with a network inside, tensors, plain data.
+"""Finding things in a .t7 file: the network in a checkpoint, tensors, plain data.
 
-Things are named by their path: the keys of tables and the fields of objects that lead to them, joined by
-dots, as in `model.modules.3.weight`.
+A thing is named by its path: the keys of tables and the fields of objects that lead to it, joined by dots,
+as in `model.modules.3.weight`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from converters.errors import UnsupportedError, UsageError
 from converters.from_torch7.module import MAX_EXPANDED_ELEMENTS, Module, describe
 from converters.from_torch7.objects import Storage, Table, Tensor, TorchObject
 
-# Longest list of things in a message.
+# The most things that a message lists.
 _LISTED = 10
 
 IsModule = Callable[[TorchObject], bool]
 
 
-def network(value: object, select: str | None, is_module: IsModule) -> tuple[Module, str]:
-    """The network in a file and its path there: the only one, or the one selected.
+def select_network(value: object, select: str | None, is_module: IsModule) -> tuple[Module, str]:
+    """The network in a file and its path: the only one, or the one at the path `select`.
 
-    is_module: whether an object is one. UnsupportedError if there is none, UsageError if there are
-    several and none is selected, or nothing is where `select` says.
+    is_module: whether an object is a module. UnsupportedError if the file holds no network, UsageError if it
+    holds several and none is selected, or if there is nothing at `select`.
     """
     found = networks(value, is_module)
     if select is not None:
@@ -47,67 +47,67 @@ def network(value: object, select: str | None, is_module: IsModule) -> tuple[Mod
 
 
 def networks(value: object, is_module: IsModule) -> dict[str, TorchObject]:
-    """The outermost networks, by path; one that is there several times under its first path.
+    """The outermost networks by path; a network that occurs several times counts under its first path.
 
-    Criterions, which checkpoints hold too, are none.
+    Criterions, which checkpoints hold too, are not networks.
     """
 
-    def outside(item: TorchObject) -> bool:
+    def is_no_module(item: TorchObject) -> bool:
         return not is_module(item)
 
     return {
-        str(place): item
-        for place, item in walk(value, into=outside)
+        str(path): item
+        for path, item in walk(value, into=is_no_module)
         if isinstance(item, TorchObject) and is_module(item) and not item.class_name.endswith("Criterion")
     }
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where something lies; `str` gives the path. Made without joining, as nesting can be deep."""
+class ObjectPath:
+    """The path to an object, linked from key to key because nesting can be deep; `str` joins it."""
 
     key: str = ""
-    outside: Place | None = None
+    parent: ObjectPath | None = None
 
     def __str__(self) -> str:
         steps = []
-        place: Place | None = self
-        while place is not None and place.outside is not None:
-            steps.append(place.key)
-            place = place.outside
+        path: ObjectPath | None = self
+        while path is not None and path.parent is not None:
+            steps.append(path.key)
+            path = path.parent
         return ".".join(reversed(steps))
 
 
-def walk(value: object, into: IsModule = lambda item: True) -> Iterator[tuple[Place, Any]]:
-    """Everything with its place, outside in; what is there several times only once.
+def walk(value: object, into: IsModule = lambda item: True) -> Iterator[tuple[ObjectPath, Any]]:
+    """Everything with its path, outermost first; what occurs several times comes once.
 
-    into: which objects to enter.
+    into: whether to look inside an object.
     """
-    stack: list[tuple[Place, Any]] = [(Place(), value)]
+    stack: list[tuple[ObjectPath, Any]] = [(ObjectPath(), value)]
     seen: set[int] = set()
     while stack:
-        place, item = stack.pop()
+        path, item = stack.pop()
         if isinstance(item, Table | TorchObject | Tensor | Storage):
             if id(item) in seen:
                 continue
             seen.add(id(item))
-        yield place, item
+        yield path, item
         if isinstance(item, Table) or (isinstance(item, TorchObject) and into(item)):
-            stack += reversed([(Place(str(key), place), part) for key, part in _named(item)])
+            stack += reversed([(ObjectPath(str(key), path), part) for key, part in _named_entries(item)])
 
 
-def _named(item: Table | TorchObject) -> Iterator[tuple[str | float, Any]]:
-    """Entries whose key can be part of a path."""
+def _named_entries(item: Table | TorchObject) -> Iterator[tuple[str | float, Any]]:
+    """The entries whose key can be part of a path."""
     for key, value in (item if isinstance(item, Table) else item.fields).items():
         if isinstance(key, str | int | float) and not isinstance(key, bool):
             yield key, value
 
 
 def at(value: object, path: str) -> object:
-    """What lies at a path; UsageError saying how far it leads."""
+    """What lies at a path; a UsageError says where the path ends."""
     item, done = value, ""
     for step in path.split("."):
-        entries = _named(item) if isinstance(item, Table | TorchObject) else []
+        entries = _named_entries(item) if isinstance(item, Table | TorchObject) else []
         inside = {str(key): part for key, part in entries}
         if step not in inside:
             where = f"under {done!r}" if done else "at the top"
@@ -119,16 +119,16 @@ def at(value: object, path: str) -> object:
 
 
 def tensors(value: object) -> dict[str, np.ndarray]:
-    """Every tensor that is not empty by path, as views of the file; a bare tensor is called `tensor`.
+    """Every tensor that is not empty, by path, as a view of the file; a bare tensor is called `tensor`.
 
-    A tensor that is there several times comes under its first path. UnsupportedError for one that is
-    expanded beyond measure.
+    A tensor that occurs several times comes once, under its first path. UnsupportedError for a tensor that is
+    expanded to more than `MAX_EXPANDED_ELEMENTS`.
     """
     found = {}
-    for place, item in walk(value):
+    for object_path, item in walk(value):
         if not isinstance(item, Tensor) or not item.array.size:
             continue
-        path = str(place) or "tensor"
+        path = str(object_path) or "tensor"
         if 0 in item.array.strides and item.array.size > MAX_EXPANDED_ELEMENTS:
             raise UnsupportedError(
                 f"{path}: {describe(item)} expanded from a smaller one; "
@@ -139,11 +139,11 @@ def tensors(value: object) -> dict[str, np.ndarray]:
 
 
 def _summary(value: object) -> str:
-    """What a file of data holds, in a line; files that it names may be what was meant."""
+    """The contents of a data file in one line; the .t7 files that it names may be the wanted ones."""
     if not isinstance(value, Table):
         return describe(value)
-    keys = _listed([str(key) for key, _ in _named(value)])
-    names = [part for _, part in _named(value) if isinstance(part, str) and part.endswith(".t7")]
+    keys = _listed([str(key) for key, _ in _named_entries(value)])
+    names = [part for _, part in _named_entries(value) if isinstance(part, str) and part.endswith(".t7")]
     hint = f"; it names {_listed(names)}" if names else ""
     return f"{describe(value)} ({keys}){hint}"
 

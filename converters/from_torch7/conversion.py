@@ -1,97 +1,223 @@
-"""From the modules of a network to an ONNX model."""
+"""The conversion of one net under way: modules become graph nodes in the order in which Torch runs them."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
 
-from converters.errors import FormatError, MismatchError, StaticSizeRequired, UsageError
-from converters.from_torch7.expectation import is_table
-from converters.from_torch7.handles import Memory, Nest, flat, nested
+from converters.errors import ConverterError, FormatError
+from converters.from_torch7.backward_shape_inference import Expected
+from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules import classes
-from converters.from_torch7.net import TWINS, Net
-from converters.from_torch7.objects import TorchObject
-from converters.from_torch7.signature import (
-    Signature,
-    input_type,
-    output_type,
-    settle_integer_inputs,
-    signature,
-)
-from converters.options import Options
-from converters.report import ConversionReport
+from converters.from_torch7.objects import Function, TorchObject
+from converters.from_torch7.tensor_references import NestedTensors, NestedValues, ValueStorage
+from converters.report import Dropped
+
+# Real nets nest about ten levels deep; a hostile file must not exhaust Python's stack.
+MAX_NESTING = 100
+# Nets of a thousand layers or time steps stay far below; a net that doubles at each level does not.
+MAX_VISITS = 50_000
+
+# A class under any of these prefixes computes what nn's class of the same name computes, unless the prefixed
+# name is registered itself.
+NN_PREFIXES = ("nn.", "cudnn.", "cunn.", "fbcunn.", "fbnn.", "inn.", "clnn.")
+
+# A stored function under one of these names replaces what the class computes.
+_COMPUTING_METHODS = ("updateOutput", "forward", "__call__")
+
+# infer(module, successor): what a module expects as input, given what the module after it expects.
+Infer = Callable[[Module, Expected], Expected]
 
 
 @dataclass(frozen=True)
-class Conversion:
-    """A network converted: the walk through it, and the model with its report in `meta`."""
+class ModuleClass(ABC):
+    """How the objects of a Torch class are converted. `registry` has the kinds of them.
 
-    net: Net
-    model: ir.Model
-
-
-def is_module(item: TorchObject) -> bool:
-    """Whether an object is a module, of a known class or not: all of them have these fields."""
-    known = item.class_name in classes() or item.class_name.startswith(TWINS)
-    return known or bool(item.fields.fields.keys() & {"modules", "gradInput"})
-
-
-@np.errstate(all="ignore")
-def convert(name: str, root: Module, options: Options) -> Conversion:
-    """Convert a network; raises ConverterError.
-
-    Stored numbers may be anything, infinities included: what is computed from them is what Torch would get,
-    without a warning.
+    classes: the names of the class; one without prefix stands for all of `NN_PREFIXES`.
+    name: what its layers are called, followed by a number.
+    stores_methods: objects of this class may hold a function as updateOutput, which changes nothing.
+    summary: what the class computes, for the list of supported classes.
     """
-    net = Net(name, classes())
-    takes = signature(net, root, options)
-    # A net kept in double precision is fed and gives doubles; between them it is computed in float32.
-    given, gives = input_type(root), output_type(root)
-    inputs: list[Nest] = [
-        Memory(net.graph.cast(net.graph.input(key, shape, given), ir.DataType.FLOAT))
-        for key, shape in takes.shapes.items()
-    ]
-    result = _run(net, root, nested(takes.nesting, inputs), takes)
-    tensors = [net.graph.cast(tensor.read(), gives) for tensor in flat(result)]
-    if not tensors:
-        raise FormatError("the net gives an empty table")
-    names = [f"output_{k}" for k in range(len(tensors))] if len(tensors) > 1 else ["output"]
-    outputs = dict(zip(names, tensors, strict=True))
-    if options.outputs is not None:
-        outputs = _chosen(net.results | outputs, options.outputs)
-    model = net.graph.model(outputs)
-    settle_integer_inputs(model.graph)
-    report = ConversionReport(framework="torch7", layers=len(net.layers), dropped=net.dropped)
-    if is_table(takes.nesting):
-        report.notes.append(f"the net takes the table {takes.text()}")
-    model.meta["report"] = report
-    return Conversion(net, model)
+
+    classes: tuple[str, ...]
+    name: str
+    stores_methods: bool
+    summary: str
+
+    @abstractmethod
+    def run(self, conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+        """Add the nodes of module `m` to the graph; x is its input, the result its output."""
+
+    @abstractmethod
+    def expected(self, m: Module, infer: Infer, successor: Expected) -> Expected:
+        """What module `m` expects as input, given what the module after it expects."""
 
 
-def _run(net: Net, root: Module, x: Nest, takes: Signature) -> Nest:
-    try:
-        return net.run(root, x)
-    except StaticSizeRequired as error:
-        message = f"{error}; fix the size of the input, such as {takes.advice()}"
-        raise StaticSizeRequired(message) from error
-    except (FormatError, MismatchError) as error:
-        if not takes.implied:
-            raise
-        raise type(error)(f"{error} (the input taken as {takes.implied})") from error
+@dataclass(frozen=True)
+class Layer:
+    """The layer under construction: the nodes of one module."""
+
+    conversion: Conversion
+    module: Module
+    name: str
+
+    def set_output(self, given: object, output: NestedValues) -> None:
+        """Name the output of the layer after the layer.
+
+        A layer without nodes, whose output is its input `given`, is reported as dropped.
+        """
+        if not isinstance(output, ir.Value):
+            return
+        producer = output.producer()
+        if producer is not None and str(producer.name).startswith(f"{self.name}/"):
+            self.conversion.graph.name_result(output, self.name, self.name)
+        elif output is given:
+            reason = "passes its input on unchanged in evaluation"
+            self.conversion.dropped.append(Dropped(self.module.path, self.module.class_name, reason))
+        self.conversion.layer_outputs[self.name] = output
 
 
-def _chosen(known: dict[str, ir.Value], wanted: tuple[str, ...]) -> dict[str, ir.Value]:
-    for name in wanted:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 3)
-            hint = (
-                f"; did you mean {' or '.join(near)}?"
-                if near
-                else f"; it has {', '.join(list(known)[:20])}, ..."
-            )
-            raise UsageError(f"the net has no value called {name!r}{hint}")
-    return {name: known[name] for name in wanted}
+class Conversion:
+    """A conversion under way.
+
+    graph: the ONNX graph so far.
+    layers, layer_outputs: the layers in order, and the output value of each by name.
+    last_inputs, last_outputs: the tensor that each module got and gave when it last ran.
+    dropped: layers that became no nodes.
+    """
+
+    def __init__(self, name: str, classes: Mapping[str, ModuleClass]) -> None:
+        self.graph = Builder(name)
+        self.layers: list[Layer] = []
+        self.layer_outputs: dict[str, ir.Value] = {}
+        self.last_inputs: dict[TorchObject, ir.Value] = {}
+        self.last_outputs: dict[TorchObject, ir.Value] = {}
+        self.dropped: list[Dropped] = []
+        self._classes = classes
+        self._layer_counts: Counter[str] = Counter()
+        self._clones: list[int] = []
+        self._error_names_module = False
+        self._visits = 0
+        self._active: list[TorchObject] = []
+        self._output_storages: dict[tuple[object, ...], ValueStorage] = {}
+        self._recurrent_states: dict[tuple[object, ...], list[NestedTensors]] | None = None
+
+    def run(self, m: Module, x: NestedTensors) -> NestedTensors:
+        """The output of a module for the input x, as its updateOutput gives it after evaluate()."""
+        if not isinstance(x, list):
+            self.last_inputs[m.torch_object] = x.read()
+        with self.visit(m) as module_class:
+            try:
+                output = module_class.run(self, m, x)
+            except ConverterError as error:
+                named = self._error_names_module or str(error).startswith(m.location)
+                self._error_names_module = True
+                if named:
+                    raise
+                # It comes from the builder, which knows no modules: name the innermost one.
+                raise m.error(type(error), str(error)) from error
+        if not isinstance(output, list):
+            self.last_outputs[m.torch_object] = output.read()
+        return output
+
+    @contextlib.contextmanager
+    def visit(self, m: Module) -> Iterator[ModuleClass]:
+        """The class of a module, while the module is run or asked for its input.
+
+        Guards against modules that contain themselves, and against nesting and repetition without end.
+        """
+        if m.torch_object in self._active:
+            raise m.error(FormatError, "the module contains itself")
+        if len(self._active) == MAX_NESTING:
+            raise m.unsupported(f"modules are nested deeper than {MAX_NESTING}")
+        self._visits += 1
+        if self._visits > MAX_VISITS:
+            raise m.unsupported(f"the net runs its modules more than {MAX_VISITS:,} times")
+        self._active.append(m.torch_object)
+        try:
+            yield self.class_of(m)
+        except (ArithmeticError, LookupError, MemoryError, ValueError) as error:
+            # The file may hold any fields; no check foresees every way in which they contradict each other.
+            raise m.error(FormatError, f"its fields contradict each other: {error}") from error
+        finally:
+            self._active.pop()
+
+    def class_of(self, m: Module) -> ModuleClass:
+        """The registered class of a module.
+
+        UnsupportedError if there is none, or if the object replaces what its class computes.
+        """
+        found = self._classes.get(m.class_name)
+        prefix = next((p for p in NN_PREFIXES if m.class_name.startswith(p)), None)
+        if found is None and prefix:
+            found = self._classes.get(m.class_name.removeprefix(prefix))
+        if found is None:
+            if m.class_name.endswith("Criterion"):
+                raise m.unsupported("a training loss has no place in an inference net")
+            near = difflib.get_close_matches(m.class_name.split(".")[-1], self._classes, 1)
+            hint = f" (the nearest known is {near[0]})" if near else ""
+            raise m.unsupported(f"no module class of this name is known{hint}")
+        for method in _COMPUTING_METHODS:
+            if isinstance(m.get(method), Function) and not found.stores_methods:
+                raise m.unsupported(
+                    f"its method {method!r} was replaced by a stored Lua function, which is never run"
+                )
+        return found
+
+    @contextlib.contextmanager
+    def layer(self, m: Module, name: str) -> Iterator[Layer]:
+        """Nodes made inside belong to a new layer of module `m`, called `name` and a number."""
+        self._layer_counts[name] += 1
+        layer = Layer(self, m, f"{name}{self._layer_counts[name]}")
+        self.layers.append(layer)
+        with self.graph.layer(layer.name, doc=m.location):
+            yield layer
+
+    @contextlib.contextmanager
+    def clone(self, number: int) -> Iterator[None]:
+        """Modules run inside stand for clones of themselves: their outputs have separate storage."""
+        self._clones.append(number)
+        try:
+            yield
+        finally:
+            self._clones.pop()
+
+    @contextlib.contextmanager
+    def recurrent_scope(self) -> Iterator[None]:
+        """Recurrent modules start without state inside, and keep their state between the runs inside."""
+        outside, self._recurrent_states = self._recurrent_states, {}
+        try:
+            yield
+        finally:
+            self._recurrent_states = outside
+
+    def recurrent_state(self, m: Module) -> list[NestedTensors]:
+        """What a recurrent module kept when it last ran in this scope; empty in its first run.
+
+        UnsupportedError outside a `recurrent_scope`: the output then depends on earlier calls of the net.
+        """
+        if self._recurrent_states is None:
+            raise m.unsupported("outside a Sequencer its output depends on the calls before")
+        return self._recurrent_states.get((*self._clones, m.torch_object), [])
+
+    def set_recurrent_state(self, m: Module, state: list[NestedTensors]) -> None:
+        """Keep the state of a recurrent module for its next run."""
+        if self._recurrent_states is not None:
+            self._recurrent_states[(*self._clones, m.torch_object)] = state
+
+    def output_of(self, m: Module, output: NestedValues, position: int = 0) -> NestedTensors:
+        """The output tensors of a module. As in Torch, the next run of the module overwrites them."""
+        if isinstance(output, list):
+            return [self.output_of(m, part, position + k + 1) for k, part in enumerate(output)]
+        key = (*self._clones, m.torch_object, position)
+        if key in self._output_storages:
+            self._output_storages[key].write(output)
+        else:
+            self._output_storages[key] = ValueStorage(output)
+        return self._output_storages[key]

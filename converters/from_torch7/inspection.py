@@ -1,115 +1,122 @@
-"""The lenient twin of reading a Torch7 file: says what is in it and what of it would convert."""
+"""Inspecting a Torch7 file: its contents and what of them would convert, without an error for the rest."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from converters.errors import ConverterError, StaticSizeRequired
-from converters.from_torch7.contents import networks, walk
-from converters.from_torch7.conversion import Conversion, convert, is_module
+from converters.from_torch7.contents import ObjectPath, networks, walk
+from converters.from_torch7.conversion import Conversion
+from converters.from_torch7.convert import ConvertedModel, convert, is_module
 from converters.from_torch7.module import Module, describe
-from converters.from_torch7.modules import classes
-from converters.from_torch7.net import Net
+from converters.from_torch7.modules import CLASSES
 from converters.from_torch7.objects import Table, Tensor, TorchObject
 from converters.from_torch7.reader import read
-from converters.from_torch7.registry import Refused
+from converters.from_torch7.registry import Unsupported
 from converters.graph import dims, shape_text
 from converters.options import Options
 from converters.report import Inspection, LayerRow
 
-# The entries of a table of data that are listed.
+# The most entries of a table of data that are listed.
 MAX_ROWS = 1000
 
 
 def inspect(path: Path) -> Inspection:
-    """The layers of the network in a file, or where there is none, its tensors."""
+    """The layers of the network in a file; of a file without a network, the tensors and other data."""
     content = read(path)
     found = networks(content.value, is_module)
     if not found:
-        return _data(path, content.value)
+        return _inspect_data(path, content.value)
     result = Inspection("Torch7 network", [str(path)])
     if len(found) > 1:
         result.kind = f"Torch7 file of {len(found)} networks"
         result.notes.append("choose one with --select: " + ", ".join(found))
-    for place, item in found.items():
-        _network(result, place if len(found) > 1 else "", item)
+    for network_path, item in found.items():
+        _inspect_network(result, network_path if len(found) > 1 else "", item)
     return result
 
 
-def _network(result: Inspection, place: str, item: TorchObject) -> None:
-    prefix = f"{place}: " if place else ""
-    problems = _unconvertible(place, item)
+def _inspect_network(result: Inspection, network_path: str, item: TorchObject) -> None:
+    prefix = f"{network_path}: " if network_path else ""
+    problems = _unsupported_rows(network_path, item)
     if problems:
         result.layers += problems
         return
     try:
-        done = convert(place or "net", Module(item), Options())
+        converted = convert(network_path or "net", Module(item), Options())
     except StaticSizeRequired as error:
-        result.layers += [LayerRow(*row) for row in _module_rows(place, item)]
+        result.layers += [LayerRow(*row) for row in _module_rows(network_path, item)]
         result.notes.append(f"{prefix}{error}")
     except ConverterError as error:
-        result.layers += [LayerRow(*row) for row in _module_rows(place, item)]
+        result.layers += [LayerRow(*row) for row in _module_rows(network_path, item)]
         result.problems.append(f"{prefix}{error}")
     else:
-        result.layers += _layer_rows(done, prefix)
+        result.layers += _layer_rows(converted, prefix)
         result.parameters += sum(
             value.const_value.size
-            for value in done.model.graph.initializers.values()
+            for value in converted.model.graph.initializers.values()
             if value.const_value is not None
         )
-        result.inputs |= {f"{prefix}{v.name}": shape_text(dims(v)) for v in done.model.graph.inputs}
-        result.outputs |= {f"{prefix}{v.name}": shape_text(dims(v)) for v in done.model.graph.outputs}
+        result.inputs |= {f"{prefix}{v.name}": shape_text(dims(v)) for v in converted.model.graph.inputs}
+        result.outputs |= {f"{prefix}{v.name}": shape_text(dims(v)) for v in converted.model.graph.outputs}
         result.left_out += [
-            f"{prefix}{dropped.name} ({dropped.type}): {dropped.reason}" for dropped in done.net.dropped
+            f"{prefix}{dropped.name} ({dropped.type}): {dropped.reason}"
+            for dropped in converted.conversion.dropped
         ]
 
 
-def _layer_rows(done: Conversion, prefix: str) -> list[LayerRow]:
-    weights = {str(name): value for name, value in done.model.graph.initializers.items()}
+def _layer_rows(converted: ConvertedModel, prefix: str) -> list[LayerRow]:
+    weights = {str(name): value for name, value in converted.model.graph.initializers.items()}
     return [
         LayerRow(
             f"{prefix}{layer.name}",
             layer.module.class_name,
-            [shape_text(dims(done.net.results[layer.name]))] if layer.name in done.net.results else [],
+            [shape_text(dims(converted.conversion.layer_outputs[layer.name]))]
+            if layer.name in converted.conversion.layer_outputs
+            else [],
             [
                 f"{name.removeprefix(layer.name + '.')} {shape_text(dims(value))}"
                 for name, value in weights.items()
                 if name.startswith(f"{layer.name}.")
             ],
         )
-        for layer in done.net.layers
+        for layer in converted.conversion.layers
     ]
 
 
-def _module_rows(place: str, item: TorchObject) -> list[tuple[str, str]]:
+def _module_name(network_path: str, path: ObjectPath) -> str:
+    return f"{network_path}.{path}".strip(".") or "net"
+
+
+def _module_rows(network_path: str, item: TorchObject) -> list[tuple[str, str]]:
     return [
-        (f"{place}.{path}".strip(".") or "net", part.class_name)
+        (_module_name(network_path, path), part.class_name)
         for path, part in walk(item)
         if isinstance(part, TorchObject) and is_module(part)
     ]
 
 
-def _unconvertible(place: str, item: TorchObject) -> list[LayerRow]:
-    """All modules, if one of them is of a class that is not converted."""
-    net = Net("", classes())
+def _unsupported_rows(network_path: str, item: TorchObject) -> list[LayerRow]:
+    """All modules, if the class of one of them is not converted; otherwise nothing."""
+    conversion = Conversion("", CLASSES)
     rows = []
     for path, part in walk(item):
         if isinstance(part, TorchObject) and is_module(part):
             problem = None
             try:
-                entry = net.entry(Module(part))
-                problem = entry.why if isinstance(entry, Refused) else None
+                module_class = conversion.class_of(Module(part))
+                problem = module_class.reason if isinstance(module_class, Unsupported) else None
             except ConverterError as error:
                 problem = str(error)
-            rows.append(LayerRow(f"{place}.{path}".strip(".") or "net", part.class_name, problem=problem))
+            rows.append(LayerRow(_module_name(network_path, path), part.class_name, problem=problem))
     return rows if any(row.problem for row in rows) else []
 
 
-def _data(path: Path, value: object) -> Inspection:
+def _inspect_data(path: Path, value: object) -> Inspection:
     result = Inspection("Torch7 data", [str(path)])
     result.notes.append(f"no network, but {describe(value)}; its tensors can be saved as .safetensors")
-    for where, item in walk(value):
-        name = str(where)
+    for object_path, item in walk(value):
+        name = str(object_path)
         if isinstance(item, Tensor):
             result.layers.append(LayerRow(name or "tensor", item.class_name, [shape_text(item.array.shape)]))
             result.parameters += item.array.size

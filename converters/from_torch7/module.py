@@ -1,4 +1,4 @@
-"""One nn module as the file has it: typed access to its fields, errors that say where it stands."""
+"""One nn module of a file: typed access to its fields, and errors that name the module."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from converters.errors import ConverterError, FormatError, MismatchError, Unsupp
 from converters.from_torch7.objects import Function, Storage, Table, Tensor, TorchObject
 from converters.graph import Dim, shape_text, static
 
-# Expanded tensors (stride 0) take no room in the file; as weights they have to be written out.
+# A tensor expanded by a stride of 0 takes no room in the file, but as a weight it is written out in full.
 MAX_EXPANDED_ELEMENTS = 2**24
 
-# Torch's own sizes are C ints.
+# Torch keeps sizes of modules in C ints.
 MAX_INTEGER = 2**31 - 1
 # More sizes than any tensor has.
 MAX_SIZES = 64
-# The most elements of a table of indices, a mask or a dense kernel that a module's fields ask for.
+# The largest table of indices, mask or dense kernel that is made because a module's fields ask for it.
 MAX_COMPUTED_ELEMENTS = 2**26
 
 _E = TypeVar("_E", bound=ConverterError)
@@ -29,31 +29,31 @@ _REQUIRED: Any = object()
 
 @dataclass(frozen=True, eq=False)
 class Module:
-    """An nn module and its place in the net.
+    """An nn module and its path in the net.
 
-    path: the positions of the containers down to it, as in net:get(5):get(1); empty for the net itself.
+    path: "5.1" for net:get(5):get(1); empty for the net itself.
     """
 
-    item: TorchObject
+    torch_object: TorchObject
     path: str = ""
 
     @property
     def class_name(self) -> str:
-        """The class as the file names it, "cudnn.SpatialConvolution"."""
-        return self.item.class_name
+        """The name of the class in the file, such as "cudnn.SpatialConvolution"."""
+        return self.torch_object.class_name
 
     @property
-    def place(self) -> str:
-        """The class and path for messages."""
+    def location(self) -> str:
+        """The class and the path, for messages."""
         return f"{self.class_name} at {self.path}" if self.path else self.class_name
 
     def error(self, kind: type[_E], message: str) -> _E:
-        """An error that says which module it is about."""
-        return kind(f"{self.place}: {message}")
+        """An error that names this module."""
+        return kind(f"{self.location}: {message}")
 
     def get(self, name: str) -> Any:  # noqa: ANN401
-        """The field as it came; None if it is absent."""
-        return self.item.fields.fields.get(name)
+        """The field, unchecked; None if it is absent."""
+        return self.torch_object.fields.fields.get(name)
 
     def has(self, name: str) -> bool:
         """Whether the field is there and not nil."""
@@ -68,15 +68,17 @@ class Module:
             raise self.error(FormatError, f"field {name!r} should be a number, but is {describe(value)}")
         return value
 
-    def integer(self, name: str, default: int = _REQUIRED, least: int | None = None) -> int:
-        """A number field that must be whole, and at least `least`."""
+    def integer(self, name: str, default: int = _REQUIRED, minimum: int | None = None) -> int:
+        """A number field that must be whole, and at least `minimum`."""
         value = self.number(name, default)
         if abs(value) > MAX_INTEGER:
-            raise self.error(FormatError, f"field {name!r} is {value:g}; no size is as large as that")
+            raise self.error(
+                FormatError, f"field {name!r} is {value:g}; Torch allows {MAX_INTEGER:,} at most"
+            )
         if not float(value).is_integer():
             raise self.error(FormatError, f"field {name!r} should be a whole number, but is {value:g}")
-        if least is not None and value < least:
-            raise self.error(FormatError, f"field {name!r} should be {least} or more, but is {value:g}")
+        if minimum is not None and value < minimum:
+            raise self.error(FormatError, f"field {name!r} should be {minimum} or more, but is {value:g}")
         return int(value)
 
     def positive(self, name: str, default: float = _REQUIRED) -> float:
@@ -87,11 +89,11 @@ class Module:
         return value
 
     def optional_integer(self, name: str) -> int | None:
-        """A whole number, or None where the field is absent or false."""
+        """A whole number, or None if the field is absent or false."""
         return self.integer(name) if self.flag(name) else None
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """A field as a Lua condition: nil (unless `default`) and false are false, all else is true."""
+        """The field as a Lua condition: false is false, an absent field is `default`, all else is true."""
         value = self.get(name)
         return default if value is None else value is not False
 
@@ -105,7 +107,7 @@ class Module:
         return value
 
     def sizes(self, name: str) -> list[int]:
-        """A list of whole numbers: a torch.LongStorage, or a table of numbers."""
+        """A field that is a list of whole numbers: a torch.LongStorage, or a table of numbers."""
         value = self.get(name)
         numbers: list[Any] = value.sequence() if isinstance(value, Table) else []
         if isinstance(value, Storage | Tensor) and value.array.dtype.kind == "i":
@@ -115,10 +117,10 @@ class Module:
         raise self.error(FormatError, f"field {name!r} should be a list of sizes, but is {describe(value)}")
 
     def tensor(self, name: str, shape: Sequence[int] | None = None) -> np.ndarray:
-        """A tensor of numbers as stored (any float or integer type), checked against `shape`.
+        """A tensor field in its stored type (any float or integer type), as a view of the file.
 
-        A view of the file. FormatError if it is missing, empty or absurdly expanded, MismatchError if it
-        has another shape.
+        FormatError if it is missing, empty, or expanded to more than `MAX_EXPANDED_ELEMENTS`; MismatchError
+        if it has another shape than `shape`.
         """
         value = self.get(name)
         if not isinstance(value, Tensor):
@@ -139,61 +141,61 @@ class Module:
         return array
 
     def optional_tensor(self, name: str, shape: Sequence[int] | None = None) -> np.ndarray | None:
-        """A tensor as `tensor` gives it, or None where the field is absent or false."""
+        """As `tensor`, but None if the field is absent or false."""
         return self.tensor(name, shape) if self.flag(name) else None
 
     def with_tensor(self, name: str, array: np.ndarray) -> Module:
         """The same module with a tensor replaced."""
-        fields = Table(dict(self.item.fields.fields))
+        fields = Table(dict(self.torch_object.fields.fields))
         fields.set(name, Tensor("torch.FloatTensor", array, None))
-        return Module(TorchObject(self.class_name, self.item.version, fields), self.path)
+        return Module(TorchObject(self.class_name, self.torch_object.version, fields), self.path)
 
-    def renamed(self, names: Mapping[str, str]) -> Module:
-        """The same module with fields under other names, where it has none of those yet."""
-        fields = dict(self.item.fields.fields)
+    def with_renamed_fields(self, names: Mapping[str, str]) -> Module:
+        """The same module with fields copied to new names, old to new; a field of the new name is kept."""
+        fields = dict(self.torch_object.fields.fields)
         for old, new in names.items():
             if fields.get(new) is None:
                 fields[new] = fields.get(old)
-        return Module(TorchObject(self.class_name, self.item.version, Table(fields)), self.path)
+        return Module(TorchObject(self.class_name, self.torch_object.version, Table(fields)), self.path)
 
     def child(self, name: str) -> Module:
-        """The module in a field."""
-        return self.inside(self.get(name), f"field {name!r}", name)
+        """The module in this field."""
+        return self.submodule(self.get(name), f"field {name!r}", name)
 
     def children(self, name: str = "modules") -> list[Module]:
-        """The modules in a list field, in order."""
+        """The modules in this list field, in order."""
         value = self.get(name)
         if not isinstance(value, Table):
             raise self.error(FormatError, f"field {name!r} should be a table, but is {describe(value)}")
         listed = value.sequence()
         if len(listed) != len(value.numbered):
             raise self.error(FormatError, f"the list {name!r} has a gap after entry {len(listed)}")
-        return [self.inside(item, f"{name}[{k}]", str(k)) for k, item in enumerate(listed, 1)]
+        return [self.submodule(item, f"{name}[{k}]", str(k)) for k, item in enumerate(listed, 1)]
 
-    def inside(self, item: object, what: str, step: str) -> Module:
-        """The module that an object must be; `step` leads to it from here."""
+    def submodule(self, item: object, what: str, step: str) -> Module:
+        """The object as a module, else FormatError; `step` is added to the path of this module."""
         if not isinstance(item, TorchObject):
             raise self.error(FormatError, f"{what} should be a module, but is {describe(item)}")
         return Module(item, f"{self.path}.{step}" if self.path else step)
 
-    def known(self, size: Dim, what: str = "a size of its input") -> int:
-        """A size that this module needs as a number; StaticSizeRequired if it is symbolic."""
+    def static_size(self, size: Dim, what: str = "a size of its input") -> int:
+        """The size as a number; StaticSizeRequired naming `what` if it is symbolic."""
         return static(size, what)
 
-    def check_computed(self, *sizes: int) -> None:
-        """UnsupportedError if an array of these sizes, asked for by fields alone, is absurdly large."""
+    def check_element_count(self, *sizes: int) -> None:
+        """UnsupportedError if an array of these sizes, which only the fields ask for, is too large."""
         if math.prod(sizes) > MAX_COMPUTED_ELEMENTS:
             raise self.unsupported(
-                f"its fields ask for {shape_text(sizes)} numbers, more than {MAX_COMPUTED_ELEMENTS:,}"
+                f"its fields ask for {shape_text(sizes)} numbers; the limit is {MAX_COMPUTED_ELEMENTS:,}"
             )
 
-    def unsupported(self, why: str) -> UnsupportedError:
-        """This module cannot be carried over exactly, because ..."""
-        return self.error(UnsupportedError, why)
+    def unsupported(self, reason: str) -> UnsupportedError:
+        """The error of a module that cannot be converted exactly, with the reason."""
+        return self.error(UnsupportedError, reason)
 
 
 def describe(value: object) -> str:
-    """What a value of a file is, for messages."""
+    """What kind of value this is, for messages."""
     if value is None:
         return "nil"
     if isinstance(value, Tensor):

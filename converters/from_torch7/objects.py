@@ -1,7 +1,7 @@
-"""What a .t7 file holds, as Python objects: tables, torch objects, tensors, functions.
+"""The contents of a .t7 file as Python objects: tables, torch objects, tensors, functions.
 
-Lua's nil, numbers, booleans and strings become None, float, bool and str. Everything else is one of the
-classes below, compared by identity as in Lua, so shared references and cycles come out as they were written.
+Lua's nil, numbers, booleans and strings become None, float, bool and str. Everything else is an object of a
+class below. They compare by identity, as in Lua, so that shared references and cycles are kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 @dataclass(eq=False, slots=True)
 class Table:
-    """A Lua table, its entries kept by the kind of their key."""
+    """A Lua table: entries with string keys (`fields`), with number keys (`numbered`), and `others`."""
 
     fields: dict[str, Any] = field(default_factory=dict)
     numbered: dict[float, Any] = field(default_factory=dict)
@@ -34,14 +34,14 @@ class Table:
             self.others.append((key, value))
 
     def sequence(self) -> list[Any]:
-        """The values at 1, 2, ... up to the first that is absent: what ipairs visits."""
+        """The values at 1, 2, ... before the first that is absent: those that Lua's ipairs visits."""
         values: list[Any] = []
         while (value := self.numbered.get(len(values) + 1)) is not None:
             values.append(value)
         return values
 
-    def at(self, key: object) -> Any:  # noqa: ANN401
-        """The value under a key that is itself an object, found by identity; None if absent."""
+    def by_identity(self, key: object) -> Any:  # noqa: ANN401
+        """The value under a key that is an object, found by identity; None if absent."""
         return next((value for known, value in self.others if known is key), None)
 
     def items(self) -> Iterator[tuple[Any, Any]]:
@@ -56,8 +56,8 @@ class Table:
 class TorchObject:
     """An object of a Torch class that is neither tensor nor storage.
 
-    `version` is the class version the writer gave (0 in files from before class versions). `fields` is what
-    the object stored of itself; empty for classes that store nothing.
+    version: the class version in the file; 0 in files that are older than class versions.
+    fields: what the object stored; empty for classes that store nothing.
     """
 
     class_name: str
@@ -67,7 +67,7 @@ class TorchObject:
 
 @dataclass(eq=False, slots=True)
 class Storage:
-    """A one-dimensional array that tensors are windows of; `array` is a view of the file."""
+    """A one-dimensional array that tensors are views of; `array` is a view of the file."""
 
     class_name: str
     array: np.ndarray
@@ -84,7 +84,7 @@ class Tensor:
 
 @dataclass(eq=False, slots=True)
 class Function:
-    """A Lua function: `size` bytes of bytecode at `offset` of the file, which nothing here ever runs."""
+    """A Lua function: `size` bytes of bytecode at `offset` of the file. It is never run."""
 
     offset: int
     size: int

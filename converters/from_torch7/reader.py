@@ -1,13 +1,13 @@
-"""A .t7 file -> Python objects: Torch's File:readObject, for any bytes, without running anything.
+"""A .t7 file -> Python objects, as Torch's File:readObject reads it, without running anything in the file.
 
-The grammar, each value led by an int tag: 0 nil; 1 number (double); 2 string (int length, bytes); 5 boolean
-(int). 3 table, 4 torch object, 7 and 8 function carry an int index first: the first occurrence brings the
-content, later ones only name it. 6 is a function without an index, from before indices. A table is an int
-count and that many keys and values; a function is bytecode (int length, bytes) and a table of upvalues; a
-torch object is a version string "V n" and a class name (or the class name alone, from before versions) and
-what its class writes: see `_payload`.
+Every value begins with an int tag: 0 nil; 1 number (double); 2 string (int length, bytes); 3 table; 4 torch
+object; 5 boolean (int); 6, 7, 8 function. Tables, torch objects and functions then have an int index: the
+content follows where an index occurs first, and is left out where it occurs again. Only 6, the oldest tag of
+functions, has no index. A table is an int count, then its keys and values in pairs. A function is bytecode
+(int length, bytes) and a table of upvalues. A torch object is a version string "V n", a class name (in the
+oldest files the class name alone) and what the class writes: see `_payload`.
 
-Reading keeps its own stack, because nngraph nests one level a node: no file can exhaust Python's.
+The reader keeps a stack itself, so that no file exhausts Python's: nngraph nests one level deeper a node.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ import numpy as np
 
 from converters.errors import FormatError
 from converters.from_torch7.objects import Function, Storage, Table, Tensor, TorchObject
-from converters.from_torch7.streams import ELEMENT_TYPES, Damage, Stream, ascii_text, binary
+from converters.from_torch7.streams import ELEMENT_TYPES, FormatViolation, Stream, ascii_text, binary
 
 NIL, NUMBER, STRING, TABLE, TORCH, BOOLEAN, FUNCTION, LEGACY_FUNCTION, RECURSIVE_FUNCTION = range(9)
 _KINDS = {TABLE: "table", TORCH: "torch object", LEGACY_FUNCTION: "function", RECURSIVE_FUNCTION: "function"}
 
-# Steps of reading under way at once, three or four a level. Torch itself stops long before.
+# The most reading steps under way at once; a level of nesting takes three or four. Torch stops much earlier.
 MAX_NESTING = 50_000
-# NumPy's limit; real tensors have 6 dimensions at most.
+# The limit of NumPy; real tensors have 6 dimensions at most.
 MAX_DIMENSIONS = 64
 
-# An expanded tensor may have far more elements than its storage, as long as their number can be counted.
+# An expanded tensor may have far more elements than its storage; this keeps their number countable.
 MAX_ELEMENTS = 2**48
 
 # torch.FloatStorage, and cutorch's torch.CudaStorage (float), torch.CudaLongStorage, ...; cltorch's likewise.
@@ -45,45 +45,45 @@ _Step = Generator["_Step", Any, Any]
 
 @dataclass(frozen=True)
 class Content:
-    """What a file holds.
+    """The content of a file.
 
-    value: the first object, as `objects` describes; Torch reads no further either.
-    data: the file's bytes (uint8), which the arrays of a binary file are views of.
-    surplus: bytes after the object.
+    value: the first object, as `objects` describes; Torch reads only this one too.
+    data: the bytes of the file (uint8); the arrays of a binary file are views of it.
+    unread_bytes: how many bytes follow the object.
     """
 
     value: Any
     data: np.ndarray
-    surplus: int
+    unread_bytes: int
 
 
 def read(path: Path) -> Content:
-    """The object in a .t7 file. FormatError names the byte where a damaged file stops making sense."""
+    """The object in a .t7 file. For a damaged file, FormatError names the byte where reading failed."""
     data = np.asarray(np.memmap(path, np.uint8, mode="r"))
     failures = []
-    likeliest: Content | None = None
-    for k, stream in enumerate(_readings(data)):
+    first_reading: Content | None = None
+    for k, stream in enumerate(_candidate_streams(data)):
         reader = _Reader(stream)
         try:
             content = Content(reader.run(), data, stream.remaining())
-        except Damage as damage:
-            failures.append((stream.offset, damage.offset, str(damage) + reader.suspicion()))
+        except FormatViolation as damage:
+            failures.append((stream.offset, damage.offset, str(damage) + reader.likely_cause()))
         else:
-            if not content.surplus:
+            if not content.unread_bytes:
                 return content
             if k == 0:
-                likeliest = content
-    if likeliest is not None:
-        return likeliest
-    _, offset, message = max(failures, key=lambda failure: failure[0])  # the reading that came furthest
+                first_reading = content
+    if first_reading is not None:
+        return first_reading
+    _, offset, message = max(failures, key=lambda failure: failure[0])  # the reading that got furthest
     raise FormatError(f"{path}: byte {offset}: {message}{_hint(data)}")
 
 
-def _readings(data: np.ndarray) -> list[Stream]:
-    """The ways to read these bytes, likeliest first.
+def _candidate_streams(data: np.ndarray) -> list[Stream]:
+    """The ways to read these bytes, the most likely first.
 
-    The size of a C long is not announced; which is right shows in what follows. A wrong guess derails at
-    the first tensor or storage, or leaves bytes over at the end.
+    The file does not say how many bytes a C long has. With the wrong size, reading fails at the first tensor
+    or storage, or leaves bytes unread at the end.
     """
     if data[0] in b" \t\r\n0123456789" and 0 not in data[:4]:
         return [ascii_text(data)]
@@ -93,7 +93,7 @@ def _readings(data: np.ndarray) -> list[Stream]:
 def _hint(data: np.ndarray) -> str:
     head = data[:4].tobytes()
     if head[:3] == b"\0\0\0" and head[3:]:
-        return " (big-endian? only little-endian files are defined)"
+        return " (big-endian? only little-endian files are supported)"
     raw = data[: 1 << 20].tobytes()
     if raw.count(b"\r\n") and raw.count(b"\n") == raw.count(b"\r\n"):
         return " (every line feed comes with a carriage return: damaged by a transfer in text mode?)"
@@ -101,7 +101,7 @@ def _hint(data: np.ndarray) -> str:
 
 
 class _Reader:
-    """One pass over one stream."""
+    """Reads the objects of one stream, once."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -109,7 +109,7 @@ class _Reader:
         self._unknown_class = ""
 
     def run(self) -> Any:  # noqa: ANN401
-        """The object at the current place. Generators stand in for recursive calls."""
+        """The object at the current position. Generators take the place of recursive calls."""
         stack: list[_Step] = [self._value()]
         result: Any = None
         while stack:
@@ -120,17 +120,17 @@ class _Reader:
                 result = stop.value
             else:
                 if len(stack) == MAX_NESTING:
-                    raise Damage(self._stream.offset, "objects are nested too deeply")
+                    raise FormatViolation(self._stream.offset, "objects are nested too deeply")
                 stack.append(step)
                 result = None
         return result
 
-    def suspicion(self) -> str:
-        """What may be behind a failure, if something is."""
+    def likely_cause(self) -> str:
+        """What may have caused a failure; empty if nothing is suspected."""
         if not self._unknown_class:
             return ""
         return (
-            f" (after an object of class {self._unknown_class}, which may store itself in a way of its own)"
+            f" (after an object of class {self._unknown_class}, which may have its own way of storing itself)"
         )
 
     def _value(self) -> _Step:
@@ -148,12 +148,14 @@ class _Reader:
         if tag == FUNCTION:
             return (yield self._function(None))
         if tag not in _KINDS:
-            raise Damage(start, f"{tag} is no type of value; expected 0 to 8")
+            raise FormatViolation(start, f"{tag} is no type of value; expected 0 to 8")
         index = stream.integer("the index of an object")
         if index in self._known:
             kind, value = self._known[index]
             if kind != _KINDS[tag]:
-                raise Damage(start, f"object {index} is a {kind}, but is referred to as a {_KINDS[tag]}")
+                raise FormatViolation(
+                    start, f"object {index} is a {kind}, but is referred to as a {_KINDS[tag]}"
+                )
             return value
         return (yield self._object(tag, index))
 
@@ -175,7 +177,7 @@ class _Reader:
             start = stream.offset
             key = yield self._value()
             if key is None or (isinstance(key, float) and math.isnan(key)):
-                raise Damage(start, f"the key of a table entry is {'nil' if key is None else 'NaN'}")
+                raise FormatViolation(start, f"the key of a table entry is {'nil' if key is None else 'NaN'}")
             table.set(key, (yield self._value()))
 
     def _function(self, index: int | None) -> _Step:
@@ -184,7 +186,7 @@ class _Reader:
         self._stream.characters(size, "the bytecode of a function")
         if index is not None:
             self._known[index] = "function", function
-        yield self._value()  # its upvalues: read to know where they end
+        yield self._value()  # its upvalues: read only to find where they end
         return function
 
     def _torch_object(self, index: int) -> _Step:
@@ -197,7 +199,7 @@ class _Reader:
             class_name = stream.characters(stream.integer("the length of a class name"), "a class name")
         name = _decode(class_name)
         if not re.fullmatch(r"[A-Za-z_][\w.]*", name):
-            raise Damage(start, f"{name[:60]!r} is no name of a class")
+            raise FormatViolation(start, f"{name[:60]!r} is no name of a class")
         if (array := _ARRAY_CLASS.fullmatch(name)) and (array[1] or array[2]):
             element = array[2] or "Float"
             if array[3] == "Tensor":
@@ -209,7 +211,7 @@ class _Reader:
         return item
 
     def _payload(self, item: TorchObject) -> _Step:
-        """What the class of an object writes after its name: the table of its fields unless known better."""
+        """What a class writes after its name: the table of its fields, but for the exceptions here."""
         stream, name = self._stream, item.class_name
         if name == "torch.Timer":
             return
@@ -227,7 +229,7 @@ class _Reader:
             start = stream.offset
             fields = yield self._value()
             if not isinstance(fields, Table):
-                raise Damage(start, f"the fields of an object of class {name} are not a table")
+                raise FormatViolation(start, f"the fields of an object of class {name} are not a table")
             item.fields = fields
 
     def _vector(self, table: Table, count: int) -> _Step:
@@ -238,7 +240,7 @@ class _Reader:
     def _check_room(self, count: int, each: int, what: str, of: str) -> None:
         remaining = self._stream.remaining()
         if count < 0 or count * each > remaining:
-            raise Damage(
+            raise FormatViolation(
                 self._stream.offset, f"{what} claims {count:,} {of}, but only {remaining:,} bytes are left"
             )
 
@@ -253,7 +255,7 @@ class _Reader:
         start = stream.offset
         rank = stream.integer(f"the number of dimensions of a {name}")
         if not 0 <= rank <= MAX_DIMENSIONS:
-            raise Damage(start, f"a {name} of {rank:,} dimensions; 0 to {MAX_DIMENSIONS} expected")
+            raise FormatViolation(start, f"a {name} of {rank:,} dimensions; 0 to {MAX_DIMENSIONS} expected")
         sizes = stream.longs(rank, f"the sizes of a {name}")
         strides = stream.longs(rank, f"the strides of a {name}")
         offset = stream.long(f"the offset of a {name}") - 1
@@ -262,21 +264,23 @@ class _Reader:
         storage = yield self._value()
         if storage is not None:
             if not isinstance(storage, Storage) or storage.array.dtype != tensor.array.dtype:
-                raise Damage(start, f"a {name} over something that is no storage of its type")
+                raise FormatViolation(start, f"the storage of a {name} is not a storage of its type")
             tensor.storage = storage
-        problem = _window_problem(sizes, strides, offset, 0 if storage is None else storage.array.size)
+        problem = _view_problem(sizes, strides, offset, 0 if storage is None else storage.array.size)
         if problem:
-            raise Damage(start, f"a {name} of size {_by(sizes)}, strides {_by(strides)}: {problem}")
+            raise FormatViolation(
+                start, f"a {name} of size {_sizes_text(sizes)}, strides {_sizes_text(strides)}: {problem}"
+            )
         if storage is not None and rank:
-            tensor.array = _window(storage.array, sizes, strides, offset)
+            tensor.array = _view(storage.array, sizes, strides, offset)
         return tensor
 
     def _text(self, what: str) -> str:
         return _decode(self._stream.characters(self._stream.integer(f"the length of {what}"), what))
 
 
-def _window_problem(sizes: list[int], strides: list[int], offset: int, available: int) -> str:
-    """Why a tensor may not look at its storage so; empty if it may."""
+def _view_problem(sizes: list[int], strides: list[int], offset: int, available: int) -> str:
+    """Why this is not a valid view of the storage; empty if it is valid."""
     if any(size < 0 for size in sizes):
         return "a size is negative"
     if not sizes or 0 in sizes:
@@ -293,8 +297,8 @@ def _window_problem(sizes: list[int], strides: list[int], offset: int, available
     return ""
 
 
-def _window(array: np.ndarray, sizes: list[int], strides: list[int], offset: int) -> np.ndarray:
-    """The view that a tensor is of its storage."""
+def _view(array: np.ndarray, sizes: list[int], strides: list[int], offset: int) -> np.ndarray:
+    """The view of the storage that a tensor is."""
     if 0 in sizes:
         return np.zeros(sizes, array.dtype)
     byte_strides = [
@@ -304,9 +308,9 @@ def _window(array: np.ndarray, sizes: list[int], strides: list[int], offset: int
 
 
 def _decode(text: bytes) -> str:
-    """Lua strings are bytes; those that are not UTF-8 stay readable."""
+    """A Lua string, which is bytes; a byte that is not UTF-8 becomes an escape such as \\xff."""
     return text.decode("utf-8", "backslashreplace")
 
 
-def _by(sizes: list[int]) -> str:
+def _sizes_text(sizes: list[int]) -> str:
     return "x".join(map(str, sizes)) or "none"

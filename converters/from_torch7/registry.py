@@ -1,85 +1,73 @@
-"""How a module class is declared: one decorated function that says what the class computes.
+"""How a module class is registered: one decorated function that says what the class computes.
 
     @module("SpatialConvolution", name="conv", rank=4)
     def spatial_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value: ...
 
-`module` is for classes that compute new tensors, `view` for those whose output shares the input's memory,
-`structure` for containers and classes that only rearrange tables. The decorated name is then an `Entry`.
-Functions are written for evaluation: what a class does only in training is left out.
+`module` is for classes that compute new tensors, `view` for those whose output shares the storage of the
+input, `structure` for containers and classes that only rearrange tables. `alias` gives a registered class
+further names with another summary; `unsupported` registers classes that are known and not converted. Every
+file in `modules/` is searched. The decorated name is then a `ModuleClass`. A function describes evaluation:
+what a class does only in training is left out. The first line of its docstring is the summary for users.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, TypeVar
 
 import onnx_ir as ir
 
 from converters.errors import FormatError
+from converters.from_torch7.backward_shape_inference import Expected, complete
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import Expected, completed
-from converters.from_torch7.handles import Memory, Nest, ValueNest, View, flat, values
+from converters.from_torch7.conversion import Conversion, Infer, ModuleClass
 from converters.from_torch7.module import Module
+from converters.from_torch7.tensor_references import (
+    NestedTensors,
+    NestedValues,
+    ValueStorage,
+    View,
+    flatten,
+    read_values,
+)
 from converters.graph import Shape, dims, shape_text
+from converters.registry import Registry
 
-if TYPE_CHECKING:
-    from converters.from_torch7.net import Net
+CLASSES: Registry[ModuleClass] = Registry("Torch7 module class")
 
-# What a module wants before a successor that wants something; see `expectation`.
-Ask = Callable[[Module, Expected], Expected]
+# What a class expects as input: always the same, or read from the fields of the module.
 Expects = Expected | Callable[[Module], Expected]
+Kind = Literal["tensor", "table", "any"]
+_C = TypeVar("_C", bound=ModuleClass)
 
 
 @dataclass(frozen=True)
-class Entry(ABC):
-    """A declared class. `classes` without prefix stand for nn and its twins (cudnn, cunn, ...).
-
-    replaces_methods: objects of this class may come with an updateOutput of their own.
-    summary: what it computes, for the list of what is supported.
-    """
-
-    classes: tuple[str, ...]
-    name: str
-    replaces_methods: bool
-    summary: str
-
-    @abstractmethod
-    def run(self, net: Net, m: Module, x: Nest) -> Nest:
-        """The output for an input."""
-
-    @abstractmethod
-    def expected(self, m: Module, ask: Ask, after: Expected) -> Expected:
-        """What the module wants as input, before a successor that wants `after`."""
-
-
-@dataclass(frozen=True)
-class _Computing(Entry):
+class _ComputingClass(ModuleClass):
     """A class whose output is a new tensor (or table of tensors)."""
 
-    function: Callable[..., ValueNest]
-    takes: Literal["tensor", "table", "any"]
+    function: Callable[..., NestedValues]
+    takes: Kind
     rank: int | None
-    overwrites: bool
+    supports_inplace: bool
     expects: Expects
 
-    def run(self, net: Net, m: Module, x: Nest) -> Nest:
-        """The function's result as new tensors, or in the input's own memory."""
-        check_kind(m, x, self.takes)
-        with net.layer(m, self.name) as layer:
-            value = values(x)
-            result = self._computed(net.graph, m, value)
-            layer.results(value, result)
-        if self.overwrites and m.flag("inplace"):
-            target = flat(x)[0]
+    def run(self, conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+        """The function's result as new tensors, or in the storage of the input."""
+        check_input_kind(m, x, self.takes)
+        with conversion.layer(m, self.name) as layer:
+            value = read_values(x)
+            result = self._compute(conversion.graph, m, value)
+            layer.set_output(value, result)
+        if self.supports_inplace and m.flag("inplace"):
+            target = flatten(x)[0]
             assert isinstance(result, ir.Value)
             target.write(result)
             return target
-        return net.output_of(m, result)
+        return conversion.output_of(m, result)
 
-    def _computed(self, g: Builder, m: Module, x: ValueNest) -> ValueNest:
-        """The function's result; a single sample gets a batch dimension for it, where that is asked for."""
+    def _compute(self, g: Builder, m: Module, x: NestedValues) -> NestedValues:
+        """The function's result. With `rank`, a single sample gets a batch dimension and loses it again."""
         if self.rank is None or isinstance(x, list):
             return self.function(g, m, x)
         rank = len(dims(x))
@@ -93,145 +81,169 @@ class _Computing(Entry):
         assert isinstance(result, ir.Value)
         return g.squeeze(result, [0])
 
-    def expected(self, m: Module, ask: Ask, after: Expected) -> Expected:
-        """What is declared, completed by what follows."""
-        return completed(self.expects(m) if callable(self.expects) else self.expects, after)
+    def expected(self, m: Module, infer: Infer, successor: Expected) -> Expected:
+        """What `expects` says, completed by what the successor expects."""
+        return complete(self.expects(m) if callable(self.expects) else self.expects, successor)
 
 
 @dataclass(frozen=True)
-class _Viewing(Entry):
-    """A class whose output shows the input's memory in another way.
-
-    put: given the value below and a new value of the view, the new value below.
-    contiguous: whether the view of a contiguous tensor of this shape is contiguous.
-    copies: a tensor that is not contiguous is copied first, so nothing is shared.
-    """
+class _ViewClass(ModuleClass):
+    """A class whose output is a view of its input; see `view`."""
 
     function: Callable[[Builder, Module, ir.Value], ir.Value]
-    put: Callable[[Builder, Module, ir.Value, ir.Value], ir.Value]
+    write_through: Callable[[Builder, Module, ir.Value, ir.Value], ir.Value]
     contiguous: Callable[[Module, Shape], bool]
-    copies: bool
+    copies_unless_contiguous: bool
     expects: Expects
 
-    def run(self, net: Net, m: Module, x: Nest) -> Nest:
-        """A view of the input's memory."""
-        check_kind(m, x, "tensor")
+    def run(self, conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+        """A view of the input, or a new tensor where Torch copies."""
+        check_input_kind(m, x, "tensor")
         assert not isinstance(x, list)
-        with net.layer(m, self.name) as layer:
-            g = net.graph
-            if self.copies and not x.contiguous:
+        with conversion.layer(m, self.name) as layer:
+            g = conversion.graph
+            if self.copies_unless_contiguous and not x.contiguous:
                 result = self.function(g, m, x.read())
-                layer.results(x.read(), result)
-                return Memory(result)
-            view = View(
+                layer.set_output(x.read(), result)
+                return ValueStorage(result)
+            output = View(
                 x,
-                lambda below: self.function(g, m, below),
-                lambda below, seen: self.put(g, m, below, seen),
+                lambda base: self.function(g, m, base),
+                lambda base, new: self.write_through(g, m, base, new),
                 x.contiguous and self.contiguous(m, dims(x.read())),
             )
-            layer.results(x.read(), view.read())
-            return view
+            layer.set_output(x.read(), output.read())
+            return output
 
-    def expected(self, m: Module, ask: Ask, after: Expected) -> Expected:
-        """What is declared, completed by what follows."""
-        return completed(self.expects(m) if callable(self.expects) else self.expects, after)
+    def expected(self, m: Module, infer: Infer, successor: Expected) -> Expected:
+        """What `expects` says, completed by what the successor expects."""
+        return complete(self.expects(m) if callable(self.expects) else self.expects, successor)
 
 
 @dataclass(frozen=True)
-class _Structural(Entry):
-    """A container, or a class that passes tensors on as they are."""
+class _StructuralClass(ModuleClass):
+    """A container, or a class that passes tensors on unchanged."""
 
-    function: Callable[[Net, Module, Nest], Nest]
-    expects: Expected | Callable[[Module, Ask, Expected], Expected]
+    function: Callable[[Conversion, Module, NestedTensors], NestedTensors]
+    expects: Expected | Callable[[Module, Infer, Expected], Expected]
 
-    def run(self, net: Net, m: Module, x: Nest) -> Nest:
+    def run(self, conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
         """The function's result."""
-        return self.function(net, m, x)
+        return self.function(conversion, m, x)
 
-    def expected(self, m: Module, ask: Ask, after: Expected) -> Expected:
-        """What is declared, completed by what follows."""
-        return completed(self.expects(m, ask, after) if callable(self.expects) else self.expects, after)
+    def expected(self, m: Module, infer: Infer, successor: Expected) -> Expected:
+        """What `expects` says, completed by what the successor expects."""
+        expected = self.expects(m, infer, successor) if callable(self.expects) else self.expects
+        return complete(expected, successor)
 
 
 @dataclass(frozen=True)
-class Refused(Entry):
-    """A class that cannot be converted."""
+class Unsupported(ModuleClass):
+    """A class that is known and not converted, for this reason."""
 
-    why: str
+    reason: str
 
-    def run(self, net: Net, m: Module, x: Nest) -> Nest:
-        """UnsupportedError with the reason."""
-        raise m.unsupported(self.why)
+    def run(self, conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+        """Raise UnsupportedError with the reason."""
+        raise m.unsupported(self.reason)
 
-    def expected(self, m: Module, ask: Ask, after: Expected) -> Expected:
-        """Nothing is known."""
+    def expected(self, m: Module, infer: Infer, successor: Expected) -> Expected:
+        """Unknown."""
         return None
 
 
-def refusal(*classes: str, why: str) -> Refused:
-    """Declare classes that are known and not converted."""
-    return Refused(classes, short_name(classes[0]), False, f"not converted: {why}", why)
-
-
-def also(entry: Entry, *classes: str, summary: str) -> Entry:
-    """Declare classes that run like those of an entry, and mean something else to a reader."""
-    return replace(entry, classes=classes, summary=summary)
+def register(module_class: _C) -> _C:
+    """Add a class under each of its names; ValueError if one of them is registered already."""
+    for name in module_class.classes:
+        CLASSES.add(name, module_class)
+    return module_class
 
 
 def module(
     *classes: str,
     name: str | None = None,
-    takes: Literal["tensor", "table", "any"] = "tensor",
+    takes: Kind = "tensor",
     rank: int | None = None,
-    overwrites: bool = False,
+    supports_inplace: bool = False,
     expects: Expects = None,
-) -> Callable[[Callable[..., ValueNest]], Entry]:
-    """Declare a class that computes.
+) -> Callable[[Callable[..., NestedValues]], ModuleClass]:
+    """Register a class that computes new tensors from the value of its input.
 
     name: what its layers are called, followed by a number; the class name in lower case by default.
-    takes: what it accepts as input; a table arrives as a nested list of values.
-    rank: input of this rank, or of one less: a single sample, which then gets a batch of one.
-    overwrites: with the field `inplace` set it writes to its (first) input.
-    expects: the input it wants, as far as its fields say.
+    takes: the kind of input; a table arrives as a nested list of values.
+    rank: the function gets input of this rank; input of one dimension less is a single sample, which gets a
+    batch dimension of 1 before and loses it after.
+    supports_inplace: with its field `inplace` set, a module writes its output to its (first) input.
+    expects: the input that a module expects, as far as its fields say.
     """
-    short = name or short_name(classes[0])
-    return lambda function: _Computing(
-        classes, short, False, first_line(function), function, takes, rank, overwrites, expects
+    short = name or layer_name(classes[0])
+    return lambda function: register(
+        _ComputingClass(
+            classes, short, False, first_line(function), function, takes, rank, supports_inplace, expects
+        )
     )
 
 
 def view(
     *classes: str,
-    put: Callable[[Builder, Module, ir.Value, ir.Value], ir.Value],
+    write_through: Callable[[Builder, Module, ir.Value, ir.Value], ir.Value],
     name: str | None = None,
     contiguous: Callable[[Module, Shape], bool] = lambda m, shape: True,
-    copies: bool = False,
+    copies_unless_contiguous: bool = False,
     expects: Expects = None,
-) -> Callable[[Callable[[Builder, Module, ir.Value], ir.Value]], Entry]:
-    """Declare a class whose output is a view of its input; see `_Viewing`."""
-    short = name or short_name(classes[0])
-    return lambda function: _Viewing(
-        classes, short, False, first_line(function), function, put, contiguous, copies, expects
+) -> Callable[[Callable[[Builder, Module, ir.Value], ir.Value]], ModuleClass]:
+    """Register a class whose output is a view: another shape or part of the input, in the same storage.
+
+    The function computes the value of the view from the value of the input.
+    write_through: the value of the input after a new value is written to the view; it gets the old value of
+    the input and the new value of the view.
+    contiguous: whether the view of a contiguous tensor of this shape is contiguous.
+    copies_unless_contiguous: Torch copies an input that is not contiguous, so that nothing is shared.
+    """
+    short = name or layer_name(classes[0])
+    return lambda function: register(
+        _ViewClass(
+            classes,
+            short,
+            False,
+            first_line(function),
+            function,
+            write_through,
+            contiguous,
+            copies_unless_contiguous,
+            expects,
+        )
     )
 
 
 def structure(
     *classes: str,
-    expects: Expected | Callable[[Module, Ask, Expected], Expected] = None,
-    replaces_methods: bool = False,
-) -> Callable[[Callable[[Net, Module, Nest], Nest]], Entry]:
-    """Declare a class that passes its tensors on, possibly through modules inside it.
+    expects: Expected | Callable[[Module, Infer, Expected], Expected] = None,
+    stores_methods: bool = False,
+) -> Callable[[Callable[[Conversion, Module, NestedTensors], NestedTensors]], ModuleClass]:
+    """Register a class that passes its tensors on, possibly through modules inside it.
 
-    replaces_methods: the class itself stores a function as updateOutput.
+    stores_methods: see `ModuleClass`.
     """
-    short = short_name(classes[0])
-    return lambda function: _Structural(
-        classes, short, replaces_methods, first_line(function), function, expects
+    short = layer_name(classes[0])
+    return lambda function: register(
+        _StructuralClass(classes, short, stores_methods, first_line(function), function, expects)
     )
 
 
-def short_name(class_name: str) -> str:
-    """SpatialCrossMapLRN -> crossmaplrn: how layers of a class are called unless it says otherwise."""
+def alias(module_class: ModuleClass, *classes: str, summary: str) -> ModuleClass:
+    """Register classes that are converted like another class; only their summary for users differs."""
+    return register(replace(module_class, classes=classes, summary=summary))
+
+
+def unsupported(*classes: str, reason: str) -> Unsupported:
+    """Register classes that are known and not converted."""
+    short = layer_name(classes[0])
+    return register(Unsupported(classes, short, False, f"not converted: {reason}", reason))
+
+
+def layer_name(class_name: str) -> str:
+    """What layers of a class are called by default: SpatialCrossMapLRN -> crossmaplrn."""
     name = class_name.split(".")[-1]
     for prefix in ("Spatial", "Volumetric", "Temporal"):
         name = name.removeprefix(prefix)
@@ -243,9 +255,9 @@ def first_line(function: Callable[..., object]) -> str:
     return (function.__doc__ or "").partition("\n")[0].removesuffix(".")
 
 
-def check_kind(m: Module, x: Nest, takes: Literal["tensor", "table", "any"]) -> None:
+def check_input_kind(m: Module, x: NestedTensors, takes: Kind) -> None:
     """FormatError if a module gets a table and takes a tensor, or the other way round."""
-    came = "table" if isinstance(x, list) else "tensor"
-    if takes not in (came, "any"):
+    kind = "table" if isinstance(x, list) else "tensor"
+    if takes not in (kind, "any"):
         detail = f" of {len(x)}" if isinstance(x, list) else ""
-        raise m.error(FormatError, f"takes a {takes}, but a {came}{detail} arrives")
+        raise m.error(FormatError, f"takes a {takes}, but a {kind}{detail} arrives")

@@ -1,4 +1,4 @@
-"""What a net takes as input: what its modules imply, and what the caller says."""
+"""The inputs of a net: what its modules expect, and what the caller says."""
 
 from __future__ import annotations
 
@@ -9,18 +9,25 @@ from typing import Any
 import onnx_ir as ir
 
 from converters.errors import StaticSizeRequired, UsageError
-from converters.from_torch7.expectation import PASS, Expected, Many, arranged, count, is_table
+from converters.from_torch7.backward_shape_inference import (
+    ANY,
+    Expected,
+    Repeated,
+    is_table,
+    match,
+    tensor_count,
+)
+from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.module import Module
-from converters.from_torch7.net import Net
 from converters.from_torch7.objects import Table, Tensor, TorchObject
 from converters.graph import Dim, Shape, Symbol, shape_text
 from converters.options import Options
 
-# How sizes that a net leaves open are called, by the rank of the input: batch, channels, time, ...
+# Names of sizes that a net leaves open, by the rank of the input: batch, channels, time, ...
 _SIZE_NAMES = {1: "N", 2: "NF", 3: "NTF", 4: "NCHW", 5: "NCTHW"}
 _EXAMPLE_SIZES = {"N": "N", "C": "3"}
 
-# Operators that hand on their first input's elements as they are.
+# Operators that move the elements of their first input and do not change them.
 _REARRANGING = {"Reshape", "Slice", "Squeeze", "Unsqueeze", "Transpose", "Gather", "Identity", "Expand"}
 _TYPES = {
     "torch.ByteTensor": ir.DataType.UINT8,
@@ -30,7 +37,7 @@ _TYPES = {
     "torch.LongTensor": ir.DataType.INT64,
     "torch.DoubleTensor": ir.DataType.DOUBLE,
 }
-# What an input is declared as if it is cast to this only.
+# The type of an input, by the only type that it is cast to.
 _INPUT_TYPES: dict[int | None, ir.DataType] = {
     ir.DataType.INT64.value: ir.DataType.INT64,
     ir.DataType.BOOL.value: ir.DataType.UINT8,
@@ -41,22 +48,22 @@ _INPUT_TYPES: dict[int | None, ir.DataType] = {
 class Signature:
     """The inputs of a net.
 
-    shapes: by name, in the order of a depth-first walk. nesting: how they form a table, if it is one.
-    implied: those that the caller did not give, as text.
+    shapes: by name, depth first. nesting: how the inputs form a table, if the net takes one.
+    inferred: the shapes that the caller did not give, as text.
     """
 
     shapes: dict[str, Shape]
     nesting: Expected
-    implied: str
+    inferred: str
 
-    def advice(self) -> str:
-        """The options that fix every size that is open."""
+    def shape_options(self) -> str:
+        """The command line options that fix every open size."""
         open_shapes = {
             name: shape for name, shape in self.shapes.items() if any(isinstance(s, Symbol) for s in shape)
         }
         return " ".join(f"--input-shape {name}={_example(shape)}" for name, shape in open_shapes.items())
 
-    def text(self) -> str:
+    def table_text(self) -> str:
         """The table that the inputs form: {input_0, {input_1, input_2}}."""
         names = iter(self.shapes)
 
@@ -68,33 +75,33 @@ class Signature:
         return written(self.nesting)
 
 
-def signature(net: Net, root: Module, options: Options) -> Signature:
+def infer_signature(conversion: Conversion, root: Module, options: Options) -> Signature:
     """The inputs of a net.
 
-    A shape the caller gives is taken as it is; the others are what the modules imply. UsageError for a name
-    that the net does not have, StaticSizeRequired for an input whose shape nothing implies.
+    A shape that the caller gives is not questioned; the others are inferred from the modules. UsageError for
+    a name that is no input of the net, StaticSizeRequired for an input whose shape is unknown.
     """
-    expected = _expected(net, root)
-    given = {name: _given(shape) for name, shape in options.input_shapes.items()}
-    nesting = _nesting(expected, given)
-    names = _names(count(nesting) or 0, is_table(nesting) and "input" not in given)
+    expected = _infer_expected(conversion, root)
+    given = {name: _given_shape(shape) for name, shape in options.input_shapes.items()}
+    nesting = _fixed_nesting(expected, given)
+    names = _input_names(tensor_count(nesting) or 0, is_table(nesting) and "input" not in given)
     if unknown := sorted(given.keys() - set(names)):
         raise UsageError(f"the net has no input called {unknown[0]!r}; its inputs are {', '.join(names)}")
     shapes = {
-        name: given[name] if name in given else _implied(name, shape, options.static_batch)
+        name: given[name] if name in given else _inferred_shape(name, shape, options.static_batch)
         for name, shape in zip(names, _leaves(nesting), strict=True)
     }
-    implied = ", ".join(f"{name}={shape_text(shapes[name])}" for name in names if name not in given)
-    return Signature(shapes, nesting, implied)
+    inferred = ", ".join(f"{name}={shape_text(shapes[name])}" for name in names if name not in given)
+    return Signature(shapes, nesting, inferred)
 
 
-def _names(number: int, table: bool) -> list[str]:
+def _input_names(number: int, table: bool) -> list[str]:
     return [f"input_{k}" for k in range(number)] if number > 1 or table else ["input"]
 
 
-def _nesting(expected: Expected, given: Mapping[str, Shape]) -> Expected:
-    """A fixed nesting for as many tensors as are given, or as the net wants."""
-    wanted = count(expected)
+def _fixed_nesting(expected: Expected, given: Mapping[str, Shape]) -> Expected:
+    """The nesting for as many tensors as the caller gives shapes for, or else as the net expects."""
+    wanted = tensor_count(expected)
     if wanted is not None and len(given) <= wanted:
         return expected
     if not given:
@@ -102,13 +109,13 @@ def _nesting(expected: Expected, given: Mapping[str, Shape]) -> Expected:
             "the net takes a table of any number of tensors; say how many there are by giving their shapes, "
             "such as --input-shape input_0=N,10 --input-shape input_1=N,10"
         )
-    # A module that wants a tensor may take a table too: then it is one of tensors.
-    fitting = arranged(expected if is_table(expected) else Many(), list(given.values()))
-    if fitting is None:
+    # A module that expects a tensor may take a table too; it is then a table of tensors.
+    matching = match(expected if is_table(expected) else Repeated(), list(given.values()))
+    if matching is None:
         raise UsageError(
-            f"{len(given)} input shapes were given, which do not make a table of the kind that the net takes"
+            f"{len(given)} input shapes were given, but the net takes no table of that many tensors"
         )
-    return fitting
+    return matching
 
 
 def _leaves(nesting: Expected) -> list[Expected]:
@@ -116,16 +123,16 @@ def _leaves(nesting: Expected) -> list[Expected]:
 
 
 def input_type(root: Module) -> ir.DataType:
-    """The element type a net takes: the one it was kept in, or that a Copy in front of it converts from."""
-    first = _innermost_first(root.item)
+    """The element type that a net takes: that of its weights, or what a Copy as its first module converts."""
+    first = _first_leaf(root.torch_object)
     gradient = first.fields.fields.get("gradInput")
     if first.class_name == "nn.Copy" and isinstance(gradient, Tensor):
         return _TYPES.get(gradient.class_name, ir.DataType.FLOAT)
     return output_type(root)
 
 
-def _innermost_first(item: TorchObject) -> TorchObject:
-    """The first module of the first module of ..., which has none inside."""
+def _first_leaf(item: TorchObject) -> TorchObject:
+    """The first module that runs: the first inside the first inside ..., to one that has none inside."""
     seen = {item}
     while isinstance(inside := item.fields.fields.get("modules"), Table):
         first = inside.numbered.get(1)
@@ -137,43 +144,43 @@ def _innermost_first(item: TorchObject) -> TorchObject:
 
 
 def output_type(root: Module) -> ir.DataType:
-    """The element type a net gives: double where it was kept in double precision, else float32."""
-    kept = next(iter(_types(root)), "")
-    return ir.DataType.DOUBLE if kept == "torch.DoubleTensor" else ir.DataType.FLOAT
+    """The element type that a net gives: double if its weights are doubles, else float32."""
+    element_type = next(iter(_tensor_types(root)), "")
+    return ir.DataType.DOUBLE if element_type == "torch.DoubleTensor" else ir.DataType.FLOAT
 
 
-def settle_integer_inputs(graph: ir.Graph) -> None:
-    """Inputs that serve as indices or masks only become int64 or uint8.
+def type_integer_inputs(graph: ir.Graph) -> None:
+    """Make the inputs that serve only as indices int64, and those that serve only as masks uint8.
 
-    Torch takes indices as tensors of any number type, so the modules that use them cast; an input that goes
-    nowhere else says what it is.
+    Torch takes indices as tensors of any number type, so the modules that use them add a cast. An input that
+    ends only in such casts is declared in the type that it is cast to.
     """
     for value in graph.inputs:
-        passed, casts = _casts(value)
+        rearranged, casts = _casts(value)
         dtype = _INPUT_TYPES.get(next(iter(casts))) if len(casts) == 1 else None
         if dtype is not None:
-            for known in passed:
+            for known in rearranged:
                 known.type = ir.TensorType(dtype)
 
 
 def _casts(value: ir.Value) -> tuple[list[ir.Value], set[int | None]]:
-    """The values that only rearrange an input, and what they are cast to in the end (None: other use)."""
-    passed: list[ir.Value] = [value]
+    """An input and its mere rearrangements, and the types that these are cast to (None: another use)."""
+    rearranged: list[ir.Value] = [value]
     casts: set[int | None] = set()
-    for known in passed:
+    for known in rearranged:
         for node, index in known.uses():
             if node.op_type == "Cast":
                 casts.add(node.attributes["to"].as_int())
             elif node.op_type in _REARRANGING and index == 0:
-                passed += node.outputs
+                rearranged += node.outputs
             else:
                 casts.add(None)
-    return passed, casts
+    return rearranged, casts
 
 
-def _types(m: Module) -> Iterator[str]:
-    """The tensor types that a module and those inside it name, outermost first."""
-    stack = [m.item]
+def _tensor_types(m: Module) -> Iterator[str]:
+    """The tensor types named in a module and in those inside it, outermost first."""
+    stack = [m.torch_object]
     seen = set()
     while stack:
         item = stack.pop()
@@ -190,19 +197,19 @@ def _types(m: Module) -> Iterator[str]:
         stack += [child for child in reversed(children) if isinstance(child, TorchObject)]
 
 
-def _expected(net: Net, root: Module) -> Expected:
-    def ask(m: Module, after: Expected) -> Expected:
-        with net.inside(m) as entry:
-            return entry.expected(m, ask, after)
+def _infer_expected(conversion: Conversion, root: Module) -> Expected:
+    def infer(m: Module, successor: Expected) -> Expected:
+        with conversion.visit(m) as module_class:
+            return module_class.expected(m, infer, successor)
 
-    return ask(root, PASS)
+    return infer(root, ANY)
 
 
-def _given(shape: tuple[Any, ...]) -> Shape:
+def _given_shape(shape: tuple[Any, ...]) -> Shape:
     return tuple(size if isinstance(size, int) else Symbol(size) for size in shape)
 
 
-def _implied(name: str, shape: Expected, static_batch: int | None) -> Shape:
+def _inferred_shape(name: str, shape: Expected, static_batch: int | None) -> Shape:
     if not isinstance(shape, tuple) or not shape or len(shape) not in _SIZE_NAMES:
         raise StaticSizeRequired(
             f"the net does not say what shape its input {name!r} has; give it, "

@@ -1,8 +1,8 @@
 """The primitive values of a .t7 file, binary or ASCII, read with every length checked first.
 
-Torch's DiskFile writes the same sequence of values in both modes. Binary: little-endian, with `long` of 8
-bytes, or 4 where the writer was a 32-bit Torch or asked for it. ASCII: one group a line, numbers as text,
-characters and bytes raw.
+Torch's DiskFile writes the same values in both modes. Binary files are little-endian; a `long` has 8 bytes,
+or 4 if a 32-bit Torch wrote the file or the writer chose so. ASCII files have one value or array a line:
+numbers as text, characters and bytes unchanged.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import NoReturn, Protocol
 import numpy as np
 
 _TOKEN = re.compile(rb"\S+")
-# More than any number takes; what is longer is no number and is cut in messages.
+# Longer than any number; longer text is cut off in messages.
 _SHOWN_CHARACTERS = 40
 
 
-class Damage(Exception):
-    """A rule of the format is broken at byte `offset`; becomes a FormatError once the file is given up."""
+class FormatViolation(Exception):
+    """The bytes at `offset` break a rule of the format; `read` turns it into a FormatError."""
 
     def __init__(self, offset: int, message: str) -> None:
         super().__init__(message)
@@ -29,7 +29,9 @@ class Damage(Exception):
 
 
 class Stream(Protocol):
-    """Where a reader is in the file. `what` names the thing read, for the error message."""
+    """The values of a file from `offset` on. `what` names the value, for error messages.
+
+    smallest_value: the bytes that the shortest value takes."""
 
     offset: int
     smallest_value: int
@@ -69,12 +71,12 @@ ELEMENT_TYPES = {
 
 
 def binary(data: np.ndarray, long_bytes: int) -> Stream:
-    """A binary file with longs of `long_bytes`; storages come out as views of `data` (uint8)."""
+    """A binary file whose C long has `long_bytes`; storages are views of `data` (uint8)."""
     return _Binary(data, long_bytes)
 
 
 def ascii_text(data: np.ndarray) -> Stream:
-    """An ASCII file; storages are parsed into arrays of their own."""
+    """An ASCII file; storages are parsed into new arrays."""
     return _Ascii(data)
 
 
@@ -127,9 +129,11 @@ class _Binary:
     def _take(self, count: int, what: str) -> int:
         start = self.offset
         if count < 0:
-            raise Damage(start, f"{what} has a negative length ({count})")
+            raise FormatViolation(start, f"{what} has a negative length ({count})")
         if count > self.remaining():
-            raise Damage(start, f"{what} needs {count:,} bytes, but only {self.remaining():,} are left")
+            raise FormatViolation(
+                start, f"{what} needs {count:,} bytes, but only {self.remaining():,} are left"
+            )
         self.offset = start + count
         return start
 
@@ -156,7 +160,7 @@ class _Ascii:
     long = integer
 
     def longs(self, count: int, what: str) -> list[int]:
-        self._room(count, what)
+        self._check_room(count, what)
         return [self.integer(what) for _ in range(count)]
 
     def double(self, what: str) -> float:
@@ -168,10 +172,10 @@ class _Ascii:
             self._not_a_number(start, token, what)
 
     def characters(self, count: int, what: str) -> bytes:
-        self._room(count, what, each=1)
+        self._check_room(count, what, each=1)
         start = self.offset
         self.offset = start + count
-        if count:  # nothing written, no line end either
+        if count:  # without characters there is no line end either
             self._end_line()
         return bytes(self._bytes[start : start + count])
 
@@ -179,14 +183,14 @@ class _Ascii:
         dtype = np.dtype(ELEMENT_TYPES[element])
         if element in {"Byte", "Char"}:
             return np.frombuffer(self.characters(count, what), dtype)
-        self._room(count, what)
+        self._check_room(count, what)
         if not count:
             return np.zeros(0, dtype)
         convert = int if dtype.kind == "i" else float
         try:
             array = np.fromiter(self._numbers(count, convert, what), dtype, count)
         except OverflowError:
-            raise Damage(self.offset, f"{what}: a number is out of the range of {element}") from None
+            raise FormatViolation(self.offset, f"{what}: a number is out of the range of {element}") from None
         self._end_line()
         return array
 
@@ -201,37 +205,37 @@ class _Ascii:
             found += 1
             yield number
         if found < count:
-            raise Damage(
+            raise FormatViolation(
                 self.offset, f"{what}: {count:,} numbers expected, but the file ends after {found:,}"
             )
 
     def _token(self, what: str) -> bytes:
         match = _TOKEN.search(self._bytes, self.offset)
         if match is None:
-            raise Damage(self.offset, f"{what} expected, but the file ends")
+            raise FormatViolation(self.offset, f"{what} expected, but the file ends")
         token = bytes(self._bytes[match.start() : min(match.end(), match.start() + _SHOWN_CHARACTERS)])
         self.offset = match.end()
         self._end_line()
         return token
 
     def _end_line(self) -> None:
-        """One line end, of a Windows text file too; more would eat into a string that follows."""
+        """Skip one line end (of Windows too), and no more: a string that begins with one may follow."""
         ahead = bytes(self._bytes[self.offset : self.offset + 2])
         if ahead == b"\r\n":
             self.offset += 2
         elif ahead[:1] == b"\n":
             self.offset += 1
 
-    def _room(self, count: int, what: str, each: int = 2) -> None:
-        """A number takes two characters at least, the last one's separator may be missing."""
+    def _check_room(self, count: int, what: str, each: int = 2) -> None:
+        """Each value takes at least `each` characters; the separator after the last may be missing."""
         if count < 0:
-            raise Damage(self.offset, f"{what} has a negative length ({count})")
+            raise FormatViolation(self.offset, f"{what} has a negative length ({count})")
         if count * each - (each - 1) > self.remaining():
-            raise Damage(
+            raise FormatViolation(
                 self.offset, f"{what} claims {count:,} values, but only {self.remaining():,} bytes are left"
             )
 
     @staticmethod
     def _not_a_number(offset: int, token: bytes, what: str) -> NoReturn:
         shown = token[:_SHOWN_CHARACTERS].decode("ascii", "backslashreplace")
-        raise Damage(offset, f"{what} expected, a number, but {shown!r} stands there")
+        raise FormatViolation(offset, f"{what} expected, a number, but found {shown!r}")

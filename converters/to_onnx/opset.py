@@ -1,9 +1,8 @@
-"""The same graph under another opset version.
+"""Converts a graph to another opset version.
 
-The readers write opset 18. From 13 to 24 revisions of an operator added element types, attributes, values of
-attributes and optional inputs; an operator keeps its meaning as long as the target version knows those that
-the node uses. Exceptions: reductions, which took their axes from an attribute before 18, and the operators in
-_REDEFINED.
+The readers write opset 18. From 13 to 24, revisions of an operator added element types, attributes,
+attribute values and optional inputs: a node keeps its meaning if the target version has all that it uses.
+Exceptions are reductions, whose axes were an attribute before 18, and the operators in _REDEFINED.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from converters.errors import UnsupportedError, UsageError
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-LOWEST, HIGHEST = 13, 24
-# From opset 18 on these take their axes as an input, before as an attribute.
+MIN_OPSET, MAX_OPSET = 13, 24
+# Their axes are an input from opset 18 on, and were an attribute before.
 _REDUCTIONS = frozenset(
     {
         "ReduceL1",
@@ -29,10 +28,10 @@ _REDUCTIONS = frozenset(
         "ReduceSumSquare",
     }
 )
-# Revised in their meaning between opset 13 and 24: at this version, or with every revision.
+# Operators whose meaning changed between opset 13 and 24: at this version, or (None) with every revision.
 _REDEFINED = {"DequantizeLinear": None, "GroupNormalization": None, "QuantizeLinear": None, "RoiAlign": 16}
-# The versions that know a value of an attribute, where not all do that know the attribute.
-_VALUES = {
+# Attribute values that not every version of the attribute has, and the versions that have them.
+_ATTRIBUTE_VALUES = {
     ("GridSample", "mode", "bicubic"): range(16, 20),
     ("GridSample", "mode", "bilinear"): range(16, 20),
     ("GridSample", "mode", "cubic"): range(20, 25),
@@ -46,17 +45,20 @@ _VALUES = {
 }
 
 
-def retarget(model: ir.Model, opset: int) -> None:
-    """Change `model` to this opset version; UsageError outside 13..24, UnsupportedError for an operator."""
+def change_opset(model: ir.Model, opset: int) -> None:
+    """Converts `model`, in place, to this opset version.
+
+    UsageError outside 13..24, UnsupportedError for a node that would change its meaning.
+    """
     import onnx
 
-    if not LOWEST <= opset <= HIGHEST:
-        raise UsageError(f"--opset {opset}: supported are {LOWEST} to {HIGHEST}")
+    if not MIN_OPSET <= opset <= MAX_OPSET:
+        raise UsageError(f"--opset {opset}: supported are {MIN_OPSET} to {MAX_OPSET}")
     current = model.graph.opset_imports[""]
     for node in model.graph:
         if opset < 18 <= current and node.op_type in _REDUCTIONS and len(node.inputs) > 1:
             _axes_to_attribute(node)
-        if not node.domain and not _means_the_same(node, current, opset):
+        if not node.domain and not _keeps_its_meaning(node, current, opset):
             raise UnsupportedError(
                 f"node {node.name!r}: the operator {node.op_type} means something else in opset {opset} than "
                 f"in {current}; choose another --opset"
@@ -65,21 +67,21 @@ def retarget(model: ir.Model, opset: int) -> None:
     model.ir_version = max(8, onnx.helper.find_min_ir_version_for([onnx.helper.make_opsetid("", opset)]))
 
 
-def _means_the_same(node: ir.Node, current: int, opset: int) -> bool:
+def _keeps_its_meaning(node: ir.Node, current: int, opset: int) -> bool:
     import onnx_ir as ir
     from onnx import defs
 
     try:
-        now, then = (defs.get_schema(node.op_type, version, "") for version in (current, opset))
+        source, target = (defs.get_schema(node.op_type, version, "") for version in (current, opset))
     except defs.SchemaError:
         return False
-    if now.since_version == then.since_version:
+    if source.since_version == target.since_version:
         return True
-    if not set(then.attributes) >= set(node.attributes) or len(node.inputs) > then.max_input:
+    if not set(target.attributes) >= set(node.attributes) or len(node.inputs) > target.max_input:
         return False
     for attribute in node.attributes.values():
         if attribute.type is ir.AttributeType.STRING:
-            versions = _VALUES.get((node.op_type, attribute.name, attribute.as_string()))
+            versions = _ATTRIBUTE_VALUES.get((node.op_type, attribute.name, attribute.as_string()))
             if versions is not None and opset not in versions:
                 return False
     since = _REDEFINED.get(node.op_type, 0)

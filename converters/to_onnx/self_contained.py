@@ -1,7 +1,7 @@
-"""One .onnx file with everything inside, written in one pass.
+"""Writes one .onnx file with everything inside, in one pass.
 
-The message is laid out by hand so that the weights go from the reader's memory map straight to the file:
-protobuf would copy them twice. Field numbers are those of onnx.proto: ModelProto.graph = 7,
+The message is assembled here, not by protobuf, which would copy the weights twice: so they go from the
+reader's memory map directly to the file. Field numbers are those of onnx.proto: ModelProto.graph = 7,
 GraphProto.initializer = 5, TensorProto.raw_data = 9.
 """
 
@@ -12,34 +12,37 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from converters.atomic import replacing
+from converters.atomic_writing import atomic_write_group
 from converters.errors import UnsupportedError
 from converters.tensor_file import little_endian
-from converters.to_onnx.skeleton import initializers, skeleton, tensor_header
+from converters.to_onnx.model_proto import initializer_arrays, proto_without_initializers, tensor_header
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
 _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9
-# Protobuf messages end at 2 GiB.
+# The largest message that protobuf allows: 2 GiB.
 MAX_BYTES = 2**31 - 1
 
 
 def save_self_contained(model: ir.Model, path: Path) -> list[Path]:
-    """Write `path`; UnsupportedError if the model is larger than a protobuf message may be."""
-    proto = skeleton(model)
+    """Writes `path`; UnsupportedError if the model is larger than a protobuf message may be."""
+    proto = proto_without_initializers(model)
     graph = proto.graph.SerializeToString()
     proto.ClearField("graph")
     head = proto.SerializeToString()
 
-    tensors = [(_tensor_head(name, array), array) for name, array in initializers(model)]
+    tensors = [(_tensor_head(name, array), array) for name, array in initializer_arrays(model)]
     graph_size = len(graph) + sum(_field_size(len(t) + a.nbytes) for t, a in tensors)
     if len(head) + graph_size > MAX_BYTES:
         raise UnsupportedError(
-            f"{path}: the model needs {graph_size:,} bytes and a single .onnx file ends at {MAX_BYTES:,}; "
+            f"{path}: the model needs {graph_size:,} bytes and a single .onnx file can have {MAX_BYTES:,}; "
             "write the weights beside it: --external"
         )
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with (
+        atomic_write_group(path.parent, [path.name]) as temporary,
+        (temporary / path.name).open("wb") as file,
+    ):
         file.write(head)
         file.write(_length_delimited(_GRAPH, graph_size))
         file.write(graph)
@@ -51,7 +54,7 @@ def save_self_contained(model: ir.Model, path: Path) -> list[Path]:
 
 
 def _tensor_head(name: str, array: np.ndarray) -> bytes:
-    """A TensorProto up to where its raw bytes follow."""
+    """A TensorProto without its raw data, up to and including the length of that data."""
     return tensor_header(name, array).SerializeToString() + _length_delimited(_RAW_DATA, array.nbytes)
 
 

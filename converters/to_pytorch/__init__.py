@@ -1,4 +1,4 @@
-"""onnx_ir.Model -> net.py, which a PyTorch engineer would be content to have written, and net.safetensors."""
+"""Writes an onnx_ir.Model as net.py, readable PyTorch source, with its weights in net.safetensors."""
 
 from __future__ import annotations
 
@@ -8,65 +8,71 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from converters.atomic import placing
-from converters.tensor_file import Reference, write_tensors
-from converters.to_onnx.linked import save_with_references
-from converters.to_onnx.skeleton import INLINE_BYTES, initializers
+from converters.atomic_writing import atomic_write_group
+from converters.tensor_file import ExternalData, write_tensors
+from converters.to_onnx.external_data import save_with_external_data
+from converters.to_onnx.model_proto import MIN_EXTERNAL_BYTES, initializer_arrays
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from converters.to_pytorch.net import Net
+    from converters.to_pytorch.generated_net import GeneratedNet
 
 __all__ = ["save", "save_bundle"]
 
 
 def save(model: ir.Model, path: Path) -> list[Path]:
-    """Write `path`, which ends in .py, and the weights as .safetensors beside it; both or neither.
+    """Writes `path`, which ends in .py, and the weights as .safetensors beside it; both or neither.
 
     The module imports torch and safetensors only, has one nn.Module subclass and `load(weights=None)`, and
-    works with torch.compile and torch.export. UnsupportedError names what PyTorch cannot say.
+    works with torch.compile and torch.export. UnsupportedError names a layer that PyTorch cannot express.
     """
-    from converters.to_pytorch.lowering import lower
-    from converters.to_pytorch.source import source_text
+    from converters.to_pytorch.conversion import convert
+    from converters.to_pytorch.python_source import python_source
 
-    net = lower(model)
-    text = source_text(net, model)
+    net = convert(model)
+    text = python_source(net, model)
     weights = path.with_suffix(".safetensors")
-    with placing(path.parent, [path.name, weights.name]) as staging:
-        (staging / path.name).write_text(text, encoding="utf-8")
-        write_tensors(staging / weights.name, _state(net))
+    with atomic_write_group(path.parent, [path.name, weights.name]) as temporary:
+        (temporary / path.name).write_text(text, encoding="utf-8")
+        write_tensors(temporary / weights.name, _state_arrays(net))
     return [path, weights]
 
 
 def save_bundle(model: ir.Model, folder: Path) -> list[Path]:
-    """Write net.onnx, net.py and the net.safetensors that both use into `folder`; all or none.
+    """Writes net.onnx, net.py and the net.safetensors that both use into `folder`; all or none.
 
-    Initializers that the PyTorch form does not keep byte for byte, and small ones, lie inside net.onnx.
+    Small initializers, and those that PyTorch stores with other bytes, are inside net.onnx.
     """
-    from converters.to_pytorch.lowering import lower
-    from converters.to_pytorch.source import source_text
+    from converters.to_pytorch.conversion import convert
+    from converters.to_pytorch.python_source import python_source
 
-    net = lower(model)
-    text = source_text(net, model)
+    net = convert(model)
+    text = python_source(net, model)
     names = ["net.onnx", "net.py", "net.safetensors"]
-    with placing(folder, names) as staging:
-        (staging / "net.py").write_text(text, encoding="utf-8")
-        places = write_tensors(staging / "net.safetensors", _state(net))
-        save_with_references(model, staging / "net.onnx", _references(model, net, places))
+    with atomic_write_group(folder, names) as temporary:
+        (temporary / "net.py").write_text(text, encoding="utf-8")
+        places = write_tensors(temporary / "net.safetensors", _state_arrays(net))
+        save_with_external_data(model, temporary / "net.onnx", _shared_data(model, net, places))
     return [folder / name for name in names]
 
 
-def _state(net: Net) -> dict[str, np.ndarray]:
+def _state_arrays(net: GeneratedNet) -> dict[str, np.ndarray]:
     return {key: weight.array for key, weight in net.state().items()}
 
 
-def _references(model: ir.Model, net: Net, places: Mapping[str, Reference]) -> dict[str, Reference]:
-    """Where initializers lie in the weights file, for those that are in it as they are."""
-    arrays = dict(initializers(model))
+def _shared_data(
+    model: ir.Model, net: GeneratedNet, places: Mapping[str, ExternalData]
+) -> dict[str, ExternalData]:
+    """The places in the weights file of the initializers that it holds unchanged."""
+    arrays = dict(initializer_arrays(model))
     found = {}
     for key, weight in net.state().items():
         array = arrays.get(weight.name)
-        if array is not None and array.nbytes >= INLINE_BYTES and np.may_share_memory(array, weight.array):
+        if (
+            array is not None
+            and array.nbytes >= MIN_EXTERNAL_BYTES
+            and np.may_share_memory(array, weight.array)
+        ):
             found[weight.name] = places[key]
     return found

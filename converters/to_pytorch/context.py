@@ -1,4 +1,4 @@
-"""What an operator function is given beside its inputs: the node, what is known of values, the net so far."""
+"""The first argument of every operator function: the node, what is known about values, the net so far."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ import torch
 from torch import Tensor, fx, nn
 
 from converters.errors import MismatchError, UnsupportedError
+from converters.to_pytorch.generated_net import GeneratedNet, Initializer, Submodule, number
 from converters.to_pytorch.naming import printable
-from converters.to_pytorch.net import Initializer, Net, Submodule, number
 
 # A shape; None where a size is known only at run time.
 Shape = tuple[int | None, ...]
 
 
 class Context:
-    """The node being written, and the net it becomes part of."""
+    """The node being converted, and the net it becomes part of.
 
-    def __init__(self, net: Net, node: ir.Node, layer: str, *, is_layer: bool) -> None:
+    is_layer: the node computes the result of its layer, so its module gets the layer's name.
+    """
+
+    def __init__(self, net: GeneratedNet, node: ir.Node, layer: str, *, is_layer: bool) -> None:
         self.net = net
         self.node = node
         self.layer = layer
@@ -35,72 +38,75 @@ class Context:
         weights: Mapping[str, Initializer] | None = None,
         **keywords: Any,  # noqa: ANN401
     ) -> Callable[..., Tensor]:
-        """A module made with these arguments, under the layer's name; call it to use it.
+        """Adds a module constructed with these arguments; the result, called with tensors, applies it.
 
-        Layers that share their weights and are otherwise alike are one module, used several times.
+        Layers with the same weights and arguments share one module. MismatchError if the weights do not
+        have the shapes that the module expects.
         """
         weights = weights or {}
         dtype = next((w.array.dtype for w in weights.values()), np.dtype(np.float32))
         if dtype != np.float32:
             keywords["dtype"] = torch_dtype(ir.DataType.from_numpy(dtype))
         module = Submodule("", self.layer, module_type, arguments, keywords, weights)
-        known = self.net.shared.get(module.signature)
+        known = self.net.attributes_by_signature.get(module.signature)
         if known is not None and weights:
-            return self._use(known)
-        self._check(module)
+            return self._module_call(known)
+        self._check_weights(module)
         wanted = self.layer if self._is_layer else f"{self.layer}_{self.node.op_type.lower()}"
-        attribute = self.net.attributes.claim(wanted)
+        attribute = self.net.names.unique(wanted)
         self.net.submodules[attribute] = replace(module, attribute=attribute)
-        self.net.shared[module.signature] = attribute
-        return self._use(attribute)
+        self.net.attributes_by_signature[module.signature] = attribute
+        return self._module_call(attribute)
 
-    def layer_or(
+    def module_or_function(
         self,
         function: Callable[..., Tensor],
         module_type: type[nn.Module],
         **options: Any,  # noqa: ANN401
     ) -> Callable[..., Tensor]:
-        """The module where the node is a layer of the source, the function inside the formula of a layer."""
+        """A module if the node is a whole layer of the source, the function if it is one step of a layer."""
         if self._is_layer:
             return self.module(module_type, **options)
         return lambda x: function(x, **options)
 
     def call(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401
-        """`function(...)` as an expression; for helpers, and where no argument is a tensor."""
+        """`function(...)` as an expression: for helpers, and for functions without a tensor argument."""
         return self.net.proxy("call_function", function, arguments, keywords)
 
-    def parts(self, result: Any, count: int) -> tuple[Any, ...]:  # noqa: ANN401
-        """The elements of an expression that is a tuple."""
+    def unpack(self, result: Any, count: int) -> tuple[Any, ...]:  # noqa: ANN401
+        """The first `count` elements of an expression that is a tuple."""
         result.node.meta["tuple"] = count
         return tuple(result[index] for index in range(count))
 
     def full(self, sizes: list[Any], element: np.ndarray) -> Tensor:
         """A new tensor of these sizes, filled with the one element of an array."""
-        kept = ir.DataType.from_numpy(element.dtype)
+        onnx_dtype = ir.DataType.from_numpy(element.dtype)
         like = self.net.first_input()
-        if like is not None and self.dtype(like) is kept:
-            # This follows the net into another type, such as half precision.
+        if like is not None and self.dtype(like) is onnx_dtype:
+            # new_full has the right type also after the net was cast, for example to half precision.
             return cast(Tensor, like.new_full(tuple(sizes), number(element)))
-        dtype = torch_dtype(kept)
-        # The types that torch infers from a number need no saying.
-        kind = {} if dtype in (torch.float32, torch.int64, torch.bool) else {"dtype": dtype}
-        return cast(Tensor, self.call(torch.full, tuple(sizes), number(element), **kind, **self.net.device()))
+        dtype = torch_dtype(onnx_dtype)
+        # torch infers these types from the number itself.
+        keywords = {} if dtype in (torch.float32, torch.int64, torch.bool) else {"dtype": dtype}
+        return cast(
+            Tensor, self.call(torch.full, tuple(sizes), number(element), **keywords, **self.net.device())
+        )
 
     def tensor(self, value: Any) -> Tensor:  # noqa: ANN401
-        """An operand of any form as a tensor expression."""
+        """An operand of any type as a tensor expression."""
         return cast(Tensor, self.net.tensor(value))
 
     def rank(self, x: Any) -> int:  # noqa: ANN401
-        """Number of axes of an operand; UnsupportedError if the model does not tell."""
+        """Number of axes of an operand; UnsupportedError if it is unknown."""
         shape = self.shape(x)
         if shape is None:
             self.unsupported(
-                "how many axes its input has is not recorded in the model, and cannot be inferred from it"
+                "the number of axes of its input is not recorded in the model, and cannot be inferred from it"
             )
         return len(shape)
 
     def shape(self, x: Any) -> Shape | None:  # noqa: ANN401
-        """What is known beforehand of the shape of an operand; None if not even the rank is."""
+        """The shape of an operand as far as it is known at conversion; None if even the rank is unknown."""
         x = _constant(x)
         if isinstance(x, fx.Proxy):
             value = x.node.meta.get("value")
@@ -108,7 +114,7 @@ class Context:
         return tuple(np.shape(x))
 
     def dtype(self, x: Any) -> ir.DataType | None:  # noqa: ANN401
-        """Element type of an operand, where the model tells."""
+        """Element type of an operand; None if the model does not record it."""
         x = _constant(x)
         if isinstance(x, fx.Proxy):
             value = x.node.meta.get("value")
@@ -116,23 +122,23 @@ class Context:
         return ir.DataType.from_numpy(np.asarray(x).dtype)
 
     def output_shape(self) -> Shape | None:
-        """What is known beforehand of the shape of the first output."""
+        """The shape of the first output as far as it is known at conversion."""
         return shape_of(self.node.outputs[0])
 
     def output_dtype(self) -> ir.DataType:
-        """Element type of the first output; UnsupportedError if the model does not tell."""
+        """Element type of the first output; UnsupportedError if the model does not record it."""
         dtype = self.node.outputs[0].dtype
         if dtype is None:
             self.unsupported("the element type of its result cannot be inferred from the model")
         return dtype
 
-    def wants(self, index: int) -> bool:
-        """Whether anything uses the node's output `index`."""
+    def is_used(self, index: int) -> bool:
+        """Whether another node or the graph uses output `index` of the node."""
         outputs = self.node.outputs
         return index < len(outputs) and (bool(outputs[index].uses()) or outputs[index].is_graph_output())
 
     def unsupported(self, reason: str) -> NoReturn:
-        """Raise UnsupportedError naming the layer and the operator."""
+        """Raises UnsupportedError, which names the layer and the operator."""
         raise UnsupportedError(f"{self.where}: {reason}")
 
     @property
@@ -140,23 +146,25 @@ class Context:
         """The layer and the operator, for messages."""
         return f"layer '{printable(self.layer)}', ONNX operator {self.node.op_type}"
 
-    def _use(self, attribute: str) -> Callable[..., Tensor]:
+    def _module_call(self, attribute: str) -> Callable[..., Tensor]:
         return lambda *inputs: self.net.proxy("call_module", attribute, inputs)
 
-    def _check(self, module: Submodule) -> None:
+    def _check_weights(self, module: Submodule) -> None:
         with torch.device("meta"):
             made = module.type(*module.arguments, **module.keywords)
-        takes = {key: tuple(t.shape) for key, t in made.state_dict().items() if key != "num_batches_tracked"}
+        expected = {
+            key: tuple(t.shape) for key, t in made.state_dict().items() if key != "num_batches_tracked"
+        }
         given = {key: weight.array.shape for key, weight in module.weights.items()}
-        if takes != given:
+        if expected != given:
             raise MismatchError(
-                f"{self.where}: {module.type.__name__} takes weights of the shapes {takes}, "
+                f"{self.where}: {module.type.__name__} expects weights of the shapes {expected}, "
                 f"the model has {given}; its attributes and its weights contradict each other"
             )
 
 
 def _constant(x: Any) -> Any:  # noqa: ANN401
-    """The array behind an initializer, also where it has become an expression."""
+    """The array of an initializer, also of one that is already an expression."""
     if isinstance(x, fx.Proxy):
         x = x.node.meta.get("initializer", x)
     return x.array if isinstance(x, Initializer) else x

@@ -1,4 +1,4 @@
-"""What the generated file says about itself: origin, preprocessing, inputs and outputs."""
+"""The docstrings of the generated file: origin, preprocessing, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FRAMEWORKS = {"caffe": "Caffe", "torch7": "Torch7", "onnx": "ONNX"}
 
 
 def module_docstring(model: ir.Model) -> list[str]:
-    """Lines of the file's docstring, from the metadata that travels in the model."""
+    """Lines of the file's docstring, from the metadata of the model."""
     metadata = model.metadata_props
     framework = metadata.get("dsd-zoo.framework", "onnx")
     version = metadata.get("dsd-zoo.version")
@@ -27,7 +27,7 @@ def module_docstring(model: ir.Model) -> list[str]:
 
 
 def class_docstring(model: ir.Model, indent: str) -> list[str]:
-    """Lines of the class's docstring: what goes in and what comes out, in order."""
+    """Lines of the class's docstring: inputs and outputs, in order."""
     graph = model.graph
     inputs = [v for v in graph.inputs if v not in graph.initializers.values()]
     names = [", ".join(str(value.name) for value in values) for values in (graph.outputs, inputs)]
@@ -75,7 +75,7 @@ def _wrapped(text: str, indent: str) -> list[str]:
 
 
 def _docstring(lines: Iterable[str], indent: str) -> list[str]:
-    """The lines in triple quotes, whatever is in them."""
+    """The lines in triple quotes; backslashes and triple quotes in them are escaped."""
     safe = [printable(line).replace("\\", "\\\\").replace('"""', r"\"\"\"") for line in lines]
     safe = [f"{indent}{line}".rstrip() for line in safe]
     if len(safe) == 1:

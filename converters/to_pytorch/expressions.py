@@ -1,4 +1,4 @@
-"""Python text of the nodes of an fx graph."""
+"""Writes the nodes of an fx graph as Python expressions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _PREFIX = {operator.neg: "-", operator.invert: "~"}
 
 @dataclass(frozen=True)
 class Expression:
-    """Text of an expression, and how it may be broken: `head`, the arguments, `tail`."""
+    """Text of an expression, and the parts at which it may be broken: `head`, the arguments, `tail`."""
 
     text: str
     precedence: int = ATOM
@@ -48,8 +48,8 @@ class Expression:
     arguments: tuple[Expression, ...] = ()
     tail: str = ""
 
-    def within(self, precedence: int) -> str:
-        """The text as an operand of an operator that binds as strongly as `precedence`."""
+    def as_operand(self, precedence: int) -> str:
+        """The text as an operand of an operator of this precedence, in parentheses if it needs them."""
         return self.text if self.precedence >= precedence else f"({self.text})"
 
     def keyword(self, name: str) -> Expression:
@@ -57,27 +57,27 @@ class Expression:
         return Expression(f"{name}={self.text}", 0, f"{name}={self.head}", self.arguments, self.tail)
 
 
-class Writer:
-    """Writes nodes as expressions. `variables` names the nodes that have a variable of their own."""
+class ExpressionWriter:
+    """Writes nodes as expressions. `variables` gives the name of each node that has a variable."""
 
     def __init__(self, variables: Mapping[fx.Node, str]) -> None:
         self.variables = variables
 
     def expression(self, node: fx.Node) -> Expression:
-        """How the value of `node` is computed."""
+        """The expression that computes the value of `node`."""
         arguments = list(node.args)
         if node.op == "get_attr":
             return Expression(f"self.{node.target}")
         if node.op == "call_module":
             return self._call(f"self.{node.target}", arguments, {})
         if node.op == "call_method":
-            head = self.value(arguments[0]).within(ATOM)
+            head = self.value(arguments[0]).as_operand(ATOM)
             return self._call(f"{head}.{node.target}", arguments[1:], node.kwargs)
         assert callable(node.target), node.format_node()
         return self._function(node.target, arguments, node.kwargs)
 
     def value(self, value: Any) -> Expression:  # noqa: ANN401
-        """An argument: a variable, the expression of a node that has none, or a literal."""
+        """An argument: a variable, the expression of a node without a variable, or a literal."""
         if isinstance(value, fx.Node):
             if value in self.variables:
                 return Expression(self.variables[value])
@@ -98,14 +98,16 @@ class Writer:
         if function in _INFIX:
             sign, precedence = _INFIX[function]
             left, right = self.value(arguments[0]), self.value(arguments[1])
-            return Expression(f"{left.within(precedence)} {sign} {right.within(precedence + 1)}", precedence)
+            return Expression(
+                f"{left.as_operand(precedence)} {sign} {right.as_operand(precedence + 1)}", precedence
+            )
         if function in _PREFIX:
-            return Expression(f"{_PREFIX[function]}{self.value(arguments[0]).within(UNARY)}", UNARY)
+            return Expression(f"{_PREFIX[function]}{self.value(arguments[0]).as_operand(UNARY)}", UNARY)
         if function is getattr:
-            return Expression(f"{self.value(arguments[0]).within(ATOM)}.{arguments[1]}")
+            return Expression(f"{self.value(arguments[0]).as_operand(ATOM)}.{arguments[1]}")
         if function is operator.getitem:
-            return Expression(f"{self.value(arguments[0]).within(ATOM)}[{self._index(arguments[1])}]")
-        return self._call(function_name(function), arguments, telling(function, keywords))
+            return Expression(f"{self.value(arguments[0]).as_operand(ATOM)}[{self._index(arguments[1])}]")
+        return self._call(function_name(function), arguments, non_default_keywords(function, keywords))
 
     def _call(self, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> Expression:
         return call(name, [self.value(a) for a in arguments], {k: self.value(v) for k, v in keywords.items()})
@@ -139,7 +141,7 @@ def literal(value: Any) -> str:  # noqa: ANN401
 
 
 def function_name(function: Callable[..., Any]) -> str:
-    """How a function is called in the generated file: F.relu, torch.cat, or a helper's own name."""
+    """The name of a function in the generated file: F.relu, torch.cat, or that of a helper."""
     name = function.__name__
     if getattr(F, name, None) is function:
         return f"F.{name}"
@@ -149,8 +151,8 @@ def function_name(function: Callable[..., Any]) -> str:
     return name
 
 
-def telling(function: Callable[..., Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments that differ from the function's own defaults; torch's tracing passes all."""
+def non_default_keywords(function: Callable[..., Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments that differ from the function's defaults: torch's tracing records all of them."""
     defaults = _defaults(function)
     return {k: v for k, v in keywords.items() if k not in defaults or not _equal(defaults[k], v)}
 
@@ -162,24 +164,26 @@ def _equal(default: Any, value: Any) -> bool:  # noqa: ANN401
 def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # functions written in C++ tell nothing
+    except (TypeError, ValueError):  # functions written in C++ have no signature
         return {}
     return {name: p.default for name, p in parameters.items() if p.default is not p.empty}
 
 
-def lines(indent: str, prefix: str, expression: Expression, suffix: str = "") -> list[str]:
-    """`prefix + expression + suffix`, broken at its arguments where it does not fit, as formatters do."""
+def break_lines(indent: str, prefix: str, expression: Expression, suffix: str = "") -> list[str]:
+    """`prefix + expression + suffix`; a line longer than WIDTH is broken at the arguments."""
     line = f"{indent}{prefix}{expression.text}{suffix}"
     if len(line) <= WIDTH:
         return [line]
     inner = f"{indent}    "
     if not expression.arguments:
-        bare = expression.precedence == ATOM or prefix.endswith("(") or not prefix
-        return [line] if bare else [f"{indent}{prefix}(", f"{inner}{expression.text}", f"{indent}){suffix}"]
+        unwrapped = expression.precedence == ATOM or prefix.endswith("(") or not prefix
+        return (
+            [line] if unwrapped else [f"{indent}{prefix}(", f"{inner}{expression.text}", f"{indent}){suffix}"]
+        )
     joined = inner + ", ".join(argument.text for argument in expression.arguments)
     first, last = f"{indent}{prefix}{expression.head}", f"{indent}{expression.tail}{suffix}"
-    # Calls are broken into one argument a line only if they do not fit on one; displays at once.
+    # A call gets one argument per line only if all do not fit on one line; a list or tuple always does.
     if len(joined) <= WIDTH and re.search(r"\w\($", expression.head):
         return [first, joined, last]
-    body = [text for argument in expression.arguments for text in lines(inner, "", argument, ",")]
+    body = [text for argument in expression.arguments for text in break_lines(inner, "", argument, ",")]
     return [first, *body, last]

@@ -1,4 +1,4 @@
-"""From names of layers and blobs to Python identifiers."""
+"""Turns names of layers and blobs into Python identifiers."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Iterable
 
 from converters.to_pytorch import helpers
 
-# Names the generated file uses itself.
+# Names that the generated file uses itself.
 _USED = {"F", "load", "load_file", "nn", "self", "torch"} | helpers.names()
-# `input` shadows a builtin that no network calls; torch's own signatures use it too.
+# `input` is allowed: no network calls that builtin, and torch's own signatures use the name.
 _RESERVED = (set(dir(builtins)) | set(keyword.kwlist) | set(keyword.softkwlist) | _USED) - {"input"}
 
 
 class Names:
-    """Hands out identifiers, each once."""
+    """Gives out identifiers, each only once."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = _RESERVED | set(taken)
 
-    def claim(self, wanted: str) -> str:
-        """`wanted` as an identifier that is not taken: `data`, else `data_2`, `data_3`, ..."""
+    def unique(self, wanted: str) -> str:
+        """`wanted` as an identifier that was not given yet: `data`, else `data_2`, `data_3`, ..."""
         base = identifier(wanted)
         name, k = (f"{base}_" if base in _RESERVED else base), 1
         while name in self._taken:
@@ -33,9 +33,9 @@ class Names:
 
 
 def identifier(name: str) -> str:
-    """`name` with everything that Python does not allow replaced: fire2/squeeze1x1 -> fire2_squeeze1x1.
+    """`name` with `_` for what Python does not allow: fire2/squeeze1x1 -> fire2_squeeze1x1.
 
-    Leading underscores go, because Python mangles them inside a class.
+    Leading underscores are removed, because Python mangles such names inside a class.
     """
     plain = re.sub(r"[^0-9A-Za-z_]+", "_", name).strip("_")
     if not plain:
@@ -53,5 +53,5 @@ def class_name(name: str) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` on one line, without characters that change how the text around it reads."""
+    """`text` with line breaks, control and text-direction characters written as escapes."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -51,7 +51,7 @@ def test_what_a_caller_knows_travels_along(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("preprocessing", "says"),
     [
-        ({}, "neither the definition nor the catalog tells"),
+        ({}, "neither the definition nor the catalog gives"),
         ({"mean": [1, 2]}, "2 values for the input shape"),
         ({"mean_image": True}, "a mean image cannot be embedded"),
     ],

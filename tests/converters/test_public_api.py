@@ -8,7 +8,6 @@ import pytest
 from corpus_cases import CORPUS, Case
 
 import converters
-from converters.sniff import Kind, identify
 
 CAFFE = CORPUS / "caffe"
 NET = Case.load(CAFFE / "arch-alexnet").sources
@@ -74,52 +73,6 @@ def test_which_files_make_a_net(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("net.caffemodel", b"<!DOCTYPE html><html>", "an HTML page"),
-        ("net.caffemodel", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
-        ("net.t7", b"PK\x03\x04rest", "zip archive"),
-        ("net.t7", b"\x1f\x8b\x08rest", "gzip"),
-        ("net.caffemodel", b"\x80\x02}q\x00.", "Python pickle"),
-        ("net.prototxt", b"\x89PNG\r\n", "PNG image"),
-        ("net.prototxt", b'\n{"error": 404}', "this is JSON"),
-        ("net.py", b"import torch\n", "this is Python code"),
-        ("net.weights", b"\x00\x01\x02\x03", "neither the content nor the name"),
-    ],
-)
-def test_other_peoples_files_are_called_by_name(tmp_path: Path, name: str, content: bytes, says: str) -> None:
-    path = tmp_path / name
-    path.write_bytes(content)
-    with pytest.raises(converters.WrongFileError, match=says):
-        converters.load(path)
-
-
-def test_an_empty_file_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "net.caffemodel"
-    path.touch()
-    with pytest.raises(converters.FormatError, match="the file is empty"):
-        converters.load(path)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "kind"),
-    [
-        ("model", b"\x0a\x03net\xa2\x06\x02\x0a\x00", Kind.CAFFEMODEL),
-        ("model", b"\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1", Kind.TORCH7),
-        ("model", b"4\n1\n3\nV 1\n", Kind.TORCH7),
-        ("model", b'name: "net"\n', Kind.PROTOTXT),
-        ("model", b"\x89HDF\r\n\x1a\n\0", Kind.CAFFE_HDF5),
-        ("model.onnx", b"\x08\x08\x12\x07dsd-zoo", Kind.ONNX),
-        ("weights.net", b"\x00\x10\0\0\x01", Kind.DEEP_COMPRESSION),
-    ],
-)
-def test_content_first_name_second(tmp_path: Path, name: str, content: bytes, kind: Kind) -> None:
-    path = tmp_path / name
-    path.write_bytes(content)
-    assert identify(path) is kind
-
-
 def test_an_onnx_file_can_be_read_back(tmp_path: Path) -> None:
     converters.convert(NET, tmp_path / "net.onnx")
     model = converters.load(tmp_path / "net.onnx")
@@ -127,3 +80,14 @@ def test_an_onnx_file_can_be_read_back(tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes((tmp_path / "net.onnx").read_bytes()[:-100])
     with pytest.raises(converters.FormatError, match="not a readable ONNX model"):
         converters.load(tmp_path / "bad.onnx")
+
+
+def test_hashes_that_are_known_are_recorded_and_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(__file__).parents[2] / "manifests" / "digits" / "caffe"
+    sources = [folder / "train_val.prototxt", folder / "dsd.caffemodel"]
+    computed = converters.load(*sources).meta["report"].sources
+    monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("hashed again"))
+    known = [source.sha256 for source in computed]
+    assert converters.load(*sources, sha256=known).meta["report"].sources == computed
+    with pytest.raises(converters.UsageError, match="sha256 has 1 hashes for 2 files; give one for each"):
+        converters.load(*sources, sha256=known[:1])

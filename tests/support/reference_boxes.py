@@ -72,7 +72,7 @@ def decode(prior: np.ndarray, variance: np.ndarray, offset: np.ndarray, code: st
 
 
 def jaccard(a: np.ndarray, b: np.ndarray, pixel: float = 0) -> float:
-    """Intersection over union, `pixel` added to every side; corners in the wrong order make no size."""
+    """Intersection over union, `pixel` added to every side; corners in the wrong order give no area."""
     if b[0] > a[2] or b[2] < a[0] or b[1] > a[3] or b[3] < a[1]:
         return 0.0
     w = min(a[2], b[2]) - max(a[0], b[0]) + pixel
@@ -191,7 +191,7 @@ def yolo(
     *,
     exclusive: bool,
 ) -> np.ndarray:
-    """(1, 1, M, 7) of YOLO 2 (`exclusive` classes, a softmax) or 3; sizes: what anchors are relative to."""
+    """(1, 1, M, 7) of YOLO 2 (`exclusive` classes, a softmax) or 3; anchors are relative to `sizes`."""
     found: list[tuple[float, int, np.ndarray]] = []
     for x, of_map, size in zip(maps, anchors, sizes, strict=True):
         n, _, side, _ = x.shape

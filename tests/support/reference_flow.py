@@ -34,7 +34,7 @@ def correlation(
         for k, (dy, dx) in enumerate((dy, dx) for dy in rows for dx in columns):
             other = np.zeros_like(patch)
             for j in range(kernel):
-                # A displacement to the left of the image finds nothing but padding.
+                # Displaced beyond the left end of the image, there is only padding.
                 inside = [left + dx + o for o in range(kernel)]
                 other[:, j] = np.stack(
                     [b[i, :, top + dy + j, o] if o >= 0 else np.zeros(c) for o in inside], axis=-1
@@ -45,7 +45,7 @@ def correlation(
 
 
 def warped(image: np.ndarray, flow: np.ndarray, outside: float) -> np.ndarray:
-    """The pixel each flow vector (dx, dy) points to, bilinear; `outside` where that is not in the image."""
+    """The pixel that each flow vector (dx, dy) points to, bilinear; `outside` the image that value."""
     n, _, height, width = image.shape
     y = np.full(image.shape, outside)
     for i, row, column in np.ndindex(n, height, width):

@@ -1,8 +1,8 @@
-"""Small nets for the layers of Caffe's forks, and what their converted form computes.
+"""Small Caffe nets written by a test, and what their converted forms compute.
 
-No outputs recorded from those forks exist. The truth these tests hold the converter to is a second
-implementation: float64 numpy functions in the reference_*.py files, written from the public definition of
-each layer and sharing nothing with the converter.
+No outputs recorded from forks of Caffe exist. Their layers are tested against a second implementation: the
+float64 numpy functions in the reference_*.py files, which are written from the public definition of each
+layer and share no code with the converter.
 """
 
 from __future__ import annotations
@@ -67,6 +67,21 @@ def computed(
     return results
 
 
+def exposed(
+    folder: Path, net: str, x: np.ndarray, outputs: Sequence[str], *weights: Path
+) -> dict[str, np.ndarray]:
+    """These blobs of a net whose input x has this value, computed by the ONNX form."""
+    sources = write_net(folder, net, {"x": x.shape})
+    converters.convert([*sources, *weights], folder / "net.onnx", outputs=outputs)
+    return run_onnx(folder / "net.onnx", {"x": x.astype(np.float32)})
+
+
+def shared(name: str, parameters: str, bottom: str, top: str, names: Sequence[str]) -> str:
+    """The text of an InnerProduct whose parameters have these names; "" for a parameter without a name."""
+    specs = " ".join(f'param {{ name: "{n}" }}' if n else "param { }" for n in names)
+    return layer("InnerProduct", bottom, top, f"{specs} {parameters}", name)
+
+
 def layer(kind: str, bottoms: str, tops: str, parameters: str = "", name: str = "layer") -> str:
     """The text of one layer; bottoms and tops separated by spaces."""
     wired = [f'bottom: "{b}"' for b in bottoms.split()] + [f'top: "{t}"' for t in tops.split()]
@@ -79,3 +94,21 @@ def assert_close(got: np.ndarray, wanted: np.ndarray, tolerance: float = 1e-5) -
     assert np.array_equal(np.isnan(got), np.isnan(wanted))
     scale = max(1.0, float(np.nanmax(np.abs(wanted), initial=0.0)))
     assert np.nanmax(np.abs(got - wanted), initial=0.0) <= tolerance * scale
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    """Normally distributed float64 values that float32 holds exactly."""
+    return rng(seed).normal(size=shape).astype(np.float32).astype(float)
+
+
+def image(*shape: int, seed: int = 0) -> np.ndarray:
+    return rng(seed).normal(size=shape)
+
+
+def one_item(x: np.ndarray) -> dict[str, tuple[int, ...]]:
+    """The shape of x in the definition: a batch of one, as in deploy files, whatever is run later."""
+    return {"x": (1, *x.shape[1:])}

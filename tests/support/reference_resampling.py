@@ -46,7 +46,7 @@ def repeated(x: np.ndarray, scale: int) -> np.ndarray:
 
 
 def pooled_with_places(x: np.ndarray, kernel: int) -> tuple[np.ndarray, np.ndarray]:
-    """Maxima of windows side by side (the last ones may hang over) and their places in the plane."""
+    """Maxima of adjacent windows (the last may reach beyond the image) and their places in the plane."""
     n, c, height, width = x.shape
     rows, columns = -(-height // kernel), -(-width // kernel)
     y, places = np.zeros((n, c, rows, columns)), np.zeros((n, c, rows, columns), int)
@@ -85,7 +85,7 @@ def cubic(x: float) -> float:
 
 
 def resampled(x: np.ndarray, size: tuple[int, int], kind: str, antialias: bool = True) -> np.ndarray:
-    """Resample of FlowNet 2, whose coordinates each take half of the other axis' factor."""
+    """Resample of FlowNet 2, which adds half of the other axis' factor to each coordinate."""
     height, width = x.shape[2:]
     fy, fx = height / size[0], width / size[1]
     kernel: Callable[[float], float] = triangle if kind == "LINEAR" else cubic
@@ -114,7 +114,7 @@ def resampled(x: np.ndarray, size: tuple[int, int], kind: str, antialias: bool =
 
 
 def downsampled(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Downsample of FlowNet: triangles as wide as the step, the corners staying."""
+    """Downsample of FlowNet: triangles as wide as the step, with aligned corners."""
     height, width = x.shape[2:]
     if (height, width) == size:
         return x

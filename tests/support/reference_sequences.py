@@ -1,4 +1,4 @@
-"""Layers of forks that read texts, in float64, step by step."""
+"""Layers of forks for text recognition, in float64, step by step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolutions and poolings as forks of Caffe have them, in float64 and window by window."""
+"""Convolutions and poolings of Caffe's forks, in float64, window by window."""
 
 from __future__ import annotations
 

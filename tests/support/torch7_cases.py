@@ -1,4 +1,4 @@
-"""Running cases recorded from Torch7, and writing .t7 files of one's own."""
+"""Running cases recorded from Torch7, and writing .t7 files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 import torch
 
-from converters.to_onnx.skeleton import initializers, skeleton, tensor_header
+from converters.to_onnx.model_proto import initializer_arrays, proto_without_initializers, tensor_header
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -21,6 +21,16 @@ _ELEMENTS = {"f4": "Float", "f8": "Double", "f2": "Half", "i8": "Long", "i4": "I
 def values(*shape: int, seed: int = 0) -> np.ndarray:
     """Random numbers, both signs, no ties; the same for the same shape and seed."""
     return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
+
+
+# Inputs of two to five dimensions.
+X2, X3, X4, X5 = values(3, 6), values(4, 5, 6), values(2, 4, 7, 6), values(2, 3, 4, 5, 6)
+
+
+def softmax(x: np.ndarray, axes: int | tuple[int, ...]) -> np.ndarray:
+    """The softmax over these axes together."""
+    e = np.exp(x - x.max(axes, keepdims=True))
+    return e / e.sum(axes, keepdims=True)
 
 
 def sizes(*numbers: int) -> tuple[str, np.ndarray]:
@@ -47,14 +57,14 @@ def named(name: str, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def typed(model: ir.Model, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The inputs of a converted net, each in the type it takes."""
+    """The inputs of a converted net, each cast to the type that the net takes."""
     return {str(i.name): feeds[str(i.name)].astype(i.dtype.numpy()) for i in model.graph.inputs}
 
 
 def run_model(model: ir.Model, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Outputs of a converted net by name, from ONNX Runtime on the CPU."""
-    proto = skeleton(model)
-    for name, array in initializers(model):
+    proto = proto_without_initializers(model)
+    for name, array in initializer_arrays(model):
         tensor = tensor_header(name, array)
         tensor.raw_data = np.ascontiguousarray(array).tobytes()
         proto.graph.initializer.append(tensor)

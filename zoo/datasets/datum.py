@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from converters import wire
 from zoo.errors import DataError
 from zoo.preprocessing.decode import DecodedImage
-from zoo.preprocessing.wire import FIXED32, LENGTH, VARINT, fields
 
 CHANNELS, HEIGHT, WIDTH, DATA, LABEL, FLOAT_DATA, ENCODED = range(1, 8)
 
@@ -27,9 +27,9 @@ CHANNELS, HEIGHT, WIDTH, DATA, LABEL, FLOAT_DATA, ENCODED = range(1, 8)
 def read_label(record: memoryview) -> int:
     """The label of a Datum; the image itself is stepped over. DataError if it is none."""
     label = 0
-    for field in fields(record):
-        if field.number == LABEL and field.wire_type == VARINT:
-            label = field.signed()
+    for field in _buffer(record).fields():
+        if field.number == LABEL and field.wire_type == wire.VARINT:
+            label = field.signed
     return label
 
 
@@ -42,13 +42,14 @@ def read_image(record: memoryview) -> bytes | DecodedImage:
     numbers = {CHANNELS: 0, HEIGHT: 0, WIDTH: 0, ENCODED: 0}
     data: memoryview | None = None
     floats: list[memoryview] = []
-    for field in fields(record):
-        if field.wire_type == VARINT and field.number in numbers:
-            numbers[field.number] = field.signed()
-        elif field.wire_type == LENGTH and field.number == DATA:
-            data = field.content
-        elif field.wire_type in (LENGTH, FIXED32) and field.number == FLOAT_DATA:
-            floats.append(field.content)
+    buffer = _buffer(record)
+    for field in buffer.fields():
+        if field.wire_type == wire.VARINT and field.number in numbers:
+            numbers[field.number] = field.signed
+        elif field.wire_type == wire.LENGTH and field.number == DATA:
+            data = buffer.content(field)
+        elif field.wire_type in (wire.LENGTH, wire.FIXED32) and field.number == FLOAT_DATA:
+            floats.append(buffer.content(field))
     if numbers[ENCODED]:
         return bytes(data or b"")
     shape = (numbers[CHANNELS], numbers[HEIGHT], numbers[WIDTH])
@@ -61,6 +62,10 @@ def read_image(record: memoryview) -> bytes | DecodedImage:
             f"with {values.size} numbers"
         )
     return DecodedImage(values.reshape(shape).transpose(1, 2, 0), hashlib.sha256(content).hexdigest())
+
+
+def _buffer(record: memoryview) -> wire.Buffer:
+    return wire.Buffer(record, max_fields=None, groups=False, error=DataError)
 
 
 def _whole(content: bytes, is_bytes: bool) -> int:

@@ -27,7 +27,7 @@ def kind_of_content(file: File, head: bytes) -> Archive | None:
 
     ContentError for what can be neither: a web page, a Git LFS pointer, an empty or a foreign file.
     """
-    from converters.sniff import foreign
+    from converters import foreign
 
     if not head:
         raise ContentError("delivered nothing")
@@ -52,7 +52,7 @@ def archive_kind(head: bytes) -> Archive | None:
 
 def _refuse_text(head: bytes) -> None:
     """No hash would find an error message that came instead of weights. An ASCII .t7 begins with a digit."""
-    from converters.sniff import is_text
+    from converters import is_text
 
     if is_text(head) and not head[:1].isdigit():
         shown = head.decode("utf-8", "replace").strip().split("\n")[0][:_SHOWN_CHARACTERS]

@@ -30,8 +30,8 @@ class Normalisation:
 
     `mean` and `std` are (channels, 1, 1); `mean` may also be an image, of the size of the window or of the
     whole resized image, of which the window at the same place is used. With `swap_channels` the channels are
-    reversed first; `multiplier` and `divisor` bring the largest pixel value of the flavour to the one that the
-    numbers are meant for.
+    reversed first; `multiplier` and `divisor` bring the largest pixel value of the flavour to the one that
+    the numbers are meant for.
     """
 
     crop: int

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from converters import wire
 from zoo.errors import DataError
 from zoo.preprocessing.flavour import Float32
-from zoo.preprocessing.wire import FIXED32, FIXED64, LENGTH, VARINT, fields, packed_varints
 
 NPY_MAGIC = b"\x93NUMPY"
 # Caffe's BlobProto: num, channels, height, width; data; shape; double_data.
@@ -65,13 +65,14 @@ def _read_binaryproto(path: Path, magic: bytes) -> NDArray[Any]:
     shape: list[int] = []
     values: dict[int, list[memoryview]] = {DATA: [], DOUBLE_DATA: []}
     try:
-        for field in fields(memoryview(path.read_bytes())):
-            if field.number in LEGACY_SIZES and field.wire_type == VARINT:
-                sizes[field.number] = field.signed()
-            elif field.number == SHAPE and field.wire_type == LENGTH:
-                shape = _dims(field.content)
-            elif field.number in values and field.wire_type in (LENGTH, FIXED32, FIXED64):
-                values[field.number].append(field.content)
+        buffer = wire.Buffer(path.read_bytes(), max_fields=None, groups=False, error=DataError)
+        for field in buffer.fields():
+            if field.number in LEGACY_SIZES and field.wire_type == wire.VARINT:
+                sizes[field.number] = field.signed
+            elif field.number == SHAPE and field.wire_type == wire.LENGTH:
+                shape = _dims(buffer, field)
+            elif field.number in values and field.wire_type in (wire.LENGTH, wire.FIXED32, wire.FIXED64):
+                values[field.number].append(buffer.content(field))
     except DataError as error:
         raise DataError(
             f"{path}: expected a mean image as .npy or .binaryproto; it begins with {magic!r}: {error}"
@@ -89,12 +90,12 @@ def _read_binaryproto(path: Path, magic: bytes) -> NDArray[Any]:
     return np.frombuffer(content, dtype).reshape(shape[1:])
 
 
-def _dims(content: memoryview) -> list[int]:
+def _dims(buffer: wire.Buffer, shape: wire.Field) -> list[int]:
     """BlobShape: repeated int64 dim, packed or not."""
     dims: list[int] = []
-    for field in fields(content):
-        if field.number == SHAPE_DIM and field.wire_type == VARINT:
-            dims.append(field.signed())
-        elif field.number == SHAPE_DIM and field.wire_type == LENGTH:
-            dims += packed_varints(field.content)
+    for field in buffer.fields(shape.start, shape.end):
+        if field.number == SHAPE_DIM and field.wire_type == wire.VARINT:
+            dims.append(field.signed)
+        elif field.number == SHAPE_DIM and field.wire_type == wire.LENGTH:
+            dims += buffer.packed_varints(field)
     return dims

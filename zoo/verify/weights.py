@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+import converters
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ Float32 = NDArray[np.float32]
 
 Float64 = NDArray[np.float64]
 
-# What the converters call arrays that are no weights: shapes and numbers of the graph itself.
-_CONSTANT = re.compile(r"(?:^|/)constant(?:_\d+)?$")
 # Sums run in float64 over pieces of this many values, so that a net is never held twice.
 PIECE = 1 << 20
 # Classes of magnitude, as multiples of the root mean square of the same layer in the second net.
@@ -58,14 +56,7 @@ class Weight:
 
 def weights_of(model: ir.Model) -> list[Weight]:
     """All float parameters of a loaded net in its order, running statistics included; views, no copies."""
-    found = []
-    for name, value in model.graph.initializers.items():
-        if value.const_value is None or _CONSTANT.search(name):
-            continue
-        array: NDArray[Any] = value.const_value.numpy()
-        if array.dtype.kind == "f":
-            found.append(Weight(name, array))
-    return found
+    return [Weight(name, array) for name, array in converters.weights_of(model).items()]
 
 
 def pair(first: Sequence[Weight], second: Sequence[Weight]) -> list[tuple[Weight, Weight]]:

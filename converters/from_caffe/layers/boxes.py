@@ -1,27 +1,26 @@
-"""What the layers that choose boxes share: non-maximum suppression as a mask, and Caffe's rows of detections.
+"""Non-maximum suppression as a mask, and Caffe's rows of detections, for all layers that choose boxes.
 
-ONNX's NonMaxSuppression is Caffe's for one row of candidates: the highest score first, of equals the first
-candidate; a candidate goes where its overlap with one kept before exceeds the threshold. Its result becomes a
-mask over the candidates, so that nothing rests on the order of its rows, which ONNX leaves open.
+For one row of candidates, ONNX's NonMaxSuppression computes what Caffe computes. It takes the highest score
+first, and of equal scores the first candidate; it drops a candidate whose overlap with one that was kept
+exceeds the threshold. Its result becomes a mask over the candidates, because ONNX does not define the order
+of its rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import onnx_ir as ir
 
-from converters.from_caffe.bind import BoundLayer
-from converters.from_caffe.layers.activation import scalar
-from converters.graph import Dim, Graph, Symbol, dims
+from converters.from_caffe.bound_layer import BoundLayer
+from converters.from_caffe.layers.limits import FLT_MAX
+from converters.from_caffe.layers.runtime_shapes import full_like, shape_tensor
+from converters.graph import Graph, Symbol, dims, scalar
 
 # image, label, score, xmin, ymin, xmax, ymax
 DETECTION = 7
-LOWEST = float(np.finfo(np.float32).min)
 
 
-def survivors(
+def suppression_mask(
     g: Graph,
     layer: BoundLayer,
     boxes: ir.Value,
@@ -31,10 +30,10 @@ def survivors(
     least: float | None = None,
     limit: int | None = None,
 ) -> ir.Value:
-    """1 for the candidates that survive among their row, else 0.
+    """A float32 mask (B, K): 1 for the candidates that the suppression keeps in their row, else 0.
 
-    boxes: (B, K, 4), opposite corners. scores: (B, K); candidates not above `least` are left out. At most
-    `limit` survive in a row. Returns float32 (B, K).
+    boxes: (B, K, 4), opposite corners. scores: (B, K); candidates not above `least` are dropped. At most
+    `limit` are kept in a row.
     """
     rows, candidates = dims(scores)
     kept = Symbol(f"{layer.name}_survivors")
@@ -49,11 +48,11 @@ def survivors(
         dtype=ir.DataType.INT64,
     )
     where = g.node("Gather", chosen, np.array([0, 2], np.int64), shape=(kept, 2), axis=1)
-    ones = g.node("Expand", g.constant(scalar(1)), sizes(g, where, (kept,)), shape=(kept,))
-    return g.node("ScatterND", filled(g, scores, 0), where, ones)
+    ones = g.node("Expand", g.constant(scalar(1)), shape_tensor(g, where, (kept,)), shape=(kept,))
+    return g.node("ScatterND", full_like(g, scores, 0), where, ones)
 
 
-def best(g: Graph, scores: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
+def top_per_row(g: Graph, scores: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
     """(values, places) of the `count` highest scores of each row of (B, K), in falling order."""
     shape = (dims(scores)[0], count)
     values, places = g.nodes(
@@ -67,30 +66,30 @@ def best(g: Graph, scores: ir.Value, count: int) -> tuple[ir.Value, ir.Value]:
     return values, places
 
 
-def only_best(g: Graph, mask: ir.Value, scores: ir.Value, count: int) -> ir.Value:
-    """The mask (B, K) without all but the `count` highest-scored of each row."""
+def keep_top(g: Graph, mask: ir.Value, scores: ir.Value, count: int) -> ir.Value:
+    """The mask (B, K) with only the `count` highest scores of each row left."""
     passed = g.node("Greater", mask, scalar(0), dtype=ir.DataType.BOOL)
-    in_play = g.node("Where", passed, scores, scalar(LOWEST), shape=dims(scores), dtype=scores.dtype)
-    _, places = best(g, in_play, count)
-    ones = g.node("Expand", g.constant(scalar(1)), sizes(g, scores, dims(places)), shape=dims(places))
-    return g.node("Mul", mask, g.node("ScatterElements", filled(g, mask, 0), places, ones, axis=1))
+    in_play = g.node("Where", passed, scores, scalar(-FLT_MAX), shape=dims(scores), dtype=scores.dtype)
+    _, places = top_per_row(g, in_play, count)
+    ones = g.node("Expand", g.constant(scalar(1)), shape_tensor(g, scores, dims(places)), shape=dims(places))
+    return g.node("Mul", mask, g.node("ScatterElements", full_like(g, mask, 0), places, ones, axis=1))
 
 
-def at(g: Graph, values: ir.Value, places: ir.Value) -> ir.Value:
-    """Of each row of (B, K, ...), the entries at its places (B, M): (B, M, ...)."""
+def gather_per_row(g: Graph, values: ir.Value, places: ir.Value) -> ir.Value:
+    """The entries of each row of (B, K, ...) at the places (B, M) of this row: (B, M, ...)."""
     index = g.reshape(places, (*dims(places), 1))
     shape = (*dims(places), *dims(values)[2:])
     return g.node("GatherND", values, index, shape=shape, batch_dims=1)
 
 
-def where_set(g: Graph, layer: BoundLayer, mask: ir.Value) -> ir.Value:
+def nonzero_places(g: Graph, layer: BoundLayer, mask: ir.Value) -> ir.Value:
     """int64 (M, 2): row and column of every entry of (B, K) that is not 0, row by row."""
     found = Symbol(f"{layer.name}_found")
     places = g.node("NonZero", mask, shape=(2, found), dtype=ir.DataType.INT64)
     return g.node("Transpose", places, shape=(found, 2), perm=(1, 0))
 
 
-def pick(g: Graph, values: ir.Value, places: ir.Value) -> ir.Value:
+def gather_places(g: Graph, values: ir.Value, places: ir.Value) -> ir.Value:
     """The entries of (B, K, ...) at (row, column) pairs (M, 2): (M, ...)."""
     return g.node("GatherND", values, places, shape=(dims(places)[0], *dims(values)[2:]))
 
@@ -100,36 +99,21 @@ def column(g: Graph, values: ir.Value, index: int) -> ir.Value:
     return g.node("Gather", values, np.array(index, np.int64), shape=dims(values)[:1], axis=1)
 
 
-def as_floats(g: Graph, values: ir.Value) -> ir.Value:
+def as_float_column(g: Graph, values: ir.Value) -> ir.Value:
     """(M,) as a float32 column (M, 1)."""
     floats = g.cast(values, ir.DataType.FLOAT)
     return g.reshape(floats, (*dims(values), 1))
 
 
-def filled(g: Graph, like: ir.Value, value: float) -> ir.Value:
-    """A float32 blob of the same shape that holds one value."""
-    return g.node("Expand", g.constant(scalar(value)), sizes(g, like, dims(like)), shape=dims(like))
-
-
-def sizes(g: Graph, like: ir.Value, shape: Sequence[Dim]) -> ir.Value | np.ndarray:
-    """`shape` as an int64 tensor; only its first size may be symbolic, and is then that of `like`."""
-    if not isinstance(shape[0], Symbol):
-        return np.array(shape, np.int64)
-    first = g.node("Shape", like, shape=(1,), dtype=ir.DataType.INT64, start=0, end=1)
-    if len(shape) == 1:
-        return first
-    return g.node("Concat", first, np.array(shape[1:], np.int64), shape=(len(shape),), axis=0)
-
-
-def detections(g: Graph, layer: BoundLayer, images: ir.Value, rows: ir.Value) -> ir.Value:
-    """Rows (M, 7) as Caffe's blob (1, 1, M, 7); where there are none, one row an image: its index, then -1s.
+def detection_blob(g: Graph, layer: BoundLayer, images: ir.Value, rows: ir.Value) -> ir.Value:
+    """Rows (M, 7) as Caffe's blob (1, 1, M, 7). If there are none, each image has a row: its index, then -1s.
 
     images: any blob whose first axis is the batch.
     """
     zero = np.zeros(1, np.int64)
     found = g.node("Shape", rows, shape=(1,), dtype=ir.DataType.INT64, start=0, end=1)
     none = g.node("Equal", found, zero, dtype=ir.DataType.BOOL)
-    batch = sizes(g, images, dims(images)[:1])
+    batch = shape_tensor(g, images, dims(images)[:1])
     wanted = g.node("Where", none, batch, zero, shape=(1,), dtype=ir.DataType.INT64)
     missing, all_rows = Symbol(f"{layer.name}_missing"), Symbol(f"{layer.name}_detections")
     instead = g.node("Slice", _placeholders(g, images), zero, wanted, zero, shape=(missing, DETECTION))
@@ -137,8 +121,8 @@ def detections(g: Graph, layer: BoundLayer, images: ir.Value, rows: ir.Value) ->
     return g.reshape(together, (1, 1, all_rows, DETECTION))
 
 
-def nothing_found(g: Graph, images: ir.Value) -> ir.Value:
-    """What `detections` makes of no rows."""
+def empty_detection_blob(g: Graph, images: ir.Value) -> ir.Value:
+    """The result of `detections` for no rows."""
     return g.reshape(_placeholders(g, images), (1, 1, dims(images)[0], DETECTION))
 
 
@@ -153,4 +137,4 @@ def _placeholders(g: Graph, images: ir.Value) -> ir.Value:
     end = g.node("Squeeze", count, np.zeros(1, np.int64), shape=())
     index = g.node("Range", g.constant(np.array(0, np.int64)), end, np.array(1, np.int64), shape=(batch,))
     pads = np.array([0, 0, 0, DETECTION - 1], np.int64)
-    return g.node("Pad", as_floats(g, index), pads, scalar(-1), shape=(batch, DETECTION))
+    return g.node("Pad", as_float_column(g, index), pads, scalar(-1), shape=(batch, DETECTION))

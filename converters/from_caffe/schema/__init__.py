@@ -1,7 +1,7 @@
-"""The messages of Caffe's files as protobuf classes, made at run time from the .proto texts beside this.
+"""The messages of Caffe's files as protobuf classes, made at run time from the .proto files in this folder.
 
-No generated code: that refuses to load on a protobuf runtime older than its compiler. A private descriptor
-pool: the default one can hold a single `caffe.proto`, and another package may have registered its own.
+Generated code would not load on a protobuf runtime older than its compiler. The descriptor pool is private
+because the default pool can hold only one `caffe.proto`, and another package may have registered its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-# protobuf makes its message classes at run time: the schema knows their fields, a type checker does not.
+# protobuf makes message classes at run time, so a type checker cannot know their fields.
 Message = Any
 
 _SCALARS = {
@@ -32,7 +32,7 @@ _LABELS = {
     "repeated": descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED,
     "required": descriptor_pb2.FieldDescriptorProto.LABEL_REQUIRED,
 }
-# The part of the .proto language that the two texts use, one declaration a match.
+# The part of the .proto language that the two files use. Each match is one declaration.
 _DECLARATION = re.compile(
     r"(?P<message>message)\s+(?P<message_name>\w+)\s*\{"
     r"|enum\s+(?P<enum>\w+)\s*\{(?P<values>[^}]*)\}"
@@ -88,7 +88,7 @@ def _declarations() -> Iterator[re.Match[str]]:
 def _add_values(
     scope: descriptor_pb2.FileDescriptorProto | descriptor_pb2.DescriptorProto, item: re.Match[str]
 ) -> None:
-    """The values of an enum, which one of the same name gains if this scope has it already."""
+    """Add an enum. If this scope has one of the same name already, that one gets the values."""
     found = [enum for enum in scope.enum_type if enum.name == item["enum"]]
     enum = found[0] if found else scope.enum_type.add(name=item["enum"])
     for value, number in re.findall(r"(\w+)\s*=\s*(\d+)", item["values"]):

@@ -14,7 +14,10 @@ __all__ = ["Blob", "CaffeModel", "StoredLayer", "Weights", "open_weights"]
 
 
 def open_weights(path: Path, layers: Sequence[schema.Message]) -> Weights:
-    """The weights in a .caffemodel, Caffe HDF5 or Deep Compression file for a net of these layers."""
+    """The weights in a .caffemodel, Caffe HDF5 or Deep Compression file, for a net of these layers.
+
+    FormatError for a damaged file, with the place of the damage.
+    """
     kind = identify(path)
     if kind is Kind.CAFFE_HDF5:
         from converters.from_caffe.weights.hdf5 import Hdf5Weights

@@ -1,4 +1,4 @@
-"""What every kind of weights file comes down to: stored layers with parameter blobs."""
+"""What every kind of weights file is read into: stored layers with their parameter blobs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Blob:
-    """A stored parameter blob. `shape` is None where the file gives only the legacy four sizes."""
+    """A stored parameter blob.
+
+    values: one axis, of any float type. shape: None where the file gives only the four legacy sizes.
+    """
 
     values: np.ndarray
     shape: tuple[int, ...] | None
     legacy_shape: tuple[int, int, int, int] | None = None
 
     def fits(self, shape: Sequence[int]) -> bool:
-        """Caffe's Blob::ShapeEquals: legacy sizes match any shape that they extend with leading ones."""
+        """Caffe's Blob::ShapeEquals: legacy sizes match every shape that leading ones extend to them."""
         if self.shape is not None:
             return self.shape == tuple(shape)
         assert self.legacy_shape is not None
@@ -37,7 +40,7 @@ class Blob:
 class StoredLayer:
     """A layer of a weights file that holds blobs; `position` is its place in the file.
 
-    A blob is None where the file keeps it with another layer that shares it (HDF5).
+    A blob is None where the file stores it with another layer that shares it (HDF5).
     """
 
     name: str
@@ -47,21 +50,24 @@ class StoredLayer:
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """The shapes of its blobs as the file gives them, () for one that is kept elsewhere."""
+        """The shapes of its blobs as the file gives them, () for one that is stored with another layer."""
         return [blob.stated_shape if blob is not None else () for blob in self.blobs]
 
 
 class Weights(Protocol):
-    """Where `bind` gets parameters from."""
+    """A weights file, from which `bind` takes the parameters.
+
+    maps: a uint8 array over each file that is mapped, by path, for links into it.
+    """
 
     path: Path
-    # uint8 arrays over the mapped files, for links into them
     maps: dict[str, np.ndarray]
 
     def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
-        """The blobs stored under this layer name; where a name is stored twice, the last.
+        """The blobs stored under this layer name, or None; of two layers with this name, those of the last.
 
-        `shapes`, where known, are the shapes the net needs: a format without shapes of its own goes by them.
+        `shapes` are the shapes that the net needs, or None where they are not known. A file that stores no
+        shapes (Deep Compression) is read by them.
         """
 
     def layers(self) -> Sequence[StoredLayer]:

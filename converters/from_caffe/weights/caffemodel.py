@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from converters.from_caffe.weights.blobs import Blob, StoredLayer
-from converters.from_caffe.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer, Field
+from converters.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer, Field, signed
 
 # NVCaffe's BlobProto.Type, the element types of raw_data.
 _RAW_TYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<f8"), 1: np.dtype("<f4"), 2: np.dtype("<f2")}
@@ -48,13 +48,15 @@ _NET_LAYER, _NET_V1_LAYER, _V1_V0_LAYER = 100, 2, 1
 
 
 @dataclass(frozen=True)
-class _LayerFields:
+class _FieldNumbers:
+    """Where one generation of Caffe stores the name, the type and the blobs of a layer."""
+
     name: int
     type: int
     blobs: int
 
 
-_V2, _V1, _V0 = _LayerFields(1, 2, 7), _LayerFields(4, 5, 6), _LayerFields(1, 2, 50)
+_V2, _V1, _V0 = _FieldNumbers(1, 2, 7), _FieldNumbers(4, 5, 6), _FieldNumbers(1, 2, 50)
 
 
 def _stored_layers(buffer: Buffer) -> Iterator[StoredLayer]:
@@ -66,7 +68,7 @@ def _stored_layers(buffer: Buffer) -> Iterator[StoredLayer]:
         position += 1
 
 
-def _stored_layer(buffer: Buffer, item: Field, fields: _LayerFields, position: int) -> StoredLayer:
+def _stored_layer(buffer: Buffer, item: Field, fields: _FieldNumbers, position: int) -> StoredLayer:
     name, kind, blobs = "", "", []
     for inner in buffer.fields(item.start, item.end):
         if inner.number == fields.name and inner.wire_type == LENGTH:
@@ -94,7 +96,7 @@ def _blob(buffer: Buffer, item: Field, layer: str, index: int) -> Blob:
     floats: list[Field] = []
     doubles: list[Field] = []
     raw: Field | None = None
-    for inner in _skipping_runs(buffer, item):
+    for inner in _blob_fields(buffer, item):
         if inner.number == 5:
             floats.append(inner)
         elif inner.number == 8:
@@ -125,10 +127,10 @@ def _blob(buffer: Buffer, item: Field, layer: str, index: int) -> Blob:
     return blob
 
 
-def _skipping_runs(buffer: Buffer, item: Field) -> Iterator[Field]:
-    """The fields of a blob, with a run of unpacked floats (one tag and four bytes each) as a single Field.
+def _blob_fields(buffer: Buffer, item: Field) -> Iterator[Field]:
+    """The fields of a blob. A run of unpacked values, each with its own tag, is one Field.
 
-    Such a run comes out with wire type FIXED32 or FIXED64 and spans tags and values.
+    The Field of such a run has the wire type FIXED32 or FIXED64 and spans tags and values.
     """
     position = item.start
     while position < item.end:
@@ -154,19 +156,12 @@ def _skipping_runs(buffer: Buffer, item: Field) -> Iterator[Field]:
 
 
 def _dims(buffer: Buffer, item: Field) -> Iterator[int]:
-    """BlobShape.dim, packed or not, one occurrence or several."""
+    """The sizes in a BlobShape: packed or not, in one field or in several."""
     for inner in buffer.fields(item.start, item.end):
         if inner.number == 1 and inner.wire_type == VARINT:
-            yield _signed(inner.value)
+            yield inner.signed
         elif inner.number == 1 and inner.wire_type == LENGTH:
-            position = inner.start
-            while position < inner.end:
-                value, position = buffer.varint(position, inner.end)
-                yield _signed(value)
-
-
-def _signed(value: int) -> int:
-    return value - 2**64 if value >= 2**63 else value
+            yield from map(signed, buffer.packed_varints(inner))
 
 
 def _values(buffer: Buffer, items: list[Field], dtype: np.dtype, where: str) -> np.ndarray:
@@ -179,8 +174,8 @@ def _values(buffer: Buffer, items: list[Field], dtype: np.dtype, where: str) -> 
 def _packed(buffer: Buffer, item: Field, dtype: np.dtype, where: str) -> np.ndarray:
     data = buffer.data[item.start : item.end]
     if item.wire_type in (FIXED32, FIXED64):
-        record = np.dtype([("tag", "u1"), ("value", dtype)])
-        values: np.ndarray = data.view(record)["value"].copy()
+        tagged = np.dtype([("tag", "u1"), ("value", dtype)])
+        values: np.ndarray = data.view(tagged)["value"].copy()
         return values
     if data.size % dtype.itemsize:
         raise buffer.error(

@@ -1,9 +1,14 @@
-"""Deep Compression's .net: codebooks, Huffman-free code and index streams of a pruned, quantised net.
+"""Deep Compression's .net: codebooks, codes and positions of a pruned, quantised net, not Huffman-coded.
 
-Little-endian. One uint32 per layer with parameters, in net order: the number of stored codes. Then for each
-layer the codebook (256 float32 for 8-bit codes, 16 for the 4-bit codes of fully connected layers), the bias
-(float32 per output), the codes (one byte each, or two a byte, low nibble first) and, in nibbles, the distance
-minus 1 from the previous position. A position that is not named has code 0.
+All numbers are little-endian. First comes one uint32 for each layer with parameters, in net order: the number
+of its stored codes. Then follow for each layer:
+
+- the codebook: 256 float32 for 8-bit codes (convolutions), 16 for 4-bit codes (InnerProduct layers);
+- the bias: a float32 for each output;
+- the codes: one byte each, or two in a byte with the low nibble first;
+- the positions, as nibbles: the distance from the previous position, minus 1.
+
+A weight at any other position has the code 0.
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ _CODE_BITS = {"Convolution": 8, "InnerProduct": 4}
 
 
 class DeepCompression:
-    """Decodes one layer after the other: where a layer starts is known once those before it are decoded."""
+    """Weights decoded layer by layer, because a layer starts where the one before it ends."""
 
     def __init__(self, path: Path, layers: Sequence[schema.Message]) -> None:
         self.path = path
@@ -41,7 +46,7 @@ class DeepCompression:
         return list(self._decoded.values())
 
     def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
-        """The weight and bias of a layer; the first request, in net order, must come with their shapes."""
+        """The weight and bias of a layer. The first requests must be in net order and give their shapes."""
         if layer not in self._decoded and shapes is not None and layer in self._counts:
             expected = self._names[len(self._decoded)]
             if layer != expected:

@@ -1,4 +1,4 @@
-"""Caffe's HDF5 weights: dataset /data/<layer name>/<blob index>, parameters that are shared stored once."""
+"""Caffe's HDF5 weights: datasets /data/<layer name>/<blob index>; a shared parameter is stored once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from converters.errors import FormatError
 from converters.from_caffe.weights.blobs import Blob, StoredLayer
 
-# Trained weights hardly compress; a dataset that claims more than this times the file is not one.
+# Trained weights hardly compress: a dataset may claim at most this many times the size of the file.
 MOST_COMPRESSION = 64
-# No layer of any Caffe has more parameter blobs than a few.
+# In every Caffe, a layer has only a few parameter blobs.
 MOST_BLOBS = 1000
 
 
 class Hdf5Weights:
-    """The blobs of a .caffemodel.h5, read when asked for."""
+    """The blobs of a .caffemodel.h5."""
 
     def __init__(self, path: Path, layers: list[StoredLayer]) -> None:
         self.path = path
@@ -28,7 +28,7 @@ class Hdf5Weights:
 
     @classmethod
     def open(cls, path: Path) -> Hdf5Weights:
-        """Read every blob; FormatError for a file that is not laid out as Caffe's."""
+        """Read every blob. FormatError for a file that does not have Caffe's layout."""
         try:
             with h5py.File(path, "r") as file:
                 data = file.get("data")

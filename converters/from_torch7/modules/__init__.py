@@ -1,74 +1,24 @@
-"""The nn classes, one function each: see `registry` for how one is declared."""
+"""The Torch7 module classes, one function each. See `registry` for how to add one.
+
+Importing this package imports every file in it, which registers the classes in that file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
-from types import MappingProxyType
+import sys
 
-from converters.from_torch7.modules import (
-    activation,
-    arithmetic,
-    community,
-    containers,
-    convolution,
-    distance,
-    facebook,
-    graph_module,
-    linear,
-    lookup,
-    normalization,
-    padding,
-    pooling,
-    recurrent,
-    reduction,
-    refused,
-    shape,
-    sparse_convolution,
-    table,
-    unpooling,
-    upsampling,
-    wrappers,
-)
-from converters.from_torch7.registry import Entry
+from converters.from_torch7.registry import CLASSES
+from converters.registry import modules_in
 
-FAMILIES = (
-    activation,
-    arithmetic,
-    community,
-    containers,
-    convolution,
-    distance,
-    facebook,
-    graph_module,
-    linear,
-    lookup,
-    normalization,
-    padding,
-    pooling,
-    recurrent,
-    reduction,
-    refused,
-    shape,
-    sparse_convolution,
-    table,
-    unpooling,
-    upsampling,
-    wrappers,
-)
+FAMILIES = tuple(modules_in(sys.modules[__name__]))
 
-
-@cache
-def classes() -> Mapping[str, Entry]:
-    """Every declared class by name; names without prefix stand for nn and its twins."""
-    entries = [item for family in FAMILIES for item in vars(family).values() if isinstance(item, Entry)]
-    return MappingProxyType({name: entry for entry in entries for name in entry.classes})
+__all__ = ["CLASSES", "FAMILIES", "support"]
 
 
 def support() -> list[tuple[str, str]]:
-    """(class, what it computes or why it is refused), by name.
+    """(class, what it computes or why it is not converted), by name.
 
-    Names without prefix are nn's; classes of the same name under another prefix (`net.TWINS`) are converted
-    alike, unless they are listed themselves.
+    A name without prefix is nn's. Classes of the same name under another prefix (`conversion.NN_PREFIXES`)
+    are converted alike, unless they are listed themselves.
     """
-    return sorted((name, entry.summary) for name, entry in classes().items())
+    return sorted((name, module_class.summary) for name, module_class in CLASSES.items())

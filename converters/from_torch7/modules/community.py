@@ -6,24 +6,31 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError
+from converters.from_torch7.backward_shape_inference import ANY, Expected, Repeated, batch_first
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import PASS, Expected, Many, batch_first
-from converters.from_torch7.handles import Nest
+from converters.from_torch7.conversion import Conversion, Infer
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.activation import clip
-from converters.from_torch7.modules.arithmetic import spread
-from converters.from_torch7.modules.containers import branches, joined, tensor_value
-from converters.from_torch7.modules.convolution import check_channels, two_tensors
+from converters.from_torch7.modules.arithmetic import reshape_tensor
+from converters.from_torch7.modules.checks import (
+    as_table,
+    as_tensor,
+    check_channels,
+    check_rank,
+    table_entry,
+    tensor_value,
+    two_tensors,
+)
+from converters.from_torch7.modules.containers import join_outputs, run_branches
 from converters.from_torch7.modules.padding import pad_or_crop
-from converters.from_torch7.modules.table import as_table, entry
-from converters.from_torch7.net import Net
 from converters.from_torch7.objects import TorchObject
-from converters.from_torch7.registry import Ask, module, structure
+from converters.from_torch7.registry import module, structure
+from converters.from_torch7.tensor_references import NestedTensors
 from converters.graph import Symbol, dims, shape_text
 
 
-@structure("TotalVariation", expects=PASS)
-def total_variation(net: Net, m: Module, x: Nest) -> Nest:
+@structure("TotalVariation", expects=ANY)
+def total_variation(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The input itself; a regulariser of training."""
     return x
 
@@ -31,7 +38,7 @@ def total_variation(net: Net, m: Module, x: Nest) -> Nest:
 @module("ShaveImage", name="crop", rank=4, expects=batch_first(None, None, None))
 def shave_image(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The image without `size` pixels at each side."""
-    size = m.integer("size", least=0)
+    size = m.integer("size", minimum=0)
     return pad_or_crop(g, m, x, [(-size, -size)] * 2)
 
 
@@ -42,19 +49,19 @@ def shave_image(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     expects=lambda m: batch_first(m.integer("nOutput"), None, None),
 )
 def instance_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Each channel of each image normalised by its own statistics, in evaluation too (fast-neural-style).
+    """Each channel of each image normalised by its mean and variance, in evaluation too (fast-neural-style).
 
-    The classes of this name that keep running statistics (texture_nets, CycleGAN) update them without ever
-    using them, as their inner batch normalisation stays in training; unless someone has stopped it.
+    Classes of this name with running statistics (texture_nets, CycleGAN) never use them, because their inner
+    batch normalisation stays in training mode. If it was set to evaluation, the module is not supported.
     """
     inner = m.get("bn")
     if isinstance(inner, TorchObject) and inner.fields.fields.get("train") is False and m.has("running_mean"):
-        raise m.unsupported("it normalises by running statistics, kept for each image of one batch size")
+        raise m.unsupported("it normalises by running statistics, which belong to one batch size")
     if m.flag("disabled"):
         return x
-    channels = m.integer("nOutput", least=1)
+    channels = m.integer("nOutput", minimum=1)
     check_channels(m, x, 1, channels)
-    m.check_computed(channels)
+    m.check_element_count(channels)
     weight, bias = m.optional_tensor("weight", (channels,)), m.optional_tensor("bias", (channels,))
     return g.node(
         "InstanceNormalization",
@@ -65,7 +72,7 @@ def instance_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     )
 
 
-@module("inn.SpatialConstAffine", "inn.ConstAffine", name="affine", rank=4, overwrites=True)
+@module("inn.SpatialConstAffine", "inn.ConstAffine", name="affine", rank=4, supports_inplace=True)
 def const_affine(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """a * x + b for each channel."""
     a, b = (g.weight(name, m.tensor(name).reshape(-1, 1, 1)) for name in "ab")
@@ -75,29 +82,28 @@ def const_affine(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("inn.MeanSubtraction", name="mean")
 def mean_subtraction(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x minus an image, the same for each of a batch."""
+    """x minus a mean image, the same for every image of a batch."""
     mean = m.tensor("mean")
     inner = mean[0] if mean.ndim == len(dims(x)) == 4 else mean
-    return g.binary("Sub", x, g.weight("mean", spread(m, "mean", inner, dims(x)[-3:])))
+    return g.binary("Sub", x, g.weight("mean", reshape_tensor(m, "mean", inner, dims(x)[-3:])))
 
 
 @structure("inn.SpatialPyramidPooling", expects=batch_first(None, None, None))
-def spatial_pyramid_pooling(net: Net, m: Module, x: Nest) -> Nest:
+def spatial_pyramid_pooling(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """Adaptive poolings of several sizes, flattened and joined over the features."""
-    rank = len(dims(tensor_value(m, x)))
-    if rank not in (3, 4):
-        raise m.error(FormatError, "takes 3-D or 4-D input")
-    parts = branches(net, m, [(child, x) for child in m.children()])
-    return joined(net, m, parts, rank - 3)
+    value = tensor_value(m, x)
+    check_rank(m, value, 3, 4)
+    parts = run_branches(conversion, m, [(child, x) for child in m.children()])
+    return join_outputs(conversion, m, parts, len(dims(value)) - 3)
 
 
 @module(
     "inn.ROIPooling", name="roipool", takes="table", expects=[batch_first(None, None, None), (Symbol("R"), 5)]
 )
 def roi_pooling(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The largest values in W x H cells of regions: rows of image and corners, counted from 1.
+    """The largest values in W x H cells of each region, a row of image, left, top, right, bottom, from 1.
 
-    Since version 2 the last row and column of a region, after scaling, do not belong to it.
+    Since version 2 (field v2), a scaled region excludes its last row and column.
     """
     maps, regions = two_tensors(m, x)
     scale = m.positive("spatial_scale", 1)
@@ -105,7 +111,7 @@ def roi_pooling(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     if len(dims(maps)) != 4 or len(dims(regions)) != 2:
         raise m.error(FormatError, "takes {maps, regions}, 4-D and 2-D")
     check_channels(m, regions, 1, 5)
-    size = [m.integer("H", least=1), m.integer("W", least=1)]
+    size = [m.integer("H", minimum=1), m.integer("W", minimum=1)]
     return g.node(
         "MaxRoiPool",
         maps,
@@ -126,8 +132,8 @@ def spatial_feat_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("ArgMax")
 def arg_max(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Where along a dimension the largest value is, counted from 1 (dpnn)."""
-    axis = m.integer("dim", 1, least=1) - 1 + (len(dims(x)) > m.integer("nInputDim", 9999))
+    """The index (from 1) of the largest value along a dimension (dpnn)."""
+    axis = m.integer("dim", 1, minimum=1) - 1 + (len(dims(x)) > m.integer("nInputDim", 9999))
     if axis >= len(dims(x)):
         raise m.error(FormatError, f"works along dimension {axis + 1} of {len(dims(x))}")
     keep = len(dims(x)) == 1
@@ -136,27 +142,27 @@ def arg_max(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.binary("Add", g.cast(place, ir.DataType.FLOAT), 1.0)
 
 
-@module("w2nn.Print", "w2nn.GradWeight", expects=PASS)
-def as_it_is(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The input itself, in memory of its own (waifu2x)."""
+@module("w2nn.Print", "w2nn.GradWeight", expects=ANY)
+def copy_of_input(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """A copy of the input (waifu2x)."""
     return x
 
 
-@structure("w2nn.InplaceClip01", expects=PASS)
-def inplace_clip(net: Net, m: Module, x: Nest) -> Nest:
-    """x limited to [0, 1], in its own memory (waifu2x)."""
-    value = tensor_value(m, x)
-    assert not isinstance(x, list)
-    with net.layer(m, "clip") as layer:
-        result = clip(net.graph, value, 0, 1)
-        layer.results(value, result)
-    x.write(result)
-    return x
+@structure("w2nn.InplaceClip01", expects=ANY)
+def inplace_clip(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """x limited to [0, 1], in place (waifu2x)."""
+    tensor = as_tensor(m, x)
+    value = tensor.read()
+    with conversion.layer(m, "clip") as layer:
+        result = clip(conversion.graph, value, 0, 1)
+        layer.set_output(value, result)
+    tensor.write(result)
+    return tensor
 
 
 @module("w2nn.ScaleTable", name="scale", takes="table", expects=[None, None])
 def scale_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The first tensor times the second, repeated over the dimensions where that has size 1 (waifu2x)."""
+    """The first tensor times the second, which is broadcast over dimensions of size 1 (waifu2x)."""
     values, factors = two_tensors(m, x)
     fits = [size == 1 or size == have for size, have in zip(dims(factors), dims(values), strict=False)]
     if len(dims(factors)) != len(dims(values)) or not all(fits):
@@ -164,22 +170,23 @@ def scale_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     return g.binary("Mul", values, factors)
 
 
-@structure("w2nn.AuxiliaryLossTable", expects=Many())
-def auxiliary_loss_table(net: Net, m: Module, x: Nest) -> Nest:
+@structure("w2nn.AuxiliaryLossTable", expects=Repeated())
+def auxiliary_loss_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """One entry of a table; the others are for losses (waifu2x)."""
-    chosen = entry(m, as_table(m, x), m.integer("i", 1))
-    return net.output_of(m, tensor_value(m, chosen))
+    chosen = table_entry(m, as_table(m, x), m.integer("i", 1))
+    return conversion.output_of(m, tensor_value(m, chosen))
 
 
-def dense_expects(m: Module, ask: Ask, after: Expected) -> Expected:
-    """What its first module wants, in one tensor."""
-    return ask(m.children()[0], PASS)
+def expected_by_dense_connect(m: Module, infer: Infer, successor: Expected) -> Expected:
+    """What its first module expects, as one tensor."""
+    return infer(m.children()[0], ANY)
 
 
-@structure("DenseConnectLayerCustom", expects=dense_expects)
-def dense_connect_layer(net: Net, m: Module, x: Nest) -> Nest:
-    """What came, and what two modules make of it, joined over the channels (DenseNet)."""
-    came = x if isinstance(x, list) else [x]
+@structure("DenseConnectLayerCustom", expects=expected_by_dense_connect)
+def dense_connect_layer(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """The input tensors and a new one: two modules applied to the joined input tensors (DenseNet)."""
+    tensors = x if isinstance(x, list) else [x]
     first, second = m.children()
-    whole = joined(net, m, [tensor_value(m, part) for part in came], 1) if isinstance(x, list) else x
-    return [*came, net.run(second, net.run(first, whole))]
+    if isinstance(x, list):
+        x = join_outputs(conversion, m, [tensor_value(m, part) for part in x], 1)
+    return [*tensors, conversion.run(second, conversion.run(first, x))]

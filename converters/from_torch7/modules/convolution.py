@@ -10,15 +10,21 @@ import onnx_ir as ir
 
 from converters.errors import FormatError, MismatchError
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import Expected, batch_first
 from converters.from_torch7.module import Module
+from converters.from_torch7.modules.checks import (
+    check_channels,
+    check_rank,
+    expected_maps,
+    expected_volumes,
+    two_tensors,
+)
 from converters.from_torch7.modules.windows import Window, convolution_window, output_sizes
 from converters.from_torch7.registry import module
 from converters.graph import dims, shape_text
 
 
 def kernel_weight(m: Module, shape: tuple[int, ...]) -> np.ndarray:
-    """The weight in this shape, which old files and the MM classes keep with its last dimensions folded."""
+    """The weight in this shape; old files and the MM classes store all dimensions but the first as one."""
     array = m.tensor("weight")
     if array.shape not in (shape, (shape[0], math.prod(shape[1:]))):
         raise m.error(
@@ -28,22 +34,15 @@ def kernel_weight(m: Module, shape: tuple[int, ...]) -> np.ndarray:
     return array.reshape(shape)
 
 
-def check_channels(m: Module, x: ir.Value, axis: int, channels: int) -> None:
-    """MismatchError if the input has another number of channels than the module."""
-    came = dims(x)[axis]
-    if isinstance(came, int) and came != channels:
-        raise m.error(MismatchError, f"takes {channels} channels, but {came} arrive ({shape_text(dims(x))})")
-
-
 def bias_of(g: Builder, m: Module, outputs: int) -> ir.Value | None:
-    """The bias, where the module has one."""
+    """The bias, if the module has one."""
     bias = m.optional_tensor("bias", (outputs,))
     return None if bias is None else g.weight("bias", bias)
 
 
 def groups_of(m: Module, inputs: int, outputs: int) -> int:
-    """cudnn's groups, which must divide both numbers of channels."""
-    groups = m.integer("groups", 1, least=1)
+    """The number of groups (cudnn), which must divide both numbers of channels."""
+    groups = m.integer("groups", 1, minimum=1)
     if inputs % groups or outputs % groups:
         raise m.error(MismatchError, f"{inputs} and {outputs} channels do not divide into {groups} groups")
     return groups
@@ -53,7 +52,7 @@ def convolve(
     g: Builder, m: Module, x: ir.Value, weight: ir.Value, bias: ir.Value | None, windows: Sequence[Window],
     groups: int = 1,
 ) -> ir.Value:  # fmt: skip
-    """A convolution of a batched input by a weight of outputs x inputs / groups x kernel."""
+    """A convolution of a batch; the weight is outputs x inputs / groups x kernel."""
     check_channels(m, x, 1, groups * _size(weight, 1))
     return g.node(
         "Conv",
@@ -69,24 +68,14 @@ def convolve(
     )
 
 
-def own_convolution(g: Builder, m: Module, x: ir.Value, sides: str) -> ir.Value:
-    """A convolution by the module's own weight and bias."""
+def convolve_by_module(g: Builder, m: Module, x: ir.Value, sides: str) -> ir.Value:
+    """A convolution by the weight and bias of the module; sides: "W", "HW" or "THW"."""
     windows = [convolution_window(m, side) for side in sides]
-    inputs, outputs = m.integer("nInputPlane", least=1), m.integer("nOutputPlane", least=1)
+    inputs, outputs = m.integer("nInputPlane", minimum=1), m.integer("nOutputPlane", minimum=1)
     groups = groups_of(m, inputs, outputs)
     shape = (outputs, inputs // groups, *(window.kernel for window in windows))
     weight = g.weight("weight", kernel_weight(m, shape))
     return convolve(g, m, x, weight, bias_of(g, m, outputs), windows, groups)
-
-
-def maps(m: Module) -> Expected:
-    """N x nInputPlane x H x W."""
-    return batch_first(m.integer("nInputPlane"), None, None)
-
-
-def volumes(m: Module) -> Expected:
-    """N x nInputPlane x T x H x W."""
-    return batch_first(m.integer("nInputPlane"), None, None, None)
 
 
 @module(
@@ -95,11 +84,11 @@ def volumes(m: Module) -> Expected:
     "SpatialDilatedConvolution",
     name="conv",
     rank=4,
-    expects=maps,
+    expects=expected_maps,
 )
 def spatial_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Correlation, as everywhere; cudnn's class has groups, the dilated one dilationW and dilationH."""
-    return own_convolution(g, m, x, "HW")
+    """A convolution, without flipping the kernel; with groups in cudnn, and dilation in the dilated class."""
+    return convolve_by_module(g, m, x, "HW")
 
 
 @module(
@@ -108,24 +97,24 @@ def spatial_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     "VolumetricDilatedConvolution",
     name="conv",
     rank=5,
-    expects=volumes,
+    expects=expected_volumes,
 )
 def volumetric_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Correlation over time, height and width."""
-    return own_convolution(g, m, x, "THW")
+    """A convolution over time, height and width."""
+    return convolve_by_module(g, m, x, "THW")
 
 
-def transposed(
+def convolve_transposed(
     g: Builder, m: Module, x: ir.Value, weight: ir.Value, bias: ir.Value | None, windows: Sequence[Window],
     extra: Sequence[int], groups: int = 1,
 ) -> ir.Value:  # fmt: skip
-    """A transposed convolution by a weight of inputs x outputs / groups x kernel.
+    """A transposed convolution of a batch; the weight is inputs x outputs / groups x kernel.
 
     extra: rows and columns added at the end of the output (adjH, adjW).
     """
     check_channels(m, x, 1, _size(weight, 0))
     sizes = [
-        g.stretched(size, window.stride, window.extent - window.stride - 2 * window.pad + more)
+        g.scaled_size(size, window.stride, window.extent - window.stride - 2 * window.pad + more)
         for size, window, more in zip(dims(x)[2:], windows, extra, strict=True)
     ]
     if any(isinstance(size, int) and size < 1 for size in sizes):
@@ -145,54 +134,48 @@ def transposed(
     )
 
 
-def own_transposed(g: Builder, m: Module, x: ir.Value | list[ir.Value], sides: str) -> ir.Value:
-    """A transposed convolution by the module's own weight and bias.
+def convolve_transposed_by_module(
+    g: Builder, m: Module, x: ir.Value | list[ir.Value], sides: str
+) -> ir.Value:
+    """A transposed convolution by the weight and bias of the module; sides: "HW" or "THW".
 
-    With a table {x, target} the output gets the size of the target, whose values do not matter.
+    With a table {x, target}, the output gets the size of the target; the values of the target are not used.
     """
     windows = [convolution_window(m, side) for side in sides]
-    extra = [m.integer(f"adj{side}", 0, least=0) for side in sides]
+    extra = [m.integer(f"adj{side}", 0, minimum=0) for side in sides]
     x, target = two_tensors(m, x) if isinstance(x, list) else (x, None)
     rank = len(sides) + 2
-    if len(dims(x)) not in (rank - 1, rank):
-        raise m.error(FormatError, f"takes {rank - 1}-D or {rank}-D input, not {shape_text(dims(x))}")
+    check_rank(m, x, rank - 1, rank)
     if target is not None:
         if len(dims(target)) < len(sides):
             raise m.error(FormatError, f"a target of {shape_text(dims(target))} has no size to take")
-        wanted = [m.known(size, "the size of its target") for size in dims(target)[-len(sides) :]]
+        wanted = [m.static_size(size, "the size of its target") for size in dims(target)[-len(sides) :]]
         extra = [(size + 2 * w.pad - w.kernel) % w.stride for size, w in zip(wanted, windows, strict=True)]
-    inputs, outputs = m.integer("nInputPlane", least=1), m.integer("nOutputPlane", least=1)
+    inputs, outputs = m.integer("nInputPlane", minimum=1), m.integer("nOutputPlane", minimum=1)
     groups = groups_of(m, inputs, outputs)
     shape = (inputs, outputs // groups, *(window.kernel for window in windows))
     weight, bias = g.weight("weight", m.tensor("weight", shape)), bias_of(g, m, outputs)
     if len(dims(x)) == rank:
-        return transposed(g, m, x, weight, bias, windows, extra, groups)
-    return g.squeeze(transposed(g, m, g.unsqueeze(x, 0), weight, bias, windows, extra, groups), [0])
+        return convolve_transposed(g, m, x, weight, bias, windows, extra, groups)
+    return g.squeeze(convolve_transposed(g, m, g.unsqueeze(x, 0), weight, bias, windows, extra, groups), [0])
 
 
-def two_tensors(m: Module, x: list[ir.Value]) -> list[ir.Value]:
-    """A table that must hold exactly two tensors."""
-    if len(x) != 2 or not all(isinstance(part, ir.Value) for part in x):
-        raise m.error(FormatError, "takes a table of two tensors")
-    return x
-
-
-@module("SpatialFullConvolution", name="deconv", takes="any", expects=maps)
+@module("SpatialFullConvolution", name="deconv", takes="any", expects=expected_maps)
 def spatial_full_convolution(g: Builder, m: Module, x: ir.Value | list[ir.Value]) -> ir.Value:
     """A transposed convolution."""
-    return own_transposed(g, m, x, "HW")
+    return convolve_transposed_by_module(g, m, x, "HW")
 
 
-@module("VolumetricFullConvolution", name="deconv", takes="any", expects=volumes)
+@module("VolumetricFullConvolution", name="deconv", takes="any", expects=expected_volumes)
 def volumetric_full_convolution(g: Builder, m: Module, x: ir.Value | list[ir.Value]) -> ir.Value:
     """A transposed convolution over time, height and width.
 
-    Old files (without adjW) keep outputs before inputs in the weight, and the padding in pT, pW and pH.
+    In old files (without adjW), the weight is outputs x inputs x kernel, and the padding is in pT, pW and pH.
     """
     if not m.has("adjW"):
         m = m.with_tensor("weight", np.swapaxes(m.tensor("weight"), 0, 1))
-        m = m.renamed({"pT": "padT", "pW": "padW", "pH": "padH"})
-    return own_transposed(g, m, x, "THW")
+        m = m.with_renamed_fields({"pT": "padT", "pW": "padW", "pH": "padH"})
+    return convolve_transposed_by_module(g, m, x, "THW")
 
 
 def _size(weight: ir.Value, axis: int) -> int:

@@ -1,34 +1,35 @@
-"""Classes of Facebook's fbnn and fbcunn that are not nn's under another name."""
+"""Classes of Facebook's fbnn and fbcunn that differ from those of nn."""
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
 from converters.errors import FormatError
+from converters.from_torch7.backward_shape_inference import batch_first, time_first
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import batch_first, time_first
-from converters.from_torch7.handles import Nest
+from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.containers import branches, branches_expect, joined, tensor_value
-from converters.from_torch7.modules.convolution import (
-    bias_of,
+from converters.from_torch7.modules.checks import (
     check_channels,
-    convolve,
-    maps,
-    own_convolution,
+    check_rank,
+    expected_frames,
+    expected_maps,
+    tensor_value,
 )
-from converters.from_torch7.modules.lookup import looked_up
+from converters.from_torch7.modules.containers import expected_by_branches, join_outputs, run_branches
+from converters.from_torch7.modules.convolution import bias_of, convolve, convolve_by_module
+from converters.from_torch7.modules.lookup import look_up
 from converters.from_torch7.modules.reduction import reduce
-from converters.from_torch7.modules.sparse_convolution import convolve_frames, frames
+from converters.from_torch7.modules.sparse_convolution import convolve_frames
 from converters.from_torch7.modules.windows import Window
-from converters.from_torch7.net import Net
 from converters.from_torch7.registry import module, structure
-from converters.graph import dims, shape_text
+from converters.from_torch7.tensor_references import NestedTensors
+from converters.graph import dims
 
 
-def in_nns_words(m: Module) -> Module:
-    """The module with its fields called as nn's convolution calls them."""
-    return m.renamed(
+def with_nn_field_names(m: Module) -> Module:
+    """The module with the field names of nn's convolution."""
+    return m.with_renamed_fields(
         {"inputPlanes": "nInputPlane", "outputPlanes": "nOutputPlane", "padLeft": "padW", "padUp": "padH"}
     )
 
@@ -44,56 +45,58 @@ def in_nns_words(m: Module) -> Module:
     "fbnn.SpatialConvolution",
     name="conv",
     rank=4,
-    expects=lambda m: maps(in_nns_words(m)),
+    expects=lambda m: expected_maps(with_nn_field_names(m)),
 )
 def fourier_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A SpatialConvolution, by Fourier transforms or by whatever was fastest."""
-    return own_convolution(g, in_nns_words(m), x, "HW")
+    """A SpatialConvolution, which Torch computes by Fourier transforms."""
+    return convolve_by_module(g, with_nn_field_names(m), x, "HW")
 
 
-@module("UnfoldedTemporalConvolution", name="conv", rank=3, expects=frames)
+@module("UnfoldedTemporalConvolution", name="conv", rank=3, expects=expected_frames)
 def unfolded_temporal_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A TemporalConvolution with `pad` zero frames at both ends."""
-    return convolve_frames(g, m.renamed({"pad": "padW"}), x)
+    return convolve_frames(g, m.with_renamed_fields({"pad": "padW"}), x)
 
 
 @module("TemporalConvolutionTBC", name="conv", expects=lambda m: time_first(m.integer("nIn")))
 def temporal_convolution_tbc(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A convolution over time of time x N x features; the weight is kw x in x out."""
-    kernel, inputs, outputs = (m.integer(name, least=1) for name in ("kw", "nIn", "nOut"))
-    if len(dims(x)) != 3:
-        raise m.error(FormatError, f"takes 3-D input, not {shape_text(dims(x))}")
+    kernel, inputs, outputs = (m.integer(name, minimum=1) for name in ("kw", "nIn", "nOut"))
+    check_rank(m, x, 3)
     check_channels(m, x, 2, inputs)
     weight = g.weight("weight", m.tensor("weight", (kernel, inputs, outputs)).transpose(2, 1, 0))
-    window = Window(kernel, 1, m.integer("pad", 0, least=0))
+    window = Window(kernel, 1, m.integer("pad", 0, minimum=0))
     result = convolve(g, m, g.transpose(x, [1, 2, 0]), weight, bias_of(g, m, outputs), [window])
     return g.transpose(result, [2, 0, 1])
 
 
 @module("LookupTableGPU", name="embedding", expects=batch_first(None))
 def lookup_table_gpu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The rows of the weight that the input names; of a batch with featuresInDim2 as columns."""
+    """The rows of the weight at the input's indices; with featuresInDim2, as columns if there is a batch."""
     if m.flag("unk_index"):
-        raise m.unsupported("an index for unknown words (unk_index) counts on the CPU and not on the GPU")
-    rows = looked_up(g, m, x, m.tensor("weight"), 1)
+        raise m.unsupported(
+            "its index for unknown words (unk_index) has an effect on the CPU, but not on the GPU"
+        )
+    rows = look_up(g, m, x, m.tensor("weight"), 1)
     return g.transpose(rows, [0, 2, 1]) if m.flag("featuresInDim2") and len(dims(x)) == 2 else rows
 
 
 @module("fbnn.L2Normalize", name="normalize")
 def l2_normalize(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Each vector divided by its length."""
-    if len(dims(x)) not in (1, 2):
-        raise m.error(FormatError, f"takes 1-D or 2-D input, not {shape_text(dims(x))}")
+    check_rank(m, x, 1, 2)
     return g.binary("Div", x, reduce(g, "ReduceL2", x, len(dims(x)) - 1, keep=True))
 
 
-@structure("ModelParallel", expects=branches_expect)
-def model_parallel(net: Net, m: Module, x: Nest) -> Nest:
-    """A Concat whose branches run on several GPUs, each with a copy of the input but for the first."""
+@structure("ModelParallel", expects=expected_by_branches)
+def model_parallel(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """A Concat whose branches run on several GPUs; each GPU but the first has a copy of the input."""
     value, children, gpus = tensor_value(m, x), m.children(), m.sizes("gpu_assignments")
     if len(gpus) < len(children):
         raise m.error(FormatError, f"has {len(children)} modules on {len(gpus)} GPUs")
     places = dict.fromkeys(gpus)
-    inputs = {gpu: net.output_of(m, value, k + 1) if k else x for k, gpu in enumerate(places)}
-    parts = branches(net, m, [(child, inputs[gpu]) for child, gpu in zip(children, gpus, strict=False)])
-    return joined(net, m, parts, m.integer("dimension", least=1) - 1)
+    inputs = {gpu: conversion.output_of(m, value, k + 1) if k else x for k, gpu in enumerate(places)}
+    parts = run_branches(
+        conversion, m, [(child, inputs[gpu]) for child, gpu in zip(children, gpus, strict=False)]
+    )
+    return join_outputs(conversion, m, parts, m.integer("dimension", minimum=1) - 1)

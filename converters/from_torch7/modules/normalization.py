@@ -5,32 +5,29 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from converters.errors import FormatError
+from converters.from_torch7.backward_shape_inference import Expected, batch_first
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import Expected, batch_first
-from converters.from_torch7.handles import Memory, Nest
+from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.containers import tensor_value
-from converters.from_torch7.modules.convolution import check_channels
-from converters.from_torch7.net import Net
+from converters.from_torch7.modules.checks import check_channels, check_rank, expected_maps, tensor_value
 from converters.from_torch7.registry import module, structure
-from converters.graph import dims, shape_text
+from converters.from_torch7.tensor_references import NestedTensors, ValueStorage
+from converters.graph import dims
 
 
 def batch_normalization(g: Builder, m: Module, x: ir.Value, rank: int) -> ir.Value:
-    """Normalisation by the running statistics; a single sample gets a batch dimension and keeps it.
+    """Normalisation by the running statistics. As in Torch, a single sample becomes a batch of one.
 
-    Class version 1 stored running_std, which is 1 / sqrt(var + eps). Without affine there is neither weight
-    nor bias.
+    Class version 1 stored running_std, which is 1 / sqrt(var + eps). With affine = false there is neither
+    weight nor bias.
     """
     if len(dims(x)) == rank - 1:
         x = g.unsqueeze(x, 0)
-    if len(dims(x)) != rank:
-        raise m.error(FormatError, f"takes {rank}-D input, not {shape_text(dims(x))}")
+    check_rank(m, x, rank)
     eps = m.number("eps", 1e-5)
     mean = m.tensor("running_mean")
     check_channels(m, x, 1, mean.size)
-    if m.item.version < 2 and m.has("running_std"):
+    if m.torch_object.version < 2 and m.has("running_std"):
         inverse = m.tensor("running_std", mean.shape).astype(np.float64)
         variance = g.parameter("running_var", (inverse**-2 - eps).astype(np.float32))
     else:
@@ -47,28 +44,30 @@ def batch_normalization(g: Builder, m: Module, x: ir.Value, rank: int) -> ir.Val
     )
 
 
-def channels(m: Module) -> int:
-    """How many channels the statistics are for."""
+def channel_count(m: Module) -> int:
+    """The number of channels in the statistics."""
     return m.tensor("running_mean").size
 
 
-@module("BatchNormalization", name="bn", expects=lambda m: batch_first(channels(m)))
+@module("BatchNormalization", name="bn", expects=lambda m: batch_first(channel_count(m)))
 def batch_normalization_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """(x - mean) / sqrt(var + eps) by running statistics, times weight plus bias, per feature of vectors."""
+    """(x - mean) / sqrt(var + eps) by running statistics, times weight plus bias, for each feature."""
     return batch_normalization(g, m, x, 2)
 
 
-@module("SpatialBatchNormalization", name="bn", expects=lambda m: batch_first(channels(m), None, None))
+@module("SpatialBatchNormalization", name="bn", expects=lambda m: batch_first(channel_count(m), None, None))
 def spatial_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A BatchNormalization per channel of maps."""
+    """A BatchNormalization of each channel of maps."""
     return batch_normalization(g, m, x, 4)
 
 
 @module(
-    "VolumetricBatchNormalization", name="bn", expects=lambda m: batch_first(channels(m), None, None, None)
+    "VolumetricBatchNormalization",
+    name="bn",
+    expects=lambda m: batch_first(channel_count(m), None, None, None),
 )
 def volumetric_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A BatchNormalization per channel of volumes."""
+    """A BatchNormalization of each channel of volumes."""
     return batch_normalization(g, m, x, 5)
 
 
@@ -80,8 +79,8 @@ def volumetric_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Val
     expects=batch_first(None, None, None),
 )
 def spatial_cross_map_lrn(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x / (k + alpha / size * sum of squares over `size` channels) ^ beta; old cudnn files say K."""
-    size = m.integer("size", least=1)
+    """x / (k + alpha / size * sum of squares over `size` channels) ^ beta; k is K in old cudnn files."""
+    size = m.integer("size", minimum=1)
     if size % 2 == 0:
         raise m.unsupported(f"an even size ({size}) is not defined")
     return g.node(
@@ -94,52 +93,52 @@ def spatial_cross_map_lrn(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     )
 
 
-def kernel_planes(m: Module, ask: object, after: object) -> Expected:
+def expected_by_local_normalization(m: Module, infer: object, successor: object) -> Expected:
     """N x nInputPlane x H x W."""
-    return batch_first(m.integer("nInputPlane"), None, None)
+    return expected_maps(m)
 
 
-@structure("SpatialSubtractiveNormalization", expects=kernel_planes)
-def spatial_subtractive_normalization(net: Net, m: Module, x: Nest) -> Nest:
-    """x minus its local mean; at the borders the mean of what lies inside the image."""
+@structure("SpatialSubtractiveNormalization", expects=expected_by_local_normalization)
+def spatial_subtractive_normalization(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """x minus its local mean; at the borders, the mean of the pixels inside the image."""
     value = tensor_value(m, x)
-    means = corrected(net, m, value, m.child("meanestimator"))
-    with net.layer(m, "subtract") as layer:
-        result = net.graph.binary("Sub", value, net.graph.reshape(means, dims(value)))
-        layer.results(value, result)
-    return net.output_of(m, result)
+    means = correct_borders(conversion, m, value, m.child("meanestimator"))
+    with conversion.layer(m, "subtract") as layer:
+        result = conversion.graph.binary("Sub", value, conversion.graph.reshape(means, dims(value)))
+        layer.set_output(value, result)
+    return conversion.output_of(m, result)
 
 
-@structure("SpatialDivisiveNormalization", expects=kernel_planes)
-def spatial_divisive_normalization(net: Net, m: Module, x: Nest) -> Nest:
+@structure("SpatialDivisiveNormalization", expects=expected_by_local_normalization)
+def spatial_divisive_normalization(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """x divided by its local deviation from zero, or by thresval where that is not above the threshold."""
     value = tensor_value(m, x)
-    deviations = corrected(net, m, value, m.child("stdestimator"))
-    bounded = tensor_value(m, net.run(m.child("thresholder"), Memory(deviations)))
-    with net.layer(m, "divide") as layer:
-        result = net.graph.binary("Div", value, net.graph.reshape(bounded, dims(value)))
-        layer.results(value, result)
-    return net.output_of(m, result)
+    deviations = correct_borders(conversion, m, value, m.child("stdestimator"))
+    bounded = tensor_value(m, conversion.run(m.child("thresholder"), ValueStorage(deviations)))
+    with conversion.layer(m, "divide") as layer:
+        result = conversion.graph.binary("Div", value, conversion.graph.reshape(bounded, dims(value)))
+        layer.set_output(value, result)
+    return conversion.output_of(m, result)
 
 
-@structure("SpatialContrastiveNormalization", expects=kernel_planes)
-def spatial_contrastive_normalization(net: Net, m: Module, x: Nest) -> Nest:
+@structure("SpatialContrastiveNormalization", expects=expected_by_local_normalization)
+def spatial_contrastive_normalization(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """First the subtractive, then the divisive normalisation."""
-    return net.run(m.child("normalizer"), x)
+    return conversion.run(m.child("normalizer"), x)
 
 
-def corrected(net: Net, m: Module, value: ir.Value, estimator: Module) -> ir.Value:
-    """What a local estimator gives, divided by what the mean estimator gives for an image of ones.
+def correct_borders(conversion: Conversion, m: Module, value: ir.Value, estimator: Module) -> ir.Value:
+    """The output of a local estimator, divided by the mean estimator's output for an image of ones.
 
-    The estimators pad with zeros, so at the borders they are too small by that factor.
+    The estimators pad with zeros, which makes them too small at the borders by exactly this factor.
     """
-    shape = [m.known(size) for size in dims(value)[-3:]]
+    shape = [m.static_size(size) for size in dims(value)[-3:]]
     batch = [1] * (len(dims(value)) - 3)
-    with net.layer(m, "ones"):
-        ones = net.graph.full([*batch, *shape], 1.0)
-    weights = tensor_value(m, net.run(m.child("meanestimator"), Memory(ones)))
-    sums = tensor_value(m, net.run(estimator, Memory(value)))
-    with net.layer(m, "corrected") as layer:
-        result = net.graph.binary("Div", sums, weights)
-        layer.results(sums, result)
+    with conversion.layer(m, "ones"):
+        ones = conversion.graph.full([*batch, *shape], 1.0)
+    weights = tensor_value(m, conversion.run(m.child("meanestimator"), ValueStorage(ones)))
+    sums = tensor_value(m, conversion.run(estimator, ValueStorage(value)))
+    with conversion.layer(m, "corrected") as layer:
+        result = conversion.graph.binary("Div", sums, weights)
+        layer.set_output(sums, result)
     return result

@@ -1,4 +1,4 @@
-"""Modules that add entries at the borders, or with negative amounts take them away."""
+"""Modules that add entries at the borders; negative amounts remove entries."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError
+from converters.from_torch7.backward_shape_inference import batch_first
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import batch_first
 from converters.from_torch7.module import Module
 from converters.from_torch7.registry import module
 from converters.graph import dims
@@ -18,11 +18,11 @@ from converters.graph import dims
 def pad_or_crop(
     g: Builder, m: Module, x: ir.Value, pads: Sequence[tuple[int, int]], mode: str | None = None
 ) -> ir.Value:
-    """x with (before, after) entries per last dimension; negative amounts are cut off first."""
+    """x with (before, after) entries added to its last dimensions; negative amounts are cut off first."""
     pads = [(0, 0)] * (len(dims(x)) - len(pads)) + list(pads)
     for axis, (before, after) in enumerate(pads):
         if min(before, after) < 0:
-            size = m.known(dims(x)[axis])
+            size = m.static_size(dims(x)[axis])
             start, stop = max(0, -before), size - max(0, -after)
             if start >= stop:
                 raise m.error(FormatError, f"cuts {-min(before, 0)} and {-min(after, 0)} entries off {size}")
@@ -35,7 +35,7 @@ def pad_or_crop(
 
 
 def spatial_pads(m: Module) -> list[tuple[int, int]]:
-    """The four sides of the Spatial classes."""
+    """The padding of the Spatial classes: (top, bottom) and (left, right)."""
     top, bottom, left, right = (m.integer(f"pad_{side}") for side in "tblr")
     return [(top, bottom), (left, right)]
 
@@ -60,16 +60,16 @@ def spatial_symmetric_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     for axis, pair in enumerate(pads, 2):
         before, after = (max(0, amount) for amount in pair)
         have = dims(x)[axis]
-        m.check_computed(before, after)
+        m.check_element_count(before, after)
         if isinstance(have, int) and max(before, after) > have:
             raise m.error(FormatError, f"{have} entries cannot be mirrored over {max(before, after)}")
         left, right = np.arange(before)[::-1], -1 - np.arange(after)
-        x = g.concat([*picked(g, x, axis, left), x, *picked(g, x, axis, right)], axis)
+        x = g.concat([*gather_entries(g, x, axis, left), x, *gather_entries(g, x, axis, right)], axis)
     return x
 
 
-def picked(g: Builder, x: ir.Value, axis: int, places: np.ndarray) -> list[ir.Value]:
-    """The entries at these places of a dimension, if there are any; negative ones count from the end."""
+def gather_entries(g: Builder, x: ir.Value, axis: int, places: np.ndarray) -> list[ir.Value]:
+    """The entries at these places of a dimension, as a list that is empty if there are no places."""
     shape = [len(places) if k == axis else size for k, size in enumerate(dims(x))]
     indices = np.ascontiguousarray(places, np.int64)
     return [g.node("Gather", x, indices, shape=shape, axis=axis)] if len(places) else []
@@ -90,7 +90,7 @@ def volumetric_replication_padding(g: Builder, m: Module, x: ir.Value) -> ir.Val
 
 @module("Padding", name="pad")
 def padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """|pad| entries of `value` in one dimension, before entry `index` (from the end if pad is positive)."""
+    """|pad| entries of `value` inserted in a dimension before entry `index` (from the end if pad > 0)."""
     axis, amount, index = m.integer("dim") - 1, m.integer("pad"), m.integer("index", 1)
     inner = m.optional_integer("nInputDim")
     if inner is not None and len(dims(x)) != inner:
@@ -101,7 +101,7 @@ def padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     pads = [(0, 0)] * len(dims(x))
     front = amount <= 0
     if index != 1:
-        size = m.known(dims(x)[axis])
+        size = m.static_size(dims(x)[axis])
         split = size - index + 1 if amount > 0 else index - 1
         if not 0 <= split <= size:
             raise m.error(FormatError, f"pads at index {index} of {size} entries")

@@ -1,7 +1,7 @@
 """Max, average and power pooling.
 
-Explicit end padding stands for ceil mode wherever sizes are known: it is right in every runtime, ONNX's own
-ceil_mode is not (ONNX Runtime before 1.17).
+Where sizes are known, ceil mode becomes explicit padding at the end: every runtime computes this correctly,
+while some compute ONNX's ceil_mode wrongly (ONNX Runtime before 1.17).
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError
+from converters.from_torch7.backward_shape_inference import batch_first
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import batch_first
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.convolution import check_channels, maps
+from converters.from_torch7.modules.checks import check_channels, expected_frames, expected_maps
 from converters.from_torch7.modules.reduction import reduce
-from converters.from_torch7.modules.sparse_convolution import frames
 from converters.from_torch7.modules.windows import Window, is_static, output_sizes, overhangs, pooling_window
 from converters.from_torch7.registry import module
 from converters.graph import dims, shape_text
@@ -40,7 +39,7 @@ def pool(
     shape = (*dims(x)[:2], *output_sizes(g, m, sizes, windows))
     pads = [(w.pad, w.pad + end) for w, end in zip(windows, ends, strict=True)]
     if any(end >= w.kernel for w, (_, end) in zip(windows, pads, strict=True)):
-        # ONNX Runtime's pooling takes no padding as wide as the kernel, which a dilated window may reach.
+        # ONNX Runtime refuses padding as wide as the kernel, which a dilated window can need.
         x = g.pad(x, [(0, 0), (0, 0), *pads], value=-math.inf)
         pads = [(0, 0)] * len(windows)
     return g.node(
@@ -59,14 +58,14 @@ def pool(
 def average_pool(
     g: Builder, m: Module, x: ir.Value, windows: Sequence[Window], include_pad: bool
 ) -> ir.Value:
-    """Means over windows, divided by their pixels with the padding (never the overhang) or without."""
+    """Means over windows; `include_pad` counts the padding in the divisor, but never the overhang."""
     sizes = dims(x)[2:]
     if not include_pad or not any(window.pad for window in windows):
         return pool(g, m, x, "AveragePool", windows, 0)
     ends = overhangs(m, sizes, windows) if any(window.ceil for window in windows) else []
     if not any(ends):
         return pool(g, m, x, "AveragePool", windows, 1)
-    # The padding becomes part of the image, so that only the overhang is left out of the count.
+    # Padding first makes the padding part of the image, so that only the overhang is not counted.
     return g.node(
         "AveragePool",
         g.pad(x, [(0, 0), (0, 0), *((window.pad, window.pad) for window in windows)]),
@@ -86,7 +85,7 @@ def average_pool(
     expects=batch_first(None, None, None),
 )
 def spatial_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The largest of each window; padding never wins."""
+    """The largest of each window; padding is never the largest."""
     return pool(g, m, x, "MaxPool", [pooling_window(m, side) for side in "HW"])
 
 
@@ -104,38 +103,38 @@ def volumetric_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("SpatialAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
 def spatial_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The mean of each window; without `divide`, as in old files, sums.
+    """The mean of each window; its sum without the field `divide`, as in old files.
 
     Files without `ceil_mode` come from before padding, when every pixel counted.
     """
     windows = [pooling_window(m, side) for side in "HW"]
     means = average_pool(g, m, x, windows, m.flag("count_include_pad", default=not m.has("ceil_mode")))
-    return means if m.flag("divide") else g.binary("Mul", means, float(area(windows)))
+    return means if m.flag("divide") else g.binary("Mul", means, float(window_elements(windows)))
 
 
 @module("cudnn.SpatialAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
 def cudnn_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The mean of each window; padding counts unless it is said not to."""
+    """The mean of each window; padding counts unless count_include_pad is false."""
     if m.get("divide") is False:
-        raise m.unsupported("cudnn cannot sum over windows (field 'divide' is false)")
+        raise m.unsupported("cudnn has no pooling that sums (field 'divide' is false)")
     windows = [pooling_window(m, side) for side in "HW"]
     return average_pool(g, m, x, windows, m.flag("count_include_pad", default=True))
 
 
-def area(windows: Sequence[Window]) -> int:
-    """How many elements a window has."""
+def window_elements(windows: Sequence[Window]) -> int:
+    """The number of elements of a window."""
     return math.prod(window.kernel for window in windows)
 
 
 @module("inn.SpatialMaxPooling", name="maxpool", rank=4, expects=batch_first(None, None, None))
 def inn_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The largest of each window, by Caffe's rule: nn's ceil mode."""
+    """The largest of each window, in ceil mode as in Caffe."""
     return pool(g, m, x, "MaxPool", [pooling_window(m, side, ceil=True) for side in "HW"])
 
 
 @module("inn.SpatialAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
 def inn_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The mean of each window, by Caffe's rule: nn's ceil mode with the padding counted."""
+    """The mean of each window, in ceil mode as in Caffe; padding counts."""
     return average_pool(g, m, x, [pooling_window(m, side, ceil=True) for side in "HW"], include_pad=True)
 
 
@@ -146,21 +145,21 @@ def volumetric_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return average_pool(g, m, x, windows, m.flag("count_include_pad", default=True))
 
 
-@module("SpatialSubSampling", name="subsampling", rank=4, expects=maps)
+@module("SpatialSubSampling", name="subsampling", rank=4, expects=expected_maps)
 def spatial_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The sum of each window times a weight a channel, plus a bias a channel."""
-    channels = m.integer("nInputPlane", least=1)
+    """The sum of each window times a weight for each channel, plus a bias for each channel."""
+    channels = m.integer("nInputPlane", minimum=1)
     check_channels(m, x, 1, channels)
     windows = [pooling_window(m, side) for side in "HW"]
     means = pool(g, m, x, "AveragePool", windows)
-    return weighted(g, m, means, windows, (channels, 1, 1))
+    return weighted_sums(g, m, means, windows, (channels, 1, 1))
 
 
-def weighted(
+def weighted_sums(
     g: Builder, m: Module, means: ir.Value, windows: Sequence[Window], shape: tuple[int, ...]
 ) -> ir.Value:
-    """weight * sum + bias from the means of windows."""
-    sums = g.binary("Mul", means, float(area(windows)))
+    """weight * sum + bias, from the means of the windows."""
+    sums = g.binary("Mul", means, float(window_elements(windows)))
     weight = m.tensor("weight", (max(shape),)).reshape(shape)
     bias = m.tensor("bias", (max(shape),)).reshape(shape)
     return g.binary("Add", g.binary("Mul", sums, g.weight("weight", weight)), g.weight("bias", bias))
@@ -173,33 +172,35 @@ def temporal_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.transpose(pooled, [0, 2, 1])
 
 
-@module("TemporalSubSampling", name="subsampling", rank=3, expects=frames)
+@module("TemporalSubSampling", name="subsampling", rank=3, expects=expected_frames)
 def temporal_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The sum of each window over time times a weight a feature, plus a bias a feature."""
-    features = m.integer("inputFrameSize", least=1)
+    """The sum of each window over time times a weight for each feature, plus a bias for each feature."""
+    features = m.integer("inputFrameSize", minimum=1)
     check_channels(m, x, 2, features)
     windows = [pooling_window(m, "W")]
     means = g.transpose(pool(g, m, g.transpose(x, [0, 2, 1]), "AveragePool", windows), [0, 2, 1])
-    return weighted(g, m, means, windows, (features,))
+    return weighted_sums(g, m, means, windows, (features,))
 
 
 @module("TemporalDynamicKMaxPooling", name="kmaxpool", expects=batch_first(None, None))
 def temporal_dynamic_k_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The k largest values of each feature in their order in time; k = max(minK, ceil(factor * time))."""
     axis = len(dims(x)) - 2
-    time = m.known(dims(x)[axis])
-    k = max(m.integer("minK", least=1), math.ceil(m.number("factor", 0) * time))
+    time = m.static_size(dims(x)[axis])
+    k = max(m.integer("minK", minimum=1), math.ceil(m.number("factor", 0) * time))
     if k > time:
         raise m.error(FormatError, f"takes the {k} largest of {time}")
     shape = [k if place == axis else size for place, size in enumerate(dims(x))]
-    _, places = top(g, x, k, axis, shape, largest=1)
-    # Sorted by place, so that what was earlier stays earlier.
-    in_order, _ = top(g, places, k, axis, shape, largest=0)
+    _, places = top_k(g, x, k, axis, shape, largest=1)
+    # Sorting by place restores the order in time.
+    in_order, _ = top_k(g, places, k, axis, shape, largest=0)
     return g.node("GatherElements", x, in_order, shape=shape, axis=axis)
 
 
-def top(g: Builder, x: ir.Value, k: int, axis: int, shape: Sequence[object], largest: int) -> list[ir.Value]:
-    """The k largest or smallest values, sorted, and where they were."""
+def top_k(
+    g: Builder, x: ir.Value, k: int, axis: int, shape: Sequence[object], largest: int
+) -> list[ir.Value]:
+    """The k largest (or smallest) values along an axis, sorted, and their places."""
     return g.nodes(
         "TopK", x, np.array([k], np.int64), shapes=[shape, shape], dtypes=[x.dtype, ir.DataType.INT64],  # type: ignore[list-item]
         axis=axis, largest=largest, sorted=1,
@@ -208,15 +209,15 @@ def top(g: Builder, x: ir.Value, k: int, axis: int, shape: Sequence[object], lar
 
 @module("SpatialAdaptiveMaxPooling", name="maxpool", rank=4, expects=batch_first(None, None, None))
 def spatial_adaptive_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The largest of each of H x W regions, which share a row where the sizes do not divide."""
-    for axis, cells in ((2, m.integer("H", least=1)), (3, m.integer("W", least=1))):
+    """The largest of each of H x W regions, which overlap where the sizes do not divide."""
+    for axis, cells in ((2, m.integer("H", minimum=1)), (3, m.integer("W", minimum=1))):
         if cells == 1:
             x = reduce(g, "ReduceMax", x, axis, keep=True)
             continue
-        m.check_computed(cells, m.known(dims(x)[axis]))
-        regions = adaptive_regions(m.known(dims(x)[axis]), cells)
+        m.check_element_count(cells, m.static_size(dims(x)[axis]))
+        regions = adaptive_regions(m.static_size(dims(x)[axis]), cells)
         widest = max(len(region) for region in regions)
-        # Shorter regions repeat their last entry, which changes no maximum.
+        # Shorter regions repeat their last entry, which does not change the maximum.
         places = np.array([[*r, *[r[-1]] * (widest - len(r))] for r in regions], np.int64)
         shape = (*dims(x)[:axis], cells, widest, *dims(x)[axis + 1 :])
         x = reduce(g, "ReduceMax", g.node("Gather", x, places, shape=shape, axis=axis), axis + 1)
@@ -226,18 +227,22 @@ def spatial_adaptive_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value
 @module("SpatialAdaptiveAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
 def spatial_adaptive_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The mean of each of H x W regions: first down the columns, then along the rows."""
-    height, width = m.integer("H", least=1), m.integer("W", least=1)
+    height, width = m.integer("H", minimum=1), m.integer("W", minimum=1)
     if (height, width) == (1, 1):
         return g.node("GlobalAveragePool", x, shape=(*dims(x)[:2], 1, 1))
-    rows, columns = (m.known(size) for size in dims(x)[2:])
-    m.check_computed(rows, height)
-    m.check_computed(columns, width)
-    down = g.node("MatMul", averaging(rows, height), x, shape=(*dims(x)[:2], height, columns), dtype=x.dtype)
-    return g.node("MatMul", down, averaging(columns, width).T.copy(), shape=(*dims(x)[:2], height, width))
+    rows, columns = (m.static_size(size) for size in dims(x)[2:])
+    m.check_element_count(rows, height)
+    m.check_element_count(columns, width)
+    down = g.node(
+        "MatMul", averaging_matrix(rows, height), x, shape=(*dims(x)[:2], height, columns), dtype=x.dtype
+    )
+    return g.node(
+        "MatMul", down, averaging_matrix(columns, width).T.copy(), shape=(*dims(x)[:2], height, width)
+    )
 
 
-def averaging(size: int, cells: int) -> np.ndarray:
-    """The matrix (cells x size) that takes the mean of each region."""
+def averaging_matrix(size: int, cells: int) -> np.ndarray:
+    """The matrix (cells x size) by which a vector is multiplied to get the mean of each region."""
     matrix = np.zeros((cells, size), np.float32)
     for row, region in enumerate(adaptive_regions(size, cells)):
         matrix[row, region] = 1 / len(region)
@@ -245,21 +250,21 @@ def averaging(size: int, cells: int) -> np.ndarray:
 
 
 def adaptive_regions(size: int, cells: int) -> list[range]:
-    """The entries each cell covers: from floor(i * size / cells) to ceil((i + 1) * size / cells)."""
+    """The entries of each cell i: from floor(i * size / cells) to ceil((i + 1) * size / cells)."""
     return [range(i * size // cells, -(-(i + 1) * size // cells)) for i in range(cells)]
 
 
 @module("FeatureLPPooling", name="lppool")
 def feature_lp_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """(sum of x^power) ^ (1/power) over windows of features, the dimension after a batch."""
+    """(sum of x^power) ^ (1/power) over windows of features, the first dimension after a batch."""
     batched = m.flag("batch_mode")
     samples = x if batched else g.unsqueeze(x, 0)
     if len(dims(samples)) < 2:
         raise m.error(FormatError, f"takes a batch of at least 2-D, not {shape_text(dims(x))}")
-    window = Window(m.integer("width", least=1), m.integer("stride", 1, least=1), 0)
+    window = Window(m.integer("width", minimum=1), m.integer("stride", 1, minimum=1), 0)
     power = m.positive("power")
-    (count,) = output_sizes(g, m, (m.known(dims(samples)[1]),), [window])
-    places = np.arange(m.known(count))[:, None] * window.stride + np.arange(window.kernel)
+    (count,) = output_sizes(g, m, (m.static_size(dims(samples)[1]),), [window])
+    places = np.arange(m.static_size(count))[:, None] * window.stride + np.arange(window.kernel)
     shape = (dims(samples)[0], *places.shape, *dims(samples)[2:])
     gathered = g.node("Gather", samples, places.astype(np.int64), shape=shape, axis=1)
     sums = reduce(g, "ReduceSum", g.binary("Pow", gathered, power), 2)

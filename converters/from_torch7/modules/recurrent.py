@@ -1,7 +1,7 @@
-"""Recurrent modules of Element-Research's rnn, and torch-rnn's LSTM, where no call depends on those before.
+"""Recurrent modules of Element-Research's rnn and the LSTM of torch-rnn, if each call starts without state.
 
-A Sequencer runs a module once a step of a table of inputs, or of the first dimension of a tensor. The
-recurrent modules inside keep what they gave for the next step; see `Net.remembering`.
+A Sequencer runs a module once for each step: each entry of a table, or of the first dimension of a tensor.
+The recurrent modules inside keep their output for the next step; see `Conversion.recurrent_scope`.
 """
 
 from __future__ import annotations
@@ -12,130 +12,154 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError
+from converters.from_torch7.backward_shape_inference import (
+    ANY,
+    Expected,
+    ShapeDependent,
+    batch_first,
+    time_first,
+)
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import PASS, Expected, Fitted, batch_first, time_first
-from converters.from_torch7.handles import Memory, Nest, ValueNest, values
+from converters.from_torch7.conversion import Conversion, Infer
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.arithmetic import once_a_sample
-from converters.from_torch7.modules.containers import tensor_value
-from converters.from_torch7.modules.convolution import check_channels
-from converters.from_torch7.modules.table import entries, entry
-from converters.from_torch7.modules.wrappers import wrapped
-from converters.from_torch7.net import Net
-from converters.from_torch7.registry import Ask, module, structure
+from converters.from_torch7.modules.arithmetic import repeat_per_sample
+from converters.from_torch7.modules.checks import check_channels, check_rank, table_entry, tensor_value
+from converters.from_torch7.modules.table import split_views
+from converters.from_torch7.modules.wrappers import inner_module
+from converters.from_torch7.registry import module, structure
+from converters.from_torch7.tensor_references import NestedTensors, NestedValues, ValueStorage, read_values
 from converters.graph import Shape, dims
 
 
-def begins_from_zeros(m: Module) -> None:
-    """UnsupportedError for a module that goes on, in evaluation, from its last call or from a given state."""
+def check_starts_from_zeros(m: Module) -> None:
+    """UnsupportedError for a module that starts from the state of an earlier call, or from a given state."""
     if m.text("_remember", "neither") in {"eval", "both"} or m.flag("remember_states"):
-        raise m.unsupported("it remembers its state from one call to the next")
+        raise m.unsupported("it keeps its state from one call of the net to the next")
     if m.flag("userPrevOutput") or m.flag("userPrevCell"):
-        raise m.unsupported("it begins from a state that it was given (userPrevOutput, userPrevCell)")
+        raise m.unsupported("it starts from a given state (userPrevOutput, userPrevCell)")
 
 
-def steps_expect(m: Module, ask: Ask, after: Expected) -> Expected:
-    """A table of what the module inside wants, or a tensor with one dimension more."""
-    item = ask(wrapped(m), PASS)
+def expected_by_steps(m: Module, infer: Infer, successor: Expected) -> Expected:
+    """A table of what the module inside expects, or a tensor with one dimension more."""
+    item = infer(inner_module(m), ANY)
 
     def choose(shapes: Sequence[Shape]) -> Expected:
-        return PASS if len(shapes) == 1 and len(shapes[0]) > 2 else [item] * len(shapes)
+        return ANY if len(shapes) == 1 and len(shapes[0]) > 2 else [item] * len(shapes)
 
-    return Fitted(choose)
+    return ShapeDependent(choose)
 
 
-@structure("Sequencer", expects=steps_expect)
-def sequencer(net: Net, m: Module, x: Nest) -> Nest:
-    """The module inside for each step, beginning without a memory; the outputs as a table or tensor."""
-    begins_from_zeros(m)
-    steps = x if isinstance(x, list) else entries(net, m, x, 0)
-    with net.remembering():
-        outputs = [copied(net.run(wrapped(m), step)) for step in steps]
+@structure("Sequencer", expects=expected_by_steps)
+def sequencer(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """The module inside for each step, starting without state; the outputs as a table or tensor."""
+    check_starts_from_zeros(m)
+    steps = x if isinstance(x, list) else split_views(conversion, m, x, 0)
+    with conversion.recurrent_scope():
+        outputs = [copy_tensors(conversion.run(inner_module(m), step)) for step in steps]
     if isinstance(x, list):
         return outputs
-    g = net.graph
-    with net.layer(m, "stack") as layer:
+    g = conversion.graph
+    with conversion.layer(m, "stack") as layer:
         result = g.concat([g.unsqueeze(tensor_value(m, output), 0) for output in outputs], 0)
-        layer.results(x.read(), result)
-    return net.output_of(m, result)
+        layer.set_output(x.read(), result)
+    return conversion.output_of(m, result)
 
 
-def copied(nest: Nest) -> Nest:
-    """The same tensors in memory that later steps do not overwrite."""
-    return [copied(part) for part in nest] if isinstance(nest, list) else Memory(nest.read())
+def copy_tensors(tensors: NestedTensors) -> NestedTensors:
+    """The same tensors in new storage, which later steps do not overwrite."""
+    return (
+        [copy_tensors(part) for part in tensors]
+        if isinstance(tensors, list)
+        else ValueStorage(tensors.read())
+    )
 
 
 @structure("Recursor")
-def recursor(net: Net, m: Module, x: Nest) -> Nest:
-    """The module inside, whose recurrent parts remember their last step (rnn)."""
-    return net.run(m.child("recurrentModule"), x)
+def recursor(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """The module inside; its recurrent parts keep their state from step to step (rnn)."""
+    return conversion.run(m.child("recurrentModule"), x)
 
 
 @structure("LSTM", "FastLSTM")
-def lstm(net: Net, m: Module, x: Nest) -> Nest:
-    """A step within a Sequencer: the module inside makes {output, cell} of {input, output, cell} (rnn).
+def lstm(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """A step in a Sequencer: the module inside computes {output, cell} from {input, output, cell} (rnn).
 
     torch-rnn's class of the same name is a whole sequence: see `seq_lstm`.
     """
     if not m.has("recurrentModule"):
-        return seq_lstm.run(net, m, x)
-    last = net.state(m) or [before(net, m, x, [m.integer("outputSize", least=1)], 1)] * 2
-    state = net.run(m.child("recurrentModule"), [x, *last])
+        return seq_lstm.run(conversion, m, x)
+    last = (
+        conversion.recurrent_state(m)
+        or [initial_output(conversion, m, x, [m.integer("outputSize", minimum=1)], 1)] * 2
+    )
+    state = conversion.run(m.child("recurrentModule"), [x, *last])
     if not isinstance(state, list):
-        raise m.error(FormatError, "its module gives a tensor, not {output, cell}")
-    net.keep(m, state)
-    return entry(m, state, 1)
+        raise m.error(FormatError, "the module inside gives a tensor instead of {output, cell}")
+    conversion.set_recurrent_state(m, state)
+    return table_entry(m, state, 1)
 
 
 @structure("GRU", "Recurrence")
-def gru(net: Net, m: Module, x: Nest) -> Nest:
-    """A step within a Sequencer: the module inside makes the output of {input, output before} (rnn)."""
+def gru(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """A step in a Sequencer: the module inside computes the output from {input, last output} (rnn)."""
     size = m.get("outputSize")
-    sizes = [m.integer("outputSize", least=1)] if isinstance(size, float) else m.sizes("outputSize")
-    last = net.state(m) or [before(net, m, x, sizes, m.integer("nInputDim", 1))]
-    output = net.run(m.child("recurrentModule"), [x, *last])
-    net.keep(m, [output])
+    sizes = [m.integer("outputSize", minimum=1)] if isinstance(size, float) else m.sizes("outputSize")
+    last = conversion.recurrent_state(m) or [
+        initial_output(conversion, m, x, sizes, m.integer("nInputDim", 1))
+    ]
+    output = conversion.run(m.child("recurrentModule"), [x, *last])
+    conversion.set_recurrent_state(m, [output])
     return output
 
 
 @structure("Recurrent")
-def recurrent(net: Net, m: Module, x: Nest) -> Nest:
-    """A step within a Sequencer, as Recurrence; the first step has a module of its own (rnn)."""
-    last = net.state(m)
-    output = net.run(m.child("recurrentModule"), [x, *last]) if last else net.run(m.child("initialModule"), x)
-    net.keep(m, [output])
+def recurrent(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """A step in a Sequencer, like Recurrence, but with another module for the first step (rnn)."""
+    last = conversion.recurrent_state(m)
+    output = (
+        conversion.run(m.child("recurrentModule"), [x, *last])
+        if last
+        else conversion.run(m.child("initialModule"), x)
+    )
+    conversion.set_recurrent_state(m, [output])
     return output
 
 
-def before(net: Net, m: Module, x: Nest, size: list[int], rank: int) -> Nest:
-    """The output before the first step: zeros for each sample of the (first) input of this rank."""
-    begins_from_zeros(m)
+def initial_output(
+    conversion: Conversion, m: Module, x: NestedTensors, size: list[int], rank: int
+) -> NestedTensors:
+    """Zeros as the output before the first step, for each sample of the (first) input.
+
+    size: of one output. rank: the number of dimensions of one input sample.
+    """
+    check_starts_from_zeros(m)
     while isinstance(x, list):
-        x = entry(m, x, 1)
+        x = table_entry(m, x, 1)
     value = x.read()
-    with net.layer(m, "zeros"):
-        m.check_computed(*size)
-        zeros = net.graph.full(size, 0.0)
-        return Memory(once_a_sample(net.graph, zeros, value) if len(dims(value)) > rank else zeros)
+    with conversion.layer(m, "zeros"):
+        m.check_element_count(*size)
+        zeros = conversion.graph.full(size, 0.0)
+        return ValueStorage(
+            repeat_per_sample(conversion.graph, zeros, value) if len(dims(value)) > rank else zeros
+        )
 
 
-@structure("MaskZero", expects=lambda m, ask, after: ask(wrapped(m), after))
-def mask_zero(net: Net, m: Module, x: Nest) -> Nest:
+@structure("MaskZero", expects=lambda m, infer, successor: infer(inner_module(m), successor))
+def mask_zero(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The module inside; its output is zero for those samples whose (first) input is all zeros."""
     first = x
     while isinstance(first, list):
-        first = entry(m, first, 1)
-    given, rank, g = first.read(), m.integer("nInputDim", least=1), net.graph
+        first = table_entry(m, first, 1)
+    given, rank, g = first.read(), m.integer("nInputDim", minimum=1), conversion.graph
     batch = len(dims(given)) - rank
-    if batch not in (0, 1):
-        raise m.error(FormatError, f"takes {rank}-D or {rank + 1}-D input")
-    with net.layer(m, "mask"):
+    check_rank(m, given, rank, rank + 1)
+    with conversion.layer(m, "mask"):
         axes = np.arange(batch, len(dims(given)))
         largest = g.node("ReduceMax", g.node("Abs", given), axes, shape=dims(given)[:batch], keepdims=0)
         there = g.node("Greater", largest, np.zeros((), np.float32), dtype=ir.DataType.BOOL)
-    output = values(net.run(wrapped(m), x))
+    output = read_values(conversion.run(inner_module(m), x))
 
-    def masked(part: ValueNest) -> ValueNest:
+    def masked(part: NestedValues) -> NestedValues:
         if isinstance(part, list):
             return [masked(inner) for inner in part]
         mask = there
@@ -143,28 +167,30 @@ def mask_zero(net: Net, m: Module, x: Nest) -> Nest:
             mask = g.unsqueeze(mask, len(dims(mask)))
         return g.node("Where", mask, part, np.zeros((), np.float32), shape=dims(part), dtype=part.dtype)
 
-    with net.layer(m, "masked"):
-        return net.output_of(m, masked(output))
+    with conversion.layer(m, "masked"):
+        return conversion.output_of(m, masked(output))
 
 
-def sequence(g: Builder, m: Module, x: ir.Value, inputs: int) -> ir.Value:
-    """A sequence as time x batch x features."""
-    begins_from_zeros(m)
+def to_time_first(g: Builder, m: Module, x: ir.Value, inputs: int) -> ir.Value:
+    """x as time x batch x features, whichever the module takes."""
+    check_starts_from_zeros(m)
     if m.flag("maskzero"):
-        raise m.unsupported("it starts anew wherever its input is all zeros (maskzero)")
-    if len(dims(x)) != 3:
-        raise m.error(FormatError, "takes 3-D input")
+        raise m.unsupported("it restarts wherever its input is all zeros (maskzero)")
+    check_rank(m, x, 3)
     check_channels(m, x, 2, inputs)
     return g.transpose(x, [1, 0, 2]) if batch_is_first(m) else x
 
 
 def batch_is_first(m: Module) -> bool:
-    """Whether the first dimension is the batch; versions with `remember_states` know no other way."""
+    """Whether the first dimension is the batch; always so in versions with `remember_states`."""
     return m.flag("batchfirst") or m.has("remember_states") or m.has("hidden_dim")
 
 
-def stacked(m: Module, order: Sequence[int], inputs: int, outputs: int) -> list[np.ndarray]:
-    """ONNX's W, R and B from a weight of (inputs + outputs) x gates * outputs, in this order of gates."""
+def onnx_weights(m: Module, order: Sequence[int], inputs: int, outputs: int) -> list[np.ndarray]:
+    """ONNX's W, R and B, from a weight of (inputs + outputs) x gates * outputs.
+
+    order: the index in the weight of each of ONNX's gates.
+    """
     weight = m.tensor("weight", (inputs + outputs, len(order) * outputs)).T
     bias = m.tensor("bias", (len(order) * outputs,))
     rows = np.concatenate([np.arange(outputs) + gate * outputs for gate in order])
@@ -174,40 +200,40 @@ def stacked(m: Module, order: Sequence[int], inputs: int, outputs: int) -> list[
 
 
 def sequence_sizes(m: Module) -> tuple[int, int]:
-    """How many features come and go: SeqLSTM, SeqGRU and torch-rnn's LSTM spell it differently."""
+    """The numbers of input and output features; each class and version has other names for these fields."""
     names = ("inputsize", "inputSize", "input_dim"), ("outputsize", "outputSize", "hidden_dim")
-    come, go = (next((name for name in group if m.has(name)), group[0]) for group in names)
-    return m.integer(come, least=1), m.integer(go, least=1)
+    input_field, output_field = (next((name for name in group if m.has(name)), group[0]) for group in names)
+    return m.integer(input_field, minimum=1), m.integer(output_field, minimum=1)
 
 
-def sequence_expected(m: Module) -> Expected:
-    """Time x batch x features, or the other way round."""
+def expected_by_sequence(m: Module) -> Expected:
+    """Time x batch x features, or batch x time x features."""
     inputs = sequence_sizes(m)[0]
     return batch_first(None, inputs) if batch_is_first(m) else time_first(inputs)
 
 
 def run_sequence(g: Builder, m: Module, x: ir.Value, op_type: str, order: Sequence[int]) -> ir.Value:
-    """A sequence through ONNX's LSTM or GRU."""
+    """A whole sequence through ONNX's LSTM or GRU."""
     inputs, outputs = sequence_sizes(m)
-    steps = sequence(g, m, x, inputs)
+    steps = to_time_first(g, m, x, inputs)
     weights = [
         g.parameter(name, array)
-        for name, array in zip("WRB", stacked(m, order, inputs, outputs), strict=True)
+        for name, array in zip("WRB", onnx_weights(m, order, inputs, outputs), strict=True)
     ]
     shape = (dims(steps)[0], 1, dims(steps)[1], outputs)
     result = g.squeeze(g.node(op_type, steps, *weights, shape=shape, hidden_size=outputs), [1])
     return g.transpose(result, [1, 0, 2]) if batch_is_first(m) else result
 
 
-@module("SeqLSTM", name="lstm", expects=sequence_expected)
+@module("SeqLSTM", name="lstm", expects=expected_by_sequence)
 def seq_lstm(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """An LSTM over a whole sequence, from zeros; the weight's gates are input, forget, output, cell."""
+    """An LSTM over a whole sequence, starting from zeros; with the gates input, forget, output, cell."""
     if m.has("weightO") or m.integer("hiddensize", sequence_sizes(m)[1]) != sequence_sizes(m)[1]:
-        raise m.unsupported("it projects its output, which ONNX's LSTM does not")
+        raise m.unsupported("it projects its output (hiddensize), which the LSTM of ONNX cannot do")
     return run_sequence(g, m, x, "LSTM", (0, 2, 1, 3))
 
 
-@module("SeqGRU", name="gru", expects=sequence_expected)
+@module("SeqGRU", name="gru", expects=expected_by_sequence)
 def seq_gru(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A GRU over a whole sequence, from zeros; the weight's gates are reset, update, candidate."""
+    """A GRU over a whole sequence, starting from zeros; with the gates reset, update, candidate."""
     return run_sequence(g, m, x, "GRU", (1, 0, 2))

@@ -12,8 +12,11 @@ from converters.from_torch7.registry import module
 from converters.graph import dims, shape_text
 
 
-def dimension(m: Module, x: ir.Value, name: str = "dimension", rank: str = "nInputDims") -> int:
-    """The axis a field means: negative ones count from the end; a batch in front moves the others by one."""
+def axis_behind_batch(m: Module, x: ir.Value, name: str = "dimension", rank: str = "nInputDims") -> int:
+    """The axis (from 0) that a field names from 1, or from the end if negative.
+
+    If x has one dimension more than the field `rank` says, the first one is the batch and does not count.
+    """
     index, have = m.integer(name), len(dims(x))
     if index < 0:
         index += have + 1
@@ -25,7 +28,7 @@ def dimension(m: Module, x: ir.Value, name: str = "dimension", rank: str = "nInp
 
 
 def reduce(g: Builder, op_type: str, x: ir.Value, axis: int, keep: bool = False) -> ir.Value:
-    """ReduceSum, ReduceMax, ... of one dimension; a 1-D input keeps it, as size 1."""
+    """ReduceSum, ReduceMax, ... of one dimension; with `keep`, or if x is 1-D, it stays as size 1."""
     keep = keep or len(dims(x)) == 1
     shape = [1 if k == axis else size for k, size in enumerate(dims(x)) if keep or k != axis]
     return g.node(op_type, x, np.array([axis], np.int64), shape=shape, keepdims=int(keep))
@@ -38,22 +41,22 @@ def sum_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     The dimension goes unless `squeeze` says that it stays; old files have no such field.
     """
     op_type = "ReduceMean" if m.flag("sizeAverage") else "ReduceSum"
-    return reduce(g, op_type, x, dimension(m, x), keep=not m.flag("squeeze", default=True))
+    return reduce(g, op_type, x, axis_behind_batch(m, x), keep=not m.flag("squeeze", default=True))
 
 
 @module("Mean")
 def mean(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The mean along a dimension."""
-    return reduce(g, "ReduceMean", x, dimension(m, x), keep=not m.flag("squeeze", default=True))
+    return reduce(g, "ReduceMean", x, axis_behind_batch(m, x), keep=not m.flag("squeeze", default=True))
 
 
 @module("Max")
 def maximum(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The largest value along a dimension."""
-    return reduce(g, "ReduceMax", x, dimension(m, x))
+    return reduce(g, "ReduceMax", x, axis_behind_batch(m, x))
 
 
 @module("Min")
 def minimum(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The smallest value along a dimension."""
-    return reduce(g, "ReduceMin", x, dimension(m, x))
+    return reduce(g, "ReduceMin", x, axis_behind_batch(m, x))

@@ -1,4 +1,4 @@
-"""Modules that give a tensor another shape: views that share its memory, or copies in another order."""
+"""Modules that give a tensor another shape: views of its storage, or copies in another order."""
 
 from __future__ import annotations
 
@@ -14,67 +14,69 @@ from converters.from_torch7.registry import module, view
 from converters.graph import Dim, Shape, Symbol, dims, product, shape_text, static
 
 
-def reshape_back(g: Builder, m: Module, below: ir.Value, seen: ir.Value) -> ir.Value:
-    """The inverse of every reshape."""
-    return g.reshape(seen, dims(below))
+def write_through_reshape(g: Builder, m: Module, base: ir.Value, new: ir.Value) -> ir.Value:
+    """The new value of the base of any reshaped view."""
+    return g.reshape(new, dims(base))
 
 
 def checked_reshape(g: Builder, m: Module, x: ir.Value, shape: Shape) -> ir.Value:
     """A reshape; FormatError if the number of elements differs."""
-    have, want = product(dims(x)), product(shape)
-    if isinstance(have, int) and isinstance(want, int) and have != want:
+    elements, wanted = product(dims(x)), product(shape)
+    if isinstance(elements, int) and isinstance(wanted, int) and elements != wanted:
         raise m.error(FormatError, f"{shape_text(dims(x))} cannot be viewed as {shape_text(shape)}")
     return g.reshape(x, shape)
 
 
-def view_shape(m: Module, came: Shape) -> Shape:
-    """The output shape of nn.View (View.lua, batchsize): what `size` does not account for is the batch."""
+def view_shape(m: Module, shape: Shape) -> Shape:
+    """The output shape of nn.View (View.lua, batchsize): elements beyond those of `size` form the batch."""
     size = m.sizes("size")
     inner = m.optional_integer("numInputDims")
-    kept = len(came) if inner is None else inner
-    if kept > len(came):
-        raise m.error(FormatError, f"takes {kept} dimensions or more, not {shape_text(came)}")
-    lead, rest = came[: len(came) - kept], product(came[len(came) - kept :])
+    kept = len(shape) if inner is None else inner
+    if kept > len(shape):
+        raise m.error(FormatError, f"takes {kept} dimensions or more, not {shape_text(shape)}")
+    lead, rest = shape[: len(shape) - kept], product(shape[len(shape) - kept :])
     elements = product([s for s in size if s >= 0])
-    batch = product(lead) if -1 in size else product(lead) * quotient(m, rest, elements)
-    if batch == 1 and (inner is None or len(came) <= inner):
-        return inferred(m, size, product(came))
-    return (batch, *inferred(m, size, rest))
+    batch = product(lead) if -1 in size else product(lead) * exact_quotient(m, rest, elements)
+    if batch == 1 and (inner is None or len(shape) <= inner):
+        return resolve_sizes(m, size, product(shape))
+    return (batch, *resolve_sizes(m, size, rest))
 
 
-def quotient(m: Module, total: Dim, part: Dim) -> Dim:
-    """total / part, which must divide it."""
+def exact_quotient(m: Module, total: Dim, part: Dim) -> Dim:
+    """total / part; FormatError if that is not a whole number."""
     divisor = static(part, "the size of a view")
     if isinstance(total, int) and (divisor <= 0 or total % divisor):
-        raise m.error(FormatError, f"{total} elements cannot be viewed as several of {divisor}")
+        raise m.error(FormatError, f"{total} elements do not divide into parts of {divisor}")
     return total // divisor
 
 
-def inferred(m: Module, size: list[int], total: Dim) -> Shape:
-    """The sizes with a -1 replaced by what makes up the total."""
+def resolve_sizes(m: Module, size: list[int], total: Dim) -> Shape:
+    """The sizes with a -1 replaced so that their product is `total`."""
     if min(size) < -1 or size.count(-1) > 1:
-        raise m.error(FormatError, f"cannot view as {shape_text(size)}: one size of -1 at most")
+        raise m.error(
+            FormatError, f"cannot view as {shape_text(size)}: only one size may be -1, and none less"
+        )
     if -1 not in size:
         return tuple(size)
     known = product([s for s in size if s != -1])
-    return tuple(quotient(m, total, known) if s == -1 else s for s in size)
+    return tuple(exact_quotient(m, total, known) if s == -1 else s for s in size)
 
 
-@view("View", put=reshape_back, copies=True)
+@view("View", write_through=write_through_reshape, copies_unless_contiguous=True)
 def view_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The same elements under another shape; the batch is what is left over."""
+    """The same elements in another shape; those beyond `size` form the batch."""
     size, inner = m.sizes("size"), m.optional_integer("numInputDims")
     if inner is not None and inner < len(dims(x)) and -1 not in size and not is_static(dims(x)[1:]):
-        # The batch takes up what is left, whatever the open sizes are.
-        return g.reshape(x, (g.size(Symbol("N"), ("view", dims(x), tuple(size))), *size))
+        # The batch size follows from the open sizes, whatever they are.
+        return g.reshape(x, (g.derived_size(Symbol("N"), ("view", dims(x), tuple(size))), *size))
     return checked_reshape(g, m, x, view_shape(m, dims(x)))
 
 
-@view("Reshape", put=reshape_back, copies=True)
+@view("Reshape", write_through=write_through_reshape, copies_unless_contiguous=True)
 def reshape(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The same elements under another shape, with or without a batch dimension in front.
+    """The same elements in another shape, with or without a batch dimension in front.
 
-    Without batchMode the input is taken for a single sample if its element count says so and its first
+    Without batchMode, the input is a single sample if it has as many elements as `size` says, and its first
     size is not 1 (Reshape.lua).
     """
     size = m.sizes("size")
@@ -83,54 +85,54 @@ def reshape(g: Builder, m: Module, x: ir.Value) -> ir.Value:
         total, elements = product(dims(x)), product(size)
         single = total == elements and dims(x)[0] != 1
         if isinstance(total, Symbol) and total.factor != elements:
-            m.known(total, "the number of elements it gets")
+            m.static_size(total, "the number of elements it gets")
     if single:
-        return checked_reshape(g, m, x, inferred(m, size, product(dims(x))))
-    return checked_reshape(g, m, x, (dims(x)[0], *inferred(m, size, product(dims(x)[1:]))))
+        return checked_reshape(g, m, x, resolve_sizes(m, size, product(dims(x))))
+    return checked_reshape(g, m, x, (dims(x)[0], *resolve_sizes(m, size, product(dims(x)[1:]))))
 
 
-@view("Collapse", put=reshape_back, copies=True)
+@view("Collapse", write_through=write_through_reshape, copies_unless_contiguous=True)
 def collapse(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """All dimensions but the batch folded into one; all of them where there is no batch."""
+    """All dimensions but the batch folded into one; without a batch, all of them."""
     if len(dims(x)) > m.integer("nInputDim"):
         return g.reshape(x, (dims(x)[0], product(dims(x)[1:])))
     return g.reshape(x, (product(dims(x)),))
 
 
-@view("Squeeze", put=reshape_back)
+@view("Squeeze", write_through=write_through_reshape)
 def squeeze(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Dimensions of size 1 taken away: one, or all of them, but not the batch (numInputDims).
+    """Dimensions of size 1 removed: one, or all of them but the batch (numInputDims).
 
-    An open first size is the batch, and more than 1; others have to be known.
+    An open first size is taken as the batch, which is more than 1; other sizes must be known.
     """
     shape = dims(x)
     batched = m.has("numInputDims") and len(shape) == m.integer("numInputDims") + 1
     if m.has("dim"):
         axis = m.integer("dim") - 1 + batched
         if not 0 <= axis < len(shape):
-            raise m.error(FormatError, f"dimension {axis + 1} of {len(shape)} is to go")
-        axes = [axis] if m.known(shape[axis]) == 1 and len(shape) > 1 else []
+            raise m.error(FormatError, f"removes dimension {axis + 1} of {len(shape)}")
+        axes = [axis] if m.static_size(shape[axis]) == 1 and len(shape) > 1 else []
     else:
-        sizes = [shape[0], *(m.known(size) for size in shape[1:])]
+        sizes = [shape[0], *(m.static_size(size) for size in shape[1:])]
         axes = [axis for axis, size in enumerate(sizes) if size == 1 and not (batched and axis == 0)]
         if len(axes) == len(shape):
             axes = axes[1:]  # a tensor keeps one dimension
     return g.squeeze(x, axes)
 
 
-@view("Unsqueeze", put=reshape_back)
+@view("Unsqueeze", write_through=write_through_reshape)
 def unsqueeze(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A dimension of size 1 put in at `pos`, counted behind the batch (numInputDims)."""
+    """A new dimension of size 1 at `pos`, not counting a batch dimension (numInputDims)."""
     rank = len(dims(x))
     lead = rank - m.integer("numInputDims", rank)
-    axis = m.integer("pos", least=1) - 1 + lead
+    axis = m.integer("pos", minimum=1) - 1 + lead
     if not 0 <= lead <= axis <= rank:
         raise m.error(FormatError, f"position {axis + 1} is not in or behind {rank} dimensions")
     return g.unsqueeze(x, axis)
 
 
 def axis_of(m: Module, x: ir.Value, name: str = "dimension") -> int:
-    """The axis a field names, negative ones counted from the end."""
+    """The axis (from 0) that a field names from 1, or from the end if negative."""
     index = m.integer(name)
     axis = index - 1 if index > 0 else index + len(dims(x))
     if not 0 <= axis < len(dims(x)):
@@ -142,9 +144,9 @@ def narrow_range(m: Module, x: ir.Value) -> tuple[int, int, int]:
     """Axis, start and stop of nn.Narrow (Narrow.lua): negative lengths and offsets count from the end."""
     axis, length, start = axis_of(m, x), m.integer("length"), m.integer("index")
     if length < 0:
-        length += m.known(dims(x)[axis]) - start + 2
+        length += m.static_size(dims(x)[axis]) - start + 2
     if start < 0:
-        length, start = m.known(dims(x)[axis]) - length, 1
+        length, start = m.static_size(dims(x)[axis]) - length, 1
     size = dims(x)[axis]
     if start < 1 or length < 1 or (isinstance(size, int) and start - 1 + length > size):
         raise m.error(FormatError, f"takes {length} entries from {start} on, but there are {size}")
@@ -157,14 +159,14 @@ def narrow(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.slice(x, *narrow_range(m, x))
 
 
-def pick(g: Builder, x: ir.Value, axis: int, index: int) -> ir.Value:
-    """One entry of a dimension, which goes away; index from 0, or negative from the end."""
+def take_entry(g: Builder, x: ir.Value, axis: int, index: int) -> ir.Value:
+    """One entry of a dimension, which is removed; index from 0, or from the end if negative."""
     shape = [size for k, size in enumerate(dims(x)) if k != axis]
     return g.node("Gather", x, np.array(index, np.int64), shape=shape, axis=axis)
 
 
-def entry_of(m: Module, x: ir.Value) -> int:
-    """The entry that nn.Select picks, from 0, or negative from the end where the size is open."""
+def selected_index(m: Module, x: ir.Value) -> int:
+    """The index of the entry that nn.Select takes, from 0, or negative from the end."""
     index, size = m.integer("index"), dims(x)[axis_of(m, x)]
     if index == 0 or (isinstance(size, int) and abs(index) > size):
         raise m.error(FormatError, f"takes entry {index} of {size}")
@@ -176,22 +178,22 @@ def select(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """One entry of a dimension."""
     if len(dims(x)) == 1:
         raise m.error(FormatError, "takes 2-D input or more; an entry of a vector is no tensor")
-    return pick(g, x, axis_of(m, x), entry_of(m, x))
+    return take_entry(g, x, axis_of(m, x), selected_index(m, x))
 
 
-def refuse_put(g: Builder, m: Module, below: ir.Value, seen: ir.Value) -> ir.Value:
-    """Torch would work through every copy in turn, on the same memory."""
-    raise m.unsupported("a module behind it works in place, on memory that its copies share")
+def refuse_write(g: Builder, m: Module, base: ir.Value, new: ir.Value) -> ir.Value:
+    """UnsupportedError: Torch would work in place once for each copy, all on the same storage."""
+    raise m.unsupported("a later module works in place, on storage that all copies share")
 
 
-@view("Replicate", put=refuse_put, contiguous=lambda m, shape: False)
+@view("Replicate", write_through=refuse_write, contiguous=lambda m, shape: False)
 def replicate(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A new dimension of nfeatures equal entries at `dim`, counted behind a batch (ndim)."""
+    """A new dimension of nfeatures equal entries at `dim`, not counting a batch dimension (ndim)."""
     rank = len(dims(x))
     axis = m.integer("dim", 1) - 1 + (m.has("ndim") and rank > m.integer("ndim"))
     if not 0 <= axis <= rank:
         raise m.error(FormatError, f"dimension {axis + 1} is not in or behind {rank} dimensions")
-    copies = m.integer("nfeatures", least=1)
+    copies = m.integer("nfeatures", minimum=1)
     shape = [*dims(x)[:axis], copies, *dims(x)[axis:]]
     target = np.array([1] * axis + [copies] + [1] * (rank - axis), np.int64)
     return g.node("Expand", g.unsqueeze(x, axis), target, shape=shape)
@@ -199,20 +201,20 @@ def replicate(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("Transpose")
 def transpose(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """Pairs of dimensions exchanged, one after the other, counted behind a batch (numInputDims)."""
+    """Pairs of dimensions swapped, one after the other, not counting a batch dimension (numInputDims)."""
     rank = len(dims(x))
     shift = rank - m.integer("numInputDims", rank)
     order = list(range(rank))
-    for pair in swaps(m):
+    for pair in swapped_pairs(m):
         a, b = (index - 1 + shift for index in pair)
         if not (0 <= a < rank and 0 <= b < rank):
-            raise m.error(FormatError, f"exchanges dimensions {pair[0]} and {pair[1]} of {rank}")
+            raise m.error(FormatError, f"swaps dimensions {pair[0]} and {pair[1]} of {rank}")
         order[a], order[b] = order[b], order[a]
     return g.transpose(x, order)
 
 
-def swaps(m: Module) -> list[tuple[int, int]]:
-    """The pairs in the field `permutations`."""
+def swapped_pairs(m: Module) -> list[tuple[int, int]]:
+    """The pairs of dimensions (from 1) in the field `permutations`."""
     pairs = []
     listed = m.get("permutations")
     for pair in listed.sequence() if isinstance(listed, Table) else [None]:
@@ -225,7 +227,7 @@ def swaps(m: Module) -> list[tuple[int, int]]:
 
 @module("Convert")
 def convert(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """A change between formats named by letters, such as bchw to bhwc or bf (Convert.lua).
+    """A change of layout, named by letters such as bchw, bhwc or bf (Convert.lua).
 
     A single sample gets a batch dimension for it.
     """
@@ -239,12 +241,12 @@ def convert(g: Builder, m: Module, x: ir.Value) -> ir.Value:
         x = g.unsqueeze(x, source.index("b"))
     if len(dims(x)) != len(source):
         raise m.error(FormatError, f"takes {source}, but {shape_text(dims(x))} arrives")
-    result = converted(g, m, x, source, target)
+    result = convert_batch(g, m, x, source, target)
     return g.squeeze(result, [target.index("b")]) if single else result
 
 
-def converted(g: Builder, m: Module, x: ir.Value, source: str, target: str) -> ir.Value:
-    """Convert of a batch."""
+def convert_batch(g: Builder, m: Module, x: ir.Value, source: str, target: str) -> ir.Value:
+    """nn.Convert of a batch."""
     if set(source) == set(target):
         return g.transpose(x, [source.index(letter) for letter in target])
     if target in {"bf", "bt"}:
@@ -253,11 +255,11 @@ def converted(g: Builder, m: Module, x: ir.Value, source: str, target: str) -> i
     other = source.replace("b", "")
     if len(other) != 1 or other not in "ft":
         raise m.unsupported(f"no conversion from {source} to {target} is defined")
-    return pick(g, x, source.index(other), 0)
+    return take_entry(g, x, source.index(other), 0)
 
 
 def swapped_to_front(source: str) -> list[int]:
-    """The order of dimensions after the batch was exchanged with the first."""
+    """The order of dimensions after the batch is swapped with the first."""
     order = list(range(len(source)))
     place = source.index("b")
     order[0], order[place] = order[place], order[0]

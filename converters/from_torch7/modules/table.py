@@ -9,14 +9,15 @@ from functools import partial
 import onnx_ir as ir
 
 from converters.errors import FormatError
+from converters.from_torch7.backward_shape_inference import ANY, Expected, Repeated, ShapeDependent
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.expectation import PASS, Expected, Fitted, Many
-from converters.from_torch7.handles import Nest, Reference, View
+from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.reduction import dimension, reduce
-from converters.from_torch7.modules.shape import pick
-from converters.from_torch7.net import Net
+from converters.from_torch7.modules.checks import as_table, as_tensor, table_entry
+from converters.from_torch7.modules.reduction import axis_behind_batch, reduce
+from converters.from_torch7.modules.shape import take_entry
 from converters.from_torch7.registry import module, structure
+from converters.from_torch7.tensor_references import NestedTensors, TensorReference, View, flatten
 from converters.graph import Dim, Shape, Symbol, dims, product, shape_text
 
 
@@ -29,65 +30,65 @@ from converters.graph import Dim, Shape, Symbol, dims, product, shape_text
     "NormStabilizer",
     "CopyGrad",
     "w2nn.PrintTable",
-    expects=PASS,
+    expects=ANY,
 )
-def identity(net: Net, m: Module, x: Nest) -> Nest:
+def identity(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The input itself."""
     return x
 
 
-@structure("Contiguous", expects=PASS)
-def contiguous(net: Net, m: Module, x: Nest) -> Nest:
-    """The input itself if it lies in memory in order, else a copy of it that does."""
-    if isinstance(x, list):
-        raise m.error(FormatError, "takes a tensor, but a table arrives")
-    return x if x.contiguous else net.output_of(m, x.read())
+@structure("Contiguous", expects=ANY)
+def contiguous(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """The input itself if it is contiguous, else a contiguous copy."""
+    tensor = as_tensor(m, x)
+    return tensor if tensor.contiguous else conversion.output_of(m, tensor.read())
 
 
-def tensors(m: Module, x: list[ir.Value], least: int = 1, most: int | None = None) -> list[ir.Value]:
-    """The entries of a table that must all be tensors."""
+def check_tensors(m: Module, x: list[ir.Value], least: int = 1, most: int | None = None) -> list[ir.Value]:
+    """The table x, which must be at least `least` and at most `most` tensors, else FormatError."""
     if not all(isinstance(part, ir.Value) for part in x) or not least <= len(x) <= (most or len(x)):
         raise m.error(FormatError, f"takes a table of {least}{'' if most == least else ' or more'} tensors")
     return x
 
 
 def elementwise(g: Builder, m: Module, op_type: str, parts: list[ir.Value]) -> ir.Value:
-    """An elementwise operator on tensors of one element count; the first gives the shape, as in Torch."""
+    """An elementwise operator on tensors of equally many elements, in the shape of the first, as in Torch."""
     first = dims(parts[0])
-    aligned = [parts[0], *(shaped_like(g, m, part, first) for part in parts[1:])]
+    aligned = [parts[0], *(reshape_like(g, m, part, first) for part in parts[1:])]
     return parts[0] if len(parts) == 1 else g.node(op_type, *aligned, shape=first)
 
 
 def may_be_equal(a: Dim, b: Dim) -> bool:
-    """Whether two sizes are equal, or one of them is open."""
+    """Whether two sizes can be equal: they are, or one of them is symbolic."""
     return a == b or isinstance(a, Symbol) or isinstance(b, Symbol)
 
 
-def shaped_like(g: Builder, m: Module, x: ir.Value, shape: Shape) -> ir.Value:
-    """x under a shape of as many elements."""
+def reshape_like(g: Builder, m: Module, x: ir.Value, shape: Shape) -> ir.Value:
+    """x in this shape; FormatError if the number of elements differs."""
     if len(dims(x)) == len(shape) and all(map(may_be_equal, dims(x), shape)):
         return x
     if product(dims(x)) != product(shape):
-        raise m.error(FormatError, f"sizes {shape_text(shape)} and {shape_text(dims(x))} do not go together")
+        sizes = f"{shape_text(dims(x))} to {shape_text(shape)}"
+        raise m.error(FormatError, f"cannot reshape {sizes}: the numbers of elements differ")
     return g.reshape(x, shape)
 
 
-@module("CAddTable", name="add", takes="table", overwrites=True, expects=Many())
+@module("CAddTable", name="add", takes="table", supports_inplace=True, expects=Repeated())
 def c_add_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The sum of the tensors of a table."""
-    return elementwise(g, m, "Sum" if len(x) > 2 else "Add", tensors(m, x))
+    return elementwise(g, m, "Sum" if len(x) > 2 else "Add", check_tensors(m, x))
 
 
 @module("CSubTable", name="sub", takes="table", expects=[None, None])
 def c_sub_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The first of two tensors minus the second."""
-    return elementwise(g, m, "Sub", tensors(m, x, 2, 2))
+    return elementwise(g, m, "Sub", check_tensors(m, x, 2, 2))
 
 
-@module("CMulTable", name="mul", takes="table", expects=Many())
+@module("CMulTable", name="mul", takes="table", expects=Repeated())
 def c_mul_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The product of the tensors of a table."""
-    result, *others = tensors(m, x)
+    result, *others = check_tensors(m, x)
     for other in others:
         result = elementwise(g, m, "Mul", [result, other])
     return result
@@ -96,147 +97,127 @@ def c_mul_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
 @module("CDivTable", name="div", takes="table", expects=[None, None])
 def c_div_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The first of two tensors divided by the second."""
-    return elementwise(g, m, "Div", tensors(m, x, 2, 2))
+    return elementwise(g, m, "Div", check_tensors(m, x, 2, 2))
 
 
-@module("CMaxTable", name="max", takes="table", expects=Many())
+@module("CMaxTable", name="max", takes="table", expects=Repeated())
 def c_max_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The largest of the tensors of a table at each place."""
-    return elementwise(g, m, "Max", tensors(m, x))
+    return elementwise(g, m, "Max", check_tensors(m, x))
 
 
-@module("CMinTable", name="min", takes="table", expects=Many())
+@module("CMinTable", name="min", takes="table", expects=Repeated())
 def c_min_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The smallest of the tensors of a table at each place."""
-    return elementwise(g, m, "Min", tensors(m, x))
+    return elementwise(g, m, "Min", check_tensors(m, x))
 
 
 def join(g: Builder, m: Module, parts: list[ir.Value], axis: int) -> ir.Value:
     """Tensors joined along an axis.
 
-    Torch copies each to its place in the result, for which their elements have to be as many as the place
-    has, whatever their other sizes are.
+    Torch copies each tensor to its part of the result. Only the number of elements has to fit; the other
+    sizes may differ.
     """
     if not 0 <= axis < min(len(dims(part)) for part in parts):
-        raise m.error(FormatError, f"cannot join along dimension {axis + 1}: {shapes(parts)}")
+        raise m.error(FormatError, f"cannot join along dimension {axis + 1}: {shapes_text(parts)}")
     first = dims(parts[0])
     places = [(*first[:axis], dims(part)[axis], *first[axis + 1 :]) for part in parts]
-    return g.concat([shaped_like(g, m, *pair) for pair in zip(parts, places, strict=True)], axis)
+    return g.concat([reshape_like(g, m, *pair) for pair in zip(parts, places, strict=True)], axis)
 
 
-def shapes(parts: list[ir.Value]) -> str:
+def shapes_text(parts: list[ir.Value]) -> str:
     """The shapes of tensors, for messages."""
     return ", ".join(shape_text(dims(part)) for part in parts)
 
 
-@module("JoinTable", name="concat", takes="table", expects=Many())
+@module("JoinTable", name="concat", takes="table", expects=Repeated())
 def join_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """Tensors joined along a dimension, counted behind a batch (nInputDims)."""
-    parts = tensors(m, x)
-    return join(g, m, parts, dimension(m, parts[0]))
+    """Tensors joined along a dimension, not counting a batch dimension (nInputDims)."""
+    parts = check_tensors(m, x)
+    return join(g, m, parts, axis_behind_batch(m, parts[0]))
 
 
-# Longer tables no net has.
+# No real net has longer tables.
 MAX_ENTRIES = 10_000
 
 
-def put_part(
-    g: Builder, below: ir.Value, seen: ir.Value, axis: int, start: int, stop: int, size: int
+def replace_entries(
+    g: Builder, x: ir.Value, new: ir.Value, axis: int, start: int, stop: int, size: int
 ) -> ir.Value:
-    """The tensor below with entries start to stop of a dimension replaced."""
-    before = [g.slice(below, axis, 0, start)] if start else []
-    after = [g.slice(below, axis, stop, size)] if stop < size else []
-    return g.concat([*before, seen, *after], axis)
+    """x with the entries start to stop of a dimension, which has this size, replaced by `new`."""
+    before = [g.slice(x, axis, 0, start)] if start else []
+    after = [g.slice(x, axis, stop, size)] if stop < size else []
+    return g.concat([*before, new, *after], axis)
 
 
-def entries(net: Net, m: Module, x: Reference, axis: int) -> list[Reference]:
-    """The entries of a dimension, as views of the tensor's memory."""
-    g, value = net.graph, x.read()
-    size = m.known(dims(value)[axis])
+def split_views(conversion: Conversion, m: Module, x: TensorReference, axis: int) -> list[TensorReference]:
+    """The entries of a dimension as views."""
+    g, value = conversion.graph, x.read()
+    size = m.static_size(dims(value)[axis])
     if size > MAX_ENTRIES:
         raise m.unsupported(f"makes a table of {size:,} entries, more than {MAX_ENTRIES:,}")
     in_order = x.contiguous and all(before == 1 for before in dims(value)[:axis])
 
-    def put(below: ir.Value, seen: ir.Value, entry: int) -> ir.Value:
-        return put_part(g, below, g.unsqueeze(seen, axis), axis, entry, entry + 1, size)
+    def write_through(base: ir.Value, new: ir.Value, index: int) -> ir.Value:
+        return replace_entries(g, base, g.unsqueeze(new, axis), axis, index, index + 1, size)
 
-    with net.layer(m, "split"):
+    with conversion.layer(m, "split"):
         return [
-            View(x, partial(pick, g, axis=axis, index=k), partial(put, entry=k), in_order)
+            View(x, partial(take_entry, g, axis=axis, index=k), partial(write_through, index=k), in_order)
             for k in range(size)
         ]
 
 
 @structure("SplitTable", expects=None)
-def split_table(net: Net, m: Module, x: Nest) -> Nest:
-    """The entries of a dimension as a table; they share the input's memory."""
-    if isinstance(x, list):
-        raise m.error(FormatError, "takes a tensor, but a table arrives")
-    return [*entries(net, m, x, dimension(m, x.read()))]
+def split_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """The entries of a dimension as a table; they share the storage of the input."""
+    tensor = as_tensor(m, x)
+    return [*split_views(conversion, m, tensor, axis_behind_batch(m, tensor.read()))]
 
 
-def as_table(m: Module, x: Nest) -> list[Nest]:
-    """An input that must be a table."""
-    if not isinstance(x, list):
-        raise m.error(FormatError, "takes a table, but a tensor arrives")
-    return x
-
-
-def entry(m: Module, x: list[Nest], index: int) -> Nest:
-    """table[index], counted from 1, or from the end if negative."""
-    place = index - 1 if index > 0 else index + len(x)
-    if not 0 <= place < len(x):
-        raise m.error(FormatError, f"takes entry {index} of a table of {len(x)}")
-    return x[place]
-
-
-def selected(m: Module, ask: object, after: Expected) -> Expected:
-    """A table in which the entry selected is what follows; how long it is, the module does not say."""
+def expected_by_select_table(m: Module, infer: object, successor: Expected) -> Expected:
+    """A table of open length, in which the selected entry is what the successor expects."""
     index = m.integer("index")
-    return Many(head=(*[PASS] * (index - 1), after)) if 0 < index <= MAX_ENTRIES else Many()
+    return Repeated(head=(*[ANY] * (index - 1), successor)) if 0 < index <= MAX_ENTRIES else Repeated()
 
 
-@structure("SelectTable", expects=selected)
-def select_table(net: Net, m: Module, x: Nest) -> Nest:
+@structure("SelectTable", expects=expected_by_select_table)
+def select_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """One entry of a table."""
-    return entry(m, as_table(m, x), m.integer("index"))
+    return table_entry(m, as_table(m, x), m.integer("index"))
 
 
-@structure("NarrowTable", expects=Many())
-def narrow_table(net: Net, m: Module, x: Nest) -> Nest:
-    """`length` entries of a table from `offset` on, as far as there are any."""
-    start = m.integer("offset", least=1) - 1
-    return as_table(m, x)[start : start + m.integer("length", 1, least=1)]
+@structure("NarrowTable", expects=Repeated())
+def narrow_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """Up to `length` entries of a table from `offset` on."""
+    start = m.integer("offset", minimum=1) - 1
+    return as_table(m, x)[start : start + m.integer("length", 1, minimum=1)]
 
 
-@structure("ReverseTable", expects=Many())
-def reverse_table(net: Net, m: Module, x: Nest) -> Nest:
+@structure("ReverseTable", expects=Repeated())
+def reverse_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The entries of a table from the last to the first (dpnn)."""
     return as_table(m, x)[::-1]
 
 
-@structure("FlattenTable", expects=Many())
-def flatten_table(net: Net, m: Module, x: Nest) -> Nest:
+@structure("FlattenTable", expects=Repeated())
+def flatten_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """Nested tables as one, depth first."""
-
-    def flat(nest: Nest) -> list[Nest]:
-        return [tensor for part in nest for tensor in flat(part)] if isinstance(nest, list) else [nest]
-
-    return flat(as_table(m, x))
+    return [*flatten(as_table(m, x))]
 
 
-def rows_of_equals(shapes: Sequence[Shape]) -> Expected:
-    """Tables of tensors of one shape each; of four of one shape, two tables of two."""
+def expected_by_zip_table(shapes: Sequence[Shape]) -> Expected:
+    """Tables of equally many tensors, one shape a table; four tensors of one shape are two tables of two."""
     runs = [len(list(run)) for _, run in itertools.groupby(shapes)]
     if len(runs) == 1 and runs[0] == 4:
         runs = [2, 2]
     if len(runs) < 2 or len(set(runs)) != 1:
         return None
-    return [[PASS] * run for run in runs]
+    return [[ANY] * run for run in runs]
 
 
-@structure("ZipTable", expects=Fitted(rows_of_equals))
-def zip_table(net: Net, m: Module, x: Nest) -> Nest:
+@structure("ZipTable", expects=ShapeDependent(expected_by_zip_table))
+def zip_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """{{a1, a2}, {b1, b2}} -> {{a1, b1}, {a2, b2}}."""
     rows = [as_table(m, row) for row in as_table(m, x)]
     if len({len(row) for row in rows}) != 1:
@@ -244,8 +225,8 @@ def zip_table(net: Net, m: Module, x: Nest) -> Nest:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-@structure("ZipTableOneToMany", expects=[PASS, Many()])
-def zip_table_one_to_many(net: Net, m: Module, x: Nest) -> Nest:
+@structure("ZipTableOneToMany", expects=[ANY, Repeated()])
+def zip_table_one_to_many(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """{v, {a, b}} -> {{v, a}, {v, b}}."""
     table = as_table(m, x)
     if len(table) != 2:
@@ -253,25 +234,27 @@ def zip_table_one_to_many(net: Net, m: Module, x: Nest) -> Nest:
     return [[table[0], one] for one in as_table(m, table[1])]
 
 
-@structure("JustTable", expects=PASS)
-def just_table(net: Net, m: Module, x: Nest) -> Nest:
-    """nngraph's: a tensor as a table of one."""
+@structure("JustTable", expects=ANY)
+def just_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """A tensor as a table of one entry (nngraph)."""
     return x if isinstance(x, list) else [x]
 
 
-@structure("JustElement", expects=lambda m, ask, after: [after])
-def just_element(net: Net, m: Module, x: Nest) -> Nest:
-    """nngraph's: the only entry of a table."""
-    return entry(m, as_table(m, x), 1)
+@structure("JustElement", expects=lambda m, infer, successor: [successor])
+def just_element(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """The only entry of a table (nngraph)."""
+    return table_entry(m, as_table(m, x), 1)
 
 
-def gates_and_experts(m: Module) -> Expected:
-    """{gates, experts}; of two tensors the second holds all experts, unless the module last got a table."""
+def expected_by_mixture_table(m: Module) -> Expected:
+    """{gates, experts}; the experts are one tensor or, if the module last got one, a table."""
     several = m.flag("table")
-    return Fitted(lambda shapes: [None, [None] * (len(shapes) - 1) if several or len(shapes) > 2 else None])
+    return ShapeDependent(
+        lambda shapes: [None, [None] * (len(shapes) - 1) if several or len(shapes) > 2 else None]
+    )
 
 
-@module("MixtureTable", name="mixture", takes="table", expects=gates_and_experts)
+@module("MixtureTable", name="mixture", takes="table", expects=expected_by_mixture_table)
 def mixture_table(g: Builder, m: Module, x: list[ir.Value | list[ir.Value]]) -> ir.Value:
     """The sum of experts (a table, or slices of a tensor along `dim`), each times its gate."""
     gates, experts = x if len(x) == 2 else (None, None)
@@ -279,30 +262,32 @@ def mixture_table(g: Builder, m: Module, x: list[ir.Value | list[ir.Value]]) -> 
         raise m.error(FormatError, "takes {gates, experts}")
     last = len(dims(gates)) - 1
     if isinstance(experts, ir.Value):
-        axis = m.integer("dim", last + 1, least=1) - 1
+        axis = m.integer("dim", last + 1, minimum=1) - 1
         shape: list[Dim] = [1] * len(dims(experts))
         if last:
             shape[0] = dims(gates)[0]
         shape[axis] = dims(gates)[last]
-        weighted = g.binary("Mul", experts, gate_for(g, m, gates, shape, experts))
+        weighted = g.binary("Mul", experts, broadcastable_gate(g, m, gates, shape, experts))
         return reduce(g, "ReduceSum", weighted, axis)
     if len(experts) != dims(gates)[last]:
-        raise m.error(FormatError, f"{len(experts)} experts, but gates of {shape_text(dims(gates))}")
+        raise m.error(FormatError, f"{len(experts)} experts arrive, but gates of {shape_text(dims(gates))}")
     products = []
-    for k, expert in enumerate(tensors(m, experts)):
-        gate = pick(g, gates, last, k)
+    for k, expert in enumerate(check_tensors(m, experts)):
+        gate = take_entry(g, gates, last, k)
         padding = [1] * (len(dims(expert)) - len(dims(gate)))
-        products.append(g.binary("Mul", expert, gate_for(g, m, gate, [*dims(gate), *padding], expert)))
+        products.append(
+            g.binary("Mul", expert, broadcastable_gate(g, m, gate, [*dims(gate), *padding], expert))
+        )
     return elementwise(g, m, "Sum" if len(products) > 2 else "Add", products)
 
 
-def gate_for(g: Builder, m: Module, gate: ir.Value, shape: Sequence[Dim], expert: ir.Value) -> ir.Value:
-    """A gate in a shape that can be spread over an expert."""
+def broadcastable_gate(
+    g: Builder, m: Module, gate: ir.Value, shape: Sequence[Dim], expert: ir.Value
+) -> ir.Value:
+    """A gate in a shape that can be broadcast over an expert."""
     have = dims(expert)
     if len(shape) != len(have) or not all(
         size == 1 or may_be_equal(size, whole) for size, whole in zip(shape, have, strict=True)
     ):
-        raise m.error(
-            FormatError, f"gates of {shape_text(shape)} do not go over an expert of {shape_text(have)}"
-        )
+        raise m.error(FormatError, f"gates of {shape_text(shape)} do not fit an expert of {shape_text(have)}")
     return g.reshape(gate, shape)

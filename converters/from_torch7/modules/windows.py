@@ -1,4 +1,4 @@
-"""Sliding windows: the sizes they give and the padding they take, by Torch's own rules."""
+"""Sliding windows: output sizes and padding by the rules of Torch."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Window:
 
     @property
     def extent(self) -> int:
-        """Entries from its first to its last element."""
+        """The number of entries from its first to its last element."""
         return self.dilation * (self.kernel - 1) + 1
 
     def count(self, size: int) -> int:
-        """How many windows fit (THNN's rule for convolution and pooling)."""
+        """The number of windows, which is the output size (THNN's rule for convolution and pooling)."""
         room = size + 2 * self.pad - self.extent
         count = (-(-room // self.stride) if self.ceil else room // self.stride) + 1
-        # With padding, a last window that would start beyond image and left padding is left out.
+        # With padding, a last window that would start after the image is dropped.
         if self.ceil and self.pad and (count - 1) * self.stride >= size + self.pad:
             count -= 1
         return count
@@ -40,45 +40,45 @@ class Window:
         return max(0, (self.count(size) - 1) * self.stride + self.extent - size - 2 * self.pad)
 
     def covers(self, size: int) -> bool:
-        """Whether the windows reach the very end of image and padding."""
+        """Whether the windows reach the end of the image and its padding."""
         return (self.count(size) - 1) * self.stride + self.extent >= size + 2 * self.pad
 
     def output_size(self, g: Builder, size: Dim) -> Dim:
-        """`count` for a size that may be symbolic."""
+        """`count`, for a size that may be symbolic."""
         if isinstance(size, int):
             return self.count(size)
         if self.stride == 1 and 2 * self.pad == self.extent - 1:
             return size
-        return g.size(size, ("windows", self.extent, self.stride, self.pad, self.ceil))
+        return g.derived_size(size, ("windows", self.extent, self.stride, self.pad, self.ceil))
 
 
 def convolution_window(m: Module, side: str) -> Window:
-    """The window of a convolution along a side, "T", "H" or "W".
+    """The window of a convolution along one side: "T", "H" or "W".
 
     Old files have one field `padding` for all sides, or no padding at all.
     """
-    pad = m.integer("padding" if m.has("padding") else f"pad{side}", 0, least=0)
+    pad = m.integer("padding" if m.has("padding") else f"pad{side}", 0, minimum=0)
     return Window(
-        m.integer(f"k{side}", least=1),
-        m.integer(f"d{side}", 1, least=1),
+        m.integer(f"k{side}", minimum=1),
+        m.integer(f"d{side}", 1, minimum=1),
         pad,
-        m.integer(f"dilation{side}", 1, least=1),
+        m.integer(f"dilation{side}", 1, minimum=1),
     )
 
 
 def pooling_window(m: Module, side: str, ceil: bool = False) -> Window:
-    """The window of a pooling along a side. Old files have no padding and no ceil_mode."""
+    """The window of a pooling along one side. Old files have neither padding nor ceil_mode."""
     return Window(
-        m.integer(f"k{side}", least=1),
-        m.integer(f"d{side}", m.integer(f"k{side}"), least=1),
-        m.integer(f"pad{side}", 0, least=0),
-        m.integer(f"dilation{side}", 1, least=1),
+        m.integer(f"k{side}", minimum=1),
+        m.integer(f"d{side}", m.integer(f"k{side}"), minimum=1),
+        m.integer(f"pad{side}", 0, minimum=0),
+        m.integer(f"dilation{side}", 1, minimum=1),
         ceil or m.flag("ceil_mode"),
     )
 
 
 def output_sizes(g: Builder, m: Module, sizes: Shape, windows: Sequence[Window]) -> list[Dim]:
-    """The output sizes; FormatError where no window fits."""
+    """The output sizes; FormatError if no window fits."""
     counts = [window.output_size(g, size) for window, size in zip(windows, sizes, strict=True)]
     for window, size, count in zip(windows, sizes, counts, strict=True):
         if isinstance(count, int) and count < 1:
@@ -94,10 +94,13 @@ def is_static(sizes: Shape) -> bool:
 
 
 def overhangs(m: Module, sizes: Shape, windows: Sequence[Window]) -> list[int]:
-    """How far the last windows reach beyond the right padding; no window may lie wholly outside the image."""
+    """How far the last windows reach beyond the right padding.
+
+    UnsupportedError if a window lies outside the image altogether.
+    """
     ends = []
     for window, size in zip(windows, sizes, strict=True):
-        end = window.overhang(m.known(size))
+        end = window.overhang(m.static_size(size))
         if window.pad + end >= window.extent:
             raise m.unsupported(
                 f"the last window lies wholly outside the image (size {size}, kernel {window.kernel}, "

@@ -1,26 +1,27 @@
-"""Modules around another module that change nothing, or only its weight."""
+"""Modules that wrap another module and change nothing, or only its weight."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from converters.errors import FormatError, MismatchError
-from converters.from_torch7.expectation import PASS, Expected
-from converters.from_torch7.handles import Nest
+from converters.from_torch7.backward_shape_inference import ANY, Expected
+from converters.from_torch7.conversion import Conversion, Infer
 from converters.from_torch7.module import Module
-from converters.from_torch7.net import Net
-from converters.from_torch7.registry import Ask, also, structure
+from converters.from_torch7.modules.checks import tensor_value
+from converters.from_torch7.registry import alias, structure
+from converters.from_torch7.tensor_references import NestedTensors
 
 
-def wrapped(m: Module) -> Module:
+def inner_module(m: Module) -> Module:
     """The module inside."""
     children = m.children() if m.has("modules") else []
     return children[0] if children else m.child("module")
 
 
-def wrapped_expects(m: Module, ask: Ask, after: Expected) -> Expected:
-    """What the module inside wants."""
-    return ask(wrapped(m), after)
+def expected_by_inner_module(m: Module, infer: Infer, successor: Expected) -> Expected:
+    """What the module inside expects."""
+    return infer(inner_module(m), successor)
 
 
 @structure(
@@ -31,56 +32,53 @@ def wrapped_expects(m: Module, ask: Ask, after: Expected) -> Expected:
     "Profile",
     "Serial",
     "NoBackprop",
-    expects=wrapped_expects,
+    expects=expected_by_inner_module,
 )
-def transparent(net: Net, m: Module, x: Nest) -> Nest:
+def transparent(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The module inside."""
-    return net.run(wrapped(m), x)
+    return conversion.run(inner_module(m), x)
 
 
-replicated = also(
+replicated = alias(
     transparent,
     "DataParallelTable",
     "DataParallel",
-    summary="The module inside; of its copies on several GPUs the first",
+    summary="The module inside; the first of its copies on several GPUs",
 )
-fire_module = also(
+fire_module = alias(
     transparent, "FireModule", summary="SqueezeNet's fire module, as the modules stored inside (dpnn)"
 )
-inception = also(
+inception = alias(
     transparent, "Inception", summary="Columns joined by a DepthConcat, as the modules stored inside (dpnn)"
 )
-bi_sequencer = also(
+bi_sequencer = alias(
     transparent,
     "BiSequencer",
-    summary="One Sequencer from the first step on and one from the last, merged at each step (rnn)",
+    summary="Two Sequencers, forwards and backwards in time, merged at each step (rnn)",
 )
 
 
-@structure("Copy", replaces_methods=True, expects=PASS)
-def copy(net: Net, m: Module, x: Nest) -> Nest:
-    """A copy in another number type; between equal types (an updateOutput is stored then) the input."""
+@structure("Copy", stores_methods=True, expects=ANY)
+def copy(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """A copy in another number type; the input itself if the types are equal (updateOutput is stored)."""
     if m.has("updateOutput"):
         return x
-    if isinstance(x, list):
-        raise m.error(FormatError, "takes a tensor, but a table arrives")
-    return net.output_of(m, x.read())
+    return conversion.output_of(m, tensor_value(m, x))
 
 
-@structure("WeightNorm", expects=lambda m, ask, after: ask(normed(m), after))
-def weight_norm(net: Net, m: Module, x: Nest) -> Nest:
+@structure("WeightNorm", expects=lambda m, infer, successor: infer(with_computed_weight(m), successor))
+def weight_norm(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The module inside with weight = g * v / sqrt(|v|^2 + 1e-4) for each output."""
-    return net.run(normed(m), x)
+    return conversion.run(with_computed_weight(m), x)
 
 
-def normed(m: Module) -> Module:
-    """The module inside with its weight computed; the file leaves it out, as Torch does on writing.
+def with_computed_weight(m: Module) -> Module:
+    """The module inside, with its weight computed: Torch does not write it to the file.
 
-    v keeps the dimension of the outputs (outputDim) in front, as viewOut does; the weight has it in its own
-    place.
+    In v and viewOut, the dimension of the outputs comes first; in the weight, it is at position outputDim.
     """
-    inside, v = wrapped(m), m.tensor("v")
-    outputs, place = v.shape[0], m.integer("outputDim", 1, least=1) - 1
+    inside, v = inner_module(m), m.tensor("v")
+    outputs, place = v.shape[0], m.integer("outputDim", 1, minimum=1) - 1
     front = m.sizes("viewOut")
     if place >= len(front) or front[0] != outputs or np.prod(front) != v.size:
         raise m.error(MismatchError, f"tensor 'v' of {v.shape} does not make a weight of {tuple(front)}")

@@ -1,38 +1,22 @@
-"""Functions that a generated file carries along when it uses them.
+"""Functions that a generated file contains when it calls them.
 
-Each is copied into the file as it stands here, with those of its siblings that it
-calls. So they use nothing but torch, `F` and each other.
+Their source is copied into the file together with the other helpers they call, so
+they use only torch, `F` and each other.
 """
 
 from __future__ import annotations
 
+import sys
 from types import FunctionType
 
-from converters.to_pytorch.helpers import (
-    arrangement,
-    indexing,
-    pooling,
-    recurrent,
-    reduction,
-    regions,
-    resizing,
-)
+from converters.registry import modules_in
 
 
 def names() -> set[str]:
-    """What the functions are called."""
-    families = (
-        arrangement,
-        indexing,
-        pooling,
-        recurrent,
-        reduction,
-        regions,
-        resizing,
-    )
+    """The names of all helper functions."""
     return {
         name
-        for family in families
+        for family in modules_in(sys.modules[__name__])
         for name, value in vars(family).items()
         if isinstance(value, FunctionType)
     }

@@ -1,4 +1,4 @@
-"""What poolings need beyond torch's own: positions as ONNX counts them."""
+"""Averages without the padding, and positions in the whole tensor, as in ONNX."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recurrent layers that torch has no module for, as ONNX defines them."""
+"""Recurrent layers for which torch has no module, as ONNX defines them."""
 
 from __future__ import annotations
 

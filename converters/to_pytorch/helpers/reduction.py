@@ -1,4 +1,4 @@
-"""What running sums need beyond torch's own."""
+"""Exclusive running sums, which torch does not have."""
 
 from __future__ import annotations
 

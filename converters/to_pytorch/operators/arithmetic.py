@@ -1,4 +1,4 @@
-"""Elementwise arithmetic and comparison, with broadcasting as in numpy and torch alike."""
+"""Elementwise arithmetic and comparison, with the broadcasting that ONNX, numpy and torch share."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def div(ctx: Context, a: Tensor, b: Operand) -> Operand:
 
 @operator("Mod")
 def mod(ctx: Context, a: Tensor, b: Operand, *, fmod: int = 0) -> Tensor:
-    """The remainder, with the sign of b, or of a where fmod=1."""
+    """The remainder, with the sign of b, or with fmod=1 that of a."""
     return torch.fmod(a, b) if fmod else torch.remainder(a, b)
 
 
@@ -50,7 +50,7 @@ def power(ctx: Context, a: Operand, b: Operand) -> Tensor:
     """a ** b, in the element type of a."""
     base, exponent = ctx.tensor(a), ctx.tensor(b)
     if isinstance(b, float) and abs(b) == 0.5 and not _is_integer(ctx):
-        # Torch takes these numbers for roots, which differ from powers at -0.0 and -inf.
+        # For these exponents torch computes a root, which differs from the power at -0.0 and -inf.
         exponent = torch.full_like(base, b)
     result = torch.pow(base, exponent)
     mixed = len({value.dtype for value in ctx.node.inputs if value is not None}) > 1

@@ -9,8 +9,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from converters.to_pytorch.context import Context
-from converters.to_pytorch.net import Initializer
-from converters.to_pytorch.operators.windows import Windows, plain
+from converters.to_pytorch.generated_net import Initializer
+from converters.to_pytorch.operators.sliding_window import SlidingWindow, scalar_if_equal
 from converters.to_pytorch.registry import operator
 
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -33,22 +33,22 @@ def conv(
     pads: list[int] | None = None,
     strides: list[int] | None = None,
 ) -> Tensor:
-    """Weights (Cout, Cin/group, kernel...), as in torch."""
+    """Convolution; w is (out channels, in channels / group, kernel...), as in torch."""
     shape = _weight_shape(ctx, w)
-    windows = Windows.of(ctx, ctx.shape(x), shape[2:], strides, pads, dilations, auto_pad)
-    padding = plain(windows.begin)
-    if not windows.symmetric:
-        x, padding = F.pad(x, windows.padding), 0
+    window = SlidingWindow.of(ctx, ctx.shape(x), shape[2:], strides, pads, dilations, auto_pad)
+    padding = scalar_if_equal(window.begin)
+    if not window.symmetric:
+        x, padding = F.pad(x, window.padding), 0
     options: dict[str, Any] = {
-        "stride": plain(windows.strides),
+        "stride": scalar_if_equal(window.strides),
         "padding": padding,
-        "dilation": plain(windows.dilations),
+        "dilation": scalar_if_equal(window.dilations),
         "groups": group,
     }
     rank = _rank(ctx, shape)
     if isinstance(w, Initializer) and isinstance(b, Initializer | None):
         weights = {"weight": w} if b is None else {"weight": w, "bias": b}
-        kernel = plain(windows.kernel)
+        kernel = scalar_if_equal(window.kernel)
         channels = shape[1] * group, shape[0]
         return ctx.module(
             _CONV[rank], *channels, kernel_size=kernel, **options, bias=b is not None, weights=weights
@@ -72,26 +72,31 @@ def conv_transpose(
     pads: list[int] | None = None,
     strides: list[int] | None = None,
 ) -> Tensor:
-    """Weights (Cin, Cout/group, kernel...), as in torch. Pads are what is cut from the full result."""
+    """Transposed convolution; w is (in channels, out channels / group, kernel...), as in torch.
+
+    The pads are removed from the full result.
+    """
     shape = _weight_shape(ctx, w)
     rank = _rank(ctx, shape)
-    windows = Windows.of(ctx, None, shape[2:], strides, pads, dilations)
-    extra = tuple(output_padding or [0] * rank)
+    window = SlidingWindow.of(ctx, None, shape[2:], strides, pads, dilations)
+    output_pads = tuple(output_padding or [0] * rank)
     if output_shape is not None or auto_pad.startswith("SAME"):
-        windows = _cut_to(ctx, x, windows, extra, output_shape, lower=auto_pad != "SAME_UPPER")
-    # Torch cuts as much at the end as at the beginning; output_padding gives back what is too much there.
-    padded = tuple(o + b - e for o, b, e in zip(extra, windows.begin, windows.end, strict=True))
-    limits = (max(s, d) for s, d in zip(windows.strides, windows.dilations, strict=True))
-    fits = all(0 <= p < limit for p, limit in zip(padded, limits, strict=True))
+        window = _pads_for_output_shape(
+            ctx, x, window, output_pads, output_shape, lower=auto_pad != "SAME_UPPER"
+        )
+    # Torch removes the same number at both ends; its output_padding adds back the excess at the end.
+    end_excess = tuple(o + b - e for o, b, e in zip(output_pads, window.begin, window.end, strict=True))
+    limits = (max(s, d) for s, d in zip(window.strides, window.dilations, strict=True))
+    fits = all(0 <= p < limit for p, limit in zip(end_excess, limits, strict=True))
     options: dict[str, Any] = {
-        "stride": plain(windows.strides),
-        "padding": plain(windows.begin) if fits else 0,
-        "output_padding": plain(padded if fits else extra),
-        "dilation": plain(windows.dilations),
+        "stride": scalar_if_equal(window.strides),
+        "padding": scalar_if_equal(window.begin) if fits else 0,
+        "output_padding": scalar_if_equal(end_excess if fits else output_pads),
+        "dilation": scalar_if_equal(window.dilations),
         "groups": group,
     }
     if isinstance(w, Initializer) and isinstance(b, Initializer | None):
-        kernel = plain(windows.kernel)
+        kernel = scalar_if_equal(window.kernel)
         channels = shape[0], shape[1] * group
         weights = {"weight": w} if b is None else {"weight": w, "bias": b}
         y = ctx.module(
@@ -99,31 +104,33 @@ def conv_transpose(
         )(x)
     else:
         y = _TRANSPOSE_FUNCTION[rank](x, ctx.tensor(w), ctx.tensor(b), **options)
-    return y if fits else F.pad(y, tuple(-size for size in windows.padding))
+    return y if fits else F.pad(y, tuple(-size for size in window.padding))
 
 
-def _cut_to(
+def _pads_for_output_shape(
     ctx: Context,
     x: Tensor,
-    windows: Windows,
-    extra: tuple[int, ...],
+    window: SlidingWindow,
+    output_pads: tuple[int, ...],
     output_shape: list[int] | None,
     *,
     lower: bool,
-) -> Windows:
-    """The pads that give `output_shape`, or `stride` times the input where it is None."""
+) -> SlidingWindow:
+    """The window with the pads for `output_shape`; if that is None, for `stride` times the input."""
     begin, end = [], []
-    sizes = (ctx.shape(x) or ())[2:] if output_shape is not None else (0,) * len(extra)
-    for axis, (size, span, stride) in enumerate(zip(sizes, windows.spans, windows.strides, strict=True)):
+    sizes = (ctx.shape(x) or ())[2:] if output_shape is not None else (0,) * len(output_pads)
+    for axis, (size, kernel, stride) in enumerate(
+        zip(sizes, window.effective_kernel, window.strides, strict=True)
+    ):
         if size is None:
-            ctx.unsupported("output_shape needs the size of the input to be known beforehand")
+            ctx.unsupported("with output_shape, the size of its input must be known beforehand")
         wanted = stride * size if output_shape is None else output_shape[axis]
-        total = stride * (size - 1) + span + extra[axis] - wanted
+        total = stride * (size - 1) + kernel + output_pads[axis] - wanted
         if total < 0:
-            ctx.unsupported("its output_shape is larger than what the input reaches")
+            ctx.unsupported("its output_shape is larger than the full result without pads")
         begin.append(total - total // 2 if lower else total // 2)
         end.append(total - begin[-1])
-    return replace(windows, begin=tuple(begin), end=tuple(end))
+    return replace(window, begin=tuple(begin), end=tuple(end))
 
 
 def _weight_shape(ctx: Context, w: Initializer | Tensor) -> tuple[int, ...]:

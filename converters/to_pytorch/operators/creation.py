@@ -1,4 +1,4 @@
-"""Values from nothing but a shape or a range, and changes of type."""
+"""Constants, tensors created from a shape or range, and casts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, fx
 
 from converters.to_pytorch.context import Context, torch_dtype
-from converters.to_pytorch.net import Initializer
+from converters.to_pytorch.generated_net import Initializer
 from converters.to_pytorch.registry import operator
+from converters.weights import is_weight_name
 
 
 @operator("Constant")
@@ -29,7 +30,8 @@ def constant(
         value = np.array(value_ints if value_int is None else value_int, np.int64)
     if value is None:
         ctx.unsupported("it holds neither a tensor nor numbers")
-    return Initializer(str(ctx.node.outputs[0].name), value)
+    name = str(ctx.node.outputs[0].name)
+    return Initializer(name, value, is_weight_name(name))
 
 
 @operator("ConstantOfShape")
@@ -40,22 +42,22 @@ def constant_of_shape(ctx: Context, shape: np.ndarray, *, value: np.ndarray | No
 
 @operator("Range")
 def range_(ctx: Context, start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> Tensor:
-    """From start on in steps of delta, without limit."""
+    """start, start + delta, ... up to but not including limit."""
     first, last, step = (value.reshape(()).tolist() for value in (start, limit, delta))
     if not any(isinstance(end, fx.Proxy) for end in (first, last, step)) and (last - first) * step <= 0:
-        return ctx.full([0], start)  # torch refuses to count away from the limit
+        return ctx.full([0], start)  # empty; torch refuses a step away from the limit
     ends = [last] if (first, step) == (0, 1) else [first, last] if step == 1 else [first, last, step]
     dtype = ctx.output_dtype()
-    kind = {} if dtype is ir.DataType.INT64 else {"dtype": torch_dtype(dtype)}
-    counted: Tensor = ctx.call(torch.arange, *ends, **kind, **ctx.net.device())
-    return counted
+    keywords = {} if dtype is ir.DataType.INT64 else {"dtype": torch_dtype(dtype)}
+    result: Tensor = ctx.call(torch.arange, *ends, **keywords, **ctx.net.device())
+    return result
 
 
 @operator("EyeLike")
 def eye_like(ctx: Context, x: Tensor, *, dtype: int | None = None, k: int = 0) -> Tensor:
-    """Ones on a diagonal of a matrix of the shape of x."""
-    kind = None if dtype is None else torch_dtype(ir.DataType(dtype))
-    return torch.ones_like(x, dtype=kind).tril(k).triu(k)
+    """A matrix of the shape of x with ones on the diagonal k, else zeros."""
+    wanted = None if dtype is None else torch_dtype(ir.DataType(dtype))
+    return torch.ones_like(x, dtype=wanted).tril(k).triu(k)
 
 
 @operator("Cast")
@@ -72,5 +74,5 @@ def cast_like(ctx: Context, x: Tensor, like: Tensor) -> Tensor:
 
 @operator("Identity")
 def identity(ctx: Context, x: Initializer | np.ndarray | Tensor) -> Initializer | np.ndarray | Tensor:
-    """x itself: no code at all."""
+    """x itself, without any code."""
     return x

@@ -1,4 +1,4 @@
-"""Elements chosen and placed by index."""
+"""Gathering and scattering elements by index."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from converters.to_pytorch.context import Context
+from converters.to_pytorch.generated_net import Initializer
 from converters.to_pytorch.helpers import indexing as helpers
-from converters.to_pytorch.net import Initializer
 from converters.to_pytorch.registry import operator
 
-# Up to this many indices are written into the code.
+# Up to this number of elements, indices are written into the code.
 LITERAL_SIZE = 16
 
 
@@ -22,11 +22,11 @@ LITERAL_SIZE = 16
 def gather(
     ctx: Context, x: Initializer | Tensor, indices: Initializer | np.ndarray | Tensor, *, axis: int = 0
 ) -> Tensor:
-    """Slices of x at these places of an axis; rows of a weight are an nn.Embedding."""
+    """Slices of x at these indices of an axis; an nn.Embedding for computed rows of a stored matrix."""
     where: Any = indices
     if isinstance(indices, Initializer):
         where = indices.array if indices.array.size <= LITERAL_SIZE else ctx.tensor(indices)
-    elif not isinstance(indices, np.ndarray) and isinstance(x, Initializer) and _is_table(x, axis):
+    elif not isinstance(indices, np.ndarray) and isinstance(x, Initializer) and _is_embedding(x, axis):
         return ctx.module(nn.Embedding, *x.array.shape, weights={"weight": x})(indices)
     data: Any = ctx.tensor(x)
     before = (slice(None),) * (axis if axis >= 0 else axis + ctx.rank(x))
@@ -34,24 +34,24 @@ def gather(
         found = data[*before, where]
     elif where.ndim < 2:
         found = data[*before, where.tolist()]
-    else:  # a list of lists would index several axes
+    else:  # a nested list would index several axes
         found = data[*before, where.reshape(-1).tolist()].unflatten(len(before), where.shape)
     return ctx.tensor(found)
 
 
-def _is_table(x: Initializer, axis: int) -> bool:
+def _is_embedding(x: Initializer, axis: int) -> bool:
     return x.array.ndim == 2 and axis == 0 and x.array.dtype.kind == "f"
 
 
 @operator("GatherElements")
 def gather_elements(ctx: Context, x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
-    """The element of x at each place, with its index along the axis replaced."""
-    return torch.gather(x, axis, _counted(ctx, indices, x, axis))
+    """For each element of `indices`, the element of x at its position, with that index along the axis."""
+    return torch.gather(x, axis, _nonnegative_indices(ctx, indices, x, axis))
 
 
 @operator("GatherND")
 def gather_nd(ctx: Context, x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
-    """Slices of x at the index tuples that lie along the last axis of `indices`."""
+    """Slices of x at index tuples; each row along the last axis of `indices` is one tuple."""
     result: Tensor = ctx.call(helpers.gather_nd, x, indices, batch_dims=batch_dims)
     return result
 
@@ -60,8 +60,8 @@ def gather_nd(ctx: Context, x: Tensor, indices: Tensor, *, batch_dims: int = 0) 
 def scatter_elements(
     ctx: Context, x: Tensor, indices: Tensor, updates: Tensor, *, axis: int = 0, reduction: str = "none"
 ) -> Tensor:
-    """x with elements replaced by, or combined with, the updates."""
-    where = _counted(ctx, indices, x, axis)
+    """x with elements replaced by the updates, or combined with them."""
+    where = _nonnegative_indices(ctx, indices, x, axis)
     if reduction == "none":
         return x.scatter(axis, where, updates)
     return x.scatter_reduce(
@@ -73,7 +73,7 @@ def scatter_elements(
 def scatter_nd(
     ctx: Context, x: Tensor, indices: Tensor, updates: Tensor, *, reduction: str = "none"
 ) -> Tensor:
-    """x with slices replaced by, or added to, the updates."""
+    """x with slices replaced by the updates, or increased by them."""
     if reduction not in ("none", "add"):
         ctx.unsupported(f"reduction={reduction!r} has no PyTorch form")
     result: Tensor = ctx.call(helpers.scatter_nd, x, indices, updates, add=reduction == "add")
@@ -89,13 +89,13 @@ def one_hot(ctx: Context, indices: Tensor, depth: np.ndarray, values: Tensor, *,
 
 @operator("NonZero")
 def non_zero(ctx: Context, x: Tensor) -> Tensor:
-    """The indices of what is not zero, one column each."""
+    """The indices of the nonzero elements, one column each."""
     return x.nonzero().t()
 
 
 @operator("Compress")
 def compress(ctx: Context, x: Tensor, condition: Tensor, *, axis: int | None = None) -> Tensor:
-    """The slices where a vector of booleans, which may be shorter, is true."""
+    """The slices at which a vector of booleans is true; it may be shorter than the axis."""
     where = condition.nonzero().flatten()
     return x.flatten().index_select(0, where) if axis is None else x.index_select(axis, where)
 
@@ -107,8 +107,8 @@ def trilu(ctx: Context, x: Tensor, k: np.ndarray | None = None, *, upper: int = 
     return x.triu(diagonal) if upper else x.tril(diagonal)
 
 
-def _counted(ctx: Context, indices: Tensor, x: Tensor, axis: int) -> Tensor:
-    """Indices as torch.gather takes them: int64, counted from the beginning."""
+def _nonnegative_indices(ctx: Context, indices: Tensor, x: Tensor, axis: int) -> Tensor:
+    """Indices as torch.gather expects them: int64, none negative."""
     wide = indices if ctx.dtype(indices) in (None, ir.DataType.INT64) else indices.long()
     result: Tensor = ctx.call(helpers.from_beginning, wide, x.shape[axis])
     return result

@@ -1,13 +1,15 @@
-"""Products of matrices."""
+"""Matrix products."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from converters.to_pytorch.context import Context
-from converters.to_pytorch.net import Initializer
+from converters.to_pytorch.generated_net import Initializer
 from converters.to_pytorch.registry import operator
 
 
@@ -23,11 +25,11 @@ def gemm(
     transA: int = 0,  # noqa: N803
     transB: int = 0,  # noqa: N803
 ) -> Tensor:
-    """alpha * A @ B + beta * C; an nn.Linear where B and C are weights."""
+    """alpha * A @ B + beta * C; an nn.Linear if B and C are stored."""
     x = a.t() if transA else a
     if isinstance(b, Initializer) and alpha == 1.0:
-        # Weights stored (in, out) are turned around, because nn.Linear keeps (out, in).
-        weight = b if transB else Initializer(b.name, np.ascontiguousarray(b.array.T))
+        # nn.Linear stores (out, in); weights stored as (in, out) are transposed.
+        weight = b if transB else replace(b, array=np.ascontiguousarray(b.array.T))
         outputs, inputs = weight.array.shape
         bias = (
             c.reshape(outputs)

@@ -44,25 +44,25 @@ def less_or_equal(ctx: Context, a: Operand, b: Operand) -> Tensor | bool:
 
 @operator("And")
 def logical_and(ctx: Context, a: Tensor, b: Tensor) -> Tensor:
-    """Both of two booleans."""
+    """a and b."""
     return a & b
 
 
 @operator("Or")
 def logical_or(ctx: Context, a: Tensor, b: Tensor) -> Tensor:
-    """One of two booleans, or both."""
+    """a or b."""
     return a | b
 
 
 @operator("Xor")
 def logical_xor(ctx: Context, a: Tensor, b: Tensor) -> Tensor:
-    """One of two booleans, but not both."""
+    """Exactly one of a and b."""
     return a ^ b
 
 
 @operator("Not")
 def logical_not(ctx: Context, x: Tensor) -> Tensor:
-    """The opposite of a boolean."""
+    """not x."""
     return ~x
 
 
@@ -74,7 +74,7 @@ def is_nan(ctx: Context, x: Tensor) -> Tensor:
 
 @operator("IsInf")
 def is_inf(ctx: Context, x: Tensor, *, detect_negative: int = 1, detect_positive: int = 1) -> Tensor:
-    """Whether x is infinite, in the directions asked for."""
+    """Whether x is infinite; each sign counts only if its attribute is set."""
     if detect_negative and detect_positive:
         return torch.isinf(x)
     if detect_positive:
@@ -87,8 +87,8 @@ def where(ctx: Context, condition: Tensor, x: Operand, y: Operand) -> Tensor:
     """x where the condition holds, else y."""
     chosen = torch.where(condition, x, y)
     if isinstance(x, int | float) and isinstance(y, int | float):
-        # Two numbers make a tensor of torch's default type.
+        # From two numbers torch makes a tensor of its default type.
         dtype = ctx.output_dtype()
-        usual = (ir.DataType.FLOAT, ir.DataType.INT64, ir.DataType.BOOL)
-        return chosen if dtype in usual else chosen.to(torch_dtype(dtype))
+        defaults = (ir.DataType.FLOAT, ir.DataType.INT64, ir.DataType.BOOL)
+        return chosen if dtype in defaults else chosen.to(torch_dtype(dtype))
     return chosen

@@ -1,4 +1,4 @@
-"""Normalizations over channels, planes and layers."""
+"""Normalization with the statistics of batches, planes, layers or neighbouring channels."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from converters.to_pytorch.context import Context
-from converters.to_pytorch.net import Initializer
+from converters.to_pytorch.generated_net import Initializer
 from converters.to_pytorch.registry import operator
 
 _BATCH_NORM = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
 _INSTANCE_NORM = {3: nn.InstanceNorm1d, 4: nn.InstanceNorm2d, 5: nn.InstanceNorm3d}
-Weight = Initializer | Tensor
+Stored = Initializer | Tensor
 
 
 @operator("BatchNormalization")
 def batch_normalization(
     ctx: Context,
     x: Tensor,
-    scale: Weight,
-    bias: Weight,
-    mean: Weight,
-    var: Weight,
+    scale: Stored,
+    bias: Stored,
+    mean: Stored,
+    var: Stored,
     *,
     epsilon: float = 1e-5,
     momentum: float = 0.9,
@@ -46,9 +46,9 @@ def batch_normalization(
 
 @operator("InstanceNormalization")
 def instance_normalization(
-    ctx: Context, x: Tensor, scale: Weight, bias: Weight, *, epsilon: float = 1e-5
+    ctx: Context, x: Tensor, scale: Stored, bias: Stored, *, epsilon: float = 1e-5
 ) -> Tensor:
-    """Each plane with its own mean and variance, then scale and bias by channel."""
+    """Normalizes each plane with its mean and variance, then applies a scale and bias per channel."""
     shape = ctx.shape(x) or ()
     rank = len(shape)
     if rank > 2 and all(size == 1 for size in shape[2:]):
@@ -65,15 +65,15 @@ def instance_normalization(
 def layer_normalization(
     ctx: Context,
     x: Tensor,
-    scale: Weight,
-    bias: Weight | None = None,
+    scale: Stored,
+    bias: Stored | None = None,
     *,
     axis: int = -1,
     epsilon: float = 1e-5,
     stash_type: int = 1,
 ) -> Tensor:
-    """The axes from `axis` on with their own mean and variance, then scale and bias."""
-    if ctx.wants(1) or ctx.wants(2):
+    """Normalizes over the axes from `axis` on, then applies scale and bias."""
+    if ctx.is_used(1) or ctx.is_used(2):
         ctx.unsupported("its second and third outputs have no PyTorch form")
     shape = ctx.shape(scale)
     last = -axis if axis < 0 else ctx.rank(x) - axis
@@ -93,13 +93,13 @@ def lrn(
     """x / (bias + alpha / size * sum of squares over neighbouring channels) ** beta."""
     if size % 2:
         return ctx.module(nn.LocalResponseNorm, size, alpha=alpha, beta=beta, k=bias)(x)
-    # ONNX lays the longer side of an even window after the channel, torch before it.
+    # In an even window, ONNX has one channel more after the centre, torch before it.
     return torch.flip(F.local_response_norm(torch.flip(x, (1,)), size, alpha, beta, bias), (1,))
 
 
 @operator("LpNormalization")
 def lp_normalization(ctx: Context, x: Tensor, *, axis: int = -1, p: int = 2) -> Tensor:
-    """x over its p-norm along an axis; 0 where that is 0."""
+    """x divided by its p-norm along an axis; 0 where the norm is 0."""
     norm = x.abs().sum(axis, keepdim=True) if p == 1 else x.square().sum(axis, keepdim=True).sqrt()
     return torch.where(norm == 0, 0.0, x / norm)
 
@@ -107,6 +107,6 @@ def lp_normalization(ctx: Context, x: Tensor, *, axis: int = -1, p: int = 2) -> 
 @operator("MeanVarianceNormalization")
 def mean_variance_normalization(ctx: Context, x: Tensor, *, axes: list[int] | None = None) -> Tensor:
     """(x - mean) / (standard deviation + 1e-9) over the axes."""
-    over = [0, 2, 3] if axes is None else axes
-    centred = x - x.mean(over, keepdim=True)
-    return centred / (centred.square().mean(over, keepdim=True).sqrt() + 1e-9)
+    dims = [0, 2, 3] if axes is None else axes
+    centred = x - x.mean(dims, keepdim=True)
+    return centred / (centred.square().mean(dims, keepdim=True).sqrt() + 1e-9)

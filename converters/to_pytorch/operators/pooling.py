@@ -13,8 +13,8 @@ from torch import Tensor, fx, nn
 
 from converters.to_pytorch.context import Context
 from converters.to_pytorch.helpers import pooling as helpers
-from converters.to_pytorch.operators.arrangement import lowest
-from converters.to_pytorch.operators.windows import Windows, plain
+from converters.to_pytorch.operators.manipulation import lowest
+from converters.to_pytorch.operators.sliding_window import SlidingWindow, scalar_if_equal
 from converters.to_pytorch.registry import operator
 
 _MAX = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
@@ -37,32 +37,32 @@ def max_pool(
     storage_order: int = 0,
     strides: list[int] | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """An nn.MaxPool; end pads become its ceil mode where that gives the same windows."""
+    """An nn.MaxPool; end pads become its ceil_mode if that gives the same windows."""
     rank = _rank(ctx, kernel_shape)
     if not ctx.output_dtype().is_floating_point():
         ctx.unsupported("PyTorch pools floating-point numbers only, and its input holds integers")
-    windows = Windows.of(ctx, ctx.shape(x), kernel_shape, strides, pads, dilations, auto_pad)
-    ceil = _torch_ceil(ctx, x, windows, ceil_mode)
-    pooled, padding = x, plain(windows.begin)
+    window = SlidingWindow.of(ctx, ctx.shape(x), kernel_shape, strides, pads, dilations, auto_pad)
+    ceil = _torch_ceil(ctx, x, window, ceil_mode)
+    pooled, padding = x, scalar_if_equal(window.begin)
     if ceil is None:
-        # What torch's own padding cannot say: pad with what no value is smaller than.
-        # Where a window lies wholly in the padding, that is the maximum, in Caffe as in ONNX Runtime.
-        windows = _exactly(ctx, x, windows) if ceil_mode else windows
-        pooled, padding, ceil = F.pad(x, windows.padding, value=lowest(ctx, x)), 0, False
+        # The module cannot pad like this: pad first, with the lowest number of the type.
+        # Caffe and ONNX Runtime also return it for a window that lies entirely in the padding.
+        window = _with_exact_end_pads(ctx, x, window) if ceil_mode else window
+        pooled, padding, ceil = F.pad(x, window.padding, value=lowest(ctx, x)), 0, False
     options: dict[str, Any] = {
-        "kernel_size": plain(windows.kernel),
-        "stride": plain(windows.strides),
+        "kernel_size": scalar_if_equal(window.kernel),
+        "stride": scalar_if_equal(window.strides),
         "padding": padding,
-        "dilation": plain(windows.dilations),
+        "dilation": scalar_if_equal(window.dilations),
         "ceil_mode": ceil,
     }
-    if not ctx.wants(1):
+    if not ctx.is_used(1):
         return ctx.module(_MAX[rank], **options)(pooled)
     if storage_order:
-        ctx.unsupported("storage_order=1 (positions counted column by column) has no PyTorch form")
-    values, positions = ctx.parts(ctx.module(_MAX[rank], **options, return_indices=True)(pooled), 2)
+        ctx.unsupported("storage_order=1 (column-major positions) has no PyTorch form")
+    values, positions = ctx.unpack(ctx.module(_MAX[rank], **options, return_indices=True)(pooled), 2)
     if pooled is not x:
-        positions = ctx.call(helpers.without_padding, positions, x, windows.padding)
+        positions = ctx.call(helpers.without_padding, positions, x, window.padding)
     return values, ctx.call(helpers.across_planes, positions, x)
 
 
@@ -79,29 +79,38 @@ def average_pool(
     pads: list[int] | None = None,
     strides: list[int] | None = None,
 ) -> Tensor:
-    """An nn.AvgPool; a Pad with zeros before it becomes its own padding where torch counts alike."""
+    """An nn.AvgPool; a preceding Pad with zeros becomes its padding if the divisors stay the same."""
     rank = _rank(ctx, kernel_shape)
     if any(step != 1 for step in dilations or ()):
         ctx.unsupported("PyTorch has no dilated average pooling")
-    windows = Windows.of(ctx, ctx.shape(x), kernel_shape, strides, pads, None, auto_pad)
-    options: dict[str, Any] = {"kernel_size": plain(windows.kernel), "stride": plain(windows.strides)}
-    fused = _with_pad_before(x, windows)
+    window = SlidingWindow.of(ctx, ctx.shape(x), kernel_shape, strides, pads, None, auto_pad)
+    options: dict[str, Any] = {
+        "kernel_size": scalar_if_equal(window.kernel),
+        "stride": scalar_if_equal(window.strides),
+    }
+    fused = _fuse_preceding_pad(x, window)
     if fused is not None:
         inner, padded = fused
         ceil = _torch_ceil(ctx, inner, padded, ceil_mode)
         if ceil is not None:
-            return ctx.module(_AVERAGE[rank], **options, padding=plain(padded.begin), ceil_mode=ceil)(inner)
-    ceil = _torch_ceil(ctx, x, windows, ceil_mode)
-    if ceil is not None and (not count_include_pad or windows.symmetric):
-        counts = bool(count_include_pad) or not any(windows.begin)
+            return ctx.module(
+                _AVERAGE[rank], **options, padding=scalar_if_equal(padded.begin), ceil_mode=ceil
+            )(inner)
+    ceil = _torch_ceil(ctx, x, window, ceil_mode)
+    if ceil is not None and (not count_include_pad or window.symmetric):
+        counts = bool(count_include_pad) or not any(window.begin)
         return ctx.module(
-            _AVERAGE[rank], **options, padding=plain(windows.begin), ceil_mode=ceil, count_include_pad=counts
+            _AVERAGE[rank],
+            **options,
+            padding=scalar_if_equal(window.begin),
+            ceil_mode=ceil,
+            count_include_pad=counts,
         )(x)
     if ceil_mode:
-        ctx.unsupported("ceil_mode=1 with these pads gives other windows than PyTorch")
+        ctx.unsupported("PyTorch's ceil mode gives other windows than ceil_mode=1 with these pads")
     if count_include_pad:
-        return ctx.module(_AVERAGE[rank], **options)(F.pad(x, windows.padding))
-    result: Tensor = ctx.call(helpers.average_pool, x, *options.values(), windows.padding)
+        return ctx.module(_AVERAGE[rank], **options)(F.pad(x, window.padding))
+    result: Tensor = ctx.call(helpers.average_pool, x, *options.values(), window.padding)
     return result
 
 
@@ -122,11 +131,11 @@ def lp_pool(
     rank = _rank(ctx, kernel_shape)
     if ceil_mode or any(step != 1 for step in dilations or ()):
         ctx.unsupported("PyTorch has no p-norm pooling with dilation or ceil_mode")
-    windows = Windows.of(ctx, ctx.shape(x), kernel_shape, strides, pads, None, auto_pad)
+    window = SlidingWindow.of(ctx, ctx.shape(x), kernel_shape, strides, pads, None, auto_pad)
     powers = x.abs().pow(p)
-    padded = F.pad(powers, windows.padding) if any(windows.padding) else powers
-    sums = _AVERAGE_FUNCTION[rank](padded, plain(windows.kernel), plain(windows.strides))
-    return (sums * math.prod(windows.kernel)).pow(1 / p)
+    padded = F.pad(powers, window.padding) if any(window.padding) else powers
+    sums = _AVERAGE_FUNCTION[rank](padded, scalar_if_equal(window.kernel), scalar_if_equal(window.strides))
+    return (sums * math.prod(window.kernel)).pow(1 / p)
 
 
 @operator("GlobalAveragePool")
@@ -164,15 +173,15 @@ def max_unpool(
     pads: list[int] | None = None,
     strides: list[int] | None = None,
 ) -> Tensor:
-    """Values back to where MaxPool took them from, zeros elsewhere."""
-    windows = Windows.of(ctx, None, kernel_shape, strides, pads)
+    """The values at the positions from which MaxPool took them, zeros elsewhere."""
+    window = SlidingWindow.of(ctx, None, kernel_shape, strides, pads)
     if output_shape is not None:
         sizes = output_shape.tolist()[2:]
     else:
         sizes = [
             (x.shape[axis + 2] - 1) * stride + kernel - begin - end
             for axis, (stride, kernel, begin, end) in enumerate(
-                zip(windows.strides, windows.kernel, windows.begin, windows.end, strict=True)
+                zip(window.strides, window.kernel, window.begin, window.end, strict=True)
             )
         ]
     result: Tensor = ctx.call(helpers.max_unpool, x, indices, sizes)
@@ -185,39 +194,39 @@ def _rank(ctx: Context, kernel: Sequence[int]) -> int:
     return len(kernel)
 
 
-def _torch_ceil(ctx: Context, x: Any, windows: Windows, ceil_mode: int) -> bool | None:  # noqa: ANN401
-    """Torch's ceil mode that gives the windows asked for when both sides are padded like the beginning.
+def _torch_ceil(ctx: Context, x: Any, window: SlidingWindow, ceil_mode: int) -> bool | None:  # noqa: ANN401
+    """The ceil_mode of torch that gives the same windows with the end padded like the beginning, or None.
 
-    None if neither does. Only the number of windows is to be compared: where they lie is given by the
-    beginning, and what hangs over the end is not looked at.
+    It is enough to compare the number of windows: their positions depend on the beginning only, and torch
+    ignores the part of a window beyond the end.
     """
-    if any(begin > kernel // 2 for begin, kernel in zip(windows.begin, windows.kernel, strict=True)):
-        return None  # torch refuses more padding than that
+    if any(begin > kernel // 2 for begin, kernel in zip(window.begin, window.kernel, strict=True)):
+        return None  # torch refuses a padding of more than half the kernel
     sizes = [size for size in (ctx.shape(x) or ())[2:] if size is not None]
-    if len(sizes) != len(windows.kernel):
-        return bool(ceil_mode) and max(windows.strides) > 1 if windows.symmetric else None
-    wanted = windows.counts(sizes, ceil=bool(ceil_mode), end=windows.end)
-    found = (c for c in (False, True) if windows.counts(sizes, ceil=c, end=windows.begin) == wanted)
+    if len(sizes) != len(window.kernel):
+        return bool(ceil_mode) and max(window.strides) > 1 if window.symmetric else None
+    wanted = window.output_sizes(sizes, ceil=bool(ceil_mode), end=window.end)
+    found = (c for c in (False, True) if window.output_sizes(sizes, ceil=c, end=window.begin) == wanted)
     return next(found, None)
 
 
-def _exactly(ctx: Context, x: Any, windows: Windows) -> Windows:  # noqa: ANN401
-    """The windows of ceil_mode=1 with end pads that the last of them just reaches."""
+def _with_exact_end_pads(ctx: Context, x: Any, window: SlidingWindow) -> SlidingWindow:  # noqa: ANN401
+    """The window with the end pads at which the last position of ceil_mode=1 ends."""
     sizes = [size for size in (ctx.shape(x) or ())[2:] if size is not None]
-    if len(sizes) != len(windows.kernel):
+    if len(sizes) != len(window.kernel):
         ctx.unsupported("ceil_mode=1 with these pads needs the size of its input to be known beforehand")
     end = []
-    for axis, count in enumerate(windows.counts(sizes, ceil=True, end=windows.end)):
-        reach = (count - 1) * windows.strides[axis] + windows.spans[axis]
-        end.append(reach - sizes[axis] - windows.begin[axis])
-    return replace(windows, end=tuple(end))
+    for axis, count in enumerate(window.output_sizes(sizes, ceil=True, end=window.end)):
+        reach = (count - 1) * window.strides[axis] + window.effective_kernel[axis]
+        end.append(reach - sizes[axis] - window.begin[axis])
+    return replace(window, end=tuple(end))
 
 
-def _with_pad_before(x: Any, windows: Windows) -> tuple[Any, Windows] | None:  # noqa: ANN401
-    """What F.pad with zeros was applied to, and the windows with that padding, if it is symmetric."""
+def _fuse_preceding_pad(x: Any, window: SlidingWindow) -> tuple[Any, SlidingWindow] | None:  # noqa: ANN401
+    """If x is F.pad(inner) with symmetric zeros: inner, and the window with that padding added."""
     node = x.node
     if (
-        any(windows.begin)
+        any(window.begin)
         or node.target is not F.pad
         or node.kwargs.get("value")
         or node.kwargs.get("mode", "constant") != "constant"
@@ -225,8 +234,8 @@ def _with_pad_before(x: Any, windows: Windows) -> tuple[Any, Windows] | None:  #
         return None
     inner, padding = node.args
     pairs = list(zip(padding[::2], padding[1::2], strict=True))[::-1]
-    if len(pairs) > len(windows.kernel) or any(begin != end or begin < 0 for begin, end in pairs):
+    if len(pairs) > len(window.kernel) or any(begin != end or begin < 0 for begin, end in pairs):
         return None
-    begin = (0,) * (len(windows.kernel) - len(pairs)) + tuple(begin for begin, _ in pairs)
-    end = tuple(b + e for b, e in zip(begin, windows.end, strict=True))
-    return fx.Proxy(inner, x.tracer), replace(windows, begin=begin, end=end)
+    begin = (0,) * (len(window.kernel) - len(pairs)) + tuple(begin for begin, _ in pairs)
+    end = tuple(b + e for b, e in zip(begin, window.end, strict=True))
+    return fx.Proxy(inner, x.tracer), replace(window, begin=begin, end=end)

@@ -1,8 +1,9 @@
-"""LSTM, GRU and RNN with weights known beforehand, as torch's modules."""
+"""LSTM, GRU and RNN with stored weights, as torch's modules."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from converters.to_pytorch.context import Context
+from converters.to_pytorch.generated_net import Initializer
 from converters.to_pytorch.helpers import recurrent as helpers
-from converters.to_pytorch.net import Initializer
 from converters.to_pytorch.registry import operator
 
 Results = tuple[Tensor, ...]
@@ -36,15 +37,15 @@ def lstm(
     input_forget: int = 0,
     layout: int = 0,
 ) -> Results:
-    """An nn.LSTM; torch keeps the gates in the order input, forget, cell, output."""
-    _plain(ctx, sequence_lens, clip, layout, activations, ["Sigmoid", "Tanh", "Tanh"])
+    """An nn.LSTM; torch stores the gates in the order input, forget, cell, output."""
+    _check_options(ctx, sequence_lens, clip, layout, activations, ["Sigmoid", "Tanh", "Tanh"])
     if p is not None or input_forget:
-        ctx.unsupported("peepholes and coupled gates are not known in PyTorch")
+        ctx.unsupported("PyTorch has neither peepholes nor coupled gates")
     weights = _weights(w, r, b, [0, 2, 3, 1])
     state = (initial_h, initial_c) if initial_h is not None and initial_c is not None else None
     if state is None and (initial_h is not None or initial_c is not None):
         ctx.unsupported("one of its two initial states is missing")
-    outputs, (h, c) = _run(ctx, nn.LSTM, x, w, r, weights, direction, state, {})
+    outputs, (h, c) = _apply(ctx, nn.LSTM, x, w, r, weights, direction, state, {})
     return outputs, h, c
 
 
@@ -65,15 +66,15 @@ def gru(
     layout: int = 0,
     linear_before_reset: int = 0,
 ) -> Results:
-    """An nn.GRU; torch keeps the gates in the order reset, update, new, and resets after the product."""
-    _plain(ctx, sequence_lens, clip, layout, activations, ["Sigmoid", "Tanh"])
+    """An nn.GRU if the reset gate is applied after the product; torch stores reset, update, new."""
+    _check_options(ctx, sequence_lens, clip, layout, activations, ["Sigmoid", "Tanh"])
     if not linear_before_reset:
-        return _gru_reset_first(ctx, x, w, r, b, initial_h, direction)
-    outputs, (h,) = _run(ctx, nn.GRU, x, w, r, _weights(w, r, b, [1, 0, 2]), direction, initial_h, {})
+        return _gru_reset_before_product(ctx, x, w, r, b, initial_h, direction)
+    outputs, (h,) = _apply(ctx, nn.GRU, x, w, r, _weights(w, r, b, [1, 0, 2]), direction, initial_h, {})
     return outputs, h
 
 
-def _gru_reset_first(
+def _gru_reset_before_product(
     ctx: Context,
     x: Tensor,
     w: Initializer,
@@ -85,14 +86,14 @@ def _gru_reset_first(
     outputs, states = [], []
     for k, end in enumerate(["", "_reverse"][: w.array.shape[0]]):
         backwards = direction == "reverse" or k == 1
-        weights = {part.name: part.array[k] for part in (w, r)}
+        weights = [replace(part, array=part.array[k]) for part in (w, r)]
         if b is not None:
             of_input, of_state = np.split(b.array[k], 2)
-            weights[b.name] = of_input + of_state
-        tensors = [ctx.tensor(Initializer(name + end, array)) for name, array in weights.items()]
+            weights.append(replace(b, array=of_input + of_state))
+        tensors = [ctx.tensor(replace(weight, name=weight.name + end)) for weight in weights]
         state = {} if initial_h is None else {"state": ctx.tensor(initial_h)[k]}
         result = ctx.call(helpers.gru, x.flip(0) if backwards else x, *tensors, **state)
-        steps, last = ctx.parts(result, 2)
+        steps, last = ctx.unpack(result, 2)
         outputs.append(steps.flip(0) if backwards else steps)
         states.append(last)
     return ctx.call(torch.stack, outputs, 1), ctx.call(torch.stack, states)
@@ -116,49 +117,49 @@ def rnn(
 ) -> Results:
     """An nn.RNN with tanh or relu."""
     relu = bool(activations) and set(activations or ()) == {"Relu"}
-    _plain(ctx, sequence_lens, clip, layout, activations, ["Relu" if relu else "Tanh"])
+    _check_options(ctx, sequence_lens, clip, layout, activations, ["Relu" if relu else "Tanh"])
     options = {"nonlinearity": "relu"} if relu else {}
-    outputs, (h,) = _run(ctx, nn.RNN, x, w, r, _weights(w, r, b, [0]), direction, initial_h, options)
+    outputs, (h,) = _apply(ctx, nn.RNN, x, w, r, _weights(w, r, b, [0]), direction, initial_h, options)
     return outputs, h
 
 
-def _plain(
+def _check_options(
     ctx: Context,
     sequence_lens: Tensor | None,
     clip: float | None,
     layout: int,
     activations: list[str] | None,
-    usual: list[str],
+    expected: list[str],
 ) -> None:
     if sequence_lens is not None or clip or layout:
-        ctx.unsupported("sequence_lens, clip and layout=1 are not known in PyTorch")
-    if activations and activations not in (usual, usual * 2):
-        ctx.unsupported(f"its activations are {activations}, and PyTorch's are {usual}")
+        ctx.unsupported("PyTorch has no sequence_lens, clip or layout=1")
+    if activations and activations not in (expected, expected * 2):
+        ctx.unsupported(f"its activations are {activations}, and PyTorch's are {expected}")
 
 
 def _weights(
     w: Initializer, r: Initializer, b: Initializer | None, order: Sequence[int]
 ) -> dict[str, Initializer]:
-    """Torch's parameters; ONNX keeps (directions, gates * hidden, ...) with the gates in another order."""
+    """Torch's parameters from ONNX's (directions, gates * hidden, ...), the gates in this order."""
     gates, hidden = len(order), r.array.shape[2]
 
-    def gathered(source: Initializer, array: np.ndarray) -> Initializer:
+    def reordered(source: Initializer, array: np.ndarray) -> Initializer:
         parts = array.reshape(gates, hidden, *array.shape[1:])
-        return Initializer(source.name, np.ascontiguousarray(parts[list(order)]).reshape(array.shape))
+        return replace(source, array=np.ascontiguousarray(parts[list(order)]).reshape(array.shape))
 
     found = {}
     for direction in range(w.array.shape[0]):
         end = "_reverse" if direction else ""
-        found[f"weight_ih_l0{end}"] = gathered(w, w.array[direction])
-        found[f"weight_hh_l0{end}"] = gathered(r, r.array[direction])
+        found[f"weight_ih_l0{end}"] = reordered(w, w.array[direction])
+        found[f"weight_hh_l0{end}"] = reordered(r, r.array[direction])
         if b is not None:
             of_input, of_state = np.split(b.array[direction], 2)
-            found[f"bias_ih_l0{end}"] = gathered(b, of_input)
-            found[f"bias_hh_l0{end}"] = gathered(b, of_state)
+            found[f"bias_ih_l0{end}"] = reordered(b, of_input)
+            found[f"bias_hh_l0{end}"] = reordered(b, of_state)
     return found
 
 
-def _run(
+def _apply(
     ctx: Context,
     module_type: type[nn.Module],
     x: Tensor,
@@ -176,7 +177,7 @@ def _run(
         options = {**options, "bidirectional": True}
     bias = "bias_ih_l0" in weights
     module = ctx.module(module_type, w.array.shape[2], hidden, bias=bias, **options, weights=weights)
-    steps, last = ctx.parts(module(x.flip(0) if backwards else x, *([] if state is None else [state])), 2)
+    steps, last = ctx.unpack(module(x.flip(0) if backwards else x, *([] if state is None else [state])), 2)
     outputs = steps.unflatten(2, (2, hidden)).transpose(1, 2) if both else steps.unsqueeze(1)
     states = (last[0], last[1]) if module_type is nn.LSTM else (last,)
     return outputs.flip(0) if backwards else outputs, states

@@ -1,4 +1,4 @@
-"""Sums, extremes and orders along axes."""
+"""Reductions along axes, positions of extremes, sorting and running sums."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from converters.to_pytorch.registry import operator
 Axes = np.ndarray | None
 
 
-def _nothing(x: Tensor) -> Tensor:
+def _identity(x: Tensor) -> Tensor:
     return x
 
 
@@ -28,32 +28,32 @@ def _reduce(
     noop: int,
     function: Callable[..., Tensor],
     *,
-    before: Callable[[Tensor], Tensor] = _nothing,
-    after: Callable[[Tensor], Tensor] = _nothing,
+    before: Callable[[Tensor], Tensor] = _identity,
+    after: Callable[[Tensor], Tensor] = _identity,
 ) -> Tensor:
-    """`after(function(before(x), axes, keepdim=...))` in the way ONNX's reductions choose their axes.
+    """`after(function(before(x), axes, keepdim=...))`, with the rules of ONNX for the axes.
 
-    Over no axes at all, of a scalar or where the model asks for it, `function` alone has nothing to do.
+    Without axes (x is a scalar, or noop is set and none are given), `function` is left out.
     """
     if axes is not None and axes.size:
-        over = tuple(axes.tolist())
+        dims = tuple(axes.tolist())
     else:
-        over = () if noop else tuple(range(ctx.rank(x)))
+        dims = () if noop else tuple(range(ctx.rank(x)))
     x = before(x)
-    if over:
-        x = function(x, over[0] if len(over) == 1 else over, **({"keepdim": True} if keepdims else {}))
+    if dims:
+        x = function(x, dims[0] if len(dims) == 1 else dims, **({"keepdim": True} if keepdims else {}))
     return after(x)
 
 
-def _kept_type(ctx: Context) -> dict[str, torch.dtype]:
-    """Torch sums small integers in int64; ONNX stays in their type."""
+def _same_type(ctx: Context) -> dict[str, torch.dtype]:
+    """The keyword argument that keeps the type of integers: torch sums small ones in int64, ONNX does not."""
     dtype = ctx.output_dtype()
     return {} if dtype.is_floating_point() else {"dtype": torch_dtype(dtype)}
 
 
 def _check_float(ctx: Context) -> None:
     if not ctx.output_dtype().is_floating_point():
-        ctx.unsupported("PyTorch does this for floating-point numbers only, and its input holds integers")
+        ctx.unsupported("PyTorch has it for floating-point numbers only, and its input holds integers")
 
 
 @operator("ReduceSum")
@@ -61,7 +61,7 @@ def reduce_sum(
     ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Tensor:
     """The sum."""
-    kind = _kept_type(ctx)
+    kind = _same_type(ctx)
     return _reduce(ctx, x, axes, keepdims, noop_with_empty_axes, lambda x, a, **k: x.sum(a, **k, **kind))
 
 
@@ -94,13 +94,13 @@ def reduce_min(
 def reduce_prod(
     ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Tensor:
-    """The product, axis by axis, because torch takes one at a time."""
-    kind = _kept_type(ctx)
+    """The product, one axis after the other, because torch reduces only one at a time."""
+    kind = _same_type(ctx)
 
-    def product(start: Tensor, over: int | tuple[int, ...], **keep: Any) -> Tensor:  # noqa: ANN401
+    def product(start: Tensor, dims: int | tuple[int, ...], **keep: Any) -> Tensor:  # noqa: ANN401
         result: Any = start
         for axis in (
-            [over] if isinstance(over, int) else sorted((a % ctx.rank(start) for a in over), reverse=True)
+            [dims] if isinstance(dims, int) else sorted((a % ctx.rank(start) for a in dims), reverse=True)
         ):
             result = result.prod(axis, **keep, **kind)
         return ctx.tensor(result)
@@ -113,7 +113,7 @@ def reduce_l1(
     ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Tensor:
     """The sum of the absolute values."""
-    kind = _kept_type(ctx)
+    kind = _same_type(ctx)
     return _reduce(
         ctx,
         x,
@@ -148,7 +148,7 @@ def reduce_sum_square(
     ctx: Context, x: Tensor, axes: Axes = None, *, keepdims: int = 1, noop_with_empty_axes: int = 0
 ) -> Tensor:
     """The sum of squares."""
-    kind = _kept_type(ctx)
+    kind = _same_type(ctx)
     return _reduce(
         ctx,
         x,
@@ -184,7 +184,7 @@ def reduce_log_sum_exp(
 def arg_max(
     ctx: Context, x: Tensor, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0
 ) -> Tensor:
-    """Where the maximum is, the first or the last of equal ones."""
+    """The index of the maximum; of the first or the last of equal ones."""
     if select_last_index:
         return x.shape[axis] - 1 - x.flip(axis).argmax(axis, keepdim=bool(keepdims))
     return x.argmax(axis, keepdim=bool(keepdims))
@@ -194,7 +194,7 @@ def arg_max(
 def arg_min(
     ctx: Context, x: Tensor, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0
 ) -> Tensor:
-    """Where the minimum is, the first or the last of equal ones."""
+    """The index of the minimum; of the first or the last of equal ones."""
     if select_last_index:
         return x.shape[axis] - 1 - x.flip(axis).argmin(axis, keepdim=bool(keepdims))
     return x.argmin(axis, keepdim=bool(keepdims))
@@ -210,18 +210,18 @@ def top_k(
     largest: int = 1,
     sorted: int = 1,
 ) -> tuple[Tensor, ...]:
-    """The k largest or smallest and where they are; the first of equal ones, which torch.topk leaves open."""
-    found = ctx.parts(torch.sort(x, dim=axis, descending=bool(largest), stable=True), 2)
+    """The k largest or smallest and their indices; equal ones in their order, unlike torch.topk."""
+    found = ctx.unpack(torch.sort(x, dim=axis, descending=bool(largest), stable=True), 2)
     count = k.reshape(()).item()
     return tuple(part.narrow(axis, 0, count) for part in found)
 
 
 @operator("CumSum")
 def cum_sum(ctx: Context, x: Tensor, axis: np.ndarray, *, exclusive: int = 0, reverse: int = 0) -> Tensor:
-    """Running sums along an axis, without the element itself where exclusive."""
+    """Running sums along an axis; with exclusive=1 without the element itself."""
     along = axis.reshape(()).item()
     start = x.flip(along) if reverse else x
     if exclusive:
         start = ctx.call(helpers.shifted, start, along)
-    result = start.cumsum(along, **_kept_type(ctx))
+    result = start.cumsum(along, **_same_type(ctx))
     return result.flip(along) if reverse else result

@@ -1,4 +1,4 @@
-"""Sampling on grids and in regions of interest, and the choice of boxes."""
+"""Sampling on grids and in regions of interest, and non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from converters.to_pytorch.context import Context
+from converters.to_pytorch.generated_net import number
 from converters.to_pytorch.helpers import regions as helpers
-from converters.to_pytorch.net import number
 from converters.to_pytorch.registry import operator
 
 
@@ -22,7 +22,7 @@ def grid_sample(
     mode: str = "bilinear",
     padding_mode: str = "zeros",
 ) -> Tensor:
-    """x at the points of a grid, whose coordinates run from -1 to 1."""
+    """x interpolated at the points of a grid, with coordinates from -1 to 1."""
     names = {"linear": "bilinear", "cubic": "bicubic"}
     return F.grid_sample(x, grid, names.get(mode, mode), padding_mode, bool(align_corners))
 
@@ -31,7 +31,7 @@ def grid_sample(
 def max_roi_pool(
     ctx: Context, x: Tensor, rois: Tensor, *, pooled_shape: list[int], spatial_scale: float = 1.0
 ) -> Tensor:
-    """Maxima in a grid over each region (image, x1, y1, x2, y2), as in Fast R-CNN."""
+    """Maxima over the bins of each region (image, x1, y1, x2, y2), as in Fast R-CNN."""
     result: Tensor = ctx.call(helpers.max_roi_pool, x, rois, tuple(pooled_shape), scale=spatial_scale)
     return result
 
@@ -50,9 +50,9 @@ def roi_align(
     sampling_ratio: int = 0,
     spatial_scale: float = 1.0,
 ) -> Tensor:
-    """Means of bilinear samples in a grid over each region (x1, y1, x2, y2)."""
+    """Means of bilinear samples over the bins of each region (x1, y1, x2, y2)."""
     if coordinate_transformation_mode is None:
-        # Before opset 16, which introduced the attribute, nothing was shifted.
+        # Opset 16 introduced the attribute; before it, coordinates were not shifted by half a pixel.
         graph = ctx.node.graph
         old = graph is not None and graph.opset_imports[""] < 16
         coordinate_transformation_mode = "output_half_pixel" if old else "half_pixel"
@@ -82,7 +82,7 @@ def non_max_suppression(
     *,
     center_point_box: int = 0,
 ) -> Tensor:
-    """Rows (image, class, box) of the boxes that no better one of the same class overlaps too much."""
+    """Rows (image, class, box): the boxes that no better box of the same class overlaps too much."""
     limit = 0 if max_output_boxes_per_class is None else max_output_boxes_per_class.reshape(()).item()
     overlap = 0.0 if iou_threshold is None else number(iou_threshold)
     least = None if score_threshold is None else number(score_threshold)

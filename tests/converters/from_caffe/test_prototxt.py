@@ -1,4 +1,4 @@
-"""Definitions as text: what is read, and what an error says."""
+"""Definitions as text: what is read from them, and what errors say."""
 
 from __future__ import annotations
 

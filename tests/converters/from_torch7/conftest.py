@@ -1,4 +1,4 @@
-"""What the tests of Torch7 conversion share."""
+"""Fixtures of the tests of Torch7 conversion."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_case() -> Callable[..., None]:
 
 @pytest.fixture
 def check_pytorch(tmp_path: Path) -> Callable[[Path], None]:
-    """check_pytorch(folder): and so does its PyTorch form."""
+    """check_pytorch(folder): the PyTorch form of the converted net gives what Torch gave."""
 
     def check(case: Path) -> None:
         inputs, wanted = recorded(case)
@@ -64,3 +64,17 @@ def run_net(save_t7) -> Callable[..., list[np.ndarray]]:
         return list(run_model(model, inputs).values())
 
     return run
+
+
+@pytest.fixture
+def check_output(run_net) -> Callable[..., None]:
+    """check_output(name, fields, inputs, expected, atol=1e-5): a net of this one module gives this output."""
+
+    def check(
+        name: str, fields: dict, inputs: list[np.ndarray], expected: np.ndarray, atol: float = 1e-5
+    ) -> None:
+        (got,) = run_net((name, fields), *inputs)
+        assert got.shape == expected.shape
+        np.testing.assert_allclose(got, expected, atol=atol)
+
+    return check

@@ -1,4 +1,4 @@
-"""A generated net.py against ONNX Runtime, which knows nothing of it."""
+"""Runs a generated net.py and ONNX Runtime on the same model and inputs, and compares the outputs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 import torch
+from pytorch_nets import fire_net
 
 from converters import to_pytorch
 
@@ -23,7 +24,7 @@ _COUNTER = itertools.count()
 
 @pytest.fixture(scope="session", name="import_net")
 def importer() -> Callable[[Path], ModuleType]:
-    """Import a generated file as a module of its own."""
+    """Imports a generated file as a new module."""
     return import_net
 
 
@@ -32,6 +33,20 @@ def import_net(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """net.py of `fire_net`."""
+    folder = tmp_path_factory.mktemp("fire")
+    assert to_pytorch.save(fire_net(), folder / "net.py") == [folder / "net.py", folder / "net.safetensors"]
+    return folder / "net.py"
+
+
+@pytest.fixture(scope="session")
+def module(written: Path) -> ModuleType:
+    """net.py of `fire_net`, imported."""
+    return import_net(written)
 
 
 def operator_model(
@@ -44,7 +59,7 @@ def operator_model(
     constant: Sequence[int] = (),
     batch: bool = True,
 ) -> onnx.ModelProto:
-    """One node; inputs that are numbered in `constant` are initializers, the others inputs of the graph."""
+    """One node; inputs with a number in `constant` are initializers, the others inputs of the graph."""
     names = ["" if array is None else f"in{k}" for k, array in enumerate(inputs)]
     node = onnx.helper.make_node(op_type, names, [f"out{k}" for k in range(outputs)], "layer", **attributes)
     infos, initializers = [], []
@@ -65,7 +80,7 @@ def operator_model(
 
 @pytest.fixture
 def agree(tmp_path: Path) -> Callable[..., str]:
-    """Write a model as net.py, run it and ONNX Runtime on the same inputs, compare; returns the source."""
+    """Writes a model as net.py, compares its outputs with those of ONNX Runtime, and returns the source."""
 
     def check(model: onnx.ModelProto, feeds: Mapping[str, np.ndarray], *, tolerance: float = 1e-5) -> str:
         options = ort.SessionOptions()
@@ -74,7 +89,7 @@ def agree(tmp_path: Path) -> Callable[..., str]:
         names = [output.name for output in session.get_outputs()]
         wanted = session.run(names, dict(feeds))
         for name, got, other in zip(names, run(model, feeds, tmp_path), wanted, strict=True):
-            compare(name, got, other, tolerance)
+            assert_close(name, got, other, tolerance)
         return (tmp_path / "net.py").read_text()
 
     return check
@@ -95,7 +110,7 @@ def agree_on(agree: Callable[..., str]) -> Callable[..., str]:
 
 @pytest.fixture
 def run_written(tmp_path: Path) -> Callable[..., list[np.ndarray]]:
-    """Write a model of one operator as net.py and run only that."""
+    """Writes a model of one operator as net.py and runs only that."""
 
     def outputs(
         op_type: str, inputs: Sequence[Any], attributes: Mapping[str, Any], **how: Any
@@ -117,7 +132,7 @@ def run(model: onnx.ModelProto, feeds: Mapping[str, np.ndarray], folder: Path) -
     return [one.numpy() for one in (got if isinstance(got, tuple) else (got,))]
 
 
-def compare(name: str, got: np.ndarray, wanted: np.ndarray, tolerance: float) -> None:
+def assert_close(name: str, got: np.ndarray, wanted: np.ndarray, tolerance: float) -> None:
     assert got.dtype == wanted.dtype, name
     assert got.shape == wanted.shape, name
     if wanted.dtype.kind != "f":

@@ -167,14 +167,14 @@ def test_a_record_that_is_no_image_is_named_when_it_is_read(tmp_path, record, me
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        (b"\x0f", "is no field"),
-        (b"\x22\x7fabc", "wants 127 bytes, 3 are left"),
+        (b"\x0f", "byte 0 of 1: no field can have the tag 15.*damaged"),
+        (b"\x22\x7fabc", "field 4 claims 127 bytes and 3 remain: truncated or damaged"),
         (b"\x28\xff", "ends inside a number"),
         (b"\x28" + b"\xff" * 11, "longer than ten bytes"),
     ],
 )
 def test_a_record_that_is_no_datum_is_named_by_its_key(tmp_path, record, message):
-    with pytest.raises(DataError, match=f"b'odd' is no Datum of Caffe: damaged: .*{message}"):
+    with pytest.raises(DataError, match=f"b'odd' is no Datum of Caffe: .*{message}"):
         open_dataset(make_lmdb(tmp_path / "db", {b"odd": record}))
 
 

@@ -138,7 +138,7 @@ def test_killed_at_any_moment_and_repeated_it_ends_with_the_file_and_nothing_els
 KILLED_STEP_BY_STEP = """
 import hashlib, os, pathlib, signal, sys
 import filelock, platformdirs, requests
-import converters.sniff, zoo.store.cache, zoo.catalog.catalog, zoo.cli._fetch_progress, zoo.download.parallel
+import zoo.store.cache, zoo.catalog.catalog, zoo.cli._fetch_progress, zoo.download.parallel
 from zoo.cli.main import main
 root = pathlib.Path(os.environ["DSD_ZOO_CACHE"])
 steps = ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.listdir")

@@ -1,0 +1,66 @@
+"""Which blob names share memory, and which may be read and written where: the rules of Caffe's Net::Init."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from converters.errors import FormatError
+from converters.from_caffe import schema
+from converters.from_caffe.layers import layer_types
+
+
+def in_place_tops(layer: schema.Message) -> set[str]:
+    """Names of the tops that are the bottom of the same index: Caffe computes these in place."""
+    return {top for top, bottom in zip(layer.top, layer.bottom, strict=False) if top == bottom}
+
+
+def check_blob_names(layers: Sequence[schema.Message]) -> None:
+    """FormatError for a blob read before it is made, made twice, or changed in place after it was read."""
+    reads: dict[str, int] = {}
+    for layer in layers:
+        where = f"layer {layer.name!r} ({layer.type})"
+        in_place = in_place_tops(layer)
+        if "" in (*layer.bottom, *layer.top):
+            raise FormatError(f"{where} has a bottom or a top without a name")
+        for bottom in layer.bottom:
+            if bottom not in reads:
+                hint = _hint(bottom, reads)
+                raise FormatError(f"{where} reads the blob {bottom!r}, which no layer before it makes{hint}")
+            reads[bottom] += 1
+        for top in layer.top:
+            if top in in_place and reads[top] > 1:
+                raise FormatError(
+                    f"{where} changes the blob {top!r} in place after another layer read it; Caffe refuses"
+                )
+            if top in reads and top not in in_place:
+                raise FormatError(f"{where} makes the blob {top!r}, which an earlier layer makes already")
+            reads[top] = 0
+
+
+def storage_ids(layers: Sequence[schema.Message]) -> list[dict[str, int]]:
+    """For each layer, the storage of its bottoms and tops by name: in Caffe, equal ids share their memory.
+
+    A layer that works in place changes every blob with that id. The last entry holds all blobs as they are at
+    the end of the net.
+    """
+    current: dict[str, int] = {}
+    unused = iter(range(sum(len(layer.bottom) + len(layer.top) for layer in layers)))
+    ids = []
+    for layer in layers:
+        for bottom in layer.bottom:
+            current.setdefault(bottom, next(unused))  # an input of the net
+        shared = current[layer.bottom[0]] if _tops_share_memory(layer) else None
+        tops = {top: next(unused) if shared is None else shared for top in layer.top}
+        current |= tops | {top: current[top] for top in in_place_tops(layer)}
+        ids.append({name: current[name] for name in (*layer.bottom, *layer.top)})
+    return [*ids, current]
+
+
+def _tops_share_memory(layer: schema.Message) -> bool:
+    return layer.type in layer_types() and layer_types()[layer.type].tops_share_memory(layer)
+
+
+def _hint(name: str, made: dict[str, int]) -> str:
+    close = difflib.get_close_matches(name, made, n=1)
+    return f"; did you mean {close[0]!r}?" if close else "; layers must stand in the order of computation"

@@ -1,0 +1,1 @@
+"""The layer types of BVLC Caffe, forks' additional parameters included: one module per family."""

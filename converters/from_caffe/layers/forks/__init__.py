@@ -1,0 +1,1 @@
+"""The layer types that only forks of Caffe have: one module per family."""

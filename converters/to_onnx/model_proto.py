@@ -1,0 +1,62 @@
+"""The model as ONNX protobuf messages, without the data of its weights. Only this module creates them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from converters.tensor_file import ExternalData
+
+if TYPE_CHECKING:
+    import onnx
+    import onnx_ir as ir
+
+# Smaller tensors stay inside the model: a reference to another file takes about as many bytes.
+MIN_EXTERNAL_BYTES = 256
+
+
+def initializer_arrays(model: ir.Model) -> Iterable[tuple[str, np.ndarray]]:
+    """(name, array) of every initializer; the arrays are not copied."""
+    for name, value in model.graph.initializers.items():
+        assert value.const_value is not None
+        yield name, value.const_value.numpy()
+
+
+def proto_without_initializers(model: ir.Model) -> onnx.ModelProto:
+    """The model as protobuf, without its initializers."""
+    import onnx_ir as ir
+
+    graph = model.graph
+    view = ir.GraphView(
+        graph.inputs,
+        graph.outputs,
+        nodes=list(graph),
+        opset_imports=graph.opset_imports,
+        name=graph.name,
+        doc_string=graph.doc_string,
+    )
+    bare = ir.Model(
+        view,  # type: ignore[arg-type]  # serialisation accepts the protocol, not only the class
+        ir_version=model.ir_version,
+        producer_name=model.producer_name,
+        producer_version=model.producer_version,
+    )
+    bare.metadata_props.update(model.metadata_props)
+    return ir.serde.serialize_model(bare)
+
+
+def tensor_header(name: str, array: np.ndarray, reference: ExternalData | None = None) -> onnx.TensorProto:
+    """A TensorProto with name, type and shape, and if given the reference, but without values."""
+    import onnx
+    import onnx_ir as ir
+
+    header = onnx.TensorProto(
+        name=name, dims=array.shape, data_type=ir.DataType.from_numpy(array.dtype).value
+    )
+    if reference is not None:
+        header.data_location = onnx.TensorProto.EXTERNAL
+        for key in ("location", "offset", "length"):
+            header.external_data.add(key=key, value=str(getattr(reference, key)))
+    return header

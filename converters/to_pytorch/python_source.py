@@ -1,0 +1,126 @@
+"""The text of net.py."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import torch
+from torch import fx
+
+from converters.to_pytorch import helpers
+from converters.to_pytorch.context import torch_dtype
+from converters.to_pytorch.docstring import class_docstring, module_docstring
+from converters.to_pytorch.expressions import (
+    WIDTH,
+    Expression,
+    ExpressionWriter,
+    break_lines,
+    call,
+    non_default_keywords,
+)
+from converters.to_pytorch.forward_body import INDENT, ForwardBody
+from converters.to_pytorch.generated_net import GeneratedNet, NetTensor, Submodule
+from converters.to_pytorch.naming import class_name, printable
+
+_LOAD = '''\
+def load(weights: str | None = None) -> {name}:
+    """The net in eval mode; its weights lie beside this file unless said otherwise."""
+    if weights is None:
+        weights = __file__.removesuffix(".py") + ".safetensors"
+    with torch.device("meta"):  # allocates nothing; the weights are assigned next
+        net = {name}()
+    net.load_state_dict(load_file(weights), assign=True)
+    return net.eval()
+'''
+
+
+def python_source(net: GeneratedNet, model: ir.Model) -> str:
+    """A Python module with one nn.Module subclass and `load`, formatted as ruff and black format."""
+    name = class_name(model.graph.name or "")
+    parts = [inspect.getsource(helper).rstrip() for helper in _helpers(net.graph)]
+    parts += ["\n".join(_class(net, model, name)), _LOAD.format(name=name)]
+    code = "\n\n\n".join(parts)
+    imports = ["import torch", "from safetensors.torch import load_file", "from torch import nn"]
+    if re.search(r"\bF\.", code):
+        imports.insert(1, "import torch.nn.functional as F")
+    text = "\n".join([*module_docstring(model), "", *imports, "", "", code])
+    compile(text, "net.py", "exec")  # SyntaxError here if a name in the model ever became code
+    return text
+
+
+def _class(net: GeneratedNet, model: ir.Model, name: str) -> list[str]:
+    body = ForwardBody(net)
+    inputs = [f"{body.variables[node]}: torch.Tensor" for node in body.inputs]
+    count = len(model.graph.outputs)
+    types = ["torch.Tensor"] * count
+    result = types[0] if count == 1 else f"tuple[{', '.join(types) if count < 5 else 'torch.Tensor, ...'}]"
+    signature = call("def forward", [Expression(text) for text in ("self", *inputs)])
+    return [
+        f"class {name}(nn.Module):",
+        *class_docstring(model, "    "),
+        "",
+        *_constructor(net),
+        *break_lines("    ", "", signature, f" -> {result}:"),
+        *body.lines(),
+    ]
+
+
+def _constructor(net: GeneratedNet) -> list[str]:
+    """The lines of `__init__`; none if the net has no modules and no tensors."""
+    body = [line for module in net.submodules.values() for line in _submodule(module)]
+    body += [line for tensor in net.tensors.values() for line in _net_tensor(tensor)]
+    if not body:
+        return []
+    return ["    def __init__(self) -> None:", f"{INDENT}super().__init__()", *body, ""]
+
+
+def _submodule(module: Submodule) -> list[str]:
+    keywords = non_default_keywords(module.type.__init__, module.keywords)
+    writer = ExpressionWriter({})
+    value = call(
+        f"nn.{module.type.__name__}",
+        [writer.value(argument) for argument in module.arguments],
+        {key: writer.value(argument) for key, argument in keywords.items()},
+    )
+    comment = "" if module.layer == module.attribute else f"# {printable(module.layer)}"
+    text = break_lines(INDENT, f"self.{module.attribute} = ", value)
+    if comment and len(text) == 1 and len(text[0]) + 2 + len(comment) <= WIDTH:
+        return [f"{text[0]}  {comment}"]
+    return [f"{INDENT}{comment}", *text] if comment else text
+
+
+def _net_tensor(tensor: NetTensor) -> list[str]:
+    array = tensor.initializer.array
+    empty = call("torch.empty", [Expression(str(size)) for size in array.shape or ("()",)], _dtype(array))
+    if tensor.trainable:
+        return break_lines(INDENT, f"self.{tensor.attribute} = ", call("nn.Parameter", [empty]))
+    name = Expression(f'"{tensor.attribute}"')
+    return break_lines(INDENT, "", call("self.register_buffer", [name, empty]))
+
+
+def _helpers(graph: fx.Graph) -> list[Callable[..., Any]]:
+    """The functions of `helpers` that the graph calls, each after the helpers it calls itself."""
+    found: list[Callable[..., Any]] = []
+
+    def add(function: object) -> None:
+        if not isinstance(function, FunctionType) or not function.__module__.startswith(helpers.__name__):
+            return
+        if function not in found:
+            for name in function.__code__.co_names:
+                add(function.__globals__.get(name))
+            found.append(function)
+
+    for node in graph.nodes:
+        add(node.target)
+    return found
+
+
+def _dtype(array: np.ndarray) -> dict[str, Expression]:
+    dtype = torch_dtype(ir.DataType.from_numpy(array.dtype))
+    return {} if dtype is torch.float32 else {"dtype": Expression(str(dtype))}

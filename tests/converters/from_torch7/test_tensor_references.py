@@ -1,0 +1,98 @@
+"""Modules that work in place change what others read from the same storage, as in Torch."""
+
+# One row for each case; wrapped rows would be unreadable.
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from torch7_cases import sizes
+
+import converters
+
+X = np.array([[-1.0, 2.0, -3.0, 4.0], [5.0, -6.0, 7.0, -8.0]], np.float32)
+RELU = np.maximum(X, 0)
+IN_PLACE = ("nn.ReLU", {"threshold": 0, "val": 0, "inplace": True})
+COPYING = ("nn.ReLU", {"threshold": 0, "val": 0, "inplace": False})
+IDENTITY = ("nn.Identity", {})
+
+
+def seq(*modules: tuple) -> tuple:
+    return "nn.Sequential", {"modules": list(modules)}
+
+
+def both(*modules: tuple) -> tuple:
+    return "nn.ConcatTable", {"modules": list(modules)}
+
+
+CASES = [
+    ("in place before", both(IN_PLACE, IDENTITY), [RELU, RELU]),
+    ("in place after", both(IDENTITY, IN_PLACE), [RELU, RELU]),
+    ("copied before", both(("nn.MulConstant", {"constant_scalar": 1}), IN_PLACE), [X, RELU]),
+    ("not in place", both(COPYING, IDENTITY), [RELU, X]),
+    ("through View", both(seq(("nn.View", {"size": sizes(8)}), IN_PLACE), IDENTITY), [RELU.reshape(8), RELU]),
+    ("through Unsqueeze", both(seq(("nn.Unsqueeze", {"pos": 1}), IN_PLACE), IDENTITY), [RELU[None], RELU]),
+    ("Transpose copies", both(seq(("nn.Transpose", {"permutations": [[1, 2]]}), IN_PLACE), IDENTITY), [RELU.T, X]),
+    ("Narrow copies", both(seq(("nn.Narrow", {"dimension": 1, "index": 1, "length": 1}), IN_PLACE), IDENTITY), [RELU[:1], X]),
+    ("Dropout copies", both(seq(("nn.Dropout", {"p": 0.5, "v2": True}), IN_PLACE), IDENTITY), [RELU, X]),
+    ("Dropout in place", both(seq(("nn.Dropout", {"p": 0.5, "v2": True, "inplace": True}), IN_PLACE), IDENTITY), [RELU, RELU]),
+    (
+        "through an entry of SplitTable",
+        both(seq(("nn.SplitTable", {"dimension": 2}), ("nn.SelectTable", {"index": 2}), IN_PLACE), IDENTITY),
+        [RELU[:, 1], np.stack([X[:, 0], RELU[:, 1], X[:, 2], X[:, 3]], 1)],
+    ),
+    (
+        "a View of a gap-free entry shares, of others copies",
+        both(
+            seq(("nn.SplitTable", {"dimension": 2}), ("nn.SelectTable", {"index": 1}), ("nn.View", {"size": sizes(1, 2)}), IN_PLACE),
+            IDENTITY,
+        ),
+        [RELU[:, :1].T, X],
+    ),
+    (
+        "Parallel hands out views",
+        both(("nn.Parallel", {"modules": [IN_PLACE, IDENTITY], "inputDimension": 1, "outputDimension": 1}), IDENTITY),
+        [np.concatenate([RELU[0], X[1]]), np.stack([RELU[0], X[1]])],
+    ),
+    (
+        "CAddTable writes to its first input",
+        seq(both(IDENTITY, COPYING), both(("nn.CAddTable", {"inplace": True}), ("nn.SelectTable", {"index": 1}))),
+        [X + RELU, X + RELU],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("net", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_what_siblings_see(run_net, net, expected):
+    got = run_net(net, X)
+    assert len(got) == len(expected)
+    for array, wanted in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(array, wanted)
+
+
+def test_a_module_that_runs_twice_overwrites_its_first_output(run_net):
+    shared = ("nn.MulConstant", {"constant_scalar": 2})
+    got = run_net(("nn.ParallelTable", {"modules": [shared, shared]}), X, X + 1)
+    for array in got:
+        np.testing.assert_array_equal(array, 2 * (X + 1))
+
+
+def test_clones_have_separate_outputs(run_net):
+    inner = ("nn.MulConstant", {"constant_scalar": 2})
+    got = run_net(("nn.MapTable", {"module": inner, "modules": [inner]}), X, X + 1)
+    np.testing.assert_array_equal(got, [2 * X, 2 * (X + 1)])
+
+
+def test_weights_over_one_storage_become_one_initializer(save_t7):
+    weight, bias = np.ones((4, 4), np.float32), np.zeros(4, np.float32)
+    fields = {"weight": weight, "bias": bias}
+    net = seq(("nn.Linear", dict(fields)), ("nn.Tanh", {}), ("nn.Linear", dict(fields)))
+    model = converters.load(save_t7(net))
+    assert sorted(model.graph.initializers) == ["linear1.bias", "linear1.weight"]
+
+
+def test_working_in_place_on_copies_in_one_storage_is_refused(run_net):
+    net = seq(("nn.Replicate", {"nfeatures": 3}), IN_PLACE)
+    with pytest.raises(converters.UnsupportedError, match="works in place, on storage that all copies share"):
+        run_net(net, X)
