@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from zoo.catalog.manifest import Manifest
-from zoo.catalog.model_file import ModelFile
+from zoo.catalog.manifest import Manifest, ModelFile
 from zoo.store.cache import Cache
 
 CONTENT = hashlib.shake_256(b"a model").digest(1_280_000)

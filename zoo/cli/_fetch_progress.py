@@ -13,7 +13,7 @@ from zoo.download import DownloadProgress
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
-    from zoo.catalog.model_file import ModelFile
+    from zoo.catalog.manifest import ModelFile
 
 # In characters: from where on there is a bar, its length, and what all but the name takes with it or without.
 WIDE, BAR_WIDTH = 80, 20

@@ -18,8 +18,7 @@ from zoo.files import disk_errors_explained, require_file
 from zoo.store.digests import differences, digest_file
 
 if TYPE_CHECKING:
-    from zoo.catalog.manifest import Manifest
-    from zoo.catalog.model_file import ModelFile
+    from zoo.catalog.manifest import Manifest, ModelFile
     from zoo.store.cache import Cache
     from zoo.store.digests import Digests
     from zoo.store.index import IndexEntry

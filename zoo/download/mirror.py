@@ -20,8 +20,7 @@ from zoo.store.index import Index, IndexEntry
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
-    from zoo.catalog.manifest import Manifest
-    from zoo.catalog.model_file import ModelFile
+    from zoo.catalog.manifest import Manifest, ModelFile
     from zoo.store.cache import Cache
 
 INDEX_NAME = "index.json"

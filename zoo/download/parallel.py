@@ -14,7 +14,7 @@ from zoo.download.sources import Network
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from zoo.catalog.model_file import ModelFile
+    from zoo.catalog.manifest import ModelFile
     from zoo.store.cache import Cache
 
 AT_A_TIME = 4

@@ -11,7 +11,7 @@ from zoo.download.local import LocalSource
 from zoo.download.retry import RetryPolicy
 
 if TYPE_CHECKING:
-    from zoo.catalog.model_file import ModelFile
+    from zoo.catalog.manifest import ModelFile
     from zoo.download.stream import DownloadSource
 
 

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from zoo.catalog.model_file import ModelFile
+from zoo.catalog.manifest import ModelFile
 from zoo.errors import IntegrityError, UsageError
 from zoo.store.digests import Digests, differences
 from zoo.store.index import Index, IndexEntry
@@ -28,7 +28,8 @@ from zoo.store.index import Index, IndexEntry
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-    from zoo.catalog.manifest import Manifest, Role
+    from zoo.catalog.file import Role
+    from zoo.catalog.manifest import Manifest
 
 Trust = Literal["pinned", "recorded", "unverified"]
 

@@ -12,7 +12,6 @@ from typing import Any
 import converters
 from zoo.catalog.catalog import Catalog
 from zoo.catalog.manifest import Manifest
-from zoo.catalog.model_file import ModelFile
 from zoo.errors import IntegrityError, UsageError
 from zoo.files import require_file, sha256
 from zoo.store.cache import Cache
@@ -116,9 +115,9 @@ def find_model_or_file(argument: str, catalog: Catalog) -> Path | Manifest:
 
 
 def _of_model(manifest: Manifest, cache: Cache) -> Subject:
-    entries = manifest.source_files()
-    files = dict(zip((entry.name for entry in entries), cache.sources(manifest), strict=True))
-    expected = {entry.name: cache.expected_sha256(ModelFile(manifest, entry)) for entry in entries}
+    sources = manifest.source_model_files()
+    files = dict(zip((file.name for file in sources), cache.sources(manifest), strict=True))
+    expected = {file.name: cache.expected_sha256(file) for file in sources}
     mean = cache.require(manifest, "mean") if manifest.preprocessing.mean_image else None
     return Subject(manifest.name, files, cache.root, manifest, mean, expected)
 

@@ -13,8 +13,7 @@ from zoo.store.digests import Digests, differences, digest_file
 from zoo.verify.check import Check
 
 if TYPE_CHECKING:
-    from zoo.catalog.manifest import Manifest
-    from zoo.catalog.model_file import ModelFile
+    from zoo.catalog.manifest import Manifest, ModelFile
     from zoo.store.cache import Cache, Trust
 
 

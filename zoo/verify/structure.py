@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zoo.catalog.model_file import ModelFile
 from zoo.errors import UsageError
 from zoo.verify.check import Check
 from zoo.verify.weights import equal_values, pair, weights_of
@@ -48,7 +47,7 @@ def _check_pair(model: ir.Model, baseline: Manifest, store: Cache) -> Check:
     import converters
 
     subject = f"against {baseline.name}"
-    if any(store.find(ModelFile(baseline, file)) is None for file in baseline.source_files()):
+    if any(store.find(file) is None for file in baseline.source_model_files()):
         return Check("structure", subject, True, f"not compared; first run: dsd-zoo fetch {baseline.name}")
     try:
         other = load_net(baseline, store)

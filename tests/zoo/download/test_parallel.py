@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from misbehaving_server import CONTENT, model, serve, status, throttled
 
-from zoo.catalog.model_file import ModelFile
+from zoo.catalog.manifest import ModelFile
 from zoo.download import DownloadProgress, Fetched, fetch_file
 from zoo.download.parallel import fetch_all
 from zoo.errors import FetchError, UsageError

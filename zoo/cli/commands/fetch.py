@@ -15,7 +15,7 @@ from zoo.cli.command import command
 from zoo.errors import UsageError, ZooError
 
 if TYPE_CHECKING:
-    from zoo.catalog.model_file import ModelFile
+    from zoo.catalog.manifest import ModelFile
     from zoo.download import Fetched
     from zoo.store.cache import Cache
 

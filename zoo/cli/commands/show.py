@@ -17,8 +17,7 @@ from zoo.cli.command import command
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
-    from zoo.catalog.manifest import Claim, Manifest
-    from zoo.catalog.model_file import ModelFile
+    from zoo.catalog.manifest import Claim, Manifest, ModelFile
     from zoo.evidence.run import Result
     from zoo.store.cache import Cache
 
@@ -199,10 +198,8 @@ def _print_notes(manifest: Manifest) -> None:
 
 
 def _print_next(manifest: Manifest, store: Cache) -> None:
-    from zoo.catalog.model_file import ModelFile
-
     name = manifest.name
-    here = all(store.find(ModelFile(manifest, file)) is not None for file in manifest.source_files())
+    here = all(store.find(file) is not None for file in manifest.source_model_files())
     data = "/path/to/ILSVRC2012_img_val.tar"
     steps = [] if here else [(f"dsd-zoo fetch {name}", "download and verify")]
     steps += [
