@@ -18,7 +18,8 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from zoo.errors import UsageError
 from zoo.preprocessing.settings import Preprocessing
-from zoo.schema import Hex40, Hex64, Hex96, Metric, Name, RelativePath, Url, _Data
+from zoo.schema import Data, Hex40, Hex64, Hex96, Name, RelativePath, Url
+from zoo.vocabulary import Metric
 
 Role = Literal["definition", "weights", "mean", "log", "recorded"]
 HASH_KINDS = ("sha256", "sha384", "sha1", "git_blob")
@@ -31,14 +32,14 @@ PERCENT_SLACK = Decimal("0.01")
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
-class License(_Data):
+class License(Data):
     """Under which licence the files may be used; `name` is an SPDX id where there is one."""
 
     name: str
     url: Url | None = None
 
 
-class File(_Data):
+class File(Data):
     """One file of a model: how it is called, what it is for, where it comes from, how it is recognised."""
 
     name: Name
@@ -67,7 +68,7 @@ class File(_Data):
         return "pinned" if self.hashes else "unpinned"
 
 
-class Printing(_Data):
+class Printing(Data):
     """The number of a claim as another source prints it."""
 
     published: str
@@ -78,7 +79,7 @@ class Printing(_Data):
     """URL or file."""
 
 
-class Claim(_Data):
+class Claim(Data):
     """A published accuracy, with where it comes from and how exactly it is known."""
 
     metric: Metric
@@ -126,7 +127,7 @@ class Claim(_Data):
         return self
 
 
-class Loss(_Data):
+class Loss(Data):
     """The average loss that a test run printed beside its accuracies."""
 
     published: str
@@ -137,7 +138,7 @@ class Loss(_Data):
     """CSV beside the manifest with a column loss, one value per batch as printed."""
 
 
-class Conflict(_Data):
+class Conflict(Data):
     """Another published value for the same thing."""
 
     metric: Metric
@@ -147,7 +148,7 @@ class Conflict(_Data):
     note: str
 
 
-class Manifest(_Data):
+class Manifest(Data):
     """Everything the zoo knows about one model beforehand."""
 
     schema_version: Literal[1]

@@ -16,7 +16,7 @@ from zoo.claims.statistics import (
 )
 from zoo.errors import UsageError
 from zoo.evidence.run import Result, Row
-from zoo.schema import Metric
+from zoo.vocabulary import Metric
 
 if TYPE_CHECKING:
     from zoo.catalog.manifest import Manifest

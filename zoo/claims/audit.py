@@ -25,7 +25,7 @@ from zoo.claims.statistics import (
     wilson_interval,
 )
 from zoo.errors import UsageError
-from zoo.schema import METRIC_NAMES, Metric
+from zoo.vocabulary import METRIC_NAMES, Metric
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zoo.claims.gains import PairedGain
     from zoo.claims.regression import Regression
     from zoo.evidence.run import Result, Run
-    from zoo.schema import Metric
+    from zoo.vocabulary import Metric
 
 
 @dataclass(frozen=True, slots=True)

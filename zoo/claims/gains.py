@@ -15,7 +15,7 @@ from zoo.claims.statistics import (
     paired_difference_interval,
     unpaired_difference_interval,
 )
-from zoo.schema import Metric
+from zoo.vocabulary import Metric
 
 if TYPE_CHECKING:
     from zoo.evidence.run import Result, Row

@@ -55,7 +55,7 @@ def print_findings(found: Findings) -> None:
 
 def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
     from zoo.report import words
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     lines = []
     for found in accuracies:
@@ -177,7 +177,7 @@ def _print_regression(regression: Regression) -> None:
 
 def _print_against(against: Against) -> None:
     from zoo.report import words
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     print(f"against {against.model}, image by image:")
     for metric, gain in against.gains.items():
@@ -200,7 +200,7 @@ def _print_against(against: Against) -> None:
 
 def _equivalence_words(claim: Equivalence) -> str:
     from zoo.report import words
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     return (
         f"{METRIC_NAMES[claim.metric]}: {words.images(abs(claim.off))} off the claimed {claim.claimed:,}, "
@@ -209,7 +209,7 @@ def _equivalence_words(claim: Equivalence) -> str:
 
 
 def _trace_words(agreement: TraceAgreement) -> str:
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     head = f"{METRIC_NAMES[agreement.metric]} by batches of {agreement.batch_size}: "
     if agreement.equal == agreement.batches:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,7 @@ from zoo.cli._options import (
 )
 from zoo.cli._output import print_fields, print_json, print_table
 from zoo.cli._subject import find_subject
+from zoo.vocabulary import Precision
 
 if TYPE_CHECKING:
     from zoo.evaluation.benchmark import Rates
@@ -36,9 +37,7 @@ def bench(
     labels: LabelsOption = None,
     runtime: RuntimeOption = "onnx",
     device: DeviceOption = "cpu",
-    precision: Annotated[
-        Literal["float32", "tf32", "fp16", "bf16"], typer.Option(help="Arithmetic.")
-    ] = "float32",
+    precision: Annotated[Precision, typer.Option(help="Arithmetic.")] = "float32",
     batch_size: BatchSizeOption = None,
     scores: ScoresOption = None,
     flavour: FlavourOption = None,
@@ -66,6 +65,7 @@ def bench(
     from zoo.evaluation.benchmark import bench as measure
     from zoo.evaluation.job import Job
     from zoo.evaluation.variants import Variant
+    from zoo.runtimes import form_of
     from zoo.runtimes.runtime import parse_device
     from zoo.store.converted import converted
 
@@ -79,7 +79,7 @@ def bench(
     with open_dataset(data or shipped_data(subject), labels) as dataset:
         shape = subject.image_shape(preprocessing.crop)
         job = Job(
-            net=converted(subject.sources, runtime, subject.cache, shape, ranked),
+            net=converted(subject.sources, form_of(runtime), subject.cache, shape, ranked),
             data=dataset,
             model=subject.name,
             mean_image=mean_image,

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,6 +29,7 @@ from zoo.cli._options import (
 from zoo.cli._output import print_json
 from zoo.cli._subject import find_subject, load_catalog, shipped_data
 from zoo.errors import UsageError
+from zoo.vocabulary import Precision
 
 if TYPE_CHECKING:
     from zoo.evaluation.distributed import Group
@@ -53,7 +54,7 @@ def validate(
     runtime: RuntimeOption = "onnx",
     device: DeviceOption = "cpu",
     precision: Annotated[
-        Literal["float32", "tf32", "fp16", "bf16"],
+        Precision,
         typer.Option(help="Arithmetic; any but float32 is compared with float32 in the same pass."),
     ] = "float32",
     limit: Annotated[int | None, typer.Option(metavar="N", help="Only the first N images.")] = None,
@@ -131,6 +132,7 @@ def validate(
     from zoo.evaluation.variants import folder_of, variants_of
     from zoo.evidence.run import read_run
     from zoo.report.files import write_reports
+    from zoo.runtimes import form_of
     from zoo.runtimes.runtime import parse_device
     from zoo.store.converted import converted
 
@@ -153,7 +155,7 @@ def validate(
     with open_dataset(data or shipped_data(subject), labels) as dataset, join_group(device) as group:
         shape = subject.image_shape(preprocessing.crop)
         job = Job(
-            net=converted(subject.sources, runtime, subject.cache, shape, ranked),
+            net=converted(subject.sources, form_of(runtime), subject.cache, shape, ranked),
             data=dataset,
             model=subject.name,
             mean_image=mean_image,

@@ -11,6 +11,8 @@ from typing import Any, Literal
 from zoo.datasets import Dataset, Sample
 from zoo.evaluation.variants import Variant
 from zoo.files import sha256
+from zoo.runtimes import all_runtimes
+from zoo.vocabulary import RuntimeName
 
 Place = Literal["host", "device"]
 
@@ -19,7 +21,7 @@ Place = Literal["host", "device"]
 class Job:
     """What is measured, and where.
 
-    net: net.onnx for runtime "onnx", net.py for "pytorch".
+    net: of the form that the runtime runs (`zoo.runtimes.form_of`): net.onnx or net.py.
     model: the name to record.
     scores: the output that ranks the classes (None: the only one).
     batch_size: images per inference (None: what is useful on the device and fits into its memory).
@@ -34,7 +36,7 @@ class Job:
     model: str
     mean_image: Path | None = None
     scores: str | None = None
-    runtime: Literal["onnx", "pytorch"] = "onnx"
+    runtime: RuntimeName = "onnx"
     device: str = "cpu"
     batch_size: int | None = None
     limit: int | None = None
@@ -77,7 +79,7 @@ def plan_of(
         "preprocessing": [variant.settings() for variant in variants],
         "preprocess on": job.preprocess_on,
         "precision": [variant.precision for variant in variants],
-        "runtime": [job.runtime, *(about[name] for name in ("onnxruntime", "torch") if name in about)],
+        "runtime": [job.runtime, *(about[name] for name in all_runtimes()[job.runtime].packages)],
         "device": job.device.partition(":")[0],
         "scores": job.scores,
         "batch size": batch_size,

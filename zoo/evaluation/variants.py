@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.errors import UsageError
 from zoo.preprocessing.settings import Preprocessing
-from zoo.schema import Precision
+from zoo.vocabulary import Precision
 
 
 @dataclass(frozen=True, slots=True)

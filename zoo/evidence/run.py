@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from zoo.errors import DataError, UsageError
 from zoo.files import printable, replacing
-from zoo.schema import BEST, Metric, Precision
+from zoo.vocabulary import BEST, Metric, Precision, RuntimeName
 
 RESULT_NAME = "result.json"
 ROWS_NAME = "evidence.csv"
@@ -87,7 +87,7 @@ class Result(BaseModel):
     preprocessing: dict[str, Any]
     """The settings as a manifest has them: flavour, crop, mean, mean_image, std, scale. `meant_for` names the
     flavour whose channels and numbers the net takes, where the images came by another one."""
-    runtime: Literal["onnx", "pytorch"]
+    runtime: RuntimeName
     device: str
     precision: Precision
     batch_size: int | None = None

@@ -32,7 +32,7 @@ def checks_of(audit: Audit | None, regression: Regression | None) -> list[Check]
 
 
 def _claims(audit: Audit) -> Sequence[Check]:
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     checks = []
     for claim in audit.claims:

@@ -8,7 +8,7 @@ from zoo.claims.assessment import Accuracy
 from zoo.evidence.run import Result
 from zoo.report import words
 from zoo.report.checks import Check
-from zoo.schema import METRIC_NAMES
+from zoo.vocabulary import METRIC_NAMES
 
 MARKS = {"passed": "holds", "failed": "**does not hold**", "skipped": "not decided"}
 

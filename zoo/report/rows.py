@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from zoo.claims.audit import Audit, ClaimAudit, Measurement
 from zoo.claims.gains import ClaimedGain, Gain, PairedGain
 from zoo.report import words
-from zoo.schema import Metric
+from zoo.vocabulary import Metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,18 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import converters
 from zoo.errors import UsageError
 from zoo.files import disk_errors_explained, require_file, sha256
+from zoo.vocabulary import Form
 
-Target = Literal["onnx", "pytorch"]
-FORM_NAMES: dict[Target, str] = {"onnx": "net.onnx", "pytorch": "net.py"}
+FORM_NAMES: dict[Form, str] = {"onnx": "net.onnx", "pytorch": "net.py"}
 
 
 def converted(
     sources: Sequence[Path],
-    target: Target,
+    target: Form,
     cache_root: Path,
     input_shape: Sequence[int] | None = None,
     scores: str | None = None,
