@@ -20,12 +20,12 @@ from zoo.evaluation.evaluate import validate
 from zoo.evidence.run import Run, read_run, write_run
 from zoo.files import sha256
 from zoo.report.words import problems
+from zoo.runtimes import form_of
 from zoo.store.cache import Cache
-from zoo.store.converted import Target, converted
+from zoo.store.converted import converted
 from zoo.verify.integrity import check_integrity
 from zoo.verify.parity import Parity, against_recorded
-
-RUNTIMES: tuple[Target, ...] = ("onnx", "pytorch")
+from zoo.vocabulary import RUNTIME_NAMES, RuntimeName
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,13 @@ def run_demo(folder: Path, progress: Callable[[str], None]) -> Demo:
     with open_dataset(images) as data:
         for manifest in models:
             sources = _verified(manifest, store)
-            for runtime in RUNTIMES:
-                net = converted(sources, runtime, folder, manifest.input_shape, manifest.scores)
+            for runtime in RUNTIME_NAMES:
+                net = converted(sources, form_of(runtime), folder, manifest.input_shape, manifest.scores)
                 recorded = store.require(manifest, "recorded")
                 parity += against_recorded(manifest, net, runtime, data, recorded)
                 runs.append(_validated(manifest, net, runtime, data, sources, folder))
-            progress(f"{manifest.name}: {len(manifest.files)} files verified, 2 forms converted and run")
+            forms = f"{len(RUNTIME_NAMES)} forms converted and run"
+            progress(f"{manifest.name}: {len(manifest.files)} files verified, {forms}")
     return Demo(audited_models(catalog, runs), parity)
 
 
@@ -81,7 +82,7 @@ def _verified(manifest: Manifest, store: Cache) -> list[Path]:
 def _validated(
     manifest: Manifest,
     net: Path,
-    runtime: Target,
+    runtime: RuntimeName,
     data: Dataset,
     sources: list[Path],
     folder: Path,

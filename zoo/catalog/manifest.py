@@ -20,7 +20,8 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from zoo.catalog.file import File, Role
 from zoo.errors import UsageError
 from zoo.preprocessing.settings import Preprocessing
-from zoo.schema import Metric, Name, RelativePath, Url, _Data
+from zoo.schema import Data, Name, RelativePath, Url
+from zoo.vocabulary import Metric
 
 # Of how many classes each order is.
 CLASSES_OF_ORDER = {"sorted-synsets": 1000, "digits": 10}
@@ -30,14 +31,14 @@ PERCENT_SLACK = Decimal("0.01")
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
-class License(_Data):
+class License(Data):
     """Under which licence the files may be used; `name` is an SPDX id where there is one."""
 
     name: str
     url: Url | None = None
 
 
-class Printing(_Data):
+class Printing(Data):
     """The number of a claim as another source prints it."""
 
     published: str
@@ -48,7 +49,7 @@ class Printing(_Data):
     """URL or file."""
 
 
-class Claim(_Data):
+class Claim(Data):
     """A published accuracy, with where it comes from and how exactly it is known."""
 
     metric: Metric
@@ -96,7 +97,7 @@ class Claim(_Data):
         return self
 
 
-class Loss(_Data):
+class Loss(Data):
     """The average loss that a test run printed beside its accuracies."""
 
     published: str
@@ -107,7 +108,7 @@ class Loss(_Data):
     """CSV beside the manifest with a column loss, one value per batch as printed."""
 
 
-class Conflict(_Data):
+class Conflict(Data):
     """Another published value for the same thing."""
 
     metric: Metric
@@ -117,7 +118,7 @@ class Conflict(_Data):
     note: str
 
 
-class Manifest(_Data):
+class Manifest(Data):
     """Everything the zoo knows about one model beforehand."""
 
     schema_version: Literal[1]

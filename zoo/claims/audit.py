@@ -18,7 +18,7 @@ from zoo.claims.derivation import Derivation, Reprint, derive, derive_loss
 from zoo.claims.gains import Gain, gains_over_baseline
 from zoo.claims.measurement import Measurement, Verdict, compare_with_claim
 from zoo.errors import UsageError
-from zoo.schema import METRIC_NAMES, Metric
+from zoo.vocabulary import METRIC_NAMES, Metric
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog

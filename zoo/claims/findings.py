@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
     from zoo.catalog.manifest import Manifest
     from zoo.evidence.run import Run
-    from zoo.schema import Metric
+    from zoo.vocabulary import Metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from zoo.claims.statistics import (
     unpaired_difference_interval,
 )
 from zoo.evidence.pairing import find_difference, pair_rows
-from zoo.schema import Metric
+from zoo.vocabulary import Metric
 
 if TYPE_CHECKING:
     from zoo.evidence.run import Row, Run

@@ -12,7 +12,7 @@ from zoo.claims.statistics import (
     finite_population_interval,
     wilson_interval,
 )
-from zoo.schema import Metric
+from zoo.vocabulary import Metric
 
 if TYPE_CHECKING:
     from zoo.catalog.manifest import Claim, Manifest

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import DataError
-from zoo.schema import Metric
+from zoo.vocabulary import Metric
 
 if TYPE_CHECKING:
     import numpy as np

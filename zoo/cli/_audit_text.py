@@ -43,7 +43,7 @@ def print_gains(audits: Sequence[Audit]) -> None:
     """One line per comparison, as claimed and as measured; nothing where no model has a baseline."""
     from zoo.report import words
     from zoo.report.tables import gain_blocks
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     lines = [
         (
@@ -70,7 +70,7 @@ def print_gains(audits: Sequence[Audit]) -> None:
 def print_conflicts(audits: Sequence[Audit]) -> None:
     """Published values that contradict a claim."""
     from zoo.report import words
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     if any(audit.conflicts for audit in audits):
         print()
@@ -96,7 +96,7 @@ def print_verdict(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> Non
 
 def _claim(row: ClaimBlock) -> list[tuple[str, ...]]:
     from zoo.report import words
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     head = (
         METRIC_NAMES[row.claim.metric],

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from zoo.datasets import Dataset
 from zoo.environment import environment
@@ -30,7 +30,7 @@ from zoo.evidence import journal
 from zoo.evidence.journal import Batch, Journal
 from zoo.evidence.run import Result, Row, Run
 from zoo.preprocessing.settings import Preprocessing
-from zoo.schema import Precision
+from zoo.vocabulary import Precision, RuntimeName
 
 __all__ = ["Job", "Run", "Variant", "measure", "validate"]
 Progress = Callable[[int, int], None]
@@ -44,7 +44,7 @@ def validate(
     model: str,
     mean_image: Path | None = None,
     scores: str | None = None,
-    runtime: Literal["onnx", "pytorch"] = "onnx",
+    runtime: RuntimeName = "onnx",
     device: str = "cpu",
     batch_size: int | None = None,
     limit: int | None = None,

@@ -12,7 +12,9 @@ from zoo.datasets import Dataset, Sample
 from zoo.evaluation.settings import Settings
 from zoo.evaluation.variants import Variant
 from zoo.files import sha256
+from zoo.runtimes import all_runtimes, form_of
 from zoo.store.subject import Subject
+from zoo.vocabulary import RuntimeName
 
 Place = Literal["host", "device"]
 
@@ -21,7 +23,7 @@ Place = Literal["host", "device"]
 class Job:
     """What is measured, and where.
 
-    net: net.onnx for runtime "onnx", net.py for "pytorch".
+    net: of the form that the runtime runs (`zoo.runtimes.form_of`): net.onnx or net.py.
     model: the name to record.
     scores: the output that ranks the classes (None: the only one).
     batch_size: images per inference (None: what is useful on the device and fits into its memory).
@@ -36,7 +38,7 @@ class Job:
     model: str
     mean_image: Path | None = None
     scores: str | None = None
-    runtime: Literal["onnx", "pytorch"] = "onnx"
+    runtime: RuntimeName = "onnx"
     device: str = "cpu"
     batch_size: int | None = None
     limit: int | None = None
@@ -62,7 +64,7 @@ def job_for(
     subject: Subject,
     settings: Settings,
     data: Dataset,
-    runtime: Literal["onnx", "pytorch"],
+    runtime: RuntimeName,
     scores: str | None,
     **options: Any,  # noqa: ANN401 - the other fields of Job
 ) -> Job:
@@ -73,7 +75,7 @@ def job_for(
         converters.ConverterError: the net cannot be converted.
     """
     return Job(
-        net=subject.converted(runtime, scores, subject.image_shape(settings.preprocessing.crop)),
+        net=subject.converted(form_of(runtime), scores, subject.image_shape(settings.preprocessing.crop)),
         data=data,
         model=subject.name,
         mean_image=settings.mean_image,
@@ -107,7 +109,7 @@ def plan_of(
         "preprocessing": [variant.settings() for variant in variants],
         "preprocess on": job.preprocess_on,
         "precision": [variant.precision for variant in variants],
-        "runtime": [job.runtime, *(about[name] for name in ("onnxruntime", "torch") if name in about)],
+        "runtime": [job.runtime, *(about[name] for name in all_runtimes()[job.runtime].packages)],
         "device": job.device.partition(":")[0],
         "scores": job.scores,
         "batch size": batch_size,

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from zoo.errors import DataError, UsageError
 from zoo.files import printable, replacing
-from zoo.schema import BEST, Metric, Precision
+from zoo.vocabulary import BEST, Metric, Precision, RuntimeName
 
 RESULT_NAME = "result.json"
 ROWS_NAME = "evidence.csv"
@@ -85,7 +85,7 @@ class Result(BaseModel):
     preprocessing: dict[str, Any]
     """The settings as in a manifest: flavour, crop, mean, mean_image, std, scale. If the images went through
     another flavour than the net's own, `meant_for` names the net's own, to which the numbers refer."""
-    runtime: Literal["onnx", "pytorch"]
+    runtime: RuntimeName
     device: str
     precision: Precision
     batch_size: int | None = None

@@ -32,7 +32,7 @@ def cases_of(audit: Audit | None, regression: Regression | None) -> list[TestCas
 
 
 def _claim_cases(audit: Audit) -> list[TestCase]:
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     outcomes: dict[str, Outcome] = {"agrees": "passed", "differs": "failed"}
     cases = []

@@ -16,7 +16,7 @@ from zoo.claims.statistics import clopper_pearson_interval
 from zoo.errors import UsageError
 from zoo.files import replacing
 from zoo.report import interval_plot, tables, words
-from zoo.schema import METRIC_NAMES
+from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -85,7 +85,7 @@ def _filters() -> dict[str, Callable[..., object]]:
         "points": words.points,
         "points_range": words.points_range,
         "prose": _prose,
-        "runtime": words.RUNTIME_NAMES.__getitem__,
+        "runtime": words.runtime_label,
         "framework": words.FRAMEWORK_NAMES.__getitem__,
         "scientific": _scientific,
         "settings": _settings,

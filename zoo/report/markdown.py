@@ -8,7 +8,7 @@ from zoo.claims.measurement import Accuracy
 from zoo.evidence.run import Result
 from zoo.report import words
 from zoo.report.cases import TestCase
-from zoo.schema import METRIC_NAMES
+from zoo.vocabulary import METRIC_NAMES
 
 MARKS = {"passed": "holds", "failed": "**does not hold**", "skipped": "not decided"}
 

@@ -10,7 +10,7 @@ from zoo.claims.audit import Audit, ClaimAudit
 from zoo.claims.gains import ClaimedGain, Gain, PairedGain
 from zoo.claims.measurement import Measurement
 from zoo.report import words
-from zoo.schema import Metric
+from zoo.vocabulary import Metric
 
 Finding = TypeVar("Finding", Measurement, PairedGain)
 

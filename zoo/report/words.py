@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from zoo.claims.audit import Audit, ClaimAudit
 from zoo.claims.gains import ClaimedGain, PairedGain
 from zoo.claims.statistics import Interval
-from zoo.schema import METRIC_NAMES
+from zoo.runtimes import all_runtimes
+from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     from zoo.verify.parity import Parity
 
-RUNTIME_NAMES = {"onnx": "ONNX Runtime", "pytorch": "PyTorch"}
 FRAMEWORK_NAMES = {"caffe": "Caffe", "torch7": "Torch7"}
 
 
@@ -51,9 +51,14 @@ def typeset(text: str) -> str:
     return re.sub(r"(?<!\w)-(?=\d)|(?<=e)-(?=\d)", "−", text).replace("p = ", "p\u00a0=\u00a0")
 
 
+def runtime_label(name: str) -> str:
+    """What people call a runtime: `ONNX Runtime` for `onnx`."""
+    return all_runtimes()[name].label
+
+
 def place(runtime: str, device: str) -> str:
     """The runtime, with its device unless that is the CPU: `PyTorch`, `PyTorch on cuda:0`."""
-    name = RUNTIME_NAMES[runtime]
+    name = runtime_label(runtime)
     return name if device == "cpu" else f"{name} on {device}"
 
 

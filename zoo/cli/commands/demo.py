@@ -18,7 +18,7 @@ from zoo.errors import UsageError
 if TYPE_CHECKING:
     from zoo.claims.audit import AuditedModel
     from zoo.demo import Demo
-    from zoo.schema import Metric
+    from zoo.vocabulary import Metric
 
 
 @command("demo", order=160)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
     from zoo.catalog.manifest import Claim, Manifest
     from zoo.evidence.run import Result
-    from zoo.schema import Metric
     from zoo.store.cache import Cache, Trust
+    from zoo.vocabulary import Metric
 
 METRICS: tuple[Metric, ...] = ("top1", "top5")
 # From the strongest to the weakest: a model is trusted as far as its least known file.

@@ -99,7 +99,7 @@ def _preprocessing(manifest: Manifest) -> str:
 
 
 def _print_claims(manifest: Manifest) -> None:
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     print("\nClaims")
     if not manifest.claims:
@@ -118,7 +118,7 @@ def _print_claims(manifest: Manifest) -> None:
 
 
 def _print_conflicts(manifest: Manifest) -> None:
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     for conflict in manifest.conflicts:
         claim = f"{METRIC_NAMES[conflict.metric]} {conflict.percent:g} %"
@@ -144,7 +144,7 @@ def _print_measured(results: Sequence[Result]) -> None:
 
 def _print_baseline(manifest: Manifest, catalog: Catalog) -> None:
     from zoo.claims.gains import gains_over_baseline
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     baseline = catalog.baseline(manifest)
     if baseline is None:
