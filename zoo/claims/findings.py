@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.claims.audit import Audit, audit
 from zoo.claims.gains import ClassGain, PairedGain, class_gains, paired_gain
-from zoo.claims.measurement import METRICS, Accuracy, Measurement, accuracies, measurements_of
+from zoo.claims.measurement import Accuracy, Measurement, accuracies, measurements_of
 from zoo.claims.regression import Regression, compare_runs
 from zoo.claims.trace import TraceAgreement, trace_agreement
 from zoo.evidence.run import find_runs, read_run
+from zoo.vocabulary import METRICS
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from zoo.catalog.manifest import Claim, Manifest
-from zoo.claims.measurement import METRICS, claimed_count, why_not_comparable
+from zoo.claims.measurement import claimed_count, why_not_comparable
 from zoo.claims.statistics import (
     Interval,
     mcnemar_exact,
@@ -18,7 +18,7 @@ from zoo.claims.statistics import (
     unpaired_difference_interval,
 )
 from zoo.evidence.pairing import find_difference, pair_rows
-from zoo.vocabulary import Metric
+from zoo.vocabulary import METRICS, Metric
 
 if TYPE_CHECKING:
     from zoo.evidence.run import Row, Run

@@ -12,13 +12,12 @@ from zoo.claims.statistics import (
     finite_population_interval,
     wilson_interval,
 )
-from zoo.vocabulary import Metric
+from zoo.vocabulary import METRICS, Metric
 
 if TYPE_CHECKING:
     from zoo.catalog.manifest import Claim, Manifest
     from zoo.evidence.run import Result
 
-METRICS: tuple[Metric, ...] = ("top1", "top5")
 Verdict = Literal["agrees", "differs", "subset only", "not measured"]
 # Many claims are audited at once, so a subset contradicts one only where chance can hardly be the reason.
 SUBSET_CONFIDENCE = 0.999
