@@ -17,7 +17,7 @@ from zoo.claims.audit import AuditedModel, audited_models
 from zoo.datasets import Dataset, open_dataset
 from zoo.errors import IntegrityError
 from zoo.evaluation.evaluate import validate
-from zoo.evidence.run import Result, Row, read_run, write_run
+from zoo.evidence.run import Run, read_run, write_run
 from zoo.files import sha256
 from zoo.report.words import problems
 from zoo.store.cache import Cache
@@ -54,7 +54,7 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
     assert images is not None
     models = [manifest for manifest in catalog if manifest.dataset == "digits-test"]
     parity: list[Parity] = []
-    runs: list[tuple[Result, list[Row]]] = []
+    runs: list[Run] = []
     with open_dataset(images) as data:
         for manifest in models:
             sources = _verified(manifest, store)
@@ -85,8 +85,8 @@ def _validated(
     data: Dataset,
     sources: list[Path],
     folder: Path,
-) -> tuple[Result, list[Row]]:
-    result, rows = validate(
+) -> Run:
+    run = validate(
         net,
         data,
         manifest.preprocessing,
@@ -96,7 +96,7 @@ def _validated(
         files={path.name: sha256(path) for path in sources},
         command=f"dsd-zoo validate {manifest.name} --runtime {runtime}",
     )
-    run = folder / "runs" / f"{manifest.name}-{runtime}"
-    write_run(run, result, rows)
+    place = folder / "runs" / f"{manifest.name}-{runtime}"
+    write_run(place, run)
     # What the audit and the page see is what anyone can read again from the folder.
-    return read_run(run)
+    return read_run(place)

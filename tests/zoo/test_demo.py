@@ -69,7 +69,7 @@ def test_everything_reproduces_and_the_gain_is_not_dressed_up(outcome) -> None:
 def test_evidence_holds_the_recorded_counts(outcome) -> None:
     found = {}
     for run in find_runs(outcome.folder / "kept" / "runs"):
-        result, _ = read_run(run)
+        result = read_run(run).result
         found[result.model, result.runtime] = (result.top1_correct, result.top5_correct, result.n)
     assert found == {
         (model, runtime): (top1, 500, 500)

@@ -16,45 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.catalog.manifest import Claim, Manifest
 from zoo.claims.derivation import Derivation, Reprint, derive, derive_loss
-from zoo.claims.gains import Gain, claimed_count, compare, departure
-from zoo.claims.statistics import (
-    CountInterval,
-    Interval,
-    clopper_pearson_interval,
-    finite_population_interval,
-    wilson_interval,
-)
+from zoo.claims.gains import Gain, gains_over_baseline
+from zoo.claims.measurement import Measurement, Verdict, compare_with_claim
 from zoo.errors import UsageError
 from zoo.schema import METRIC_NAMES, Metric
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
-    from zoo.evidence.run import Result, Row
-
-Verdict = Literal["agrees", "differs", "subset only", "not measured"]
-# A subset may only speak against a claim where chance hardly can: many claims are audited at once.
-SUBSET_CONFIDENCE = 0.999
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One run of this zoo, held against one claim."""
-
-    runtime: str
-    device: str
-    flavour: str
-    n: int
-    correct: int
-    interval: Interval
-    """Of the accuracy, Wilson."""
-    exact_interval: Interval
-    """Of the accuracy, Clopper-Pearson."""
-    difference: int | None
-    """Images right here minus images right as claimed; None unless it ran on the claim's images."""
-    whole_set: CountInterval | None
-    """Of a subset: the counts over all images of the claim that are compatible with it, at 99.9 %."""
-    verdict: Verdict
-    remark: str
+    from zoo.evidence.run import Result, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +81,19 @@ class Audit:
 
     def to_json(self) -> dict[str, Any]:
         """The audit as JSON-able data; the keys are those of these classes, and `holds`."""
-        return {"schema_version": 1, **asdict(self), "holds": self.holds}
+        data = asdict(self)
+        for entry, claim in zip(data["claims"], self.claims, strict=True):
+            entry["measurements"] = [measurement.to_json() for measurement in claim.measurements]
+        return {"schema_version": 1, **data, "holds": self.holds}
 
 
-def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Result, list[Row]]] = ()) -> Audit:
+def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[Run] = ()) -> Audit:
     """Hold the claims of one model against their traces and against the runs of it and of its baseline.
 
     Runs of other models are ignored. Raises UsageError if the baseline is not in the catalog and
     DataError if a trace is damaged.
     """
-    own = [result for result, _ in runs if result.model == manifest.name and result.n]
+    own = [run.result for run in runs if run.result.model == manifest.name and run.result.n]
     claims = [_audit_claim(claim, manifest, own) for claim in manifest.claims]
     baseline = catalog.baseline(manifest)
     sources = manifest.source_files()
@@ -135,7 +107,7 @@ def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Result, lis
         trust="pinned" if all(file.trust == "pinned" for file in sources) else "unpinned",
         unpinned_files=[file.name for file in sources if file.trust == "unpinned"],
         claims=claims,
-        gains=[] if baseline is None else compare(manifest, baseline, runs),
+        gains=[] if baseline is None else gains_over_baseline(manifest, baseline, runs),
         conflicts=_conflicts(manifest),
         loss=loss,
         problems=[
@@ -147,7 +119,7 @@ def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Result, lis
 
 
 def _audit_claim(claim: Claim, manifest: Manifest, results: Sequence[Result]) -> ClaimAudit:
-    measurements = [_measure(claim, manifest, result) for result in results]
+    measurements = [compare_with_claim(claim, manifest, result) for result in results]
     verdicts = {measurement.verdict for measurement in measurements}
     order: tuple[Verdict, ...] = ("differs", "agrees", "subset only")
     return ClaimAudit(
@@ -162,52 +134,6 @@ def _audit_claim(claim: Claim, manifest: Manifest, results: Sequence[Result]) ->
         measurements=measurements,
         verdict=next((verdict for verdict in order if verdict in verdicts), "not measured"),
     )
-
-
-def _measure(claim: Claim, manifest: Manifest, result: Result) -> Measurement:
-    correct = result.correct(claim.metric)
-    expected = claimed_count(claim)
-    difference: int | None = None
-    whole_set: CountInterval | None = None
-    verdict: Verdict = "not measured"
-    if result.dataset != manifest.dataset:
-        remark = f"on other images ({result.dataset})"
-    elif (why := departure(manifest, result)) is not None:
-        remark = why
-    elif result.n > claim.n:
-        remark = f"on {result.n} images, more than the claim's {claim.n}"
-    elif result.n < claim.n:
-        whole_set = finite_population_interval(correct, result.n, claim.n, SUBSET_CONFIDENCE)
-        distance = max(whole_set.low - expected, expected - whole_set.high)
-        verdict = "subset only" if distance <= claim.tolerance_images else "differs"
-        remark = (
-            f"{result.n} of {claim.n} images; {whole_set.low} to {whole_set.high} right of all would fit, "
-            f"at {100 * SUBSET_CONFIDENCE:g} % confidence"
-        )
-    else:
-        difference = correct - expected
-        verdict = "agrees" if abs(difference) <= claim.tolerance_images else "differs"
-        remark = _difference_words(difference)
-    return Measurement(
-        runtime=result.runtime,
-        device=result.device,
-        flavour=result.flavour,
-        n=result.n,
-        correct=correct,
-        interval=wilson_interval(correct, result.n),
-        exact_interval=clopper_pearson_interval(correct, result.n),
-        difference=difference,
-        whole_set=whole_set,
-        verdict=verdict,
-        remark=remark,
-    )
-
-
-def _difference_words(difference: int) -> str:
-    if difference == 0:
-        return "the same count"
-    images = "image" if abs(difference) == 1 else "images"
-    return f"{abs(difference)} {images} {'more' if difference > 0 else 'fewer'} right"
 
 
 def _problems(claim: ClaimAudit) -> list[str]:
@@ -272,18 +198,18 @@ class AuditedModel:
     results: list[Result]
 
 
-def audited_models(catalog: Catalog, runs: Sequence[tuple[Result, list[Row]]]) -> list[AuditedModel]:
+def audited_models(catalog: Catalog, runs: Sequence[Run]) -> list[AuditedModel]:
     """The models of the catalog that were run, each audited. UsageError if there is none."""
-    names = sorted({result.model for result, _ in runs if result.model in catalog})
+    names = sorted({run.result.model for run in runs if run.result.model in catalog})
     if not names:
-        models = ", ".join(sorted({result.model for result, _ in runs}))
+        models = ", ".join(sorted({run.result.model for run in runs}))
         raise UsageError(f"no run is of a model in the catalog (they are of {models}); give --manifests DIR")
     manifests = [catalog.get(name) for name in names]
     return [
         AuditedModel(
             manifest,
             audit(manifest, catalog, runs),
-            [result for result, _ in runs if result.model == manifest.name],
+            [run.result for run in runs if run.result.model == manifest.name],
         )
         for manifest in manifests
     ]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
     from zoo.catalog.manifest import Manifest
-    from zoo.claims.assessment import Accuracy, ClassGain, Equivalence, TraceAgreement
     from zoo.claims.audit import Audit
-    from zoo.claims.gains import PairedGain
+    from zoo.claims.gains import ClassGain, PairedGain
+    from zoo.claims.measurement import Accuracy, Measurement
     from zoo.claims.regression import Regression
-    from zoo.evidence.run import Result, Run
+    from zoo.claims.trace import TraceAgreement
+    from zoo.evidence.run import Run
     from zoo.schema import Metric
 
 
@@ -33,22 +34,54 @@ class Findings:
 
     runs: list[tuple[Path, Run]]
     accuracies: list[Accuracy]
-    claims: list[Equivalence] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
     trace: list[TraceAgreement] = field(default_factory=list)
     audit: Audit | None = None
     against: Against | None = None
     regression: Regression | None = None
 
     @property
-    def result(self) -> Result:
-        """Of the run that was asked for."""
-        return self.runs[0][1][0]
+    def folder(self) -> Path:
+        """Where the run that was asked for lies."""
+        return self.runs[0][0]
+
+    @property
+    def run(self) -> Run:
+        """The run that was asked for."""
+        return self.runs[0][1]
 
     @property
     def holds(self) -> bool:
         """Whether no claim is contradicted and nothing changed against the baseline."""
         audited = self.audit is None or self.audit.holds
         return audited and (self.regression is None or self.regression.holds)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able data; the help of `dsd-zoo validate` explains the keys."""
+        return {
+            "result": self.run.result.model_dump(mode="json"),
+            "out": str(self.folder),
+            "accuracies": [asdict(accuracy) for accuracy in self.accuracies],
+            "claims": [
+                {
+                    "metric": measured.metric,
+                    "claimed": measured.claimed,
+                    "correct": measured.correct,
+                    "off": measured.difference,
+                    "tolerance": measured.tolerance,
+                    "holds": measured.verdict == "agrees",
+                }
+                for measured in self.measurements
+            ],
+            "trace": [asdict(agreement) for agreement in self.trace],
+            "audit": None if self.audit is None else self.audit.to_json(),
+            "against": None if self.against is None else asdict(self.against),
+            "baseline": None if self.regression is None else self.regression.to_json(),
+            "variants": [
+                {"out": str(folder), "result": run.result.model_dump(mode="json")}
+                for folder, run in self.runs[1:]
+            ],
+        }
 
 
 def collect_findings(
@@ -60,20 +93,24 @@ def collect_findings(
     other: Run | None,
 ) -> Findings:
     """Hold the first run against the model's claims, an earlier run and the run of another net."""
-    from zoo.claims.assessment import accuracies, equivalences, trace_agreement
+    from zoo.claims.measurement import accuracies, measurements_of
     from zoo.claims.regression import compare_runs
+    from zoo.claims.trace import trace_agreement
 
-    result, rows = runs[0][1]
+    run = runs[0][1]
+    result = run.result
     is_claimed = manifest is not None and result.dataset == manifest.dataset
     claims = manifest.claims if manifest is not None and is_claimed else []
     return Findings(
         runs,
         accuracies(result, max((claim.n for claim in claims), default=None)),
-        [] if manifest is None else equivalences(manifest, result),
-        trace_agreement(manifest, rows) if manifest is not None and is_claimed else [],
+        []
+        if manifest is None
+        else [m for m in measurements_of(manifest, result) if m.difference is not None],
+        trace_agreement(manifest, run.rows) if manifest is not None and is_claimed else [],
         _audit(manifest, catalog, runs) if manifest is not None and is_claimed else None,
-        None if other is None else _against(runs[0][1], other),
-        None if earlier is None else compare_runs(result, rows, *earlier, tolerance),
+        None if other is None else _against(run, other),
+        None if earlier is None else compare_runs(run, earlier, tolerance),
     )
 
 
@@ -82,7 +119,7 @@ def _audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Path, Run]
     from zoo.claims.audit import audit
     from zoo.evidence.run import find_runs, read_run
 
-    exact = [run for _, run in runs if run[0].precision == "float32"][:1]
+    exact = [run for _, run in runs if run.result.precision == "float32"][:1]
     beside: list[Run] = []
     if manifest.baseline is not None:
         folder = Path("results", manifest.baseline)
@@ -91,32 +128,8 @@ def _audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Path, Run]
 
 
 def _against(run: Run, other: Run) -> Against:
-    from zoo.claims.assessment import METRICS, class_gains
-    from zoo.claims.gains import paired_gain
+    from zoo.claims.gains import class_gains, paired_gain
+    from zoo.claims.measurement import METRICS
 
-    (result, rows), (theirs, their_rows) = run, other
-    classes = class_gains(rows, their_rows)
-    gains = {metric: paired_gain(metric, result, rows, their_rows) for metric in METRICS}
-    return Against(theirs.model, gains, classes)
-
-
-def as_json(found: Findings) -> dict[str, Any]:
-    """See the command's help for the keys."""
-    from dataclasses import asdict
-
-    from zoo.claims import assessment
-
-    return {
-        "result": found.result.model_dump(mode="json"),
-        "out": str(found.runs[0][0]),
-        "accuracies": assessment.as_json(found.accuracies),
-        "claims": [{**asdict(claim), "holds": claim.holds} for claim in found.claims],
-        "trace": assessment.as_json(found.trace),
-        "audit": None if found.audit is None else found.audit.to_json(),
-        "against": None if found.against is None else asdict(found.against),
-        "baseline": None if found.regression is None else found.regression.to_json(),
-        "variants": [
-            {"out": str(folder), "result": result.model_dump(mode="json")}
-            for folder, (result, _) in found.runs[1:]
-        ],
-    }
+    gains = {metric: paired_gain(metric, run, other) for metric in METRICS}
+    return Against(other.result.model, gains, class_gains(run.rows, other.rows))

@@ -7,12 +7,11 @@ classes are as good as equal may change its verdict: how many may is the caller'
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from zoo.errors import UsageError
-from zoo.evidence.run import Result, Row
+from zoo.evidence.pairing import pair_rows
+from zoo.evidence.run import Result, Row, Run
 
 # What must be the same for the same bits to be expected.
 FIELDS = ("runtime", "device", "precision", "batch_size")
@@ -85,9 +84,7 @@ class Regression:
         return {**asdict(self), **derived, "verdict": self.verdict()}
 
 
-def compare_runs(
-    result: Result, rows: Sequence[Row], base: Result, base_rows: Sequence[Row], tolerance: int | None = None
-) -> Regression:
+def compare_runs(run: Run, earlier: Run, tolerance: int | None = None) -> Regression:
     """Hold a run against an earlier one.
 
     tolerance: images that may change their verdict; None: none, and in the same circumstances not a bit may.
@@ -95,11 +92,8 @@ def compare_runs(
     Raises:
         UsageError: they are not over the same images, labels and image files.
     """
-    before = {row.image: row for row in base_rows}
-    _check_images(rows, before)
     changes, same, difference = [], 0, 0.0
-    for row in rows:
-        other = before[row.image]
+    for row, other in pair_rows(run.rows, earlier.rows, same_files=True):
         if row.top5 != other.top5:
             changes.append(_change(row, other))
         else:
@@ -107,8 +101,9 @@ def compare_runs(
                 [difference, *(abs(a - b) for a, b in zip(row.scores, other.scores, strict=True))]
             )
             same += row.scores == other.scores
+    result, base = run.result, earlier.result
     return Regression(
-        n=len(rows),
+        n=len(run.rows),
         before={"top1": base.top1_correct, "top5": base.top5_correct},
         now={"top1": result.top1_correct, "top5": result.top5_correct},
         changes=changes,
@@ -117,21 +112,6 @@ def compare_runs(
         different_circumstances=_circumstances(result, base),
         tolerance=tolerance,
     )
-
-
-def _check_images(rows: Sequence[Row], before: Mapping[str, Row]) -> None:
-    names = {row.image for row in rows}
-    only = sorted(names.symmetric_difference(before))
-    if only:
-        raise UsageError(
-            f"the runs are not over the same images: {len(only)} are in one of them only, such as {only[0]}"
-        )
-    for row in rows:
-        other = before[row.image]
-        if row.label != other.label:
-            raise UsageError(f"{row.image} is class {row.label} now and was {other.label}: other labels")
-        if row.sha256 and other.sha256 and row.sha256 != other.sha256:
-            raise UsageError(f"{row.image} is another file than it was (its SHA-256 changed): other images")
 
 
 def _change(row: Row, other: Row) -> Change:

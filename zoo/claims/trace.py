@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from zoo.catalog.manifest import Manifest
+    from zoo.evidence.run import Row
+
 # Not part of a word or of another number, so that the 1 of "top-1" is none.
 NUMBER = re.compile(r"(?<![\w.-])\d+(?:\.\d+)?")
 COLUMNS = ("batch", "top1_correct", "top5_correct")
@@ -69,6 +72,55 @@ def average_loss(path: Path) -> str:
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: expected a column 'loss' with a number in every line") from error
     return _float32_average(losses)
+
+
+@dataclass(frozen=True, slots=True)
+class TraceAgreement:
+    """A run's counts per batch beside those of the published run, batch by batch.
+
+    `equal` of `batches` have the same count, `largest` is the largest difference in images. `correlation` of
+    the two sequences tells whether the images came in the same order: 1 if so, about 0 if not; None where
+    all batches of one of them are alike.
+    """
+
+    metric: Metric
+    batches: int
+    batch_size: int
+    equal: int
+    largest: int
+    correlation: float | None
+
+
+def trace_agreement(manifest: Manifest, rows: Sequence[Row]) -> list[TraceAgreement]:
+    """For every claim with a trace over as many images as the run. DataError if a trace is damaged."""
+    found = []
+    for claim in manifest.claims:
+        if claim.trace is None or claim.n != len(rows):
+            continue
+        trace = read_trace(manifest.directory / claim.trace, claim.n)
+        size, published = trace.batch_size, trace.counts(claim.metric)
+        right = [row.correct(claim.metric) for row in rows]
+        ours = [sum(right[start : start + size]) for start in range(0, len(right), size)]
+        differences = [abs(a - b) for a, b in zip(ours, published, strict=True)]
+        found.append(
+            TraceAgreement(
+                claim.metric,
+                len(ours),
+                size,
+                differences.count(0),
+                max(differences),
+                _correlation(ours, published),
+            )
+        )
+    return found
+
+
+def _correlation(ours: Sequence[int], theirs: Sequence[int]) -> float | None:
+    import numpy as np
+
+    if len(set(ours)) < 2 or len(set(theirs)) < 2:
+        return None
+    return float(np.corrcoef(ours, theirs)[0, 1])
 
 
 def _counts(line: dict[str, str], number: int, batch_size: int, path: Path) -> tuple[int, int]:

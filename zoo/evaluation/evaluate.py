@@ -287,4 +287,4 @@ def _run(
         unreadable=[name for batch in tally.batches for name in batch.unreadable],
         exif_rotated=sum(batch.rotated for batch in tally.batches),
     )
-    return result, rows
+    return Run(result, rows)

@@ -110,7 +110,7 @@ def _keep_other(folder: Path, plan: Mapping[str, Any]) -> None:
     if not (folder / "result.json").exists():
         return
     with contextlib.suppress(DataError):  # a damaged result is worth nothing
-        there, _ = read_run(folder)
+        there = read_run(folder).result
         held = None
         if there.n > plan["images"]:
             held = f"a run of {there.n} images, this one sees {plan['images']}"

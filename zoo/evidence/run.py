@@ -17,7 +17,6 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -119,7 +118,15 @@ class Result(BaseModel):
         return _printable(data)
 
 
-def write_run(folder: Path, result: Result, rows: Iterable[Row]) -> None:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run in memory: its result, and its rows in the dataset's order."""
+
+    result: Result
+    rows: list[Row]
+
+
+def write_run(folder: Path, run: Run) -> None:
     """Write evidence.csv and result.json into `folder`, each whole or not at all, the result last.
 
     An earlier run there is replaced; its result goes first, so that no result ever stands beside other rows.
@@ -130,19 +137,19 @@ def write_run(folder: Path, result: Result, rows: Iterable[Row]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
-    writer.writerows(row_to_cells(row) for row in rows)
+    writer.writerows(row_to_cells(row) for row in run.rows)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / ROWS_NAME) as temporary:
             temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
             (folder / RESULT_NAME).unlink(missing_ok=True)
         with replacing(folder / RESULT_NAME) as temporary:
-            temporary.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(run.result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{folder}: the evidence cannot be written: {error.strerror}") from error
 
 
-def read_run(path: Path) -> tuple[Result, list[Row]]:
+def read_run(path: Path) -> Run:
     """The run in a folder (or a result.json with its rows beside it), its counts checked against its rows.
 
     Raises:
@@ -163,7 +170,7 @@ def read_run(path: Path) -> tuple[Result, list[Row]]:
         raise DataError(f"{folder / ROWS_NAME}: byte {error.start} is no text") from error
     rows = _parse(text, folder / ROWS_NAME)
     _check(result, rows, folder)
-    return result, rows
+    return Run(result, rows)
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -242,12 +249,8 @@ def _check(result: Result, rows: list[Row], folder: Path) -> None:
         )
 
 
-Run = tuple[Result, list[Row]]
-
-
-def read_runs(folder: Path) -> list[tuple[Result, list[Row]]]:
+def read_runs(folder: Path) -> list[Run]:
     """All runs at or below `folder`. UsageError if there is none, DataError if one is damaged."""
-
     found = find_runs(folder)
     if not found:
         raise UsageError(

@@ -23,10 +23,10 @@ def write_reports(found: Findings, junit_path: Path | None, markdown_path: Path 
     try:
         if junit_path is not None:
             with replacing(junit_path) as temporary:
-                temporary.write_text(junit(found.result, checks), encoding="utf-8")
+                temporary.write_text(junit(found.run.result, checks), encoding="utf-8")
         place = markdown_path
         if markdown_path is not None:
             with markdown_path.open("a", encoding="utf-8") as file:
-                file.write(markdown(found.result, found.accuracies, checks))
+                file.write(markdown(found.run.result, found.accuracies, checks))
     except OSError as error:
         raise UsageError(f"{place}: cannot be written: {error.strerror}") from error

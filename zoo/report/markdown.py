@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zoo.claims.assessment import Accuracy
+from zoo.claims.measurement import Accuracy
 from zoo.evidence.run import Result
 from zoo.report import words
 from zoo.report.checks import Check

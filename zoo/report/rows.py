@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from zoo.claims.audit import Audit, ClaimAudit, Measurement
+from zoo.claims.audit import Audit, ClaimAudit
 from zoo.claims.gains import ClaimedGain, Gain, PairedGain
+from zoo.claims.measurement import Measurement
 from zoo.report import words
 from zoo.schema import Metric
 

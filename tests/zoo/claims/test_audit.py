@@ -11,7 +11,7 @@ from zoo.catalog.catalog import Catalog
 from zoo.claims.audit import Audit, audit
 from zoo.claims.statistics import mcnemar_exact, paired_difference_interval, unpaired_difference_interval
 from zoo.errors import DataError
-from zoo.evidence.run import Result, Row
+from zoo.evidence.run import Run
 
 MANIFEST = """
 schema_version = 1
@@ -65,7 +65,7 @@ def catalog_of(folder: Path, claim: dict[str, object] | None = None, extra: str 
     return Catalog.load([folder])
 
 
-def audit_of(catalog: Catalog, model: str, *runs: tuple[Result, list[Row]]) -> Audit:
+def audit_of(catalog: Catalog, model: str, *runs: Run) -> Audit:
     return audit(catalog.get(model), catalog, runs)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from zoo.claims.trace import caffe_average, read_trace, reprint
+from zoo.catalog.catalog import Catalog
+from zoo.claims.trace import caffe_average, read_trace, reprint, trace_agreement
 from zoo.errors import DataError
 
 HEADER = "batch,top1_correct,top5_correct,loss\n"
@@ -102,3 +103,21 @@ def test_percentages_come_from_the_summed_counts(published: str, expected: str) 
 def test_a_claim_without_a_number() -> None:
     with pytest.raises(DataError, match="has a number in it"):
         reprint("as good as AlexNet", [1], 1)
+
+
+def test_the_published_batches_are_found_again(made_run):
+    manifest = Catalog.load().get("digits-caffe-dsd")
+    top1, top5 = trace_agreement(manifest, made_run("digits-caffe-dsd").rows)
+    assert (top1.batches, top1.batch_size, top1.equal, top1.largest) == (10, 50, 10, 0)
+    assert top1.correlation == pytest.approx(1)
+    # All batches of top-5 are full, so that nothing correlates.
+    assert (top5.equal, top5.correlation) == (10, None)
+
+
+def test_another_order_shows(made_run):
+    manifest = Catalog.load().get("digits-caffe-dsd")
+    rows = made_run("digits-caffe-dsd").rows
+    top1 = trace_agreement(manifest, [*rows[250:], *rows[:250]])[0]
+    assert top1.equal < 10
+    assert top1.correlation < 0.5
+    assert trace_agreement(manifest, rows[:499]) == []

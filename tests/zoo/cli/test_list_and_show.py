@@ -78,8 +78,8 @@ def test_list_as_json(dsd_zoo):
 
 def test_what_was_measured_is_listed_and_shown(dsd_zoo, made_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_run(Path("results/a"), *made_run("digits-caffe-dsd"))
-    write_run(Path("results/b"), *made_run("digits-caffe-dsd", images=100, device="cuda", runtime="pytorch"))
+    write_run(Path("results/a"), made_run("digits-caffe-dsd"))
+    write_run(Path("results/b"), made_run("digits-caffe-dsd", images=100, device="cuda", runtime="pytorch"))
     row = next(line for line in dsd_zoo("list").out.splitlines() if line.startswith("digits-caffe-dsd"))
     assert row.endswith("98.40 onnx; 97.00 pytorch on cuda of 100 images")
     shown = dsd_zoo("show", "digits-caffe-dsd").out

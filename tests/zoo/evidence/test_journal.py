@@ -120,12 +120,12 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_a_run_does_not_give_way_to_one_of_fewer_images_or_other_settings(tmp_path, made_run):
-    write_run(tmp_path, *made_run("digits-caffe-dsd"))
+    write_run(tmp_path, made_run("digits-caffe-dsd"))
     with pytest.raises(UsageError, match="holds a run of 500 images, this one sees 9: choose another folder"):
         journal.start(tmp_path, PLAN, resume=False)
-    settings = read_run(tmp_path)[0].preprocessing
+    settings = read_run(tmp_path).result.preprocessing
     other = {**PLAN, "images": 500, "preprocessing": [{**settings, "crop": 8, "scale": 2.0}]}
     with pytest.raises(UsageError, match=r"holds a run of images prepared in another way \(crop, scale\)"):
         journal.start(tmp_path, other, resume=False)
-    assert read_run(tmp_path)[0].n == 500
+    assert read_run(tmp_path).result.n == 500
     assert journal.start(tmp_path, {**other, "preprocessing": [settings]}, resume=False) == {}

@@ -63,7 +63,7 @@ def page_of(*runs, names=PAIR, parity=()) -> tuple[Page, str]:
         AuditedModel(
             catalog.get(name),
             audit(catalog.get(name), catalog, runs),
-            [result for result, _ in runs if result.model == name],
+            [run.result for run in runs if run.result.model == name],
         )
         for name in names
     ]

@@ -90,10 +90,10 @@ def _entry(
 
 
 def _gain(manifest: Manifest, catalog: Catalog) -> dict[str, float]:
-    from zoo.claims.gains import compare
+    from zoo.claims.gains import gains_over_baseline
 
     baseline = catalog.baseline(manifest)
-    gains = [] if baseline is None else compare(manifest, baseline, ())
+    gains = [] if baseline is None else gains_over_baseline(manifest, baseline, ())
     return {gain.metric: round(100 * gain.claimed.gain, 4) for gain in gains if gain.claimed is not None}
 
 

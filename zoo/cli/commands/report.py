@@ -33,7 +33,7 @@ def report(
 
     runs = read_runs(folder)
     catalog = load_catalog(manifests)
-    for name in sorted({result.model for result, _ in runs if result.model not in catalog}):
+    for name in sorted({run.result.model for run in runs if run.result.model not in catalog}):
         print(f"left out: {name} is not in the catalog (see --manifests)", file=sys.stderr)
     models = audited_models(catalog, runs)
     write_page(output, models)

@@ -143,14 +143,14 @@ def _print_measured(results: Sequence[Result]) -> None:
 
 
 def _print_baseline(manifest: Manifest, catalog: Catalog) -> None:
-    from zoo.claims.gains import compare
+    from zoo.claims.gains import gains_over_baseline
     from zoo.schema import METRIC_NAMES
 
     baseline = catalog.baseline(manifest)
     if baseline is None:
         return
     print(f"\nBaseline\n  {baseline.name}: {baseline.title}")
-    for gain in compare(manifest, baseline, ()):
+    for gain in gains_over_baseline(manifest, baseline, ()):
         theirs = baseline.claim(gain.metric)
         if gain.claimed is None or theirs is None:
             continue
@@ -216,7 +216,7 @@ def _print_next(manifest: Manifest, store: Cache) -> None:
 
 
 def _as_json(manifest: Manifest, catalog: Catalog, store: Cache) -> dict[str, object]:
-    from zoo.claims.gains import compare
+    from zoo.claims.gains import gains_over_baseline
 
     data = manifest.model_dump()
     for entry, file in zip(data["files"], manifest.files, strict=True):
@@ -224,6 +224,6 @@ def _as_json(manifest: Manifest, catalog: Catalog, store: Cache) -> dict[str, ob
         entry["trust"] = store.trust(manifest, file)
         entry["here"] = None if path is None else str(path)
     baseline = catalog.baseline(manifest)
-    gains = [] if baseline is None else compare(manifest, baseline, ())
+    gains = [] if baseline is None else gains_over_baseline(manifest, baseline, ())
     data["gain"] = {gain.metric: round(100 * gain.claimed.gain, 4) for gain in gains if gain.claimed}
     return data

@@ -125,7 +125,7 @@ def validate(
     or null), against (paired gains and classes, or null), baseline (what changed, or null), variants (of
     --sensitivity and --precision).
     """
-    from zoo.claims.findings import as_json, collect_findings
+    from zoo.claims.findings import collect_findings
     from zoo.cli import _validation_text
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
@@ -173,7 +173,7 @@ def validate(
     placed = list(zip(folders, runs, strict=True))
     findings = collect_findings(known, load_catalog(manifests), placed, earlier, tolerance, other)
     if json:
-        print_json(as_json(findings))
+        print_json(findings.to_json())
     else:
         _validation_text.print_findings(findings)
     # Last, so that a place that cannot be written takes no finding with it.
@@ -194,8 +194,8 @@ def _measured(
         with progress_bar(job.model) as progress:
             runs = measure(job, variants, folder=folders[0], resume=resume, group=group, progress=progress)
         if group.rank == 0:
-            for folder, (result, rows) in zip(folders, runs, strict=True):
-                write_run(folder, result, rows)
+            for folder, run in zip(folders, runs, strict=True):
+                write_run(folder, run)
         group.broadcast(None)
     journal.finish(folders[0])
     return runs
