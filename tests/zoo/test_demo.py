@@ -20,7 +20,7 @@ from zoo.datasets import open_dataset
 from zoo.errors import DataError, IntegrityError
 from zoo.evidence.run import find_runs, read_run
 from zoo.store.cache import Cache
-from zoo.verify.parity import BOUND, Parity, against_recorded
+from zoo.verification.parity import BOUND, Parity, against_recorded
 
 # Images right of 500, as the original frameworks counted them.
 RECORDED = {

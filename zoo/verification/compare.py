@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo.verify.intermediates import OPEN, Shape, Value, open_form
+from zoo.verification.intermediates import OPEN, Shape, Value, open_form
 
 BOUND = 1e-5
 # For nets that take any.
