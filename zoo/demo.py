@@ -16,15 +16,15 @@ from zoo.catalog.manifest import Manifest
 from zoo.claims.audit import AuditedModel, audited_models
 from zoo.datasets import Dataset, open_dataset
 from zoo.errors import IntegrityError
-from zoo.evaluation.evaluate import validate
+from zoo.evaluation.evaluate import evaluate
 from zoo.evidence.run import Run, read_run, write_run
 from zoo.files import sha256
 from zoo.report.words import problems
 from zoo.runtimes import form_of
 from zoo.store.cache import Cache
 from zoo.store.converted import converted
-from zoo.verify.integrity import check_integrity
-from zoo.verify.parity import Parity, against_recorded
+from zoo.verification.integrity import check_integrity
+from zoo.verification.parity import Parity, against_recorded
 from zoo.vocabulary import RUNTIME_NAMES, RuntimeName
 
 
@@ -87,7 +87,7 @@ def _validated(
     sources: list[Path],
     folder: Path,
 ) -> Run:
-    run = validate(
+    run = evaluate(
         net,
         data,
         manifest.preprocessing,

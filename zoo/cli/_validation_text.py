@@ -88,7 +88,7 @@ def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
 
 
 def _circumstances(run: Run, folder: Path) -> list[tuple[str, str]]:
-    from zoo.evaluation.label_order import AS_GIVEN, IMAGES_ASKED, LEAST_IMAGES, detect_label_order
+    from zoo.evaluation.label_order import AS_GIVEN, IMAGES_CHECKED, MIN_IMAGES, detect_label_order
     from zoo.report import words
 
     result, rows = run.result, run.rows
@@ -98,12 +98,12 @@ def _circumstances(run: Run, folder: Path) -> list[tuple[str, str]]:
     shared = "" if result.processes == 1 else f", {result.processes} processes"
     fields = [("images", f"{result.dataset_source}, labels from {result.labels}")]
     order = detect_label_order(
-        [row.label for row in rows[:IMAGES_ASKED]], [row.top5[0] for row in rows[:IMAGES_ASKED]]
+        [row.label for row in rows[:IMAGES_CHECKED]], [row.top5[0] for row in rows[:IMAGES_CHECKED]]
     )
-    asked = words.images(min(len(rows), IMAGES_ASKED))
+    asked = words.images(min(len(rows), IMAGES_CHECKED))
     if order is not None and order.name == AS_GIVEN:
         fields.append(("label order", f"that of the net's classes, as the first {asked} show"))
-    if order is None and len(rows) >= LEAST_IMAGES:
+    if order is None and len(rows) >= MIN_IMAGES:
         fields.append(("label order", f"IN DOUBT: no known one fits what the net finds on the first {asked}"))
     if result.unreadable:
         fields.append(("left out", f"unreadable: {', '.join(result.unreadable)}"))

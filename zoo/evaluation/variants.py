@@ -1,4 +1,4 @@
-"""The variants of one pass: what is measured beside the settings asked for, and where each is kept."""
+"""The variants of one pass: the settings that were asked for, others to compare, and the folder of each."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from zoo.vocabulary import Precision
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One of the things that are measured in one pass over the images.
+    """Preprocessing and precision of one run; several variants can share one pass over the images.
 
-    `meant_for` names the flavour that the net and the numbers are made for, where the images come by another
-    one (see `zoo.preprocessing.preprocessor`).
+    meant_for: the flavour that the net and the numbers are made for, if the images come by another one (see
+        `zoo.preprocessing.preprocessor`).
     """
 
     preprocessing: Preprocessing
@@ -24,7 +24,7 @@ class Variant:
     precision: Precision = "float32"
 
     def settings(self) -> dict[str, Any]:
-        """The preprocessing as results record it."""
+        """The preprocessing as results record it, JSON-able."""
         meant_for = {} if self.meant_for is None else {"meant_for": self.meant_for}
         return {**self.preprocessing.model_dump(), **meant_for}
 
@@ -32,7 +32,7 @@ class Variant:
 def variants_of(
     preprocessing: Preprocessing, meant_for: str | None, precision: Precision, sensitivity: bool
 ) -> list[Variant]:
-    """What one pass measures: the settings first, then what they are to be compared with."""
+    """The variants of one pass: first the one that was asked for, then those it is compared with."""
     from zoo.preprocessing import resizing_flavours, resolve
 
     first = Variant(preprocessing, meant_for, precision)
@@ -59,7 +59,7 @@ def variants_of(
 def folder_of(
     model: str, runtime: str, device: str, variant: Variant, limit: int | None, own_flavour: str
 ) -> Path:
-    """Where the evidence of a variant goes by default; a part or another flavour never replaces the whole."""
+    """The default folder for the evidence of a variant; runs with other options get another folder."""
     flavour = variant.preprocessing.flavour
     parts = [
         runtime,

@@ -13,7 +13,7 @@ from zoo.runtimes import all_runtimes
 from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
-    from zoo.verify.parity import Parity
+    from zoo.verification.parity import Parity
 
 FRAMEWORK_NAMES = {"caffe": "Caffe", "torch7": "Torch7"}
 

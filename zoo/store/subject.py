@@ -82,7 +82,7 @@ class Subject:
 
 
 def find_subject(
-    what: str | Manifest | Sequence[str | os.PathLike[str]], catalog: Catalog, cache: Cache
+    what: str | os.PathLike[str] | Manifest | Sequence[str | os.PathLike[str]], catalog: Catalog, cache: Cache
 ) -> Subject:
     """The model that `what` is or names, or else the net in the files that it names.
 

@@ -63,7 +63,7 @@ def bench(
 
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
-    from zoo.evaluation.benchmark import bench as measure
+    from zoo.evaluation.benchmark import benchmark
     from zoo.evaluation.job import job_for
     from zoo.evaluation.settings import settings_for, shipped_images
     from zoo.evaluation.variants import Variant
@@ -87,7 +87,7 @@ def bench(
             batch_size=batch_size,
             preprocess_on=preprocess_on,
         )
-        rates = measure(job, Variant(settings.preprocessing, settings.meant_for, precision), seconds)
+        rates = benchmark(job, Variant(settings.preprocessing, settings.meant_for, precision), seconds)
     if json:
         names = ("bound", "share_of_bound", "share_of_slower")
         derived = {name: getattr(rates, name) for name in names}

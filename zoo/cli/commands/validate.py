@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,9 +36,7 @@ from zoo.vocabulary import Precision
 
 if TYPE_CHECKING:
     from zoo.evaluation.distributed import Group
-    from zoo.evaluation.job import Job
     from zoo.evaluation.variants import Variant
-    from zoo.evidence.run import Run
 
 # What a shell reports of a command that Ctrl-C ended.
 INTERRUPTED = 130
@@ -131,6 +129,7 @@ def validate(
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.distributed import join_group
+    from zoo.evaluation.evaluate import evaluate_and_write
     from zoo.evaluation.job import job_for
     from zoo.evaluation.settings import settings_for, shipped_images
     from zoo.evaluation.variants import folder_of, variants_of
@@ -171,7 +170,8 @@ def validate(
             preprocess_on=preprocess_on,
             command=shlex.join(["dsd-zoo", *sys.argv[1:]]),
         )
-        runs = _measured(job, variants, folders, resume, group)
+        with _interruption_explained(folders[0], group), progress_bar(job.model) as progress:
+            runs = evaluate_and_write(job, variants, folders, resume=resume, group=group, progress=progress)
         if group.rank:
             return
     placed = list(zip(folders, runs, strict=True))
@@ -186,33 +186,14 @@ def validate(
         raise typer.Exit(1)
 
 
-def _measured(
-    job: Job, variants: Sequence[Variant], folders: Sequence[Path], resume: bool, group: Group
-) -> list[Run]:
-    """The runs, of which rank 0 writes each into its folder. Until then every machine keeps its own part."""
-    from zoo.evaluation.evaluate import measure
-    from zoo.evidence import journal
-    from zoo.evidence.run import write_run
-
-    with _kept(folders[0], group):
-        with progress_bar(job.model) as progress:
-            runs = measure(job, variants, folder=folders[0], resume=resume, group=group, progress=progress)
-        if group.rank == 0:
-            for folder, run in zip(folders, runs, strict=True):
-                write_run(folder, run)
-        group.broadcast(None)
-    journal.finish(folders[0])
-    return runs
-
-
 def _name(variant: Variant) -> str:
     """What a second variant is called beside the first."""
     return variant.preprocessing.flavour if variant.precision == "float32" else variant.precision
 
 
 @contextlib.contextmanager
-def _kept(folder: Path, group: Group) -> Iterator[None]:
-    """Says what an interrupted run leaves behind."""
+def _interruption_explained(folder: Path, group: Group) -> Iterator[None]:
+    """Says what is kept of a run that is interrupted or loses a process, and how to continue it."""
     from zoo.evaluation.distributed import RankLostError
     from zoo.evidence import journal
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import UsageError
-from zoo.verify.difference import BOUND, difference
-from zoo.verify.intermediates import OPEN, Shape, Value, open_form
+from zoo.verification.difference import BOUND, difference
+from zoo.verification.intermediates import OPEN, Shape, Value, open_form
 
 # For nets that take any.
 BATCH = 2

@@ -13,7 +13,7 @@ from zoo.catalog.catalog import Catalog
 from zoo.catalog.manifest import Manifest
 from zoo.download import add_file
 from zoo.store.cache import Cache
-from zoo.verify.structure import check_structure, differences_in_architecture, load_net
+from zoo.verification.structure import check_structure, differences_in_architecture, load_net
 
 CATALOG = Catalog.load()
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo.verify.check import Check
-from zoo.verify.integrity import check_integrity
-from zoo.verify.parity import check_parity
-from zoo.verify.structure import check_structure
+from zoo.verification.check import Check
+from zoo.verification.integrity import check_integrity
+from zoo.verification.parity import check_parity
+from zoo.verification.structure import check_structure
 
 if TYPE_CHECKING:
     from zoo.catalog.manifest import Manifest

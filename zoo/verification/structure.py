@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zoo.errors import UsageError
-from zoo.verify.check import Check
-from zoo.verify.weights import equal_values, pair, weights_of
+from zoo.verification.check import Check
+from zoo.verification.weights import equal_values, pair, weights_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zoo.errors import IntegrityError
 from zoo.files import require_file
 from zoo.store.digests import Digests, differences, digest_file
-from zoo.verify.check import Check
+from zoo.verification.check import Check
 
 if TYPE_CHECKING:
     from zoo.catalog.manifest import Manifest, ModelFile

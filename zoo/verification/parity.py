@@ -22,8 +22,8 @@ from zoo.errors import DataError
 from zoo.preprocessing import preprocessor
 from zoo.runtimes import open_runtime
 from zoo.store.converted import converted
-from zoo.verify.check import Check
-from zoo.verify.difference import BOUND, difference
+from zoo.verification.check import Check
+from zoo.verification.difference import BOUND, difference
 
 if TYPE_CHECKING:
     from zoo.store.cache import Cache
@@ -116,7 +116,7 @@ def check_parity(manifest: Manifest, store: Cache) -> list[Check]:
     """Runs the ONNX and the PyTorch form of the net.
 
     On the test images against the recorded outputs where the zoo has both; otherwise on a batch of random
-    numbers, one form against the other. The bound is that of `zoo.verify.parity`.
+    numbers, one form against the other. The bound is that of `zoo.verification.parity`.
     """
     sources = store.sources(manifest)
     onnx, pytorch = (

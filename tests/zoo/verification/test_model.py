@@ -15,9 +15,9 @@ from zoo.catalog.catalog import Catalog
 from zoo.catalog.manifest import Manifest
 from zoo.download import add_file
 from zoo.store.cache import Cache
-from zoo.verify.model import verify_model
-from zoo.verify.parity import check_parity
-from zoo.verify.structure import check_structure
+from zoo.verification.model import verify_model
+from zoo.verification.parity import check_parity
+from zoo.verification.structure import check_structure
 
 CAFFE = bundled_folder() / "digits" / "caffe"
 

@@ -11,8 +11,16 @@ import converters
 from zoo.catalog.catalog import Catalog
 from zoo.errors import UsageError
 from zoo.store.cache import Cache
-from zoo.verify.structure import load_net
-from zoo.verify.weights import PIECE, Weight, class_names, compare_weights, pair, total_classes, weights_of
+from zoo.verification.structure import load_net
+from zoo.verification.weights import (
+    PIECE,
+    Weight,
+    class_names,
+    compare_weights,
+    pair,
+    total_classes,
+    weights_of,
+)
 
 CATALOG = Catalog.load()
 
