@@ -105,12 +105,13 @@ def _own_files(paths: Sequence[Path], cache: Path) -> Subject:
 def shipped_data(subject: Subject) -> Path:
     """The images that ship with the zoo, for a model that was tested on them."""
     from zoo.bundled import embedded_images
+    from zoo.datasets import kinds_of_sources
 
     found = None if subject.manifest is None else embedded_images(subject.manifest.dataset)
     if found is None:
         raise UsageError(
             "say where the images are: --data SRC, such as ILSVRC2012_img_val.tar with the 50,000\n"
-            "  validation images of ImageNet, a folder, a list, a Caffe LMDB, parquet or WebDataset shards"
+            f"  validation images of ImageNet, {kinds_of_sources()}"
         )
     return found
 

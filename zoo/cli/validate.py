@@ -28,6 +28,7 @@ from zoo.cli._options import (
 )
 from zoo.cli._output import print_json
 from zoo.cli._subject import find_subject, load_catalog, shipped_data
+from zoo.datasets import kinds_of_sources
 from zoo.errors import UsageError
 from zoo.vocabulary import Precision
 
@@ -47,7 +48,7 @@ def validate(
         Path | None,
         typer.Option(
             metavar="SRC",
-            help="Images: a folder, tar, list, Caffe LMDB, parquet or WebDataset shards, or a packed file.",
+            help=f"Images: {kinds_of_sources()}.",
         ),
     ] = None,
     labels: LabelsOption = None,
