@@ -86,8 +86,9 @@ def load(
     ignore_fields: Sequence[str] = (),
     fold: bool = False,
     select: str | None = None,
+    sha256: Sequence[str] | None = None,
 ) -> ir.Model:
-    """Read a net into an `onnx_ir.Model` whose inputs and outputs carry the source's own names.
+    """Read a net into an `onnx_ir.Model` whose inputs and outputs have the names of the source.
 
     sources: a prototxt and its weights (.caffemodel, .h5 or Deep Compression .net) in any order, or one
         .caffemodel that contains its definition, or one .t7, or one .onnx.
@@ -98,6 +99,7 @@ def load(
     ignore_fields: names of unknown prototxt fields to ignore.
     fold: fold BatchNorm, Scale and Bias into the convolution before them; changes the last bits.
     select: the path of the network in a Torch7 file that holds several ("model", "nets.2").
+    sha256: the hash of each source, in their order, if known; it is recorded instead of being computed.
 
     The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
     """
@@ -113,7 +115,7 @@ def load(
         fold=fold,
         select=select,
     )
-    return read([Path(source) for source in sources], options)
+    return read([Path(source) for source in sources], options, sha256)
 
 
 def save(
@@ -146,6 +148,7 @@ def convert(
     ignore_fields: Sequence[str] = (),
     fold: bool = False,
     select: str | None = None,
+    sha256: Sequence[str] | None = None,
     metadata: Mapping[str, object] | None = None,
     embed_preprocessing: bool = False,
 ) -> ConversionReport:
@@ -171,6 +174,7 @@ def convert(
         ignore_fields=ignore_fields,
         fold=fold,
         select=select,
+        sha256=sha256,
     )
     report: ConversionReport = model.meta["report"]
     entries: dict[str, Any] = {"preprocessing": report.preprocessing, **(metadata or {})}

@@ -20,8 +20,12 @@ from converters.version import __version__
 _WEIGHTS = {Kind.CAFFEMODEL, Kind.CAFFE_HDF5, Kind.DEEP_COMPRESSION}
 
 
-def read(paths: Sequence[Path], options: Options) -> ir.Model:
+def read(paths: Sequence[Path], options: Options, sha256: Sequence[str] | None = None) -> ir.Model:
     """The model in `paths`, with its report in `meta` and its sources in the metadata."""
+    if sha256 is not None and len(sha256) != len(paths):
+        raise UsageError(
+            f"sha256 has {len(sha256)} hashes for {len(paths)} files; give one for each, in their order"
+        )
     kinds = files_by_kind(paths)
     _check_options(kinds, options)
     if Kind.ONNX in kinds:
@@ -36,7 +40,7 @@ def read(paths: Sequence[Path], options: Options) -> ir.Model:
         model = from_caffe.read(kinds.get(Kind.PROTOTXT), _weights_in(kinds), options)
     if options.fold and (folded := fold(model)):
         model.meta["report"].notes.append(f"folded {folded} scaling layer(s) into the one before, as asked")
-    _complete(model, paths)
+    _complete(model, paths, sha256 or [None] * len(paths))
     return model
 
 
@@ -115,9 +119,9 @@ def _read_onnx(path: Path, options: Options) -> ir.Model:
     return model
 
 
-def _complete(model: ir.Model, paths: Sequence[Path]) -> None:
+def _complete(model: ir.Model, paths: Sequence[Path], sha256: Sequence[str | None]) -> None:
     report: ConversionReport = model.meta["report"]
-    report.sources = [source_record(path) for path in paths]
+    report.sources = [source_record(path, known) for path, known in zip(paths, sha256, strict=True)]
     report.inputs = {str(v.name): _shape(v) for v in model.graph.inputs}
     report.outputs = {str(v.name): _shape(v) for v in model.graph.outputs}
     report.nodes = len(model.graph)
@@ -140,8 +144,10 @@ def _shape(value: ir.Value) -> str:
     return shape_text([str(size) for size in value.shape]) if value.shape is not None else "unknown"
 
 
-def source_record(path: Path) -> Source:
-    """Name, size in bytes and sha256 of a file that was read."""
+def source_record(path: Path, sha256: str | None = None) -> Source:
+    """Name, size in bytes and sha256 of a file that was read; computes the hash if it is not given."""
+    if sha256 is not None:
+        return Source(path.name, path.stat().st_size, sha256)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return Source(path.name, file.tell(), digest.hexdigest())

@@ -1,7 +1,7 @@
-"""The whole job on the embedded models: what `dsd-zoo demo` does, offline.
+"""All steps on the embedded models, offline: what `dsd-zoo demo` runs.
 
-Six small nets for handwritten digits ship with the zoo: a baseline, a sparse and a DSD net, trained once with
-Caffe and once with Torch7, with the logs of their tests, the outputs recorded there and the 500 test images.
+Six small nets for handwritten digits ship with the zoo: a baseline, a sparse and a DSD net, each trained with
+Caffe and with Torch7. With them come the logs of their tests, the recorded outputs and the 500 test images.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zoo.claims.audit import AuditedModel, audited_models
 from zoo.datasets import Dataset, open_dataset
 from zoo.errors import IntegrityError
 from zoo.evaluation.evaluate import validate
-from zoo.evidence.run import Result, Row, read_run, write_run
+from zoo.evidence.run import Run, read_run, write_run
 from zoo.files import sha256
 from zoo.report.words import problems
 from zoo.runtimes import form_of
@@ -30,23 +30,23 @@ from zoo.vocabulary import RUNTIME_NAMES, RuntimeName
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What the demo found."""
+    """The outcome of the demo."""
 
     models: list[AuditedModel]
     parity: list[Parity]
 
     @property
     def holds(self) -> bool:
-        """Whether every claim was met and every converted form computes what was recorded."""
+        """Whether every claim holds and every converted form reproduces the recorded outputs."""
         return not problems([model.audit for model in self.models], self.parity)
 
 
-def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
+def run_demo(folder: Path, progress: Callable[[str], None]) -> Demo:
     """Verify, convert, check against the recordings, validate and audit the embedded models.
 
-    folder: for the converted forms (converted/) and the evidence (runs/MODEL-RUNTIME/).
-    say: told in one line what was done with each model.
-    Raises IntegrityError if a shipped file is not what its manifest says.
+    folder: gets the converted forms (converted/) and the evidence (runs/MODEL-RUNTIME/).
+    progress: called with one line of text after each model.
+    Raises IntegrityError if a shipped file does not have the hash in its manifest.
     """
     catalog = Catalog.load()
     store = Cache(folder / "cache")
@@ -54,7 +54,7 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
     assert images is not None
     models = [manifest for manifest in catalog if manifest.dataset == "digits-test"]
     parity: list[Parity] = []
-    runs: list[tuple[Result, list[Row]]] = []
+    runs: list[Run] = []
     with open_dataset(images) as data:
         for manifest in models:
             sources = _verified(manifest, store)
@@ -64,19 +64,19 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
                 parity += against_recorded(manifest, net, runtime, data, recorded)
                 runs.append(_validated(manifest, net, runtime, data, sources, folder))
             forms = f"{len(RUNTIME_NAMES)} forms converted and run"
-            say(f"{manifest.name}: {len(manifest.files)} files verified, {forms}")
+            progress(f"{manifest.name}: {len(manifest.files)} files verified, {forms}")
     return Demo(audited_models(catalog, runs), parity)
 
 
 def _verified(manifest: Manifest, store: Cache) -> list[Path]:
-    """The files to convert, after every file of the model was compared with the hashes on record."""
+    """The files to convert, after a check of every file of the model against its hashes."""
     failed = [check for check in check_integrity(manifest, store) if not check.ok]
     if failed:
         raise IntegrityError(
             f"{manifest.name}: a file that ships with the zoo is not the one on record\n"
             + "\n".join(f"  {check.subject}: {check.detail}" for check in failed)
         )
-    return [path for file in manifest.source_files() if (path := store.find(manifest, file)) is not None]
+    return store.sources(manifest)
 
 
 def _validated(
@@ -86,8 +86,8 @@ def _validated(
     data: Dataset,
     sources: list[Path],
     folder: Path,
-) -> tuple[Result, list[Row]]:
-    result, rows = validate(
+) -> Run:
+    run = validate(
         net,
         data,
         manifest.preprocessing,
@@ -97,7 +97,7 @@ def _validated(
         files={path.name: sha256(path) for path in sources},
         command=f"dsd-zoo validate {manifest.name} --runtime {runtime}",
     )
-    run = folder / "runs" / f"{manifest.name}-{runtime}"
-    write_run(run, result, rows)
-    # What the audit and the page see is what anyone can read again from the folder.
-    return read_run(run)
+    place = folder / "runs" / f"{manifest.name}-{runtime}"
+    write_run(place, run)
+    # Read again, so that the audit and the page show exactly what is in the folder.
+    return read_run(place)

@@ -80,3 +80,14 @@ def test_an_onnx_file_can_be_read_back(tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes((tmp_path / "net.onnx").read_bytes()[:-100])
     with pytest.raises(converters.FormatError, match="not a readable ONNX model"):
         converters.load(tmp_path / "bad.onnx")
+
+
+def test_hashes_that_are_known_are_recorded_and_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(__file__).parents[2] / "manifests" / "digits" / "caffe"
+    sources = [folder / "train_val.prototxt", folder / "dsd.caffemodel"]
+    computed = converters.load(*sources).meta["report"].sources
+    monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("hashed again"))
+    known = [source.sha256 for source in computed]
+    assert converters.load(*sources, sha256=known).meta["report"].sources == computed
+    with pytest.raises(converters.UsageError, match="sha256 has 1 hashes for 2 files; give one for each"):
+        converters.load(*sources, sha256=known[:1])

@@ -17,10 +17,11 @@ from typer.core import TyperCommand
 import converters
 from converters.from_caffe import schema
 from converters.from_caffe.layers import layer_types
-from zoo.cli.main import COMMANDS
+from zoo.cli.command import all_commands
 
 TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PAGES}
 # Words that a sh block may begin with beside dsd-zoo.
+COMMANDS = all_commands()
 OTHER_COMMANDS = frozenset({"cd", "cp", "curl", "export", "git", "make", "pip", "python", "torchrun"})
 LANGUAGES = frozenset({"console", "json", "prototxt", "python", "sh", "text", "toml", "yaml"})
 CELL = re.compile(r"^\|([^|]*(?:\\\|[^|]*)*)\|", re.MULTILINE)
@@ -28,7 +29,7 @@ CELL = re.compile(r"^\|([^|]*(?:\\\|[^|]*)*)\|", re.MULTILINE)
 
 def command_named(name: str) -> TyperCommand:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name)(COMMANDS[name])
+    app.command(name)(COMMANDS[name].function)
     command = typer.main.get_command(app)
     assert isinstance(command, TyperCommand)
     return command

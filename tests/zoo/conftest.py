@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zoo.catalog.catalog import Catalog
-from zoo.evidence.run import Result, Row
+from zoo.evidence.run import Result, Row, Run
 
 # From the recorded logits: which of the 500 test images each net gets wrong.
 WRONG = {
@@ -26,7 +26,7 @@ def lock_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def made_run() -> Callable[..., tuple[Result, list[Row]]]:
+def made_run() -> Callable[..., Run]:
     """`made_run(model)`: a run that found what the original framework found; see `make_run` for changes."""
     return make_run
 
@@ -37,7 +37,7 @@ def make_run(
     wrong: Iterable[int] | None = None,
     images: int = 500,
     **changes: object,
-) -> tuple[Result, list[Row]]:
+) -> Run:
     """A run of a digits model in which exactly the images `wrong` are not ranked first."""
     missed = WRONG[model] if wrong is None else set(wrong)
     rows = [
@@ -66,4 +66,4 @@ def make_run(
         "seconds": 1.5,
         "images_per_second": 333.3,
     }
-    return Result.model_validate(values | changes), rows
+    return Run(Result.model_validate(values | changes), rows)

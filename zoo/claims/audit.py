@@ -1,11 +1,10 @@
 """Claims against evidence: what was published, what its own trace says, what was measured here.
 
-`audit` takes one manifest and the runs at hand and returns an `Audit`, plain data for the terminal, JSON
-and the report page. Something "does not hold" when a claim cannot be re-derived from its own trace, when
-a run over the claim's images under the claim's preprocessing gives another count than the manifest
-tolerates, when a subset makes the claim implausible, or when a run used other files than the pinned
-ones. A gain that is not significant is a finding, and so are two published values that contradict each
-other; "not measured" is neither.
+`audit` takes one manifest and all available runs and returns an `Audit`: plain data for the terminal, JSON
+and the report page. It is a problem if a claim does not follow from its own trace, if a run over the claim's
+images under the claim's preprocessing differs by more than the manifest tolerates, if a subset makes the
+claim implausible, or if a run used other files than the pinned ones. A gain that is not significant,
+published values that contradict each other and a claim that nobody measured are findings, not problems.
 """
 
 from __future__ import annotations
@@ -16,50 +15,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.catalog.manifest import Claim, Manifest
 from zoo.claims.derivation import Derivation, Reprint, derive, derive_loss
-from zoo.claims.gains import Gain, claimed_count, compare, departure
-from zoo.claims.statistics import (
-    CountInterval,
-    Interval,
-    clopper_pearson_interval,
-    finite_population_interval,
-    wilson_interval,
-)
+from zoo.claims.gains import Gain, gains_over_baseline
+from zoo.claims.measurement import Measurement, Verdict, compare_with_claim
 from zoo.errors import UsageError
 from zoo.vocabulary import METRIC_NAMES, Metric
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
-    from zoo.evidence.run import Result, Row
-
-Verdict = Literal["agrees", "differs", "subset only", "not measured"]
-# A subset may only speak against a claim where chance hardly can: many claims are audited at once.
-SUBSET_CONFIDENCE = 0.999
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One run of this zoo, held against one claim."""
-
-    runtime: str
-    device: str
-    flavour: str
-    n: int
-    correct: int
-    interval: Interval
-    """Of the accuracy, Wilson."""
-    exact_interval: Interval
-    """Of the accuracy, Clopper-Pearson."""
-    difference: int | None
-    """Images right here minus images right as claimed; None unless it ran on the claim's images."""
-    whole_set: CountInterval | None
-    """Of a subset: the counts over all images of the claim that are compatible with it, at 99.9 %."""
-    verdict: Verdict
-    remark: str
+    from zoo.evidence.run import Result, Run
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimAudit:
-    """One claim, how it follows from its trace, and what was measured of it."""
+    """One claim, whether it follows from its trace, and the runs held against it."""
 
     metric: Metric
     n: int
@@ -75,7 +43,7 @@ class ClaimAudit:
 
 @dataclass(frozen=True, slots=True)
 class ConflictAudit:
-    """Another published value for the same thing."""
+    """Another published value for the same metric."""
 
     metric: Metric
     published: str
@@ -103,25 +71,28 @@ class Audit:
     loss: Reprint | None = None
     """The average loss of the published test run, from the same trace."""
     problems: list[str] = field(default_factory=list)
-    """What does not hold, one sentence each; empty when all of it does."""
+    """What does not hold, one sentence each."""
 
     @property
     def holds(self) -> bool:
-        """Whether nothing that was checked failed."""
+        """Whether there is no problem."""
         return not self.problems
 
     def to_json(self) -> dict[str, Any]:
-        """The audit as JSON-able data; the keys are those of these classes, and `holds`."""
-        return {"schema_version": 1, **asdict(self), "holds": self.holds}
+        """JSON-able data; the keys are the fields of these classes, and `holds`."""
+        data = asdict(self)
+        for entry, claim in zip(data["claims"], self.claims, strict=True):
+            entry["measurements"] = [measurement.to_json() for measurement in claim.measurements]
+        return {"schema_version": 1, **data, "holds": self.holds}
 
 
-def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Result, list[Row]]] = ()) -> Audit:
-    """Hold the claims of one model against their traces and against the runs of it and of its baseline.
+def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[Run] = ()) -> Audit:
+    """Hold the claims of one model against their traces and against its runs and those of its baseline.
 
-    Runs of other models are ignored. Raises UsageError if the baseline is not in the catalog and
-    DataError if a trace is damaged.
+    Runs of other models are ignored. Raises UsageError if the baseline is not in the catalog and DataError if
+    a trace is damaged.
     """
-    own = [result for result, _ in runs if result.model == manifest.name and result.n]
+    own = [run.result for run in runs if run.result.model == manifest.name and run.result.n]
     claims = [_audit_claim(claim, manifest, own) for claim in manifest.claims]
     baseline = catalog.baseline(manifest)
     sources = manifest.source_files()
@@ -135,19 +106,19 @@ def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Result, lis
         trust="pinned" if all(file.trust == "pinned" for file in sources) else "unpinned",
         unpinned_files=[file.name for file in sources if file.trust == "unpinned"],
         claims=claims,
-        gains=[] if baseline is None else compare(manifest, baseline, runs),
+        gains=[] if baseline is None else gains_over_baseline(manifest, baseline, runs),
         conflicts=_conflicts(manifest),
         loss=loss,
         problems=[
-            *(problem for claim in claims for problem in _problems(claim)),
-            *([loss.misprint("loss")] if loss is not None and not loss.holds else []),
-            *(problem for result in own for problem in _foreign_files(manifest, result)),
+            *(problem for claim in claims for problem in _claim_problems(claim)),
+            *([loss.contradiction("loss")] if loss is not None and not loss.holds else []),
+            *(problem for result in own for problem in _file_problems(manifest, result)),
         ],
     )
 
 
 def _audit_claim(claim: Claim, manifest: Manifest, results: Sequence[Result]) -> ClaimAudit:
-    measurements = [_measure(claim, manifest, result) for result in results]
+    measurements = [compare_with_claim(claim, manifest, result) for result in results]
     verdicts = {measurement.verdict for measurement in measurements}
     order: tuple[Verdict, ...] = ("differs", "agrees", "subset only")
     return ClaimAudit(
@@ -164,59 +135,13 @@ def _audit_claim(claim: Claim, manifest: Manifest, results: Sequence[Result]) ->
     )
 
 
-def _measure(claim: Claim, manifest: Manifest, result: Result) -> Measurement:
-    correct = result.correct(claim.metric)
-    expected = claimed_count(claim)
-    difference: int | None = None
-    whole_set: CountInterval | None = None
-    verdict: Verdict = "not measured"
-    if result.dataset != manifest.dataset:
-        remark = f"on other images ({result.dataset})"
-    elif (why := departure(manifest, result)) is not None:
-        remark = why
-    elif result.n > claim.n:
-        remark = f"on {result.n} images, more than the claim's {claim.n}"
-    elif result.n < claim.n:
-        whole_set = finite_population_interval(correct, result.n, claim.n, SUBSET_CONFIDENCE)
-        distance = max(whole_set.low - expected, expected - whole_set.high)
-        verdict = "subset only" if distance <= claim.tolerance_images else "differs"
-        remark = (
-            f"{result.n} of {claim.n} images; {whole_set.low} to {whole_set.high} right of all would fit, "
-            f"at {100 * SUBSET_CONFIDENCE:g} % confidence"
-        )
-    else:
-        difference = correct - expected
-        verdict = "agrees" if abs(difference) <= claim.tolerance_images else "differs"
-        remark = _difference_words(difference)
-    return Measurement(
-        runtime=result.runtime,
-        device=result.device,
-        flavour=result.flavour,
-        n=result.n,
-        correct=correct,
-        interval=wilson_interval(correct, result.n),
-        exact_interval=clopper_pearson_interval(correct, result.n),
-        difference=difference,
-        whole_set=whole_set,
-        verdict=verdict,
-        remark=remark,
-    )
-
-
-def _difference_words(difference: int) -> str:
-    if difference == 0:
-        return "the same count"
-    images = "image" if abs(difference) == 1 else "images"
-    return f"{abs(difference)} {images} {'more' if difference > 0 else 'fewer'} right"
-
-
-def _problems(claim: ClaimAudit) -> list[str]:
+def _claim_problems(claim: ClaimAudit) -> list[str]:
     problems = []
     published = f"{METRIC_NAMES[claim.metric]}: published is '{claim.published}'"
     derivation = claim.derivation
     if derivation is not None:
         metric = METRIC_NAMES[claim.metric]
-        problems += [other.misprint(metric) for other in derivation.also if not other.holds]
+        problems += [other.contradiction(metric) for other in derivation.also if not other.holds]
     if derivation is not None and not derivation.holds:
         problems.append(
             f"{published} ({claim.correct} of {claim.n}), its trace {derivation.trace} "
@@ -231,8 +156,8 @@ def _problems(claim: ClaimAudit) -> list[str]:
     return problems
 
 
-def _foreign_files(manifest: Manifest, result: Result) -> list[str]:
-    """Files that the run does not name, or names with another hash than the manifest's."""
+def _file_problems(manifest: Manifest, result: Result) -> list[str]:
+    """The source files that the run does not name, or names with another hash than the manifest."""
     problems = []
     for file in manifest.source_files():
         used = result.files.get(file.name)
@@ -265,25 +190,25 @@ def _conflicts(manifest: Manifest) -> list[ConflictAudit]:
 
 @dataclass(frozen=True, slots=True)
 class AuditedModel:
-    """One model on the page: what was known beforehand, what was found, and its runs."""
+    """One model with its audit and the results of its runs."""
 
     manifest: Manifest
     audit: Audit
     results: list[Result]
 
 
-def audited_models(catalog: Catalog, runs: Sequence[tuple[Result, list[Row]]]) -> list[AuditedModel]:
-    """The models of the catalog that were run, each audited. UsageError if there is none."""
-    names = sorted({result.model for result, _ in runs if result.model in catalog})
+def audited_models(catalog: Catalog, runs: Sequence[Run]) -> list[AuditedModel]:
+    """Audit every model of the catalog that was run. UsageError if there is none."""
+    names = sorted({run.result.model for run in runs if run.result.model in catalog})
     if not names:
-        models = ", ".join(sorted({result.model for result, _ in runs}))
+        models = ", ".join(sorted({run.result.model for run in runs}))
         raise UsageError(f"no run is of a model in the catalog (they are of {models}); give --manifests DIR")
     manifests = [catalog.get(name) for name in names]
     return [
         AuditedModel(
             manifest,
             audit(manifest, catalog, runs),
-            [result for result, _ in runs if result.model == manifest.name],
+            [run.result for run in runs if run.result.model == manifest.name],
         )
         for manifest in manifests
     ]

@@ -1,26 +1,29 @@
-"""What `validate` found, gathered: the runs, and everything they are held against."""
+"""Everything `validate` found: the runs, and their comparison with claims, baselines and other nets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from zoo.claims.audit import Audit, audit
+from zoo.claims.gains import ClassGain, PairedGain, class_gains, paired_gain
+from zoo.claims.measurement import Accuracy, Measurement, accuracies, measurements_of
+from zoo.claims.regression import Regression, compare_runs
+from zoo.claims.trace import TraceAgreement, trace_agreement
+from zoo.evidence.run import find_runs, read_run
+from zoo.vocabulary import METRICS, Metric
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
     from zoo.catalog.manifest import Manifest
-    from zoo.claims.assessment import Accuracy, ClassGain, Equivalence, TraceAgreement
-    from zoo.claims.audit import Audit
-    from zoo.claims.gains import PairedGain
-    from zoo.claims.regression import Regression
-    from zoo.evidence.run import Result, Run
-    from zoo.vocabulary import Metric
+    from zoo.evidence.run import Run
 
 
 @dataclass(frozen=True, slots=True)
-class Against:
-    """The run beside one of another net over the same images."""
+class NetComparison:
+    """The run compared with a run of another net over the same images."""
 
     model: str
     gains: dict[Metric, PairedGain]
@@ -29,26 +32,62 @@ class Against:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The runs with their folders, the first one being what was asked for, and what they say."""
+    """The runs with their folders, and what they say.
+
+    The first run is the one asked for; the others are its variants. `measurements` are against the claims
+    whose images the first run covers in full.
+    """
 
     runs: list[tuple[Path, Run]]
     accuracies: list[Accuracy]
-    claims: list[Equivalence] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
     trace: list[TraceAgreement] = field(default_factory=list)
     audit: Audit | None = None
-    against: Against | None = None
+    against: NetComparison | None = None
     regression: Regression | None = None
 
     @property
-    def result(self) -> Result:
-        """Of the run that was asked for."""
-        return self.runs[0][1][0]
+    def folder(self) -> Path:
+        """The folder of the run that was asked for."""
+        return self.runs[0][0]
+
+    @property
+    def run(self) -> Run:
+        """The run that was asked for."""
+        return self.runs[0][1]
 
     @property
     def holds(self) -> bool:
-        """Whether no claim is contradicted and nothing changed against the baseline."""
+        """Whether the audit found no problem and nothing changed against the earlier run."""
         audited = self.audit is None or self.audit.holds
         return audited and (self.regression is None or self.regression.holds)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able data; the help of `dsd-zoo validate` explains the keys."""
+        return {
+            "result": self.run.result.model_dump(mode="json"),
+            "out": str(self.folder),
+            "accuracies": [asdict(accuracy) for accuracy in self.accuracies],
+            "claims": [
+                {
+                    "metric": measured.metric,
+                    "claimed": measured.claimed,
+                    "correct": measured.correct,
+                    "off": measured.difference,
+                    "tolerance": measured.tolerance,
+                    "holds": measured.verdict == "agrees",
+                }
+                for measured in self.measurements
+            ],
+            "trace": [asdict(agreement) for agreement in self.trace],
+            "audit": None if self.audit is None else self.audit.to_json(),
+            "against": None if self.against is None else asdict(self.against),
+            "baseline": None if self.regression is None else self.regression.to_json(),
+            "variants": [
+                {"out": str(folder), "result": run.result.model_dump(mode="json")}
+                for folder, run in self.runs[1:]
+            ],
+        }
 
 
 def collect_findings(
@@ -59,64 +98,42 @@ def collect_findings(
     tolerance: int | None,
     other: Run | None,
 ) -> Findings:
-    """Hold the first run against the model's claims, an earlier run and the run of another net."""
-    from zoo.claims.assessment import accuracies, equivalences, trace_agreement
-    from zoo.claims.regression import compare_runs
+    """Hold the first run against the model's claims, an earlier run and a run of another net.
 
-    result, rows = runs[0][1]
-    is_claimed = manifest is not None and result.dataset == manifest.dataset
-    claims = manifest.claims if manifest is not None and is_claimed else []
+    manifest: of the model; None for files of the user's own.
+    tolerance: how many images may change their verdict against `earlier`; see `compare_runs`.
+
+    Raises:
+        UsageError: `earlier` or `other` is not over the same images.
+        DataError: a trace of the manifest is damaged.
+    """
+    run = runs[0][1]
+    result = run.result
+    # The claims of a model are about its dataset; a run over another one says nothing about them.
+    claimed = manifest if manifest is not None and result.dataset == manifest.dataset else None
+    population = None if claimed is None else max((claim.n for claim in claimed.claims), default=None)
+    measurements = [] if claimed is None else measurements_of(claimed, result)
     return Findings(
         runs,
-        accuracies(result, max((claim.n for claim in claims), default=None)),
-        [] if manifest is None else equivalences(manifest, result),
-        trace_agreement(manifest, rows) if manifest is not None and is_claimed else [],
-        _audit(manifest, catalog, runs) if manifest is not None and is_claimed else None,
-        None if other is None else _against(runs[0][1], other),
-        None if earlier is None else compare_runs(result, rows, *earlier, tolerance),
+        accuracies(result, population),
+        measurements=[measured for measured in measurements if measured.difference is not None],
+        trace=[] if claimed is None else trace_agreement(claimed, run.rows),
+        audit=None if claimed is None else _audit(claimed, catalog, runs),
+        against=None if other is None else _compare_nets(run, other),
+        regression=None if earlier is None else compare_runs(run, earlier, tolerance),
     )
 
 
 def _audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Path, Run]]) -> Audit:
-    """The float32 run held against the model's claims, and beside the runs of its baseline that are here."""
-    from zoo.claims.audit import audit
-    from zoo.evidence.run import find_runs, read_run
-
-    exact = [run for _, run in runs if run[0].precision == "float32"][:1]
+    """The audit of the first float32 run, with the runs of the baseline in results/, where there are any."""
+    exact = [run for _, run in runs if run.result.precision == "float32"][:1]
     beside: list[Run] = []
     if manifest.baseline is not None:
         folder = Path("results", manifest.baseline)
-        beside = [read_run(path) for path in find_runs(folder)] if folder.is_dir() else []
+        beside = [read_run(path) for path in find_runs(folder)]
     return audit(manifest, catalog, [*exact, *beside])
 
 
-def _against(run: Run, other: Run) -> Against:
-    from zoo.claims.assessment import METRICS, class_gains
-    from zoo.claims.gains import paired_gain
-
-    (result, rows), (theirs, their_rows) = run, other
-    classes = class_gains(rows, their_rows)
-    gains = {metric: paired_gain(metric, result, rows, their_rows) for metric in METRICS}
-    return Against(theirs.model, gains, classes)
-
-
-def as_json(found: Findings) -> dict[str, Any]:
-    """See the command's help for the keys."""
-    from dataclasses import asdict
-
-    from zoo.claims import assessment
-
-    return {
-        "result": found.result.model_dump(mode="json"),
-        "out": str(found.runs[0][0]),
-        "accuracies": assessment.as_json(found.accuracies),
-        "claims": [{**asdict(claim), "holds": claim.holds} for claim in found.claims],
-        "trace": assessment.as_json(found.trace),
-        "audit": None if found.audit is None else found.audit.to_json(),
-        "against": None if found.against is None else asdict(found.against),
-        "baseline": None if found.regression is None else found.regression.to_json(),
-        "variants": [
-            {"out": str(folder), "result": result.model_dump(mode="json")}
-            for folder, (result, _) in found.runs[1:]
-        ],
-    }
+def _compare_nets(run: Run, other: Run) -> NetComparison:
+    gains = {metric: paired_gain(metric, run, other) for metric in METRICS}
+    return NetComparison(other.result.model, gains, class_gains(run.rows, other.rows))

@@ -1,13 +1,15 @@
-"""A model against its baseline: from the published counts, and image by image where both were run."""
+"""The gain of a model over its baseline: from the published counts, and image by image if both were run."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from zoo.catalog.manifest import Claim, Manifest
+from zoo.claims.measurement import claimed_count, why_not_comparable
 from zoo.claims.statistics import (
     Interval,
     mcnemar_exact,
@@ -15,24 +17,25 @@ from zoo.claims.statistics import (
     paired_difference_interval,
     unpaired_difference_interval,
 )
-from zoo.vocabulary import Metric
+from zoo.evidence.pairing import find_difference, pair_rows
+from zoo.vocabulary import METRICS, Metric
 
 if TYPE_CHECKING:
-    from zoo.evidence.run import Result, Row
+    from zoo.evidence.run import Row, Run
 
 SIGNIFICANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedGain:
-    """The gain as published. Which images changed is unknown, so the interval treats them as unrelated."""
+    """The gain as published. Its interval treats the images as unrelated, as only the totals are known."""
 
     correct: int
     n: int
     baseline_correct: int
     baseline_n: int
     exact: bool
-    """Whether both counts are known; otherwise they come from a rounded percentage."""
+    """Whether both counts are known; otherwise at least one comes from a rounded percentage."""
     gain: float
     """Accuracy of the model minus that of its baseline, as a fraction of 1."""
     interval: Interval
@@ -58,12 +61,12 @@ class PairedGain:
     significant: bool
     """Whether p_value is below 5 %."""
     minimum_detectable: float
-    """The smallest true gain that n images with this share of discordant ones reveal in 80 % of cases."""
+    """The smallest true gain that n images with this share of discordant ones reveal in 80 % of the cases."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """What a model gains over its baseline in one metric."""
+    """The gain of a model over its baseline in one metric, as claimed and as measured."""
 
     metric: Metric
     baseline: str
@@ -71,15 +74,15 @@ class Gain:
     measured: list[PairedGain]
 
 
-def compare(manifest: Manifest, baseline: Manifest, runs: Sequence[tuple[Result, list[Row]]]) -> list[Gain]:
+def gains_over_baseline(manifest: Manifest, baseline: Manifest, runs: Sequence[Run]) -> list[Gain]:
     """The gains of a model over its baseline, for each metric that is claimed or measured for both.
 
-    Two runs are paired when runtime and device are the same and both saw the same images with the same
-    labels, each under its own model's preprocessing.
+    Two runs are paired if they have the same runtime, device, images and labels, and each is in float32 under
+    the preprocessing of its own model.
     """
-    pairs = _pairs(manifest, baseline, runs)
+    pairs = _comparable_runs(manifest, baseline, runs)
     gains = []
-    for metric in ("top1", "top5"):
+    for metric in METRICS:
         ours, theirs = manifest.claim(metric), baseline.claim(metric)
         claimed = None if ours is None or theirs is None else _claimed(ours, theirs)
         measured = [paired_gain(metric, *pair) for pair in pairs]
@@ -103,62 +106,79 @@ def _claimed(ours: Claim, theirs: Claim) -> ClaimedGain:
     )
 
 
-def claimed_count(claim: Claim) -> int:
-    """The count of right images a claim stands for; from its rounded percentage if that is all there is."""
-    return round(claim.percent * claim.n / 100) if claim.correct is None else claim.correct
-
-
-def departure(manifest: Manifest, result: Result) -> str | None:
-    """What keeps a run from speaking of the claims, if anything: other preprocessing, less than float32."""
-    settings = manifest.preprocessing.model_dump(exclude_none=True)
-    if settings != {name: value for name, value in result.preprocessing.items() if value is not None}:
-        return f"under other preprocessing than the claim's {manifest.preprocessing.flavour}"
-    return None if result.precision == "float32" else f"computed in {result.precision}, not in float32"
-
-
-def _pairs(
-    manifest: Manifest, baseline: Manifest, runs: Sequence[tuple[Result, list[Row]]]
-) -> list[tuple[Result, list[Row], list[Row]]]:
-    def runs_of(model: Manifest) -> list[tuple[Result, list[Row]]]:
+def _comparable_runs(manifest: Manifest, baseline: Manifest, runs: Sequence[Run]) -> list[tuple[Run, Run]]:
+    def runs_of(model: Manifest) -> list[Run]:
         return [
-            (result, rows)
-            for result, rows in runs
-            if result.model == model.name and result.n and departure(model, result) is None
+            run
+            for run in runs
+            if run.result.model == model.name
+            and run.result.n
+            and why_not_comparable(model, run.result) is None
         ]
 
     pairs = []
-    for result, rows in runs_of(manifest):
-        for other, other_rows in runs_of(baseline):
-            alike = (result.runtime, result.device) == (other.runtime, other.device)
-            if alike and _images(rows) == _images(other_rows):
-                pairs.append((result, rows, other_rows))
+    for run in runs_of(manifest):
+        for other in runs_of(baseline):
+            ours, theirs = run.result, other.result
+            alike = (ours.runtime, ours.device) == (theirs.runtime, theirs.device)
+            if alike and find_difference(run.rows, other.rows) is None:
+                pairs.append((run, other))
     return pairs
 
 
-def _images(rows: list[Row]) -> dict[str, int]:
-    return {row.image: row.label for row in rows}
-
-
-def paired_gain(metric: Metric, result: Result, rows: list[Row], baseline_rows: list[Row]) -> PairedGain:
-    """The gain of one run over another on the same images, image by image."""
-    ours = {row.image: row.correct(metric) for row in rows}
-    theirs = {row.image: row.correct(metric) for row in baseline_rows}
-    n = len(ours)
-    both = sum(right and theirs[image] for image, right in ours.items())
-    only_model = sum(ours.values()) - both
-    only_baseline = sum(theirs.values()) - both
+def paired_gain(metric: Metric, run: Run, baseline: Run) -> PairedGain:
+    """The gain of one run over another on the same images. UsageError if they cannot be paired."""
+    pairs = pair_rows(run.rows, baseline.rows)
+    verdicts = Counter((ours.correct(metric), theirs.correct(metric)) for ours, theirs in pairs)
+    n, both, neither = len(pairs), verdicts[True, True], verdicts[False, False]
+    only_model, only_baseline = verdicts[True, False], verdicts[False, True]
     p_value = mcnemar_exact(only_model, only_baseline)
     return PairedGain(
-        runtime=result.runtime,
-        device=result.device,
+        runtime=run.result.runtime,
+        device=run.result.device,
         n=n,
         both=both,
         only_model=only_model,
         only_baseline=only_baseline,
-        neither=n - both - only_model - only_baseline,
+        neither=neither,
         gain=(only_model - only_baseline) / n,
         interval=paired_difference_interval(only_model, only_baseline, n),
         p_value=p_value,
         significant=p_value < SIGNIFICANCE,
         minimum_detectable=minimum_detectable_gain(n, (only_model + only_baseline) / n),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ClassGain:
+    """One class under two nets: how many of its `n` images each ranked right (top-1).
+
+    `p_value` is that of the exact McNemar test on this class alone, times the number of classes (Bonferroni):
+    with hundreds of classes some differ by chance.
+    """
+
+    label: int
+    n: int
+    correct: int
+    other_correct: int
+    p_value: float
+
+    @property
+    def gain(self) -> int:
+        """Images gained; negative if more were lost."""
+        return self.correct - self.other_correct
+
+
+def class_gains(rows: Sequence[Row], other: Sequence[Row]) -> list[ClassGain]:
+    """Top-1 class by class, the largest gain first. UsageError if the runs cannot be paired."""
+    pairs: dict[int, list[tuple[bool, bool]]] = {}
+    for ours, theirs in pair_rows(rows, other):
+        pairs.setdefault(ours.label, []).append((ours.top1_correct, theirs.top1_correct))
+    gains = []
+    for label, verdicts in pairs.items():
+        won = sum(right and not other_right for right, other_right in verdicts)
+        lost = sum(other_right and not right for right, other_right in verdicts)
+        correct = sum(right for right, _ in verdicts)
+        p_value = min(1.0, mcnemar_exact(won, lost) * len(pairs))
+        gains.append(ClassGain(label, len(verdicts), correct, correct - won + lost, p_value))
+    return sorted(gains, key=lambda gain: (-gain.gain, gain.label))

@@ -1,7 +1,7 @@
 """Per-batch traces of published test runs, and the numbers the original tools print for them.
 
-A trace is a CSV beside the manifest with the columns `batch`, `top1_correct`, `top5_correct` and
-optionally `loss`: how many images of each equally large test batch were counted right.
+A trace is a CSV file beside the manifest with the columns `batch`, `top1_correct`, `top5_correct` and
+optionally `loss`: the right images of each test batch. All batches have the same size.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-# Not part of a word or of another number, so that the 1 of "top-1" is none.
+    from zoo.catalog.manifest import Manifest
+    from zoo.evidence.run import Row
+
+# Not part of a word or of another number: the 1 of "top-1" does not count.
 NUMBER = re.compile(r"(?<![\w.-])\d+(?:\.\d+)?")
 COLUMNS = ("batch", "top1_correct", "top5_correct")
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Counts of right images per batch, in the order of the run."""
+    """The number of right images per batch, in the order of the run."""
 
     top1: tuple[int, ...]
     top5: tuple[int, ...]
@@ -40,7 +43,7 @@ class Trace:
 
 
 def read_trace(path: Path, n: int) -> Trace:
-    """The trace in `path` of a run over `n` images. DataError names the line that does not fit."""
+    """The trace in `path`, of a run over `n` images. DataError names the line that is wrong."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
@@ -71,6 +74,55 @@ def average_loss(path: Path) -> str:
     return _float32_average(losses)
 
 
+@dataclass(frozen=True, slots=True)
+class TraceAgreement:
+    """The counts of a run compared with those of the published run, batch by batch.
+
+    `equal` of `batches` have the same count; `largest` is the largest difference in images. `correlation` of
+    the two sequences is near 1 if the images came in the same order, else near 0; None if all batches of one
+    sequence have the same count.
+    """
+
+    metric: Metric
+    batches: int
+    batch_size: int
+    equal: int
+    largest: int
+    correlation: float | None
+
+
+def trace_agreement(manifest: Manifest, rows: Sequence[Row]) -> list[TraceAgreement]:
+    """One entry per claim with a trace over as many images as the run. DataError if a trace is damaged."""
+    found = []
+    for claim in manifest.claims:
+        if claim.trace is None or claim.n != len(rows):
+            continue
+        trace = read_trace(manifest.directory / claim.trace, claim.n)
+        size, published = trace.batch_size, trace.counts(claim.metric)
+        right = [row.correct(claim.metric) for row in rows]
+        ours = [sum(right[start : start + size]) for start in range(0, len(right), size)]
+        differences = [abs(a - b) for a, b in zip(ours, published, strict=True)]
+        found.append(
+            TraceAgreement(
+                claim.metric,
+                len(ours),
+                size,
+                differences.count(0),
+                max(differences),
+                _correlation(ours, published),
+            )
+        )
+    return found
+
+
+def _correlation(ours: Sequence[int], theirs: Sequence[int]) -> float | None:
+    import numpy as np
+
+    if len(set(ours)) < 2 or len(set(theirs)) < 2:
+        return None
+    return float(np.corrcoef(ours, theirs)[0, 1])
+
+
 def _counts(line: dict[str, str], number: int, batch_size: int, path: Path) -> tuple[int, int]:
     try:
         batch, top1, top5 = (int(line[name]) for name in COLUMNS)
@@ -89,9 +141,9 @@ def _counts(line: dict[str, str], number: int, batch_size: int, path: Path) -> t
 def reprint(published: str, counts: Sequence[int], batch_size: int) -> str:
     """`published` with its number replaced by what the same tool would print for these counts.
 
-    Three kinds are told apart by the text: an accuracy as a fraction is what `caffe test` prints; a
-    percentage is that of the summed counts, of the wrong images if the text says `error`, to as many
-    decimals as the text shows.
+    A number that is a fraction of 1 becomes the accuracy as `caffe test` prints it. A percentage becomes that
+    of the summed counts, or of the wrong images if the text says `error`, with as many decimals as the text
+    has.
     """
     number = _number(published)
     if is_fraction(published):
@@ -107,8 +159,8 @@ def reprint(published: str, counts: Sequence[int], batch_size: int) -> str:
 def caffe_average(counts: Sequence[int], batch_size: int) -> str:
     """The accuracy as `caffe test` prints it for these batches.
 
-    tools/caffe.cpp adds one float32 per batch, divides by the number of batches in float32 and lets a
-    C++ stream print 6 significant digits, which is how 0.61758 became 0.617579.
+    tools/caffe.cpp adds one float32 per batch, divides by the number of batches in float32 and prints 6
+    significant digits through a C++ stream; so 0.61758 became 0.617579.
     """
     import numpy as np
 
@@ -131,7 +183,7 @@ def _number(published: str) -> re.Match[str]:
     """The number that is the claim: the one before a % sign, else the first."""
     matches = list(NUMBER.finditer(published))
     if not matches:
-        raise DataError(f"'{published}': a published claim has a number in it")
+        raise DataError(f"'{published}': expected a published claim with a number in it")
     percentages = [match for match in matches if published[match.end() :].lstrip().startswith("%")]
     return (percentages or matches)[0]
 

@@ -47,6 +47,23 @@ InputShapeOption = Annotated[
 ]
 
 
+def numbers(option: str, text: str | None) -> list[float] | None:
+    """`104,117,123` as numbers; None if the option is not given."""
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"--{option} takes numbers with commas between them, not '{text}'") from error
+
+
+def mean_option(text: str | None) -> list[float] | Path | None:
+    """`--mean` as numbers, or as the file of a mean image."""
+    if text is not None and Path(text).suffix in (".npy", ".binaryproto"):
+        return Path(text)
+    return numbers("mean", text)
+
+
 def input_shapes(options: Sequence[str] | None) -> dict[str, tuple[int | str, ...]] | None:
     """`["data=N,3,32,32"]` as `{"data": ("N", 3, 32, 32)}`; None if none is given."""
     return dict(map(_input_shape, options)) if options else None

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli._output import print_fields, print_table
+from zoo.vocabulary import METRIC_NAMES, METRICS
 
 if TYPE_CHECKING:
-    from zoo.claims.assessment import Accuracy, Equivalence, TraceAgreement
-    from zoo.claims.findings import Against, Findings
+    from zoo.claims.findings import Findings, NetComparison
+    from zoo.claims.measurement import Accuracy, Measurement
     from zoo.claims.regression import Regression
-    from zoo.evidence.run import Result, Row, Run
+    from zoo.claims.trace import TraceAgreement
+    from zoo.evidence.run import Result, Run
 
 # Classes that gained and lost most, of up to a thousand; images that changed, of any number.
 CLASSES_SHOWN, IMAGES_SHOWN = 3, 10
@@ -24,12 +26,12 @@ def print_findings(found: Findings) -> None:
     """On the terminal: counts, circumstances, then everything they were held against."""
     from zoo.report import words
 
-    result, folder = found.result, found.runs[0][0]
+    result = found.run.result
     part = "" if result.n == result.n_dataset else f"{result.n:,} of "
     print(f"{result.model} on {result.dataset}: {part}{words.images(result.n_dataset)}\n")
     _print_accuracies(found.accuracies)
     print()
-    print_fields(_circumstances(result, found.runs[0][1][1], folder))
+    print_fields(_circumstances(found.run, found.folder))
     if len(found.runs) > 1:
         print()
         _print_variants([run for _, run in found.runs])
@@ -44,8 +46,8 @@ def print_findings(found: Findings) -> None:
 
         print()
         _audit_text.print_claims([found.audit])
-        for claim in found.claims:
-            print(_equivalence_words(claim))
+        for measured in found.measurements:
+            print(_measurement_words(measured))
         for agreement in found.trace:
             print(_trace_words(agreement))
         if any(gain.measured for gain in found.audit.gains):
@@ -55,7 +57,6 @@ def print_findings(found: Findings) -> None:
 
 def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
     from zoo.report import words
-    from zoo.vocabulary import METRIC_NAMES
 
     lines = []
     for found in accuracies:
@@ -86,10 +87,11 @@ def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
         print("The last column holds if the images that ran are as good as drawn at random.")
 
 
-def _circumstances(result: Result, rows: Sequence[Row], folder: Path) -> list[tuple[str, str]]:
+def _circumstances(run: Run, folder: Path) -> list[tuple[str, str]]:
     from zoo.evaluation.label_order import AS_GIVEN, IMAGES_ASKED, LEAST_IMAGES, detect_label_order
     from zoo.report import words
 
+    result, rows = run.result, run.rows
     speed = f"batches of {result.batch_size}"
     if result.n > result.resumed:
         speed = f"{result.images_per_second:,.1f} images/s, {result.seconds:,.1f} s, {speed}"
@@ -136,26 +138,26 @@ def _print_variants(runs: Sequence[Run]) -> None:
     from zoo.claims.regression import compare_runs
     from zoo.report import words
 
-    by_precision = runs[0][0].precision != "float32"
+    by_precision = runs[0].result.precision != "float32"
     reference = runs[1] if by_precision else runs[0]
     lines = []
     for run in runs:
-        result = run[0]
+        result = run.result
         changed = [
-            sum(metric in change.flipped for change in compare_runs(*run, *reference).flipped)
-            for metric in ("top1", "top5")
+            sum(metric in change.flipped for change in compare_runs(run, reference).flipped)
+            for metric in METRICS
         ]
         cells = [result.precision if by_precision else result.flavour]
         for count, base, flips in (
-            (result.top1_correct, reference[0].top1_correct, changed[0]),
-            (result.top5_correct, reference[0].top5_correct, changed[1]),
+            (result.top1_correct, reference.result.top1_correct, changed[0]),
+            (result.top5_correct, reference.result.top5_correct, changed[1]),
         ):
             cells += [f"{count:,}", words.points((count - base) / result.n), f"{flips:,}"]
         lines.append(tuple(cells))
     name = "PRECISION" if by_precision else "FLAVOUR"
     header = (name, "TOP-1", "POINTS", "CHANGED", "TOP-5", "POINTS", "CHANGED")
     print_table(header, lines, right=(1, 2, 3, 4, 5, 6))
-    against = "float32" if by_precision else reference[0].flavour
+    against = "float32" if by_precision else reference.result.flavour
     print(f"POINTS: percentage points against {against}; CHANGED: images whose verdict is another one.")
 
 
@@ -175,9 +177,8 @@ def _print_regression(regression: Regression) -> None:
         print(f"  and {len(regression.flipped) - IMAGES_SHOWN:,} more; --json lists all")
 
 
-def _print_against(against: Against) -> None:
+def _print_against(against: NetComparison) -> None:
     from zoo.report import words
-    from zoo.vocabulary import METRIC_NAMES
 
     print(f"against {against.model}, image by image:")
     for metric, gain in against.gains.items():
@@ -198,18 +199,17 @@ def _print_against(against: Against) -> None:
             )
 
 
-def _equivalence_words(claim: Equivalence) -> str:
+def _measurement_words(measured: Measurement) -> str:
     from zoo.report import words
-    from zoo.vocabulary import METRIC_NAMES
 
     return (
-        f"{METRIC_NAMES[claim.metric]}: {words.images(abs(claim.off))} off the claimed {claim.claimed:,}, "
-        f"{claim.tolerance} allowed: {'equivalent' if claim.holds else 'NOT equivalent'}"
+        f"{METRIC_NAMES[measured.metric]}: {words.images(abs(measured.correct - measured.claimed))} off "
+        f"the claimed {measured.claimed:,}, {measured.tolerance} allowed: "
+        f"{'equivalent' if measured.verdict == 'agrees' else 'NOT equivalent'}"
     )
 
 
 def _trace_words(agreement: TraceAgreement) -> str:
-    from zoo.vocabulary import METRIC_NAMES
 
     head = f"{METRIC_NAMES[agreement.metric]} by batches of {agreement.batch_size}: "
     if agreement.equal == agreement.batches:

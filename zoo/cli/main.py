@@ -12,49 +12,11 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli import (
-    add,
-    audit,
-    bench,
-    compare,
-    convert,
-    demo,
-    export_cache,
-    fetch,
-    import_cache,
-    inspect,
-    list_,
-    pack,
-    report,
-    schema,
-    show,
-    validate,
-    verify,
-)
+from zoo.cli.command import all_commands
 from zoo.errors import ZooError
 
 # As shells report a program that ended by SIGPIPE; 1 would say that something does not hold.
 PIPE_CLOSED = 141
-
-COMMANDS: dict[str, Callable[..., None]] = {
-    "list": list_.list_,
-    "show": show.show,
-    "fetch": fetch.fetch,
-    "add": add.add,
-    "export-cache": export_cache.export_cache,
-    "import-cache": import_cache.import_cache,
-    "verify": verify.verify,
-    "inspect": inspect.inspect,
-    "convert": convert.convert,
-    "compare": compare.compare,
-    "pack": pack.pack,
-    "validate": validate.validate,
-    "bench": bench.bench,
-    "audit": audit.audit,
-    "report": report.report,
-    "demo": demo.demo,
-    "schema": schema.schema,
-}
 
 
 def main() -> None:
@@ -72,8 +34,8 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     session = _Session()
     app.callback(help=_HELP)(session.global_options)
-    for name, function in COMMANDS.items():
-        app.command(name)(session.guarded(function))
+    for name, command in all_commands().items():
+        app.command(name)(session.guarded(command.function))
     app(prog_name="dsd-zoo")
 
 

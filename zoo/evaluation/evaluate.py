@@ -142,7 +142,7 @@ def _agreed_batch_size(job: Job, folder: Path | None, chosen: int, group: Group)
 
 def _batch_size_before(job: Job, folder: Path | None) -> int | None:
     """What was chosen for the interrupted run in `folder`, where this one leaves it open."""
-    plan = None if folder is None or job.batch_size is not None else journal.planned(folder)
+    plan = None if folder is None or job.batch_size is not None else journal.read_plan(folder)
     return None if plan is None or plan.get("model") != job.model else plan.get("batch size")
 
 
@@ -287,4 +287,4 @@ def _run(
         unreadable=[name for batch in tally.batches for name in batch.unreadable],
         exif_rotated=sum(batch.rotated for batch in tally.batches),
     )
-    return result, rows
+    return Run(result, rows)

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zoo.datasets import Dataset, Sample
+from zoo.evaluation.settings import Settings
 from zoo.evaluation.variants import Variant
 from zoo.files import sha256
-from zoo.runtimes import all_runtimes
+from zoo.runtimes import all_runtimes, form_of
+from zoo.store.subject import Subject
 from zoo.vocabulary import RuntimeName
 
 Place = Literal["host", "device"]
@@ -52,8 +54,36 @@ class Job:
 
     def all_files(self) -> dict[str, str]:
         """Name to sha256 of everything the result rests on: sources, mean image, converted form."""
-        parts = [*net_files(self.net), *([] if self.mean_image is None else [self.mean_image])]
+        # A net that runs as it is, is a source itself.
+        parts = [path for path in net_files(self.net) if path.name not in self.files]
+        parts += [] if self.mean_image is None else [self.mean_image]
         return {**self.files, **{path.name: sha256(path) for path in parts}}
+
+
+def job_for(
+    subject: Subject,
+    settings: Settings,
+    data: Dataset,
+    runtime: RuntimeName,
+    scores: str | None,
+    **options: Any,  # noqa: ANN401 - the other fields of Job
+) -> Job:
+    """The job of ranking `data` with the net of `subject`, converted for `runtime` if it is not yet.
+
+    Raises:
+        IntegrityError: a file of the model has changed since it was fetched.
+        converters.ConverterError: the net cannot be converted.
+    """
+    return Job(
+        net=subject.converted(form_of(runtime), scores, subject.image_shape(settings.preprocessing.crop)),
+        data=data,
+        model=subject.name,
+        mean_image=settings.mean_image,
+        scores=scores,
+        runtime=runtime,
+        files=subject.hashes,
+        **options,
+    )
 
 
 def net_files(net: Path) -> list[Path]:

@@ -49,7 +49,7 @@ def variants_of(
     return [
         first,
         *(
-            Variant(preprocessing.model_copy(update={"flavour": name}), _other_convention(name, made_for))
+            Variant(preprocessing.model_copy(update={"flavour": name}), made_for_another(name, made_for))
             for name in resizing_flavours(own.size)
             if name != own.name
         ),
@@ -71,8 +71,8 @@ def folder_of(
     return Path("results", model, "-".join(parts))
 
 
-def _other_convention(flavour: str, made_for: str) -> str | None:
-    """`made_for`, if images by `flavour` come with other channels or another white than its numbers."""
+def made_for_another(flavour: str, made_for: str) -> str | None:
+    """`made_for`, if images by `flavour` have other channels or another range than its numbers; else None."""
     from zoo.preprocessing import resolve
 
     return None if resolve(flavour).same_numbers(resolve(made_for)) else made_for

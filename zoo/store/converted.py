@@ -6,7 +6,9 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import converters
 from zoo.errors import UsageError
@@ -14,14 +16,19 @@ from zoo.files import disk_errors_explained, require_file, sha256
 from zoo.vocabulary import Form
 
 FORM_NAMES: dict[Form, str] = {"onnx": "net.onnx", "pytorch": "net.py"}
+# Beside a converted form: what the sources say of the preprocessing, as JSON.
+PREPROCESSING_NAME = "preprocessing.json"
+# Changes with what lies in the folder of a form.
+LAYOUT = 2
 
 
 def converted(
     sources: Sequence[Path],
-    target: Form,
+    form: Form,
     cache_root: Path,
     input_shape: Sequence[int] | None = None,
     scores: str | None = None,
+    hashes: Sequence[str] | None = None,
 ) -> Path:
     """The net in `sources` (what `converters.load` takes) in the form that a runtime needs.
 
@@ -30,70 +37,97 @@ def converted(
 
     input_shape: (channels, height, width), for a Torch7 net that does not imply it.
     scores: the output to keep, if the net has several.
+    hashes: the sha256 of each source, in their order, if known; else they are computed.
 
     Raises:
         UsageError: a .py file cannot become anything else, or the cache cannot be written.
         converters.ConverterError: the net cannot be converted.
     """
-    suffix = Path(FORM_NAMES[target]).suffix
-    if [source.suffix for source in sources] == [suffix]:
+    name = FORM_NAMES[form]
+    if [source.suffix for source in sources] == [Path(name).suffix]:
         return sources[0]
     for source in sources:
         if source.suffix == ".py":
             raise UsageError(f"{source}: a net.py runs in PyTorch only; use --runtime pytorch")
         require_file(source)
     outputs = None if scores is None or sources[0].suffix == ".onnx" else [scores]
-    shape = None if input_shape is None else list(input_shape)
-    key = [_converter(), *map(sha256, sources), outputs, shape]
-    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
-    form = cache_root / "converted" / digest / target
-    if not form.is_dir():
+    hashes = [sha256(source) for source in sources] if hashes is None else list(hashes)
+    net = _Net(sources, hashes, outputs)
+    # Most nets fix all their sizes; only for one that does not is the shape used, and part of the key.
+    shapes = [None] if input_shape is None else [None, list(input_shape)]
+    folders = [cache_root / "converted" / net.key(shape) / form for shape in shapes]
+    folder = next(filter(Path.is_dir, folders), None)
+    if folder is None:
         with disk_errors_explained(cache_root):
-            _make(form, sources, FORM_NAMES[target], outputs, shape)
-    return form / FORM_NAMES[target]
+            try:
+                folder = _make(folders[0], net, name, shapes[0])
+            except converters.StaticSizeRequired:
+                if input_shape is None:
+                    raise
+                folder = _make(folders[1], net, name, shapes[1])
+    return folder / name
 
 
-def _make(
-    form: Path, sources: Sequence[Path], name: str, outputs: list[str] | None, shape: list[int] | None
-) -> None:
-    """Make the folder `form` with one rename, so that it is whole from the moment it exists.
+def recorded_preprocessing(form: Path) -> dict[str, Any] | None:
+    """What the sources of a form that `converted` made say of the preprocessing; None if they say nothing."""
+    found: dict[str, Any] | None = json.loads(form.with_name(PREPROCESSING_NAME).read_text(encoding="utf-8"))
+    return found
 
-    One process does it while others wait, so that what lies under the temporary name is a killed one's.
+
+@dataclass(frozen=True, slots=True)
+class _Net:
+    """The files of a net, their sha256 in the same order, and the outputs to keep (None: all)."""
+
+    sources: Sequence[Path]
+    hashes: Sequence[str]
+    outputs: list[str] | None
+
+    def key(self, shape: list[int] | None) -> str:
+        """Identifies the form by content: of the sources, of the converter, and by what was asked for."""
+        key = [LAYOUT, _converter(), *self.hashes, self.outputs, shape]
+        return hashlib.sha256(json.dumps(key).encode()).hexdigest()
+
+    def write(self, out: Path, shape: list[int] | None) -> None:
+        """The form `out`, and beside it the preprocessing; with `shape`, for images of it in any batch."""
+        input_shapes: dict[str, list[int | str]] | None = None if shape is None else {"input": ["N", *shape]}
+        try:
+            model = converters.load(
+                *self.sources, outputs=self.outputs, input_shapes=input_shapes, sha256=self.hashes
+            )
+            converters.save(model, out)
+        except converters.UsageError as error:
+            # The user did not choose this folder; `disk_errors_explained` says what to do about the cache.
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from error
+            raise
+        preprocessing = json.dumps(converters.preprocessing_of(model))
+        out.with_name(PREPROCESSING_NAME).write_text(preprocessing, encoding="utf-8")
+
+
+def _make(folder: Path, net: _Net, name: str, shape: list[int] | None) -> Path:
+    """Makes the folder of a form with one rename, so that it is complete from the moment it exists.
+
+    One process makes it while others wait, so a leftover under the temporary name is from a killed process.
     """
     from filelock import FileLock
 
-    form.parent.mkdir(parents=True, exist_ok=True)
-    incoming = form.with_name(f".incoming-{form.name}")
-    with FileLock(form.with_name(f".{form.name}.lock")):
-        if form.is_dir():
-            return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    incoming = folder.with_name(f".incoming-{folder.name}")
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if folder.is_dir():
+            return folder
         shutil.rmtree(incoming, ignore_errors=True)
         incoming.mkdir()
         try:
-            _convert(sources, incoming / name, outputs, shape)
-            incoming.rename(form)
+            net.write(incoming / name, shape)
+            incoming.rename(folder)
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
-
-
-def _convert(sources: Sequence[Path], out: Path, outputs: list[str] | None, shape: list[int] | None) -> None:
-    """As the net itself says; where its size must be given, for any batch."""
-    try:
-        try:
-            converters.convert(sources, out, outputs=outputs)
-        except converters.StaticSizeRequired:
-            if shape is None:
-                raise
-            converters.convert(sources, out, outputs=outputs, input_shapes={"input": ["N", *shape]})
-    except converters.UsageError as error:
-        # The folder is the cache's, not one that the user chose: what to do about it is said there.
-        if isinstance(error.__cause__, OSError):
-            raise error.__cause__ from error
-        raise
+    return folder
 
 
 def _converter() -> str:
-    """What the converter is: a digest of its own files, which a version number does not replace."""
+    """Identifies the converter: a digest of its own files, as the same version may have other code."""
     folder = Path(converters.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):

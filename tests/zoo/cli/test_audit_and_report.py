@@ -33,8 +33,7 @@ def dsd_zoo(monkeypatch, capsys, tmp_path) -> Run:
 def runs(tmp_path, made_run) -> Path:
     """Evidence of the Caffe pair, as measured."""
     for name in ("digits-caffe-dsd", "digits-caffe-baseline"):
-        result, rows = made_run(name)
-        write_run(tmp_path / "runs" / name, result, rows)
+        write_run(tmp_path / "runs" / name, made_run(name))
     return tmp_path / "runs"
 
 
@@ -56,12 +55,12 @@ def test_audit_with_evidence(dsd_zoo, runs) -> None:
 
 
 def test_audit_finds_evidence_in_its_usual_place(dsd_zoo, made_run) -> None:
-    write_run(Path("results") / "digits-caffe-dsd" / "onnx", *made_run("digits-caffe-dsd"))
+    write_run(Path("results") / "digits-caffe-dsd" / "onnx", made_run("digits-caffe-dsd"))
     assert "492 of 500  ONNX Runtime  agrees" in dsd_zoo("audit", "digits-caffe-dsd").out
 
 
 def test_audit_ends_with_1_when_a_claim_is_contradicted(dsd_zoo, tmp_path, made_run) -> None:
-    write_run(tmp_path / "runs", *made_run("digits-caffe-dsd", wrong=range(30)))
+    write_run(tmp_path / "runs", made_run("digits-caffe-dsd", wrong=range(30)))
     outcome = dsd_zoo("audit", "digits-caffe-dsd", "--evidence", tmp_path)
     assert outcome.code == 1
     assert "digits-caffe-dsd: top-1: published is '0.984', measured 470 of 500" in outcome.out
@@ -121,14 +120,14 @@ def test_report_writes_the_page(dsd_zoo, runs) -> None:
 
 
 def test_report_leaves_out_what_the_catalog_does_not_know(dsd_zoo, runs, made_run) -> None:
-    write_run(runs / "own", *made_run("digits-caffe-dsd", **{"model": "my-net"}))
+    write_run(runs / "own", made_run("digits-caffe-dsd", **{"model": "my-net"}))
     outcome = dsd_zoo("report", runs)
     assert outcome.code == 0
     assert "left out: my-net is not in the catalog" in outcome.err
 
 
 def test_report_ends_with_1_when_something_does_not_hold(dsd_zoo, tmp_path, made_run) -> None:
-    write_run(tmp_path / "runs", *made_run("digits-caffe-dsd", wrong=range(30)))
+    write_run(tmp_path / "runs", made_run("digits-caffe-dsd", wrong=range(30)))
     outcome = dsd_zoo("report", tmp_path)
     assert outcome.code == 1
     assert Path("report.html").is_file()

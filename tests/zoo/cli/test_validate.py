@@ -41,7 +41,8 @@ def test_an_embedded_model_gives_the_count_that_caffe_reported(validate, tmp_pat
     assert "agrees" in outcome.out
     folder = tmp_path / "work" / "results" / model / "onnx"
     assert f"evidence       {folder.relative_to(tmp_path / 'work')}" in outcome.out
-    result, rows = read_run(folder)
+    run = read_run(folder)
+    result, rows = run.result, run.rows
     assert (result.n, result.top1_correct, result.top5_correct) == (500, top1, 500)
     assert [row.image for row in rows[:2]] == ["test_00000.png", "test_00001.png"]
     assert result.command == f"dsd-zoo validate {model}"
@@ -62,7 +63,7 @@ def test_files_of_ones_own_need_only_what_the_definition_does_not_tell(validate,
     printed = json.loads(outcome.out)
     assert (printed["result"]["top1_correct"], printed["audit"]) == (492, None)
     assert printed["result"]["preprocessing"]["mean"] == [127, 127, 127]
-    assert read_run(tmp_path / "work" / "mine")[0].model == "dsd"
+    assert read_run(tmp_path / "work" / "mine").result.model == "dsd"
     outcome = validate(*FILES, "--data", IMAGES)
     assert outcome.code == 2
     assert "give --flavour" in outcome.err
@@ -78,7 +79,7 @@ def test_a_torch7_net_that_does_not_tell_its_size_takes_that_of_the_crop(validat
     options = ["--data", tmp_path / "images", "--flavour", "torch7-bicubic256", "--crop", 224]
     outcome = validate(corpus / "torch7-models" / "nin-like" / "net.t7", *options)
     assert outcome.code == 0, outcome.err
-    _, (row,) = read_run(tmp_path / "work" / "results" / "net" / "onnx")
+    (row,) = read_run(tmp_path / "work" / "results" / "net" / "onnx").rows
     assert len(set(row.top5)) == 5
     assert max(row.top5) < classes
 

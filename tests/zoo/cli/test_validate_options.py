@@ -49,10 +49,10 @@ def test_sensitivity_is_a_matrix_and_a_run_for_each_flavour(dsd_zoo):
     # The digits are 36 pixels already for all but the squares, so the numbers come from the conversions.
     for flavour, cells in rows.items():
         folder = Path("results/digits-caffe-dsd") / ("onnx" if "warp" in flavour else f"onnx-{flavour}")
-        result, found = read_run(folder)
-        assert (result.flavour, str(result.top1_correct)) == (flavour, cells[0])
-        assert len(found) == 500
-    assert read_run(Path("results/digits-caffe-dsd/onnx-pil-bicubic-short36"))[0].preprocessing[
+        run = read_run(folder)
+        assert (run.result.flavour, str(run.result.top1_correct)) == (flavour, cells[0])
+        assert len(run.rows) == 500
+    assert read_run(Path("results/digits-caffe-dsd/onnx-pil-bicubic-short36")).result.preprocessing[
         "meant_for"
     ] == ("caffe-warp36")
     # The same matrix as separate runs.
@@ -94,11 +94,13 @@ def test_half_precision_is_printed_beside_float32(dsd_zoo, precision):
     assert full[2:4] == ["0.00", "0"]
     assert abs(int(half[1]) - int(full[1])) <= 3
     folder = Path("results/digits-caffe-dsd")
-    result, rows = read_run(folder / f"pytorch-{precision}-first200")
-    reference, exact = read_run(folder / "pytorch-first200")
-    assert (result.precision, reference.precision) == (precision, "float32")
+    half_run = read_run(folder / f"pytorch-{precision}-first200")
+    exact_run = read_run(folder / "pytorch-first200")
+    assert (half_run.result.precision, exact_run.result.precision) == (precision, "float32")
     # It really was computed in half precision.
-    differences = [abs(a - b) for x, y in zip(rows, exact, strict=True) for a, b in pairs(x, y)]
+    differences = [
+        abs(a - b) for x, y in zip(half_run.rows, exact_run.rows, strict=True) for a, b in pairs(x, y)
+    ]
     assert 1e-5 < max(differences) < 0.2
 
 
@@ -214,7 +216,7 @@ def test_an_interrupted_command_says_how_to_go_on(dsd_zoo):
     outcome = dsd_zoo("validate", "digits-caffe-dsd", "--batch-size", 10, "--resume")
     assert outcome.code == 0
     assert "30 images were ranked before an interruption" in outcome.out
-    assert read_run(Path("results/digits-caffe-dsd/onnx"))[0].top1_correct == 492
+    assert read_run(Path("results/digits-caffe-dsd/onnx")).result.top1_correct == 492
 
 
 def test_a_run_that_had_ranked_all_images_before_gives_no_rate(dsd_zoo, monkeypatch):

@@ -103,7 +103,7 @@ def test_a_lost_process_ends_the_run_and_what_was_done_is_kept(torchrun, alone, 
     outcome = torchrun(2, "--out", str(out), "--resume")
     assert outcome.returncode == 0, outcome.stderr
     assert (out / "evidence.csv").read_bytes() == alone
-    assert read_run(out)[0].resumed == images
+    assert read_run(out).result.resumed == images
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_machines_without_a_common_folder(machines, alone):
     assert [outcome.returncode for outcome in outcomes] == [0, 0], outcomes
     (folder,) = [folder for folder in folders if (folder / "out" / "result.json").exists()]
     assert (folder / "out" / "evidence.csv").read_bytes() == alone
-    assert read_run(folder / "out")[0].resumed == 10 * len(kept[0] | kept[1])
+    assert read_run(folder / "out").result.resumed == 10 * len(kept[0] | kept[1])
     # Printed once, and nothing is left where the result is not.
     assert [bool(outcome.stdout) for outcome in outcomes] == [each == folder for each in folders]
     (other,) = [each for each in folders if each != folder]

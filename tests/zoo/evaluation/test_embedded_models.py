@@ -30,16 +30,16 @@ def test_every_image_is_scored_as_the_original_framework_did(model, runtime, cac
     sources = [manifest.directory / file.path for file in manifest.source_files()]
     net = converted(sources, runtime, cache, manifest.input_shape)
     with open_dataset(bundled_folder() / "digits" / "images" / "test_images.tar") as data:
-        result, rows = validate(net, data, manifest.preprocessing, model=model, runtime=runtime)
+        run = validate(net, data, manifest.preprocessing, model=model, runtime=runtime)
     (key,) = manifest.recorded.values()
     with np.load(manifest.directory / manifest.file("recorded").path) as recorded:
         expected = recorded[key]
     ids, scores = best(expected)
     bound = 1e-5 * np.abs(expected).max()
-    np.testing.assert_allclose([row.scores for row in rows], scores, rtol=0, atol=bound)
-    for row, classes, values, complete in zip(rows, ids.tolist(), scores, expected, strict=True):
+    np.testing.assert_allclose([row.scores for row in run.rows], scores, rtol=0, atol=bound)
+    for row, classes, values, complete in zip(run.rows, ids.tolist(), scores, expected, strict=True):
         # Where two classes are as good as equal, either order is right.
         for mine, theirs, value in zip(row.top5, classes, values, strict=True):
             assert mine == theirs or abs(complete[mine] - value) <= 2 * bound, row.image
-    assert result.top1_correct == manifest.claim("top1").correct
-    assert result.top5_correct == manifest.claim("top5").correct
+    assert run.result.top1_correct == manifest.claim("top1").correct
+    assert run.result.top5_correct == manifest.claim("top5").correct

@@ -50,7 +50,7 @@ def colours(tmp_path):
 def test_every_image_is_ranked_in_order(make_net, colours):
     seen = []
     with open_dataset(colours) as data:
-        result, rows = validate(
+        run = validate(
             make_net(),
             data,
             PLAIN,
@@ -60,6 +60,7 @@ def test_every_image_is_ranked_in_order(make_net, colours):
             files={"net.prototxt": "1" * 64},
             progress=lambda *counts: seen.append(counts),
         )
+        result, rows = run.result, run.rows
     assert [row.image for row in rows] == [item.id for item in data]
     for i, row in enumerate(rows):
         pixel = list(COLOURS.values())[i % 3]
@@ -87,15 +88,16 @@ def test_every_image_is_ranked_in_order(make_net, colours):
 @pytest.mark.parametrize("batch_size", [1, 3, 11, 50, None])
 def test_the_batch_size_changes_nothing(make_net, colours, batch_size):
     with open_dataset(colours) as data:
-        _, rows = validate(make_net(), data, PLAIN, model="m", batch_size=batch_size)
-        _, one_by_one = validate(make_net(), data, PLAIN, model="m", batch_size=1)
+        rows = validate(make_net(), data, PLAIN, model="m", batch_size=batch_size).rows
+        one_by_one = validate(make_net(), data, PLAIN, model="m", batch_size=1).rows
     assert rows == one_by_one
 
 
 def test_a_net_of_fixed_batch_gets_full_batches(make_net, colours):
     with open_dataset(colours) as data:
-        result, rows = validate(make_net(batch=4), data, PLAIN, model="m")
-        _, expected = validate(make_net(), data, PLAIN, model="m")
+        run = validate(make_net(batch=4), data, PLAIN, model="m")
+        result, rows = run.result, run.rows
+        expected = validate(make_net(), data, PLAIN, model="m").rows
         assert (result.batch_size, rows) == (4, expected)
         with pytest.raises(UsageError, match="takes batches of 4 only, not of 5"):
             validate(make_net(batch=4), data, PLAIN, model="m", batch_size=5)
@@ -103,7 +105,8 @@ def test_a_net_of_fixed_batch_gets_full_batches(make_net, colours):
 
 def test_a_limit_keeps_the_size_of_the_whole_in_sight(make_net, colours):
     with open_dataset(colours) as data:
-        result, rows = validate(make_net(), data, PLAIN, model="m", limit=5)
+        run = validate(make_net(), data, PLAIN, model="m", limit=5)
+        result, rows = run.result, run.rows
         assert (result.n, result.n_dataset, len(rows)) == (5, 11, 5)
         with pytest.raises(UsageError, match="limit must be 1 image or more, not 0"):
             validate(make_net(), data, PLAIN, model="m", limit=0)
@@ -117,7 +120,8 @@ def test_an_unreadable_image_ends_the_run_by_name_or_is_listed(make_net, colours
             DataError, match=r"04_green\.png: cannot decode 6 bytes.*(?s:.*)--skip-unreadable"
         ):
             validate(make_net(), data, PLAIN, model="m")
-        result, rows = validate(make_net(), data, PLAIN, model="m", batch_size=4, skip_unreadable=True)
+        run = validate(make_net(), data, PLAIN, model="m", batch_size=4, skip_unreadable=True)
+        result, rows = run.result, run.rows
     assert result.unreadable == ["04_green.png", "10_green.png"]
     assert (result.n, result.n_dataset, result.top1_correct) == (9, 11, 8)
     assert len(rows) == 9
@@ -137,7 +141,8 @@ def test_ignored_exif_orientations_are_counted(make_net, tmp_path):
     (folder / "n01440764_a.jpg").write_bytes(plain)
     (folder / "n01440764_b.jpg").write_bytes(plain[:2] + exif + plain[2:])
     with open_dataset(folder) as data:
-        result, rows = validate(make_net(), data, PLAIN, model="m")
+        run = validate(make_net(), data, PLAIN, model="m")
+        result, rows = run.result, run.rows
     assert result.exif_rotated == 1
     assert rows[0].scores == rows[1].scores
 
@@ -208,9 +213,8 @@ def test_stored_images_of_one_channel_reach_a_net_that_does_not_say_how_many_it_
     images = (broken, *(Sample(str(i), i % 2, lambda i=i: stored[i]) for i in range(3)))
     data = Dataset("grey", "grey", "themselves", images)
     settings = Preprocessing(flavour="caffe-stored", crop=8)
-    result, rows = validate(
-        tmp_path / "net.py", data, settings, model="m", runtime="pytorch", skip_unreadable=True
-    )
+    run = validate(tmp_path / "net.py", data, settings, model="m", runtime="pytorch", skip_unreadable=True)
+    result, rows = run.result, run.rows
     assert (result.n, result.top1_correct, result.unreadable) == (3, 3, ["broken"])
     assert [row.scores[0] for row in rows] == [250, 252, 200]
 
@@ -269,10 +273,11 @@ def test_onnx_runtime_ranks_batches_side_by_side(make_net, colours, monkeypatch)
     with open_dataset(colours) as data:
         job = Job(net=make_net(), data=data, model="m", batch_size=2, limit=8)
         monkeypatch.setattr(onnx_runtime, "processors", lambda: 1)
-        _, expected = measure(job, [Variant(PLAIN)])[0]
+        expected = measure(job, [Variant(PLAIN)])[0].rows
         monkeypatch.setattr(onnx_runtime, "processors", lambda: 2)
         monkeypatch.setattr(OnnxRuntime, "rank", together)
-        result, rows = measure(job, [Variant(PLAIN)])[0]
+        run = measure(job, [Variant(PLAIN)])[0]
+        result, rows = run.result, run.rows
     assert rows == expected
     assert result.environment["threads"] == "1"
 
@@ -291,7 +296,7 @@ def test_a_ranked_batch_does_not_wait_for_images_that_are_slow_to_come(make_net,
         items = [late(item) if number >= 2 else item for number, item in enumerate(data.items)]
         slow = dataclasses.replace(data, items=tuple(items))
         job = Job(net=make_net(), data=slow, model="m", batch_size=2)
-        result, _ = measure(job, [Variant(PLAIN)], progress=lambda done, total: first_is_done.set())[0]
+        result = measure(job, [Variant(PLAIN)], progress=lambda done, total: first_is_done.set())[0].result
     assert result.n == 11
 
 

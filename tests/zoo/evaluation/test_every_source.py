@@ -34,9 +34,10 @@ def test_the_digits_count_alike_from_every_source(tmp_path, cache, digits, form)
         assert data.name == "digits-test"
         for runtime in ("onnx", "pytorch"):
             net = converted(sources, runtime, cache, manifest.input_shape)
-            result, rows = validate(net, data, manifest.preprocessing, model="m", runtime=runtime)
+            run = validate(net, data, manifest.preprocessing, model="m", runtime=runtime)
+            result = run.result
             assert (result.n, result.top1_correct, result.top5_correct) == (500, 492, 500)
-            assert {row.image.rpartition("/")[2] for row in rows} == {name for name, _, _ in digits}
+            assert {row.image.rpartition("/")[2] for row in run.rows} == {name for name, _, _ in digits}
 
 
 def test_the_lmdb_that_caffe_itself_tested_counts_alike(shared, cache):
@@ -47,8 +48,8 @@ def test_the_lmdb_that_caffe_itself_tested_counts_alike(shared, cache):
     stored = manifest.preprocessing.model_copy(update={"flavour": "caffe-stored"})
     with open_dataset(shared / "demo" / "caffe" / "digits_test_lmdb") as data:
         runs = [validate(net, data, settings, model="m") for settings in (manifest.preprocessing, stored)]
-    assert [(run[0].dataset, run[0].top1_correct) for run in runs] == [("digits-test", 492)] * 2
-    assert runs[0][1] == runs[1][1]
+    assert [(run.result.dataset, run.result.top1_correct) for run in runs] == [("digits-test", 492)] * 2
+    assert runs[0].rows == runs[1].rows
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -63,7 +64,7 @@ def test_photographs_get_the_five_classes_that_caffe_gave_them(shared, tmp_path,
         photographs = [(item.id, item.label, item.read()) for item in data.items[::10]]
     settings = Preprocessing(flavour="caffe-warp256", crop=227, mean=[104, 117, 123])
     with open_dataset(write(form, tmp_path, photographs, settings.flavour)) as data:
-        _, rows = validate(net, data, settings, model="squeezenet")
+        rows = validate(net, data, settings, model="squeezenet").rows
     assert len(rows) == 20
     for row in rows:
         line = recorded[row.image.rpartition("/")[2]]

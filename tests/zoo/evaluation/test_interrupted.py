@@ -58,9 +58,8 @@ class Ended(BaseException):
 
 
 def comparable(run) -> dict:
-    result, rows = run
     changing = {"seconds", "images_per_second", "started", "resumed"}
-    return {"rows": rows, **result.model_dump(exclude=changing)}
+    return {"rows": run.rows, **run.result.model_dump(exclude=changing)}
 
 
 @pytest.mark.parametrize("after", [0, 1, 3, 5])
@@ -87,9 +86,9 @@ def test_a_run_goes_on_wherever_it_was_ended(tmp_path, images, make_job, after):
             job, variants, folder=out, resume=True, progress=lambda done, total: seen.append((done, total))
         )
     assert [comparable(run) for run in runs] == [comparable(run) for run in expected]
-    assert runs[0][0].unreadable == ["09.jpg"]
-    assert (runs[0][0].n, runs[0][0].exif_rotated) == (22, 1)
-    assert runs[0][0].resumed == sum(len(batch.rows[0]) for batch in kept.values())
+    assert runs[0].result.unreadable == ["09.jpg"]
+    assert (runs[0].result.n, runs[0].result.exif_rotated) == (22, 1)
+    assert runs[0].result.resumed == sum(len(batch.rows[0]) for batch in kept.values())
     left = 23 - 4 * (after + 1)
     assert seen[-1:] == ([(left, left)] if left > 0 else [])
 
@@ -125,7 +124,7 @@ def test_images_prepared_on_the_device_change_nothing(images, make_job):
         runs = [
             measure(make_job(data, preprocess_on=place), [Variant(PLAIN)])[0] for place in ("host", "device")
         ]
-    assert runs[0][1] == runs[1][1]
+    assert runs[0].rows == runs[1].rows
 
 
 def test_an_error_in_the_middle_keeps_what_was_done(tmp_path, images, make_job):

@@ -25,9 +25,10 @@ def test_every_photograph_gets_the_five_classes_that_caffe_gave_it(shared, model
     sources = [model / "SqueezeNet_deploy.prototxt", model / "compressed_SqueezeNet.net"]
     net = converted(sources, runtime, tmp_path)
     with open_dataset(shared / "imagenet-sample") as data:
-        result, rows = validate(net, data, SETTINGS, model="squeezenet-deep-compression", runtime=runtime)
+        run = validate(net, data, SETTINGS, model="squeezenet-deep-compression", runtime=runtime)
     with (model / "imagenet-sample-top5.csv").open(newline="") as file:
         recorded = {line["file"]: line for line in csv.DictReader(file)}
+    result, rows = run.result, run.rows
     assert (result.n, result.top1_correct, result.top5_correct) == (200, 135, 177)
     assert {row.image for row in rows} == set(recorded)
     for row in rows:

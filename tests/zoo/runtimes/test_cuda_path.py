@@ -53,7 +53,7 @@ def validate(monkeypatch, capsys, tmp_path):
 @pytest.mark.parametrize("runtime", ["onnx", "pytorch"])
 def test_a_whole_run(gpu, validate, tmp_path, runtime, preprocess_on):
     printed = validate("--device", "cuda:1", "--runtime", runtime, "--preprocess-on", preprocess_on)
-    result, _ = read_run(tmp_path / printed["out"])
+    result = read_run(tmp_path / printed["out"]).result
     assert (result.top1_correct, result.n, result.device) == (492, 500, "cuda:1")
     # As many as a GPU takes at most: half of 8 GiB.
     assert result.batch_size == 512
@@ -68,7 +68,7 @@ def test_a_whole_run(gpu, validate, tmp_path, runtime, preprocess_on):
 @pytest.mark.parametrize(("runtime", "precision"), [("onnx", "fp16"), ("onnx", "tf32"), ("pytorch", "tf32")])
 def test_a_mode_is_compared_with_float32(gpu, validate, tmp_path, runtime, precision):
     printed = validate("--device", "cuda", "--runtime", runtime, "--precision", precision)
-    runs = [read_run(tmp_path / out)[0] for out in (printed["out"], printed["variants"][0]["out"])]
+    runs = [read_run(tmp_path / out).result for out in (printed["out"], printed["variants"][0]["out"])]
     assert [run.precision for run in runs] == [precision, "float32"]
     assert [run.top1_correct for run in runs] == [492, 492]
     assert [settings["use_tf32"] for settings in gpu.providers] == (

@@ -32,7 +32,7 @@ def sources(tmp_path):
 def test_a_form_is_made_once(sources, tmp_path, monkeypatch):
     form = converted(sources, "onnx", tmp_path / "cache")
     assert form.name == "net.onnx"
-    monkeypatch.setattr(converters, "convert", lambda *a, **k: pytest.fail("converted a second time"))
+    monkeypatch.setattr(converters, "load", lambda *a, **k: pytest.fail("read a second time"))
     assert converted(sources, "onnx", tmp_path / "cache") == form
     assert not list((tmp_path / "cache").rglob(".incoming-*"))
 
@@ -80,18 +80,18 @@ def test_what_a_killed_conversion_left_is_gone_with_the_next(sources, tmp_path):
 
 
 def test_of_two_at_once_one_converts(sources, tmp_path, monkeypatch):
-    convert, calls = converters.convert, []
+    load, calls = converters.load, []
     other = threading.Thread(target=lambda: calls.append(converted(sources, "onnx", tmp_path / "cache")))
 
     def slowly(*arguments, **options):
-        calls.append("converted")
+        calls.append("read")
         other.start()
-        return convert(*arguments, **options)
+        return load(*arguments, **options)
 
-    monkeypatch.setattr(converters, "convert", slowly)
+    monkeypatch.setattr(converters, "load", slowly)
     form = converted(sources, "onnx", tmp_path / "cache")
     other.join()
-    assert calls == ["converted", form]
+    assert calls == ["read", form]
 
 
 def test_a_cache_that_cannot_be_written_says_what_to_do(sources, tmp_path, monkeypatch):

@@ -1,0 +1,95 @@
+"""`dsd-zoo compare A B`: where do two forms of one net part?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zoo.cli._options import InputShapeOption, JsonOption, ManifestsOption, fixed_input_shapes
+from zoo.cli._output import print_json, print_table
+from zoo.cli._subject import find_subject
+from zoo.cli.command import command
+from zoo.verify.difference import BOUND
+
+if TYPE_CHECKING:
+    from zoo.verify.compare import Comparison
+
+FORM = "A model's name, net.onnx, net.py, or source files joined by commas."
+
+
+@command("compare", order=100)
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help=FORM)],
+    b: Annotated[str, typer.Argument(metavar="B", help=FORM)],
+    input_shape: InputShapeOption = None,
+    bound: Annotated[
+        float, typer.Option(help="Allowed difference, relative to the largest magnitude of a value.", min=0)
+    ] = BOUND,
+    seed: Annotated[int, typer.Option(help="Of the random input.", min=0)] = 0,
+    json: JsonOption = False,
+    manifests: ManifestsOption = None,
+) -> None:
+    """Compare two forms of one net, layer by layer.
+
+    Both run on the same random input. Every value that both forms name is compared in the order in which
+    A computes it. Ends with 1 and the name of the first divergence if their outputs do not agree.
+    A net.py is a program and is run as one: compare only those that you trust. Nothing else is executed.
+    """
+    from zoo.verify.compare import compare as compare_forms
+
+    subjects = [find_subject(form.split(","), manifests) for form in (a, b)]
+    known = [subject.manifest for subject in subjects if subject.manifest is not None]
+    found = compare_forms(
+        *(subject.sources for subject in subjects),
+        input_shapes=fixed_input_shapes(input_shape),
+        usual_shape=known[0].input_shape if known else None,
+        seed=seed,
+        bound=bound,
+    )
+    if json:
+        print_json(
+            {
+                "agrees": found.agrees,
+                "bound": bound,
+                "values": [asdict(row) for row in found.rows],
+                "first_divergence": found.first_divergence and found.first_divergence.name,
+                "only_first": found.only_first,
+            }
+        )
+    else:
+        _print(found)
+    if not found.agrees:
+        raise typer.Exit(1)
+
+
+def _print(found: Comparison) -> None:
+    lines = [
+        (
+            row.name,
+            "x".join(map(str, row.shape)),
+            f"{row.difference:.1e}",
+            f"{row.relative:.1e}",
+            "agrees" if row.agrees else "differs",
+        )
+        for row in found.rows
+    ]
+    print_table(("VALUE", "SHAPE", "DIFFERENCE", "RELATIVE", "VERDICT"), lines, right=(2, 3))
+    print()
+    for name in found.only_first:
+        print(f"Not compared: output {name} of A, which B does not have.")
+    first = found.first_divergence
+    if first is None:
+        print(f"All {len(found.rows)} values that both have agree within {found.bound:g}.")
+        return
+    if first.shape != first.other_shape:
+        shapes = " and ".join("x".join(map(str, shape)) for shape in (first.shape, first.other_shape))
+        print(f"First divergence: {first.name}, of the shapes {shapes}.")
+    else:
+        print(
+            f"First divergence: {first.name}, by {first.relative:.1e} of its largest magnitude "
+            f"where {found.bound:g} is allowed."
+        )
+    if found.agrees:
+        print("The outputs agree all the same: inside, one form has layers folded into others.")

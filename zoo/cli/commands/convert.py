@@ -1,0 +1,145 @@
+"""`dsd-zoo convert MODEL|FILE... -o OUT`: Caffe and Torch7 to ONNX and PyTorch."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zoo.cli._options import InputShapeOption, JsonOption, ManifestsOption, input_shapes
+from zoo.cli._output import counted, human_bytes, print_fields, print_json
+from zoo.cli._subject import find_subject
+from zoo.cli.command import command
+from zoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from converters import ConversionReport
+
+FORMS = {".onnx": "ONNX", ".py": "PyTorch", ".safetensors": "tensors"}
+
+
+@command("convert", order=90)
+def convert(
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL|FILE...",
+            help="A model of the catalog, or the files of a net: a prototxt and its weights, or one .t7.",
+        ),
+    ],
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="OUT",
+            help="NET.onnx, NET.py (with NET.safetensors), a folder for both, or DATA.safetensors of a .t7.",
+        ),
+    ],
+    output: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Expose this blob instead of the net's outputs; may be repeated."),
+    ] = None,
+    input_shape: InputShapeOption = None,
+    static_batch: Annotated[int | None, typer.Option(metavar="N", help="Fix the batch.", min=1)] = None,
+    stage: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Stage of a Caffe net's state; may be repeated.")
+    ] = None,
+    level: Annotated[int, typer.Option(metavar="N", help="Level of a Caffe net's state.")] = 0,
+    ignore_field: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="An unknown prototxt field that may be ignored; may be repeated."),
+    ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="ONNX: point into the original weights file, copy nothing.")
+    ] = False,
+    external: Annotated[
+        bool, typer.Option("--external", help="ONNX: weights in a file of their own beside it.")
+    ] = False,
+    opset: Annotated[int | None, typer.Option(metavar="N", help="ONNX: opset 13 to 24; default 18.")] = None,
+    fold: Annotated[
+        bool,
+        typer.Option(
+            "--fold",
+            help="Fold scaling into the convolution before it; changes the last bits of the results.",
+        ),
+    ] = False,
+    embed_preprocessing: Annotated[
+        bool,
+        typer.Option("--embed-preprocessing", help="Put mean and scale into the net: it then takes pixels."),
+    ] = False,
+    select: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Where in a Torch7 file the net lies, such as model.")
+    ] = None,
+    json: JsonOption = False,
+    manifests: ManifestsOption = None,
+) -> None:
+    """Convert a Caffe or Torch7 net to ONNX and PyTorch.
+
+    What was done is reported; what cannot be carried over exactly is an error. Neither Caffe nor Torch7
+    is needed. `dsd-zoo inspect` shows beforehand what would convert.
+    """
+    import converters
+    from zoo.catalog.metadata import metadata_of
+
+    if not out:
+        raise UsageError(
+            "-o is empty; expected NET.onnx, NET.py, DATA.safetensors or a folder ('.' for this one)"
+        )
+    subject = find_subject(what, manifests)
+    options: dict[str, Any] = {
+        "link": link,
+        "opset": opset,
+        "fold": fold,
+        "external": external,
+        "outputs": output,
+        "input_shapes": input_shapes(input_shape),
+        "stages": stage or (),
+        "level": level,
+        "static_batch": static_batch,
+        "ignore_fields": ignore_field or (),
+        "select": select,
+        "embed_preprocessing": embed_preprocessing,
+    }
+    given = [f"--{name.removesuffix('s').replace('_', '-')}" for name, value in options.items() if value]
+    if given and Path(out).suffix == ".safetensors":
+        raise UsageError(
+            f"{out}: takes the tensors of a .t7 as they are, and {', '.join(given)} is about a net; "
+            "leave it out, or write NET.onnx or NET.py"
+        )
+    metadata = metadata_of(subject.manifest) if subject.manifest is not None else None
+    report = converters.convert(subject.sources, out, metadata=metadata, **options)
+    if json:
+        print_json(report.to_dict())
+    else:
+        _print_report(report, what)
+
+
+def _print_report(report: ConversionReport, what: Sequence[str]) -> None:
+    preprocessing = {name: value for name, value in (report.preprocessing or {}).items() if value is not None}
+    nets = [path for path in report.files if path.suffix in (".onnx", ".py")]
+    parts = (report.layers, "layer"), (report.nodes, "ONNX node"), (report.parameters, "parameter")
+    fields = [
+        ("read", "\n".join(f"{source.name}  {human_bytes(source.bytes)}" for source in report.sources)),
+        ("inputs", _shapes(report.inputs)),
+        ("outputs", _shapes(report.outputs)),
+        ("net", ", ".join(counted(*part) for part in parts))
+        if nets
+        else ("values", f"{report.parameters:,}"),
+        ("left out", "\n".join(f"{layer.name} ({layer.type}): {layer.reason}" for layer in report.dropped)),
+        ("weights not used", ", ".join(report.unused_weights)),
+        ("preprocessing", ", ".join(f"{name} {value}" for name, value in preprocessing.items())),
+        ("notes", "\n".join(report.notes)),
+        ("written", "\n".join(f"{path}  {human_bytes(path.stat().st_size)}" for path in report.files)),
+        ("next", "\n".join(shlex.join(["dsd-zoo", "compare", ",".join(what), str(net)]) for net in nets)),
+    ]
+    forms = [FORMS[path.suffix] for path in nets or report.files]
+    print(f"{report.framework} to {' and '.join(forms)}")
+    print_fields([(name, value) for name, value in fields if value])
+
+
+def _shapes(values: dict[str, str]) -> str:
+    return "\n".join(f"{name}  {shape}" for name, shape in values.items())

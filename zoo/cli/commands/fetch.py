@@ -1,0 +1,106 @@
+"""`dsd-zoo fetch MODEL...`: bring the files of models into the cache."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zoo.cli._options import ManifestsOption
+from zoo.cli._output import human_bytes
+from zoo.cli._subject import load_catalog
+from zoo.cli.command import command
+from zoo.errors import UsageError, ZooError
+
+if TYPE_CHECKING:
+    from zoo.catalog.manifest import ModelFile
+    from zoo.download import Fetched
+    from zoo.store.cache import Cache
+
+# What a shell reports of a command that Ctrl-C ended.
+INTERRUPTED = 130
+
+
+@command("fetch", order=30)
+def fetch(
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="MODEL...", help="Names of models; see `dsd-zoo list`.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All models of the zoo.")] = False,
+    mirror: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL|DIR",
+            help="Where MODEL/FILE lies, such as an exported cache; asked first; may be repeated.",
+        ),
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Never touch the network; file:// sources still count.")
+    ] = False,
+    manifests: ManifestsOption = None,
+) -> None:
+    """Download, and verify, the files of models.
+
+    They go into the cache, $DSD_ZOO_CACHE or the user's cache folder. The sources of a file are tried in
+    order. Only bytes that agree with every size and hash on record are kept. Where nothing is known
+    beforehand, the first download is put on record ($DSD_ZOO_LOCK or lock.json in the user's data folder),
+    and later ones must match. What an interrupted fetch has brought is kept, and the same command goes on
+    from it. HTTPS_PROXY, NO_PROXY and REQUESTS_CA_BUNDLE (certificates) are heeded.
+    Ends with 1 if a file could not be had, and with 130 if it was interrupted.
+    """
+    from zoo.cli._fetch_progress import progress_bars
+    from zoo.download import Network
+    from zoo.download.parallel import fetch_all
+    from zoo.store.cache import Cache
+
+    if everything == bool(models):
+        given = "both are given" if everything else "neither is given"
+        raise UsageError(f"name the models to fetch, or say --all; {given}\n  all models: dsd-zoo list")
+    catalog, store = load_catalog(manifests), Cache()
+    chosen = [catalog.get(name) for name in (catalog.names() if everything else models or ())]
+    wanted = [file for manifest in chosen for file in manifest.model_files()]
+    network = Network(mirrors=tuple(map(_mirror, mirror or ())), offline=offline)
+    errors: list[ZooError] = []
+    try:
+        with progress_bars() as progress_of:
+            for file, result in zip(wanted, fetch_all(wanted, store, network, progress_of), strict=True):
+                if file.entry is file.manifest.files[0]:
+                    print(file.model)
+                if isinstance(result, ZooError):
+                    errors.append(result)
+                    print(f"  {file.name}: not fetched", flush=True)
+                else:
+                    _print(file, result, store)
+    except KeyboardInterrupt:
+        print(
+            "dsd-zoo: interrupted; what has come is kept, the same command goes on from it", file=sys.stderr
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    for error in errors:
+        print(f"dsd-zoo: {error}", file=sys.stderr)
+    if errors:
+        raise typer.Exit(1)
+
+
+def _mirror(given: str) -> str:
+    """The URL of a mirror, which may be given as a folder."""
+    if given.startswith(("https://", "http://", "file://")):
+        return given
+    if Path(given).is_dir():
+        return Path(given).resolve().as_uri()
+    raise UsageError(f"--mirror {given}: expected a URL (https://, http://, file://) or a folder")
+
+
+def _print(file: ModelFile, fetched: Fetched, store: Cache) -> None:
+    if fetched.source is None:
+        origin = "ships with the zoo" if file.entry.path else "already in the cache"
+    else:
+        origin = f"from {fetched.source}"
+        origin += f" ({fetched.member} in the archive there)" if fetched.member else ""
+    size = human_bytes(fetched.path.stat().st_size)
+    print(f"  {file.name}: {size}, {store.trust(file)}, {origin}")
+    for attempt in fetched.failed:
+        print(f"    before that {attempt.url}: {attempt.outcome}".replace("\n", " "))
+    sys.stdout.flush()

@@ -1,0 +1,31 @@
+"""`dsd-zoo import-cache DIR`: take in what `dsd-zoo export-cache` wrote on another machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo.cli._moved import print_moved
+from zoo.cli._options import ManifestsOption
+from zoo.cli._subject import load_catalog
+from zoo.cli.command import command
+
+
+@command("import-cache", order=60)
+def import_cache(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `dsd-zoo export-cache` wrote.")],
+    manifests: ManifestsOption = None,
+) -> None:
+    """Import, and verify, what was exported on another machine.
+
+    Each must be the file on record. Of a file of which nothing was known beforehand, what came first on the
+    other machine counts, unless something came first here. Ends with 1 if a file is wrong or unknown.
+    """
+    from zoo.download.mirror import import_cache as take_in
+    from zoo.store.cache import Cache
+
+    store = Cache()
+    count = print_moved(take_in(store, load_catalog(manifests), folder))
+    print(f"{count} files of {folder} are in the cache {store.root}")

@@ -1,0 +1,82 @@
+"""`dsd-zoo inspect MODEL|FILE...`: what is in these files, and would all of it convert?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zoo.cli._options import JsonOption, ManifestsOption
+from zoo.cli._output import print_fields, print_json, print_table
+from zoo.cli._subject import find_subject
+from zoo.cli._weights import show_weights
+from zoo.cli.command import command
+
+if TYPE_CHECKING:
+    from converters import Inspection, LayerRow
+
+
+@command("inspect", order=80)
+def inspect(
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL|FILE...",
+            help="A model of the catalog, or the files of a net: a prototxt, its weights, a .t7, a .onnx.",
+        ),
+    ],
+    weights: Annotated[
+        bool,
+        typer.Option(
+            "--weights", help="Compare the weights of two nets, A B; files of one net are joined by commas."
+        ),
+    ] = False,
+    json: JsonOption = False,
+    manifests: ManifestsOption = None,
+) -> None:
+    """Inspect a net: its layers, and what would convert.
+
+    Layers come with their output shapes and parameters; what stops one says why. Ends with 0 only if
+    all of it would. With --weights A B, such as a DSD model and its baseline: how many weights are zero, how
+    they correlate layer by layer, and how their magnitudes are distributed.
+    """
+    import converters
+
+    if weights:
+        show_weights(what, manifests, as_json=json)
+        return
+
+    found = converters.inspect(*find_subject(what, manifests).sources)
+    if json:
+        print_json(found.to_dict())
+    else:
+        _print(found)
+    if not found.complete:
+        raise typer.Exit(1)
+
+
+def _print(found: Inspection) -> None:
+    lines = [_line(row) for row in found.layers]
+    print_table(("LAYER", "TYPE", "OUTPUT", "PARAMETERS", "CONVERTS"), lines)
+    print()
+    fields = [
+        ("kind", found.kind),
+        ("files", "\n".join(found.files)),
+        ("inputs", "\n".join(f"{name}  {shape}" for name, shape in found.inputs.items())),
+        ("outputs", "\n".join(f"{name}  {shape}" for name, shape in found.outputs.items())),
+        ("parameters", f"{found.parameters:,}"),
+        ("left out", "\n".join(found.left_out)),
+        ("notes", "\n".join(found.notes)),
+        ("problems", "\n".join(found.problems)),
+    ]
+    print_fields([(name, value) for name, value in fields if value])
+    for row in found.layers:
+        if row.problem is not None:
+            print(f"\n{row.name} ({row.type}): {row.problem}")
+    verdict = "All of it converts." if found.complete else "Not all of it converts."
+    print(f"\n{found.convertible} of {len(found.layers)} layers convert. {verdict}")
+
+
+def _line(row: LayerRow) -> tuple[str, ...]:
+    converts = "yes" if row.problem is None else "NO"
+    return row.name, row.type, ", ".join(row.shapes), ", ".join(row.parameters), converts

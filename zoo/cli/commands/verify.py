@@ -1,0 +1,75 @@
+"""`dsd-zoo verify MODEL... | FILE...`: are these the right files, and do they hold what they should?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zoo.cli._options import ManifestsOption
+from zoo.cli._subject import load_catalog
+from zoo.cli.command import command
+
+if TYPE_CHECKING:
+    from zoo.catalog.catalog import Catalog
+    from zoo.catalog.manifest import Manifest
+    from zoo.store.cache import Cache
+
+
+@command("verify", order=70)
+def verify(
+    what: Annotated[
+        list[str], typer.Argument(metavar="MODEL...|FILE...", help="Names of models, or paths of files.")
+    ],
+    manifests: ManifestsOption = None,
+) -> None:
+    """Verify models or files against everything on record.
+
+    A model: every file is read again and compared with all known sizes and hashes; definition and weights
+    are read as a net, every parameter in its place and shape, as many as there should be, all of them finite;
+    a baseline that is here too must have the same architecture and other weights; the ONNX and the PyTorch
+    form must compute what the original framework recorded, or where nothing is recorded, the same as each
+    other.
+    A file: says which file of which model it is.
+
+    Ends with 1 if something is missing, wrong or unknown.
+    """
+    from zoo.store.cache import Cache
+    from zoo.store.subject import find_model_or_file
+
+    catalog, store = load_catalog(manifests), Cache()
+    targets = [find_model_or_file(name, catalog) for name in what]
+    results = [
+        _verify_file(target, catalog, store)
+        if isinstance(target, Path)
+        else _verify_model(target, catalog, store)
+        for target in targets
+    ]
+    if not all(results):
+        raise typer.Exit(1)
+
+
+def _verify_model(manifest: Manifest, catalog: Catalog, store: Cache) -> bool:
+    from zoo.verify.model import verify_model
+
+    print(manifest.name)
+    checks = verify_model(manifest, store, catalog.baseline(manifest))
+    for check in checks:
+        verdict = "ok" if check.ok else "FAILED"
+        trust = "" if check.trust is None else f" ({check.trust})"
+        detail = check.detail.replace("\n", "\n    ")
+        print(f"  {check.kind:9}  {check.subject}: {verdict}{trust}: {detail}")
+    return all(check.ok for check in checks)
+
+
+def _verify_file(path: Path, catalog: Catalog, store: Cache) -> bool:
+    from zoo.verify.integrity import find_known_file
+
+    identity = find_known_file(path, catalog, store)
+    print(path)
+    for file in identity.known_as:
+        print(f"  this is {file}")
+    if not identity.known_as:
+        print(f"  unknown to the zoo: {identity.digests.bytes} bytes, sha256 {identity.digests.sha256}")
+    return bool(identity.known_as)

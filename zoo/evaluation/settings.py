@@ -1,0 +1,80 @@
+"""From a net and the options of a run to the preprocessing and the images of that run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.bundled import embedded_images
+from zoo.datasets import kinds_of_sources
+from zoo.errors import UsageError
+from zoo.evaluation.variants import made_for_another
+from zoo.preprocessing.settings import Preprocessing, carried_settings, settings
+from zoo.runtimes import form_of
+from zoo.store.subject import Subject
+from zoo.vocabulary import RuntimeName
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How images become the input of a net.
+
+    meant_for: the flavour whose images the net and the numbers are made for, if not `preprocessing.flavour`.
+    mean_image: the file, if a mean image is subtracted.
+    """
+
+    preprocessing: Preprocessing
+    meant_for: str | None = None
+    mean_image: Path | None = None
+
+
+def settings_for(
+    subject: Subject,
+    runtime: RuntimeName,
+    scores: str | None,
+    chosen: Mapping[str, Any],
+    *,
+    mean: Sequence[float] | Path | None = None,
+    meant_for: str | None = None,
+) -> Settings:
+    """The settings of the model, or those that the files themselves describe, changed by the options.
+
+    Where the chosen flavour makes images of other channels or another range than the net takes, the numbers
+    stay those of the flavour that the net is made for.
+
+    runtime, scores: as the net will run; files are converted to that form to read their settings.
+    chosen: `flavour`, `crop`, `std`, `scale`; None where not chosen.
+    mean: per channel, or the file of a mean image.
+
+    Raises:
+        UsageError: a setting is missing or out of range.
+        converters.ConverterError: the net cannot be converted.
+    """
+    mean_image = subject.mean_image
+    if isinstance(mean, Path):
+        chosen, mean_image = {**chosen, "mean_image": True}, mean
+    else:
+        chosen = {**chosen, "mean": mean}
+    if subject.manifest is not None:
+        own = subject.manifest.preprocessing.model_dump()
+    else:
+        own = carried_settings(subject.carried_preprocessing(form_of(runtime), scores))
+    preprocessing = settings(chosen, own)
+    # A Caffe definition describes its data layer for Caffe's own images, however they are resized.
+    made_for = meant_for or own.get("flavour") or ("caffe-stored" if own else None)
+    if made_for is not None:
+        made_for = made_for_another(preprocessing.flavour, made_for)
+    return Settings(preprocessing, made_for, mean_image)
+
+
+def shipped_images(subject: Subject) -> Path:
+    """The images that ship with the zoo for the model. UsageError if there are none."""
+    found = None if subject.manifest is None else embedded_images(subject.manifest.dataset)
+    if found is None:
+        raise UsageError(
+            "say where the images are: --data SRC, such as ILSVRC2012_img_val.tar with the 50,000\n"
+            f"  validation images of ImageNet, {kinds_of_sources()}"
+        )
+    return found

@@ -1,0 +1,46 @@
+"""Two runs, image by image: the rows of one beside the rows of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from zoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from zoo.evidence.run import Row
+
+
+def pair_rows(
+    rows: Sequence[Row], others: Sequence[Row], *, same_files: bool = False
+) -> list[tuple[Row, Row]]:
+    """Each row of a run with the other run's row for the same image, in the order of `rows`.
+
+    same_files: also require that each image is the same file in both runs, where both know its SHA-256.
+
+    Raises:
+        UsageError: the runs are not over the same images, labels or files.
+    """
+    difference = find_difference(rows, others, same_files=same_files)
+    if difference is not None:
+        raise UsageError(f"two runs are compared image by image: {difference}")
+    by_image = {row.image: row for row in others}
+    return [(row, by_image[row.image]) for row in rows]
+
+
+def find_difference(rows: Sequence[Row], others: Sequence[Row], *, same_files: bool = False) -> str | None:
+    """Why two runs cannot be paired, as a clause; None if they can. Arguments as for `pair_rows`."""
+    by_image = {row.image: row for row in others}
+    unpaired = sorted({row.image for row in rows} ^ by_image.keys())
+    if unpaired:
+        return f"both must see the same images, {len(unpaired)} in only one of them, such as {unpaired[0]}"
+    for row in rows:
+        other = by_image[row.image]
+        if row.label != other.label:
+            return (
+                f"both must have the same labels, {row.image} is class {row.label} in this run "
+                f"and {other.label} in the other"
+            )
+        if same_files and row.sha256 and other.sha256 and row.sha256 != other.sha256:
+            return f"both must see the same image files, {row.image} has another SHA-256 in the other run"
+    return None

@@ -1,0 +1,137 @@
+"""What a command or a call is about: a model of the catalog, or files of the user's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import converters
+from zoo.catalog.catalog import Catalog
+from zoo.catalog.manifest import Manifest
+from zoo.errors import IntegrityError, UsageError
+from zoo.files import require_file, sha256
+from zoo.store.cache import Cache
+from zoo.store.converted import converted, recorded_preprocessing
+from zoo.vocabulary import Form
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The files of a net by name, in conversion order, and what the zoo knows about them.
+
+    `name` is the name in results; `cache` is the root of the user's cache, which keeps converted forms.
+    """
+
+    name: str
+    files: Mapping[str, Path]
+    cache: Path
+    manifest: Manifest | None = None
+    mean_image: Path | None = None
+    expected: Mapping[str, str | None] = field(default_factory=dict)
+    """Name to the sha256 on record; None where there is none."""
+
+    @property
+    def sources(self) -> list[Path]:
+        """The files that the converter reads."""
+        return list(self.files.values())
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """Name to sha256, computed once. IntegrityError if a model's file is not the verified one."""
+        found = {name: sha256(path) for name, path in self.files.items()}
+        for name, digest in found.items():
+            if self.expected.get(name) not in (None, digest):
+                raise IntegrityError(
+                    f"{self.files[name]}: {name} of {self.name} is not the file that was verified\n"
+                    f"  sha256: expected {self.expected[name]}, came {digest}\n"
+                    f"  what is wrong with it: dsd-zoo verify {self.name}"
+                )
+        return found
+
+    def scores(self, chosen: str | None) -> str | None:
+        """The output that ranks the classes: as chosen, or as the manifest says; None: the only one."""
+        return chosen or (None if self.manifest is None else self.manifest.scores)
+
+    def image_shape(self, crop: int) -> Sequence[int]:
+        """(channels, height, width) of the net's input; three channels unless a manifest says otherwise."""
+        return (3, crop, crop) if self.manifest is None else self.manifest.input_shape
+
+    def converted(
+        self, form: Form, scores: str | None = None, input_shape: Sequence[int] | None = None
+    ) -> Path:
+        """The net in the form that a runtime needs; see `zoo.store.converted.converted`."""
+        hashes = list(self.hashes.values())
+        return converted(self.sources, form, self.cache, input_shape, scores, hashes)
+
+    def carried_preprocessing(self, form: Form, scores: str | None = None) -> dict[str, Any] | None:
+        """The preprocessing that the files themselves describe; None for a net.py and a .t7, which do not.
+
+        The net is converted for this if it is not yet, as `converted` does it: it is read once for both.
+        """
+        first = self.sources[0]
+        if first.suffix == ".py" or converters.identify(first) is converters.Kind.TORCH7:
+            return None
+        net = self.converted(form, scores)
+        if net == first:
+            return converters.preprocessing_of(converters.load(net, sha256=list(self.hashes.values())))
+        return recorded_preprocessing(net)
+
+
+def find_subject(
+    what: str | Manifest | Sequence[str | os.PathLike[str]], catalog: Catalog, cache: Cache
+) -> Subject:
+    """The model that `what` is or names, or else the net in the files that it names.
+
+    A single name is looked up in the catalog first, as a model's name may look like a file's
+    (squeezenet-v1.0).
+
+    Raises:
+        UsageError: no such model (with suggestions) or file, or a model's file is not in the cache yet.
+    """
+    if isinstance(what, Manifest):
+        return _of_model(what, cache)
+    arguments = [what] if isinstance(what, str | os.PathLike) else list(what)
+    if len(arguments) == 1 and isinstance(arguments[0], str):
+        found = find_model_or_file(arguments[0], catalog)
+        return _of_model(found, cache) if isinstance(found, Manifest) else _of_files([found], cache)
+    return _of_files([Path(argument) for argument in arguments], cache)
+
+
+def find_model_or_file(argument: str, catalog: Catalog) -> Path | Manifest:
+    """The model of that name, or else the file. UsageError if there is neither."""
+    path = Path(argument)
+    if argument in catalog:
+        return catalog.get(argument)
+    if path.exists():
+        return path
+    if path.name != argument:
+        raise UsageError(f"no such file: {argument}")
+    if path.suffix:
+        raise UsageError(f"no such file: {argument}, nor is a model called so\n{catalog.advice(argument)}")
+    return catalog.get(argument)
+
+
+def _of_model(manifest: Manifest, cache: Cache) -> Subject:
+    sources = manifest.source_model_files()
+    files = dict(zip((file.name for file in sources), cache.sources(manifest), strict=True))
+    expected = {file.name: cache.expected_sha256(file) for file in sources}
+    mean = cache.require(manifest, "mean") if manifest.preprocessing.mean_image else None
+    return Subject(manifest.name, files, cache.root, manifest, mean, expected)
+
+
+def _of_files(paths: Sequence[Path], cache: Cache) -> Subject:
+    if not paths:
+        raise UsageError("no files given; expected a model's name, or the files of a net")
+    for path in paths:
+        require_file(path)
+    # A result lists the hashes of a net's files by name, so names must differ.
+    if len({path.name for path in paths}) < len(paths):
+        raise UsageError(
+            f"several files of one name: {', '.join(map(str, paths))}\n"
+            "  name each file of the net once, or rename one of them"
+        )
+    return Subject(paths[-1].stem, {path.name: path for path in paths}, cache.root)
