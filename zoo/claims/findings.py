@@ -13,13 +13,12 @@ from zoo.claims.measurement import Accuracy, Measurement, accuracies, measuremen
 from zoo.claims.regression import Regression, compare_runs
 from zoo.claims.trace import TraceAgreement, trace_agreement
 from zoo.evidence.run import find_runs, read_run
-from zoo.vocabulary import METRICS
+from zoo.vocabulary import METRICS, Metric
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
     from zoo.catalog.manifest import Manifest
     from zoo.evidence.run import Run
-    from zoo.vocabulary import Metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zoo.cli._output import print_table
+from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     from zoo.claims.audit import Audit, ClaimAudit
@@ -43,7 +44,6 @@ def print_gains(audits: Sequence[Audit]) -> None:
     """One line per comparison, as claimed and as measured; nothing where no model has a baseline."""
     from zoo.report import words
     from zoo.report.tables import gain_blocks
-    from zoo.vocabulary import METRIC_NAMES
 
     lines = [
         (
@@ -70,7 +70,6 @@ def print_gains(audits: Sequence[Audit]) -> None:
 def print_conflicts(audits: Sequence[Audit]) -> None:
     """Published values that contradict a claim."""
     from zoo.report import words
-    from zoo.vocabulary import METRIC_NAMES
 
     if any(audit.conflicts for audit in audits):
         print()
@@ -96,7 +95,6 @@ def print_verdict(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> Non
 
 def _claim(row: ClaimBlock) -> list[tuple[str, ...]]:
     from zoo.report import words
-    from zoo.vocabulary import METRIC_NAMES
 
     head = (
         METRIC_NAMES[row.claim.metric],

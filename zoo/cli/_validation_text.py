@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli._output import print_fields, print_table
+from zoo.vocabulary import METRIC_NAMES, METRICS
 
 if TYPE_CHECKING:
     from zoo.claims.findings import Findings, NetComparison
@@ -56,7 +57,6 @@ def print_findings(found: Findings) -> None:
 
 def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
     from zoo.report import words
-    from zoo.vocabulary import METRIC_NAMES
 
     lines = []
     for found in accuracies:
@@ -145,7 +145,7 @@ def _print_variants(runs: Sequence[Run]) -> None:
         result = run.result
         changed = [
             sum(metric in change.flipped for change in compare_runs(run, reference).flipped)
-            for metric in ("top1", "top5")
+            for metric in METRICS
         ]
         cells = [result.precision if by_precision else result.flavour]
         for count, base, flips in (
@@ -179,7 +179,6 @@ def _print_regression(regression: Regression) -> None:
 
 def _print_against(against: NetComparison) -> None:
     from zoo.report import words
-    from zoo.vocabulary import METRIC_NAMES
 
     print(f"against {against.model}, image by image:")
     for metric, gain in against.gains.items():
@@ -202,7 +201,6 @@ def _print_against(against: NetComparison) -> None:
 
 def _measurement_words(measured: Measurement) -> str:
     from zoo.report import words
-    from zoo.vocabulary import METRIC_NAMES
 
     return (
         f"{METRIC_NAMES[measured.metric]}: {words.images(abs(measured.correct - measured.claimed))} off "
@@ -212,7 +210,6 @@ def _measurement_words(measured: Measurement) -> str:
 
 
 def _trace_words(agreement: TraceAgreement) -> str:
-    from zoo.vocabulary import METRIC_NAMES
 
     head = f"{METRIC_NAMES[agreement.metric]} by batches of {agreement.batch_size}: "
     if agreement.equal == agreement.batches:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from zoo.bundled import ILSVRC2012_VAL, ilsvrc2012_val_labels, imagenet_synsets
-from zoo.datasets.dataset import Files
+from zoo.datasets.source import Files
 from zoo.errors import DataError, UsageError
 
 IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp"})

@@ -1,4 +1,4 @@
-"""Writes the packed format of `zoo.datasets.packed`: images decoded and resized once, for many runs."""
+"""Writes the packed format (`zoo.datasets.packed_format`): images decoded and resized once, for many runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from zoo.datasets.dataset import Dataset
 from zoo.datasets.loader import LoadedSample, prepared
-from zoo.datasets.packed import ALIGNMENT, CHANNELS, MAGIC, TRAILER, Image, Index
+from zoo.datasets.packed_format import ALIGNMENT, CHANNELS, MAGIC, TRAILER, PackedImage, PackedIndex
 from zoo.environment import processors
 from zoo.errors import DataError, UsageError
 from zoo.files import replacing
@@ -25,7 +25,7 @@ AHEAD = 8
 
 def pack(
     data: Dataset, flavour: Flavour, out: Path, progress: Callable[[int, int], None] | None = None
-) -> Index:
+) -> PackedIndex:
     """Write the first stage of `flavour` for all images of `data` to `out`, whole or not at all.
 
     An image that cannot be decoded is kept as such: a run over the packed file says of it what it would say
@@ -46,12 +46,12 @@ def pack(
 
 def _write(
     file: BinaryIO, data: Dataset, flavour: Flavour, progress: Callable[[int, int], None] | None
-) -> Index:
+) -> PackedIndex:
     from zoo.preprocessing import Normalisation, Preprocessor
 
     resize = Preprocessor(flavour, Normalisation(crop=1)).resize
     file.write(MAGIC)
-    images: list[Image] = []
+    images: list[PackedImage] = []
     dtypes: set[str] = set()
     for image in prepared(data.items, resize, ahead=AHEAD * processors()):
         images.append(_append(file, image, dtypes, data.source))
@@ -59,7 +59,7 @@ def _write(
             progress(len(images), len(data))
     if len(dtypes) != 1:
         raise DataError(f"{data.source}: none of its {len(data)} images can be decoded, such as {images[0]}")
-    index = Index.model_validate(
+    index = PackedIndex.model_validate(
         {
             "flavour": flavour.name,
             "dtype": dtypes.pop(),
@@ -75,10 +75,10 @@ def _write(
     return index
 
 
-def _append(file: BinaryIO, image: LoadedSample[Pixels], dtypes: set[str], source: str) -> Image:
+def _append(file: BinaryIO, image: LoadedSample[Pixels], dtypes: set[str], source: str) -> PackedImage:
     item = image.item
     if image.pixels is None:
-        return Image(name=item.id, label=item.label, sha256=image.sha256, problem=str(image.problem))
+        return PackedImage(name=item.id, label=item.label, sha256=image.sha256, problem=str(image.problem))
     pixels = np.ascontiguousarray(image.pixels)
     dtypes.add(str(pixels.dtype))
     if pixels.shape[2] != CHANNELS or len(dtypes) > 1:
@@ -90,7 +90,7 @@ def _append(file: BinaryIO, image: LoadedSample[Pixels], dtypes: set[str], sourc
     offset = file.tell()
     content = pixels.data.cast("B")
     file.write(content)
-    return Image(
+    return PackedImage(
         name=item.id,
         label=item.label,
         sha256=image.sha256,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from zoo.vocabulary import METRIC_NAMES
+
 if TYPE_CHECKING:
     from zoo.claims.audit import Audit
     from zoo.claims.regression import Regression
@@ -32,7 +34,6 @@ def cases_of(audit: Audit | None, regression: Regression | None) -> list[TestCas
 
 
 def _claim_cases(audit: Audit) -> list[TestCase]:
-    from zoo.vocabulary import METRIC_NAMES
 
     outcomes: dict[str, Outcome] = {"agrees": "passed", "differs": "failed"}
     cases = []

@@ -24,7 +24,7 @@ LAYOUT = 2
 
 def converted(
     sources: Sequence[Path],
-    target: Form,
+    form: Form,
     cache_root: Path,
     input_shape: Sequence[int] | None = None,
     scores: str | None = None,
@@ -43,7 +43,7 @@ def converted(
         UsageError: a .py file cannot become anything else, or the cache cannot be written.
         converters.ConverterError: the net cannot be converted.
     """
-    name = FORM_NAMES[target]
+    name = FORM_NAMES[form]
     if [source.suffix for source in sources] == [Path(name).suffix]:
         return sources[0]
     for source in sources:
@@ -55,7 +55,7 @@ def converted(
     net = _Net(sources, hashes, outputs)
     # Most nets fix all their sizes; only for one that does not is the shape used, and part of the key.
     shapes = [None] if input_shape is None else [None, list(input_shape)]
-    folders = [cache_root / "converted" / net.key(shape) / target for shape in shapes]
+    folders = [cache_root / "converted" / net.key(shape) / form for shape in shapes]
     folder = next(filter(Path.is_dir, folders), None)
     if folder is None:
         with disk_errors_explained(cache_root):

@@ -147,12 +147,12 @@ def test_damage_to_a_packed_file_is_found(tmp_path, images):
 
 
 def test_an_index_that_reaches_beyond_the_file_is_refused(tmp_path, images):
-    from zoo.datasets.packed import MAGIC, TRAILER, Index
+    from zoo.datasets.packed_format import MAGIC, TRAILER, PackedIndex
 
     path = write_packed(tmp_path / "x.pack", images, FLAVOUR)
     whole = path.read_bytes()
     offset, length, _, _ = TRAILER.unpack(whole[-TRAILER.size :])
-    index = Index.model_validate_json(whole[offset : offset + length])
+    index = PackedIndex.model_validate_json(whole[offset : offset + length])
     changes = [({"height": 10**9}, "reaches beyond the pixels"), ({"width": -1}, "greater than")]
     for change, message in changes:
         damaged = index.model_dump()

@@ -67,7 +67,6 @@ def bench(
     from zoo.evaluation.job import job_for
     from zoo.evaluation.settings import settings_for, shipped_images
     from zoo.evaluation.variants import Variant
-    from zoo.runtimes import form_of
     from zoo.runtimes.runtime import parse_device
 
     sleep_while_waiting()
@@ -75,7 +74,7 @@ def bench(
     subject = find_subject(net, manifests)
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop}
-    settings = settings_for(subject, form_of(runtime), scores, chosen, mean=mean_option(mean))
+    settings = settings_for(subject, runtime, scores, chosen, mean=mean_option(mean))
     with open_dataset(data or shipped_images(subject), labels) as dataset:
         job = job_for(
             subject,

@@ -14,11 +14,11 @@ import typer
 from zoo.cli._output import print_table
 from zoo.cli.command import command
 from zoo.errors import UsageError
+from zoo.vocabulary import METRICS, Metric
 
 if TYPE_CHECKING:
     from zoo.claims.audit import AuditedModel
     from zoo.demo import Demo
-    from zoo.vocabulary import Metric
 
 
 @command("demo", order=160)
@@ -118,7 +118,7 @@ def _line(model: AuditedModel, done: Demo) -> tuple[str, ...]:
         name,
         f"{len(model.manifest.files)} verified",
         f"{max(row.difference for row in rows):.0e}",
-        *(cell for metric in ("top1", "top5") for cell in _counts(model, metric)),
+        *(cell for metric in METRICS for cell in _counts(model, metric)),
         "reproduced" if holds else "NOT REPRODUCED",
     )
 

@@ -10,15 +10,14 @@ from zoo.cli._output import print_json, print_table
 from zoo.cli._results import as_json, in_short
 from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
+from zoo.vocabulary import METRICS
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
     from zoo.catalog.manifest import Claim, Manifest
     from zoo.evidence.run import Result
     from zoo.store.cache import Cache, Trust
-    from zoo.vocabulary import Metric
 
-METRICS: tuple[Metric, ...] = ("top1", "top5")
 # From the strongest to the weakest: a model is trusted as far as its least known file.
 TRUST_LEVELS: tuple[Trust, ...] = ("pinned", "recorded", "unverified")
 

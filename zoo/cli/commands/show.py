@@ -14,6 +14,7 @@ from zoo.cli._output import human_bytes, print_fields, print_json
 from zoo.cli._results import as_json, in_short
 from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
+from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
@@ -99,7 +100,6 @@ def _preprocessing(manifest: Manifest) -> str:
 
 
 def _print_claims(manifest: Manifest) -> None:
-    from zoo.vocabulary import METRIC_NAMES
 
     print("\nClaims")
     if not manifest.claims:
@@ -118,7 +118,6 @@ def _print_claims(manifest: Manifest) -> None:
 
 
 def _print_conflicts(manifest: Manifest) -> None:
-    from zoo.vocabulary import METRIC_NAMES
 
     for conflict in manifest.conflicts:
         claim = f"{METRIC_NAMES[conflict.metric]} {conflict.percent:g} %"
@@ -144,7 +143,6 @@ def _print_measured(results: Sequence[Result]) -> None:
 
 def _print_baseline(manifest: Manifest, catalog: Catalog) -> None:
     from zoo.claims.gains import gains_over_baseline
-    from zoo.vocabulary import METRIC_NAMES
 
     baseline = catalog.baseline(manifest)
     if baseline is None:

@@ -31,6 +31,7 @@ from zoo.cli._options import (
 from zoo.cli._output import print_json
 from zoo.cli._subject import find_subject, load_catalog
 from zoo.cli.command import command
+from zoo.datasets import kinds_of_sources
 from zoo.errors import UsageError
 from zoo.vocabulary import Precision
 
@@ -49,7 +50,7 @@ def validate(
         Path | None,
         typer.Option(
             metavar="SRC",
-            help="Images: a folder, tar, list, Caffe LMDB, parquet or WebDataset shards, or a packed file.",
+            help=f"Images: {kinds_of_sources()}.",
         ),
     ] = None,
     labels: LabelsOption = None,
@@ -135,7 +136,6 @@ def validate(
     from zoo.evaluation.variants import folder_of, variants_of
     from zoo.evidence.run import read_run
     from zoo.report.files import write_reports
-    from zoo.runtimes import form_of
     from zoo.runtimes.runtime import parse_device
 
     sleep_while_waiting()
@@ -148,9 +148,7 @@ def validate(
     known = subject.manifest
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop, "std": numbers("std", std), "scale": scale}
-    settings = settings_for(
-        subject, form_of(runtime), scores, chosen, mean=mean_option(mean), meant_for=meant_for
-    )
+    settings = settings_for(subject, runtime, scores, chosen, mean=mean_option(mean), meant_for=meant_for)
     variants = variants_of(settings.preprocessing, settings.meant_for, precision, sensitivity)
     own_flavour = settings.preprocessing.flavour if known is None else known.preprocessing.flavour
     folders = [folder_of(subject.name, runtime, device, variant, limit, own_flavour) for variant in variants]
