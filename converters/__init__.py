@@ -88,7 +88,7 @@ def load(
     select: str | None = None,
     sha256: Sequence[str] | None = None,
 ) -> ir.Model:
-    """Read a net into an `onnx_ir.Model` whose inputs and outputs carry the source's own names.
+    """Read a net into an `onnx_ir.Model` whose inputs and outputs have the names of the source.
 
     sources: a prototxt and its weights (.caffemodel, .h5 or Deep Compression .net) in any order, or one
         .caffemodel that contains its definition, or one .t7, or one .onnx.

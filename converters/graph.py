@@ -24,7 +24,7 @@ OPSET = 18
 IR_VERSION = 8
 
 # The largest constant that the converters create: only a hostile definition asks for more elements.
-MADE_UP_ELEMENTS = 2**26
+MAX_CONSTANT_ELEMENTS = 2**26
 # Constants up to this many elements (pads, shapes, axes) are shared by content.
 SHARED_CONSTANT_SIZE = 64
 
@@ -85,10 +85,10 @@ def product(sizes: Sequence[Dim]) -> Dim:
 
 def filled(shape: Sequence[int], value: float) -> np.ndarray:
     """A float32 array of one value; UnsupportedError for a size that no real net needs."""
-    if any(size < 0 for size in shape) or math.prod(shape) > MADE_UP_ELEMENTS:
+    if any(size < 0 for size in shape) or math.prod(shape) > MAX_CONSTANT_ELEMENTS:
         raise UnsupportedError(
             f"the net asks for a constant of shape {shape_text(shape)}; the largest that is created has "
-            f"{MADE_UP_ELEMENTS:,} values"
+            f"{MAX_CONSTANT_ELEMENTS:,} values"
         )
     return np.full(shape, value, np.float32)
 

@@ -16,7 +16,7 @@ def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int
     if path.name in (".onnx", ".py", ".safetensors"):
         raise UsageError(f"{path}: is an ending without a name; expected one such as net{path.name}")
     if link and external:
-        raise UsageError("--link and --external exclude each other: the weights lie in one place")
+        raise UsageError("--link and --external exclude each other; give only one")
     if opset is not None and path.suffix == ".py":
         raise UsageError(f"{path}: --opset is for .onnx output")
     if opset is not None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from zoo.claims.audit import Audit
     from zoo.download import Fetched
     from zoo.evidence.run import Run
-    from zoo.schema import Precision
     from zoo.verification.check import Check
+    from zoo.vocabulary import Precision, RuntimeName
 
     Model = str | Manifest
     AnyPath = str | PathLike[str]
@@ -69,7 +69,7 @@ def fetch(
     network = Network(mirrors=tuple(mirrors), offline=offline)
     found: list[Fetched] = []
     errors: list[Exception] = []
-    for result in fetch_all([(manifest, file) for file in manifest.files], Cache(), network):
+    for result in fetch_all(manifest.model_files(), Cache(), network):
         if isinstance(result, Fetched):
             found.append(result)
         else:
@@ -128,7 +128,7 @@ def evaluate(
     data: AnyPath | None = None,
     *,
     labels: AnyPath | None = None,
-    runtime: Literal["onnx", "pytorch"] = "onnx",
+    runtime: RuntimeName = "onnx",
     device: str = "cpu",
     precision: Precision = "float32",
     limit: int | None = None,
@@ -175,6 +175,7 @@ def evaluate(
     from zoo.evaluation.job import job_for
     from zoo.evaluation.settings import settings_for, shipped_images
     from zoo.evaluation.variants import Variant
+    from zoo.runtimes import form_of
     from zoo.store.cache import Cache
     from zoo.store.subject import find_subject
 
@@ -182,7 +183,7 @@ def evaluate(
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop, "std": None if std is None else list(std), "scale": scale}
     mean = Path(mean) if isinstance(mean, PathLike) else mean
-    settings = settings_for(subject, runtime, scores, chosen, mean=mean, meant_for=meant_for)
+    settings = settings_for(subject, form_of(runtime), scores, chosen, mean=mean, meant_for=meant_for)
     images = shipped_images(subject) if data is None else Path(data)
     with open_dataset(images, None if labels is None else Path(labels)) as dataset:
         job = job_for(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from zoo.catalog.manifest import File, Manifest
+from zoo.catalog.manifest import Manifest, ModelFile
 from zoo.store.cache import Cache
 
 CONTENT = hashlib.shake_256(b"a model").digest(1_280_000)
@@ -204,8 +204,8 @@ def known(content: bytes = CONTENT) -> dict[str, object]:
     }
 
 
-def model(*urls: str, **on_record: object) -> tuple[Manifest, File]:
-    """A model with one file of its own, from these URLs."""
+def model(*urls: str, **on_record: object) -> ModelFile:
+    """The only file of a model, from these URLs."""
     manifest = Manifest.model_validate(
         {
             "schema_version": 1,
@@ -224,7 +224,7 @@ def model(*urls: str, **on_record: object) -> tuple[Manifest, File]:
             "files": [{"name": "tiny.caffemodel", "role": "weights", "urls": urls, **on_record}],
         }
     )
-    return manifest, manifest.files[0]
+    return ModelFile(manifest, manifest.files[0])
 
 
 def left_behind(store: Cache) -> list[str]:

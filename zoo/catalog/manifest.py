@@ -10,18 +10,18 @@ from __future__ import annotations
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from zoo.catalog.file import File, Role
 from zoo.errors import UsageError
 from zoo.preprocessing.settings import Preprocessing
-from zoo.schema import Hex40, Hex64, Hex96, Metric, Name, RelativePath, Url, _Data
-
-Role = Literal["definition", "weights", "mean", "log", "recorded"]
-HASH_KINDS = ("sha256", "sha384", "sha1", "git_blob")
+from zoo.schema import Data, Name, RelativePath, Url
+from zoo.vocabulary import Metric
 
 # Of how many classes each order is.
 CLASSES_OF_ORDER = {"sorted-synsets": 1000, "digits": 10}
@@ -31,43 +31,14 @@ PERCENT_SLACK = Decimal("0.01")
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
-class License(_Data):
+class License(Data):
     """Under which licence the files may be used; `name` is an SPDX id where there is one."""
 
     name: str
     url: Url | None = None
 
 
-class File(_Data):
-    """One file of a model: how it is called, what it is for, where it comes from, how it is recognised."""
-
-    name: Name
-    role: Role
-    bytes: Annotated[int, Field(gt=0)] | None = None
-    sha256: Hex64 | None = None
-    sha384: Hex96 | None = None
-    sha1: Hex40 | None = None
-    git_blob: Hex40 | None = None
-    """SHA-1 of `blob <size>` + NUL + content, as `git hash-object` prints it."""
-    urls: list[Url] = []
-    """In order of preference."""
-    path: RelativePath | None = None
-    """For a file that ships with the zoo: where it lies, relative to the manifest's folder."""
-    note: str | None = None
-
-    @property
-    def hashes(self) -> dict[str, str]:
-        """The known hashes, kind to hex digest, strongest kind of identification first."""
-        known = {kind: getattr(self, kind) for kind in HASH_KINDS}
-        return {kind: digest for kind, digest in known.items() if digest is not None}
-
-    @property
-    def trust(self) -> Literal["pinned", "unpinned"]:
-        """`pinned` if any hash was known beforehand; else the first fetch decides what is right."""
-        return "pinned" if self.hashes else "unpinned"
-
-
-class Printing(_Data):
+class Printing(Data):
     """The number of a claim as another source prints it."""
 
     published: str
@@ -78,7 +49,7 @@ class Printing(_Data):
     """URL or file."""
 
 
-class Claim(_Data):
+class Claim(Data):
     """A published accuracy, with where it comes from and how exactly it is known."""
 
     metric: Metric
@@ -126,7 +97,7 @@ class Claim(_Data):
         return self
 
 
-class Loss(_Data):
+class Loss(Data):
     """The average loss that a test run printed beside its accuracies."""
 
     published: str
@@ -137,7 +108,7 @@ class Loss(_Data):
     """CSV beside the manifest with a column loss, one value per batch as printed."""
 
 
-class Conflict(_Data):
+class Conflict(Data):
     """Another published value for the same thing."""
 
     metric: Metric
@@ -147,7 +118,7 @@ class Conflict(_Data):
     note: str
 
 
-class Manifest(_Data):
+class Manifest(Data):
     """Everything the zoo knows about one model beforehand."""
 
     schema_version: Literal[1]
@@ -212,9 +183,17 @@ class Manifest(_Data):
         """The file with this role, or None."""
         return next((file for file in self.files if file.role == role), None)
 
+    def model_files(self) -> list[ModelFile]:
+        """All files, each with this manifest."""
+        return [ModelFile(self, file) for file in self.files]
+
     def source_files(self) -> list[File]:
         """What the converter reads: the definition (if it is a file of its own), then the weights."""
         return [file for role in ("definition", "weights") for file in self.files if file.role == role]
+
+    def source_model_files(self) -> list[ModelFile]:
+        """`source_files`, each with this manifest."""
+        return [ModelFile(self, file) for file in self.source_files()]
 
     def claim(self, metric: Metric) -> Claim | None:
         """The claim for this metric, or None."""
@@ -252,6 +231,37 @@ class Manifest(_Data):
                 f"preprocessing.crop makes images of {crop}x{crop}, input_shape says {height}x{width}"
             )
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file together with the model it belongs to; `entry` is the file's entry in `manifest`."""
+
+    manifest: Manifest
+    entry: File
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.model}"
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+        return self.manifest.name
+
+    @property
+    def name(self) -> str:
+        """The name of the file, unique in its model."""
+        return self.entry.name
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """See `File.hashes`."""
+        return self.entry.hashes
+
+    @property
+    def bundled_path(self) -> Path | None:
+        """Where the file lies if it ships with its manifest, else None."""
+        return None if self.entry.path is None else self.manifest.directory / self.entry.path
 
 
 def _refuse_doubles(what: str, values: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from zoo.claims.statistics import (
     finite_population_interval,
     wilson_interval,
 )
-from zoo.schema import Metric
+from zoo.vocabulary import Metric
 
 if TYPE_CHECKING:
     from zoo.catalog.manifest import Claim, Manifest
@@ -28,8 +28,8 @@ SUBSET_CONFIDENCE = 0.999
 class Accuracy:
     """One count with its 95 % intervals, as fractions of 1.
 
-    `population` is the size of the whole set of images, `whole` the interval for the right images among all of
-    them, if the images of the run are as good as drawn at random; None for a run over all of them.
+    `population` is the size of the whole set of images, `whole` the interval for the right images among
+    all of them, if those of the run are as good as drawn at random; None for a run over all of them.
     """
 
     metric: Metric

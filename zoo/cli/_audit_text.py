@@ -9,15 +9,17 @@ from zoo.cli._output import print_table
 
 if TYPE_CHECKING:
     from zoo.claims.audit import Audit, ClaimAudit
-    from zoo.report.rows import ClaimRows
+    from zoo.report.tables import ClaimBlock
     from zoo.verification.parity import Parity
 
 
 def print_claims(audits: Sequence[Audit]) -> None:
     """One line per claim and distinct measurement."""
-    from zoo.report.rows import claim_rows
+    from zoo.report.tables import claim_blocks
 
-    lines = [(audit.model, *cells) for audit in audits for row in claim_rows(audit) for cells in _claim(row)]
+    lines = [
+        (audit.model, *cells) for audit in audits for row in claim_blocks(audit) for cells in _claim(row)
+    ]
     header: tuple[str, ...] = (
         "MODEL",
         "METRIC",
@@ -40,8 +42,8 @@ def print_claims(audits: Sequence[Audit]) -> None:
 def print_gains(audits: Sequence[Audit]) -> None:
     """One line per comparison, as claimed and as measured; nothing where no model has a baseline."""
     from zoo.report import words
-    from zoo.report.rows import gain_rows
-    from zoo.schema import METRIC_NAMES
+    from zoo.report.tables import gain_blocks
+    from zoo.vocabulary import METRIC_NAMES
 
     lines = [
         (
@@ -54,7 +56,7 @@ def print_gains(audits: Sequence[Audit]) -> None:
             words.gain_verdict(line.value),
         )
         for audit in audits
-        for row in gain_rows(audit)
+        for row in gain_blocks(audit)
         for line in row.lines
     ]
     if lines:
@@ -68,7 +70,7 @@ def print_gains(audits: Sequence[Audit]) -> None:
 def print_conflicts(audits: Sequence[Audit]) -> None:
     """Published values that contradict a claim."""
     from zoo.report import words
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     if any(audit.conflicts for audit in audits):
         print()
@@ -92,9 +94,9 @@ def print_verdict(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> Non
     print(words.headline(audits, parity))
 
 
-def _claim(row: ClaimRows) -> list[tuple[str, ...]]:
+def _claim(row: ClaimBlock) -> list[tuple[str, ...]]:
     from zoo.report import words
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     head = (
         METRIC_NAMES[row.claim.metric],

@@ -13,14 +13,14 @@ from zoo.download import DownloadProgress
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
-    from zoo.catalog.manifest import File, Manifest
+    from zoo.catalog.manifest import ModelFile
 
 # In characters: from where on there is a bar, its length, and what all but the name takes with it or without.
 WIDE, BAR_WIDTH = 80, 20
 NUMBERS_WIDTH, NARROW_NUMBERS_WIDTH = 58, 25
 LEAST_NAME_WIDTH = 10
 
-ProgressOf = Callable[["Manifest", "File"], DownloadProgress]
+ProgressOf = Callable[["ModelFile"], DownloadProgress]
 
 
 @contextmanager
@@ -79,8 +79,8 @@ class _Bars:
         self._state: dict[TaskID, tuple[int, int | None]] = {}
         self._lock = threading.Lock()
 
-    def progress(self, manifest: Manifest, file: File) -> DownloadProgress:
-        return _Bar(self, f"{file.name} of {manifest.name}", file.bytes)
+    def progress(self, file: ModelFile) -> DownloadProgress:
+        return _Bar(self, str(file), file.entry.bytes)
 
     def add(self, name: str, total: int | None) -> TaskID:
         return self._bars.add_task(name, total=total, note="")

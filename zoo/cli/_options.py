@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from zoo.errors import UsageError
+from zoo.vocabulary import RuntimeName
 
 NetArgument = Annotated[
     list[str],
@@ -20,7 +21,7 @@ NetArgument = Annotated[
 LabelsOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A list of lines 'NAME LABEL', labels from 0.")
 ]
-RuntimeOption = Annotated[Literal["onnx", "pytorch"], typer.Option(help="What runs the net.")]
+RuntimeOption = Annotated[RuntimeName, typer.Option(help="What runs the net.")]
 DeviceOption = Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda or cuda:N.")]
 BatchSizeOption = Annotated[
     int | None, typer.Option(metavar="N", help="Images per inference; by default what fits.")

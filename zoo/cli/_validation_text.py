@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoo.cli._output import print_fields, print_table
 
 if TYPE_CHECKING:
-    from zoo.claims.findings import Against, Findings
+    from zoo.claims.findings import Findings, NetComparison
     from zoo.claims.measurement import Accuracy, Measurement
     from zoo.claims.regression import Regression
     from zoo.claims.trace import TraceAgreement
@@ -56,7 +56,7 @@ def print_findings(found: Findings) -> None:
 
 def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
     from zoo.report import words
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     lines = []
     for found in accuracies:
@@ -177,9 +177,9 @@ def _print_regression(regression: Regression) -> None:
         print(f"  and {len(regression.flipped) - IMAGES_SHOWN:,} more; --json lists all")
 
 
-def _print_against(against: Against) -> None:
+def _print_against(against: NetComparison) -> None:
     from zoo.report import words
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     print(f"against {against.model}, image by image:")
     for metric, gain in against.gains.items():
@@ -202,7 +202,7 @@ def _print_against(against: Against) -> None:
 
 def _measurement_words(measured: Measurement) -> str:
     from zoo.report import words
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     return (
         f"{METRIC_NAMES[measured.metric]}: {words.images(abs(measured.correct - measured.claimed))} off "
@@ -212,7 +212,7 @@ def _measurement_words(measured: Measurement) -> str:
 
 
 def _trace_words(agreement: TraceAgreement) -> str:
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     head = f"{METRIC_NAMES[agreement.metric]} by batches of {agreement.batch_size}: "
     if agreement.equal == agreement.batches:

@@ -22,7 +22,7 @@ from zoo.download.stream import ContentError
 from zoo.store.digests import CHUNK_BYTES
 
 if TYPE_CHECKING:
-    from zoo.catalog.manifest import File
+    from zoo.catalog.file import File
 
 MOST_MEMBERS = 10_000
 MOST_DIRECTORY_BYTES = 1 << 24

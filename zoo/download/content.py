@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from zoo.download.stream import ContentError
 
 if TYPE_CHECKING:
-    from zoo.catalog.manifest import File
+    from zoo.catalog.file import File
 
 Archive = Literal["zip", "tar", "gzip", "bzip2"]
 _ARCHIVES: tuple[tuple[bytes, Archive], ...] = (

@@ -18,7 +18,7 @@ from zoo.files import disk_errors_explained, require_file
 from zoo.store.digests import differences, digest_file
 
 if TYPE_CHECKING:
-    from zoo.catalog.manifest import File, Manifest
+    from zoo.catalog.manifest import Manifest, ModelFile
     from zoo.store.cache import Cache
     from zoo.store.digests import Digests
     from zoo.store.index import IndexEntry
@@ -46,8 +46,7 @@ class Fetched:
 
 
 def fetch_file(
-    manifest: Manifest,
-    file: File,
+    file: ModelFile,
     store: Cache,
     network: Network | None = None,
     progress: DownloadProgress | None = None,
@@ -63,29 +62,25 @@ def fetch_file(
         UsageError: the disk is full, or the cache cannot be written.
     """
     with disk_errors_explained(store.root):
-        return _fetch(manifest, file, store, network or Network(), progress or DownloadProgress())
+        return _fetch(file, store, network or Network(), progress or DownloadProgress())
 
 
-def _fetch(
-    manifest: Manifest, file: File, store: Cache, network: Network, progress: DownloadProgress
-) -> Fetched:
-    path = store.find(manifest, file)
-    if path is not None and not store.is_unfinished(manifest, file):
-        store.record_first_use(manifest, file)
+def _fetch(file: ModelFile, store: Cache, network: Network, progress: DownloadProgress) -> Fetched:
+    path = store.find(file)
+    if path is not None and not store.is_unfinished(file):
+        store.record_first_use(file)
         return Fetched(path)
-    with held(store.lock(manifest, file), progress), store.partial_folder(manifest, file) as folder:
+    with held(store.lock(file), progress), store.partial_folder(file) as folder:
         # Another process may have brought it in while this one waited.
-        path = store.find(manifest, file)
-        fetched = (
-            _try_sources(manifest, file, store, folder, network, progress) if path is None else Fetched(path)
-        )
+        path = store.find(file)
+        fetched = _try_sources(file, store, folder, network, progress) if path is None else Fetched(path)
         _empty(folder)
         return fetched
 
 
 def add_file(
     manifest: Manifest, path: Path, store: Cache, *, name: str | None = None, replace: bool = False
-) -> tuple[File, Path]:
+) -> tuple[ModelFile, Path]:
     """Brings a file downloaded by hand into `store`; returns which file of the model it is, and where.
 
     `name` says which file is meant; without it the content decides, then the file's own name, then its
@@ -97,12 +92,11 @@ def add_file(
     """
     require_file(path)
     file = _meant(manifest, path, name)
-    return file, import_file(manifest, file, path, store, replace=replace)
+    return file, import_file(file, path, store, replace=replace)
 
 
 def import_file(
-    manifest: Manifest,
-    file: File,
+    file: ModelFile,
     path: Path,
     store: Cache,
     *,
@@ -123,42 +117,39 @@ def import_file(
                 f"  sha256: expected {record.digests.sha256}, came {digests.sha256}"
             )
         if file.hashes or not replace:
-            store.check(manifest, file, digests)
+            store.check(file, digests)
 
     progress, url = DownloadProgress(), path.resolve().as_uri()
     source, added = (url, None) if record is None else (record.source, record.added)
     try:
         with (
             disk_errors_explained(store.root),
-            held(store.lock(manifest, file), progress),
-            store.partial_folder(manifest, file) as folder,
+            held(store.lock(file), progress),
+            store.partial_folder(file) as folder,
         ):
             room = functools.partial(store.require_space, what=file.name)
-            arrived = Transfer(file, folder, check, room, RetryPolicy(), progress).run(LocalSource(url))
-            stored = store.store(
-                manifest, file, arrived.path, arrived.digests, source, added=added, replace=replace
-            )
+            arrived = Transfer(file.entry, folder, check, room, RetryPolicy(), progress).run(LocalSource(url))
+            stored = store.store(file, arrived.path, arrived.digests, source, added=added, replace=replace)
             _empty(folder)
             return stored
     except SourceError as error:
-        raise UsageError(f"{path}: cannot be {file.name} of {manifest.name}: {error}") from error
+        raise UsageError(f"{path}: cannot be {file}: {error}") from error
     except IntegrityError as error:
         raise IntegrityError(
-            f"{path}: for {file.name} of {manifest.name} this is {error}\n"
-            f"  where the right one comes from: dsd-zoo show {manifest.name}"
+            f"{path}: for {file} this is {error}\n  where the right one comes from: dsd-zoo show {file.model}"
         ) from error
 
 
-def _meant(manifest: Manifest, path: Path, name: str | None) -> File:
-    wanted = [file for file in manifest.files if file.path is None]
+def _meant(manifest: Manifest, path: Path, name: str | None) -> ModelFile:
+    wanted = [file for file in manifest.model_files() if file.entry.path is None]
     if name is not None:
         matches = [file for file in wanted if file.name == name]
     else:
         size = path.stat().st_size
-        pinned = [file for file in wanted if file.hashes and file.bytes in (None, size)]
+        pinned = [file for file in wanted if file.hashes and file.entry.bytes in (None, size)]
         digests = digest_file(path) if pinned and size <= MOST_BYTES else None
         matches = (
-            [file for file in pinned if digests is not None and not differences(file, digests)]
+            [file for file in pinned if digests is not None and not differences(file.entry, digests)]
             or [file for file in wanted if file.name == path.name]
             or [file for file in wanted if Path(file.name).suffix == path.suffix]
         )
@@ -172,31 +163,31 @@ def _meant(manifest: Manifest, path: Path, name: str | None) -> File:
 
 
 def _try_sources(
-    manifest: Manifest, file: File, store: Cache, folder: Path, network: Network, progress: DownloadProgress
+    file: ModelFile, store: Cache, folder: Path, network: Network, progress: DownloadProgress
 ) -> Fetched:
     failed: list[Attempt] = []
     wrong_bytes = False
     transfer = Transfer(
-        file,
+        file.entry,
         folder,
-        check=functools.partial(store.check, manifest, file),
+        check=functools.partial(store.check, file),
         room=functools.partial(store.require_space, what=file.name),
         retry_policy=network.retry_policy,
         progress=progress,
     )
-    for source in network.sources(manifest, file):
+    for source in network.sources(file):
         if not network.allows(source):
             failed.append(Attempt(source.name, "not tried: --offline"))
             continue
         try:
             arrived = transfer.run(source)
-            path = store.store(manifest, file, arrived.path, arrived.digests, _origin(source.name, arrived))
+            path = store.store(file, arrived.path, arrived.digests, _origin(source.name, arrived))
             return Fetched(path, source.name, arrived.member, tuple(failed))
         except (SourceError, IntegrityError) as error:
             failed.append(Attempt(source.name, str(error)))
             wrong_bytes = wrong_bytes or isinstance(error, IntegrityError)
     kind = IntegrityError if wrong_bytes else FetchError
-    raise kind(_advice(manifest, file, failed))
+    raise kind(_advice(file, failed))
 
 
 def _origin(source: str, arrived: Arrived) -> str:
@@ -209,22 +200,22 @@ def _empty(folder: Path) -> None:
         left.unlink()
 
 
-def _advice(manifest: Manifest, file: File, failed: list[Attempt]) -> str:
+def _advice(file: ModelFile, failed: list[Attempt]) -> str:
     """Every attempt, and how to do it by hand."""
-    lines = [f"{manifest.name}: no source delivered {file.name}"]
+    lines = [f"{file.model}: no source delivered {file.name}"]
     for attempt in failed:
         first, *more = attempt.outcome.split("\n")
         lines += [f"  {attempt.url}", f"    {first}", *(f"    {line}" for line in more)]
     if not failed:
         lines.append("  no source is known")
-    links = [url for url in file.urls if not url.startswith("file://")]
-    known = [f"{file.bytes} bytes"] if file.bytes is not None else []
+    links = [url for url in file.entry.urls if not url.startswith("file://")]
+    known = [f"{file.entry.bytes} bytes"] if file.entry.bytes is not None else []
     known += [f"{kind} {digest}" for kind, digest in file.hashes.items()]
     lines += [
         f"  to get it by hand: {'save it with a browser, from' if links else f'find {file.name}'}",
         *(f"    {link}" for link in links),
         "  and run",
-        f"    dsd-zoo add {manifest.name} SAVED_FILE --as {file.name}",
+        f"    dsd-zoo add {file.model} SAVED_FILE --as {file.name}",
         f"  the right file has {', '.join(known)}"
         if known
         else "  no size or hash of the right file is known: what you add is put on record as the right one",

@@ -20,7 +20,7 @@ from zoo.store.index import Index, IndexEntry
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
-    from zoo.catalog.manifest import File, Manifest
+    from zoo.catalog.manifest import Manifest, ModelFile
     from zoo.store.cache import Cache
 
 INDEX_NAME = "index.json"
@@ -45,19 +45,19 @@ def export_cache(store: Cache, models: Iterable[Manifest], folder: Path) -> Iter
     if folder.exists() and not (folder.is_dir() and (index.path.exists() or not any(folder.iterdir()))):
         raise UsageError(f"{folder}: expected a new folder, or one that was exported to before")
     for manifest in models:
-        for file in manifest.files:
-            path = store.find(manifest, file)
-            if path is None or file.path is not None:
+        for file in manifest.model_files():
+            path = store.find(file)
+            if path is None or file.entry.path is not None:
                 continue
             try:
-                record = _export(manifest, file, path, folder / manifest.name / file.name, store)
-                index.put(manifest.name, file.name, record)
+                record = _export(file, path, folder / file.model / file.name, store)
+                index.put(file.model, file.name, record)
             except OSError as error:
                 raise UsageError(f"{folder}: the export cannot be written: {error.strerror}") from error
             except IntegrityError as error:
-                yield Moved(manifest.name, file.name, IntegrityError(f"{path}: {error}"))
+                yield Moved(file.model, file.name, IntegrityError(f"{path}: {error}"))
                 continue
-            yield Moved(manifest.name, file.name, f"{record.digests.bytes:,} bytes")
+            yield Moved(file.model, file.name, f"{record.digests.bytes:,} bytes")
 
 
 def import_cache(store: Cache, catalog: Catalog, folder: Path) -> Iterator[Moved]:
@@ -78,13 +78,13 @@ def _index(folder: Path) -> Index:
     return Index(folder / INDEX_NAME, None, "export the cache again")
 
 
-def _export(manifest: Manifest, file: File, path: Path, target: Path, store: Cache) -> IndexEntry:
+def _export(file: ModelFile, path: Path, target: Path, store: Cache) -> IndexEntry:
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as written:
         digests = _copy(path, written)
-        store.check(manifest, file, digests)
+        store.check(file, digests)
     # A file that another model brought in has no record under this name.
-    known = store.index.get(manifest.name, file.name) or next(
+    known = store.index.get(file.model, file.name) or next(
         (record for _, _, record in store.index if record.digests.sha256 == digests.sha256), None
     )
     return IndexEntry(digests, "unknown", "unknown") if known is None else replace(known, digests=digests)
@@ -105,14 +105,14 @@ def _import(
     store: Cache, catalog: Catalog, path: Path, model: str, name: str, record: IndexEntry
 ) -> str | ZooError:
     # The names come from a file: only those that a manifest has too are ever made into a path.
-    manifest = catalog.get(model) if model in catalog else None
-    file = None if manifest is None else next((f for f in manifest.files if f.name == name), None)
-    if manifest is None or file is None:
+    files = catalog.get(model).model_files() if model in catalog else []
+    file = next((file for file in files if file.name == name), None)
+    if file is None:
         return UsageError(f"{model}/{name}: no such model or file in the catalog (see --manifests)")
-    if store.find(manifest, file) is not None:
+    if store.find(file) is not None:
         return "already here"
     try:
-        stored = import_file(manifest, file, path, store, record=record)
+        stored = import_file(file, path, store, record=record)
     except ZooError as error:
         return error
     return f"{stored.stat().st_size:,} bytes"

@@ -14,10 +14,8 @@ from zoo.download.sources import Network
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from zoo.catalog.manifest import File, Manifest
+    from zoo.catalog.manifest import ModelFile
     from zoo.store.cache import Cache
-
-Wanted = tuple["Manifest", "File"]
 
 AT_A_TIME = 4
 # How often a waiting main thread looks up, so that Ctrl-C is heard on every system.
@@ -27,18 +25,19 @@ STOP_SECONDS = 2.0
 
 
 def fetch_all(
-    wanted: Sequence[Wanted],
+    wanted: Sequence[ModelFile],
     store: Cache,
     network: Network,
-    progress_of: Callable[[Manifest, File], DownloadProgress] | None = None,
+    progress_of: Callable[[ModelFile], DownloadProgress] | None = None,
 ) -> Iterator[Fetched | ZooError]:
     """Fetches all files, some at a time, and yields what came of each, in the order in which they are given.
 
     UsageError before anything is fetched if the disk has no room for all of them, as far as sizes are known.
     """
-    missing = [(manifest, file) for manifest, file in wanted if store.find(manifest, file) is None]
+    missing = [file for file in wanted if store.find(file) is None]
     store.require_space(
-        sum(file.bytes or 0 for _, file in missing), f"{len(missing)} files, as far as their sizes are known"
+        sum(file.entry.bytes or 0 for file in missing),
+        f"{len(missing)} files, as far as their sizes are known",
     )
     stop = threading.Event()
     futures: list[Future[Fetched | ZooError]] = [Future() for _ in wanted]
@@ -52,10 +51,10 @@ def fetch_all(
                 number = jobs.get_nowait()
             except queue.Empty:
                 return
-            manifest, file = wanted[number]
-            progress = DownloadProgress() if progress_of is None else progress_of(manifest, file)
+            file = wanted[number]
+            progress = DownloadProgress() if progress_of is None else progress_of(file)
             try:
-                fetched = fetch_file(manifest, file, store, network, _Stoppable(progress, stop))
+                fetched = fetch_file(file, store, network, _Stoppable(progress, stop))
                 futures[number].set_result(fetched)
             except ZooError as error:
                 futures[number].set_result(error)

@@ -21,7 +21,7 @@ from zoo.download.stream import Validators
 from zoo.store.digests import Digests, Hasher, read_chunks
 
 if TYPE_CHECKING:
-    from zoo.catalog.manifest import File
+    from zoo.catalog.file import File
 
 KEY_DIGITS = 16
 

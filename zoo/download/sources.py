@@ -11,7 +11,7 @@ from zoo.download.local import LocalSource
 from zoo.download.retry import RetryPolicy
 
 if TYPE_CHECKING:
-    from zoo.catalog.manifest import File, Manifest
+    from zoo.catalog.manifest import ModelFile
     from zoo.download.stream import DownloadSource
 
 
@@ -27,10 +27,10 @@ class Network:
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     onedrive: onedrive.Services = field(default_factory=onedrive.Services)
 
-    def sources(self, manifest: Manifest, file: File) -> list[DownloadSource]:
+    def sources(self, file: ModelFile) -> list[DownloadSource]:
         """All ways to `file`, best first."""
-        mirrored = [f"{mirror.rstrip('/')}/{manifest.name}/{file.name}" for mirror in self.mirrors]
-        return [source for url in (*mirrored, *file.urls) for source in self._ways(url)]
+        mirrored = [f"{mirror.rstrip('/')}/{file.model}/{file.name}" for mirror in self.mirrors]
+        return [source for url in (*mirrored, *file.entry.urls) for source in self._ways(url)]
 
     def allows(self, source: DownloadSource) -> bool:
         """Whether this source may be asked."""

@@ -18,7 +18,7 @@ from zoo.errors import IntegrityError
 from zoo.store.digests import Digests, Hasher
 
 if TYPE_CHECKING:
-    from zoo.catalog.manifest import File
+    from zoo.catalog.file import File
 
 # Of a file of which no size is known, and of archives: nothing in this field is larger, and a stream without
 # end must end.

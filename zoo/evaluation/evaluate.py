@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from zoo.datasets import Dataset
 from zoo.environment import environment
@@ -30,7 +29,7 @@ from zoo.evidence import journal
 from zoo.evidence.journal import Batch, Journal
 from zoo.evidence.run import Row, Run, write_run
 from zoo.preprocessing.settings import Preprocessing
-from zoo.schema import Precision
+from zoo.vocabulary import Precision, RuntimeName
 
 Progress = Callable[[int, int], None]
 
@@ -43,7 +42,7 @@ def evaluate(
     model: str,
     mean_image: Path | None = None,
     scores: str | None = None,
-    runtime: Literal["onnx", "pytorch"] = "onnx",
+    runtime: RuntimeName = "onnx",
     device: str = "cpu",
     batch_size: int | None = None,
     limit: int | None = None,

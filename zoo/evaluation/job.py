@@ -10,7 +10,9 @@ from typing import Any, Literal
 from zoo.datasets import Dataset, Sample
 from zoo.evaluation.settings import Settings
 from zoo.files import sha256
+from zoo.runtimes import form_of
 from zoo.store.subject import Subject
+from zoo.vocabulary import RuntimeName
 
 PreprocessOn = Literal["host", "device"]
 
@@ -19,7 +21,7 @@ PreprocessOn = Literal["host", "device"]
 class Job:
     """What is evaluated, and where it runs.
 
-    net: net.onnx for runtime "onnx", net.py for "pytorch".
+    net: of the form that the runtime runs (`zoo.runtimes.form_of`): net.onnx or net.py.
     model: the name in the result.
     scores: the output that ranks the classes (None: the only one).
     batch_size: images per inference (None: a size that suits the device and fits into its memory).
@@ -34,7 +36,7 @@ class Job:
     model: str
     mean_image: Path | None = None
     scores: str | None = None
-    runtime: Literal["onnx", "pytorch"] = "onnx"
+    runtime: RuntimeName = "onnx"
     device: str = "cpu"
     batch_size: int | None = None
     limit: int | None = None
@@ -60,7 +62,7 @@ def job_for(
     subject: Subject,
     settings: Settings,
     data: Dataset,
-    runtime: Literal["onnx", "pytorch"],
+    runtime: RuntimeName,
     scores: str | None,
     **options: Any,  # noqa: ANN401 - the other fields of Job
 ) -> Job:
@@ -71,7 +73,7 @@ def job_for(
         converters.ConverterError: the net cannot be converted.
     """
     return Job(
-        net=subject.converted(runtime, scores, subject.image_shape(settings.preprocessing.crop)),
+        net=subject.converted(form_of(runtime), scores, subject.image_shape(settings.preprocessing.crop)),
         data=data,
         model=subject.name,
         mean_image=settings.mean_image,

@@ -14,6 +14,7 @@ from zoo.evaluation.job import Job
 from zoo.evaluation.variants import Variant
 from zoo.evidence import journal
 from zoo.evidence.journal import Batch
+from zoo.runtimes import all_runtimes
 
 
 def evaluation_plan(
@@ -36,7 +37,7 @@ def evaluation_plan(
         "preprocessing": [variant.settings() for variant in variants],
         "preprocess on": job.preprocess_on,
         "precision": [variant.precision for variant in variants],
-        "runtime": [job.runtime, *(runtime[name] for name in ("onnxruntime", "torch") if name in runtime)],
+        "runtime": [job.runtime, *(runtime[name] for name in all_runtimes()[job.runtime].packages)],
         "device": job.device.partition(":")[0],
         "scores": job.scores,
         "batch size": batch_size,
@@ -54,7 +55,7 @@ def agreed_batch_size(job: Job, folder: Path | None, chosen: int, group: Group) 
 
 def _batch_size_before(job: Job, folder: Path | None) -> int | None:
     """The batch size of the interrupted run in `folder`; None if the job asks for one itself."""
-    plan = None if folder is None or job.batch_size is not None else journal.planned(folder)
+    plan = None if folder is None or job.batch_size is not None else journal.read_plan(folder)
     return None if plan is None or plan.get("model") != job.model else plan.get("batch size")
 
 

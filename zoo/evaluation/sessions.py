@@ -18,7 +18,7 @@ from zoo.runtimes import Runtime, open_runtime
 from zoo.runtimes.memory import batch_size, free_memory, images_that_fit
 from zoo.runtimes.runtime import parse_device
 from zoo.runtimes.staging import DeviceStaging, HostStaging, Staging
-from zoo.schema import Precision
+from zoo.vocabulary import Precision
 
 # Channels of an image file, as all flavours decode it.
 COLOURS = 3

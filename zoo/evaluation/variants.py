@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.errors import UsageError
 from zoo.preprocessing.settings import Preprocessing
-from zoo.schema import Precision
+from zoo.vocabulary import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def variants_of(
     preprocessing: Preprocessing, meant_for: str | None, precision: Precision, sensitivity: bool
 ) -> list[Variant]:
     """The variants of one pass: first the one that was asked for, then those it is compared with."""
-    from zoo.preprocessing import FAMILIES, resolve
+    from zoo.preprocessing import resizing_flavours, resolve
 
     first = Variant(preprocessing, meant_for, precision)
     if precision != "float32":
@@ -45,13 +45,12 @@ def variants_of(
     own = resolve(preprocessing.flavour)
     if not own.has_size:
         raise UsageError(f"--sensitivity resizes images, {own.name} takes them as they are")
-    others = [f"{family}{own.size}" for family, cls in FAMILIES.items() if cls.has_size]
     made_for = meant_for or preprocessing.flavour
     return [
         first,
         *(
             Variant(preprocessing.model_copy(update={"flavour": name}), made_for_another(name, made_for))
-            for name in others
+            for name in resizing_flavours(own.size)
             if name != own.name
         ),
     ]
@@ -76,6 +75,4 @@ def made_for_another(flavour: str, made_for: str) -> str | None:
     """`made_for`, if images by `flavour` have other channels or another range than its numbers; else None."""
     from zoo.preprocessing import resolve
 
-    ours, theirs = resolve(flavour), resolve(made_for)
-    alike = (ours.channels, ours.normalisation_max_value) == (theirs.channels, theirs.normalisation_max_value)
-    return None if alike else made_for
+    return None if resolve(flavour).same_numbers(resolve(made_for)) else made_for

@@ -1,22 +1,25 @@
 """What every flavour shares: two stages, the second being centre crop and normalisation.
 
-Stage 1 turns an image file into pixels at the flavour's size: `decode`, then `scale`. It is what differs
-between flavours and what is worth storing. Stage 2, `finish`, cuts the centre window and normalises; it is
-plain arithmetic on arrays and can be done anywhere, also for many images at once
-(`zoo.preprocessing.tensors`).
+Stage 1 turns an image file into pixels at the flavour's size: `decode`, then `scale`. Flavours differ in this
+stage, and `dsd-zoo pack` stores its result. Stage 2, `finish`, cuts the centre window and normalises; it is
+arithmetic on arrays, which `zoo.preprocessing.tensors` does for a whole batch.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.errors import DataError
+from zoo.errors import DataError, UsageError
 from zoo.preprocessing.decode import EncodedImage
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 Float32 = NDArray[np.float32]
 Pixels = NDArray[Any]
@@ -55,7 +58,7 @@ class Flavour(ABC):
     """The value of a white pixel after stage 1: 255 or 1."""
     normalisation_max_value: ClassVar[int]
     """The value of a white pixel where the mean is subtracted: 255 or 1."""
-    # What a net may ask of the flavour; anything else in its settings is an error, not ignored.
+    # What the settings of a net may ask of the flavour; anything else is an error.
     takes_std: ClassVar[bool] = False
     takes_scale: ClassVar[bool] = False
     takes_mean_image: ClassVar[bool] = False
@@ -64,6 +67,8 @@ class Flavour(ABC):
     has_size: ClassVar[bool] = True
     is_square: ClassVar[bool] = True
     """Whether stage 1 makes every image size x size."""
+    position: ClassVar[int] = 1000
+    """Lists of flavours are in this order."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -96,6 +101,15 @@ class Flavour(ABC):
         Raises:
             DataError: as in `resized`.
         """
+
+    def scale_tensor(self, pixels: Pixels, device: torch.device) -> Tensor:
+        """`scale` on a device, with the same bits: decoded pixels on the host to a tensor on `device`.
+
+        Raises:
+            DataError: as in `resized`.
+            UsageError: the flavour has no tensor form, which is the default.
+        """
+        raise UsageError(f"{self.name} has no tensor form; prepare the images on the host")
 
     def scale_window(self, pixels: Pixels, crop: int) -> Pixels:
         """What stage 2 needs of `scale`: all of it, or its centre window where that is done sooner.
@@ -143,6 +157,13 @@ class Flavour(ABC):
         if numbers.std is not None:
             result /= numbers.std
         return result
+
+    def same_numbers(self, other: Flavour) -> bool:
+        """Whether mean, std and scale for `other` are right for this flavour too: same channels and range."""
+        return (self.channels, self.normalisation_max_value) == (
+            other.channels,
+            other.normalisation_max_value,
+        )
 
     def check_scaled(self, height: int, width: int) -> tuple[int, int]:
         """The size itself. DataError if it is enormous."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from zoo.errors import UsageError
-from zoo.schema import _Data
+from zoo.schema import Data
 
 
 def carried_settings(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def settings(given: Mapping[str, Any], carried: Mapping[str, Any]) -> Preprocess
         raise UsageError(f"preprocessing: {where}{problem['msg']}, came {problem['input']!r}") from error
 
 
-class Preprocessing(_Data):
+class Preprocessing(Data):
     """How an image file becomes the network's input."""
 
     flavour: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.schema import BEST
+from zoo.vocabulary import BEST
 
 if TYPE_CHECKING:
     from torch import Tensor

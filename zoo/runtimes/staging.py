@@ -103,7 +103,7 @@ class DeviceStaging:
         flavour, crop = self._prepare.flavour, self._numbers.crop
         windows = []
         for image in images:
-            resized = tensors.scale(flavour, image, self._device)
+            resized = flavour.scale_tensor(image, self._device)
             rows, columns = flavour.window(resized.shape[0], resized.shape[1], crop)
             windows.append(resized[rows, columns])
         windows += [torch.zeros_like(windows[0])] * (count - len(windows))

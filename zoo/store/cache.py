@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from zoo.catalog.manifest import ModelFile
 from zoo.errors import IntegrityError, UsageError
 from zoo.store.digests import Digests, differences
 from zoo.store.index import Index, IndexEntry
@@ -27,7 +28,8 @@ from zoo.store.index import Index, IndexEntry
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-    from zoo.catalog.manifest import File, Manifest, Role
+    from zoo.catalog.file import Role
+    from zoo.catalog.manifest import Manifest
 
 Trust = Literal["pinned", "recorded", "unverified"]
 
@@ -49,30 +51,30 @@ class Cache:
             "mend it, or delete it to trust what comes first anew",
         )
 
-    def find(self, manifest: Manifest, file: File) -> Path | None:
+    def find(self, file: ModelFile) -> Path | None:
         """Where `file` lies, or None. A file that ships with the zoo lies beside its manifest.
 
         Only what matched the record when it was stored is found; the content is not read again
         (`dsd-zoo verify` does), its size is looked at.
         """
-        if file.path is not None and (embedded := manifest.directory / file.path).is_file():
-            return embedded
-        record = self._known(manifest, file)
-        if record is not None and not differences(file, record.digests):
+        if file.bundled_path is not None and file.bundled_path.is_file():
+            return file.bundled_path
+        record = self._known(file)
+        if record is not None and not differences(file.entry, record.digests):
             return self._content(record.digests.sha256, record.digests.bytes)
-        return None if file.sha256 is None else self._content(file.sha256, file.bytes)
+        return None if file.entry.sha256 is None else self._content(file.entry.sha256, file.entry.bytes)
 
-    def expected_sha256(self, manifest: Manifest, file: File) -> str | None:
+    def expected_sha256(self, file: ModelFile) -> str | None:
         """The sha256 of what `find` finds, as it was when it was verified; None if it is not on record."""
-        record = self._known(manifest, file)
-        return file.sha256 if file.sha256 is not None or record is None else record.digests.sha256
+        record = self._known(file)
+        return file.entry.sha256 if file.entry.sha256 is not None or record is None else record.digests.sha256
 
     def require(self, manifest: Manifest, role: Role) -> Path:
         """Where the file with this role lies. UsageError if the model has none, or it is not here yet."""
         file = manifest.file(role)
         if file is None:
             raise UsageError(f"{manifest.name}: no file of this model has the role '{role}'")
-        path = self.find(manifest, file)
+        path = self.find(ModelFile(manifest, file))
         if path is None:
             raise UsageError(
                 f"{manifest.name}: {file.name} is not in the cache {self.root}\n"
@@ -80,46 +82,50 @@ class Cache:
             )
         return path
 
-    def record(self, manifest: Manifest, file: File) -> IndexEntry | None:
+    def sources(self, manifest: Manifest) -> list[Path]:
+        """Where the files lie that the converter reads, in its order. UsageError if one is not here yet."""
+        return [self.require(manifest, file.role) for file in manifest.source_files()]
+
+    def record(self, file: ModelFile) -> IndexEntry | None:
         """What is on record of `file`: of first use if nothing was known beforehand, else of the index."""
         index = self.index if file.hashes else self.first_use
-        return index.get(manifest.name, file.name)
+        return index.get(file.model, file.name)
 
-    def trust(self, manifest: Manifest, file: File) -> Trust:
+    def trust(self, file: ModelFile) -> Trust:
         """On what the identity of `file` rests: a hash known beforehand, the first use, or nothing yet."""
         if file.hashes:
             return "pinned"
-        return "unverified" if self.record(manifest, file) is None else "recorded"
+        return "unverified" if self.record(file) is None else "recorded"
 
-    def check(self, manifest: Manifest, file: File, digests: Digests) -> None:
+    def check(self, file: ModelFile, digests: Digests) -> None:
         """IntegrityError unless `digests` are what the manifest, or else the first use, has on record."""
-        if wrong := differences(file, digests):
+        if wrong := differences(file.entry, digests):
             raise IntegrityError("not the file on record\n" + "\n".join(f"  {line}" for line in wrong))
-        record = None if file.hashes else self.record(manifest, file)
+        record = None if file.hashes else self.record(file)
         if record is not None and record.digests.sha256 != digests.sha256:
             raise IntegrityError(
                 f"not the file that came at first use, on {record.added} from {record.source}\n"
                 f"  sha256: expected {record.digests.sha256}, came {digests.sha256}\n"
-                f"  if the new one is right: dsd-zoo add {manifest.name} FILE --replace"
+                f"  if the new one is right: dsd-zoo add {file.model} FILE --replace"
             )
 
-    def record_first_use(self, manifest: Manifest, file: File) -> None:
+    def record_first_use(self, file: ModelFile) -> None:
         """Puts on record as first use what lies in the cache already: another user's, or copied here."""
-        record = self.index.get(manifest.name, file.name)
-        if record is not None and self.trust(manifest, file) == "unverified":
-            self.first_use.put(manifest.name, file.name, record)
+        record = self.index.get(file.model, file.name)
+        if record is not None and self.trust(file) == "unverified":
+            self.first_use.put(file.model, file.name, record)
 
-    def is_unfinished(self, manifest: Manifest, file: File) -> bool:
+    def is_unfinished(self, file: ModelFile) -> bool:
         """Whether something lies on its way to become `file`, from an earlier run or in another process."""
-        return self._partial(manifest, file).exists()
+        return self._partial(file).exists()
 
     @contextmanager
-    def partial_folder(self, manifest: Manifest, file: File) -> Iterator[Path]:
+    def partial_folder(self, file: ModelFile) -> Iterator[Path]:
         """The folder for what is on its way to become `file`; made when needed, gone when empty.
 
         Only the holder of `lock` may use it. What a source leaves there is where the next try goes on.
         """
-        folder = self._partial(manifest, file)
+        folder = self._partial(file)
         folder.mkdir(parents=True, exist_ok=True)
         try:
             yield folder
@@ -130,8 +136,7 @@ class Cache:
 
     def store(
         self,
-        manifest: Manifest,
-        file: File,
+        file: ModelFile,
         written: Path,
         digests: Digests,
         source: str,
@@ -148,25 +153,25 @@ class Cache:
             IntegrityError: it is not the file on record.
         """
         if not (replace and not file.hashes):
-            self.check(manifest, file, digests)
+            self.check(file, digests)
         target = self._place(digests.sha256) or self._folder(digests.sha256) / file.name
         target.parent.mkdir(parents=True, exist_ok=True)
         record = IndexEntry(digests, source, added or datetime.now(UTC).isoformat(timespec="seconds"))
         # The rename comes last: whatever kills this process before it, the next one does all of it again.
-        self.index.put(manifest.name, file.name, record)
-        if not file.hashes and (replace or self.record(manifest, file) is None):
-            self.first_use.put(manifest.name, file.name, record)
+        self.index.put(file.model, file.name, record)
+        if not file.hashes and (replace or self.record(file) is None):
+            self.first_use.put(file.model, file.name, record)
         written.replace(target)
         _sync(target.parent)
         return target
 
-    def lock(self, manifest: Manifest, file: File) -> BaseFileLock:
+    def lock(self, file: ModelFile) -> BaseFileLock:
         """Held by the one process that is bringing `file` in; another one waits, then finds it there."""
         from filelock import FileLock
 
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{manifest.name}--{file.name}.lock")
+        return FileLock(folder / f"{file.model}--{file.name}.lock")
 
     def require_space(self, needed: int, what: str) -> None:
         """UsageError unless the disk of the cache has room for `needed` more bytes."""
@@ -178,11 +183,11 @@ class Cache:
                 "  free some, or set DSD_ZOO_CACHE to a folder on another disk"
             )
 
-    def _known(self, manifest: Manifest, file: File) -> IndexEntry | None:
-        return self.record(manifest, file) or self.index.get(manifest.name, file.name)
+    def _known(self, file: ModelFile) -> IndexEntry | None:
+        return self.record(file) or self.index.get(file.model, file.name)
 
-    def _partial(self, manifest: Manifest, file: File) -> Path:
-        return self.root / "partial" / f"{manifest.name}--{file.name}"
+    def _partial(self, file: ModelFile) -> Path:
+        return self.root / "partial" / f"{file.model}--{file.name}"
 
     def _content(self, sha256: str, size: int | None) -> Path | None:
         path = self._place(sha256)

@@ -8,14 +8,14 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import converters
 from zoo.errors import UsageError
 from zoo.files import disk_errors_explained, require_file, sha256
+from zoo.vocabulary import Form
 
-Target = Literal["onnx", "pytorch"]
-FORM_NAMES: dict[Target, str] = {"onnx": "net.onnx", "pytorch": "net.py"}
+FORM_NAMES: dict[Form, str] = {"onnx": "net.onnx", "pytorch": "net.py"}
 # Beside a converted form: what the sources say of the preprocessing, as JSON.
 PREPROCESSING_NAME = "preprocessing.json"
 # Changes with what lies in the folder of a form.
@@ -24,7 +24,7 @@ LAYOUT = 2
 
 def converted(
     sources: Sequence[Path],
-    target: Target,
+    target: Form,
     cache_root: Path,
     input_shape: Sequence[int] | None = None,
     scores: str | None = None,

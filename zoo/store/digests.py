@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zoo.catalog.manifest import File
+    from zoo.catalog.file import File
 
 CHUNK_BYTES = 1 << 20
 

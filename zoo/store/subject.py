@@ -15,7 +15,8 @@ from zoo.catalog.manifest import Manifest
 from zoo.errors import IntegrityError, UsageError
 from zoo.files import require_file, sha256
 from zoo.store.cache import Cache
-from zoo.store.converted import Target, converted, recorded_preprocessing
+from zoo.store.converted import converted, recorded_preprocessing
+from zoo.vocabulary import Form
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,13 @@ class Subject:
         return (3, crop, crop) if self.manifest is None else self.manifest.input_shape
 
     def converted(
-        self, target: Target, scores: str | None = None, input_shape: Sequence[int] | None = None
+        self, form: Form, scores: str | None = None, input_shape: Sequence[int] | None = None
     ) -> Path:
         """The net in the form that a runtime needs; see `zoo.store.converted.converted`."""
         hashes = list(self.hashes.values())
-        return converted(self.sources, target, self.cache, input_shape, scores, hashes)
+        return converted(self.sources, form, self.cache, input_shape, scores, hashes)
 
-    def carried_preprocessing(self, target: Target, scores: str | None = None) -> dict[str, Any] | None:
+    def carried_preprocessing(self, form: Form, scores: str | None = None) -> dict[str, Any] | None:
         """The preprocessing that the files themselves describe; None for a net.py and a .t7, which do not.
 
         The net is converted for this if it is not yet, as `converted` does it: it is read once for both.
@@ -74,7 +75,7 @@ class Subject:
         first = self.sources[0]
         if first.suffix == ".py" or converters.identify(first) is converters.Kind.TORCH7:
             return None
-        net = self.converted(target, scores)
+        net = self.converted(form, scores)
         if net == first:
             return converters.preprocessing_of(converters.load(net, sha256=list(self.hashes.values())))
         return recorded_preprocessing(net)
@@ -115,8 +116,9 @@ def find_model_or_file(argument: str, catalog: Catalog) -> Path | Manifest:
 
 
 def _of_model(manifest: Manifest, cache: Cache) -> Subject:
-    files = {file.name: cache.require(manifest, file.role) for file in manifest.source_files()}
-    expected = {file.name: cache.expected_sha256(manifest, file) for file in manifest.source_files()}
+    sources = manifest.source_model_files()
+    files = dict(zip((file.name for file in sources), cache.sources(manifest), strict=True))
+    expected = {file.name: cache.expected_sha256(file) for file in sources}
     mean = cache.require(manifest, "mean") if manifest.preprocessing.mean_image else None
     return Subject(manifest.name, files, cache.root, manifest, mean, expected)
 

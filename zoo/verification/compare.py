@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import UsageError
+from zoo.verification.difference import BOUND, difference
 from zoo.verification.intermediates import OPEN, Shape, Value, open_form
 
-BOUND = 1e-5
 # For nets that take any.
 BATCH = 2
 
@@ -30,9 +30,9 @@ class ValueComparison:
     shape: Shape
     other_shape: Shape
     difference: float
-    """Largest absolute difference; infinite where only one of the two is a number."""
+    """`Difference.absolute`; the first form is the reference."""
     relative: float
-    """The same, relative to the largest magnitude in the first form."""
+    """`Difference.relative`."""
     agrees: bool
     is_output: bool
     """Whether both forms put it out."""
@@ -113,18 +113,15 @@ def _pairs(values: Sequence[Value], others: Sequence[Value]) -> list[tuple[Value
 
 
 def _row(value: Value, other: Value, bound: float) -> ValueComparison:
-    mine, theirs = value.array, other.array
-    is_output = value.is_output and other.is_output
-    if mine.shape != theirs.shape:
-        return ValueComparison(value.name, mine.shape, theirs.shape, np.inf, np.inf, False, is_output)
-    a, b = mine.astype(np.float64), theirs.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        gap = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
-    difference = float(np.nan_to_num(gap, nan=np.inf).max(initial=0.0))
-    scale = float(np.abs(a[np.isfinite(a)]).max(initial=0.0))
-    relative = difference / scale if scale else (np.inf if difference else 0.0)
+    found = difference(value.array, other.array)
     return ValueComparison(
-        value.name, mine.shape, theirs.shape, difference, relative, relative <= bound, is_output
+        name=value.name,
+        shape=value.array.shape,
+        other_shape=other.array.shape,
+        difference=found.absolute,
+        relative=found.relative,
+        agrees=found.within(bound),
+        is_output=value.is_output and other.is_output,
     )
 
 

@@ -13,36 +13,36 @@ from zoo.store.digests import Digests, differences, digest_file
 from zoo.verification.check import Check
 
 if TYPE_CHECKING:
-    from zoo.catalog.manifest import File, Manifest
+    from zoo.catalog.manifest import Manifest, ModelFile
     from zoo.store.cache import Cache, Trust
 
 
 def check_integrity(manifest: Manifest, store: Cache) -> list[Check]:
     """Reads every file of the model and compares size and all hashes with what is on record."""
-    return [_check_file(manifest, file, store) for file in manifest.files]
+    return [_check_file(file, store) for file in manifest.model_files()]
 
 
-def _check_file(manifest: Manifest, file: File, store: Cache) -> Check:
-    trust = store.trust(manifest, file)
-    path = store.find(manifest, file)
+def _check_file(file: ModelFile, store: Cache) -> Check:
+    trust = store.trust(file)
+    path = store.find(file)
     if path is None:
-        return Check("integrity", file.name, False, f"not here; run: dsd-zoo fetch {manifest.name}", trust)
+        return Check("integrity", file.name, False, f"not here; run: dsd-zoo fetch {file.model}", trust)
     digests = digest_file(path)
     try:
-        store.check(manifest, file, digests)
+        store.check(file, digests)
     except IntegrityError as error:
         again = (
             "install dsd-zoo again"
-            if file.path is not None
-            else f"delete it and run: dsd-zoo fetch {manifest.name}"
+            if file.entry.path is not None
+            else f"delete it and run: dsd-zoo fetch {file.model}"
         )
         return Check("integrity", file.name, False, f"{path}: {error}\n  {again}", trust)
     return Check("integrity", file.name, True, _what_agrees(file, digests, trust), trust)
 
 
-def _what_agrees(file: File, digests: Digests, trust: Trust) -> str:
+def _what_agrees(file: ModelFile, digests: Digests, trust: Trust) -> str:
     if trust == "pinned":
-        return ", ".join([*(["size"] if file.bytes is not None else []), *file.hashes])
+        return ", ".join([*(["size"] if file.entry.bytes is not None else []), *file.hashes])
     if trust == "recorded":
         return "sha256 as at first use; nothing was known beforehand"
     return f"nothing is known to compare with; sha256 {digests.sha256}"
@@ -50,28 +50,23 @@ def _what_agrees(file: File, digests: Digests, trust: Trust) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """What a file turned out to be: its digests, and the (model, file name) pairs it is."""
+    """What a file turned out to be: its digests, and the files of models it is."""
 
     path: Path
     digests: Digests
-    known_as: list[tuple[str, str]]
+    known_as: list[ModelFile]
 
 
 def find_known_file(path: Path, models: Iterable[Manifest], store: Cache) -> KnownFile:
     """Which files of which models `path` is, by all hashes on record. UsageError if it cannot be read."""
     require_file(path)
     digests = digest_file(path)
-    known_as = [
-        (manifest.name, file.name)
-        for manifest in models
-        for file in manifest.files
-        if _is(manifest, file, digests, store)
-    ]
+    known_as = [file for manifest in models for file in manifest.model_files() if _is(file, digests, store)]
     return KnownFile(path, digests, known_as)
 
 
-def _is(manifest: Manifest, file: File, digests: Digests, store: Cache) -> bool:
+def _is(file: ModelFile, digests: Digests, store: Cache) -> bool:
     if file.hashes:
-        return not differences(file, digests)
-    record = store.record(manifest, file)
+        return not differences(file.entry, digests)
+    record = store.record(file)
     return record is not None and record.digests.sha256 == digests.sha256

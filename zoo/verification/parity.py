@@ -23,14 +23,13 @@ from zoo.preprocessing import preprocessor
 from zoo.runtimes import open_runtime
 from zoo.store.converted import converted
 from zoo.verification.check import Check
+from zoo.verification.difference import BOUND, difference
 
 if TYPE_CHECKING:
     from zoo.store.cache import Cache
 
 Float64 = NDArray[np.float64]
 
-# The converters' promise: float32 on both sides, other orders of additions.
-BOUND = 1e-5
 BATCH = 50
 
 
@@ -43,12 +42,12 @@ class Parity:
     output: str
     images: int
     difference: float
-    """Largest absolute difference over all images, relative to the largest recorded magnitude."""
+    """`Difference.relative` over all images; the recording is the reference."""
     bound: float = BOUND
 
     @property
     def holds(self) -> bool:
-        """Whether the difference is within the bound; a NaN never is."""
+        """Whether the difference is within the bound."""
         return self.difference <= self.bound
 
 
@@ -74,8 +73,7 @@ def _compare(
     computed = _scores(manifest, net, runtime, data, output)
     if computed.shape != truth.shape:
         raise DataError(f"{net}: {output} is {computed.shape}, recorded is {truth.shape} in {recorded.name}")
-    difference = float(np.abs(computed - truth).max() / np.abs(truth).max())
-    return Parity(manifest.name, runtime, output, len(data), difference)
+    return Parity(manifest.name, runtime, output, len(data), difference(truth, computed).relative)
 
 
 def _recording(path: Path, array: str, images: int) -> Float64:
@@ -120,7 +118,7 @@ def check_parity(manifest: Manifest, store: Cache) -> list[Check]:
     On the test images against the recorded outputs where the zoo has both; otherwise on a batch of random
     numbers, one form against the other. The bound is that of `zoo.verification.parity`.
     """
-    sources = [store.require(manifest, file.role) for file in manifest.source_files()]
+    sources = store.sources(manifest)
     onnx, pytorch = (
         converted(sources, target, store.root, manifest.input_shape, manifest.scores)
         for target in ("onnx", "pytorch")
@@ -165,10 +163,13 @@ def _against_each_other(manifest: Manifest, onnx: Path, pytorch: Path) -> Check:
     if any(rows.shape != (count, manifest.classes) for rows in scores):
         shapes = " and ".join(str(rows.shape) for rows in scores)
         return Check("parity", subject, False, f"outputs are {shapes}, expected {(count, manifest.classes)}")
-    difference = float(np.abs(scores[0] - scores[1]).max() / np.abs(scores[0]).max())
+    if not (np.isfinite(scores[0]).all() and scores[0].any()):
+        return Check("parity", subject, False, "the ONNX form's outputs are not finite, or zero throughout")
+    found = difference(*scores)
     return Check(
         "parity",
         subject,
-        difference <= BOUND,
-        f"largest difference on random input: {difference:.1e} of the largest magnitude (bound {BOUND:g})",
+        found.within(BOUND),
+        f"largest difference on random input: {found.relative:.1e} of the largest magnitude "
+        f"(bound {BOUND:g})",
     )

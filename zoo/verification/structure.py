@@ -47,7 +47,7 @@ def _check_pair(model: ir.Model, baseline: Manifest, store: Cache) -> Check:
     import converters
 
     subject = f"against {baseline.name}"
-    if any(store.find(baseline, file) is None for file in baseline.source_files()):
+    if any(store.find(file) is None for file in baseline.source_model_files()):
         return Check("structure", subject, True, f"not compared; first run: dsd-zoo fetch {baseline.name}")
     try:
         other = load_net(baseline, store)
@@ -68,7 +68,7 @@ def load_net(manifest: Manifest, store: Cache) -> ir.Model:
     """
     import converters
 
-    sources = [store.require(manifest, file.role) for file in manifest.source_files()]
+    sources = store.sources(manifest)
     outputs = None if manifest.scores is None else [manifest.scores]
     try:
         return converters.load(*sources, outputs=outputs)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from converters.from_caffe.weights.blobs import Blob, StoredLayer
-from converters.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer, Field
+from converters.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer, Field, signed
 
 # NVCaffe's BlobProto.Type, the element types of raw_data.
 _RAW_TYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<f8"), 1: np.dtype("<f4"), 2: np.dtype("<f2")}
@@ -159,16 +159,9 @@ def _dims(buffer: Buffer, item: Field) -> Iterator[int]:
     """The sizes in a BlobShape: packed or not, in one field or in several."""
     for inner in buffer.fields(item.start, item.end):
         if inner.number == 1 and inner.wire_type == VARINT:
-            yield _signed(inner.value)
+            yield inner.signed
         elif inner.number == 1 and inner.wire_type == LENGTH:
-            position = inner.start
-            while position < inner.end:
-                value, position = buffer.varint(position, inner.end)
-                yield _signed(value)
-
-
-def _signed(value: int) -> int:
-    return value - 2**64 if value >= 2**63 else value
+            yield from map(signed, buffer.packed_varints(inner))
 
 
 def _values(buffer: Buffer, items: list[Field], dtype: np.dtype, where: str) -> np.ndarray:

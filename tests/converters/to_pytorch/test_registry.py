@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 
 import numpy as np
 import onnx_ir as ir
 import pytest
 import torch
-from registry_entries import entries_restored
 from torch import Tensor
 
 from converters import to_pytorch
@@ -30,9 +28,10 @@ def toy_model() -> ir.Model:
     return graph.model({"y": y})
 
 
-def test_one_decorated_function_adds_an_operator(tmp_path, import_net):
-    operators()
-    with entries_restored(OPERATORS):
+def test_one_decorated_function_adds_an_operator(tmp_path, import_net, monkeypatch):
+    operators()  # registers all others before the copy below
+    with monkeypatch.context() as patch:
+        patch.setattr(OPERATORS, "_entries", dict(OPERATORS))
 
         @operator("Toy")
         def toy(ctx: Context, x: Tensor, addend: float | Tensor, *, times: float = 1.0) -> Tensor:
@@ -56,13 +55,13 @@ def test_one_new_file_in_operators_adds_an_operator(tmp_path, monkeypatch):
         "def toy(ctx: Context, x: Tensor) -> Tensor:\n"
         "    return x\n"
     )
+    operators()  # registers all others before the copy below
     monkeypatch.setattr(families, "__path__", [*families.__path__, str(tmp_path)])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    with entries_restored(OPERATORS):
-        assert operators()["Toy"].function.__module__ == "converters.to_pytorch.operators.toys"
+    monkeypatch.setattr(OPERATORS, "_entries", dict(OPERATORS))
+    assert operators()["Toy"].function.__module__ == "converters.to_pytorch.operators.toys"
     del sys.modules["converters.to_pytorch.operators.toys"]
-    monkeypatch.delattr(families, "toys")
-    importlib.invalidate_caches()
+    del families.toys
 
 
 def test_a_second_operator_of_the_same_name_is_refused():

@@ -25,7 +25,7 @@ from zoo.errors import FetchError, IntegrityError
 
 PINNED = known()
 SMALL = CONTENT[:5000]
-_, UNPINNED = model()
+UNPINNED = model().entry
 
 
 def zipped(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -66,12 +66,12 @@ ARCHIVES = {
 @pytest.mark.parametrize("body", ARCHIVES.values(), ids=ARCHIVES)
 def test_the_wanted_member_is_what_is_stored(site, store, hasty, body, on_record):
     site.content = body
-    manifest, file = model(site.url(), **on_record)
-    fetched = fetch_file(manifest, file, store, hasty)
+    file = model(site.url(), **on_record)
+    fetched = fetch_file(file, store, hasty)
     assert fetched.path.read_bytes() == CONTENT
     assert fetched.path.name == "tiny.caffemodel"
     assert fetched.member is not None
-    record = store.record(manifest, file)
+    record = store.record(file)
     assert record is not None
     assert record.source == f"{fetched.member} in {site.url()}"
     assert left_behind(store) == stored()
@@ -80,16 +80,16 @@ def test_the_wanted_member_is_what_is_stored(site, store, hasty, body, on_record
 def test_an_archive_is_resumed_like_any_file(site, store, hasty):
     site.content = ARCHIVES["zip"]
     site.script = [drop_after(500_000), serve]
-    manifest, file = model(site.url())
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    file = model(site.url())
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
     assert site.ranges[1] is not None
 
 
 def test_a_member_that_is_not_the_file_on_record_is_refused(site, store, hasty):
     site.content = zipped(("tiny.caffemodel", CONTENT[::-1]))
-    manifest, file = model(site.url(), **PINNED)
+    file = model(site.url(), **PINNED)
     with pytest.raises(IntegrityError, match=r"sha256: expected .*, came"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert left_behind(store) == []
 
 
@@ -140,9 +140,9 @@ def test_an_archive_that_leaves_a_choice_is_listed(site, store, hasty, names, me
         site.content = tarred(("folder/", b""))
         site.content = b"".join([site.content[:156], b"5", site.content[157:]])
         site.content = _with_checksum(site.content)
-    manifest, file = model(site.url())
+    file = model(site.url())
     with pytest.raises(FetchError) as caught:
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert message in str(caught.value)
     assert left_behind(store) == []
 
@@ -178,9 +178,9 @@ def test_a_bomb_is_stopped(site, store, hasty, monkeypatch, kind, on_record):
         "gzip": gzip.compress(bomb),
         "bzip2": bz2.compress(bomb).ljust(600, b"\0"),
     }[kind]
-    manifest, file = model(site.url(), **on_record)
+    file = model(site.url(), **on_record)
     with pytest.raises(FetchError, match=r"unpacks to (more than|2097152 bytes)|could be tiny\.caffemodel"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert left_behind(store) == []
 
 
@@ -235,25 +235,25 @@ def test_an_encrypted_zip_is_named(tmp_path):
 
 def test_an_archive_in_an_archive_is_left_to_the_user(site, store, hasty):
     site.content = zipped(("tiny.caffemodel", zipped(("tiny.caffemodel", CONTENT))))
-    manifest, file = model(site.url())
+    file = model(site.url())
     with pytest.raises(FetchError, match="archive with another in it; unpack it by hand"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert left_behind(store) == []
 
 
 def test_a_web_page_in_an_archive_is_no_model(site, store, hasty):
     site.content = zipped(("tiny.caffemodel", b"<html>sign in</html>" + bytes(600)))
-    manifest, file = model(site.url())
+    file = model(site.url())
     with pytest.raises(FetchError, match="delivered an HTML page"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
 
 
 @pytest.mark.parametrize("magic", [b"\xfd7zXZ\x00", b"7z\xbc\xaf\x27\x1c", b"Rar!"])
 def test_other_archives_are_named(site, store, hasty, magic):
     site.script = [answer(magic + bytes(600))]
-    manifest, file = model(site.url())
+    file = model(site.url())
     with pytest.raises(FetchError, match="unpack it first"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
 
 
 @pytest.mark.parametrize("name", ARCHIVES)

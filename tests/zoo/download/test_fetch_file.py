@@ -37,46 +37,46 @@ PINNED = known()
 
 
 def test_a_good_file_is_stored_and_recorded(site, store, hasty):
-    manifest, file = model(site.url(), **PINNED)
-    fetched = fetch_file(manifest, file, store, hasty)
+    file = model(site.url(), **PINNED)
+    fetched = fetch_file(file, store, hasty)
     assert fetched.path.read_bytes() == CONTENT
     assert fetched.path.name == "tiny.caffemodel"
     assert fetched.source == site.url()
-    assert store.find(manifest, file) == fetched.path
-    assert store.trust(manifest, file) == "pinned"
-    record = store.record(manifest, file)
+    assert store.find(file) == fetched.path
+    assert store.trust(file) == "pinned"
+    record = store.record(file)
     assert record is not None
     assert record.digests == Digests(**PINNED)
     assert left_behind(store) == stored()
 
 
 def test_what_is_here_is_not_fetched_again(site, store, hasty):
-    manifest, file = model(site.url(), **PINNED)
-    first = fetch_file(manifest, file, store, hasty)
-    assert fetch_file(manifest, file, store, hasty).source is None
-    assert fetch_file(manifest, file, store, hasty).path == first.path
+    file = model(site.url(), **PINNED)
+    first = fetch_file(file, store, hasty)
+    assert fetch_file(file, store, hasty).source is None
+    assert fetch_file(file, store, hasty).path == first.path
     assert len(site.requests) == 1
 
 
 @pytest.mark.parametrize("kind", ["sha256", "sha384", "sha1", "git_blob"])
 def test_each_kind_of_hash_alone_pins_the_content(site, store, hasty, kind):
-    manifest, file = model(site.url(), **{kind: PINNED[kind]})
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    file = model(site.url(), **{kind: PINNED[kind]})
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
 
     wrong = "0" * len(str(PINNED[kind]))
-    manifest, file = model(site.url(), **{kind: wrong})
+    file = model(site.url(), **{kind: wrong})
     with pytest.raises(IntegrityError, match=rf"{kind}: expected {wrong}, came {PINNED[kind]}"):
-        fetch_file(manifest, file, store, hasty)
-    assert store.find(manifest, file) is None
+        fetch_file(file, store, hasty)
+    assert store.find(file) is None
     assert left_behind(store) == stored()
 
 
 @pytest.mark.parametrize("difference", [-1, 1])
 def test_another_size_than_declared_is_refused(site, store, hasty, difference):
     size = len(CONTENT) + difference
-    manifest, file = model(site.url(), bytes=size)
+    file = model(site.url(), bytes=size)
     with pytest.raises(IntegrityError, match=f"bytes: expected {size}, came {len(CONTENT)}"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert left_behind(store) == []
 
 
@@ -90,9 +90,9 @@ def test_more_bytes_than_declared_stop_the_download(site, store, hasty):
             sent.append(1)
 
     site.script = [endless]
-    manifest, file = model(site.url(), bytes=1000)
+    file = model(site.url(), bytes=1000)
     with pytest.raises(IntegrityError, match="bytes: expected 1000 at most, more came"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert len(sent) < 1000
     assert left_behind(store) == []
 
@@ -101,15 +101,15 @@ def test_chunks_without_an_announced_size_are_hashed_all_the_same(site, store, h
     pieces = [CONTENT[at : at + 100_000] for at in range(0, len(CONTENT), 100_000)]
     body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
     site.script = [raw(body, Transfer_Encoding="chunked")]
-    manifest, file = model(site.url(), git_blob=PINNED["git_blob"])
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    file = model(site.url(), git_blob=PINNED["git_blob"])
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
 
 
 def test_chunks_tell_where_an_unknown_file_ends(site, store, hasty):
     body = b"%x\r\n%s\r\n" % (1000, CONTENT[:1000])
     site.script = [raw(body + b"0\r\n\r\n", Transfer_Encoding="chunked")]
-    manifest, file = model(site.url())
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT[:1000]
+    file = model(site.url())
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT[:1000]
 
 
 @pytest.mark.parametrize(
@@ -125,21 +125,21 @@ def test_a_break_never_passes_for_the_end(site, store, hasty, broken):
     """Although nothing is on record that would tell."""
     site.etag = None
     site.script = [broken]
-    manifest, file = model(site.url())
+    file = model(site.url())
     with pytest.raises(FetchError, match=r"3 times in a row"):
-        fetch_file(manifest, file, store, hasty)
-    assert store.find(manifest, file) is None
-    assert store.trust(manifest, file) == "unverified"
+        fetch_file(file, store, hasty)
+    assert store.find(file) is None
+    assert store.trust(file) == "unverified"
 
 
 def test_a_body_that_ends_with_the_connection_is_taken_only_if_something_is_on_record(site, store, hasty):
     site.script = [raw(CONTENT)]
-    manifest, file = model(site.url())
+    file = model(site.url())
     with pytest.raises(FetchError, match="tells no length, and no size or hash is on record"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert left_behind(store) == []
-    manifest, file = model(site.url(), sha1=PINNED["sha1"])
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    file = model(site.url(), sha1=PINNED["sha1"])
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -155,32 +155,32 @@ def test_a_body_that_ends_with_the_connection_is_taken_only_if_something_is_on_r
 @pytest.mark.parametrize("on_record", [{}, PINNED], ids=["unpinned", "pinned"])
 def test_what_is_no_model_is_named_and_never_recorded(site, store, hasty, body, message, on_record):
     site.script = [answer(body)]
-    manifest, file = model(site.url(), **on_record)
+    file = model(site.url(), **on_record)
     with pytest.raises(FetchError, match=message):
-        fetch_file(manifest, file, store, hasty)
-    assert store.trust(manifest, file) == ("pinned" if on_record else "unverified")
+        fetch_file(file, store, hasty)
+    assert store.trust(file) == ("pinned" if on_record else "unverified")
     assert left_behind(store) == []
 
 
 def test_an_error_in_words_is_not_recorded_as_weights(site, store, hasty):
     site.script = [answer(b'{"error": {"code": "accessDenied"}}')]
-    manifest, file = model(site.url())
+    file = model(site.url())
     with pytest.raises(FetchError, match=r"delivered text instead of weights: '\{\"error\""):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert left_behind(store) == []
 
 
 def test_an_ascii_t7_is_text_and_may_be_weights(site, store, hasty):
     site.script = [answer(b"4\n1\n3\nV 1\n13\nnn.Sequential\n3\n2\n")]
-    manifest, file = model(site.url(), name="tiny.t7")
-    assert fetch_file(manifest, file, store, hasty).path.name == "tiny.t7"
+    file = model(site.url(), name="tiny.t7")
+    assert fetch_file(file, store, hasty).path.name == "tiny.t7"
 
 
 def test_the_next_source_is_tried_and_the_failures_are_told(site, store, hasty):
     site.routes = {"/gone": status(404), "/other": answer(CONTENT[::-1]), "/good": serve}
     urls = [site.url(path) for path in ("/gone", "/other", "/good")]
-    manifest, file = model(*urls, sha256=PINNED["sha256"])
-    fetched = fetch_file(manifest, file, store, hasty)
+    file = model(*urls, sha256=PINNED["sha256"])
+    fetched = fetch_file(file, store, hasty)
     assert fetched.source == urls[2]
     assert fetched.path.read_bytes() == CONTENT
     reversed_sha256 = hashlib.sha256(CONTENT[::-1]).hexdigest()
@@ -196,9 +196,9 @@ def test_the_next_source_is_tried_and_the_failures_are_told(site, store, hasty):
 
 def test_when_all_fail_the_error_says_how_to_do_it_by_hand(site, store, hasty):
     site.routes = {"/gone": status(404), "/busy": status(503)}
-    manifest, file = model(site.url("/gone"), site.url("/busy"), sha1=PINNED["sha1"])
+    file = model(site.url("/gone"), site.url("/busy"), sha1=PINNED["sha1"])
     with pytest.raises(FetchError) as caught:
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert str(caught.value).splitlines() == [
         "tiny: no source delivered tiny.caffemodel",
         f"  {site.url('/gone')}",
@@ -215,9 +215,9 @@ def test_when_all_fail_the_error_says_how_to_do_it_by_hand(site, store, hasty):
 
 
 def test_a_file_without_any_record_is_said_to_be_so(store, hasty):
-    manifest, file = model()
+    file = model()
     with pytest.raises(FetchError) as caught:
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert str(caught.value).splitlines() == [
         "tiny: no source delivered tiny.caffemodel",
         "  no source is known",
@@ -229,21 +229,21 @@ def test_a_file_without_any_record_is_said_to_be_so(store, hasty):
 
 
 def test_a_server_that_cannot_be_reached_is_asked_once(store, hasty):
-    manifest, file = model("http://127.0.0.1:9/w")
+    file = model("http://127.0.0.1:9/w")
     with pytest.raises(FetchError, match=r"connection failed: .*refused\n"):
-        fetch_file(manifest, file, store, hasty)
-    manifest, file = model("http://nowhere.invalid/w")
+        fetch_file(file, store, hasty)
+    file = model("http://nowhere.invalid/w")
     with pytest.raises(FetchError, match=r"connection failed: .*"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
 
 
 def test_a_proxy_that_is_not_there_is_named(store, hasty, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    manifest, file = model("http://example.invalid/w")
+    file = model("http://example.invalid/w")
     with pytest.raises(FetchError, match=r"the proxy does not let it through: .*; see HTTPS_PROXY"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
 
 
 def test_a_proxy_is_used(site, store, hasty, monkeypatch):
@@ -252,8 +252,8 @@ def test_a_proxy_is_used(site, store, hasty, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", site.url(""))
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    manifest, file = model("http://models.invalid/w", **PINNED)
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    file = model("http://models.invalid/w", **PINNED)
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
     assert [path for path, _ in site.requests] == ["http://models.invalid/w"]
 
 
@@ -274,13 +274,13 @@ def test_certificates_are_checked_and_ones_own_authority_can_be_named(store, has
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate, certificate.with_name("key.pem"))
     with running(tls) as site:
-        manifest, file = model(site.url(), **PINNED)
+        file = model(site.url(), **PINNED)
         with pytest.raises(
             FetchError, match=r"no trusted connection: .*certificate.*REQUESTS_CA_BUNDLE=FILE"
         ):
-            fetch_file(manifest, file, store, hasty)
+            fetch_file(file, store, hasty)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-        assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+        assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
 
 
 def test_redirects_are_followed_and_loops_end(site, store, hasty):
@@ -289,8 +289,8 @@ def test_redirects_are_followed_and_loops_end(site, store, hasty):
         "/new": serve,
         "/loop": status(302, Location=site.url("/loop")),
     }
-    manifest, file = model(site.url("/loop"), site.url("/old"), **PINNED)
-    fetched = fetch_file(manifest, file, store, hasty)
+    file = model(site.url("/loop"), site.url("/old"), **PINNED)
+    fetched = fetch_file(file, store, hasty)
     assert fetched.path.read_bytes() == CONTENT
     assert [attempt.outcome for attempt in fetched.failed] == ["connection failed: Exceeded 30 redirects."]
 
@@ -298,28 +298,28 @@ def test_redirects_are_followed_and_loops_end(site, store, hasty):
 def test_a_packed_answer_is_unpacked(site, store, hasty):
     """Although it was asked not to pack; the announced length is then not that of the file."""
     site.script = [answer(gzip.compress(CONTENT), Content_Encoding="gzip")]
-    manifest, file = model(site.url(), **PINNED)
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    file = model(site.url(), **PINNED)
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
     assert site.requests[0][1]["Accept-Encoding"] == "identity"
 
 
 def test_a_silent_server_is_given_up(site, store, hasty):
     site.script = [silent(1.0)]
-    manifest, file = model(site.url())
+    file = model(site.url())
     hastier = replace(hasty, retry_policy=replace(hasty.retry_policy, silence=0.2))
     with pytest.raises(FetchError, match=r"silent for 0\.2 s; 3 times in a row"):
-        fetch_file(manifest, file, store, hastier)
+        fetch_file(file, store, hastier)
 
 
 def test_offline_touches_no_network_but_files_count(site, store, hasty, tmp_path):
     offline = replace(hasty, offline=True)
-    manifest, file = model(site.url(), **PINNED)
+    file = model(site.url(), **PINNED)
     with pytest.raises(FetchError, match="not tried: --offline"):
-        fetch_file(manifest, file, store, offline)
+        fetch_file(file, store, offline)
     local = tmp_path / "a copy with 100 %.caffemodel"
     local.write_bytes(CONTENT)
-    manifest, file = model(site.url(), local.as_uri(), **PINNED)
-    assert fetch_file(manifest, file, store, offline).source == local.as_uri()
+    file = model(site.url(), local.as_uri(), **PINNED)
+    assert fetch_file(file, store, offline).source == local.as_uri()
     assert site.requests == []
 
 
@@ -328,17 +328,17 @@ def test_offline_touches_no_network_but_files_count(site, store, hasty, tmp_path
     [("file:///nowhere/x", "no such file"), ("file://server/share/x", "names a file of this machine")],
 )
 def test_a_file_url_that_leads_nowhere_is_a_failed_source(store, hasty, url, message):
-    manifest, file = model(url)
+    file = model(url)
     with pytest.raises(FetchError, match=message):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
 
 
 def test_a_mirror_is_asked_first(site, store, hasty):
     site.routes = {"/mirror/tiny/tiny.caffemodel": serve, "/w": status(500)}
     mirrored = replace(hasty, mirrors=(site.url("/empty/"), site.url("/mirror/")))
     site.routes["/empty/tiny/tiny.caffemodel"] = status(404)
-    manifest, file = model(site.url(), **PINNED)
-    fetched = fetch_file(manifest, file, store, mirrored)
+    file = model(site.url(), **PINNED)
+    fetched = fetch_file(file, store, mirrored)
     assert fetched.source == site.url("/mirror/tiny/tiny.caffemodel")
     assert [path for path, _ in site.requests] == [
         "/empty/tiny/tiny.caffemodel",
@@ -347,32 +347,32 @@ def test_a_mirror_is_asked_first(site, store, hasty):
 
 
 def test_an_unpinned_file_is_recorded_and_must_not_change(site, store, hasty):
-    manifest, file = model(site.url())
-    assert store.trust(manifest, file) == "unverified"
-    first = fetch_file(manifest, file, store, hasty)
-    assert store.trust(manifest, file) == "recorded"
+    file = model(site.url())
+    assert store.trust(file) == "unverified"
+    first = fetch_file(file, store, hasty)
+    assert store.trust(file) == "recorded"
 
     first.path.unlink()
     site.content, site.etag = CONTENT + b"!", '"second"'
     with pytest.raises(IntegrityError) as caught:
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     changed = hashlib.sha256(CONTENT + b"!").hexdigest()
     assert "not the file that came at first use" in str(caught.value)
     assert f"expected {PINNED['sha256']}, came {changed}" in str(caught.value)
     assert "dsd-zoo add tiny FILE --replace" in str(caught.value)
-    assert store.find(manifest, file) is None
+    assert store.find(file) is None
     assert left_behind(store) == ["index.json"]
 
     site.content = CONTENT
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
 
 
 def test_a_disk_without_room_is_told_before_the_download(site, store, hasty, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
-    manifest, file = model(site.url(), **PINNED)
+    file = model(site.url(), **PINNED)
     with pytest.raises(UsageError, match=r"no room for tiny\.caffemodel: 1,\d\d\d,\d\d\d bytes are needed"):
-        fetch_file(manifest, file, store, hasty)
-    assert store.find(manifest, file) is None
+        fetch_file(file, store, hasty)
+    assert store.find(file) is None
 
 
 class _Told(DownloadProgress):
@@ -389,9 +389,9 @@ class _Told(DownloadProgress):
 
 def test_progress_ends_at_the_full_size_and_tells_of_breaks(site, store, hasty):
     site.script = [drop_after(500_000), serve]
-    manifest, file = model(site.url())
+    file = model(site.url())
     told = _Told()
-    fetch_file(manifest, file, store, hasty, told)
+    fetch_file(file, store, hasty, told)
     assert told.seen[-1] == (len(CONTENT), len(CONTENT))
     assert [done for done, _ in told.seen] == sorted(done for done, _ in told.seen)
     (note,) = told.notes
@@ -399,6 +399,6 @@ def test_progress_ends_at_the_full_size_and_tells_of_breaks(site, store, hasty):
 
 
 def test_the_file_url_of_a_folder_is_no_file(store, hasty, tmp_path: Path):
-    manifest, file = model(tmp_path.as_uri())
+    file = model(tmp_path.as_uri())
     with pytest.raises(FetchError, match="no such file"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)

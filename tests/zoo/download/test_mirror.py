@@ -17,8 +17,9 @@ from zoo.download.mirror import Moved, export_cache, import_cache
 from zoo.errors import FetchError, IntegrityError, UsageError
 from zoo.store.cache import Cache
 
-PINNED, PIN = model(**known())
-UNPINNED, UNPIN = model()
+PINNED = model(**known())
+UNPINNED = model()
+MODEL = UNPINNED.manifest
 SOURCE = "https://example.org/tiny.caffemodel"
 
 
@@ -27,7 +28,7 @@ def catalog(tmp_path: Path) -> Catalog:
     """A catalog that has one model, `tiny`, whose file is not pinned."""
     folder = tmp_path / "manifests"
     folder.mkdir()
-    write_manifest(folder, UNPINNED)
+    write_manifest(folder, MODEL)
     return Catalog({"tiny": folder / "tiny.toml"})
 
 
@@ -52,7 +53,7 @@ def here(tmp_path: Path) -> Cache:
     store = Cache(tmp_path / "here", tmp_path / "here.json")
     by_hand = tmp_path / "tiny.caffemodel"
     by_hand.write_bytes(CONTENT)
-    add_file(UNPINNED, by_hand, store)
+    add_file(MODEL, by_hand, store)
     return store
 
 
@@ -64,13 +65,13 @@ def there(tmp_path: Path) -> Cache:
 
 def test_an_export_has_the_files_under_their_own_names(here, tmp_path):
     out = tmp_path / "out"
-    assert list(export_cache(here, [UNPINNED], out)) == [Moved("tiny", "tiny.caffemodel", "1,280,000 bytes")]
+    assert list(export_cache(here, [MODEL], out)) == [Moved("tiny", "tiny.caffemodel", "1,280,000 bytes")]
     assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()) == [
         "index.json",
         "tiny/tiny.caffemodel",
     ]
     assert (out / "tiny" / "tiny.caffemodel").read_bytes() == CONTENT
-    list(export_cache(here, [UNPINNED], out))
+    list(export_cache(here, [MODEL], out))
 
 
 def test_what_ships_with_the_zoo_is_not_exported(here, tmp_path):
@@ -81,15 +82,15 @@ def test_an_export_does_not_mix_with_other_things(here, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
     with pytest.raises(UsageError, match="expected a new folder"):
-        list(export_cache(here, [UNPINNED], tmp_path / "mine"))
+        list(export_cache(here, [MODEL], tmp_path / "mine"))
     with pytest.raises(UsageError, match="expected a new folder"):
-        list(export_cache(here, [UNPINNED], tmp_path / "mine" / "thesis.txt"))
+        list(export_cache(here, [MODEL], tmp_path / "mine" / "thesis.txt"))
 
 
 def test_a_damaged_file_is_not_exported(here, tmp_path):
-    path = here.require(UNPINNED, "weights")
+    path = here.require(MODEL, "weights")
     path.write_bytes(CONTENT[:-1] + b"!")
-    (moved,) = export_cache(here, [UNPINNED], tmp_path / "out")
+    (moved,) = export_cache(here, [MODEL], tmp_path / "out")
     assert isinstance(moved.outcome, IntegrityError)
     assert "not the file that came at first use" in str(moved.outcome)
     assert not list((tmp_path / "out" / "tiny").iterdir())
@@ -101,18 +102,18 @@ def test_a_full_disk_is_told_with_the_folder(here, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UsageError, match=r"export: the export cannot be written: No space left on device"):
-        list(export_cache(here, [UNPINNED], tmp_path / "export"))
+        list(export_cache(here, [MODEL], tmp_path / "export"))
     assert [path.name for path in (tmp_path / "export").rglob("*")] == ["tiny"]
 
 
 def test_the_first_use_travels_with_the_file(here, there, catalog, tmp_path):
-    list(export_cache(here, [UNPINNED], tmp_path / "out"))
+    list(export_cache(here, [MODEL], tmp_path / "out"))
     assert list(import_cache(there, catalog, tmp_path / "out")) == [
         Moved("tiny", "tiny.caffemodel", "1,280,000 bytes")
     ]
-    assert there.require(UNPINNED, "weights").read_bytes() == CONTENT
-    assert there.trust(UNPINNED, UNPIN) == "recorded"
-    assert there.record(UNPINNED, UNPIN) == here.record(UNPINNED, UNPIN)
+    assert there.require(MODEL, "weights").read_bytes() == CONTENT
+    assert there.trust(UNPINNED) == "recorded"
+    assert there.record(UNPINNED) == here.record(UNPINNED)
     assert list(import_cache(there, catalog, tmp_path / "out")) == [
         Moved("tiny", "tiny.caffemodel", "already here")
     ]
@@ -121,20 +122,20 @@ def test_the_first_use_travels_with_the_file(here, there, catalog, tmp_path):
 def imported(there: Cache, catalog: Catalog, out: Path) -> str:
     (moved,) = import_cache(there, catalog, out)
     assert isinstance(moved.outcome, UsageError | IntegrityError)
-    assert there.find(UNPINNED, UNPIN) is None
+    assert there.find(UNPINNED) is None
     return str(moved.outcome)
 
 
 def test_a_file_that_changed_on_the_way_is_refused(here, there, catalog, tmp_path):
     out = tmp_path / "out"
-    list(export_cache(here, [UNPINNED], out))
+    list(export_cache(here, [MODEL], out))
     (out / "tiny" / "tiny.caffemodel").write_bytes(CONTENT[:-1] + b"!")
     assert "not the file its record speaks of" in imported(there, catalog, out)
-    assert there.trust(UNPINNED, UNPIN) == "unverified"
+    assert there.trust(UNPINNED) == "unverified"
 
 
 def test_a_file_that_is_missing_is_told(here, there, catalog, tmp_path):
-    list(export_cache(here, [UNPINNED], tmp_path / "out"))
+    list(export_cache(here, [MODEL], tmp_path / "out"))
     (tmp_path / "out" / "tiny" / "tiny.caffemodel").unlink()
     assert "cannot be tiny.caffemodel of tiny: no such file" in imported(there, catalog, tmp_path / "out")
 
@@ -142,9 +143,9 @@ def test_a_file_that_is_missing_is_told(here, there, catalog, tmp_path):
 def test_what_came_first_here_is_not_overruled(here, there, catalog, tmp_path):
     other = tmp_path / "other.caffemodel"
     other.write_bytes(CONTENT[::-1])
-    _, stored = add_file(UNPINNED, other, there)
+    _, stored = add_file(MODEL, other, there)
     stored.unlink()
-    list(export_cache(here, [UNPINNED], tmp_path / "out"))
+    list(export_cache(here, [MODEL], tmp_path / "out"))
     assert "not the file that came at first use" in imported(there, catalog, tmp_path / "out")
 
 
@@ -153,7 +154,7 @@ def test_what_came_first_here_is_not_overruled(here, there, catalog, tmp_path):
 )
 def test_names_that_no_manifest_has_lead_nowhere(here, there, catalog, tmp_path, model_name, name):
     out = tmp_path / "out"
-    list(export_cache(here, [UNPINNED], out))
+    list(export_cache(here, [MODEL], out))
     index = json.loads((out / "index.json").read_text())
     index["models"] = {model_name: {name: index["models"]["tiny"]["tiny.caffemodel"]}}
     (out / "index.json").write_text(json.dumps(index))
@@ -168,12 +169,12 @@ def test_a_folder_that_is_no_export_is_told(there, catalog, tmp_path):
 def test_an_export_serves_as_a_mirror(here, there, tmp_path):
     """As a folder and over HTTP; a pinned file is checked all the same."""
     out = tmp_path / "out"
-    list(export_cache(here, [UNPINNED], out))
-    fetched = fetch_file(PINNED, PIN, there, Network(mirrors=(out.as_uri(),), offline=True))
+    list(export_cache(here, [MODEL], out))
+    fetched = fetch_file(PINNED, there, Network(mirrors=(out.as_uri(),), offline=True))
     assert fetched.source == (out / "tiny" / "tiny.caffemodel").as_uri()
     assert fetched.path.read_bytes() == CONTENT
     with running() as site:
         site.routes = {"/zoo/tiny/tiny.caffemodel": answer(CONTENT[::-1])}
         wrong = Network(mirrors=(site.url("/zoo"),))
         with pytest.raises((FetchError, IntegrityError), match="not the file on record"):
-            fetch_file(PINNED, PIN, Cache(tmp_path / "third"), wrong)
+            fetch_file(PINNED, Cache(tmp_path / "third"), wrong)

@@ -98,8 +98,8 @@ def test_share_links_are_known_by_their_host(url, expected):
 
 
 def test_the_anonymous_token_opens_the_share(site, store, network, onedrive):
-    manifest, file = model(LINK)
-    fetched = fetch_file(manifest, file, store, network)
+    file = model(LINK)
+    fetched = fetch_file(file, store, network)
     assert fetched.path.read_bytes() == CONTENT
     assert fetched.failed == ()
     assert [path.split("?")[0] for path, _ in site.requests] == [
@@ -117,8 +117,8 @@ def test_the_anonymous_token_opens_the_share(site, store, network, onedrive):
 def test_a_break_asks_for_a_new_download_url_and_goes_on(site, store, network, onedrive):
     del onedrive["/download"]
     site.script = [drop_after(500_000), serve]
-    manifest, file = model(LINK)
-    assert fetch_file(manifest, file, store, network).path.read_bytes() == CONTENT
+    file = model(LINK)
+    assert fetch_file(file, store, network).path.read_bytes() == CONTENT
     downloads = [(path, headers) for path, headers in site.requests if path.startswith("/download")]
     assert len(downloads) == 2
     assert downloads[0][0] != downloads[1][0]
@@ -128,8 +128,8 @@ def test_a_break_asks_for_a_new_download_url_and_goes_on(site, store, network, o
 def test_the_older_ways_follow_in_order(site, store, network, onedrive):
     onedrive["/token"] = status(403)
     onedrive["/link"] = serve
-    manifest, file = model(LINK)
-    fetched = fetch_file(manifest, file, store, network)
+    file = model(LINK)
+    fetched = fetch_file(file, store, network)
     assert fetched.path.read_bytes() == CONTENT
     assert [attempt.outcome for attempt in fetched.failed] == [
         "the token service: HTTP 403 Forbidden",
@@ -142,9 +142,9 @@ def test_the_older_ways_follow_in_order(site, store, network, onedrive):
 def test_when_every_way_fails_each_is_told_with_its_status(site, store, network, onedrive):
     onedrive[f"/new/{SHARE}/driveitem"] = json_answer({"error": {"code": "accessDenied"}}, 403)
     onedrive["/link"] = answer(b"<html>Sign in</html>")
-    manifest, file = model(LINK)
+    file = model(LINK)
     with pytest.raises(FetchError) as caught:
-        fetch_file(manifest, file, store, network)
+        fetch_file(file, store, network)
     assert str(caught.value).splitlines() == [
         "tiny: no source delivered tiny.caffemodel",
         f"  {LINK} through 127.0.0.1/.../driveitem",
@@ -183,25 +183,25 @@ def test_when_every_way_fails_each_is_told_with_its_status(site, store, network,
 )
 def test_answers_that_lead_nowhere_are_told(store, network, onedrive, route, behaviour, message):
     onedrive[f"/new/{SHARE}/driveitem" if route == "item" else route] = behaviour
-    manifest, file = model(LINK)
+    file = model(LINK)
     with pytest.raises(FetchError, match=message):
-        fetch_file(manifest, file, store, network)
+        fetch_file(file, store, network)
     assert left_behind(store) == []
 
 
 def test_bytes_that_contradict_the_hash_in_the_record_are_not_taken(site, store, network, onedrive):
     """Nothing is on record of the file; that it is whole and right rests on what OneDrive itself says."""
     onedrive["/download"] = answer(CONTENT[::-1])
-    manifest, file = model(LINK)
+    file = model(LINK)
     with pytest.raises(FetchError, match="delivered other bytes than it says: sha1"):
-        fetch_file(manifest, file, store, network)
-    assert store.trust(manifest, file) == "unverified"
+        fetch_file(file, store, network)
+    assert store.trust(file) == "unverified"
     assert left_behind(store) == []
 
 
 def test_offline_asks_none_of_them(site, store, network, onedrive):
-    manifest, file = model(LINK)
+    file = model(LINK)
     with pytest.raises(FetchError) as caught:
-        fetch_file(manifest, file, store, replace(network, offline=True))
+        fetch_file(file, store, replace(network, offline=True))
     assert str(caught.value).count("not tried: --offline") == 4
     assert site.requests == []

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 from misbehaving_server import CONTENT, model, serve, status, throttled
 
-from zoo.catalog.manifest import Manifest
+from zoo.catalog.manifest import ModelFile
 from zoo.download import DownloadProgress, Fetched, fetch_file
 from zoo.download.parallel import fetch_all
 from zoo.errors import FetchError, UsageError
 
 
-def models(site, count: int) -> list[Manifest]:
-    """Models with one file each, of different content."""
+def files(site, count: int) -> list[ModelFile]:
+    """Files of different models, each the only one of its model."""
     made = []
     for number in range(count):
-        manifest, _ = model(site.url(f"/{number}"), name=f"{number}.caffemodel")
-        made.append(Manifest.model_validate(manifest.model_dump() | {"name": f"tiny{number}"}))
+        file = model(site.url(f"/{number}"), name=f"{number}.caffemodel")
+        made.append(replace(file, manifest=file.manifest.model_copy(update={"name": f"tiny{number}"})))
     return made
 
 
@@ -30,7 +31,7 @@ def test_results_come_in_order_whatever_ends_first(site, store, hasty):
         serve(handler, site)
 
     site.routes = {"/0": meet, "/1": meet, "/2": meet, "/3": status(404), "/4": serve, "/5": serve}
-    wanted = [(manifest, manifest.files[0]) for manifest in models(site, 6)]
+    wanted = files(site, 6)
     results = list(fetch_all(wanted, store, hasty))
     assert [isinstance(result, Fetched) for result in results] == [True, True, True, False, True, True]
     assert isinstance(results[3], FetchError)
@@ -48,15 +49,15 @@ def test_every_file_has_a_watch_of_its_own(site, store, hasty):
         def update(self, done: int, total: int | None) -> None:
             seen[self.name] = done
 
-    wanted = [(manifest, manifest.files[0]) for manifest in models(site, 3)]
-    list(fetch_all(wanted, store, hasty, lambda manifest, file: Seen(file.name)))
+    wanted = files(site, 3)
+    list(fetch_all(wanted, store, hasty, lambda file: Seen(file.name)))
     assert seen == {f"{number}.caffemodel": len(CONTENT) for number in range(3)}
 
 
 def test_leaving_early_stops_the_rest(site, store, hasty):
     # All but the first take seconds together, however long the first one's result waits to be taken.
     site.routes = {f"/{number}": throttled(2_000_000) for number in range(1, 40)}
-    wanted = [(manifest, manifest.files[0]) for manifest in models(site, 40)]
+    wanted = files(site, 40)
     results = fetch_all(wanted, store, hasty)
     next(results)
     results.close()  # type: ignore[attr-defined]
@@ -66,20 +67,17 @@ def test_leaving_early_stops_the_rest(site, store, hasty):
 
 def test_room_for_all_is_asked_for_before_anything_is_fetched(site, store, hasty, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 2_000_000})())
-    wanted = []
-    for manifest in models(site, 3):
-        files = [manifest.files[0].model_copy(update={"bytes": len(CONTENT)})]
-        sized = manifest.model_copy(update={"files": files})
-        wanted.append((sized, files[0]))
+    size = {"bytes": len(CONTENT)}
+    wanted = [replace(file, entry=file.entry.model_copy(update=size)) for file in files(site, 3)]
     with pytest.raises(UsageError, match=r"no room for 3 files, .*: 3,840,000 bytes are needed, 2,000,000"):
         list(fetch_all(wanted, store, hasty))
     assert site.requests == []
 
 
 def test_what_is_here_needs_no_room(site, store, hasty, monkeypatch):
-    manifest, file = model(site.url(), bytes=len(CONTENT))
-    fetch_file(manifest, file, store, hasty)
+    file = model(site.url(), bytes=len(CONTENT))
+    fetch_file(file, store, hasty)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 0})())
-    (result,) = fetch_all([(manifest, file)], store, hasty)
+    (result,) = fetch_all([file], store, hasty)
     assert isinstance(result, Fetched)
     assert result.source is None

@@ -75,8 +75,8 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def check_the_file(store: Cache) -> None:
-    manifest, file = model(**known())
-    path = store.find(manifest, file)
+    file = model(**known())
+    path = store.find(file)
     assert path is not None
     assert path.read_bytes() == CONTENT
     assert left_behind(store) == stored()
@@ -114,7 +114,7 @@ def test_when_the_one_that_fetches_is_killed_the_waiting_one_goes_on(site, store
 def test_killed_at_any_moment_and_repeated_it_ends_with_the_file_and_nothing_else(site, store, start, seed):
     site.script = [throttled(2_500_000)]
     rng = random.Random(seed)
-    manifest, file = model(**known())
+    file = model(**known())
     kills = 0
     while kills < 8:
         process = start()
@@ -127,7 +127,7 @@ def test_killed_at_any_moment_and_repeated_it_ends_with_the_file_and_nothing_els
             kills += 1
         else:
             break
-        path = store.find(manifest, file)
+        path = store.find(file)
         assert path is None or path.read_bytes() == CONTENT
     site.script = []
     code, _, err = finished(start())

@@ -49,16 +49,16 @@ class StopAt(DownloadProgress):
             raise _Stop
 
 
-def stopped_fetch(manifest, file, store, network, count: int) -> None:
+def stopped_fetch(file, store, network, count: int) -> None:
     with pytest.raises(_Stop):
-        fetch_file(manifest, file, store, network, StopAt(count))
+        fetch_file(file, store, network, StopAt(count))
 
 
 @pytest.mark.parametrize("on_record", [{}, {"sha1": PINNED["sha1"]}, PINNED], ids=["nothing", "sha1", "all"])
 def test_after_a_drop_the_rest_is_asked_for(site, store, hasty, on_record):
     site.script = [drop_after(500_000), serve]
-    manifest, file = model(site.url(), **on_record)
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    file = model(site.url(), **on_record)
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
     first, second = site.requests
     assert "Range" not in first[1]
     came = int(second[1]["Range"].removeprefix("bytes=").rstrip("-"))
@@ -68,13 +68,13 @@ def test_after_a_drop_the_rest_is_asked_for(site, store, hasty, on_record):
 
 
 def test_the_next_run_goes_on_where_the_last_one_stopped(site, store, hasty):
-    manifest, file = model(site.url(), **PINNED)
-    stopped_fetch(manifest, file, store, hasty, 600_000)
+    file = model(site.url(), **PINNED)
+    stopped_fetch(file, store, hasty, 600_000)
     partial, note = left_behind(store)
     assert partial.startswith("partial/tiny--tiny.caffemodel/")
     assert (partial.rsplit(".")[-1], note.rsplit(".")[-1]) == ("json", "part")
-    assert store.find(manifest, file) is None
-    fetched = fetch_file(manifest, file, store, hasty)
+    assert store.find(file) is None
+    fetched = fetch_file(file, store, hasty)
     assert fetched.path.read_bytes() == CONTENT
     assert site.ranges[0] is None
     assert int(str(site.ranges[1]).removeprefix("bytes=").rstrip("-")) >= 600_000
@@ -83,9 +83,9 @@ def test_the_next_run_goes_on_where_the_last_one_stopped(site, store, hasty):
 
 def test_a_date_serves_where_there_is_no_tag(site, store, hasty):
     site.etag, site.last_modified = None, DATE
-    manifest, file = model(site.url())
-    stopped_fetch(manifest, file, store, hasty, 600_000)
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    file = model(site.url())
+    stopped_fetch(file, store, hasty, 600_000)
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
     assert site.requests[1][1]["If-Range"] == DATE
     assert site.ranges[1] is not None
 
@@ -93,15 +93,15 @@ def test_a_date_serves_where_there_is_no_tag(site, store, hasty):
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
 def test_without_a_stamp_only_what_a_hash_protects_is_resumed(site, store, hasty, etag):
     site.etag = etag
-    manifest, file = model(site.url())
-    stopped_fetch(manifest, file, store, hasty, 600_000)
-    fetch_file(manifest, file, store, hasty)
+    file = model(site.url())
+    stopped_fetch(file, store, hasty, 600_000)
+    fetch_file(file, store, hasty)
     assert site.ranges == [None, None]
 
-    manifest, file = model(site.url(), **known())
-    store.find(manifest, file).unlink()
-    stopped_fetch(manifest, file, store, hasty, 600_000)
-    fetch_file(manifest, file, store, hasty)
+    file = model(site.url(), **known())
+    store.find(file).unlink()
+    stopped_fetch(file, store, hasty, 600_000)
+    fetch_file(file, store, hasty)
     assert site.ranges[3] is not None
     assert "If-Range" not in site.requests[3][1]
 
@@ -109,18 +109,18 @@ def test_without_a_stamp_only_what_a_hash_protects_is_resumed(site, store, hasty
 @pytest.mark.parametrize("on_record", [{}, PINNED], ids=["unpinned", "pinned"])
 def test_a_server_that_ignores_ranges_starts_over(site, store, hasty, on_record):
     site.script = [drop_after(500_000), ignore_range]
-    manifest, file = model(site.url(), **on_record)
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    file = model(site.url(), **on_record)
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
     assert site.ranges[1] is not None
     assert left_behind(store) == stored()
 
 
 def test_content_that_changed_meanwhile_is_fetched_anew(site, store, hasty):
     """If-Range makes the server send all of it; the first half was of something else."""
-    manifest, file = model(site.url())
-    stopped_fetch(manifest, file, store, hasty, 600_000)
+    file = model(site.url())
+    stopped_fetch(file, store, hasty, 600_000)
     site.content, site.etag = CONTENT[::-1], '"second"'
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT[::-1]
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT[::-1]
 
 
 def _part_of_other_content(handler: Handler, site: Site) -> None:
@@ -138,20 +138,20 @@ def _part_of_other_content(handler: Handler, site: Site) -> None:
 
 
 def test_a_part_with_another_tag_is_not_appended(site, store, hasty):
-    manifest, file = model(site.url())
-    stopped_fetch(manifest, file, store, hasty, 600_000)
+    file = model(site.url())
+    stopped_fetch(file, store, hasty, 600_000)
     site.etag = '"second"'
     site.script = [_part_of_other_content, serve]
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
     assert site.ranges[-1] is None
 
 
 def test_parts_that_do_not_fit_are_found_by_the_hash_and_fetched_once_more(site, store, hasty):
     site.etag = None
-    manifest, file = model(site.url(), sha1=PINNED["sha1"])
-    stopped_fetch(manifest, file, store, hasty, 600_000)
+    file = model(site.url(), sha1=PINNED["sha1"])
+    stopped_fetch(file, store, hasty, 600_000)
     site.script = [_part_of_other_content, serve]
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
     assert len(site.requests) == 3
     assert left_behind(store) == stored()
 
@@ -166,32 +166,32 @@ def test_a_source_that_mixes_every_time_is_given_up(site, store, hasty):
             drop_after(500_000)(handler, site)
 
     site.script = [mixing]
-    manifest, file = model(site.url(), sha1=PINNED["sha1"])
+    file = model(site.url(), sha1=PINNED["sha1"])
     with pytest.raises(IntegrityError, match="not the file on record"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert len(site.requests) == 4
     assert left_behind(store) == []
 
 
 def test_a_bitten_partial_file_is_found_out(site, store, hasty):
     """Whatever the disk or somebody did to it: the hashes are those of what lies there."""
-    manifest, file = model(site.url(), sha256=PINNED["sha256"])
-    stopped_fetch(manifest, file, store, hasty, 600_000)
+    file = model(site.url(), sha256=PINNED["sha256"])
+    stopped_fetch(file, store, hasty, 600_000)
     (part,) = store.root.rglob("*.part")
     bitten = bytearray(part.read_bytes())
     bitten[1000] ^= 1
     part.write_bytes(bitten)
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
     assert left_behind(store) == stored()
 
 
 @pytest.mark.parametrize("note", [b"", b"{", b"[]", b'{"etag": 1, "size": "x"}', b'{"more": 1}'])
 def test_a_bitten_note_is_no_obstacle(site, store, hasty, note):
-    manifest, file = model(site.url(), sha256=PINNED["sha256"])
-    stopped_fetch(manifest, file, store, hasty, 600_000)
+    file = model(site.url(), sha256=PINNED["sha256"])
+    stopped_fetch(file, store, hasty, 600_000)
     (path,) = store.root.glob("partial/*/*.json")
     path.write_bytes(note)
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -199,37 +199,37 @@ def test_a_bitten_note_is_no_obstacle(site, store, hasty, note):
     ["bytes 0-1279999/1280000", "bytes 600001-1279999/1280000", "bytes */1280000", "600000-", None],
 )
 def test_another_range_than_asked_for_is_refused(site, store, hasty, content_range):
-    manifest, file = model(site.url(), **PINNED)
-    stopped_fetch(manifest, file, store, hasty, 600_000)
+    file = model(site.url(), **PINNED)
+    stopped_fetch(file, store, hasty, 600_000)
     site.script = [answer(CONTENT[600_000:], 206, Content_Range=content_range)]
     with pytest.raises(FetchError, match=r"asked for bytes \d+-, the server sent the range"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     site.script = [serve]
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
 
 
 def test_the_asked_part_with_status_200_is_no_whole_file(site, store, hasty):
     site.script = [drop_after(500_000), answer(CONTENT[500_000:])]
-    manifest, file = model(site.url(), **PINNED)
+    file = model(site.url(), **PINNED)
     with pytest.raises(IntegrityError, match="bytes: expected 1280000, came 780000"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert left_behind(store) == []
 
 
 def test_a_range_beyond_the_end_starts_over(site, store, hasty):
     """More lies here than the server has now."""
-    manifest, file = model(site.url())
-    stopped_fetch(manifest, file, store, hasty, 600_000)
+    file = model(site.url())
+    stopped_fetch(file, store, hasty, 600_000)
     site.content = CONTENT[:300_000]
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT[:300_000]
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT[:300_000]
     assert left_behind(store) == stored(CONTENT[:300_000])
 
 
 def test_what_is_complete_is_not_asked_for_again(site, store, hasty):
     """Killed after the last byte, before the rename."""
-    manifest, file = model(site.url(), **PINNED)
-    stopped_fetch(manifest, file, store, hasty, len(CONTENT))
-    fetch_file(manifest, file, store, hasty)
+    file = model(site.url(), **PINNED)
+    stopped_fetch(file, store, hasty, len(CONTENT))
+    fetch_file(file, store, hasty)
     assert len(site.requests) == 1
     assert left_behind(store) == stored()
 
@@ -238,24 +238,24 @@ def test_what_is_complete_is_not_asked_for_again(site, store, hasty):
 @pytest.mark.parametrize("on_record", [{}, PINNED], ids=["unpinned", "pinned"])
 def test_a_shorter_body_than_announced_is_a_break(site, store, hasty, count, on_record):
     site.script = [raw(CONTENT[:count], Content_Length=len(CONTENT)), serve]
-    manifest, file = model(site.url(), **on_record)
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    file = model(site.url(), **on_record)
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
     assert len(site.requests) == 2
 
 
 def test_a_connection_that_breaks_every_time_gets_there_if_it_moves(site, store, hasty):
     moving = replace(hasty, retry_policy=replace(hasty.retry_policy, progress_bytes=10_000))
     site.script = [drop_after(60_000)]
-    manifest, file = model(site.url(), **PINNED)
-    assert fetch_file(manifest, file, store, moving).path.read_bytes() == CONTENT
+    file = model(site.url(), **PINNED)
+    assert fetch_file(file, store, moving).path.read_bytes() == CONTENT
     assert len(site.requests) > 20
 
 
 def test_a_connection_that_hardly_moves_is_given_up(site, store, hasty):
     site.script = [drop_after(100)]
-    manifest, file = model(site.url(), **PINNED)
+    file = model(site.url(), **PINNED)
     with pytest.raises(FetchError, match=r"(reset|broke off).*; 3 times in a row"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert len(site.requests) == 3
 
 
@@ -271,12 +271,12 @@ def test_random_breaks_end_in_the_right_file(site, store, hasty, seed):
         lambda: serve,
     ]
     site.script = [rng.choice(moods)() for _ in range(40)] + [serve]
-    manifest, file = model(site.url(), sha256=PINNED["sha256"])
+    file = model(site.url(), sha256=PINNED["sha256"])
     for _ in range(40):
         try:
-            fetched = fetch_file(manifest, file, store, hasty, StopAt(rng.randrange(2 * len(CONTENT))))
+            fetched = fetch_file(file, store, hasty, StopAt(rng.randrange(2 * len(CONTENT))))
         except (_Stop, FetchError):
-            assert store.find(manifest, file) is None
+            assert store.find(file) is None
         else:
             break
     assert fetched.path.read_bytes() == CONTENT
@@ -294,17 +294,17 @@ class _Waits(DownloadProgress):
 @pytest.mark.parametrize("code", [408, 425, 429, 500, 502, 503, 504])
 def test_a_busy_server_is_asked_again(site, store, hasty, code):
     site.script = [status(code), status(code), serve]
-    manifest, file = model(site.url(), **PINNED)
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    file = model(site.url(), **PINNED)
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
     assert len(site.requests) == 3
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 410, 451, 501])
 def test_a_refusal_is_final(site, store, hasty, code):
     site.script = [status(code)]
-    manifest, file = model(site.url())
+    file = model(site.url())
     with pytest.raises(FetchError, match=f"HTTP {code}"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert len(site.requests) == 1
 
 
@@ -312,9 +312,9 @@ def test_the_wait_the_server_asks_for_is_kept(site, store, hasty):
     patient = replace(hasty, retry_policy=RetryPolicy(tries=3))
     soon = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 20))
     site.script = [status(429, Retry_After=7), status(503, Retry_After=soon), serve]
-    manifest, file = model(site.url(), **PINNED)
+    file = model(site.url(), **PINNED)
     waits = _Waits()
-    fetch_file(manifest, file, store, patient, waits)
+    fetch_file(file, store, patient, waits)
     first, second = waits.waits
     assert first == 7
     assert 15 < second <= 20
@@ -322,17 +322,17 @@ def test_the_wait_the_server_asks_for_is_kept(site, store, hasty):
 
 def test_a_server_that_asks_for_too_long_a_wait_is_left(site, store, hasty):
     site.script = [status(429, Retry_After=3600)]
-    manifest, file = model(site.url())
+    file = model(site.url())
     with pytest.raises(FetchError, match="HTTP 429 Too Many Requests; it asks to come back in 3600 s"):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert len(site.requests) == 1
 
 
 @pytest.mark.parametrize("nonsense", ["soon", "-3", "Fri, 99 Foo", "1e9"])
 def test_a_wait_that_makes_no_sense_is_passed_over(site, store, hasty, nonsense):
     site.script = [status(503, Retry_After=nonsense), serve]
-    manifest, file = model(site.url(), **PINNED)
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    file = model(site.url(), **PINNED)
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
 
 
 def test_waits_double_up_to_a_bound():
@@ -362,12 +362,12 @@ def test_a_slow_but_steady_server_is_waited_for(site, hasty):
 def test_a_source_that_failed_leaves_its_part_for_the_next_run(site, store, hasty):
     """The first source breaks for good, the second one delivers: nothing of the first stays."""
     site.routes = {"/broken": drop_after(500_000), "/good": serve}
-    manifest, file = model(site.url("/broken"), **PINNED)
+    file = model(site.url("/broken"), **PINNED)
     with pytest.raises(FetchError):
-        fetch_file(manifest, file, store, hasty)
+        fetch_file(file, store, hasty)
     assert any(name.endswith(".part") for name in left_behind(store))
-    manifest, file = model(site.url("/broken"), site.url("/good"), **PINNED)
-    assert fetch_file(manifest, file, store, hasty).path.read_bytes() == CONTENT
+    file = model(site.url("/broken"), site.url("/good"), **PINNED)
+    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
     assert left_behind(store) == stored()
 
 

@@ -21,9 +21,9 @@ from zoo.evaluation.sessions import choose_batch_size, open_sessions, plan_batch
 from zoo.evaluation.variants import Variant
 from zoo.preprocessing.decode import DecodedImage
 from zoo.preprocessing.settings import Preprocessing
-from zoo.runtimes import onnx as onnx_runtime
+from zoo.runtimes.backends import onnx as onnx_runtime
+from zoo.runtimes.backends.onnx import OnnxRuntime
 from zoo.runtimes.memory import ACTIVATIONS_PER_INPUT
-from zoo.runtimes.onnx import OnnxRuntime
 
 COLOURS = {"blue": (200, 60, 10), "green": (20, 250, 30), "red": (1, 2, 130)}
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from zoo.errors import DataError, UsageError
-from zoo.preprocessing import FAMILIES, EncodedImage, preprocessor, resolve
+from zoo.preprocessing import EncodedImage, all_flavours, preprocessor, resolve
 from zoo.preprocessing.settings import Preprocessing
 
 
@@ -134,7 +134,9 @@ def test_cmyk_is_converted_by_each_librarys_own_rule_or_refused():
         resolve("torch7-bicubic24").resize(data)
 
 
-@pytest.mark.parametrize("flavour", [name if name == "caffe-stored" else f"{name}24" for name in FAMILIES])
+@pytest.mark.parametrize(
+    "flavour", [name if name == "caffe-stored" else f"{name}24" for name in all_flavours()]
+)
 def test_grey_jpegs_have_three_equal_channels(flavour):
     grey = cv2.imencode(".jpg", random_image(24, 24)[:, :, 0])[1].tobytes()
     result = resolve(flavour).resize(grey)
@@ -142,7 +144,9 @@ def test_grey_jpegs_have_three_equal_channels(flavour):
     assert (result == result[:, :, :1]).all()
 
 
-@pytest.mark.parametrize("flavour", [name if name == "caffe-stored" else f"{name}24" for name in FAMILIES])
+@pytest.mark.parametrize(
+    "flavour", [name if name == "caffe-stored" else f"{name}24" for name in all_flavours()]
+)
 def test_broken_files_are_named_by_every_flavour(flavour):
     whole = cv2.imencode(".jpg", random_image(60, 60))[1].tobytes()
     for data, message in (

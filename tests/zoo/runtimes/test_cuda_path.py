@@ -99,7 +99,7 @@ def test_the_gpu_becomes_the_current_one(monkeypatch):
 
 def test_tensors_are_bound_where_they_lie(tmp_path):
     """A tensor of the second GPU, of which only its place is asked."""
-    from zoo.runtimes.onnx import _memory
+    from zoo.runtimes.backends.onnx import _memory
 
     class Elsewhere:
         device = torch.device("cuda", 1)

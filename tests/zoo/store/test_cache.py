@@ -80,7 +80,7 @@ def test_a_wrong_file_is_not_added(store, by_hand):
         f"  sha1: expected {'0' * 40}, came {digest_file(by_hand).sha1}",
         "  where the right one comes from: dsd-zoo show tiny",
     ]
-    assert store.find(manifest, manifest.files[0]) is None
+    assert store.find(manifest.model_files()[0]) is None
     assert list((store.root / "partial").iterdir()) == []
 
 
@@ -95,10 +95,10 @@ def test_of_several_files_the_content_decides_then_the_name_then_the_ending(stor
     manifest = model(weights(sha256=right), {"name": "tiny.prototxt", "role": "definition"})
     renamed = tmp_path / "download(1)"
     renamed.write_bytes(CONTENT)
-    assert add_file(manifest, renamed, store)[0].role == "weights"
+    assert add_file(manifest, renamed, store)[0].entry.role == "weights"
     definition = tmp_path / "deploy.prototxt"
     definition.write_text('name: "tiny"')
-    assert add_file(manifest, definition, store)[0].role == "definition"
+    assert add_file(manifest, definition, store)[0].entry.role == "definition"
 
 
 def test_a_file_that_could_be_several_is_asked_for(store, tmp_path):
@@ -109,7 +109,7 @@ def test_a_file_that_could_be_several_is_asked_for(store, tmp_path):
         add_file(manifest, unclear, store)
     with pytest.raises(UsageError, match="no file of this model has that name"):
         add_file(manifest, unclear, store, name="other")
-    assert add_file(manifest, unclear, store, name="tiny.caffemodel")[0].role == "weights"
+    assert add_file(manifest, unclear, store, name="tiny.caffemodel")[0].entry.role == "weights"
 
 
 @pytest.mark.parametrize("known", [{}, {"sha1": "0" * 40}])
@@ -143,20 +143,20 @@ def test_the_same_content_is_stored_once_for_all_models(store, by_hand):
     other = model({"name": "other.caffemodel", "role": "weights", "sha256": known}, name="other")
     assert store.require(other, "weights") == stored
     unpinned = model(weights(), name="third")
-    assert store.find(unpinned, unpinned.files[0]) is None
+    assert store.find(unpinned.model_files()[0]) is None
 
 
 def test_what_was_stored_is_not_found_under_a_manifest_that_says_otherwise(store, by_hand):
     add_file(model(weights()), by_hand, store)
     changed = model(weights(sha1="0" * 40))
-    assert store.find(changed, changed.files[0]) is None
+    assert store.find(changed.model_files()[0]) is None
 
 
 def test_a_damaged_copy_is_not_found_and_is_replaced(store, by_hand):
     manifest = model(weights(sha256=digest_file(by_hand).sha256))
     _, stored = add_file(manifest, by_hand, store)
     stored.write_bytes(CONTENT[:-1])
-    assert store.find(manifest, manifest.files[0]) is None
+    assert store.find(manifest.model_files()[0]) is None
     add_file(manifest, by_hand, store)
     assert store.require(manifest, "weights").read_bytes() == CONTENT
 
@@ -191,7 +191,7 @@ def test_an_unreadable_record_says_what_to_do(store, lock_file, text, message, w
     path.write_text(text)
     manifest = model(weights())
     with pytest.raises(UsageError) as caught:
-        store.find(manifest, manifest.files[0])
+        store.find(manifest.model_files()[0])
     assert str(caught.value).startswith(f"{path}: ")
     assert message in str(caught.value)
     assert remedy in str(caught.value)
@@ -201,7 +201,7 @@ def test_what_came_first_outlives_the_cache(store, by_hand, tmp_path):
     manifest = model(weights())
     add_file(manifest, by_hand, store)
     emptied = Cache(tmp_path / "other cache")
-    assert emptied.trust(manifest, manifest.files[0]) == "recorded"
+    assert emptied.trust(manifest.model_files()[0]) == "recorded"
     by_hand.write_bytes(CONTENT + b"!")
     with pytest.raises(IntegrityError, match="not the file that came at first use"):
         add_file(manifest, by_hand, emptied)
@@ -216,9 +216,9 @@ def test_without_the_lock_file_what_lies_in_the_cache_counts_as_first(store, by_
     manifest = model(weights())
     _, stored = add_file(manifest, by_hand, store)
     lock_file.unlink()
-    assert store.trust(manifest, manifest.files[0]) == "unverified"
-    assert fetch_file(manifest, manifest.files[0], store).path == stored
-    assert store.trust(manifest, manifest.files[0]) == "recorded"
+    assert store.trust(manifest.model_files()[0]) == "unverified"
+    assert fetch_file(manifest.model_files()[0], store).path == stored
+    assert store.trust(manifest.model_files()[0]) == "recorded"
 
 
 def test_a_disk_without_room_is_told_beforehand(store):

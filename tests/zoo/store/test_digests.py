@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zoo.bundled import bundled_folder
-from zoo.catalog.manifest import File
+from zoo.catalog.file import File
 from zoo.store.digests import Digests, Hasher, differences, digest_file
 
 DEPLOY = bundled_folder() / "digits" / "caffe" / "deploy.prototxt"

@@ -141,6 +141,9 @@ def test_weights_that_are_no_numbers_are_found(tmp_path, store):
     (check,) = check_structure(manifest, store)
     assert not check.ok
     assert check.detail.splitlines()[1:] == ["conv2.bias holds values that are no numbers"]
+    (check,) = check_parity(manifest, store)
+    assert not check.ok
+    assert check.detail == "the ONNX form's outputs are not finite, or zero throughout"
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def add(
     manifest = resolve_model(model, manifests)
     store = Cache()
     file, stored = add_file(manifest, path, store, name=name, replace=replace)
-    print(f"{manifest.name}: {file.name} is now in the cache ({store.trust(manifest, file)})\n  {stored}")
-    missing = [other.name for other in manifest.files if store.find(manifest, other) is None]
+    print(f"{manifest.name}: {file.name} is now in the cache ({store.trust(file)})\n  {stored}")
+    missing = [other.name for other in manifest.model_files() if store.find(other) is None]
     if missing:
         print(f"  still missing: {', '.join(missing)}; run: dsd-zoo fetch {manifest.name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,7 @@ from zoo.cli._options import (
 from zoo.cli._output import print_fields, print_json, print_table
 from zoo.cli._subject import find_subject
 from zoo.cli.command import command
+from zoo.vocabulary import Precision
 
 if TYPE_CHECKING:
     from zoo.evaluation.benchmark import Rates
@@ -39,9 +40,7 @@ def bench(
     labels: LabelsOption = None,
     runtime: RuntimeOption = "onnx",
     device: DeviceOption = "cpu",
-    precision: Annotated[
-        Literal["float32", "tf32", "fp16", "bf16"], typer.Option(help="Arithmetic.")
-    ] = "float32",
+    precision: Annotated[Precision, typer.Option(help="Arithmetic.")] = "float32",
     batch_size: BatchSizeOption = None,
     scores: ScoresOption = None,
     flavour: FlavourOption = None,
@@ -68,6 +67,7 @@ def bench(
     from zoo.evaluation.job import job_for
     from zoo.evaluation.settings import settings_for, shipped_images
     from zoo.evaluation.variants import Variant
+    from zoo.runtimes import form_of
     from zoo.runtimes.runtime import parse_device
 
     sleep_while_waiting()
@@ -75,7 +75,7 @@ def bench(
     subject = find_subject(net, manifests)
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop}
-    settings = settings_for(subject, runtime, scores, chosen, mean=mean_option(mean))
+    settings = settings_for(subject, form_of(runtime), scores, chosen, mean=mean_option(mean))
     with open_dataset(data or shipped_images(subject), labels) as dataset:
         job = job_for(
             subject,

@@ -11,6 +11,7 @@ from zoo.cli._options import InputShapeOption, JsonOption, ManifestsOption, fixe
 from zoo.cli._output import print_json, print_table
 from zoo.cli._subject import find_subject
 from zoo.cli.command import command
+from zoo.verification.difference import BOUND
 
 if TYPE_CHECKING:
     from zoo.verification.compare import Comparison
@@ -25,7 +26,7 @@ def compare(
     input_shape: InputShapeOption = None,
     bound: Annotated[
         float, typer.Option(help="Allowed difference, relative to the largest magnitude of a value.", min=0)
-    ] = 1e-5,
+    ] = BOUND,
     seed: Annotated[int, typer.Option(help="Of the random input.", min=0)] = 0,
     json: JsonOption = False,
     manifests: ManifestsOption = None,

@@ -18,7 +18,7 @@ from zoo.errors import UsageError
 if TYPE_CHECKING:
     from zoo.claims.audit import AuditedModel
     from zoo.demo import Demo
-    from zoo.schema import Metric
+    from zoo.vocabulary import Metric
 
 
 @command("demo", order=160)
@@ -50,7 +50,7 @@ def demo(
     with ExitStack() as stack:
         if out is None:
             out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dsd-zoo-demo-")))
-        done = run_demo(out, say=_progress)
+        done = run_demo(out, progress=_progress)
         _progress("")
     _print(done)
     write_page(output, done.models, done.parity)
@@ -81,7 +81,7 @@ def _print(done: Demo) -> None:
 def _print_gains(done: Demo) -> None:
     """The measured top-1 gains over the fair baselines."""
     from zoo.report import words
-    from zoo.report.rows import merged_pairs
+    from zoo.report.tables import merged_pairs
 
     found = [
         (model.manifest.name, gain.baseline, pair)

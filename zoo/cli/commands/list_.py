@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
     from zoo.catalog.manifest import Claim, Manifest
     from zoo.evidence.run import Result
-    from zoo.schema import Metric
     from zoo.store.cache import Cache, Trust
+    from zoo.vocabulary import Metric
 
 METRICS: tuple[Metric, ...] = ("top1", "top5")
 # From the strongest to the weakest: a model is trusted as far as its least known file.
@@ -98,12 +98,12 @@ def _gain(manifest: Manifest, catalog: Catalog) -> dict[str, float]:
 
 
 def _trust(manifest: Manifest, store: Cache) -> Trust:
-    return max((store.trust(manifest, file) for file in manifest.files), key=TRUST_LEVELS.index)
+    return max((store.trust(file) for file in manifest.model_files()), key=TRUST_LEVELS.index)
 
 
 def _files(manifest: Manifest, store: Cache) -> dict[str, int]:
     return {
-        "here": sum(store.find(manifest, file) is not None for file in manifest.files),
+        "here": sum(store.find(file) is not None for file in manifest.model_files()),
         "shipped": sum(file.path is not None for file in manifest.files),
         "total": len(manifest.files),
     }

@@ -17,7 +17,7 @@ from zoo.cli.command import command
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
-    from zoo.catalog.manifest import Claim, File, Manifest
+    from zoo.catalog.manifest import Claim, Manifest, ModelFile
     from zoo.evidence.run import Result
     from zoo.store.cache import Cache
 
@@ -99,7 +99,7 @@ def _preprocessing(manifest: Manifest) -> str:
 
 
 def _print_claims(manifest: Manifest) -> None:
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     print("\nClaims")
     if not manifest.claims:
@@ -118,7 +118,7 @@ def _print_claims(manifest: Manifest) -> None:
 
 
 def _print_conflicts(manifest: Manifest) -> None:
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     for conflict in manifest.conflicts:
         claim = f"{METRIC_NAMES[conflict.metric]} {conflict.percent:g} %"
@@ -144,7 +144,7 @@ def _print_measured(results: Sequence[Result]) -> None:
 
 def _print_baseline(manifest: Manifest, catalog: Catalog) -> None:
     from zoo.claims.gains import gains_over_baseline
-    from zoo.schema import METRIC_NAMES
+    from zoo.vocabulary import METRIC_NAMES
 
     baseline = catalog.baseline(manifest)
     if baseline is None:
@@ -164,29 +164,30 @@ def _print_baseline(manifest: Manifest, catalog: Catalog) -> None:
 
 def _print_files(manifest: Manifest, store: Cache) -> None:
     print("\nFiles")
-    for file in manifest.files:
-        size = "size unknown" if file.bytes is None else human_bytes(file.bytes)
-        print(f"  {file.name} ({file.role}, {size}): {_where(manifest, file, store)}")
-        known = [("trust", _trust(manifest, file, store)), *file.hashes.items()]
-        known += [("from", "\n".join(file.urls))] if file.urls else []
-        known += [("note", textwrap.fill(file.note, WIDTH - 14))] if file.note else []
+    for file in manifest.model_files():
+        entry = file.entry
+        size = "size unknown" if entry.bytes is None else human_bytes(entry.bytes)
+        print(f"  {file.name} ({entry.role}, {size}): {_where(file, store)}")
+        known = [("trust", _trust(file, store)), *file.hashes.items()]
+        known += [("from", "\n".join(entry.urls))] if entry.urls else []
+        known += [("note", textwrap.fill(entry.note, WIDTH - 14))] if entry.note else []
         print_fields(known, indent=4)
 
 
-def _where(manifest: Manifest, file: File, store: Cache) -> str:
-    path = store.find(manifest, file)
+def _where(file: ModelFile, store: Cache) -> str:
+    path = store.find(file)
     if path is None:
         return "not here yet"
-    return "ships with the zoo" if file.path is not None else f"in the cache\n    {path}"
+    return "ships with the zoo" if file.entry.path is not None else f"in the cache\n    {path}"
 
 
-def _trust(manifest: Manifest, file: File, store: Cache) -> str:
+def _trust(file: ModelFile, store: Cache) -> str:
     meaning = {
         "pinned": "pinned: a hash known beforehand says which file is right",
         "recorded": "recorded: no hash is known beforehand; what came at first use counts",
         "unverified": "unverified: no hash is known beforehand; the first download will be put on record",
     }
-    return meaning[store.trust(manifest, file)]
+    return meaning[store.trust(file)]
 
 
 def _print_notes(manifest: Manifest) -> None:
@@ -198,7 +199,7 @@ def _print_notes(manifest: Manifest) -> None:
 
 def _print_next(manifest: Manifest, store: Cache) -> None:
     name = manifest.name
-    here = all(store.find(manifest, file) is not None for file in manifest.source_files())
+    here = all(store.find(file) is not None for file in manifest.source_model_files())
     data = "/path/to/ILSVRC2012_img_val.tar"
     steps = [] if here else [(f"dsd-zoo fetch {name}", "download and verify")]
     steps += [
@@ -219,9 +220,9 @@ def _as_json(manifest: Manifest, catalog: Catalog, store: Cache) -> dict[str, ob
     from zoo.claims.gains import gains_over_baseline
 
     data = manifest.model_dump()
-    for entry, file in zip(data["files"], manifest.files, strict=True):
-        path = store.find(manifest, file)
-        entry["trust"] = store.trust(manifest, file)
+    for entry, file in zip(data["files"], manifest.model_files(), strict=True):
+        path = store.find(file)
+        entry["trust"] = store.trust(file)
         entry["here"] = None if path is None else str(path)
     baseline = catalog.baseline(manifest)
     gains = [] if baseline is None else gains_over_baseline(manifest, baseline, ())

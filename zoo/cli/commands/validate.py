@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,6 +32,7 @@ from zoo.cli._output import print_json
 from zoo.cli._subject import find_subject, load_catalog
 from zoo.cli.command import command
 from zoo.errors import UsageError
+from zoo.vocabulary import Precision
 
 if TYPE_CHECKING:
     from zoo.evaluation.distributed import Group
@@ -55,7 +56,7 @@ def validate(
     runtime: RuntimeOption = "onnx",
     device: DeviceOption = "cpu",
     precision: Annotated[
-        Literal["float32", "tf32", "fp16", "bf16"],
+        Precision,
         typer.Option(help="Arithmetic; any but float32 is compared with float32 in the same pass."),
     ] = "float32",
     limit: Annotated[int | None, typer.Option(metavar="N", help="Only the first N images.")] = None,
@@ -134,6 +135,7 @@ def validate(
     from zoo.evaluation.variants import folder_of, variants_of
     from zoo.evidence.run import read_run
     from zoo.report.files import write_reports
+    from zoo.runtimes import form_of
     from zoo.runtimes.runtime import parse_device
 
     sleep_while_waiting()
@@ -146,7 +148,9 @@ def validate(
     known = subject.manifest
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop, "std": numbers("std", std), "scale": scale}
-    settings = settings_for(subject, runtime, scores, chosen, mean=mean_option(mean), meant_for=meant_for)
+    settings = settings_for(
+        subject, form_of(runtime), scores, chosen, mean=mean_option(mean), meant_for=meant_for
+    )
     variants = variants_of(settings.preprocessing, settings.meant_for, precision, sensitivity)
     own_flavour = settings.preprocessing.flavour if known is None else known.preprocessing.flavour
     folders = [folder_of(subject.name, runtime, device, variant, limit, own_flavour) for variant in variants]

@@ -68,8 +68,8 @@ def _verify_file(path: Path, catalog: Catalog, store: Cache) -> bool:
 
     identity = find_known_file(path, catalog, store)
     print(path)
-    for model, name in identity.known_as:
-        print(f"  this is {name} of {model}")
+    for file in identity.known_as:
+        print(f"  this is {file}")
     if not identity.known_as:
         print(f"  unknown to the zoo: {identity.digests.bytes} bytes, sha256 {identity.digests.sha256}")
     return bool(identity.known_as)

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.registry import layer
 from converters.from_caffe.layers.runtime_shapes import shape_tensor
-from converters.graph import MADE_UP_ELEMENTS, Dim, Graph, dims, scalar, shape_text
+from converters.graph import MAX_CONSTANT_ELEMENTS, Dim, Graph, dims, scalar, shape_text
 
 _SUBTRACT = 1
 _ZERO = 1
@@ -81,10 +81,10 @@ def _correlated(
     rows = _patch_range(layer, height, pads[0], displacement_of_rows)
     columns = _patch_range(layer, width, pads[1], p.max_displacement)
     total = len(row_steps) * len(column_steps)
-    if total * rows.extent * columns.extent > MADE_UP_ELEMENTS:
+    if total * rows.extent * columns.extent > MAX_CONSTANT_ELEMENTS:
         raise layer.unsupported(
             f"its {total:,} displacements of {rows.extent}x{columns.extent} pixels are more than the "
-            f"{MADE_UP_ELEMENTS:,} values that are compared at most"
+            f"{MAX_CONSTANT_ELEMENTS:,} values that are compared at most"
         )
     beyond = max(0, -(columns.start + column_steps[0] * p.stride_2))
     if beyond > pads[1]:

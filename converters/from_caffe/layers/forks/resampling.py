@@ -11,7 +11,7 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import image_size
 from converters.from_caffe.layers.registry import layer
-from converters.graph import MADE_UP_ELEMENTS, Dim, Graph, dims, shape_text
+from converters.graph import MAX_CONSTANT_ELEMENTS, Dim, Graph, dims, shape_text
 
 _SPATIAL = (2, 3)
 # ResampleParameter.ResampleType
@@ -199,10 +199,10 @@ def _downsample_weights(size: int, wanted: int) -> np.ndarray:
 
 
 def _check_weights(layer: BoundLayer, have: tuple[int, int], wanted: tuple[int, int]) -> None:
-    if any(a * b > MADE_UP_ELEMENTS for a, b in zip(have, wanted, strict=True)):
+    if any(a * b > MAX_CONSTANT_ELEMENTS for a, b in zip(have, wanted, strict=True)):
         raise layer.unsupported(
             f"from {shape_text(have)} to {shape_text(wanted)} pixels takes more than the "
-            f"{MADE_UP_ELEMENTS:,} weights that one layer may have"
+            f"{MAX_CONSTANT_ELEMENTS:,} weights that one layer may have"
         )
 
 

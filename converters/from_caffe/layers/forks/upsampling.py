@@ -10,7 +10,7 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import image_axes, image_size
 from converters.from_caffe.layers.registry import layer
-from converters.graph import MADE_UP_ELEMENTS, Graph, dims, shape_text
+from converters.graph import MAX_CONSTANT_ELEMENTS, Graph, dims, shape_text
 
 
 @layer("Upsample", param="upsample_param", fork_field_numbers=(137, 147, 149, 150, 211, 2203), in_place=False)
@@ -44,9 +44,9 @@ def _unpooled(g: Graph, layer: BoundLayer, x: ir.Value, mask: ir.Value) -> ir.Va
     n, c = dims(x)[:2]
     height, width = _unpooled_size(layer, *image_size(layer, x))
     pixels = math.prod(image_size(layer, x))
-    if pixels > MADE_UP_ELEMENTS:
+    if pixels > MAX_CONSTANT_ELEMENTS:
         raise layer.unsupported(
-            f"its {pixels:,} pixels a plane are more than the {MADE_UP_ELEMENTS:,} that are supported"
+            f"its {pixels:,} pixels a plane are more than the {MAX_CONSTANT_ELEMENTS:,} that are supported"
         )
     flat, plane = (n, c, pixels), (n, c, height * width)
     places = g.cast(mask, ir.DataType.INT64)

@@ -7,7 +7,7 @@ no antialiasing, and neither the buffer between the two passes nor the result is
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,18 @@ from numpy.typing import NDArray
 from zoo.errors import DataError
 from zoo.preprocessing.decode import EncodedImage
 from zoo.preprocessing.flavour import Flavour, Float32, Pixels
+from zoo.preprocessing.registry import register_flavour
+from zoo.preprocessing.tensors import on_device
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 # Rows are scaled so many numbers at a time, which stay in the processor's cache with all that comes of them.
 BLOCK_NUMBERS = 1 << 15
 
 
+@register_flavour
 class Torch7Bicubic(Flavour):
     """The shorter side scaled to `size` by Torch7's bicubic; RGB, pixels 0..1 (with over- and undershoot)."""
 
@@ -29,6 +36,7 @@ class Torch7Bicubic(Flavour):
     normalisation_max_value: ClassVar[int] = 1
     takes_std: ClassVar[bool] = True
     is_square: ClassVar[bool] = False
+    position: ClassVar[int] = 40
 
     def decode(self, picture: EncodedImage) -> Pixels:
         """Pixels as image.load has them, still as bytes (or 16-bit) and BGR.
@@ -64,6 +72,16 @@ class Torch7Bicubic(Flavour):
         # Columns first, turned into rows: whole rows are gathered much faster than single pixels.
         turned = scale_rows(cv2.transpose(rgb).astype(np.float32) * unit, width, columns)
         return scale_rows(np.asarray(cv2.transpose(turned), np.float32), height, rows)
+
+    def scale_tensor(self, pixels: Pixels, device: torch.device) -> Tensor:
+        """`scale` on a device: (height, width, 3) float32, RGB."""
+        import torch
+
+        height, width = self.resized(pixels.shape[0], pixels.shape[1])
+        unit = float(np.float32(1 / np.iinfo(pixels.dtype).max))
+        # PyTorch has next to no operations for uint16.
+        image = on_device(pixels.astype(np.int32), device).flip(2).to(torch.float32) * unit
+        return scale_axis(scale_axis(image, width, axis=1), height, axis=0)
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) as `Scale` computes them."""
@@ -137,3 +155,26 @@ def axis_positions(available: int, length: int) -> tuple[NDArray[np.int64], Floa
     position = np.arange(length - 1).astype(np.float32) * ratio
     index = position.astype(np.int64)
     return index, position - index.astype(np.float32)
+
+
+def scale_axis(source: Tensor, length: int, axis: int) -> Tensor:
+    """`scale_rows` for tensors, along any axis and whole: the same operations in the same order."""
+    import torch
+
+    available = source.shape[axis]
+    if length == available:
+        return source
+    if available == 1:
+        return source.repeat_interleave(length, axis)
+    index, fraction = axis_positions(available, length)
+    taps = on_device(index, source.device)
+    x = on_device(fraction, source.device).reshape([-1 if d == axis else 1 for d in range(source.ndim)])
+    first, second = source.narrow(axis, 0, 1), source.narrow(axis, 1, 1)
+    before_last, last = source.narrow(axis, available - 2, 1), source.narrow(axis, available - 1, 1)
+    extended = torch.cat([2 * first - second, source, 2 * last - before_last], axis)
+    p0, p1, p2, p3 = (extended.index_select(axis, taps + tap) for tap in range(4))
+    slope = p2 - p0
+    curve = 2 * p0 - 5 * p1 + 4 * p2 - p3
+    cubic = 3 * (p1 - p2) + p3 - p0
+    body = p1 + (0.5 * x.to(torch.float64)) * (slope + x * (curve + x * cubic))
+    return torch.cat([body.to(torch.float32), last], axis)

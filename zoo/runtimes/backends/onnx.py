@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,15 +14,9 @@ from zoo.environment import processors
 from zoo.errors import DeviceError, UsageError
 from zoo.runtimes.half import in_half_precision
 from zoo.runtimes.ranking import Float32, Ranking, rank_scores, rank_tensor
-from zoo.runtimes.runtime import (
-    as_scores,
-    check_precision,
-    check_scores,
-    parse_device,
-    select_output,
-    use_gpu,
-)
-from zoo.schema import Precision
+from zoo.runtimes.registry import register_runtime
+from zoo.runtimes.runtime import Runtime, as_scores, check_scores, parse_device, select_output, use_gpu
+from zoo.vocabulary import Form, Precision
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
@@ -30,12 +24,20 @@ if TYPE_CHECKING:
 
 # ONNX Runtime's log levels; warnings are its default.
 LOG_WARNING, LOG_FATAL = 2, 4
-# On a processor it computes in float32 what a net has in fp16. On CUDA it has no pooling in bf16.
-PRECISIONS: dict[str, tuple[Precision, ...]] = {"cpu": ("float32",), "cuda": ("float32", "tf32", "fp16")}
 
 
-class OnnxRuntime:
+@register_runtime
+class OnnxRuntime(Runtime):
     """An .onnx file in an ONNX Runtime session; see `Runtime`."""
+
+    label: ClassVar[str] = "ONNX Runtime"
+    form: ClassVar[Form] = "onnx"
+    packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
+    # On a processor it computes in float32 what a net has in fp16. On CUDA it has no pooling in bf16.
+    precisions: ClassVar[Mapping[str, tuple[Precision, ...]]] = {
+        "cpu": ("float32",),
+        "cuda": ("float32", "tf32", "fp16"),
+    }
 
     def __init__(
         self,
@@ -48,7 +50,6 @@ class OnnxRuntime:
         import onnxruntime
 
         kind, index = parse_device(device)
-        check_precision("ONNX Runtime", kind, precision, PRECISIONS)
         options = onnxruntime.SessionOptions()
         # Several batches instead, a thread for each: threads that share one wait after every layer for
         # whichever an image takes the processor from. And scores are the same by any number of processors.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -14,25 +14,31 @@ from zoo.errors import UsageError
 from zoo.runtimes.half import float32_elsewhere
 from zoo.runtimes.memory import keep_freed
 from zoo.runtimes.ranking import Float32, Ranking, rank_tensor
-from zoo.runtimes.runtime import check_precision, check_scores, parse_device, use_gpu
-from zoo.schema import Precision
+from zoo.runtimes.registry import register_runtime
+from zoo.runtimes.runtime import Runtime, check_scores, parse_device, use_gpu
+from zoo.vocabulary import Form, Precision
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
     from torch.nn import Module
 
-PRECISIONS: dict[str, tuple[Precision, ...]] = {
-    "cpu": ("float32", "fp16", "bf16"),
-    "cuda": ("float32", "tf32", "fp16", "bf16"),
-}
 # With a single one PyTorch takes another algorithm for convolutions of 1x1: slower, and with other last bits
 # than with two. (With more, matrix products may have other last bits again.)
 LEAST_THREADS = 2
 
 
-class PyTorch:
+@register_runtime
+class PyTorch(Runtime):
     """The module that net.py's `load()` returns, in eval mode; see `Runtime`."""
+
+    label: ClassVar[str] = "PyTorch"
+    form: ClassVar[Form] = "pytorch"
+    packages: ClassVar[tuple[str, ...]] = ("torch",)
+    precisions: ClassVar[Mapping[str, tuple[Precision, ...]]] = {
+        "cpu": ("float32", "fp16", "bf16"),
+        "cuda": ("float32", "tf32", "fp16", "bf16"),
+    }
 
     def __init__(
         self,
@@ -45,7 +51,6 @@ class PyTorch:
         import torch
 
         kind, index = parse_device(device)
-        check_precision("PyTorch", kind, precision, PRECISIONS)
         gpu: dict[str, str] = {}
         self._device = torch.device("cpu")
         if kind == "cuda":
