@@ -25,6 +25,7 @@ from zoo.store.converted import Target, converted
 from zoo.verify.integrity import check_integrity
 from zoo.verify.parity import Parity, against_recorded
 
+DATASET = "digits-test"
 RUNTIMES: tuple[Target, ...] = ("onnx", "pytorch")
 
 
@@ -50,9 +51,9 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
     """
     catalog = Catalog.load()
     store = Cache(folder / "cache")
-    images = embedded_images("digits-test")
+    images = embedded_images(DATASET)
     assert images is not None
-    models = [manifest for manifest in catalog if manifest.dataset == "digits-test"]
+    models = [manifest for manifest in catalog if manifest.dataset == DATASET]
     parity: list[Parity] = []
     runs: list[Run] = []
     with open_dataset(images) as data:

@@ -83,7 +83,7 @@ class Sample:
 class Dataset(AbstractContextManager["Dataset"]):
     """Labelled images in a fixed order.
 
-    `name` is that of a dataset the zoo knows ("ilsvrc2012-val", "digits-test"), where all images carry
+    `name` is that of a dataset the zoo knows (`zoo.bundled.KNOWN_DATASETS`), where all images carry
     its names and labels, otherwise the folder's or file's own. `source` is where the images lie,
     `labels_source` says in words where the labels came from. `flavour` is what the images were packed
     with; None for images of which any flavour can be made.

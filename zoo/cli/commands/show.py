@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zoo.bundled import KNOWN_DATASETS, LABEL_ORDERS, embedded_images
 from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
 from zoo.cli._output import human_bytes, print_fields, print_json
 from zoo.cli._results import as_json, in_short
@@ -22,16 +23,6 @@ if TYPE_CHECKING:
     from zoo.store.cache import Cache
 
 WIDTH = 100
-DATASETS = {
-    "ilsvrc2012-val": "ILSVRC2012 validation, 50,000 images (not included: you need your own copy)",
-    "digits-test": "500 test images of handwritten digits (ship with the zoo)",
-}
-
-LABEL_ORDERS = {
-    "sorted-synsets": ", in the sorted order of their synset ids",
-    "digits": ", the digits in order",
-    None: "; in which order is not stated",
-}
 
 
 @command("show", order=20)
@@ -74,14 +65,20 @@ def _print_identity(manifest: Manifest) -> None:
         ("framework", manifest.framework),
         ("parameters", "" if manifest.parameters is None else f"{manifest.parameters:,}"),
         ("input", f"{channels} channels, {height} x {width} pixels"),
-        ("output", f"{manifest.classes} classes{LABEL_ORDERS[manifest.label_order]}"),
-        ("images", DATASETS[manifest.dataset]),
+        ("output", f"{manifest.classes} classes{_label_order(manifest)}"),
+        ("images", KNOWN_DATASETS[manifest.dataset].description),
         ("preprocessing", _preprocessing(manifest)),
         ("licence", " ".join(filter(None, (manifest.license.name, manifest.license.url)))),
         ("cite", textwrap.fill(manifest.citation, WIDTH - 17)),
         ("see", "\n".join(manifest.references)),
     ]
     print_fields([field for field in fields if field[1]])
+
+
+def _label_order(manifest: Manifest) -> str:
+    if manifest.label_order is None:
+        return "; in which order is not stated"
+    return LABEL_ORDERS[manifest.label_order].description
 
 
 def _preprocessing(manifest: Manifest) -> str:
@@ -207,7 +204,7 @@ def _print_next(manifest: Manifest, store: Cache) -> None:
         (f"dsd-zoo validate {name} --data {data}", "measure it on the images"),
         (f"dsd-zoo audit {name}", "hold the claims against what is known"),
     ]
-    if manifest.dataset == "digits-test":
+    if embedded_images(manifest.dataset) is not None:
         steps = [
             ("dsd-zoo demo", "all of it on the embedded models"),
             *(step for step in steps if data not in step[0]),
