@@ -20,7 +20,7 @@ LEVELS = (
     ("schema", "files", "preprocessing"),
     ("catalog", "datasets", "evidence"),
     ("store", "runtimes", "claims"),
-    ("download", "verify", "evaluation"),
+    ("download", "verification", "evaluation"),
     ("report",),
     ("demo", "api"),
     ("cli",),

@@ -21,9 +21,9 @@ from zoo.evidence.run import Run, read_run, write_run
 from zoo.files import sha256
 from zoo.report.words import problems
 from zoo.store.cache import Cache
-from zoo.store.converted import Target, converted
-from zoo.verify.integrity import check_integrity
-from zoo.verify.parity import Parity, against_recorded
+from zoo.store.converted import Target, converted_model
+from zoo.verification.integrity import check_integrity
+from zoo.verification.parity import Parity, against_recorded
 
 DATASET = "digits-test"
 RUNTIMES: tuple[Target, ...] = ("onnx", "pytorch")
@@ -60,7 +60,7 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
         for manifest in models:
             sources = _verified(manifest, store)
             for runtime in RUNTIMES:
-                net = converted(sources, runtime, folder, manifest.input_shape, manifest.scores)
+                net = converted_model(sources, runtime, folder, manifest.input_shape, manifest.scores)
                 recorded = store.require(manifest, "recorded")
                 parity += against_recorded(manifest, net, runtime, data, recorded)
                 runs.append(_validated(manifest, net, runtime, data, sources, folder))

@@ -20,8 +20,8 @@ from zoo.datasets import open_dataset
 from zoo.errors import DataError, IntegrityError
 from zoo.evidence.run import find_runs, read_run
 from zoo.store.cache import Cache
-from zoo.verify.difference import BOUND
-from zoo.verify.parity import Parity, against_recorded
+from zoo.verification.difference import BOUND
+from zoo.verification.parity import Parity, against_recorded
 
 # Images right of 500, as the original frameworks counted them.
 RECORDED = {

@@ -205,9 +205,9 @@ class Manifest(_Data):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        _refuse_doubles("file name", (file.name for file in self.files))
-        _refuse_doubles("file role", (file.role for file in self.files))
-        _refuse_doubles("claim", (claim.metric for claim in self.claims))
+        _refuse_duplicates("file name", (file.name for file in self.files))
+        _refuse_duplicates("file role", (file.role for file in self.files))
+        _refuse_duplicates("claim", (claim.metric for claim in self.claims))
         if self.file("weights") is None:
             raise ValueError("no file has the role 'weights'")
         if self.preprocessing.mean_image and self.file("mean") is None:
@@ -268,9 +268,9 @@ class ModelFile:
         return None if self.entry.path is None else self.manifest.directory / self.entry.path
 
 
-def _refuse_doubles(what: str, values: Iterable[str]) -> None:
-    if doubled := sorted(value for value, count in Counter(values).items() if count > 1):
-        raise ValueError(f"{what} given twice: {', '.join(doubled)}")
+def _refuse_duplicates(what: str, values: Iterable[str]) -> None:
+    if duplicates := sorted(value for value, count in Counter(values).items() if count > 1):
+        raise ValueError(f"{what} given twice: {', '.join(duplicates)}")
 
 
 def _explain(error: ValidationError) -> str:

@@ -10,7 +10,7 @@ from zoo.cli._output import print_table
 if TYPE_CHECKING:
     from zoo.claims.audit import Audit, ClaimAudit
     from zoo.report.rows import ClaimRows
-    from zoo.verify.parity import Parity
+    from zoo.verification.parity import Parity
 
 
 def print_claims(audits: Sequence[Audit]) -> None:

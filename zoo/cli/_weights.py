@@ -15,7 +15,7 @@ from zoo.cli._subject import find_subject
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoo.verify.weights import Weight, WeightComparison
+    from zoo.verification.weights import Weight, WeightComparison
 
 BAR_WIDTH = 30
 
@@ -26,14 +26,14 @@ def show_weights(nets: Sequence[str], manifests: Sequence[Path] | None, *, as_js
     Ends with 1 if one of them holds values that are no numbers.
 
     As JSON: classes (names), a and b (names of the nets), arrays (the fields of
-    `zoo.verify.weights.WeightComparison`).
+    `zoo.verification.weights.WeightComparison`).
     """
-    from zoo.verify.weights import class_names, compare_weights, pair
+    from zoo.verification.weights import class_names, compare_weights, pair_weights
 
     if len(nets) != 2:
         raise UsageError(f"--weights compares two nets, A B; {len(nets)} given (files of one net: A1,A2)")
     first, second = found = [_weights(net, manifests) for net in nets]
-    rows = [compare_weights(*both) for both in pair(first, second)]
+    rows = [compare_weights(*both) for both in pair_weights(first, second)]
     if as_json:
         arrays = [asdict(row) for row in rows]
         print_json({"a": nets[0], "b": nets[1], "classes": class_names(), "arrays": arrays})
@@ -53,8 +53,8 @@ def show_weights(nets: Sequence[str], manifests: Sequence[Path] | None, *, as_js
 def _weights(net: str, manifests: Sequence[Path] | None) -> list[Weight]:
     import converters
     from zoo.store.cache import Cache
-    from zoo.verify.structure import load_net
-    from zoo.verify.weights import weights_of
+    from zoo.verification.structure import load_net
+    from zoo.verification.weights import weights_of
 
     subject = find_subject(net.split(","), manifests)
     if subject.manifest is not None:
@@ -63,7 +63,7 @@ def _weights(net: str, manifests: Sequence[Path] | None) -> list[Weight]:
 
 
 def _print(rows: Sequence[WeightComparison], nets: Sequence[str]) -> None:
-    from zoo.verify.weights import class_names, total_classes
+    from zoo.verification.weights import class_names, total_classes
 
     print(f"A  {nets[0]}\nB  {nets[1]}\n")
     pruned = [row for row in rows if row.prunable]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from zoo.evidence.run import Result
-    from zoo.verify.parity import Parity
+    from zoo.verification.parity import Parity
 
 
 def write_page(path: Path, models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> None:

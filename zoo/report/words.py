@@ -12,7 +12,7 @@ from zoo.claims.statistics import Interval
 from zoo.schema import METRIC_NAMES
 
 if TYPE_CHECKING:
-    from zoo.verify.parity import Parity
+    from zoo.verification.parity import Parity
 
 RUNTIME_NAMES = {"onnx": "ONNX Runtime", "pytorch": "PyTorch"}
 FRAMEWORK_NAMES = {"caffe": "Caffe", "torch7": "Torch7"}

@@ -15,7 +15,7 @@ from zoo.catalog.manifest import Manifest
 from zoo.errors import IntegrityError, UsageError
 from zoo.files import require_file, sha256
 from zoo.store.cache import Cache
-from zoo.store.converted import Target, converted, recorded_preprocessing
+from zoo.store.converted import Target, converted_model, recorded_preprocessing
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Subject:
     ) -> Path:
         """The net in the form that a runtime needs; see `zoo.store.converted.converted`."""
         hashes = list(self.hashes.values())
-        return converted(self.sources, target, self.cache, input_shape, scores, hashes)
+        return converted_model(self.sources, target, self.cache, input_shape, scores, hashes)
 
     def carried_preprocessing(self, target: Target, scores: str | None = None) -> dict[str, Any] | None:
         """The preprocessing that the files themselves describe; None for a net.py and a .t7, which do not.

@@ -14,7 +14,7 @@ from zoo.claims.statistics import Interval
 from zoo.errors import UsageError
 from zoo.report.html import render, write_page
 from zoo.report.strip import axis_over
-from zoo.verify.parity import Parity
+from zoo.verification.parity import Parity
 
 VOID = {"meta", "br", "line", "circle", "link", "img", "hr", "input"}
 PAIR = ("digits-caffe-dsd", "digits-caffe-baseline")

@@ -11,10 +11,10 @@ from zoo.cli._options import InputShapeOption, JsonOption, ManifestsOption, fixe
 from zoo.cli._output import print_json, print_table
 from zoo.cli._subject import find_subject
 from zoo.cli.command import command
-from zoo.verify.difference import BOUND
+from zoo.verification.difference import BOUND
 
 if TYPE_CHECKING:
-    from zoo.verify.compare import Comparison
+    from zoo.verification.compare import Comparison
 
 FORM = "A model's name, net.onnx, net.py, or source files joined by commas."
 
@@ -37,7 +37,7 @@ def compare(
     A computes it. Ends with 1 and the name of the first divergence if their outputs do not agree.
     A net.py is a program and is run as one: compare only those that you trust. Nothing else is executed.
     """
-    from zoo.verify.compare import compare as compare_forms
+    from zoo.verification.compare import compare as compare_forms
 
     subjects = [find_subject(form.split(","), manifests) for form in (a, b)]
     known = [subject.manifest for subject in subjects if subject.manifest is not None]

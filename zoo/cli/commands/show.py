@@ -40,19 +40,19 @@ def show(
     from zoo.evidence.run import read_results
     from zoo.store.cache import Cache
 
-    catalog, store = load_catalog(manifests), Cache()
+    catalog, cache = load_catalog(manifests), Cache()
     manifest = catalog.get(model)
     results = read_results(evidence).get(manifest.name, [])
     if json:
-        print_json(_as_json(manifest, catalog, store) | {"measured": [as_json(result) for result in results]})
+        print_json(_as_json(manifest, catalog, cache) | {"measured": [as_json(result) for result in results]})
         return
     _print_identity(manifest)
     _print_claims(manifest)
     _print_measured(results)
     _print_baseline(manifest, catalog)
-    _print_files(manifest, store)
+    _print_files(manifest, cache)
     _print_notes(manifest)
-    _print_next(manifest, store)
+    _print_next(manifest, cache)
 
 
 def _print_identity(manifest: Manifest) -> None:
@@ -159,32 +159,32 @@ def _print_baseline(manifest: Manifest, catalog: Catalog) -> None:
     _print_conflicts(baseline)
 
 
-def _print_files(manifest: Manifest, store: Cache) -> None:
+def _print_files(manifest: Manifest, cache: Cache) -> None:
     print("\nFiles")
     for file in manifest.model_files():
         entry = file.entry
         size = "size unknown" if entry.bytes is None else human_bytes(entry.bytes)
-        print(f"  {file.name} ({entry.role}, {size}): {_where(file, store)}")
-        known = [("trust", _trust(file, store)), *file.hashes.items()]
+        print(f"  {file.name} ({entry.role}, {size}): {_where(file, cache)}")
+        known = [("trust", _trust(file, cache)), *file.hashes.items()]
         known += [("from", "\n".join(entry.urls))] if entry.urls else []
         known += [("note", textwrap.fill(entry.note, WIDTH - 14))] if entry.note else []
         print_fields(known, indent=4)
 
 
-def _where(file: ModelFile, store: Cache) -> str:
-    path = store.find(file)
+def _where(file: ModelFile, cache: Cache) -> str:
+    path = cache.find(file)
     if path is None:
         return "not here yet"
     return "ships with the zoo" if file.entry.path is not None else f"in the cache\n    {path}"
 
 
-def _trust(file: ModelFile, store: Cache) -> str:
+def _trust(file: ModelFile, cache: Cache) -> str:
     meaning = {
         "pinned": "pinned: a hash known beforehand says which file is right",
         "recorded": "recorded: no hash is known beforehand; what came at first use counts",
         "unverified": "unverified: no hash is known beforehand; the first download will be put on record",
     }
-    return meaning[store.trust(file)]
+    return meaning[cache.trust(file)]
 
 
 def _print_notes(manifest: Manifest) -> None:
@@ -194,9 +194,9 @@ def _print_notes(manifest: Manifest) -> None:
         print(textwrap.fill(note, WIDTH, initial_indent="  - ", subsequent_indent="    "))
 
 
-def _print_next(manifest: Manifest, store: Cache) -> None:
+def _print_next(manifest: Manifest, cache: Cache) -> None:
     name = manifest.name
-    here = all(store.find(file) is not None for file in manifest.source_model_files())
+    here = all(cache.find(file) is not None for file in manifest.source_model_files())
     data = "/path/to/ILSVRC2012_img_val.tar"
     steps = [] if here else [(f"dsd-zoo fetch {name}", "download and verify")]
     steps += [
@@ -213,13 +213,13 @@ def _print_next(manifest: Manifest, store: Cache) -> None:
     print_fields(steps)
 
 
-def _as_json(manifest: Manifest, catalog: Catalog, store: Cache) -> dict[str, object]:
+def _as_json(manifest: Manifest, catalog: Catalog, cache: Cache) -> dict[str, object]:
     from zoo.claims.gains import gains_over_baseline
 
     data = manifest.model_dump()
     for entry, file in zip(data["files"], manifest.model_files(), strict=True):
-        path = store.find(file)
-        entry["trust"] = store.trust(file)
+        path = cache.find(file)
+        entry["trust"] = cache.trust(file)
         entry["here"] = None if path is None else str(path)
     baseline = catalog.baseline(manifest)
     gains = [] if baseline is None else gains_over_baseline(manifest, baseline, ())

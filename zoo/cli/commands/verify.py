@@ -51,7 +51,7 @@ def verify(
 
 
 def _verify_model(manifest: Manifest, catalog: Catalog, store: Cache) -> bool:
-    from zoo.verify.model import verify_model
+    from zoo.verification.model import verify_model
 
     print(manifest.name)
     checks = verify_model(manifest, store, catalog.baseline(manifest))
@@ -64,7 +64,7 @@ def _verify_model(manifest: Manifest, catalog: Catalog, store: Cache) -> bool:
 
 
 def _verify_file(path: Path, catalog: Catalog, store: Cache) -> bool:
-    from zoo.verify.integrity import find_known_file
+    from zoo.verification.integrity import find_known_file
 
     identity = find_known_file(path, catalog, store)
     print(path)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from zoo.verify.difference import BOUND, Difference, difference
+from zoo.verification.difference import BOUND, Difference, difference
 
 NAN, INF = math.nan, math.inf
 

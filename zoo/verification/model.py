@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo.verify.check import Check
-from zoo.verify.integrity import check_integrity
-from zoo.verify.parity import check_parity
-from zoo.verify.structure import check_structure
+from zoo.verification.check import Check
+from zoo.verification.integrity import check_integrity
+from zoo.verification.parity import check_parity
+from zoo.verification.structure import check_structure
 
 if TYPE_CHECKING:
     from zoo.catalog.manifest import Manifest
     from zoo.store.cache import Cache
 
 
-def verify_model(manifest: Manifest, store: Cache, baseline: Manifest | None = None) -> list[Check]:
+def verify_model(manifest: Manifest, cache: Cache, baseline: Manifest | None = None) -> list[Check]:
     """All checks of a model; what rests on a check that failed is not looked at."""
-    checks = check_integrity(manifest, store)
+    checks = check_integrity(manifest, cache)
     if all(check.ok for check in checks):
-        checks += check_structure(manifest, store, baseline)
+        checks += check_structure(manifest, cache, baseline)
     if all(check.ok for check in checks):
-        checks += check_parity(manifest, store)
+        checks += check_parity(manifest, cache)
     return checks

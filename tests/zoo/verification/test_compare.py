@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from zoo.errors import UsageError
-from zoo.verify.compare import compare
+from zoo.verification.compare import compare
 
 NET_PY = """
 import torch
