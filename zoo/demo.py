@@ -22,10 +22,12 @@ from zoo.files import sha256
 from zoo.report.words import problems
 from zoo.runtimes import form_of
 from zoo.store.cache import Cache
-from zoo.store.converted import converted
+from zoo.store.converted import converted_model
 from zoo.verification.integrity import check_integrity
 from zoo.verification.parity import Parity, against_recorded
 from zoo.vocabulary import RUNTIME_NAMES, RuntimeName
+
+DATASET = "digits-test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +52,18 @@ def run_demo(folder: Path, progress: Callable[[str], None]) -> Demo:
     """
     catalog = Catalog.load()
     store = Cache(folder / "cache")
-    images = embedded_images("digits-test")
+    images = embedded_images(DATASET)
     assert images is not None
-    models = [manifest for manifest in catalog if manifest.dataset == "digits-test"]
+    models = [manifest for manifest in catalog if manifest.dataset == DATASET]
     parity: list[Parity] = []
     runs: list[Run] = []
     with open_dataset(images) as data:
         for manifest in models:
             sources = _verified(manifest, store)
             for runtime in RUNTIME_NAMES:
-                net = converted(sources, form_of(runtime), folder, manifest.input_shape, manifest.scores)
+                net = converted_model(
+                    sources, form_of(runtime), folder, manifest.input_shape, manifest.scores
+                )
                 recorded = store.require(manifest, "recorded")
                 parity += against_recorded(manifest, net, runtime, data, recorded)
                 runs.append(_validated(manifest, net, runtime, data, sources, folder))

@@ -227,11 +227,11 @@ def model(*urls: str, **on_record: object) -> ModelFile:
     return ModelFile(manifest, manifest.files[0])
 
 
-def left_behind(store: Cache) -> list[str]:
+def left_behind(cache: Cache) -> list[str]:
     """Everything in the cache but locks, as paths below it."""
     return sorted(
-        path.relative_to(store.root).as_posix()
-        for path in store.root.rglob("*")
+        path.relative_to(cache.root).as_posix()
+        for path in cache.root.rglob("*")
         if path.is_file() and path.parent.name != "locks"
     )
 

@@ -13,21 +13,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
+from zoo.bundled import KNOWN_DATASETS, LABEL_ORDERS
 from zoo.catalog.file import File, Role
 from zoo.errors import UsageError
 from zoo.preprocessing.settings import Preprocessing
 from zoo.schema import Data, Name, RelativePath, Url
 from zoo.vocabulary import Metric
 
-# Of how many classes each order is.
-CLASSES_OF_ORDER = {"sorted-synsets": 1000, "digits": 10}
 # A published percentage has at least two digits after the point, so counts and percentage must agree to that.
 PERCENT_SLACK = Decimal("0.01")
 
+if TYPE_CHECKING:
+    DatasetName = str
+    LabelOrderName = str
+else:
+    DatasetName = Literal[*KNOWN_DATASETS]
+    LabelOrderName = Literal[*LABEL_ORDERS]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -129,9 +134,9 @@ class Manifest(Data):
     architecture: str
     recipe: str
     framework: Literal["caffe", "torch7"]
-    dataset: Literal["ilsvrc2012-val", "digits-test"]
+    dataset: DatasetName
     classes: Annotated[int, Field(gt=1)]
-    label_order: Literal["sorted-synsets", "digits"] | None = None
+    label_order: LabelOrderName | None = None
     """What output k means. sorted-synsets: the k-th of the 1000 synset ids of ILSVRC2012 in sorted order;
     digits: the digit k. None: not stated anywhere."""
     input_shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)]
@@ -201,9 +206,9 @@ class Manifest(Data):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        _refuse_doubles("file name", (file.name for file in self.files))
-        _refuse_doubles("file role", (file.role for file in self.files))
-        _refuse_doubles("claim", (claim.metric for claim in self.claims))
+        _refuse_duplicates("file name", (file.name for file in self.files))
+        _refuse_duplicates("file role", (file.role for file in self.files))
+        _refuse_duplicates("claim", (claim.metric for claim in self.claims))
         if self.file("weights") is None:
             raise ValueError("no file has the role 'weights'")
         if self.preprocessing.mean_image and self.file("mean") is None:
@@ -212,9 +217,9 @@ class Manifest(Data):
             raise ValueError("a file with the role 'recorded' and the table [recorded] go together")
         if self.baseline == self.name:
             raise ValueError("a model cannot be its own baseline")
-        if self.label_order is not None and self.classes != CLASSES_OF_ORDER[self.label_order]:
+        if self.label_order is not None and self.classes != LABEL_ORDERS[self.label_order].classes:
             raise ValueError(
-                f"label_order {self.label_order} is one of {CLASSES_OF_ORDER[self.label_order]} classes, "
+                f"label_order {self.label_order} is one of {LABEL_ORDERS[self.label_order].classes} classes, "
                 f"not of {self.classes}"
             )
         return self
@@ -264,9 +269,9 @@ class ModelFile:
         return None if self.entry.path is None else self.manifest.directory / self.entry.path
 
 
-def _refuse_doubles(what: str, values: Iterable[str]) -> None:
-    if doubled := sorted(value for value, count in Counter(values).items() if count > 1):
-        raise ValueError(f"{what} given twice: {', '.join(doubled)}")
+def _refuse_duplicates(what: str, values: Iterable[str]) -> None:
+    if duplicates := sorted(value for value, count in Counter(values).items() if count > 1):
+        raise ValueError(f"{what} given twice: {', '.join(duplicates)}")
 
 
 def _explain(error: ValidationError) -> str:

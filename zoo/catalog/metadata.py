@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zoo.bundled import LABEL_ORDERS
+
 if TYPE_CHECKING:
     from zoo.catalog.manifest import Manifest
 
@@ -25,8 +27,4 @@ def metadata_of(manifest: Manifest) -> dict[str, Any]:
 
 
 def _label_names(manifest: Manifest) -> list[str] | None:
-    from zoo.bundled import imagenet_names
-
-    if manifest.label_order == "digits":
-        return [str(digit) for digit in range(10)]
-    return imagenet_names() if manifest.label_order == "sorted-synsets" else None
+    return None if manifest.label_order is None else LABEL_ORDERS[manifest.label_order].class_names()

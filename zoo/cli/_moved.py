@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from zoo.download.mirror import Moved
+    from zoo.download.mirror import CopiedFile
 
 
-def print_moved(files: Iterable[Moved]) -> int:
+def print_moved(files: Iterable[CopiedFile]) -> int:
     """Prints what became of each file, and returns how many; with errors the command ends with 1."""
     errors, count = [], 0
     for file in files:

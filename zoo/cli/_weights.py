@@ -28,12 +28,12 @@ def show_weights(nets: Sequence[str], manifests: Sequence[Path] | None, *, as_js
     As JSON: classes (names), a and b (names of the nets), arrays (the fields of
     `zoo.verification.weights.WeightComparison`).
     """
-    from zoo.verification.weights import class_names, compare_weights, pair
+    from zoo.verification.weights import class_names, compare_weights, pair_weights
 
     if len(nets) != 2:
         raise UsageError(f"--weights compares two nets, A B; {len(nets)} given (files of one net: A1,A2)")
     first, second = found = [_weights(net, manifests) for net in nets]
-    rows = [compare_weights(*both) for both in pair(first, second)]
+    rows = [compare_weights(*both) for both in pair_weights(first, second)]
     if as_json:
         arrays = [asdict(row) for row in rows]
         print_json({"a": nets[0], "b": nets[1], "classes": class_names(), "arrays": arrays})

@@ -25,8 +25,8 @@ class Sample:
 class Dataset(AbstractContextManager["Dataset"]):
     """Labelled images in a fixed order.
 
-    `name` is that of a dataset that the zoo knows ("ilsvrc2012-val", "digits-test") if all images have names
-    and labels of that dataset, otherwise that of the folder or file. `source` is where the images lie,
+    `name` is that of a dataset that the zoo knows (`zoo.bundled.KNOWN_DATASETS`) if all images have names and
+    labels of that dataset, otherwise that of the folder or file. `source` is where the images lie,
     `labels_source` says in words where the labels came from. `flavour` is the flavour that the images were
     packed with; None: the images suit any flavour.
     """

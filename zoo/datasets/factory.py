@@ -6,7 +6,7 @@ import re
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from zoo.bundled import ILSVRC2012_VAL, bundled_folder, ilsvrc2012_val_labels
+from zoo.bundled import KNOWN_DATASETS
 from zoo.datasets.dataset import Dataset, Sample
 from zoo.datasets.labels import label_images
 from zoo.datasets.registry import all_sources, expected_sources
@@ -71,12 +71,10 @@ def _of_files(path: Path, place: Files, labels: Path | None) -> Dataset:
 def _known(items: tuple[Sample, ...]) -> str | None:
     """The zoo's dataset that contains all these images with these labels; None if there is none."""
     names = {SYNSET_SUFFIX.sub("", PurePosixPath(item.id).name): item.label for item in items}
-    if ILSVRC2012_VAL.fullmatch(next(iter(names))):
-        known = "ilsvrc2012-val"
-        truth = {f"ILSVRC2012_val_{i:08d}.JPEG": label for i, label in enumerate(ilsvrc2012_val_labels(), 1)}
-    else:
-        known = "digits-test"
-        lines = (bundled_folder() / "digits" / "images" / "val.txt").read_text(encoding="ascii").splitlines()
-        truth = {name: int(label) for name, label in (line.split() for line in lines)}
-    complete = len(names) == len(items)
-    return known if complete and names.items() <= truth.items() else None
+    first = next(iter(names))
+    if len(names) < len(items):
+        return None
+    for name, known in KNOWN_DATASETS.items():
+        if known.file_name.fullmatch(first) and names.items() <= known.labels().items():
+            return name
+    return None

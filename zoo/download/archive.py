@@ -24,10 +24,10 @@ from zoo.store.digests import CHUNK_BYTES
 if TYPE_CHECKING:
     from zoo.catalog.file import File
 
-MOST_MEMBERS = 10_000
-MOST_DIRECTORY_BYTES = 1 << 24
-MOST_SKIPPED_BYTES = 1 << 32
-MOST_NAMES_SHOWN = 8
+MAX_MEMBERS = 10_000
+MAX_DIRECTORY_BYTES = 1 << 24
+MAX_UNPACKED_BYTES = 1 << 32
+MAX_NAMES_SHOWN = 8
 BLOCK = 512
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError)
 _ZIP_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2})
@@ -60,10 +60,10 @@ def find_member(path: Path, kind: Archive, file: File, most: int) -> Member:
         found = [member for member, _ in _members(path, kind)]
     except _DAMAGED as error:
         raise _damaged(kind, error) from error
-    wanted = _choose(found, file)
+    wanted = _candidates(found, file)
     if len(wanted) != 1:
-        names = ", ".join(map(str, found[:MOST_NAMES_SHOWN])) or "nothing"
-        more = "" if len(found) <= MOST_NAMES_SHOWN else f" and {len(found) - MOST_NAMES_SHOWN} more"
+        names = ", ".join(map(str, found[:MAX_NAMES_SHOWN])) or "nothing"
+        more = "" if len(found) <= MAX_NAMES_SHOWN else f" and {len(found) - MAX_NAMES_SHOWN} more"
         raise ContentError(
             f"delivered a {kind} archive in which {'no' if not wanted else 'more than one'} file could be "
             f"{file.name}{_bytes(file.bytes)}: it holds {names}{more}; unpack it by hand"
@@ -93,7 +93,7 @@ def read_member(path: Path, kind: Archive, wanted: Member, most: int) -> Iterato
         raise _damaged(kind, error) from error
 
 
-def _choose(members: Sequence[Member], file: File) -> Sequence[Member]:
+def _candidates(members: Sequence[Member], file: File) -> Sequence[Member]:
     if file.bytes is not None:
         members = [member for member in members if member.size in (None, file.bytes)]
     suffix = Path(file.name).suffix.lower()
@@ -134,11 +134,11 @@ def _decompressed(file: IO[bytes], kind: Archive) -> IO[bytes]:
 
 def _zip_members(path: Path) -> Iterator[tuple[Member, IO[bytes]]]:
     with path.open("rb") as file:
-        _refuse_long_directory(file)
+        _check_directory_length(file)
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
-            if len(infos) > MOST_MEMBERS:
-                raise ValueError(f"{len(infos)} members, more than {MOST_MEMBERS}")
+            if len(infos) > MAX_MEMBERS:
+                raise ValueError(f"{len(infos)} members, more than {MAX_MEMBERS}")
             for number, info in enumerate(infos):
                 if info.is_dir():
                     continue
@@ -148,14 +148,14 @@ def _zip_members(path: Path) -> Iterator[tuple[Member, IO[bytes]]]:
                     yield Member(number, info.filename, info.file_size), stream
 
 
-def _refuse_long_directory(file: IO[bytes]) -> None:
+def _check_directory_length(file: IO[bytes]) -> None:
     """zipfile reads the whole directory into memory; its length stands in the last record of the file."""
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - _ZIP_END_BYTES - _ZIP_LONGEST_COMMENT))
     tail = file.read()
     end = tail.rfind(_ZIP_END)
     length = int.from_bytes(tail[end + 12 : end + 16], "little")
-    if end < 0 or length > MOST_DIRECTORY_BYTES:
+    if end < 0 or length > MAX_DIRECTORY_BYTES:
         raise ValueError("its directory is missing or too long")
     file.seek(0)
 
@@ -163,24 +163,24 @@ def _refuse_long_directory(file: IO[bytes]) -> None:
 def _tar_members(stream: IO[bytes]) -> Iterator[tuple[Member, IO[bytes]]]:
     """Regular files of a ustar stream; extended headers and all other kinds are passed over."""
     passed = 0
-    for number in range(MOST_MEMBERS):
-        header = _exactly(stream, BLOCK)
+    for number in range(MAX_MEMBERS):
+        header = _read_exactly(stream, BLOCK)
         if not header.strip(b"\0"):
             return
         size = _tar_number(header[124:136])
         passed += size
-        if passed > MOST_SKIPPED_BYTES:
-            raise ValueError(f"it unpacks to more than {MOST_SKIPPED_BYTES} bytes")
+        if passed > MAX_UNPACKED_BYTES:
+            raise ValueError(f"it unpacks to more than {MAX_UNPACKED_BYTES} bytes")
         if _tar_number(header[148:156]) != sum(header[:148]) + 8 * ord(" ") + sum(header[156:]):
             raise ValueError("the checksum of a header is wrong")
-        part = _Part(stream, size)
+        part = _BoundedReader(stream, size)
         if header[156:157] in (b"0", b"\0", b"7"):
             names = (header[345:500], header[:100])
             name = "/".join(part.split(b"\0")[0].decode("utf-8", "replace") for part in names).lstrip("/")
             yield Member(number, name, size), io.BufferedReader(part)
         part.skip()
-        _exactly(stream, -size % BLOCK)
-    raise ValueError(f"more than {MOST_MEMBERS} members")
+        _read_exactly(stream, -size % BLOCK)
+    raise ValueError(f"more than {MAX_MEMBERS} members")
 
 
 def _tar_number(field: bytes) -> int:
@@ -192,14 +192,14 @@ def _tar_number(field: bytes) -> int:
     return int(field.strip(b" \0") or b"0", 8)
 
 
-def _exactly(stream: IO[bytes], count: int) -> bytes:
+def _read_exactly(stream: IO[bytes], count: int) -> bytes:
     data = stream.read(count)
     if len(data) != count:
         raise EOFError("it ends too early")
     return data
 
 
-class _Part(io.RawIOBase):
+class _BoundedReader(io.RawIOBase):
     """The next `size` bytes of a stream."""
 
     def __init__(self, stream: IO[bytes], size: int) -> None:
@@ -210,7 +210,7 @@ class _Part(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = _exactly(self._stream, min(len(buffer), self._left))
+        data = _read_exactly(self._stream, min(len(buffer), self._left))
         self._left -= len(data)
         buffer[: len(data)] = data
         return len(data)
@@ -218,4 +218,4 @@ class _Part(io.RawIOBase):
     def skip(self) -> None:
         """Passes over what was not read."""
         while self._left:
-            self._left -= len(_exactly(self._stream, min(CHUNK_BYTES, self._left)))
+            self._left -= len(_read_exactly(self._stream, min(CHUNK_BYTES, self._left)))

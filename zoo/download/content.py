@@ -16,7 +16,7 @@ _ARCHIVES: tuple[tuple[bytes, Archive], ...] = (
     (b"BZh", "bzip2"),
 )
 # What a file of this role rightly begins with, although it is no network.
-_RIGHT = {"mean": b"\x93NUMPY", "recorded": b"PK\x03\x04"}
+_ROLE_MAGIC = {"mean": b"\x93NUMPY", "recorded": b"PK\x03\x04"}
 _SHOWN_CHARACTERS = 60
 HEAD_BYTES = 512
 """How many of the first bytes tell."""
@@ -31,7 +31,7 @@ def kind_of_content(file: File, head: bytes) -> Archive | None:
 
     if not head:
         raise ContentError("delivered nothing")
-    right = _RIGHT.get(file.role)
+    right = _ROLE_MAGIC.get(file.role)
     if right is not None and head.startswith(right):
         return None
     if (archive := archive_kind(head)) is not None:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.download.local import LocalSource
-from zoo.download.progress import DownloadProgress, held
+from zoo.download.progress import DownloadProgress, hold_lock
 from zoo.download.retry import RetryPolicy
 from zoo.download.sources import Network
 from zoo.download.stream import SourceError
-from zoo.download.transfer import MOST_BYTES, Arrived, Transfer
+from zoo.download.transfer import MAX_BYTES, ReceivedFile, Transfer
 from zoo.errors import FetchError, IntegrityError, UsageError
 from zoo.files import disk_errors_explained, require_file
-from zoo.store.digests import differences, digest_file
+from zoo.store.digests import digest_file, mismatches
 
 if TYPE_CHECKING:
     from zoo.catalog.manifest import Manifest, ModelFile
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class FailedSource:
     """One source that was tried, and what came of it."""
 
     url: str
@@ -42,18 +42,18 @@ class Fetched:
     path: Path
     source: str | None = None
     member: str | None = None
-    failed: tuple[Attempt, ...] = ()
+    failed: tuple[FailedSource, ...] = ()
 
 
 def fetch_file(
     file: ModelFile,
-    store: Cache,
+    cache: Cache,
     network: Network | None = None,
     progress: DownloadProgress | None = None,
 ) -> Fetched:
-    """Brings `file` into `store` unless it is there.
+    """Brings `file` into `cache` unless it is there.
 
-    The sources are tried in order. Only bytes that agree with everything on record get into the store, by
+    The sources are tried in order. Only bytes that agree with everything on record get into the cache, by
     an atomic rename. What came before a break is kept, and the next call goes on from it.
 
     Raises:
@@ -61,27 +61,27 @@ def fetch_file(
         IntegrityError: no source delivered the right file, and at least one delivered another one.
         UsageError: the disk is full, or the cache cannot be written.
     """
-    with disk_errors_explained(store.root):
-        return _fetch(file, store, network or Network(), progress or DownloadProgress())
+    with disk_errors_explained(cache.root):
+        return _fetch(file, cache, network or Network(), progress or DownloadProgress())
 
 
-def _fetch(file: ModelFile, store: Cache, network: Network, progress: DownloadProgress) -> Fetched:
-    path = store.find(file)
-    if path is not None and not store.is_unfinished(file):
-        store.record_first_use(file)
+def _fetch(file: ModelFile, cache: Cache, network: Network, progress: DownloadProgress) -> Fetched:
+    path = cache.find(file)
+    if path is not None and not cache.is_in_progress(file):
+        cache.record_first_use(file)
         return Fetched(path)
-    with held(store.lock(file), progress), store.partial_folder(file) as folder:
+    with hold_lock(cache.lock(file), progress), cache.partial_folder(file) as folder:
         # Another process may have brought it in while this one waited.
-        path = store.find(file)
-        fetched = _try_sources(file, store, folder, network, progress) if path is None else Fetched(path)
-        _empty(folder)
+        path = cache.find(file)
+        fetched = _try_sources(file, cache, folder, network, progress) if path is None else Fetched(path)
+        _remove_leftovers(folder)
         return fetched
 
 
 def add_file(
-    manifest: Manifest, path: Path, store: Cache, *, name: str | None = None, replace: bool = False
+    manifest: Manifest, path: Path, cache: Cache, *, name: str | None = None, replace: bool = False
 ) -> tuple[ModelFile, Path]:
-    """Brings a file downloaded by hand into `store`; returns which file of the model it is, and where.
+    """Brings a file downloaded by hand into `cache`; returns which file of the model it is, and where.
 
     `name` says which file is meant; without it the content decides, then the file's own name, then its
     ending. An archive may hold it. `replace` accepts a changed file of which nothing was known beforehand.
@@ -91,19 +91,19 @@ def add_file(
         IntegrityError: it is not the file on record.
     """
     require_file(path)
-    file = _meant(manifest, path, name)
-    return file, import_file(file, path, store, replace=replace)
+    file = _choose_file(manifest, path, name)
+    return file, import_file(file, path, cache, replace=replace)
 
 
 def import_file(
     file: ModelFile,
     path: Path,
-    store: Cache,
+    cache: Cache,
     *,
     replace: bool = False,
     record: IndexEntry | None = None,
 ) -> Path:
-    """Copies the local file `path` into `store` as `file`.
+    """Copies the local file `path` into `cache` as `file`.
 
     record: what it is said to be and where it came from, if that is known; else it comes from `path`.
 
@@ -117,20 +117,22 @@ def import_file(
                 f"  sha256: expected {record.digests.sha256}, came {digests.sha256}"
             )
         if file.hashes or not replace:
-            store.check(file, digests)
+            cache.check(file, digests)
 
     progress, url = DownloadProgress(), path.resolve().as_uri()
     source, added = (url, None) if record is None else (record.source, record.added)
     try:
         with (
-            disk_errors_explained(store.root),
-            held(store.lock(file), progress),
-            store.partial_folder(file) as folder,
+            disk_errors_explained(cache.root),
+            hold_lock(cache.lock(file), progress),
+            cache.partial_folder(file) as folder,
         ):
-            room = functools.partial(store.require_space, what=file.name)
-            arrived = Transfer(file.entry, folder, check, room, RetryPolicy(), progress).run(LocalSource(url))
-            stored = store.store(file, arrived.path, arrived.digests, source, added=added, replace=replace)
-            _empty(folder)
+            room = functools.partial(cache.require_space, what=file.name)
+            received = Transfer(file.entry, folder, check, room, RetryPolicy(), progress).run(
+                LocalSource(url)
+            )
+            stored = cache.put(file, received.path, received.digests, source, added=added, replace=replace)
+            _remove_leftovers(folder)
             return stored
     except SourceError as error:
         raise UsageError(f"{path}: cannot be {file}: {error}") from error
@@ -140,16 +142,16 @@ def import_file(
         ) from error
 
 
-def _meant(manifest: Manifest, path: Path, name: str | None) -> ModelFile:
+def _choose_file(manifest: Manifest, path: Path, name: str | None) -> ModelFile:
     wanted = [file for file in manifest.model_files() if file.entry.path is None]
     if name is not None:
         matches = [file for file in wanted if file.name == name]
     else:
         size = path.stat().st_size
         pinned = [file for file in wanted if file.hashes and file.entry.bytes in (None, size)]
-        digests = digest_file(path) if pinned and size <= MOST_BYTES else None
+        digests = digest_file(path) if pinned and size <= MAX_BYTES else None
         matches = (
-            [file for file in pinned if digests is not None and not differences(file.entry, digests)]
+            [file for file in pinned if digests is not None and not mismatches(file.entry, digests)]
             or [file for file in wanted if file.name == path.name]
             or [file for file in wanted if Path(file.name).suffix == path.suffix]
         )
@@ -163,44 +165,44 @@ def _meant(manifest: Manifest, path: Path, name: str | None) -> ModelFile:
 
 
 def _try_sources(
-    file: ModelFile, store: Cache, folder: Path, network: Network, progress: DownloadProgress
+    file: ModelFile, cache: Cache, folder: Path, network: Network, progress: DownloadProgress
 ) -> Fetched:
-    failed: list[Attempt] = []
+    failed: list[FailedSource] = []
     wrong_bytes = False
     transfer = Transfer(
         file.entry,
         folder,
-        check=functools.partial(store.check, file),
-        room=functools.partial(store.require_space, what=file.name),
+        check=functools.partial(cache.check, file),
+        room=functools.partial(cache.require_space, what=file.name),
         retry_policy=network.retry_policy,
         progress=progress,
     )
     for source in network.sources(file):
         if not network.allows(source):
-            failed.append(Attempt(source.name, "not tried: --offline"))
+            failed.append(FailedSource(source.name, "not tried: --offline"))
             continue
         try:
-            arrived = transfer.run(source)
-            path = store.store(file, arrived.path, arrived.digests, _origin(source.name, arrived))
-            return Fetched(path, source.name, arrived.member, tuple(failed))
+            received = transfer.run(source)
+            path = cache.put(file, received.path, received.digests, _describe_source(source.name, received))
+            return Fetched(path, source.name, received.member, tuple(failed))
         except (SourceError, IntegrityError) as error:
-            failed.append(Attempt(source.name, str(error)))
+            failed.append(FailedSource(source.name, str(error)))
             wrong_bytes = wrong_bytes or isinstance(error, IntegrityError)
     kind = IntegrityError if wrong_bytes else FetchError
-    raise kind(_advice(file, failed))
+    raise kind(_failure_message(file, failed))
 
 
-def _origin(source: str, arrived: Arrived) -> str:
-    return source if arrived.member is None else f"{arrived.member} in {source}"
+def _describe_source(source: str, received: ReceivedFile) -> str:
+    return source if received.member is None else f"{received.member} in {source}"
 
 
-def _empty(folder: Path) -> None:
+def _remove_leftovers(folder: Path) -> None:
     """Removes what other sources, or a killed process, left behind."""
     for left in folder.iterdir():
         left.unlink()
 
 
-def _advice(file: ModelFile, failed: list[Attempt]) -> str:
+def _failure_message(file: ModelFile, failed: list[FailedSource]) -> str:
     """Every attempt, and how to do it by hand."""
     lines = [f"{file.model}: no source delivered {file.name}"]
     for attempt in failed:

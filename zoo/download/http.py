@@ -13,15 +13,15 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from zoo.download.retry import RetryPolicy
-from zoo.download.stream import SourceError, Stream, Transient, Validators
+from zoo.download.stream import SourceError, Stream, TransientError, Validators
 
 if TYPE_CHECKING:
     import requests
 
 # Small enough that a slow server shows, large enough to cost nothing.
-PIECE_BYTES = 1 << 16
-BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
-MOST_JSON_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 16
+RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+MAX_JSON_BYTES = 1 << 20
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
@@ -48,23 +48,23 @@ class HttpSource:
                 with self.open(0, Validators()) as stream:
                     yield stream
                 return
-            refuse_status(response, self.retry_policy)
-            begins = _start_of_part(response, start) if response.status_code == PARTIAL_CONTENT else 0
+            raise_for_status(response, self.retry_policy)
+            begins = _start_of_range(response, start) if response.status_code == PARTIAL_CONTENT else 0
             validators = _validators(response, begins)
             framed = validators.size is not None or bool(getattr(response.raw, "chunked", False))
-            yield Stream(begins, validators, _pieces(response, self.retry_policy), framed)
+            yield Stream(begins, validators, _chunks(response, self.retry_policy), framed)
 
 
-def ask_json(
+def request_json(
     url: str, retry_policy: RetryPolicy, headers: Mapping[str, str], body: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """The JSON object that a GET of `url` brings, or a POST if there is a body to send.
 
-    Raises SourceError (Transient where asking again may help): no such answer.
+    Raises SourceError (TransientError where asking again may help): no such answer.
     """
     with request(url, retry_policy, headers, body) as response:
-        refuse_status(response, retry_policy)
-        text = response.raw.read(MOST_JSON_BYTES, decode_content=True)
+        raise_for_status(response, retry_policy)
+        text = response.raw.read(MAX_JSON_BYTES, decode_content=True)
     try:
         answer = json.loads(text)
     except ValueError as error:
@@ -84,7 +84,7 @@ def request(
 
     Raises:
         SourceError: the server cannot be reached.
-        Transient: it broke off or fell silent, also while its answer is read inside the `with`.
+        TransientError: it broke off or fell silent, also while its answer is read inside the `with`.
     """
     import requests
     import urllib3
@@ -94,29 +94,29 @@ def request(
     # Without this a server may compress on the way, and the announced size would be that of the packed bytes.
     sent = {"Accept-Encoding": "identity", "User-Agent": f"dsd-zoo/{__version__}", **headers}
     method = "GET" if body is None else "POST"
-    timeout = (retry_policy.connect, retry_policy.silence)
+    timeout = (retry_policy.connect_timeout, retry_policy.read_timeout)
     try:
         with requests.request(method, url, json=body, stream=True, timeout=timeout, headers=sent) as response:
             yield response
     except requests.ConnectTimeout as error:
-        raise SourceError(f"no connection within {retry_policy.connect:g} s") from error
+        raise SourceError(f"no connection within {retry_policy.connect_timeout:g} s") from error
     except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-        raise Transient(f"silent for {retry_policy.silence:g} s") from error
+        raise TransientError(f"silent for {retry_policy.read_timeout:g} s") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise _connection_error(error) from error
 
 
-def refuse_status(response: requests.Response, retry_policy: RetryPolicy) -> None:
-    """SourceError for any status but success; Transient where asking again may help."""
+def raise_for_status(response: requests.Response, retry_policy: RetryPolicy) -> None:
+    """SourceError for any status but success; TransientError where asking again may help."""
     if response.ok:
         return
     text = f"HTTP {response.status_code} {response.reason}".rstrip()
-    if response.status_code not in BUSY:
+    if response.status_code not in RETRYABLE_STATUSES:
         raise SourceError(text)
     after = _retry_after(response)
-    if after is not None and after > retry_policy.longest_wait:
+    if after is not None and after > retry_policy.max_delay:
         raise SourceError(f"{text}; it asks to come back in {after:.0f} s: try again then")
-    raise Transient(text, after)
+    raise TransientError(text, after)
 
 
 def _range_headers(start: int, validators: Validators) -> dict[str, str]:
@@ -128,7 +128,7 @@ def _range_headers(start: int, validators: Validators) -> dict[str, str]:
     return headers
 
 
-def _start_of_part(response: requests.Response, asked: int) -> int:
+def _start_of_range(response: requests.Response, asked: int) -> int:
     came = response.headers.get("Content-Range", "")
     match = CONTENT_RANGE.fullmatch(came)
     if match is None or int(match[1]) != asked:
@@ -142,34 +142,34 @@ def _validators(response: requests.Response, begins: int) -> Validators:
         # A weak tag promises the same meaning, not the same bytes.
         etag=None if etag is None or etag.startswith("W/") else etag,
         last_modified=response.headers.get("Last-Modified"),
-        size=_whole_size(response, begins),
+        size=_total_size(response, begins),
     )
 
 
-def _whole_size(response: requests.Response, begins: int) -> int | None:
+def _total_size(response: requests.Response, begins: int) -> int | None:
     part = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if part is not None and part[3] != "*":
         return int(part[3])
     length = response.headers.get("Content-Length", "")
-    return begins + int(length) if length.isdecimal() and not _is_packed(response) else None
+    return begins + int(length) if length.isdecimal() and not _is_compressed(response) else None
 
 
-def _is_packed(response: requests.Response) -> bool:
+def _is_compressed(response: requests.Response) -> bool:
     return response.headers.get("Content-Encoding", "identity") != "identity"
 
 
-def _pieces(response: requests.Response, retry_policy: RetryPolicy) -> Iterator[bytes]:
-    """The body as it arrives. Transient if it arrives too slowly to ever end."""
-    if _is_packed(response):
-        yield from response.iter_content(PIECE_BYTES)
+def _chunks(response: requests.Response, retry_policy: RetryPolicy) -> Iterator[bytes]:
+    """The body as it arrives. TransientError if it arrives too slowly to ever end."""
+    if _is_compressed(response):
+        yield from response.iter_content(CHUNK_BYTES)
         return
     since, came = time.monotonic(), 0
-    while piece := response.raw.read1(PIECE_BYTES):
+    while piece := response.raw.read1(CHUNK_BYTES):
         yield piece
         came += len(piece)
-        if (lasted := time.monotonic() - since) >= retry_policy.slow:
-            if came < retry_policy.slow_bytes:
-                raise Transient(f"only {came} bytes in {lasted:.0f} s")
+        if (lasted := time.monotonic() - since) >= retry_policy.low_speed_seconds:
+            if came < retry_policy.low_speed_bytes:
+                raise TransientError(f"only {came} bytes in {lasted:.0f} s")
             since, came = time.monotonic(), 0
 
 
@@ -198,21 +198,21 @@ def _connection_error(error: Exception) -> SourceError:
         return SourceError(
             f"no trusted connection: {cause}; a CA of your own goes into REQUESTS_CA_BUNDLE=FILE"
         )
-    never_stood = isinstance(error, requests.ConnectionError) and any(
-        isinstance(inner, urllib3.exceptions.NewConnectionError) for inner in _chain(error)
+    never_established = isinstance(error, requests.ConnectionError) and any(
+        isinstance(inner, urllib3.exceptions.NewConnectionError) for inner in _causes(error)
     )
-    if never_stood or not isinstance(error, requests.ConnectionError | urllib3.exceptions.HTTPError):
+    if never_established or not isinstance(error, requests.ConnectionError | urllib3.exceptions.HTTPError):
         return SourceError(f"connection failed: {cause}")
-    return Transient(f"connection broke: {cause}")
+    return TransientError(f"connection broke: {cause}")
 
 
 def _root_cause(error: BaseException) -> str:
     """The innermost of the wrapped errors: what actually happened, without the layers that passed it on."""
-    inner = [*_chain(error)][-1]
+    inner = [*_causes(error)][-1]
     return str(inner) or type(inner).__name__
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def _causes(error: BaseException) -> Iterator[BaseException]:
     yield error
     while (wrapped := error.__cause__ or error.__context__) is not None:
         yield wrapped

@@ -27,7 +27,7 @@ INDEX_NAME = "index.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class CopiedFile:
     """What became of one file: a few words, or the error that kept it from moving."""
 
     model: str
@@ -35,7 +35,7 @@ class Moved:
     outcome: str | ZooError
 
 
-def export_cache(store: Cache, models: Iterable[Manifest], folder: Path) -> Iterator[Moved]:
+def export_cache(cache: Cache, models: Iterable[Manifest], folder: Path) -> Iterator[CopiedFile]:
     """Copies what the cache holds of these models to `folder`, and says so file by file.
 
     Every file is hashed on the way; one that is not as on record is not exported. Files that ship with the
@@ -46,21 +46,21 @@ def export_cache(store: Cache, models: Iterable[Manifest], folder: Path) -> Iter
         raise UsageError(f"{folder}: expected a new folder, or one that was exported to before")
     for manifest in models:
         for file in manifest.model_files():
-            path = store.find(file)
+            path = cache.find(file)
             if path is None or file.entry.path is not None:
                 continue
             try:
-                record = _export(file, path, folder / file.model / file.name, store)
+                record = _export(file, path, folder / file.model / file.name, cache)
                 index.put(file.model, file.name, record)
             except OSError as error:
                 raise UsageError(f"{folder}: the export cannot be written: {error.strerror}") from error
             except IntegrityError as error:
-                yield Moved(file.model, file.name, IntegrityError(f"{path}: {error}"))
+                yield CopiedFile(file.model, file.name, IntegrityError(f"{path}: {error}"))
                 continue
-            yield Moved(file.model, file.name, f"{record.digests.bytes:,} bytes")
+            yield CopiedFile(file.model, file.name, f"{record.digests.bytes:,} bytes")
 
 
-def import_cache(store: Cache, catalog: Catalog, folder: Path) -> Iterator[Moved]:
+def import_cache(cache: Cache, catalog: Catalog, folder: Path) -> Iterator[CopiedFile]:
     """Copies an export into the cache, and says so file by file.
 
     Every file must be what its manifest has on record, and what the export says. Of a file of which nothing
@@ -71,21 +71,21 @@ def import_cache(store: Cache, catalog: Catalog, folder: Path) -> Iterator[Moved
     if not index.path.is_file():
         raise UsageError(f"{folder}: no {INDEX_NAME} in it; `dsd-zoo export-cache` writes such a folder")
     for model, name, record in index:
-        yield Moved(model, name, _import(store, catalog, folder / model / name, model, name, record))
+        yield CopiedFile(model, name, _import(cache, catalog, folder / model / name, model, name, record))
 
 
 def _index(folder: Path) -> Index:
     return Index(folder / INDEX_NAME, None, "export the cache again")
 
 
-def _export(file: ModelFile, path: Path, target: Path, store: Cache) -> IndexEntry:
+def _export(file: ModelFile, path: Path, target: Path, cache: Cache) -> IndexEntry:
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as written:
         digests = _copy(path, written)
-        store.check(file, digests)
+        cache.check(file, digests)
     # A file that another model brought in has no record under this name.
-    known = store.index.get(file.model, file.name) or next(
-        (record for _, _, record in store.index if record.digests.sha256 == digests.sha256), None
+    known = cache.index.get(file.model, file.name) or next(
+        (record for _, _, record in cache.index if record.digests.sha256 == digests.sha256), None
     )
     return IndexEntry(digests, "unknown", "unknown") if known is None else replace(known, digests=digests)
 
@@ -102,17 +102,17 @@ def _copy(path: Path, target: Path) -> Digests:
 
 
 def _import(
-    store: Cache, catalog: Catalog, path: Path, model: str, name: str, record: IndexEntry
+    cache: Cache, catalog: Catalog, path: Path, model: str, name: str, record: IndexEntry
 ) -> str | ZooError:
     # The names come from a file: only those that a manifest has too are ever made into a path.
     files = catalog.get(model).model_files() if model in catalog else []
     file = next((file for file in files if file.name == name), None)
     if file is None:
         return UsageError(f"{model}/{name}: no such model or file in the catalog (see --manifests)")
-    if store.find(file) is not None:
+    if cache.find(file) is not None:
         return "already here"
     try:
-        stored = import_file(file, path, store, record=record)
+        stored = import_file(file, path, cache, record=record)
     except ZooError as error:
         return error
     return f"{stored.stat().st_size:,} bytes"

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from zoo.download.http import HttpSource, ask_json
+from zoo.download.http import HttpSource, request_json
 from zoo.download.retry import RetryPolicy
-from zoo.download.stream import DownloadSource, SourceError, Stream, Transient, Validators
+from zoo.download.stream import DownloadSource, SourceError, Stream, TransientError, Validators
 
 HOSTS = frozenset({"1drv.ms", "onedrive.live.com"})
 APP_ID, APP_UUID = "1141147648", "5cbed6ac-a083-4e14-b191-b4ba07653de2"
@@ -93,22 +93,22 @@ class SharedItem:
             yield Stream(stream.start, whole, stream.chunks, isinstance(size, int), _hashes(item))
 
     def _item(self) -> dict[str, Any]:
-        with _told("the token service"):
-            answer = ask_json(self.token_url, self.retry_policy, {"AppId": APP_ID}, {"appId": APP_UUID})
+        with _named_in_errors("the token service"):
+            answer = request_json(self.token_url, self.retry_policy, {"AppId": APP_ID}, {"appId": APP_UUID})
             if not isinstance(answer.get("token"), str):
                 raise SourceError("gave no token")
-        with _told("the share"):
+        with _named_in_errors("the share"):
             headers = {"Authorization": f"Badger {answer['token']}", "Prefer": "autoredeem"}
-            return ask_json(self.url, self.retry_policy, headers)
+            return request_json(self.url, self.retry_policy, headers)
 
 
 @contextmanager
-def _told(who: str) -> Iterator[None]:
+def _named_in_errors(who: str) -> Iterator[None]:
     """Says of an error whose answer it was."""
     try:
         yield
-    except Transient as error:
-        raise Transient(f"{who}: {error}", error.after) from error
+    except TransientError as error:
+        raise TransientError(f"{who}: {error}", error.after) from error
     except SourceError as error:
         raise SourceError(f"{who}: {error}") from error
 

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from zoo.catalog.manifest import ModelFile
     from zoo.store.cache import Cache
 
-AT_A_TIME = 4
+MAX_THREADS = 4
 # How often a waiting main thread looks up, so that Ctrl-C is heard on every system.
 POLL_SECONDS = 0.5
 # How long threads that were told to stop are waited for; what they leave behind is resumed in any case.
-STOP_SECONDS = 2.0
+JOIN_SECONDS = 2.0
 
 
 def fetch_all(
     wanted: Sequence[ModelFile],
-    store: Cache,
+    cache: Cache,
     network: Network,
     progress_of: Callable[[ModelFile], DownloadProgress] | None = None,
 ) -> Iterator[Fetched | ZooError]:
@@ -34,8 +34,8 @@ def fetch_all(
 
     UsageError before anything is fetched if the disk has no room for all of them, as far as sizes are known.
     """
-    missing = [file for file in wanted if store.find(file) is None]
-    store.require_space(
+    missing = [file for file in wanted if cache.find(file) is None]
+    cache.require_space(
         sum(file.entry.bytes or 0 for file in missing),
         f"{len(missing)} files, as far as their sizes are known",
     )
@@ -54,7 +54,7 @@ def fetch_all(
             file = wanted[number]
             progress = DownloadProgress() if progress_of is None else progress_of(file)
             try:
-                fetched = fetch_file(file, store, network, _Stoppable(progress, stop))
+                fetched = fetch_file(file, cache, network, _CancellableProgress(progress, stop))
                 futures[number].set_result(fetched)
             except ZooError as error:
                 futures[number].set_result(error)
@@ -62,7 +62,7 @@ def fetch_all(
                 futures[number].set_exception(error)
 
     # Daemons: one that hangs in a silent connection must not keep the process from ending.
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(AT_A_TIME, len(wanted)))]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(MAX_THREADS, len(wanted)))]
     for thread in threads:
         thread.start()
     try:
@@ -73,14 +73,14 @@ def fetch_all(
     finally:
         stop.set()
         for thread in threads:
-            thread.join(STOP_SECONDS)
+            thread.join(JOIN_SECONDS)
 
 
-class _Stopped(Exception):
+class _Cancelled(Exception):
     """Nobody waits for this file any more."""
 
 
-class _Stoppable(DownloadProgress):
+class _CancellableProgress(DownloadProgress):
     """Passes on to another progress, until it is told to stop."""
 
     def __init__(self, inner: DownloadProgress, stop: threading.Event) -> None:
@@ -101,4 +101,4 @@ class _Stoppable(DownloadProgress):
 
     def _go_on(self) -> None:
         if self._stop.is_set():
-            raise _Stopped
+            raise _Cancelled

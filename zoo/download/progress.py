@@ -28,7 +28,7 @@ class DownloadProgress:
 
 
 @contextmanager
-def held(lock: BaseFileLock, progress: DownloadProgress) -> Iterator[None]:
+def hold_lock(lock: BaseFileLock, progress: DownloadProgress) -> Iterator[None]:
     """Holds `lock`; says so while another process has it."""
     from filelock import Timeout
 

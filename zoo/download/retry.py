@@ -17,16 +17,16 @@ class RetryPolicy:
     longest_wait: no wait is longer, and a server that asks for a longer one is left.
     """
 
-    connect: float = 10.0
-    silence: float = 60.0
-    slow: float = 60.0
-    slow_bytes: int = 1 << 16
-    tries: int = 5
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    low_speed_seconds: float = 60.0
+    low_speed_bytes: int = 1 << 16
+    max_attempts: int = 5
     progress_bytes: int = 1 << 20
-    first_wait: float = 1.0
-    longest_wait: float = 60.0
+    first_delay: float = 1.0
+    max_delay: float = 60.0
 
-    def wait(self, failures: int, asked: float | None) -> float:
+    def delay(self, failures: int, asked: float | None) -> float:
         """The time to wait after this many failures in a row; what the server asked for counts first.
 
         Up to a quarter is left to chance, so that many clients do not come back at once.
@@ -34,4 +34,4 @@ class RetryPolicy:
         if asked is not None:
             return asked
         chance = random.uniform(0.75, 1.0)
-        return min(self.longest_wait, self.first_wait * 2.0 ** (failures - 1)) * chance
+        return min(self.max_delay, self.first_delay * 2.0 ** (failures - 1)) * chance

@@ -16,7 +16,7 @@ class ContentError(SourceError):
     """What the source delivered cannot be the file; nothing of it is worth keeping."""
 
 
-class Transient(SourceError):
+class TransientError(SourceError):
     """The same source may deliver when asked again, `after` so many seconds if it said so."""
 
     def __init__(self, text: str, after: float | None = None) -> None:

@@ -13,7 +13,7 @@ from zoo.download.content import HEAD_BYTES, Archive, kind_of_content
 from zoo.download.partial import Partial
 from zoo.download.progress import DownloadProgress
 from zoo.download.retry import RetryPolicy
-from zoo.download.stream import ContentError, DownloadSource, SourceError, Stream, Transient
+from zoo.download.stream import ContentError, DownloadSource, SourceError, Stream, TransientError
 from zoo.errors import IntegrityError
 from zoo.store.digests import Digests, Hasher
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 # Of a file of which no size is known, and of archives: nothing in this field is larger, and a stream without
 # end must end.
-MOST_BYTES = 1 << 31
+MAX_BYTES = 1 << 31
 UNPACKED_NAME = "unpacked.part"
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class ReceivedFile:
     """A complete file, not yet in the cache. `member` is its name in the archive it came in, if it did."""
 
     path: Path
@@ -50,7 +50,7 @@ class Transfer:
     retry_policy: RetryPolicy
     progress: DownloadProgress
 
-    def run(self, source: DownloadSource) -> Arrived:
+    def run(self, source: DownloadSource) -> ReceivedFile:
         """The file from `source`. What came before a break stays in the folder for the next run.
 
         Raises:
@@ -59,7 +59,7 @@ class Transfer:
         """
         with Partial(self.folder, source.name, self.file) as partial:
             try:
-                return self._whole(source, partial)
+                return self._with_retries(source, partial)
             except (IntegrityError, ContentError):
                 was_resumed = partial.resumed
                 partial.restart()
@@ -67,34 +67,36 @@ class Transfer:
                     raise
             # The parts of different answers did not fit together: once more, from the beginning.
             try:
-                return self._whole(source, partial)
+                return self._with_retries(source, partial)
             except (IntegrityError, ContentError):
                 partial.restart()
                 raise
 
-    def _whole(self, source: DownloadSource, partial: Partial) -> Arrived:
+    def _with_retries(self, source: DownloadSource, partial: Partial) -> ReceivedFile:
         failures = 0
         while True:
             before = partial.size
             try:
-                return self._complete(partial, *self._ask(source, partial))
-            except Transient as error:
+                return self._checked(partial, *self._receive_rest(source, partial))
+            except TransientError as error:
                 progressed = partial.size - before >= self.retry_policy.progress_bytes
                 failures = 1 if progressed else failures + 1
-                if failures >= self.retry_policy.tries:
+                if failures >= self.retry_policy.max_attempts:
                     raise SourceError(f"{error}; {failures} times in a row") from error
-                seconds = self.retry_policy.wait(failures, error.after)
+                seconds = self.retry_policy.delay(failures, error.after)
                 self.progress.note(f"{error}; again in {seconds:.0f} s")
                 self.progress.sleep(seconds)
 
-    def _ask(self, source: DownloadSource, partial: Partial) -> tuple[Archive | None, Mapping[str, str]]:
+    def _receive_rest(
+        self, source: DownloadSource, partial: Partial
+    ) -> tuple[Archive | None, Mapping[str, str]]:
         """Brings what is missing; returns what it is, and the hashes that the source tells of it."""
         if self._is_whole(partial):
             return kind_of_content(self.file, partial.head(HEAD_BYTES)), {}
         with source.open(partial.size, partial.validators) as stream:
             if stream.start and stream.validators.contradicts(partial.validators):
                 partial.restart()
-                raise Transient("the content changed between two answers", after=0)
+                raise TransientError("the content changed between two answers", after=0)
             partial.begin(stream.start, stream.validators)
             return self._receive(stream, partial), stream.hashes
 
@@ -110,23 +112,23 @@ class Transfer:
             partial.write(chunk)
             if not looked and partial.size >= HEAD_BYTES:
                 looked = True
-                kind, expected = self._look(stream, partial)
-            most = MOST_BYTES if expected is None else expected
+                kind, expected = self._identify(stream, partial)
+            most = MAX_BYTES if expected is None else expected
             if partial.size > most:
                 raise IntegrityError(f"not the file on record\n  bytes: expected {most} at most, more came")
             self.progress.update(partial.size, expected)
         if not looked and partial.size >= (stream.validators.size or 0):
-            kind, expected = self._look(stream, partial)
+            kind, expected = self._identify(stream, partial)
         announced = stream.validators.size if expected is None else expected
         if announced is not None and partial.size < announced:
-            raise Transient(f"broke off after {partial.size} of {announced} bytes")
+            raise TransientError(f"broke off after {partial.size} of {announced} bytes")
         if expected is None and not stream.framed and not self.file.hashes:
             raise ContentError(
                 "tells no length, and no size or hash is on record: nobody can tell whether it is whole"
             )
         return kind
 
-    def _look(self, stream: Stream, partial: Partial) -> tuple[Archive | None, int | None]:
+    def _identify(self, stream: Stream, partial: Partial) -> tuple[Archive | None, int | None]:
         """What is coming, and how many bytes of it."""
         kind = kind_of_content(self.file, partial.head(HEAD_BYTES))
         expected = stream.validators.size
@@ -136,15 +138,15 @@ class Transfer:
                     f"not the file on record\n  bytes: expected {self.file.bytes}, came {expected}"
                 )
             expected = self.file.bytes
-        elif expected is not None and expected > MOST_BYTES:
+        elif expected is not None and expected > MAX_BYTES:
             raise ContentError(
-                f"announces {expected:,} bytes; none of these files has more than {MOST_BYTES:,}"
+                f"announces {expected:,} bytes; none of these files has more than {MAX_BYTES:,}"
             )
         if expected is not None:
             self.room(expected - partial.size)
         return kind, expected
 
-    def _complete(self, partial: Partial, kind: Archive | None, told: Mapping[str, str]) -> Arrived:
+    def _checked(self, partial: Partial, kind: Archive | None, told: Mapping[str, str]) -> ReceivedFile:
         digests = partial.finish()
         came = asdict(digests)
         for name, digest in told.items():
@@ -152,11 +154,11 @@ class Transfer:
                 raise ContentError(f"delivered other bytes than it says: {name} {came[name]}, not {digest}")
         if kind is None:
             self.check(digests)
-            return Arrived(partial.path, digests)
+            return ReceivedFile(partial.path, digests)
         return self._unpack(partial, kind)
 
-    def _unpack(self, partial: Partial, kind: Archive) -> Arrived:
-        most = MOST_BYTES if self.file.bytes is None else self.file.bytes
+    def _unpack(self, partial: Partial, kind: Archive) -> ReceivedFile:
+        most = MAX_BYTES if self.file.bytes is None else self.file.bytes
         member = find_member(partial.path, kind, self.file, most)
         if member.size is not None:
             self.room(member.size)
@@ -169,7 +171,7 @@ class Transfer:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return Arrived(path, digests, member.name)
+        return ReceivedFile(path, digests, member.name)
 
     def _write_member(self, path: Path, kind: Archive, size: int | None, chunks: Iterator[bytes]) -> Digests:
         hasher = Hasher(size)

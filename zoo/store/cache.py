@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 from zoo.catalog.manifest import ModelFile
 from zoo.errors import IntegrityError, UsageError
-from zoo.store.digests import Digests, differences
+from zoo.store.digests import Digests, mismatches
 from zoo.store.index import Index, IndexEntry
 
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ class Cache:
         if file.bundled_path is not None and file.bundled_path.is_file():
             return file.bundled_path
         record = self._known(file)
-        if record is not None and not differences(file.entry, record.digests):
-            return self._content(record.digests.sha256, record.digests.bytes)
-        return None if file.entry.sha256 is None else self._content(file.entry.sha256, file.entry.bytes)
+        if record is not None and not mismatches(file.entry, record.digests):
+            return self._complete_path(record.digests.sha256, record.digests.bytes)
+        return None if file.entry.sha256 is None else self._complete_path(file.entry.sha256, file.entry.bytes)
 
     def expected_sha256(self, file: ModelFile) -> str | None:
         """The sha256 of what `find` finds, as it was when it was verified; None if it is not on record."""
@@ -99,7 +99,7 @@ class Cache:
 
     def check(self, file: ModelFile, digests: Digests) -> None:
         """IntegrityError unless `digests` are what the manifest, or else the first use, has on record."""
-        if wrong := differences(file.entry, digests):
+        if wrong := mismatches(file.entry, digests):
             raise IntegrityError("not the file on record\n" + "\n".join(f"  {line}" for line in wrong))
         record = None if file.hashes else self.record(file)
         if record is not None and record.digests.sha256 != digests.sha256:
@@ -115,7 +115,7 @@ class Cache:
         if record is not None and self.trust(file) == "unverified":
             self.first_use.put(file.model, file.name, record)
 
-    def is_unfinished(self, file: ModelFile) -> bool:
+    def is_in_progress(self, file: ModelFile) -> bool:
         """Whether something lies on its way to become `file`, from an earlier run or in another process."""
         return self._partial(file).exists()
 
@@ -134,7 +134,7 @@ class Cache:
             with suppress(OSError):
                 folder.rmdir()
 
-    def store(
+    def put(
         self,
         file: ModelFile,
         written: Path,
@@ -154,7 +154,7 @@ class Cache:
         """
         if not (replace and not file.hashes):
             self.check(file, digests)
-        target = self._place(digests.sha256) or self._folder(digests.sha256) / file.name
+        target = self._stored_path(digests.sha256) or self._folder(digests.sha256) / file.name
         target.parent.mkdir(parents=True, exist_ok=True)
         record = IndexEntry(digests, source, added or datetime.now(UTC).isoformat(timespec="seconds"))
         # The rename comes last: whatever kills this process before it, the next one does all of it again.
@@ -189,11 +189,11 @@ class Cache:
     def _partial(self, file: ModelFile) -> Path:
         return self.root / "partial" / f"{file.model}--{file.name}"
 
-    def _content(self, sha256: str, size: int | None) -> Path | None:
-        path = self._place(sha256)
+    def _complete_path(self, sha256: str, size: int | None) -> Path | None:
+        path = self._stored_path(sha256)
         return path if path is not None and size in (None, path.stat().st_size) else None
 
-    def _place(self, sha256: str) -> Path | None:
+    def _stored_path(self, sha256: str) -> Path | None:
         """The one file with this content, under the name it first came with."""
         folder = self._folder(sha256)
         return next(iter(sorted(folder.iterdir())), None) if folder.is_dir() else None

@@ -22,7 +22,7 @@ PREPROCESSING_NAME = "preprocessing.json"
 LAYOUT = 2
 
 
-def converted(
+def converted_model(
     sources: Sequence[Path],
     form: Form,
     cache_root: Path,

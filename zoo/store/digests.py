@@ -76,7 +76,7 @@ def read_chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def differences(file: File, digests: Digests) -> list[str]:
+def mismatches(file: File, digests: Digests) -> list[str]:
     """One line for each thing on record in the manifest that `digests` contradicts; empty if none."""
     came = asdict(digests)
     known: dict[str, object] = {"bytes": file.bytes, **file.hashes}

@@ -46,7 +46,7 @@ class Index:
     def put(self, model: str, name: str, record: IndexEntry) -> None:
         """Set the record of a model's file; it is on the disk when this returns."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._alone():
+        with self._exclusive_access():
             models = self._models()
             models.setdefault(model, {})[name] = record
             # A writer that was killed leaves this behind; the next one writes over it.
@@ -66,7 +66,7 @@ class Index:
             for name, record in files.items():
                 yield model, name, record
 
-    def _alone(self) -> AbstractContextManager[object]:
+    def _exclusive_access(self) -> AbstractContextManager[object]:
         if self._mutex is None:
             return nullcontext()
         from filelock import FileLock

@@ -16,7 +16,7 @@ import numpy as np
 
 from zoo.errors import UsageError
 from zoo.verification.difference import BOUND, difference
-from zoo.verification.intermediates import OPEN, Shape, Value, open_form
+from zoo.verification.intermediates import OPEN, Shape, Value, open_net
 
 # For nets that take any.
 BATCH = 2
@@ -80,7 +80,7 @@ def compare(
     """
     with tempfile.TemporaryDirectory(prefix="dsd-zoo-compare-") as folder:
         forms = [
-            open_form(paths, input_shapes, Path(folder) / str(k)) for k, paths in enumerate((first, second))
+            open_net(paths, input_shapes, Path(folder) / str(k)) for k, paths in enumerate((first, second))
         ]
         random = np.random.default_rng(seed)
         shapes = _common_shapes([form.inputs for form in forms], input_shapes, usual_shape or ())

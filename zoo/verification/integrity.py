@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import IntegrityError
 from zoo.files import require_file
-from zoo.store.digests import Digests, differences, digest_file
+from zoo.store.digests import Digests, digest_file, mismatches
 from zoo.verification.check import Check
 
 if TYPE_CHECKING:
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from zoo.store.cache import Cache, Trust
 
 
-def check_integrity(manifest: Manifest, store: Cache) -> list[Check]:
+def check_integrity(manifest: Manifest, cache: Cache) -> list[Check]:
     """Reads every file of the model and compares size and all hashes with what is on record."""
-    return [_check_file(file, store) for file in manifest.model_files()]
+    return [_check_file(file, cache) for file in manifest.model_files()]
 
 
-def _check_file(file: ModelFile, store: Cache) -> Check:
-    trust = store.trust(file)
-    path = store.find(file)
+def _check_file(file: ModelFile, cache: Cache) -> Check:
+    trust = cache.trust(file)
+    path = cache.find(file)
     if path is None:
         return Check("integrity", file.name, False, f"not here; run: dsd-zoo fetch {file.model}", trust)
     digests = digest_file(path)
     try:
-        store.check(file, digests)
+        cache.check(file, digests)
     except IntegrityError as error:
         again = (
             "install dsd-zoo again"
@@ -37,10 +37,10 @@ def _check_file(file: ModelFile, store: Cache) -> Check:
             else f"delete it and run: dsd-zoo fetch {file.model}"
         )
         return Check("integrity", file.name, False, f"{path}: {error}\n  {again}", trust)
-    return Check("integrity", file.name, True, _what_agrees(file, digests, trust), trust)
+    return Check("integrity", file.name, True, _agreeing_properties(file, digests, trust), trust)
 
 
-def _what_agrees(file: ModelFile, digests: Digests, trust: Trust) -> str:
+def _agreeing_properties(file: ModelFile, digests: Digests, trust: Trust) -> str:
     if trust == "pinned":
         return ", ".join([*(["size"] if file.entry.bytes is not None else []), *file.hashes])
     if trust == "recorded":
@@ -57,16 +57,18 @@ class KnownFile:
     known_as: list[ModelFile]
 
 
-def find_known_file(path: Path, models: Iterable[Manifest], store: Cache) -> KnownFile:
+def find_known_file(path: Path, models: Iterable[Manifest], cache: Cache) -> KnownFile:
     """Which files of which models `path` is, by all hashes on record. UsageError if it cannot be read."""
     require_file(path)
     digests = digest_file(path)
-    known_as = [file for manifest in models for file in manifest.model_files() if _is(file, digests, store)]
+    known_as = [
+        file for manifest in models for file in manifest.model_files() if _is_same_file(file, digests, cache)
+    ]
     return KnownFile(path, digests, known_as)
 
 
-def _is(file: ModelFile, digests: Digests, store: Cache) -> bool:
+def _is_same_file(file: ModelFile, digests: Digests, cache: Cache) -> bool:
     if file.hashes:
-        return not differences(file.entry, digests)
-    record = store.record(file)
+        return not mismatches(file.entry, digests)
+    record = cache.record(file)
     return record is not None and record.digests.sha256 == digests.sha256

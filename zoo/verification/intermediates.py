@@ -37,7 +37,7 @@ class Value:
     is_output: bool = False
 
 
-class Form(Protocol):
+class Net(Protocol):
     """A net that can be run with its named values visible.
 
     `inputs` are names and shapes in order, None where the form does not know them.
@@ -50,19 +50,19 @@ class Form(Protocol):
         ...
 
 
-def open_form(paths: Sequence[Path], shapes: Mapping[str, Sequence[int]] | None, folder: Path) -> Form:
+def open_net(paths: Sequence[Path], shapes: Mapping[str, Sequence[int]] | None, folder: Path) -> Net:
     """The net in `paths`: a net.onnx, a net.py, or source files, which are read with these input shapes.
 
     folder: a name that is free, for files that must stay while the net is used.
     Raises UsageError or converters.ConverterError if the net cannot be read.
     """
     if [path.suffix for path in paths] == [".py"]:
-        return TorchForm(paths[0])
+        return PyTorchNet(paths[0])
     is_onnx = [path.suffix for path in paths] == [".onnx"]
-    return OnnxForm(converters.load(*paths, input_shapes=None if is_onnx else shapes), folder)
+    return OnnxNet(converters.load(*paths, input_shapes=None if is_onnx else shapes), folder)
 
 
-class OnnxForm:
+class OnnxNet:
     """A loaded model in ONNX Runtime, unoptimised, with the result of every node as an output."""
 
     def __init__(self, model: ir.Model, folder: Path) -> None:
@@ -90,7 +90,7 @@ class OnnxForm:
             raise UsageError(f"ONNX Runtime cannot load the net: {error}") from error
 
     def run(self, inputs: Sequence[Array]) -> list[Value]:
-        """See `Form`."""
+        """See `Net`."""
         assert self.inputs is not None
         names = [value.name for value in self._session.get_outputs()]
         try:
@@ -105,7 +105,7 @@ class OnnxForm:
         ]
 
 
-class TorchForm:
+class PyTorchNet:
     """A generated net.py, with the results of its submodules recorded."""
 
     inputs: Mapping[str, Shape] | None = None
@@ -114,7 +114,7 @@ class TorchForm:
         self._module = load_module(path)
 
     def run(self, inputs: Sequence[Array]) -> list[Value]:
-        """See `Form`."""
+        """See `Net`."""
         import torch
 
         values: list[Value] = []

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from zoo.store.cache import Cache
 
 
-def verify_model(manifest: Manifest, store: Cache, baseline: Manifest | None = None) -> list[Check]:
+def verify_model(manifest: Manifest, cache: Cache, baseline: Manifest | None = None) -> list[Check]:
     """All checks of a model; what rests on a check that failed is not looked at."""
-    checks = check_integrity(manifest, store)
+    checks = check_integrity(manifest, cache)
     if all(check.ok for check in checks):
-        checks += check_structure(manifest, store, baseline)
+        checks += check_structure(manifest, cache, baseline)
     if all(check.ok for check in checks):
-        checks += check_parity(manifest, store)
+        checks += check_parity(manifest, cache)
     return checks

@@ -21,7 +21,7 @@ from zoo.datasets.loader import prepared
 from zoo.errors import DataError
 from zoo.preprocessing import preprocessor
 from zoo.runtimes import open_runtime
-from zoo.store.converted import converted
+from zoo.store.converted import converted_model
 from zoo.verification.check import Check
 from zoo.verification.difference import BOUND, difference
 
@@ -112,27 +112,27 @@ def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: 
     return np.concatenate(rows).astype(np.float64)
 
 
-def check_parity(manifest: Manifest, store: Cache) -> list[Check]:
+def check_parity(manifest: Manifest, cache: Cache) -> list[Check]:
     """Runs the ONNX and the PyTorch form of the net.
 
     On the test images against the recorded outputs where the zoo has both; otherwise on a batch of random
     numbers, one form against the other. The bound is that of `zoo.verification.parity`.
     """
-    sources = store.sources(manifest)
+    sources = cache.sources(manifest)
     onnx, pytorch = (
-        converted(sources, target, store.root, manifest.input_shape, manifest.scores)
+        converted_model(sources, target, cache.root, manifest.input_shape, manifest.scores)
         for target in ("onnx", "pytorch")
     )
     images = embedded_images(manifest.dataset)
     if manifest.recorded and images is not None:
-        return _against_recorded(manifest, {"onnx": onnx, "pytorch": pytorch}, images, store)
+        return _against_recorded(manifest, {"onnx": onnx, "pytorch": pytorch}, images, cache)
     return [_against_each_other(manifest, onnx, pytorch)]
 
 
 def _against_recorded(
-    manifest: Manifest, forms: Mapping[str, Path], images: Path, store: Cache
+    manifest: Manifest, forms: Mapping[str, Path], images: Path, cache: Cache
 ) -> list[Check]:
-    recorded = store.require(manifest, "recorded")
+    recorded = cache.require(manifest, "recorded")
     with open_dataset(images) as data:
         found = [
             parity

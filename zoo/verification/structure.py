@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import UsageError
 from zoo.verification.check import Check
-from zoo.verification.weights import equal_values, pair, weights_of
+from zoo.verification.weights import equal_values, pair_weights, weights_of
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zoo.store.cache import Cache
 
 
-def check_structure(manifest: Manifest, store: Cache, baseline: Manifest | None = None) -> list[Check]:
+def check_structure(manifest: Manifest, cache: Cache, baseline: Manifest | None = None) -> list[Check]:
     """Reads definition and weights as a net, and where the baseline's files are here too, compares the two.
 
     Every layer must find its parameters, in the shape it needs; sizes, counts and values must be what the
@@ -28,7 +28,7 @@ def check_structure(manifest: Manifest, store: Cache, baseline: Manifest | None 
     import converters
 
     try:
-        model = load_net(manifest, store)
+        model = load_net(manifest, cache)
     except converters.ConverterError as error:
         return [Check("structure", "net", False, str(error))]
     report: ConversionReport = model.meta["report"]
@@ -39,18 +39,18 @@ def check_structure(manifest: Manifest, store: Cache, baseline: Manifest | None 
     wrong = contradictions(model, manifest)
     checks = [Check("structure", "net", not wrong, "\n".join([*lines, *wrong]))]
     if not wrong and baseline is not None and baseline.architecture == manifest.architecture:
-        checks.append(_check_pair(model, baseline, store))
+        checks.append(_check_against_baseline(model, baseline, cache))
     return checks
 
 
-def _check_pair(model: ir.Model, baseline: Manifest, store: Cache) -> Check:
+def _check_against_baseline(model: ir.Model, baseline: Manifest, cache: Cache) -> Check:
     import converters
 
     subject = f"against {baseline.name}"
-    if any(store.find(file) is None for file in baseline.source_model_files()):
+    if any(cache.find(file) is None for file in baseline.source_model_files()):
         return Check("structure", subject, True, f"not compared; first run: dsd-zoo fetch {baseline.name}")
     try:
-        other = load_net(baseline, store)
+        other = load_net(baseline, cache)
     except converters.ConverterError as error:
         return Check("structure", subject, False, f"the baseline cannot be read: {error}")
     if different := differences_in_architecture(model, other):
@@ -60,7 +60,7 @@ def _check_pair(model: ir.Model, baseline: Manifest, store: Cache) -> Check:
     return Check("structure", subject, equal < 1, f"the same architecture; {weights}")
 
 
-def load_net(manifest: Manifest, store: Cache) -> ir.Model:
+def load_net(manifest: Manifest, cache: Cache) -> ir.Model:
     """The net of a model as far as its scores need it, every parameter in its place and shape.
 
     Raises UsageError if a file is not in the cache, and converters.ConverterError if definition and weights
@@ -68,7 +68,7 @@ def load_net(manifest: Manifest, store: Cache) -> ir.Model:
     """
     import converters
 
-    sources = store.sources(manifest)
+    sources = cache.sources(manifest)
     outputs = None if manifest.scores is None else [manifest.scores]
     try:
         return converters.load(*sources, outputs=outputs)
@@ -98,7 +98,7 @@ def differences_in_architecture(model: ir.Model, baseline: ir.Model) -> list[str
     found = [f"only here: {count} x {what}" for what, count in (mine - theirs).items()]
     found += [f"only in the baseline: {count} x {what}" for what, count in (theirs - mine).items()]
     try:
-        pair(weights_of(model), weights_of(baseline))
+        pair_weights(weights_of(model), weights_of(baseline))
     except UsageError as error:
         found.append(str(error))
     return found
@@ -106,7 +106,7 @@ def differences_in_architecture(model: ir.Model, baseline: ir.Model) -> list[str
 
 def share_of_equal_weights(model: ir.Model, baseline: ir.Model) -> float:
     """How much of the prunable weights of two nets of one architecture is the very same, 0 to 1."""
-    pairs = [both for both in pair(weights_of(model), weights_of(baseline)) if both[0].prunable]
+    pairs = [both for both in pair_weights(weights_of(model), weights_of(baseline)) if both[0].prunable]
     size = sum(mine.array.size for mine, _ in pairs)
     return sum(equal_values(*both) for both in pairs) / max(1, size)
 

@@ -59,7 +59,7 @@ def weights_of(model: ir.Model) -> list[Weight]:
     return [Weight(name, array) for name, array in converters.weights_of(model).items()]
 
 
-def pair(first: Sequence[Weight], second: Sequence[Weight]) -> list[tuple[Weight, Weight]]:
+def pair_weights(first: Sequence[Weight], second: Sequence[Weight]) -> list[tuple[Weight, Weight]]:
     """The same parameters of two nets: by name where all names are the same, else by place.
 
     UsageError if the two have not the same shapes, with the first place where they part.

@@ -19,7 +19,7 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Cache:
+def cache(tmp_path: Path) -> Cache:
     return Cache(tmp_path / "cache")
 
 
@@ -27,6 +27,12 @@ def store(tmp_path: Path) -> Cache:
 def hasty() -> Network:
     """Everything that takes a minute takes a moment."""
     retry_policy = RetryPolicy(
-        connect=5, silence=10, slow=0.3, slow_bytes=1000, tries=3, first_wait=0.01, longest_wait=0.05
+        connect_timeout=5,
+        read_timeout=10,
+        low_speed_seconds=0.3,
+        low_speed_bytes=1000,
+        max_attempts=3,
+        first_delay=0.01,
+        max_delay=0.05,
     )
     return Network(retry_policy=retry_policy)

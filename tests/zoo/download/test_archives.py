@@ -64,33 +64,33 @@ ARCHIVES = {
 
 @pytest.mark.parametrize("on_record", [{}, PINNED], ids=["unpinned", "pinned"])
 @pytest.mark.parametrize("body", ARCHIVES.values(), ids=ARCHIVES)
-def test_the_wanted_member_is_what_is_stored(site, store, hasty, body, on_record):
+def test_the_wanted_member_is_what_is_stored(site, cache, hasty, body, on_record):
     site.content = body
     file = model(site.url(), **on_record)
-    fetched = fetch_file(file, store, hasty)
+    fetched = fetch_file(file, cache, hasty)
     assert fetched.path.read_bytes() == CONTENT
     assert fetched.path.name == "tiny.caffemodel"
     assert fetched.member is not None
-    record = store.record(file)
+    record = cache.record(file)
     assert record is not None
     assert record.source == f"{fetched.member} in {site.url()}"
-    assert left_behind(store) == stored()
+    assert left_behind(cache) == stored()
 
 
-def test_an_archive_is_resumed_like_any_file(site, store, hasty):
+def test_an_archive_is_resumed_like_any_file(site, cache, hasty):
     site.content = ARCHIVES["zip"]
     site.script = [drop_after(500_000), serve]
     file = model(site.url())
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
     assert site.ranges[1] is not None
 
 
-def test_a_member_that_is_not_the_file_on_record_is_refused(site, store, hasty):
+def test_a_member_that_is_not_the_file_on_record_is_refused(site, cache, hasty):
     site.content = zipped(("tiny.caffemodel", CONTENT[::-1]))
     file = model(site.url(), **PINNED)
     with pytest.raises(IntegrityError, match=r"sha256: expected .*, came"):
-        fetch_file(file, store, hasty)
-    assert left_behind(store) == []
+        fetch_file(file, cache, hasty)
+    assert left_behind(cache) == []
 
 
 def content_of(kind: str, body: bytes, folder: Path) -> bytes:
@@ -134,7 +134,7 @@ def test_the_member_is_found_by_name_then_ending_then_alone(tmp_path, names):
         ((), "it holds nothing"),
     ],
 )
-def test_an_archive_that_leaves_a_choice_is_listed(site, store, hasty, names, message):
+def test_an_archive_that_leaves_a_choice_is_listed(site, cache, hasty, names, message):
     site.content = zipped(*((name, b"\x0a" + name.encode()) for name in names)).ljust(600, b"\0")
     if not names:
         site.content = tarred(("folder/", b""))
@@ -142,9 +142,9 @@ def test_an_archive_that_leaves_a_choice_is_listed(site, store, hasty, names, me
         site.content = _with_checksum(site.content)
     file = model(site.url())
     with pytest.raises(FetchError) as caught:
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
     assert message in str(caught.value)
-    assert left_behind(store) == []
+    assert left_behind(cache) == []
 
 
 def _with_checksum(header: bytes) -> bytes:
@@ -169,9 +169,9 @@ def test_links_and_devices_are_no_files(tmp_path):
 
 @pytest.mark.parametrize("kind", ["zip", "gzip", "bzip2"])
 @pytest.mark.parametrize("on_record", [{}, {"bytes": 1000}], ids=["unpinned", "sized"])
-def test_a_bomb_is_stopped(site, store, hasty, monkeypatch, kind, on_record):
+def test_a_bomb_is_stopped(site, cache, hasty, monkeypatch, kind, on_record):
     """2 MB of zeros in 2 KB; a bound of 1 MB stands for the real one, of which a test would take long."""
-    monkeypatch.setattr("zoo.download.transfer.MOST_BYTES", 1 << 20)
+    monkeypatch.setattr("zoo.download.transfer.MAX_BYTES", 1 << 20)
     bomb = bytes(2 << 20)
     site.content = {
         "zip": zipped(("tiny.caffemodel", bomb)),
@@ -180,8 +180,8 @@ def test_a_bomb_is_stopped(site, store, hasty, monkeypatch, kind, on_record):
     }[kind]
     file = model(site.url(), **on_record)
     with pytest.raises(FetchError, match=r"unpacks to (more than|2097152 bytes)|could be tiny\.caffemodel"):
-        fetch_file(file, store, hasty)
-    assert left_behind(store) == []
+        fetch_file(file, cache, hasty)
+    assert left_behind(cache) == []
 
 
 def test_a_zip_that_lies_about_a_size_is_damaged(tmp_path):
@@ -193,7 +193,7 @@ def test_a_zip_that_lies_about_a_size_is_damaged(tmp_path):
 
 
 def test_a_huge_member_beside_the_wanted_one_is_not_read_to_its_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive_module, "MOST_SKIPPED_BYTES", 1 << 20)
+    monkeypatch.setattr(archive_module, "MAX_UNPACKED_BYTES", 1 << 20)
     body = gzip.compress(tarred(("zeros.bin", bytes(2 << 20)), ("tiny.caffemodel", SMALL)))
     with pytest.raises(ContentError, match="unpacks to more than 1048576 bytes"):
         content_of("gzip", body, tmp_path)
@@ -210,7 +210,7 @@ def test_a_header_that_claims_gigabytes_takes_no_memory(tmp_path):
 
 
 def test_too_many_members_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive_module, "MOST_MEMBERS", 100)
+    monkeypatch.setattr(archive_module, "MAX_MEMBERS", 100)
     members = [(f"{number}.txt", b"x") for number in range(101)]
     with pytest.raises(ContentError, match="101 members, more than 100"):
         content_of("zip", zipped(*members), tmp_path)
@@ -233,27 +233,27 @@ def test_an_encrypted_zip_is_named(tmp_path):
         content_of("zip", bytes(body), tmp_path)
 
 
-def test_an_archive_in_an_archive_is_left_to_the_user(site, store, hasty):
+def test_an_archive_in_an_archive_is_left_to_the_user(site, cache, hasty):
     site.content = zipped(("tiny.caffemodel", zipped(("tiny.caffemodel", CONTENT))))
     file = model(site.url())
     with pytest.raises(FetchError, match="archive with another in it; unpack it by hand"):
-        fetch_file(file, store, hasty)
-    assert left_behind(store) == []
+        fetch_file(file, cache, hasty)
+    assert left_behind(cache) == []
 
 
-def test_a_web_page_in_an_archive_is_no_model(site, store, hasty):
+def test_a_web_page_in_an_archive_is_no_model(site, cache, hasty):
     site.content = zipped(("tiny.caffemodel", b"<html>sign in</html>" + bytes(600)))
     file = model(site.url())
     with pytest.raises(FetchError, match="delivered an HTML page"):
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
 
 
 @pytest.mark.parametrize("magic", [b"\xfd7zXZ\x00", b"7z\xbc\xaf\x27\x1c", b"Rar!"])
-def test_other_archives_are_named(site, store, hasty, magic):
+def test_other_archives_are_named(site, cache, hasty, magic):
     site.script = [answer(magic + bytes(600))]
     file = model(site.url())
     with pytest.raises(FetchError, match="unpack it first"):
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
 
 
 @pytest.mark.parametrize("name", ARCHIVES)

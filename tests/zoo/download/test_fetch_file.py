@@ -27,7 +27,7 @@ from misbehaving_server import (
     stored,
 )
 
-from zoo.download import Attempt, DownloadProgress, fetch_file
+from zoo.download import DownloadProgress, FailedSource, fetch_file
 from zoo.errors import FetchError, IntegrityError, UsageError
 from zoo.store.digests import Digests
 
@@ -36,51 +36,51 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" 
 PINNED = known()
 
 
-def test_a_good_file_is_stored_and_recorded(site, store, hasty):
+def test_a_good_file_is_stored_and_recorded(site, cache, hasty):
     file = model(site.url(), **PINNED)
-    fetched = fetch_file(file, store, hasty)
+    fetched = fetch_file(file, cache, hasty)
     assert fetched.path.read_bytes() == CONTENT
     assert fetched.path.name == "tiny.caffemodel"
     assert fetched.source == site.url()
-    assert store.find(file) == fetched.path
-    assert store.trust(file) == "pinned"
-    record = store.record(file)
+    assert cache.find(file) == fetched.path
+    assert cache.trust(file) == "pinned"
+    record = cache.record(file)
     assert record is not None
     assert record.digests == Digests(**PINNED)
-    assert left_behind(store) == stored()
+    assert left_behind(cache) == stored()
 
 
-def test_what_is_here_is_not_fetched_again(site, store, hasty):
+def test_what_is_here_is_not_fetched_again(site, cache, hasty):
     file = model(site.url(), **PINNED)
-    first = fetch_file(file, store, hasty)
-    assert fetch_file(file, store, hasty).source is None
-    assert fetch_file(file, store, hasty).path == first.path
+    first = fetch_file(file, cache, hasty)
+    assert fetch_file(file, cache, hasty).source is None
+    assert fetch_file(file, cache, hasty).path == first.path
     assert len(site.requests) == 1
 
 
 @pytest.mark.parametrize("kind", ["sha256", "sha384", "sha1", "git_blob"])
-def test_each_kind_of_hash_alone_pins_the_content(site, store, hasty, kind):
+def test_each_kind_of_hash_alone_pins_the_content(site, cache, hasty, kind):
     file = model(site.url(), **{kind: PINNED[kind]})
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
 
     wrong = "0" * len(str(PINNED[kind]))
     file = model(site.url(), **{kind: wrong})
     with pytest.raises(IntegrityError, match=rf"{kind}: expected {wrong}, came {PINNED[kind]}"):
-        fetch_file(file, store, hasty)
-    assert store.find(file) is None
-    assert left_behind(store) == stored()
+        fetch_file(file, cache, hasty)
+    assert cache.find(file) is None
+    assert left_behind(cache) == stored()
 
 
 @pytest.mark.parametrize("difference", [-1, 1])
-def test_another_size_than_declared_is_refused(site, store, hasty, difference):
+def test_another_size_than_declared_is_refused(site, cache, hasty, difference):
     size = len(CONTENT) + difference
     file = model(site.url(), bytes=size)
     with pytest.raises(IntegrityError, match=f"bytes: expected {size}, came {len(CONTENT)}"):
-        fetch_file(file, store, hasty)
-    assert left_behind(store) == []
+        fetch_file(file, cache, hasty)
+    assert left_behind(cache) == []
 
 
-def test_more_bytes_than_declared_stop_the_download(site, store, hasty):
+def test_more_bytes_than_declared_stop_the_download(site, cache, hasty):
     sent = []
 
     def endless(handler, site):
@@ -92,24 +92,24 @@ def test_more_bytes_than_declared_stop_the_download(site, store, hasty):
     site.script = [endless]
     file = model(site.url(), bytes=1000)
     with pytest.raises(IntegrityError, match="bytes: expected 1000 at most, more came"):
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
     assert len(sent) < 1000
-    assert left_behind(store) == []
+    assert left_behind(cache) == []
 
 
-def test_chunks_without_an_announced_size_are_hashed_all_the_same(site, store, hasty):
+def test_chunks_without_an_announced_size_are_hashed_all_the_same(site, cache, hasty):
     pieces = [CONTENT[at : at + 100_000] for at in range(0, len(CONTENT), 100_000)]
     body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
     site.script = [raw(body, Transfer_Encoding="chunked")]
     file = model(site.url(), git_blob=PINNED["git_blob"])
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
 
 
-def test_chunks_tell_where_an_unknown_file_ends(site, store, hasty):
+def test_chunks_tell_where_an_unknown_file_ends(site, cache, hasty):
     body = b"%x\r\n%s\r\n" % (1000, CONTENT[:1000])
     site.script = [raw(body + b"0\r\n\r\n", Transfer_Encoding="chunked")]
     file = model(site.url())
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT[:1000]
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT[:1000]
 
 
 @pytest.mark.parametrize(
@@ -121,25 +121,25 @@ def test_chunks_tell_where_an_unknown_file_ends(site, store, hasty):
     ],
     ids=["chunked", "length", "reset"],
 )
-def test_a_break_never_passes_for_the_end(site, store, hasty, broken):
+def test_a_break_never_passes_for_the_end(site, cache, hasty, broken):
     """Although nothing is on record that would tell."""
     site.etag = None
     site.script = [broken]
     file = model(site.url())
     with pytest.raises(FetchError, match=r"3 times in a row"):
-        fetch_file(file, store, hasty)
-    assert store.find(file) is None
-    assert store.trust(file) == "unverified"
+        fetch_file(file, cache, hasty)
+    assert cache.find(file) is None
+    assert cache.trust(file) == "unverified"
 
 
-def test_a_body_that_ends_with_the_connection_is_taken_only_if_something_is_on_record(site, store, hasty):
+def test_a_body_that_ends_with_the_connection_is_taken_only_if_something_is_on_record(site, cache, hasty):
     site.script = [raw(CONTENT)]
     file = model(site.url())
     with pytest.raises(FetchError, match="tells no length, and no size or hash is on record"):
-        fetch_file(file, store, hasty)
-    assert left_behind(store) == []
+        fetch_file(file, cache, hasty)
+    assert left_behind(cache) == []
     file = model(site.url(), sha1=PINNED["sha1"])
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -153,52 +153,52 @@ def test_a_body_that_ends_with_the_connection_is_taken_only_if_something_is_on_r
     ids=["html", "lfs", "nothing", "pdf"],
 )
 @pytest.mark.parametrize("on_record", [{}, PINNED], ids=["unpinned", "pinned"])
-def test_what_is_no_model_is_named_and_never_recorded(site, store, hasty, body, message, on_record):
+def test_what_is_no_model_is_named_and_never_recorded(site, cache, hasty, body, message, on_record):
     site.script = [answer(body)]
     file = model(site.url(), **on_record)
     with pytest.raises(FetchError, match=message):
-        fetch_file(file, store, hasty)
-    assert store.trust(file) == ("pinned" if on_record else "unverified")
-    assert left_behind(store) == []
+        fetch_file(file, cache, hasty)
+    assert cache.trust(file) == ("pinned" if on_record else "unverified")
+    assert left_behind(cache) == []
 
 
-def test_an_error_in_words_is_not_recorded_as_weights(site, store, hasty):
+def test_an_error_in_words_is_not_recorded_as_weights(site, cache, hasty):
     site.script = [answer(b'{"error": {"code": "accessDenied"}}')]
     file = model(site.url())
     with pytest.raises(FetchError, match=r"delivered text instead of weights: '\{\"error\""):
-        fetch_file(file, store, hasty)
-    assert left_behind(store) == []
+        fetch_file(file, cache, hasty)
+    assert left_behind(cache) == []
 
 
-def test_an_ascii_t7_is_text_and_may_be_weights(site, store, hasty):
+def test_an_ascii_t7_is_text_and_may_be_weights(site, cache, hasty):
     site.script = [answer(b"4\n1\n3\nV 1\n13\nnn.Sequential\n3\n2\n")]
     file = model(site.url(), name="tiny.t7")
-    assert fetch_file(file, store, hasty).path.name == "tiny.t7"
+    assert fetch_file(file, cache, hasty).path.name == "tiny.t7"
 
 
-def test_the_next_source_is_tried_and_the_failures_are_told(site, store, hasty):
+def test_the_next_source_is_tried_and_the_failures_are_told(site, cache, hasty):
     site.routes = {"/gone": status(404), "/other": answer(CONTENT[::-1]), "/good": serve}
     urls = [site.url(path) for path in ("/gone", "/other", "/good")]
     file = model(*urls, sha256=PINNED["sha256"])
-    fetched = fetch_file(file, store, hasty)
+    fetched = fetch_file(file, cache, hasty)
     assert fetched.source == urls[2]
     assert fetched.path.read_bytes() == CONTENT
     reversed_sha256 = hashlib.sha256(CONTENT[::-1]).hexdigest()
     assert fetched.failed == (
-        Attempt(urls[0], "HTTP 404 Not Found"),
-        Attempt(
+        FailedSource(urls[0], "HTTP 404 Not Found"),
+        FailedSource(
             urls[1],
             f"not the file on record\n  sha256: expected {PINNED['sha256']}, came {reversed_sha256}",
         ),
     )
-    assert left_behind(store) == stored()
+    assert left_behind(cache) == stored()
 
 
-def test_when_all_fail_the_error_says_how_to_do_it_by_hand(site, store, hasty):
+def test_when_all_fail_the_error_says_how_to_do_it_by_hand(site, cache, hasty):
     site.routes = {"/gone": status(404), "/busy": status(503)}
     file = model(site.url("/gone"), site.url("/busy"), sha1=PINNED["sha1"])
     with pytest.raises(FetchError) as caught:
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
     assert str(caught.value).splitlines() == [
         "tiny: no source delivered tiny.caffemodel",
         f"  {site.url('/gone')}",
@@ -214,10 +214,10 @@ def test_when_all_fail_the_error_says_how_to_do_it_by_hand(site, store, hasty):
     ]
 
 
-def test_a_file_without_any_record_is_said_to_be_so(store, hasty):
+def test_a_file_without_any_record_is_said_to_be_so(cache, hasty):
     file = model()
     with pytest.raises(FetchError) as caught:
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
     assert str(caught.value).splitlines() == [
         "tiny: no source delivered tiny.caffemodel",
         "  no source is known",
@@ -228,32 +228,32 @@ def test_a_file_without_any_record_is_said_to_be_so(store, hasty):
     ]
 
 
-def test_a_server_that_cannot_be_reached_is_asked_once(store, hasty):
+def test_a_server_that_cannot_be_reached_is_asked_once(cache, hasty):
     file = model("http://127.0.0.1:9/w")
     with pytest.raises(FetchError, match=r"connection failed: .*refused\n"):
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
     file = model("http://nowhere.invalid/w")
     with pytest.raises(FetchError, match=r"connection failed: .*"):
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
 
 
-def test_a_proxy_that_is_not_there_is_named(store, hasty, monkeypatch):
+def test_a_proxy_that_is_not_there_is_named(cache, hasty, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     file = model("http://example.invalid/w")
     with pytest.raises(FetchError, match=r"the proxy does not let it through: .*; see HTTPS_PROXY"):
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
 
 
-def test_a_proxy_is_used(site, store, hasty, monkeypatch):
+def test_a_proxy_is_used(site, cache, hasty, monkeypatch):
     """A proxy gets the whole URL as the path of the request."""
     site.routes = {"http://models.invalid/w": serve}
     monkeypatch.setenv("HTTP_PROXY", site.url(""))
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     file = model("http://models.invalid/w", **PINNED)
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
     assert [path for path, _ in site.requests] == ["http://models.invalid/w"]
 
 
@@ -270,7 +270,7 @@ def certificate(tmp_path: Path) -> Path:
     return tmp_path / "cert.pem"
 
 
-def test_certificates_are_checked_and_ones_own_authority_can_be_named(store, hasty, certificate, monkeypatch):
+def test_certificates_are_checked_and_ones_own_authority_can_be_named(cache, hasty, certificate, monkeypatch):
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate, certificate.with_name("key.pem"))
     with running(tls) as site:
@@ -278,48 +278,48 @@ def test_certificates_are_checked_and_ones_own_authority_can_be_named(store, has
         with pytest.raises(
             FetchError, match=r"no trusted connection: .*certificate.*REQUESTS_CA_BUNDLE=FILE"
         ):
-            fetch_file(file, store, hasty)
+            fetch_file(file, cache, hasty)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-        assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+        assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
 
 
-def test_redirects_are_followed_and_loops_end(site, store, hasty):
+def test_redirects_are_followed_and_loops_end(site, cache, hasty):
     site.routes = {
         "/old": status(302, Location=site.url("/new")),
         "/new": serve,
         "/loop": status(302, Location=site.url("/loop")),
     }
     file = model(site.url("/loop"), site.url("/old"), **PINNED)
-    fetched = fetch_file(file, store, hasty)
+    fetched = fetch_file(file, cache, hasty)
     assert fetched.path.read_bytes() == CONTENT
     assert [attempt.outcome for attempt in fetched.failed] == ["connection failed: Exceeded 30 redirects."]
 
 
-def test_a_packed_answer_is_unpacked(site, store, hasty):
+def test_a_packed_answer_is_unpacked(site, cache, hasty):
     """Although it was asked not to pack; the announced length is then not that of the file."""
     site.script = [answer(gzip.compress(CONTENT), Content_Encoding="gzip")]
     file = model(site.url(), **PINNED)
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
     assert site.requests[0][1]["Accept-Encoding"] == "identity"
 
 
-def test_a_silent_server_is_given_up(site, store, hasty):
+def test_a_silent_server_is_given_up(site, cache, hasty):
     site.script = [silent(1.0)]
     file = model(site.url())
-    hastier = replace(hasty, retry_policy=replace(hasty.retry_policy, silence=0.2))
+    hastier = replace(hasty, retry_policy=replace(hasty.retry_policy, read_timeout=0.2))
     with pytest.raises(FetchError, match=r"silent for 0\.2 s; 3 times in a row"):
-        fetch_file(file, store, hastier)
+        fetch_file(file, cache, hastier)
 
 
-def test_offline_touches_no_network_but_files_count(site, store, hasty, tmp_path):
+def test_offline_touches_no_network_but_files_count(site, cache, hasty, tmp_path):
     offline = replace(hasty, offline=True)
     file = model(site.url(), **PINNED)
     with pytest.raises(FetchError, match="not tried: --offline"):
-        fetch_file(file, store, offline)
+        fetch_file(file, cache, offline)
     local = tmp_path / "a copy with 100 %.caffemodel"
     local.write_bytes(CONTENT)
     file = model(site.url(), local.as_uri(), **PINNED)
-    assert fetch_file(file, store, offline).source == local.as_uri()
+    assert fetch_file(file, cache, offline).source == local.as_uri()
     assert site.requests == []
 
 
@@ -327,18 +327,18 @@ def test_offline_touches_no_network_but_files_count(site, store, hasty, tmp_path
     ("url", "message"),
     [("file:///nowhere/x", "no such file"), ("file://server/share/x", "names a file of this machine")],
 )
-def test_a_file_url_that_leads_nowhere_is_a_failed_source(store, hasty, url, message):
+def test_a_file_url_that_leads_nowhere_is_a_failed_source(cache, hasty, url, message):
     file = model(url)
     with pytest.raises(FetchError, match=message):
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
 
 
-def test_a_mirror_is_asked_first(site, store, hasty):
+def test_a_mirror_is_asked_first(site, cache, hasty):
     site.routes = {"/mirror/tiny/tiny.caffemodel": serve, "/w": status(500)}
     mirrored = replace(hasty, mirrors=(site.url("/empty/"), site.url("/mirror/")))
     site.routes["/empty/tiny/tiny.caffemodel"] = status(404)
     file = model(site.url(), **PINNED)
-    fetched = fetch_file(file, store, mirrored)
+    fetched = fetch_file(file, cache, mirrored)
     assert fetched.source == site.url("/mirror/tiny/tiny.caffemodel")
     assert [path for path, _ in site.requests] == [
         "/empty/tiny/tiny.caffemodel",
@@ -346,33 +346,33 @@ def test_a_mirror_is_asked_first(site, store, hasty):
     ]
 
 
-def test_an_unpinned_file_is_recorded_and_must_not_change(site, store, hasty):
+def test_an_unpinned_file_is_recorded_and_must_not_change(site, cache, hasty):
     file = model(site.url())
-    assert store.trust(file) == "unverified"
-    first = fetch_file(file, store, hasty)
-    assert store.trust(file) == "recorded"
+    assert cache.trust(file) == "unverified"
+    first = fetch_file(file, cache, hasty)
+    assert cache.trust(file) == "recorded"
 
     first.path.unlink()
     site.content, site.etag = CONTENT + b"!", '"second"'
     with pytest.raises(IntegrityError) as caught:
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
     changed = hashlib.sha256(CONTENT + b"!").hexdigest()
     assert "not the file that came at first use" in str(caught.value)
     assert f"expected {PINNED['sha256']}, came {changed}" in str(caught.value)
     assert "dsd-zoo add tiny FILE --replace" in str(caught.value)
-    assert store.find(file) is None
-    assert left_behind(store) == ["index.json"]
+    assert cache.find(file) is None
+    assert left_behind(cache) == ["index.json"]
 
     site.content = CONTENT
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
 
 
-def test_a_disk_without_room_is_told_before_the_download(site, store, hasty, monkeypatch):
+def test_a_disk_without_room_is_told_before_the_download(site, cache, hasty, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
     file = model(site.url(), **PINNED)
     with pytest.raises(UsageError, match=r"no room for tiny\.caffemodel: 1,\d\d\d,\d\d\d bytes are needed"):
-        fetch_file(file, store, hasty)
-    assert store.find(file) is None
+        fetch_file(file, cache, hasty)
+    assert cache.find(file) is None
 
 
 class _Told(DownloadProgress):
@@ -387,18 +387,18 @@ class _Told(DownloadProgress):
         self.notes.append(text)
 
 
-def test_progress_ends_at_the_full_size_and_tells_of_breaks(site, store, hasty):
+def test_progress_ends_at_the_full_size_and_tells_of_breaks(site, cache, hasty):
     site.script = [drop_after(500_000), serve]
     file = model(site.url())
     told = _Told()
-    fetch_file(file, store, hasty, told)
+    fetch_file(file, cache, hasty, told)
     assert told.seen[-1] == (len(CONTENT), len(CONTENT))
     assert [done for done, _ in told.seen] == sorted(done for done, _ in told.seen)
     (note,) = told.notes
     assert note.endswith("; again in 0 s")
 
 
-def test_the_file_url_of_a_folder_is_no_file(store, hasty, tmp_path: Path):
+def test_the_file_url_of_a_folder_is_no_file(cache, hasty, tmp_path: Path):
     file = model(tmp_path.as_uri())
     with pytest.raises(FetchError, match="no such file"):
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)

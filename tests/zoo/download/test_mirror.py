@@ -13,7 +13,7 @@ from misbehaving_server import CONTENT, answer, known, model, running
 from zoo.catalog.catalog import Catalog
 from zoo.catalog.manifest import Manifest
 from zoo.download import Network, add_file, fetch_file
-from zoo.download.mirror import Moved, export_cache, import_cache
+from zoo.download.mirror import CopiedFile, export_cache, import_cache
 from zoo.errors import FetchError, IntegrityError, UsageError
 from zoo.store.cache import Cache
 
@@ -50,11 +50,11 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 @pytest.fixture
 def here(tmp_path: Path) -> Cache:
     """The cache of the machine with network; the file came there by hand."""
-    store = Cache(tmp_path / "here", tmp_path / "here.json")
+    cache = Cache(tmp_path / "here", tmp_path / "here.json")
     by_hand = tmp_path / "tiny.caffemodel"
     by_hand.write_bytes(CONTENT)
-    add_file(MODEL, by_hand, store)
-    return store
+    add_file(MODEL, by_hand, cache)
+    return cache
 
 
 @pytest.fixture
@@ -65,7 +65,9 @@ def there(tmp_path: Path) -> Cache:
 
 def test_an_export_has_the_files_under_their_own_names(here, tmp_path):
     out = tmp_path / "out"
-    assert list(export_cache(here, [MODEL], out)) == [Moved("tiny", "tiny.caffemodel", "1,280,000 bytes")]
+    assert list(export_cache(here, [MODEL], out)) == [
+        CopiedFile("tiny", "tiny.caffemodel", "1,280,000 bytes")
+    ]
     assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()) == [
         "index.json",
         "tiny/tiny.caffemodel",
@@ -109,13 +111,13 @@ def test_a_full_disk_is_told_with_the_folder(here, tmp_path, monkeypatch):
 def test_the_first_use_travels_with_the_file(here, there, catalog, tmp_path):
     list(export_cache(here, [MODEL], tmp_path / "out"))
     assert list(import_cache(there, catalog, tmp_path / "out")) == [
-        Moved("tiny", "tiny.caffemodel", "1,280,000 bytes")
+        CopiedFile("tiny", "tiny.caffemodel", "1,280,000 bytes")
     ]
     assert there.require(MODEL, "weights").read_bytes() == CONTENT
     assert there.trust(UNPINNED) == "recorded"
     assert there.record(UNPINNED) == here.record(UNPINNED)
     assert list(import_cache(there, catalog, tmp_path / "out")) == [
-        Moved("tiny", "tiny.caffemodel", "already here")
+        CopiedFile("tiny", "tiny.caffemodel", "already here")
     ]
 
 

@@ -97,9 +97,9 @@ def test_share_links_are_known_by_their_host(url, expected):
     assert is_share_link(url) is expected
 
 
-def test_the_anonymous_token_opens_the_share(site, store, network, onedrive):
+def test_the_anonymous_token_opens_the_share(site, cache, network, onedrive):
     file = model(LINK)
-    fetched = fetch_file(file, store, network)
+    fetched = fetch_file(file, cache, network)
     assert fetched.path.read_bytes() == CONTENT
     assert fetched.failed == ()
     assert [path.split("?")[0] for path, _ in site.requests] == [
@@ -111,25 +111,25 @@ def test_the_anonymous_token_opens_the_share(site, store, network, onedrive):
     assert headers["appid"] == "1141147648"
     assert json.loads(site.bodies[0]) == {"appId": "5cbed6ac-a083-4e14-b191-b4ba07653de2"}
     assert "Authorization" not in site.requests[2][1]
-    assert left_behind(store) == stored()
+    assert left_behind(cache) == stored()
 
 
-def test_a_break_asks_for_a_new_download_url_and_goes_on(site, store, network, onedrive):
+def test_a_break_asks_for_a_new_download_url_and_goes_on(site, cache, network, onedrive):
     del onedrive["/download"]
     site.script = [drop_after(500_000), serve]
     file = model(LINK)
-    assert fetch_file(file, store, network).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, network).path.read_bytes() == CONTENT
     downloads = [(path, headers) for path, headers in site.requests if path.startswith("/download")]
     assert len(downloads) == 2
     assert downloads[0][0] != downloads[1][0]
     assert downloads[1][1]["Range"].startswith("bytes=")
 
 
-def test_the_older_ways_follow_in_order(site, store, network, onedrive):
+def test_the_older_ways_follow_in_order(site, cache, network, onedrive):
     onedrive["/token"] = status(403)
     onedrive["/link"] = serve
     file = model(LINK)
-    fetched = fetch_file(file, store, network)
+    fetched = fetch_file(file, cache, network)
     assert fetched.path.read_bytes() == CONTENT
     assert [attempt.outcome for attempt in fetched.failed] == [
         "the token service: HTTP 403 Forbidden",
@@ -139,12 +139,12 @@ def test_the_older_ways_follow_in_order(site, store, network, onedrive):
     assert fetched.source == f"{LINK} through 127.0.0.1/.../link"
 
 
-def test_when_every_way_fails_each_is_told_with_its_status(site, store, network, onedrive):
+def test_when_every_way_fails_each_is_told_with_its_status(site, cache, network, onedrive):
     onedrive[f"/new/{SHARE}/driveitem"] = json_answer({"error": {"code": "accessDenied"}}, 403)
     onedrive["/link"] = answer(b"<html>Sign in</html>")
     file = model(LINK)
     with pytest.raises(FetchError) as caught:
-        fetch_file(file, store, network)
+        fetch_file(file, cache, network)
     assert str(caught.value).splitlines() == [
         "tiny: no source delivered tiny.caffemodel",
         f"  {LINK} through 127.0.0.1/.../driveitem",
@@ -162,7 +162,7 @@ def test_when_every_way_fails_each_is_told_with_its_status(site, store, network,
         "    dsd-zoo add tiny SAVED_FILE --as tiny.caffemodel",
         "  no size or hash of the right file is known: what you add is put on record as the right one",
     ]
-    assert left_behind(store) == []
+    assert left_behind(cache) == []
 
 
 @pytest.mark.parametrize(
@@ -181,27 +181,27 @@ def test_when_every_way_fails_each_is_told_with_its_status(site, store, network,
         ("/download", answer(b"{}"), r"the item has 1280000 bytes, its download URL 2"),
     ],
 )
-def test_answers_that_lead_nowhere_are_told(store, network, onedrive, route, behaviour, message):
+def test_answers_that_lead_nowhere_are_told(cache, network, onedrive, route, behaviour, message):
     onedrive[f"/new/{SHARE}/driveitem" if route == "item" else route] = behaviour
     file = model(LINK)
     with pytest.raises(FetchError, match=message):
-        fetch_file(file, store, network)
-    assert left_behind(store) == []
+        fetch_file(file, cache, network)
+    assert left_behind(cache) == []
 
 
-def test_bytes_that_contradict_the_hash_in_the_record_are_not_taken(site, store, network, onedrive):
+def test_bytes_that_contradict_the_hash_in_the_record_are_not_taken(site, cache, network, onedrive):
     """Nothing is on record of the file; that it is whole and right rests on what OneDrive itself says."""
     onedrive["/download"] = answer(CONTENT[::-1])
     file = model(LINK)
     with pytest.raises(FetchError, match="delivered other bytes than it says: sha1"):
-        fetch_file(file, store, network)
-    assert store.trust(file) == "unverified"
-    assert left_behind(store) == []
+        fetch_file(file, cache, network)
+    assert cache.trust(file) == "unverified"
+    assert left_behind(cache) == []
 
 
-def test_offline_asks_none_of_them(site, store, network, onedrive):
+def test_offline_asks_none_of_them(site, cache, network, onedrive):
     file = model(LINK)
     with pytest.raises(FetchError) as caught:
-        fetch_file(file, store, replace(network, offline=True))
+        fetch_file(file, cache, replace(network, offline=True))
     assert str(caught.value).count("not tried: --offline") == 4
     assert site.requests == []

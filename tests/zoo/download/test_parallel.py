@@ -23,7 +23,7 @@ def files(site, count: int) -> list[ModelFile]:
     return made
 
 
-def test_results_come_in_order_whatever_ends_first(site, store, hasty):
+def test_results_come_in_order_whatever_ends_first(site, cache, hasty):
     together = threading.Barrier(3, timeout=60)
 
     def meet(handler, site) -> None:
@@ -32,14 +32,14 @@ def test_results_come_in_order_whatever_ends_first(site, store, hasty):
 
     site.routes = {"/0": meet, "/1": meet, "/2": meet, "/3": status(404), "/4": serve, "/5": serve}
     wanted = files(site, 6)
-    results = list(fetch_all(wanted, store, hasty))
+    results = list(fetch_all(wanted, cache, hasty))
     assert [isinstance(result, Fetched) for result in results] == [True, True, True, False, True, True]
     assert isinstance(results[3], FetchError)
     assert "tiny3: no source delivered 3.caffemodel" in str(results[3])
     assert all(result.path.read_bytes() == CONTENT for result in results if isinstance(result, Fetched))
 
 
-def test_every_file_has_a_watch_of_its_own(site, store, hasty):
+def test_every_file_has_a_watch_of_its_own(site, cache, hasty):
     seen: dict[str, int] = {}
 
     class Seen(DownloadProgress):
@@ -50,34 +50,34 @@ def test_every_file_has_a_watch_of_its_own(site, store, hasty):
             seen[self.name] = done
 
     wanted = files(site, 3)
-    list(fetch_all(wanted, store, hasty, lambda file: Seen(file.name)))
+    list(fetch_all(wanted, cache, hasty, lambda file: Seen(file.name)))
     assert seen == {f"{number}.caffemodel": len(CONTENT) for number in range(3)}
 
 
-def test_leaving_early_stops_the_rest(site, store, hasty):
+def test_leaving_early_stops_the_rest(site, cache, hasty):
     # All but the first take seconds together, however long the first one's result waits to be taken.
     site.routes = {f"/{number}": throttled(2_000_000) for number in range(1, 40)}
     wanted = files(site, 40)
-    results = fetch_all(wanted, store, hasty)
+    results = fetch_all(wanted, cache, hasty)
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert len(site.requests) < 40
     assert threading.active_count() < 40
 
 
-def test_room_for_all_is_asked_for_before_anything_is_fetched(site, store, hasty, monkeypatch):
+def test_room_for_all_is_asked_for_before_anything_is_fetched(site, cache, hasty, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 2_000_000})())
     size = {"bytes": len(CONTENT)}
     wanted = [replace(file, entry=file.entry.model_copy(update=size)) for file in files(site, 3)]
     with pytest.raises(UsageError, match=r"no room for 3 files, .*: 3,840,000 bytes are needed, 2,000,000"):
-        list(fetch_all(wanted, store, hasty))
+        list(fetch_all(wanted, cache, hasty))
     assert site.requests == []
 
 
-def test_what_is_here_needs_no_room(site, store, hasty, monkeypatch):
+def test_what_is_here_needs_no_room(site, cache, hasty, monkeypatch):
     file = model(site.url(), bytes=len(CONTENT))
-    fetch_file(file, store, hasty)
+    fetch_file(file, cache, hasty)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 0})())
-    (result,) = fetch_all([file], store, hasty)
+    (result,) = fetch_all([file], cache, hasty)
     assert isinstance(result, Fetched)
     assert result.source is None

@@ -38,14 +38,14 @@ def own(tmp_path: Path, site: Site) -> Path:
 
 
 @pytest.fixture
-def start(own: Path, store: Cache) -> Iterator[Start]:
+def start(own: Path, cache: Cache) -> Iterator[Start]:
     """Starts `dsd-zoo fetch tiny`; what still runs at the end of the test is killed."""
     running: list[subprocess.Popen[str]] = []
 
     def run(before: str = "") -> subprocess.Popen[str]:
         code = f"{before}\nfrom zoo.cli.main import main\nmain()"
         command = [sys.executable, "-c", code, "fetch", "tiny", "--manifests", str(own)]
-        environment = os.environ | {"DSD_ZOO_CACHE": str(store.root)}
+        environment = os.environ | {"DSD_ZOO_CACHE": str(cache.root)}
         process = subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
@@ -63,8 +63,8 @@ def finished(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def bytes_here(store: Cache) -> int:
-    return sum(path.stat().st_size for path in store.root.rglob("*.part"))
+def bytes_here(cache: Cache) -> int:
+    return sum(path.stat().st_size for path in cache.root.rglob("*.part"))
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -74,30 +74,30 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def check_the_file(store: Cache) -> None:
+def check_the_file(cache: Cache) -> None:
     file = model(**known())
-    path = store.find(file)
+    path = cache.find(file)
     assert path is not None
     assert path.read_bytes() == CONTENT
-    assert left_behind(store) == stored()
-    assert list((store.root / "partial").iterdir()) == []
+    assert left_behind(cache) == stored()
+    assert list((cache.root / "partial").iterdir()) == []
 
 
-def test_two_processes_fetch_the_same_file_once(site, store, start):
+def test_two_processes_fetch_the_same_file_once(site, cache, start):
     site.script = [throttled(2_000_000)]
     outcomes = [finished(process) for process in (start(), start())]
     assert [code for code, _, _ in outcomes] == [0, 0]
     origins = sorted(out.splitlines()[1].rsplit(", ", 1)[1] for _, out, _ in outcomes)
     assert origins == ["already in the cache", f"from {site.url()}"]
     assert len(site.requests) == 1
-    check_the_file(store)
+    check_the_file(cache)
 
 
 @posix_only
-def test_when_the_one_that_fetches_is_killed_the_waiting_one_goes_on(site, store, start):
+def test_when_the_one_that_fetches_is_killed_the_waiting_one_goes_on(site, cache, start):
     site.script = [throttled(500_000)]
     first = start()
-    wait_for(lambda: bytes_here(store) > 100_000)
+    wait_for(lambda: bytes_here(cache) > 100_000)
     second = start()
     time.sleep(0.5)
     first.kill()
@@ -106,12 +106,12 @@ def test_when_the_one_that_fetches_is_killed_the_waiting_one_goes_on(site, store
     assert code == 0
     assert f"from {site.url()}" in out
     assert [asked is None for asked in site.ranges] == [True, False]
-    check_the_file(store)
+    check_the_file(cache)
 
 
 @posix_only
 @pytest.mark.parametrize("seed", range(2))
-def test_killed_at_any_moment_and_repeated_it_ends_with_the_file_and_nothing_else(site, store, start, seed):
+def test_killed_at_any_moment_and_repeated_it_ends_with_the_file_and_nothing_else(site, cache, start, seed):
     site.script = [throttled(2_500_000)]
     rng = random.Random(seed)
     file = model(**known())
@@ -127,12 +127,12 @@ def test_killed_at_any_moment_and_repeated_it_ends_with_the_file_and_nothing_els
             kills += 1
         else:
             break
-        path = store.find(file)
+        path = cache.find(file)
         assert path is None or path.read_bytes() == CONTENT
     site.script = []
     code, _, err = finished(start())
     assert (code, err) == (0, "")
-    check_the_file(store)
+    check_the_file(cache)
 
 
 KILLED_STEP_BY_STEP = """
@@ -165,37 +165,37 @@ for last in range(1, 200):
 
 
 @posix_only
-def test_killed_before_each_step_on_the_disk_it_leaves_nothing_wrong(store, start):
+def test_killed_before_each_step_on_the_disk_it_leaves_nothing_wrong(cache, start):
     """Step by step instead of by chance: before the first file operation below the cache, the second, ..."""
     _, _, err = finished(start(KILLED_STEP_BY_STEP))
     last, code = map(int, err.split())
     assert code == 0
     assert last > 20
     assert finished(start())[0] == 0
-    check_the_file(store)
+    check_the_file(cache)
 
 
 @posix_only
-def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(site, store, start):
+def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(site, cache, start):
     site.script = [throttled(500_000)]
     # A job in the background of a shell ignores the signal, and so would everything that it starts.
     process = start("import signal; signal.signal(signal.SIGINT, signal.default_int_handler)")
-    wait_for(lambda: bytes_here(store) > 100_000)
+    wait_for(lambda: bytes_here(cache) > 100_000)
     process.send_signal(signal.SIGINT)
     code, _, err = finished(process)
     assert code == 130
     assert err == "dsd-zoo: interrupted; what has come is kept, the same command goes on from it\n"
-    here = bytes_here(store)
+    here = bytes_here(cache)
     assert 100_000 < here < len(CONTENT)
     site.script = []
     code, _, err = finished(start())
     assert (code, err) == (0, "")
     assert site.ranges == [None, f"bytes={here}-"]
-    check_the_file(store)
+    check_the_file(cache)
 
 
 @posix_only
-def test_a_full_disk_is_told_and_what_came_is_kept(site, store, start):
+def test_a_full_disk_is_told_and_what_came_is_kept(site, cache, start):
     """A limit on the size of files fails as a full disk or a used-up quota does: in the middle of a write."""
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (700_000, 700_000))"
     code, out, err = finished(start(limit))
@@ -203,8 +203,8 @@ def test_a_full_disk_is_told_and_what_came_is_kept(site, store, start):
     assert "tiny.caffemodel: not fetched" in out
     assert "the disk is full: File too large" in err
     assert "set DSD_ZOO_CACHE to a folder on another disk" in err
-    assert bytes_here(store) == 700_000
+    assert bytes_here(cache) == 700_000
     code, _, err = finished(start())
     assert (code, err) == (0, "")
     assert site.ranges == [None, "bytes=700000-"]
-    check_the_file(store)
+    check_the_file(cache)

@@ -27,7 +27,7 @@ from misbehaving_server import (
 
 from zoo.download import DownloadProgress, RetryPolicy, fetch_file
 from zoo.download.http import HttpSource
-from zoo.download.stream import SourceError, Transient, Validators
+from zoo.download.stream import SourceError, TransientError, Validators
 from zoo.errors import FetchError, IntegrityError
 
 PINNED = known()
@@ -49,78 +49,78 @@ class StopAt(DownloadProgress):
             raise _Stop
 
 
-def stopped_fetch(file, store, network, count: int) -> None:
+def stopped_fetch(file, cache, network, count: int) -> None:
     with pytest.raises(_Stop):
-        fetch_file(file, store, network, StopAt(count))
+        fetch_file(file, cache, network, StopAt(count))
 
 
 @pytest.mark.parametrize("on_record", [{}, {"sha1": PINNED["sha1"]}, PINNED], ids=["nothing", "sha1", "all"])
-def test_after_a_drop_the_rest_is_asked_for(site, store, hasty, on_record):
+def test_after_a_drop_the_rest_is_asked_for(site, cache, hasty, on_record):
     site.script = [drop_after(500_000), serve]
     file = model(site.url(), **on_record)
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
     first, second = site.requests
     assert "Range" not in first[1]
     came = int(second[1]["Range"].removeprefix("bytes=").rstrip("-"))
     assert 0 < came <= 500_000
     assert second[1]["If-Range"] == ETAG
-    assert left_behind(store) == stored()
+    assert left_behind(cache) == stored()
 
 
-def test_the_next_run_goes_on_where_the_last_one_stopped(site, store, hasty):
+def test_the_next_run_goes_on_where_the_last_one_stopped(site, cache, hasty):
     file = model(site.url(), **PINNED)
-    stopped_fetch(file, store, hasty, 600_000)
-    partial, note = left_behind(store)
+    stopped_fetch(file, cache, hasty, 600_000)
+    partial, note = left_behind(cache)
     assert partial.startswith("partial/tiny--tiny.caffemodel/")
     assert (partial.rsplit(".")[-1], note.rsplit(".")[-1]) == ("json", "part")
-    assert store.find(file) is None
-    fetched = fetch_file(file, store, hasty)
+    assert cache.find(file) is None
+    fetched = fetch_file(file, cache, hasty)
     assert fetched.path.read_bytes() == CONTENT
     assert site.ranges[0] is None
     assert int(str(site.ranges[1]).removeprefix("bytes=").rstrip("-")) >= 600_000
-    assert left_behind(store) == stored()
+    assert left_behind(cache) == stored()
 
 
-def test_a_date_serves_where_there_is_no_tag(site, store, hasty):
+def test_a_date_serves_where_there_is_no_tag(site, cache, hasty):
     site.etag, site.last_modified = None, DATE
     file = model(site.url())
-    stopped_fetch(file, store, hasty, 600_000)
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    stopped_fetch(file, cache, hasty, 600_000)
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
     assert site.requests[1][1]["If-Range"] == DATE
     assert site.ranges[1] is not None
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
-def test_without_a_stamp_only_what_a_hash_protects_is_resumed(site, store, hasty, etag):
+def test_without_a_stamp_only_what_a_hash_protects_is_resumed(site, cache, hasty, etag):
     site.etag = etag
     file = model(site.url())
-    stopped_fetch(file, store, hasty, 600_000)
-    fetch_file(file, store, hasty)
+    stopped_fetch(file, cache, hasty, 600_000)
+    fetch_file(file, cache, hasty)
     assert site.ranges == [None, None]
 
     file = model(site.url(), **known())
-    store.find(file).unlink()
-    stopped_fetch(file, store, hasty, 600_000)
-    fetch_file(file, store, hasty)
+    cache.find(file).unlink()
+    stopped_fetch(file, cache, hasty, 600_000)
+    fetch_file(file, cache, hasty)
     assert site.ranges[3] is not None
     assert "If-Range" not in site.requests[3][1]
 
 
 @pytest.mark.parametrize("on_record", [{}, PINNED], ids=["unpinned", "pinned"])
-def test_a_server_that_ignores_ranges_starts_over(site, store, hasty, on_record):
+def test_a_server_that_ignores_ranges_starts_over(site, cache, hasty, on_record):
     site.script = [drop_after(500_000), ignore_range]
     file = model(site.url(), **on_record)
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
     assert site.ranges[1] is not None
-    assert left_behind(store) == stored()
+    assert left_behind(cache) == stored()
 
 
-def test_content_that_changed_meanwhile_is_fetched_anew(site, store, hasty):
+def test_content_that_changed_meanwhile_is_fetched_anew(site, cache, hasty):
     """If-Range makes the server send all of it; the first half was of something else."""
     file = model(site.url())
-    stopped_fetch(file, store, hasty, 600_000)
+    stopped_fetch(file, cache, hasty, 600_000)
     site.content, site.etag = CONTENT[::-1], '"second"'
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT[::-1]
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT[::-1]
 
 
 def _part_of_other_content(handler: Handler, site: Site) -> None:
@@ -137,26 +137,26 @@ def _part_of_other_content(handler: Handler, site: Site) -> None:
     handler.wfile.write(body)
 
 
-def test_a_part_with_another_tag_is_not_appended(site, store, hasty):
+def test_a_part_with_another_tag_is_not_appended(site, cache, hasty):
     file = model(site.url())
-    stopped_fetch(file, store, hasty, 600_000)
+    stopped_fetch(file, cache, hasty, 600_000)
     site.etag = '"second"'
     site.script = [_part_of_other_content, serve]
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
     assert site.ranges[-1] is None
 
 
-def test_parts_that_do_not_fit_are_found_by_the_hash_and_fetched_once_more(site, store, hasty):
+def test_parts_that_do_not_fit_are_found_by_the_hash_and_fetched_once_more(site, cache, hasty):
     site.etag = None
     file = model(site.url(), sha1=PINNED["sha1"])
-    stopped_fetch(file, store, hasty, 600_000)
+    stopped_fetch(file, cache, hasty, 600_000)
     site.script = [_part_of_other_content, serve]
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
     assert len(site.requests) == 3
-    assert left_behind(store) == stored()
+    assert left_behind(cache) == stored()
 
 
-def test_a_source_that_mixes_every_time_is_given_up(site, store, hasty):
+def test_a_source_that_mixes_every_time_is_given_up(site, cache, hasty):
     site.etag = None
 
     def mixing(handler: Handler, site: Site) -> None:
@@ -168,99 +168,99 @@ def test_a_source_that_mixes_every_time_is_given_up(site, store, hasty):
     site.script = [mixing]
     file = model(site.url(), sha1=PINNED["sha1"])
     with pytest.raises(IntegrityError, match="not the file on record"):
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
     assert len(site.requests) == 4
-    assert left_behind(store) == []
+    assert left_behind(cache) == []
 
 
-def test_a_bitten_partial_file_is_found_out(site, store, hasty):
+def test_a_bitten_partial_file_is_found_out(site, cache, hasty):
     """Whatever the disk or somebody did to it: the hashes are those of what lies there."""
     file = model(site.url(), sha256=PINNED["sha256"])
-    stopped_fetch(file, store, hasty, 600_000)
-    (part,) = store.root.rglob("*.part")
+    stopped_fetch(file, cache, hasty, 600_000)
+    (part,) = cache.root.rglob("*.part")
     bitten = bytearray(part.read_bytes())
     bitten[1000] ^= 1
     part.write_bytes(bitten)
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
-    assert left_behind(store) == stored()
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
+    assert left_behind(cache) == stored()
 
 
 @pytest.mark.parametrize("note", [b"", b"{", b"[]", b'{"etag": 1, "size": "x"}', b'{"more": 1}'])
-def test_a_bitten_note_is_no_obstacle(site, store, hasty, note):
+def test_a_bitten_note_is_no_obstacle(site, cache, hasty, note):
     file = model(site.url(), sha256=PINNED["sha256"])
-    stopped_fetch(file, store, hasty, 600_000)
-    (path,) = store.root.glob("partial/*/*.json")
+    stopped_fetch(file, cache, hasty, 600_000)
+    (path,) = cache.root.glob("partial/*/*.json")
     path.write_bytes(note)
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
     "content_range",
     ["bytes 0-1279999/1280000", "bytes 600001-1279999/1280000", "bytes */1280000", "600000-", None],
 )
-def test_another_range_than_asked_for_is_refused(site, store, hasty, content_range):
+def test_another_range_than_asked_for_is_refused(site, cache, hasty, content_range):
     file = model(site.url(), **PINNED)
-    stopped_fetch(file, store, hasty, 600_000)
+    stopped_fetch(file, cache, hasty, 600_000)
     site.script = [answer(CONTENT[600_000:], 206, Content_Range=content_range)]
     with pytest.raises(FetchError, match=r"asked for bytes \d+-, the server sent the range"):
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
     site.script = [serve]
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
 
 
-def test_the_asked_part_with_status_200_is_no_whole_file(site, store, hasty):
+def test_the_asked_part_with_status_200_is_no_whole_file(site, cache, hasty):
     site.script = [drop_after(500_000), answer(CONTENT[500_000:])]
     file = model(site.url(), **PINNED)
     with pytest.raises(IntegrityError, match="bytes: expected 1280000, came 780000"):
-        fetch_file(file, store, hasty)
-    assert left_behind(store) == []
+        fetch_file(file, cache, hasty)
+    assert left_behind(cache) == []
 
 
-def test_a_range_beyond_the_end_starts_over(site, store, hasty):
+def test_a_range_beyond_the_end_starts_over(site, cache, hasty):
     """More lies here than the server has now."""
     file = model(site.url())
-    stopped_fetch(file, store, hasty, 600_000)
+    stopped_fetch(file, cache, hasty, 600_000)
     site.content = CONTENT[:300_000]
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT[:300_000]
-    assert left_behind(store) == stored(CONTENT[:300_000])
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT[:300_000]
+    assert left_behind(cache) == stored(CONTENT[:300_000])
 
 
-def test_what_is_complete_is_not_asked_for_again(site, store, hasty):
+def test_what_is_complete_is_not_asked_for_again(site, cache, hasty):
     """Killed after the last byte, before the rename."""
     file = model(site.url(), **PINNED)
-    stopped_fetch(file, store, hasty, len(CONTENT))
-    fetch_file(file, store, hasty)
+    stopped_fetch(file, cache, hasty, len(CONTENT))
+    fetch_file(file, cache, hasty)
     assert len(site.requests) == 1
-    assert left_behind(store) == stored()
+    assert left_behind(cache) == stored()
 
 
 @pytest.mark.parametrize("count", [0, 10, 1000])
 @pytest.mark.parametrize("on_record", [{}, PINNED], ids=["unpinned", "pinned"])
-def test_a_shorter_body_than_announced_is_a_break(site, store, hasty, count, on_record):
+def test_a_shorter_body_than_announced_is_a_break(site, cache, hasty, count, on_record):
     site.script = [raw(CONTENT[:count], Content_Length=len(CONTENT)), serve]
     file = model(site.url(), **on_record)
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
     assert len(site.requests) == 2
 
 
-def test_a_connection_that_breaks_every_time_gets_there_if_it_moves(site, store, hasty):
+def test_a_connection_that_breaks_every_time_gets_there_if_it_moves(site, cache, hasty):
     moving = replace(hasty, retry_policy=replace(hasty.retry_policy, progress_bytes=10_000))
     site.script = [drop_after(60_000)]
     file = model(site.url(), **PINNED)
-    assert fetch_file(file, store, moving).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, moving).path.read_bytes() == CONTENT
     assert len(site.requests) > 20
 
 
-def test_a_connection_that_hardly_moves_is_given_up(site, store, hasty):
+def test_a_connection_that_hardly_moves_is_given_up(site, cache, hasty):
     site.script = [drop_after(100)]
     file = model(site.url(), **PINNED)
     with pytest.raises(FetchError, match=r"(reset|broke off).*; 3 times in a row"):
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
     assert len(site.requests) == 3
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_random_breaks_end_in_the_right_file(site, store, hasty, seed):
+def test_random_breaks_end_in_the_right_file(site, cache, hasty, seed):
     """Drops, refusals and silence in any order, within a run and between runs."""
     rng = random.Random(seed)
     moods = [
@@ -274,13 +274,13 @@ def test_random_breaks_end_in_the_right_file(site, store, hasty, seed):
     file = model(site.url(), sha256=PINNED["sha256"])
     for _ in range(40):
         try:
-            fetched = fetch_file(file, store, hasty, StopAt(rng.randrange(2 * len(CONTENT))))
+            fetched = fetch_file(file, cache, hasty, StopAt(rng.randrange(2 * len(CONTENT))))
         except (_Stop, FetchError):
-            assert store.find(file) is None
+            assert cache.find(file) is None
         else:
             break
     assert fetched.path.read_bytes() == CONTENT
-    assert left_behind(store) == stored()
+    assert left_behind(cache) == stored()
 
 
 class _Waits(DownloadProgress):
@@ -292,52 +292,52 @@ class _Waits(DownloadProgress):
 
 
 @pytest.mark.parametrize("code", [408, 425, 429, 500, 502, 503, 504])
-def test_a_busy_server_is_asked_again(site, store, hasty, code):
+def test_a_busy_server_is_asked_again(site, cache, hasty, code):
     site.script = [status(code), status(code), serve]
     file = model(site.url(), **PINNED)
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
     assert len(site.requests) == 3
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 410, 451, 501])
-def test_a_refusal_is_final(site, store, hasty, code):
+def test_a_refusal_is_final(site, cache, hasty, code):
     site.script = [status(code)]
     file = model(site.url())
     with pytest.raises(FetchError, match=f"HTTP {code}"):
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
     assert len(site.requests) == 1
 
 
-def test_the_wait_the_server_asks_for_is_kept(site, store, hasty):
-    patient = replace(hasty, retry_policy=RetryPolicy(tries=3))
+def test_the_wait_the_server_asks_for_is_kept(site, cache, hasty):
+    patient = replace(hasty, retry_policy=RetryPolicy(max_attempts=3))
     soon = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 20))
     site.script = [status(429, Retry_After=7), status(503, Retry_After=soon), serve]
     file = model(site.url(), **PINNED)
     waits = _Waits()
-    fetch_file(file, store, patient, waits)
+    fetch_file(file, cache, patient, waits)
     first, second = waits.waits
     assert first == 7
     assert 15 < second <= 20
 
 
-def test_a_server_that_asks_for_too_long_a_wait_is_left(site, store, hasty):
+def test_a_server_that_asks_for_too_long_a_wait_is_left(site, cache, hasty):
     site.script = [status(429, Retry_After=3600)]
     file = model(site.url())
     with pytest.raises(FetchError, match="HTTP 429 Too Many Requests; it asks to come back in 3600 s"):
-        fetch_file(file, store, hasty)
+        fetch_file(file, cache, hasty)
     assert len(site.requests) == 1
 
 
 @pytest.mark.parametrize("nonsense", ["soon", "-3", "Fri, 99 Foo", "1e9"])
-def test_a_wait_that_makes_no_sense_is_passed_over(site, store, hasty, nonsense):
+def test_a_wait_that_makes_no_sense_is_passed_over(site, cache, hasty, nonsense):
     site.script = [status(503, Retry_After=nonsense), serve]
     file = model(site.url(), **PINNED)
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
 
 
 def test_waits_double_up_to_a_bound():
-    retry_policy = RetryPolicy(first_wait=1, longest_wait=5)
-    waits = [retry_policy.wait(failures, None) for failures in (1, 2, 3, 4, 50)]
+    retry_policy = RetryPolicy(first_delay=1, max_delay=5)
+    waits = [retry_policy.delay(failures, None) for failures in (1, 2, 3, 4, 50)]
     for wait, most in zip(waits, (1, 2, 4, 5, 5), strict=True):
         assert 0.75 * most <= wait <= most
 
@@ -345,7 +345,7 @@ def test_waits_double_up_to_a_bound():
 def test_a_drip_is_as_good_as_nothing(site, hasty):
     site.script = [throttled(1000)]
     with (
-        pytest.raises(Transient, match=r"only \d+ bytes in \d s"),
+        pytest.raises(TransientError, match=r"only \d+ bytes in \d s"),
         HttpSource(site.url(), hasty.retry_policy).open(0, Validators()) as stream,
     ):
         for _ in stream.chunks:
@@ -359,16 +359,16 @@ def test_a_slow_but_steady_server_is_waited_for(site, hasty):
         assert b"".join(stream.chunks) == site.content
 
 
-def test_a_source_that_failed_leaves_its_part_for_the_next_run(site, store, hasty):
+def test_a_source_that_failed_leaves_its_part_for_the_next_run(site, cache, hasty):
     """The first source breaks for good, the second one delivers: nothing of the first stays."""
     site.routes = {"/broken": drop_after(500_000), "/good": serve}
     file = model(site.url("/broken"), **PINNED)
     with pytest.raises(FetchError):
-        fetch_file(file, store, hasty)
-    assert any(name.endswith(".part") for name in left_behind(store))
+        fetch_file(file, cache, hasty)
+    assert any(name.endswith(".part") for name in left_behind(cache))
     file = model(site.url("/broken"), site.url("/good"), **PINNED)
-    assert fetch_file(file, store, hasty).path.read_bytes() == CONTENT
-    assert left_behind(store) == stored()
+    assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
+    assert left_behind(cache) == stored()
 
 
 def test_errors_of_the_consumer_are_not_blamed_on_the_server(site, hasty):

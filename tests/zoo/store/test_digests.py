@@ -6,7 +6,7 @@ import pytest
 
 from zoo.bundled import bundled_folder
 from zoo.catalog.file import File
-from zoo.store.digests import Digests, Hasher, differences, digest_file
+from zoo.store.digests import Digests, Hasher, digest_file, mismatches
 
 DEPLOY = bundled_folder() / "digits" / "caffe" / "deploy.prototxt"
 EXPECTED = Digests(
@@ -39,8 +39,8 @@ def test_an_empty_file_has_the_known_git_blob_id(tmp_path):
 
 def test_differences_name_each_thing_on_record_that_is_contradicted():
     file = File(name="x", role="weights", bytes=1583, sha1="0" * 40, git_blob=EXPECTED.git_blob)
-    assert differences(file, EXPECTED) == [
+    assert mismatches(file, EXPECTED) == [
         "bytes: expected 1583, came 1582",
         f"sha1: expected {'0' * 40}, came {EXPECTED.sha1}",
     ]
-    assert differences(File(name="x", role="weights"), EXPECTED) == []
+    assert mismatches(File(name="x", role="weights"), EXPECTED) == []

@@ -23,7 +23,7 @@ CAFFE = bundled_folder() / "digits" / "caffe"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Cache:
+def cache(tmp_path: Path) -> Cache:
     return Cache(tmp_path / "cache")
 
 
@@ -44,56 +44,56 @@ def own_model(folder: Path, definition: bytes, weights: bytes, recorded: bytes |
 
 
 @pytest.mark.parametrize("name", ["digits-caffe-dsd", "digits-torch7-dsd"])
-def test_an_embedded_model_passes_all_checks(name, store):
+def test_an_embedded_model_passes_all_checks(name, cache):
     catalog = Catalog.load()
     manifest = catalog.get(name)
-    checks = verify_model(manifest, store, catalog.baseline(manifest))
+    checks = verify_model(manifest, cache, catalog.baseline(manifest))
     assert [check.detail for check in checks if not check.ok] == []
     kinds = [check.kind for check in checks]
     assert kinds == ["integrity"] * len(manifest.files) + ["structure", "structure", "parity", "parity"]
     assert [check.subject.split()[0] for check in checks[-2:]] == ["onnx", "pytorch"]
 
 
-def test_weights_that_do_not_fit_the_definition_are_found(tmp_path, store):
+def test_weights_that_do_not_fit_the_definition_are_found(tmp_path, cache):
     definition = (CAFFE / "deploy.prototxt").read_bytes().replace(b"num_output: 24", b"num_output: 26")
     manifest = own_model(tmp_path, definition, (CAFFE / "dsd.caffemodel").read_bytes(), None)
-    checks = verify_model(manifest, store)
+    checks = verify_model(manifest, cache)
     assert [check.kind for check in checks] == ["integrity", "integrity", "structure"]
     assert not checks[-1].ok
     assert "conv2" in checks[-1].detail
 
 
-def test_a_net_with_another_input_than_the_manifest_says_is_found(tmp_path, store):
+def test_a_net_with_another_input_than_the_manifest_says_is_found(tmp_path, cache):
     definition = (CAFFE / "deploy.prototxt").read_bytes().replace(b"dim: 32", b"dim: 31")
     manifest = own_model(tmp_path, definition, (CAFFE / "dsd.caffemodel").read_bytes(), None)
-    (check,) = check_structure(manifest, store)
+    (check,) = check_structure(manifest, cache)
     assert not check.ok
     assert "the input is 3x31x31 per image, the manifest says 3x32x32" in check.detail
 
 
-def test_outputs_of_another_net_are_found(tmp_path, store):
+def test_outputs_of_another_net_are_found(tmp_path, cache):
     definition = (CAFFE / "deploy.prototxt").read_bytes()
     weights = (CAFFE / "dsd.caffemodel").read_bytes()
     manifest = own_model(tmp_path, definition, weights, (CAFFE / "sparse_golden.npz").read_bytes())
-    checks = check_parity(manifest, store)
+    checks = check_parity(manifest, cache)
     assert [check.ok for check in checks] == [False, False]
 
 
-def test_without_recordings_the_two_forms_are_held_against_each_other(tmp_path, store):
+def test_without_recordings_the_two_forms_are_held_against_each_other(tmp_path, cache):
     definition = (CAFFE / "deploy.prototxt").read_bytes()
     manifest = own_model(tmp_path, definition, (CAFFE / "dsd.caffemodel").read_bytes(), None)
-    (check,) = check_parity(manifest, store)
+    (check,) = check_parity(manifest, cache)
     assert check.ok
     assert check.subject == "onnx and pytorch"
 
 
-def test_another_number_of_classes_than_the_manifest_says_is_found(tmp_path, store):
+def test_another_number_of_classes_than_the_manifest_says_is_found(tmp_path, cache):
     definition = (CAFFE / "deploy.prototxt").read_bytes()
     own_model(tmp_path, definition, (CAFFE / "dsd.caffemodel").read_bytes(), None)
     text = (tmp_path / "own.toml").read_text().replace("classes = 10", "classes = 11")
     text = text.replace('label_order = "digits"', "")
     (tmp_path / "own.toml").write_text(text)
-    (check,) = check_parity(Manifest.read(tmp_path / "own.toml"), store)
+    (check,) = check_parity(Manifest.read(tmp_path / "own.toml"), cache)
     assert not check.ok
     assert "expected (2, 11)" in check.detail
 
@@ -118,30 +118,30 @@ def changed(manifest: Manifest, **fields: object) -> Manifest:
 BASELINE = Catalog.load().get("digits-caffe-baseline")
 
 
-def test_a_model_with_the_weights_of_its_baseline_is_found(same, store):
-    net, against = check_structure(same, store, BASELINE)
+def test_a_model_with_the_weights_of_its_baseline_is_found(same, cache):
+    net, against = check_structure(same, cache, BASELINE)
     assert net.ok
     assert not against.ok
     assert against.detail == "the same architecture; 100.00 % of the weights are the very same"
 
 
-def test_another_number_of_parameters_than_the_manifest_says_is_found(same, store):
-    (check,) = check_structure(changed(same, parameters=27491), store, BASELINE)
+def test_another_number_of_parameters_than_the_manifest_says_is_found(same, cache):
+    (check,) = check_structure(changed(same, parameters=27491), cache, BASELINE)
     assert not check.ok
     assert "27,490 parameters, the manifest says 27,491" in check.detail
 
 
-def test_weights_that_are_no_numbers_are_found(tmp_path, store):
+def test_weights_that_are_no_numbers_are_found(tmp_path, cache):
     weights = (CAFFE / "baseline.caffemodel").read_bytes()
     value = converters.load(CAFFE / "deploy.prototxt", CAFFE / "baseline.caffemodel").graph.initializers
     stored = value["conv2.bias"].const_value.numpy().tobytes()
     assert weights.count(stored) == 1
     broken = weights.replace(stored, stored[:-4] + struct.pack("<f", float("nan")))
     manifest = own_model(tmp_path, (CAFFE / "deploy.prototxt").read_bytes(), broken, None)
-    (check,) = check_structure(manifest, store)
+    (check,) = check_structure(manifest, cache)
     assert not check.ok
     assert check.detail.splitlines()[1:] == ["conv2.bias holds values that are no numbers"]
-    (check,) = check_parity(manifest, store)
+    (check,) = check_parity(manifest, cache)
     assert not check.ok
     assert check.detail == "the ONNX form's outputs are not finite, or zero throughout"
 
@@ -153,33 +153,33 @@ def test_weights_that_are_no_numbers_are_found(tmp_path, store):
         (b"pool: MAX", b"pool: MAX pad: 1", "only in the baseline: 1 x MaxPool to "),
     ],
 )
-def test_another_net_than_the_baselines_is_found(tmp_path, store, old, new, message):
+def test_another_net_than_the_baselines_is_found(tmp_path, cache, old, new, message):
     text = (CAFFE / "deploy.prototxt").read_bytes()
     assert old in text
     definition = text.replace(old, new, 1)
     weights = (CAFFE / "dsd.caffemodel").read_bytes()
     manifest = own_model(tmp_path, definition, weights, None)
-    _, against = check_structure(manifest, store, BASELINE)
+    _, against = check_structure(manifest, cache, BASELINE)
     assert not against.ok
     assert against.detail.startswith("another architecture\n")
     assert message in against.detail
 
 
-def test_other_architectures_are_not_compared(same, store):
-    checks = check_structure(changed(same, architecture='"other"'), store, BASELINE)
+def test_other_architectures_are_not_compared(same, cache):
+    checks = check_structure(changed(same, architecture='"other"'), cache, BASELINE)
     assert [check.subject for check in checks] == ["net"]
 
 
-def test_a_baseline_that_is_not_here_is_said_to_be_so(same, store):
+def test_a_baseline_that_is_not_here_is_said_to_be_so(same, cache):
     absent = Catalog.load().get("squeezenet-v1.0").model_copy(update={"architecture": same.architecture})
-    _, against = check_structure(same, store, absent)
+    _, against = check_structure(same, cache, absent)
     assert against.ok
     assert against.detail == "not compared; first run: dsd-zoo fetch squeezenet-v1.0"
 
 
-def test_deep_compression_verifies_from_its_real_files(shared, store):
+def test_deep_compression_verifies_from_its_real_files(shared, cache):
     manifest = Catalog.load().get("squeezenet-deep-compression")
     for file in manifest.files:
-        add_file(manifest, shared / "models" / manifest.name / file.name, store)
-    net, *more = check_structure(manifest, store)
+        add_file(manifest, shared / "models" / manifest.name / file.name, cache)
+    net, *more = check_structure(manifest, cache)
     assert (net.ok, net.detail, more) == (True, "65 layers, 1,248,424 parameters", [])

@@ -25,7 +25,7 @@ def without_hashes_of_weights(manifest: Manifest) -> Manifest:
     return manifest.model_copy(update={"files": files})
 
 
-def filled_in(manifest: Manifest, folder: Path, store: Cache, tmp_path: Path) -> Manifest:
+def filled_in(manifest: Manifest, folder: Path, cache: Cache, tmp_path: Path) -> Manifest:
     """The model in the cache, with its real definition and ones for weights."""
     shapes = json.loads((folder / "params.json").read_text())
     layers = {name: [np.ones(shape, np.float32) for shape, _ in blobs] for name, blobs in shapes.items()}
@@ -34,8 +34,8 @@ def filled_in(manifest: Manifest, folder: Path, store: Cache, tmp_path: Path) ->
     definition = model.file("definition")
     assert weights is not None
     assert definition is not None
-    add_file(model, write_caffemodel(tmp_path / weights.name, layers), store, name=weights.name)
-    add_file(model, folder / "net.prototxt", store, name=definition.name)
+    add_file(model, write_caffemodel(tmp_path / weights.name, layers), cache, name=weights.name)
+    add_file(model, folder / "net.prototxt", cache, name=definition.name)
     return model
 
 
@@ -49,20 +49,20 @@ def filled_in(manifest: Manifest, folder: Path, store: Cache, tmp_path: Path) ->
     ],
 )
 def test_parameters_input_and_scores_are_as_stated(shared, tmp_path, name, folder):
-    store = Cache(tmp_path / "cache")
-    manifest = filled_in(CATALOG.get(name), shared / "models" / folder, store, tmp_path)
-    (check,) = check_structure(manifest, store)
+    cache = Cache(tmp_path / "cache")
+    manifest = filled_in(CATALOG.get(name), shared / "models" / folder, cache, tmp_path)
+    (check,) = check_structure(manifest, cache)
     assert check.ok, check.detail
-    model = load_net(manifest, store)
+    model = load_net(manifest, cache)
     assert [value.name for value in model.graph.outputs] == ["prob"]
     assert int(model.graph.outputs[0].shape[1]) == manifest.classes
 
 
 def test_nets_that_name_their_layers_otherwise_are_of_one_architecture(shared, tmp_path):
     """SqueezeNet v1.0 with and without bypasses: other names, the same parameters, other operators."""
-    store = Cache(tmp_path / "cache")
+    cache = Cache(tmp_path / "cache")
     dsd, residual = (
-        load_net(filled_in(CATALOG.get(name), shared / "models" / folder, store, tmp_path), store)
+        load_net(filled_in(CATALOG.get(name), shared / "models" / folder, cache, tmp_path), cache)
         for name, folder in (
             ("squeezenet-dsd", "dsd-squeezenet"),
             ("squeezenet-residual", "squeezenet-residual"),

@@ -17,7 +17,7 @@ from zoo.verification.weights import (
     Weight,
     class_names,
     compare_weights,
-    pair,
+    pair_weights,
     total_classes,
     weights_of,
 )
@@ -25,20 +25,20 @@ from zoo.verification.weights import (
 CATALOG = Catalog.load()
 
 
-def net(name: str, store: Cache) -> list[Weight]:
-    return weights_of(load_net(CATALOG.get(name), store))
+def net(name: str, cache: Cache) -> list[Weight]:
+    return weights_of(load_net(CATALOG.get(name), cache))
 
 
 @pytest.fixture
-def store(tmp_path) -> Cache:
+def cache(tmp_path) -> Cache:
     return Cache(tmp_path)
 
 
-def test_the_zeros_are_those_that_the_training_left(store):
+def test_the_zeros_are_those_that_the_training_left(cache):
     """The counts stand in the notes of the two models, as the training scripts printed them."""
     rows = [
         compare_weights(*both)
-        for both in pair(net("digits-caffe-dsd", store), net("digits-caffe-sparse", store))
+        for both in pair_weights(net("digits-caffe-dsd", cache), net("digits-caffe-sparse", cache))
     ]
     zeros = {row.name: row.zeros for row in rows if row.prunable}
     assert zeros == {
@@ -50,8 +50,8 @@ def test_the_zeros_are_those_that_the_training_left(store):
     assert sorted(row.size for row in rows if not row.prunable) == [10, 16, 24, 64]
 
 
-def test_the_parameters_of_a_torch7_net_include_its_statistics(store):
-    weights = net("digits-torch7-dsd", store)
+def test_the_parameters_of_a_torch7_net_include_its_statistics(cache):
+    weights = net("digits-torch7-dsd", cache)
     assert sum(weight.array.size for weight in weights) == CATALOG.get("digits-torch7-dsd").parameters
     assert sum(weight.name.endswith("running_mean") for weight in weights) == 9
     assert all(weight.is_finite for weight in weights)
@@ -100,12 +100,12 @@ def weight(name: str, *shape: int) -> Weight:
 
 def test_parameters_are_paired_by_name_else_by_place():
     first = [weight("x.weight", 2, 3), weight("x.bias", 2)]
-    assert [(a.name, b.name) for a, b in pair(first, first[::-1])] == [
+    assert [(a.name, b.name) for a, b in pair_weights(first, first[::-1])] == [
         ("x.weight", "x.weight"),
         ("x.bias", "x.bias"),
     ]
     renamed = [weight("y.weight", 2, 3), weight("y.bias", 2)]
-    assert [(a.name, b.name) for a, b in pair(first, renamed)] == [
+    assert [(a.name, b.name) for a, b in pair_weights(first, renamed)] == [
         ("x.weight", "y.weight"),
         ("x.bias", "y.bias"),
     ]
@@ -123,7 +123,7 @@ def test_parameters_are_paired_by_name_else_by_place():
 )
 def test_nets_of_other_shapes_are_not_paired(second, message):
     with pytest.raises(UsageError, match=message):
-        pair([weight("x.weight", 2, 3), weight("x.bias", 2)], second)
+        pair_weights([weight("x.weight", 2, 3), weight("x.bias", 2)], second)
 
 
 def test_constants_of_the_graph_are_no_weights(shared):

@@ -37,9 +37,9 @@ def add(
     from zoo.store.cache import Cache
 
     manifest = resolve_model(model, manifests)
-    store = Cache()
-    file, stored = add_file(manifest, path, store, name=name, replace=replace)
-    print(f"{manifest.name}: {file.name} is now in the cache ({store.trust(file)})\n  {stored}")
-    missing = [other.name for other in manifest.model_files() if store.find(other) is None]
+    cache = Cache()
+    file, stored = add_file(manifest, path, cache, name=name, replace=replace)
+    print(f"{manifest.name}: {file.name} is now in the cache ({cache.trust(file)})\n  {stored}")
+    missing = [other.name for other in manifest.model_files() if cache.find(other) is None]
     if missing:
         print(f"  still missing: {', '.join(missing)}; run: dsd-zoo fetch {manifest.name}")

@@ -32,9 +32,9 @@ def export_cache(
     from zoo.download.mirror import export_cache as export
     from zoo.store.cache import Cache
 
-    catalog, store = load_catalog(manifests), Cache()
+    catalog, cache = load_catalog(manifests), Cache()
     chosen = [catalog.get(name) for name in models or catalog.names()]
-    count = print_moved(export(store, chosen, folder))
+    count = print_moved(export(cache, chosen, folder))
     if not count:
-        raise UsageError(f"nothing to export: the cache {store.root} has no file of these models")
+        raise UsageError(f"nothing to export: the cache {cache.root} has no file of these models")
     print(f"{count} files in {folder}")

@@ -58,21 +58,21 @@ def fetch(
     if everything == bool(models):
         given = "both are given" if everything else "neither is given"
         raise UsageError(f"name the models to fetch, or say --all; {given}\n  all models: dsd-zoo list")
-    catalog, store = load_catalog(manifests), Cache()
+    catalog, cache = load_catalog(manifests), Cache()
     chosen = [catalog.get(name) for name in (catalog.names() if everything else models or ())]
     wanted = [file for manifest in chosen for file in manifest.model_files()]
     network = Network(mirrors=tuple(map(_mirror, mirror or ())), offline=offline)
     errors: list[ZooError] = []
     try:
         with progress_bars() as progress_of:
-            for file, result in zip(wanted, fetch_all(wanted, store, network, progress_of), strict=True):
+            for file, result in zip(wanted, fetch_all(wanted, cache, network, progress_of), strict=True):
                 if file.entry is file.manifest.files[0]:
                     print(file.model)
                 if isinstance(result, ZooError):
                     errors.append(result)
                     print(f"  {file.name}: not fetched", flush=True)
                 else:
-                    _print(file, result, store)
+                    _print(file, result, cache)
     except KeyboardInterrupt:
         print(
             "dsd-zoo: interrupted; what has come is kept, the same command goes on from it", file=sys.stderr
@@ -93,14 +93,14 @@ def _mirror(given: str) -> str:
     raise UsageError(f"--mirror {given}: expected a URL (https://, http://, file://) or a folder")
 
 
-def _print(file: ModelFile, fetched: Fetched, store: Cache) -> None:
+def _print(file: ModelFile, fetched: Fetched, cache: Cache) -> None:
     if fetched.source is None:
         origin = "ships with the zoo" if file.entry.path else "already in the cache"
     else:
         origin = f"from {fetched.source}"
         origin += f" ({fetched.member} in the archive there)" if fetched.member else ""
     size = human_bytes(fetched.path.stat().st_size)
-    print(f"  {file.name}: {size}, {store.trust(file)}, {origin}")
+    print(f"  {file.name}: {size}, {cache.trust(file)}, {origin}")
     for attempt in fetched.failed:
         print(f"    before that {attempt.url}: {attempt.outcome}".replace("\n", " "))
     sys.stdout.flush()

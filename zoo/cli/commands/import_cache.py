@@ -26,6 +26,6 @@ def import_cache(
     from zoo.download.mirror import import_cache as take_in
     from zoo.store.cache import Cache
 
-    store = Cache()
-    count = print_moved(take_in(store, load_catalog(manifests), folder))
-    print(f"{count} files of {folder} are in the cache {store.root}")
+    cache = Cache()
+    count = print_moved(take_in(cache, load_catalog(manifests), folder))
+    print(f"{count} files of {folder} are in the cache {cache.root}")

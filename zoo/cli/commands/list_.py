@@ -36,27 +36,27 @@ def list_(
     from zoo.evidence.run import read_results
     from zoo.store.cache import Cache
 
-    catalog, store, measured = load_catalog(manifests), Cache(), read_results(evidence)
+    catalog, cache, measured = load_catalog(manifests), Cache(), read_results(evidence)
     if json:
         print_json(
-            [_entry(manifest, catalog, store, measured.get(manifest.name, ())) for manifest in catalog]
+            [_entry(manifest, catalog, cache, measured.get(manifest.name, ())) for manifest in catalog]
         )
         return
     header = ("MODEL", "FRAMEWORK", "TOP-1 %", "TOP-5 %", "GAIN", "TRUST", "FILES HERE", "MEASURED TOP-1 %")
-    rows = [_row(manifest, catalog, store, measured.get(manifest.name, ())) for manifest in catalog]
+    rows = [_row(manifest, catalog, cache, measured.get(manifest.name, ())) for manifest in catalog]
     print_table(header, rows, right=(2, 3, 4))
     print("\nTOP-1 and TOP-5 as claimed; GAIN is top-1 points over the baseline. More: dsd-zoo show MODEL")
 
 
-def _row(manifest: Manifest, catalog: Catalog, store: Cache, results: Sequence[Result]) -> tuple[str, ...]:
+def _row(manifest: Manifest, catalog: Catalog, cache: Cache, results: Sequence[Result]) -> tuple[str, ...]:
     gain = _gain(manifest, catalog).get("top1")
-    files = _files(manifest, store)
+    files = _files(manifest, cache)
     return (
         manifest.name,
         manifest.framework,
         *(_percent(manifest.claim(metric)) for metric in METRICS),
         "" if gain is None else f"{gain:+.2f}",
-        _trust(manifest, store),
+        _trust(manifest, cache),
         "all, shipped" if files["shipped"] == files["total"] else f"{files['here']} of {files['total']}",
         "; ".join(map(in_short, results)) or "not yet",
     )
@@ -67,7 +67,7 @@ def _percent(claim: Claim | None) -> str:
 
 
 def _entry(
-    manifest: Manifest, catalog: Catalog, store: Cache, results: Sequence[Result]
+    manifest: Manifest, catalog: Catalog, cache: Cache, results: Sequence[Result]
 ) -> dict[str, object]:
     return {
         "name": manifest.name,
@@ -82,8 +82,8 @@ def _entry(
             for claim in manifest.claims
         },
         "gain": _gain(manifest, catalog),
-        "trust": _trust(manifest, store),
-        "files": _files(manifest, store),
+        "trust": _trust(manifest, cache),
+        "files": _files(manifest, cache),
         "measured": [as_json(result) for result in results],
     }
 
@@ -96,13 +96,13 @@ def _gain(manifest: Manifest, catalog: Catalog) -> dict[str, float]:
     return {gain.metric: round(100 * gain.claimed.gain, 4) for gain in gains if gain.claimed is not None}
 
 
-def _trust(manifest: Manifest, store: Cache) -> Trust:
-    return max((store.trust(file) for file in manifest.model_files()), key=TRUST_LEVELS.index)
+def _trust(manifest: Manifest, cache: Cache) -> Trust:
+    return max((cache.trust(file) for file in manifest.model_files()), key=TRUST_LEVELS.index)
 
 
-def _files(manifest: Manifest, store: Cache) -> dict[str, int]:
+def _files(manifest: Manifest, cache: Cache) -> dict[str, int]:
     return {
-        "here": sum(store.find(file) is not None for file in manifest.model_files()),
+        "here": sum(cache.find(file) is not None for file in manifest.model_files()),
         "shipped": sum(file.path is not None for file in manifest.files),
         "total": len(manifest.files),
     }

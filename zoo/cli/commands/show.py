@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zoo.bundled import KNOWN_DATASETS, LABEL_ORDERS, embedded_images
 from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
 from zoo.cli._output import human_bytes, print_fields, print_json
 from zoo.cli._results import as_json, in_short
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
     from zoo.store.cache import Cache
 
 WIDTH = 100
-DATASETS = {
-    "ilsvrc2012-val": "ILSVRC2012 validation, 50,000 images (not included: you need your own copy)",
-    "digits-test": "500 test images of handwritten digits (ship with the zoo)",
-}
-
-LABEL_ORDERS = {
-    "sorted-synsets": ", in the sorted order of their synset ids",
-    "digits": ", the digits in order",
-    None: "; in which order is not stated",
-}
 
 
 @command("show", order=20)
@@ -50,19 +41,19 @@ def show(
     from zoo.evidence.run import read_results
     from zoo.store.cache import Cache
 
-    catalog, store = load_catalog(manifests), Cache()
+    catalog, cache = load_catalog(manifests), Cache()
     manifest = catalog.get(model)
     results = read_results(evidence).get(manifest.name, [])
     if json:
-        print_json(_as_json(manifest, catalog, store) | {"measured": [as_json(result) for result in results]})
+        print_json(_as_json(manifest, catalog, cache) | {"measured": [as_json(result) for result in results]})
         return
     _print_identity(manifest)
     _print_claims(manifest)
     _print_measured(results)
     _print_baseline(manifest, catalog)
-    _print_files(manifest, store)
+    _print_files(manifest, cache)
     _print_notes(manifest)
-    _print_next(manifest, store)
+    _print_next(manifest, cache)
 
 
 def _print_identity(manifest: Manifest) -> None:
@@ -75,14 +66,20 @@ def _print_identity(manifest: Manifest) -> None:
         ("framework", manifest.framework),
         ("parameters", "" if manifest.parameters is None else f"{manifest.parameters:,}"),
         ("input", f"{channels} channels, {height} x {width} pixels"),
-        ("output", f"{manifest.classes} classes{LABEL_ORDERS[manifest.label_order]}"),
-        ("images", DATASETS[manifest.dataset]),
+        ("output", f"{manifest.classes} classes{_label_order(manifest)}"),
+        ("images", KNOWN_DATASETS[manifest.dataset].description),
         ("preprocessing", _preprocessing(manifest)),
         ("licence", " ".join(filter(None, (manifest.license.name, manifest.license.url)))),
         ("cite", textwrap.fill(manifest.citation, WIDTH - 17)),
         ("see", "\n".join(manifest.references)),
     ]
     print_fields([field for field in fields if field[1]])
+
+
+def _label_order(manifest: Manifest) -> str:
+    if manifest.label_order is None:
+        return "; in which order is not stated"
+    return LABEL_ORDERS[manifest.label_order].description
 
 
 def _preprocessing(manifest: Manifest) -> str:
@@ -160,32 +157,32 @@ def _print_baseline(manifest: Manifest, catalog: Catalog) -> None:
     _print_conflicts(baseline)
 
 
-def _print_files(manifest: Manifest, store: Cache) -> None:
+def _print_files(manifest: Manifest, cache: Cache) -> None:
     print("\nFiles")
     for file in manifest.model_files():
         entry = file.entry
         size = "size unknown" if entry.bytes is None else human_bytes(entry.bytes)
-        print(f"  {file.name} ({entry.role}, {size}): {_where(file, store)}")
-        known = [("trust", _trust(file, store)), *file.hashes.items()]
+        print(f"  {file.name} ({entry.role}, {size}): {_where(file, cache)}")
+        known = [("trust", _trust(file, cache)), *file.hashes.items()]
         known += [("from", "\n".join(entry.urls))] if entry.urls else []
         known += [("note", textwrap.fill(entry.note, WIDTH - 14))] if entry.note else []
         print_fields(known, indent=4)
 
 
-def _where(file: ModelFile, store: Cache) -> str:
-    path = store.find(file)
+def _where(file: ModelFile, cache: Cache) -> str:
+    path = cache.find(file)
     if path is None:
         return "not here yet"
     return "ships with the zoo" if file.entry.path is not None else f"in the cache\n    {path}"
 
 
-def _trust(file: ModelFile, store: Cache) -> str:
+def _trust(file: ModelFile, cache: Cache) -> str:
     meaning = {
         "pinned": "pinned: a hash known beforehand says which file is right",
         "recorded": "recorded: no hash is known beforehand; what came at first use counts",
         "unverified": "unverified: no hash is known beforehand; the first download will be put on record",
     }
-    return meaning[store.trust(file)]
+    return meaning[cache.trust(file)]
 
 
 def _print_notes(manifest: Manifest) -> None:
@@ -195,9 +192,9 @@ def _print_notes(manifest: Manifest) -> None:
         print(textwrap.fill(note, WIDTH, initial_indent="  - ", subsequent_indent="    "))
 
 
-def _print_next(manifest: Manifest, store: Cache) -> None:
+def _print_next(manifest: Manifest, cache: Cache) -> None:
     name = manifest.name
-    here = all(store.find(file) is not None for file in manifest.source_model_files())
+    here = all(cache.find(file) is not None for file in manifest.source_model_files())
     data = "/path/to/ILSVRC2012_img_val.tar"
     steps = [] if here else [(f"dsd-zoo fetch {name}", "download and verify")]
     steps += [
@@ -205,7 +202,7 @@ def _print_next(manifest: Manifest, store: Cache) -> None:
         (f"dsd-zoo validate {name} --data {data}", "measure it on the images"),
         (f"dsd-zoo audit {name}", "hold the claims against what is known"),
     ]
-    if manifest.dataset == "digits-test":
+    if embedded_images(manifest.dataset) is not None:
         steps = [
             ("dsd-zoo demo", "all of it on the embedded models"),
             *(step for step in steps if data not in step[0]),
@@ -214,13 +211,13 @@ def _print_next(manifest: Manifest, store: Cache) -> None:
     print_fields(steps)
 
 
-def _as_json(manifest: Manifest, catalog: Catalog, store: Cache) -> dict[str, object]:
+def _as_json(manifest: Manifest, catalog: Catalog, cache: Cache) -> dict[str, object]:
     from zoo.claims.gains import gains_over_baseline
 
     data = manifest.model_dump()
     for entry, file in zip(data["files"], manifest.model_files(), strict=True):
-        path = store.find(file)
-        entry["trust"] = store.trust(file)
+        path = cache.find(file)
+        entry["trust"] = cache.trust(file)
         entry["here"] = None if path is None else str(path)
     baseline = catalog.baseline(manifest)
     gains = [] if baseline is None else gains_over_baseline(manifest, baseline, ())
