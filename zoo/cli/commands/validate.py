@@ -69,9 +69,7 @@ def validate(
     scale: Annotated[float | None, typer.Option(metavar="X", help="Factor after the mean.")] = None,
     meant_for: Annotated[
         str | None,
-        typer.Option(
-            metavar="FLAVOUR", help="The flavour that net and mean are made for, if not --flavour."
-        ),
+        typer.Option(metavar="FLAVOUR", help="The flavour that net and mean are made for, if not --flavour."),
     ] = None,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="All flavours in one pass, and how much they change.")
