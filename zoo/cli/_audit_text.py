@@ -84,7 +84,7 @@ def print_conflicts(audits: Sequence[Audit]) -> None:
 
 
 def print_verdict(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> None:
-    """What does not hold, and the last word."""
+    """What does not hold, and the verdict over all."""
     from zoo.report import words
 
     print()
@@ -124,7 +124,7 @@ def _derivation(claim: ClaimAudit) -> str:
 
 
 def _blank_repeats(lines: Sequence[tuple[str, ...]], columns: int) -> list[tuple[str, ...]]:
-    """The first `columns` cells left out where the line above says the same."""
+    """The lines with their first `columns` cells blank where they repeat the line above."""
     result = []
     above: tuple[str, ...] = ()
     for line in lines:

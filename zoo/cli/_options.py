@@ -70,7 +70,7 @@ def input_shapes(options: Sequence[str] | None) -> dict[str, tuple[int | str, ..
 
 
 def fixed_input_shapes(options: Sequence[str] | None) -> dict[str, tuple[int, ...]] | None:
-    """The same for a command that runs the net: every size is a number."""
+    """`input_shapes` for a command that runs the net: every size must be a number."""
     given = input_shapes(options)
     if given is None:
         return None

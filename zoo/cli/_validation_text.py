@@ -1,4 +1,4 @@
-"""What `validate` found, on the terminal."""
+"""The findings of `validate` on the terminal."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from zoo.claims.trace import TraceAgreement
     from zoo.evidence.run import Result, Run
 
-# Classes that gained and lost most, of up to a thousand; images that changed, of any number.
+# At most this many classes that gained or lost most, and images that changed.
 CLASSES_SHOWN, IMAGES_SHOWN = 3, 10
-# Between runs over the same images in the same order it is near 1, otherwise near 0.
+# The correlation of two runs over the same images is near 1 in the same order, otherwise near 0.
 SAME_ORDER = 0.9
 
 
 def print_findings(found: Findings) -> None:
-    """On the terminal: counts, circumstances, then everything they were held against."""
+    """Print the counts, how they were obtained, then everything they were compared with."""
     from zoo.report import words
 
     result = found.run.result
@@ -134,7 +134,7 @@ def _settings_words(result: Result) -> str:
 
 
 def _print_variants(runs: Sequence[Run]) -> None:
-    """The matrix: each variant beside the float32 run under the net's own flavour."""
+    """A table of all variants, each compared with the float32 run under the net's own flavour."""
     from zoo.claims.regression import compare_runs
     from zoo.report import words
 

@@ -23,6 +23,11 @@ class Variant:
     meant_for: str | None = None
     precision: Precision = "float32"
 
+    @property
+    def name(self) -> str:
+        """The name of its folder beside that of the first variant: the flavour, or the reduced precision."""
+        return self.preprocessing.flavour if self.precision == "float32" else self.precision
+
     def settings(self) -> dict[str, Any]:
         """The preprocessing as results record it, JSON-able."""
         meant_for = {} if self.meant_for is None else {"meant_for": self.meant_for}

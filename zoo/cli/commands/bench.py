@@ -1,4 +1,4 @@
-"""`dsd-zoo bench MODEL | FILE... --data SRC`: how fast is a validation here, and what bounds it?"""
+"""`dsd-zoo bench MODEL | FILE... --data SRC`: the speed of a validation on this machine, and its bound."""
 
 from __future__ import annotations
 

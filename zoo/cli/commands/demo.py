@@ -60,7 +60,7 @@ def demo(
 
 
 def _progress(line: str) -> None:
-    """On a terminal only: one line that the next one replaces."""
+    """Show one line, which the next call replaces; only on a terminal."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 

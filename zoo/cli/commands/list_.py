@@ -1,4 +1,4 @@
-"""`dsd-zoo list`: the whole zoo at a glance."""
+"""`dsd-zoo list`: all models with their claims."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zoo.evidence.run import Result
     from zoo.store.cache import Cache, Trust
 
-# From the strongest to the weakest: a model is trusted as far as its least known file.
+# From the strongest to the weakest; the trust in a model is that in its least trusted file.
 TRUST_LEVELS: tuple[Trust, ...] = ("pinned", "recorded", "unverified")
 
 

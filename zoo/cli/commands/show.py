@@ -1,4 +1,4 @@
-"""`dsd-zoo show MODEL`: everything a newcomer needs to know about one model."""
+"""`dsd-zoo show MODEL`: everything about one model."""
 
 from __future__ import annotations
 

@@ -37,9 +37,8 @@ from zoo.vocabulary import Precision
 
 if TYPE_CHECKING:
     from zoo.evaluation.distributed import Group
-    from zoo.evaluation.variants import Variant
 
-# What a shell reports of a command that Ctrl-C ended.
+# The exit code that shells report of a command that Ctrl-C ended.
 INTERRUPTED = 130
 
 
@@ -70,9 +69,7 @@ def validate(
     scale: Annotated[float | None, typer.Option(metavar="X", help="Factor after the mean.")] = None,
     meant_for: Annotated[
         str | None,
-        typer.Option(
-            metavar="FLAVOUR", help="What net and mean are made for, if not for --flavour's images."
-        ),
+        typer.Option(metavar="FLAVOUR", help="The flavour that net and mean are made for, if not --flavour."),
     ] = None,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="All flavours in one pass, and how much they change.")
@@ -126,7 +123,7 @@ def validate(
     --sensitivity and --precision).
     """
     from zoo.claims.findings import collect_findings
-    from zoo.cli import _validation_text
+    from zoo.cli._validation_text import print_findings
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.distributed import join_group
@@ -151,9 +148,12 @@ def validate(
     settings = settings_for(subject, runtime, scores, chosen, mean=mean_option(mean), meant_for=meant_for)
     variants = variants_of(settings.preprocessing, settings.meant_for, precision, sensitivity)
     own_flavour = settings.preprocessing.flavour if known is None else known.preprocessing.flavour
-    folders = [folder_of(subject.name, runtime, device, variant, limit, own_flavour) for variant in variants]
-    if out is not None:
-        folders = [out, *(out / _name(variant) for variant in variants[1:])]
+    if out is None:
+        folders = [
+            folder_of(subject.name, runtime, device, variant, limit, own_flavour) for variant in variants
+        ]
+    else:
+        folders = [out, *(out / variant.name for variant in variants[1:])]
     with open_dataset(data or shipped_images(subject), labels) as dataset, join_group(device) as group:
         job = job_for(
             subject,
@@ -174,28 +174,20 @@ def validate(
             return
     placed = list(zip(folders, runs, strict=True))
     findings = collect_findings(known, load_catalog(manifests), placed, earlier, tolerance, other)
-    if json:
-        print_json(findings.to_json())
-    else:
-        _validation_text.print_findings(findings)
-    # Last, so that a place that cannot be written takes no finding with it.
+    print_json(findings.to_json()) if json else print_findings(findings)
+    # Last, so that the findings are printed even if a report cannot be written.
     write_reports(findings, junit, markdown)
     if not findings.holds:
         raise typer.Exit(1)
 
 
-def _name(variant: Variant) -> str:
-    """What a second variant is called beside the first."""
-    return variant.preprocessing.flavour if variant.precision == "float32" else variant.precision
-
-
 @contextlib.contextmanager
 def _interruption_explained(folder: Path, group: Group) -> Iterator[None]:
-    """Says what is kept of a run that is interrupted or loses a process, and how to continue it."""
+    """Say what is kept of a run that Ctrl-C or the loss of a process ends, and how to continue it."""
     from zoo.evaluation.distributed import RankLostError
     from zoo.evidence import journal
 
-    def left() -> str:
+    def kept() -> str:
         images = sum(len(batch.rows[0]) for batch in journal.read(folder).values())
         return (
             f"the evidence of {images:,} images is kept in {folder}; the same command with --resume goes on"
@@ -204,7 +196,7 @@ def _interruption_explained(folder: Path, group: Group) -> Iterator[None]:
     try:
         yield
     except RankLostError as error:
-        raise RankLostError(f"rank {group.rank} of {group.size}: {error}\n  {left()}") from error
+        raise RankLostError(f"rank {group.rank} of {group.size}: {error}\n  {kept()}") from error
     except KeyboardInterrupt:
-        print(f"dsd-zoo: interrupted; {left()}", file=sys.stderr)
+        print(f"dsd-zoo: interrupted; {kept()}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
