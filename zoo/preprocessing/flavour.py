@@ -32,9 +32,8 @@ class Normalisation:
     """Stage 2 in numbers, all float32: ((pixel * multiplier / divisor) - mean) * scale / std.
 
     `mean` and `std` are (channels, 1, 1). `mean` may also be an image with the size of the window or of the
-    whole resized image, from which the same window is cut. With `swap_channels` the channels are
-    reversed first. `multiplier` and `divisor` change the range of the flavour's pixels to the range that the
-    other numbers are for.
+    whole resized image, from which the same window is cut. With `swap_channels` the channels are reversed
+    first. `multiplier` and `divisor` change the range of the flavour's pixels to the range of the mean.
     """
 
     crop: int
@@ -66,10 +65,11 @@ class Flavour(ABC):
     takes_pixels: ClassVar[bool] = False
     """Whether the tool also read images that are stored as pixels, as in an LMDB."""
     has_size: ClassVar[bool] = True
+    """Whether images are resized, so that the name ends with the size."""
     is_square: ClassVar[bool] = True
     """Whether stage 1 makes every image size x size."""
     position: ClassVar[int] = 1000
-    """Lists of flavours are in this order."""
+    """The place in lists of flavours, which begin with the lowest number."""
 
     def __init__(self, size: int) -> None:
         self.size = size

@@ -89,7 +89,7 @@ def use_gpu(index: int) -> tuple[torch.device, str]:
     """Makes a CUDA device the current one, for streams and pinned memory; returns it and its name.
 
     Raises:
-        DeviceError: PyTorch, which prepares images and ranks scores for both runtimes, does not see it.
+        DeviceError: PyTorch, which prepares images and ranks scores for all runtimes, does not see it.
     """
     import torch
 
