@@ -36,7 +36,7 @@ def pack(
         DataError: no image can be decoded, or an image does not have three channels.
     """
     if data.flavour is not None:
-        raise UsageError(f"{data.source}: packed already, by {data.flavour}; pack the images it was made of")
+        raise UsageError(f"{data.source}: already packed by {data.flavour}; pack the original images")
     try:
         with atomic_write(out) as temporary, temporary.open("xb") as file:
             return _write(file, data, flavour, progress)
