@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and what a disk may refuse, said so that one knows what to do."""
+"""Writing files whole or not at all, explaining disk errors, and small checks of files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 @contextmanager
 def disk_errors_explained(root: Path) -> Iterator[None]:
-    """UsageError for a disk that is full or a cache that may not be written."""
+    """Turn the OSError of a full disk or a read-only cache into a UsageError that says what to do."""
     try:
         yield
     except OSError as error:
@@ -31,7 +31,7 @@ def disk_errors_explained(root: Path) -> Iterator[None]:
         if error.errno in _DENIED:
             raise UsageError(
                 f"{error.filename or root}: cannot be written: {error.strerror}\n"
-                "  set DSD_ZOO_CACHE (cache) and DSD_ZOO_LOCK (record of first use) to places of yours"
+                "  set DSD_ZOO_CACHE (cache) and DSD_ZOO_LOCK (record of first use) to writable places"
             ) from error
         raise
 
@@ -45,7 +45,7 @@ def require_file(path: Path) -> None:
 
 
 def printable(text: str) -> str:
-    """The text, with escapes where it comes from a file name that is not UTF-8."""
+    """The text with escapes for what UTF-8 cannot encode, as in some file names."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

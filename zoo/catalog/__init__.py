@@ -1,1 +1,1 @@
-"""What is known about models beforehand: manifests, the catalog of them, what a converted form carries."""
+"""What the zoo knows about models: their manifests, the catalog, and the metadata of converted nets."""

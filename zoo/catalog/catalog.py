@@ -1,4 +1,4 @@
-"""The catalog: finds the manifests that ship with the zoo and those of the user's own folders."""
+"""The catalog: finds the manifests that ship with the zoo and those in the user's folders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.errors import UsageError
 
 
 class Catalog:
-    """The models by name. A manifest is read when it is asked for, so one broken file spoils only itself."""
+    """The models by name. Manifests are read on demand, so a broken one affects no other model."""
 
     def __init__(self, paths: Mapping[str, Path]) -> None:
         self._paths = dict(sorted(paths.items()))
@@ -21,8 +21,8 @@ class Catalog:
     def load(cls, extra: Sequence[Path] = ()) -> Catalog:
         """The bundled models and those of the folders `extra` (every `*.toml` directly inside).
 
-        UsageError if a folder is not there or a name is taken twice: a model that silently hides
-        another one would put the wrong weights under a known name.
+        UsageError if a folder does not exist or two models have one name: a model that silently replaced
+        another would give wrong weights a known name.
         """
         paths: dict[str, Path] = {}
         for folder in (bundled_folder(), *extra):
@@ -47,7 +47,7 @@ class Catalog:
         return Manifest.read(self._paths[name])
 
     def baseline(self, manifest: Manifest) -> Manifest | None:
-        """The manifest of the model that `manifest` names as its baseline, or None if it names none.
+        """The manifest of the baseline of `manifest`, or None if it has no baseline.
 
         UsageError if the catalog has no such model.
         """
@@ -61,7 +61,7 @@ class Catalog:
         return self.get(manifest.baseline)
 
     def advice(self, name: str) -> str:
-        """What to do about a name that no model has: the closest ones, and where to find all."""
+        """What to do about an unknown name: the closest names, and the command that lists all."""
         folded = name.lower().replace("_", "-")
         close = [folded] if folded in self._paths else difflib.get_close_matches(folded, self._paths, n=3)
         advice = f"  did you mean {' or '.join(close)}?\n" if close else ""

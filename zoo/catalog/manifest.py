@@ -1,8 +1,8 @@
 """The schema of a manifest: one TOML file per model, data only.
 
-A manifest says what a model is, which files make it up and how to know they are the right ones, how
-images reach it, and what was claimed for it, each claim with its source. `Manifest.read` is the one way
-in; whatever does not fit the schema is an error that names the file and the field.
+A manifest says what a model is, which files it consists of and what identifies them, how images are
+preprocessed for it, and what was claimed for it, each claim with its source. `Manifest.read` reads and checks
+it; whatever does not fit the schema is an error that names the file and the field.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from zoo.preprocessing.settings import Preprocessing
 from zoo.schema import Data, Name, RelativePath, Url
 from zoo.vocabulary import Metric
 
-# A published percentage has at least two digits after the point, so counts and percentage must agree to that.
+# A count and its published percentage must agree to two digits after the point.
 PERCENT_SLACK = Decimal("0.01")
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Manifest(Data):
             raise UsageError(f"{path}: the manifest cannot be read: {error.strerror}") from error
         except ValidationError as error:
             raise UsageError(f"{path}: the manifest does not fit the schema\n{_explain(error)}") from error
-        except (ValueError, RecursionError) as error:  # also of numbers and nesting without end
+        except (ValueError, RecursionError) as error:  # RecursionError: nested too deeply
             raise UsageError(f"{path}: not a TOML file: {error}") from error
         if manifest.name != path.stem:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""What the zoo knows about a model and a converted form carries with it, as metadata."""
+"""The metadata of a converted net: what the manifest of its model says."""
 
 from __future__ import annotations
 

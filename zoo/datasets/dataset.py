@@ -34,15 +34,15 @@ class Dataset(AbstractContextManager["Dataset"]):
     name: str
     source: str
     labels_source: str
-    items: tuple[Sample, ...]
+    samples: tuple[Sample, ...]
     close: Callable[[], None] = field(default=lambda: None, repr=False)
     flavour: str | None = None
 
     def __len__(self) -> int:
-        return len(self.items)
+        return len(self.samples)
 
     def __iter__(self) -> Iterator[Sample]:
-        return iter(self.items)
+        return iter(self.samples)
 
     def __enter__(self) -> Self:
         return self

@@ -48,12 +48,12 @@ def _of_records(path: Path, place: Records) -> Dataset:
     if not place.records:
         place.close()
         raise UsageError(f"{path}: no images there")
-    items = tuple(
+    samples = tuple(
         Sample(printable(record.name), record.label, partial(place.read, index))
         for index, record in enumerate(place.records)
     )
-    name = _known(items) or path.resolve().name
-    return Dataset(name, str(path), place.labels_source, items, place.close, place.flavour)
+    name = _known(samples) or path.resolve().name
+    return Dataset(name, str(path), place.labels_source, samples, place.close, place.flavour)
 
 
 def _of_files(path: Path, place: Files, labels: Path | None) -> Dataset:
@@ -62,17 +62,17 @@ def _of_files(path: Path, place: Files, labels: Path | None) -> Dataset:
     except BaseException:
         place.close()
         raise
-    items = tuple(
+    samples = tuple(
         Sample(printable(name), label, partial(place.read, name)) for name, label in labelled.labels.items()
     )
-    return Dataset(_known(items) or path.resolve().name, str(path), labelled.source, items, place.close)
+    return Dataset(_known(samples) or path.resolve().name, str(path), labelled.source, samples, place.close)
 
 
-def _known(items: tuple[Sample, ...]) -> str | None:
+def _known(samples: tuple[Sample, ...]) -> str | None:
     """The zoo's dataset that contains all these images with these labels; None if there is none."""
-    names = {SYNSET_SUFFIX.sub("", PurePosixPath(item.id).name): item.label for item in items}
+    names = {SYNSET_SUFFIX.sub("", PurePosixPath(sample.id).name): sample.label for sample in samples}
     first = next(iter(names))
-    if len(names) < len(items):
+    if len(names) < len(samples):
         return None
     for name, known in KNOWN_DATASETS.items():
         if known.file_name.fullmatch(first) and names.items() <= known.labels().items():

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from zoo.datasets.dataset import Dataset
-from zoo.datasets.loader import LoadedSample, prepared
+from zoo.datasets.loader import LoadedSample, load_samples
 from zoo.datasets.packed_format import ALIGNMENT, CHANNELS, MAGIC, TRAILER, PackedImage, PackedIndex
 from zoo.environment import processors
 from zoo.errors import DataError, UsageError
@@ -28,12 +28,12 @@ def pack(
 ) -> PackedIndex:
     """Write the first stage of `flavour` for all images of `data` to `out`, whole or not at all.
 
-    An image that cannot be decoded is kept as such: a run over the packed file says of it what it would say
-    of the source. Returns the file's index.
+    An image that cannot be decoded is recorded with its problem: a run over the packed file reports the same
+    as a run over the source. Returns the file's index.
 
     Raises:
         UsageError: the file cannot be written, or the data were packed already.
-        DataError: none of the images can be decoded, or they have not three channels.
+        DataError: no image can be decoded, or an image does not have three channels.
     """
     if data.flavour is not None:
         raise UsageError(f"{data.source}: packed already, by {data.flavour}; pack the images it was made of")
@@ -53,7 +53,7 @@ def _write(
     file.write(MAGIC)
     images: list[PackedImage] = []
     dtypes: set[str] = set()
-    for image in prepared(data.items, resize, ahead=AHEAD * processors()):
+    for image in load_samples(data.samples, resize, ahead=AHEAD * processors()):
         images.append(_append(file, image, dtypes, data.source))
         if progress is not None:
             progress(len(images), len(data))
@@ -76,14 +76,16 @@ def _write(
 
 
 def _append(file: BinaryIO, image: LoadedSample[Pixels], dtypes: set[str], source: str) -> PackedImage:
-    item = image.item
+    sample = image.sample
     if image.pixels is None:
-        return PackedImage(name=item.id, label=item.label, sha256=image.sha256, problem=str(image.problem))
+        return PackedImage(
+            name=sample.id, label=sample.label, sha256=image.sha256, problem=str(image.problem)
+        )
     pixels = np.ascontiguousarray(image.pixels)
     dtypes.add(str(pixels.dtype))
     if pixels.shape[2] != CHANNELS or len(dtypes) > 1:
         raise DataError(
-            f"{source}: {item.id}: {pixels.shape[2]} channels of {pixels.dtype}: a packed file holds "
+            f"{source}: {sample.id}: {pixels.shape[2]} channels of {pixels.dtype}: a packed file holds "
             f"{CHANNELS} channels of one kind"
         )
     file.write(bytes(-file.tell() % ALIGNMENT))
@@ -91,8 +93,8 @@ def _append(file: BinaryIO, image: LoadedSample[Pixels], dtypes: set[str], sourc
     content = pixels.data.cast("B")
     file.write(content)
     return PackedImage(
-        name=item.id,
-        label=item.label,
+        name=sample.id,
+        label=sample.label,
         sha256=image.sha256,
         rotated=image.rotated,
         offset=offset,

@@ -1,4 +1,4 @@
-"""Bringing the files of a model into the cache, from the first source that delivers the right bytes."""
+"""Downloads the files of models into the cache, from the first source that delivers the right bytes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The wanted member of an archive, unpacked with every size checked before and while it is read.
+"""Unpacks one member of an archive; every size is checked before and during reading.
 
-Nothing is written under a name from the archive, so no path in it leads anywhere; links and devices are no
-files and are passed over. Only formats whose unpacking needs little memory are read, and a tar is read by
-its own few rules (POSIX ustar), because it may come out of a gzip that unpacks to anything.
+No file is written under a name from the archive, so its paths are harmless; links and devices are skipped.
+Only formats that unpack in little memory are supported. Tars are parsed here, by the rules of POSIX ustar,
+because the tar in a compressed file may be malicious and of any size.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ZIP_END, _ZIP_END_BYTES, _ZIP_LONGEST_COMMENT = b"PK\x05\x06", 22, 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in an archive: its place, its name there, its size in bytes as announced (None: not told)."""
+    """A file in an archive: its position, its name there, its announced size in bytes (None: unknown)."""
 
     number: int
     name: str
@@ -47,14 +47,14 @@ class Member:
 
     @property
     def basename(self) -> str:
-        """The name without folders, whichever system wrote it."""
+        """The name without folders, separated by / or \\."""
         return PurePosixPath(self.name.replace("\\", "/")).name
 
 
 def find_member(path: Path, kind: Archive, file: File, most: int) -> Member:
-    """Which member of the archive at `path` is `file`: by its name, else its size, else its ending.
+    """The member that is `file` in the archive at `path`: by name, else by ending, else by size.
 
-    ContentError if none or several could be it, it is larger than `most` bytes, or the archive is damaged.
+    ContentError if no member or several qualify, it is larger than `most` bytes, or the archive is damaged.
     """
     try:
         found = [member for member, _ in _members(path, kind)]
@@ -77,7 +77,7 @@ def find_member(path: Path, kind: Archive, file: File, most: int) -> Member:
 
 
 def read_member(path: Path, kind: Archive, wanted: Member, most: int) -> Iterator[bytes]:
-    """The content of a member in pieces. ContentError if it is damaged or goes beyond `most` bytes."""
+    """The content of a member in chunks. ContentError if it is damaged or longer than `most` bytes."""
     came = 0
     try:
         for member, stream in _members(path, kind):
@@ -113,7 +113,7 @@ def _damaged(kind: Archive, error: Exception) -> ContentError:
 
 
 def _members(path: Path, kind: Archive) -> Iterator[tuple[Member, IO[bytes]]]:
-    """Every regular file with its content, which is to be read before the next one is asked for."""
+    """Every regular file with a stream of its content, valid until the next file is asked for."""
     if kind == "zip":
         yield from _zip_members(path)
         return
@@ -143,13 +143,13 @@ def _zip_members(path: Path) -> Iterator[tuple[Member, IO[bytes]]]:
                 if info.is_dir():
                     continue
                 if info.flag_bits & 1 or info.compress_type not in _ZIP_METHODS:
-                    raise ValueError(f"{info.filename} is encrypted or packed in a way that is not read here")
+                    raise ValueError(f"{info.filename} is encrypted or compressed by an unsupported method")
                 with archive.open(info) as stream:
                     yield Member(number, info.filename, info.file_size), stream
 
 
 def _check_directory_length(file: IO[bytes]) -> None:
-    """zipfile reads the whole directory into memory; its length stands in the last record of the file."""
+    """Limit the length of the directory, which zipfile reads into memory whole. The last record states it."""
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - _ZIP_END_BYTES - _ZIP_LONGEST_COMMENT))
     tail = file.read()
@@ -161,7 +161,7 @@ def _check_directory_length(file: IO[bytes]) -> None:
 
 
 def _tar_members(stream: IO[bytes]) -> Iterator[tuple[Member, IO[bytes]]]:
-    """Regular files of a ustar stream; extended headers and all other kinds are passed over."""
+    """The regular files of a ustar stream; extended headers and all other kinds are skipped."""
     passed = 0
     for number in range(MAX_MEMBERS):
         header = _read_exactly(stream, BLOCK)
@@ -184,7 +184,7 @@ def _tar_members(stream: IO[bytes]) -> Iterator[tuple[Member, IO[bytes]]]:
 
 
 def _tar_number(field: bytes) -> int:
-    """Octal digits, or with the highest bit set a big-endian number."""
+    """A number in octal digits, or big-endian binary if the highest bit is set."""
     if field[0] & 0x80:
         if field[0] != 0x80:
             raise ValueError("a size is negative")
@@ -216,6 +216,6 @@ class _BoundedReader(io.RawIOBase):
         return len(data)
 
     def skip(self) -> None:
-        """Passes over what was not read."""
+        """Skip the bytes that were not read."""
         while self._left:
             self._left -= len(_read_exactly(self._stream, min(CHUNK_BYTES, self._left)))

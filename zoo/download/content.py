@@ -1,4 +1,4 @@
-"""What did a source deliver? Its first bytes tell: the file, an archive that may hold it, or neither."""
+"""Tells from the first bytes whether a source delivered the file, an archive, or something else."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _ARCHIVES: tuple[tuple[bytes, Archive], ...] = (
     (b"\x1f\x8b", "gzip"),
     (b"BZh", "bzip2"),
 )
-# What a file of this role rightly begins with, although it is no network.
+# The first bytes of files that hold no net, by role; a recorded file is a zip (.npz) and is not unpacked.
 _ROLE_MAGIC = {"mean": b"\x93NUMPY", "recorded": b"PK\x03\x04"}
 _SHOWN_CHARACTERS = 60
 HEAD_BYTES = 512
-"""How many of the first bytes tell."""
+"""The number of first bytes that are looked at."""
 
 
 def kind_of_content(file: File, head: bytes) -> Archive | None:
-    """The kind of archive that begins with `head`, or None for what may be the file itself.
+    """The kind of archive that begins with `head`, or None if it may be the file itself.
 
-    ContentError for what can be neither: a web page, a Git LFS pointer, an empty or a foreign file.
+    ContentError if it can be neither: a web page, a Git LFS pointer, an empty file or one of another kind.
     """
     from converters import foreign
 
     if not head:
         raise ContentError("delivered nothing")
-    right = _ROLE_MAGIC.get(file.role)
-    if right is not None and head.startswith(right):
+    magic = _ROLE_MAGIC.get(file.role)
+    if magic is not None and head.startswith(magic):
         return None
     if (archive := archive_kind(head)) is not None:
         return archive
@@ -44,14 +44,14 @@ def kind_of_content(file: File, head: bytes) -> Archive | None:
 
 
 def archive_kind(head: bytes) -> Archive | None:
-    """The kind of archive or compressed file that begins so, if it is one that can be unpacked here."""
+    """The kind of archive or compressed file that begins with `head`; None if it is not supported."""
     if head[257:262] == b"ustar":
         return "tar"
     return next((kind for magic, kind in _ARCHIVES if head.startswith(magic)), None)
 
 
 def _refuse_text(head: bytes) -> None:
-    """No hash would find an error message that came instead of weights. An ASCII .t7 begins with a digit."""
+    """Without a hash, only this finds an error text in place of weights. An ASCII .t7 starts with a digit."""
     from converters import is_text
 
     if is_text(head) and not head[:1].isdigit():

@@ -1,4 +1,4 @@
-"""One file into the cache, from the first source that delivers the right bytes."""
+"""Downloads one file into the cache, or adds one that was downloaded by hand."""
 
 from __future__ import annotations
 
@@ -26,17 +26,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FailedSource:
-    """One source that was tried, and what came of it."""
+    """A source that did not deliver, and why."""
 
     url: str
-    outcome: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Where a file lies now; `source` is where it came from, None if it was here already.
+    """A file in the cache.
 
-    `member` is its name in the archive that came, if one did; `failed` are the sources before.
+    source: where it came from; None if it was in the cache already.
+    member: its name in the archive that the source delivered; None if it delivered the file itself.
+    failed: the sources that were tried before.
     """
 
     path: Path
@@ -51,14 +53,14 @@ def fetch_file(
     network: Network | None = None,
     progress: DownloadProgress | None = None,
 ) -> Fetched:
-    """Brings `file` into `cache` unless it is there.
+    """Download `file` into `cache` unless it is there.
 
     The sources are tried in order. Only bytes that agree with everything on record get into the cache, by
-    an atomic rename. What came before a break is kept, and the next call goes on from it.
+    an atomic rename. A partial download is kept, and the next call resumes it.
 
     Raises:
         FetchError: no source delivered.
-        IntegrityError: no source delivered the right file, and at least one delivered another one.
+        IntegrityError: no source delivered the right file, and at least one delivered another file.
         UsageError: the disk is full, or the cache cannot be written.
     """
     with disk_errors_explained(cache.root):
@@ -71,7 +73,7 @@ def _fetch(file: ModelFile, cache: Cache, network: Network, progress: DownloadPr
         cache.record_first_use(file)
         return Fetched(path)
     with hold_lock(cache.lock(file), progress), cache.partial_folder(file) as folder:
-        # Another process may have brought it in while this one waited.
+        # Another process may have downloaded it while this one waited.
         path = cache.find(file)
         fetched = _try_sources(file, cache, folder, network, progress) if path is None else Fetched(path)
         _remove_leftovers(folder)
@@ -81,14 +83,15 @@ def _fetch(file: ModelFile, cache: Cache, network: Network, progress: DownloadPr
 def add_file(
     manifest: Manifest, path: Path, cache: Cache, *, name: str | None = None, replace: bool = False
 ) -> tuple[ModelFile, Path]:
-    """Brings a file downloaded by hand into `cache`; returns which file of the model it is, and where.
+    """Copy a file that was downloaded by hand into `cache`; returns the file of the model, and its path.
 
-    `name` says which file is meant; without it the content decides, then the file's own name, then its
-    ending. An archive may hold it. `replace` accepts a changed file of which nothing was known beforehand.
+    path: the file, or an archive that holds it.
+    name: which file of the model it is; by default the hashes decide, then its name, then its ending.
+    replace: accept other content than at first use; a hash known beforehand must match all the same.
 
     Raises:
         UsageError: the file cannot be read, is no model file, or could be several files of the model.
-        IntegrityError: it is not the file on record.
+        IntegrityError: it is another file than the one on record.
     """
     require_file(path)
     file = _choose_file(manifest, path, name)
@@ -103,17 +106,16 @@ def import_file(
     replace: bool = False,
     record: IndexEntry | None = None,
 ) -> Path:
-    """Copies the local file `path` into `cache` as `file`.
+    """Copy the local file `path` into `cache` as `file`.
 
-    record: what it is said to be and where it came from, if that is known; else it comes from `path`.
-
-    Raises as `add_file` does.
+    record: its expected digests and its source, if known; by default its source is `path`.
+    replace: see `add_file`, as for the errors.
     """
 
     def check(digests: Digests) -> None:
         if record is not None and digests != record.digests:
             raise IntegrityError(
-                "not the file its record speaks of\n"
+                "not the file that its record describes\n"
                 f"  sha256: expected {record.digests.sha256}, came {digests.sha256}"
             )
         if file.hashes or not replace:
@@ -127,8 +129,8 @@ def import_file(
             hold_lock(cache.lock(file), progress),
             cache.partial_folder(file) as folder,
         ):
-            room = functools.partial(cache.require_space, what=file.name)
-            received = Transfer(file.entry, folder, check, room, RetryPolicy(), progress).run(
+            require_space = functools.partial(cache.require_space, what=file.name)
+            received = Transfer(file.entry, folder, check, require_space, RetryPolicy(), progress).run(
                 LocalSource(url)
             )
             stored = cache.put(file, received.path, received.digests, source, added=added, replace=replace)
@@ -173,7 +175,7 @@ def _try_sources(
         file.entry,
         folder,
         check=functools.partial(cache.check, file),
-        room=functools.partial(cache.require_space, what=file.name),
+        require_space=functools.partial(cache.require_space, what=file.name),
         retry_policy=network.retry_policy,
         progress=progress,
     )
@@ -197,17 +199,17 @@ def _describe_source(source: str, received: ReceivedFile) -> str:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Removes what other sources, or a killed process, left behind."""
+    """Delete what other sources or a killed process left."""
     for left in folder.iterdir():
         left.unlink()
 
 
 def _failure_message(file: ModelFile, failed: list[FailedSource]) -> str:
-    """Every attempt, and how to do it by hand."""
+    """The message that lists every failed source, and says how to add the file by hand."""
     lines = [f"{file.model}: no source delivered {file.name}"]
-    for attempt in failed:
-        first, *more = attempt.outcome.split("\n")
-        lines += [f"  {attempt.url}", f"    {first}", *(f"    {line}" for line in more)]
+    for failure in failed:
+        first, *more = failure.reason.split("\n")
+        lines += [f"  {failure.url}", f"    {first}", *(f"    {line}" for line in more)]
     if not failed:
         lines.append("  no source is known")
     links = [url for url in file.entry.urls if not url.startswith("file://")]

@@ -1,4 +1,4 @@
-"""Files from http:// and https:// URLs, from any byte on."""
+"""Files from http:// and https:// URLs, resumed at any byte."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zoo.download.stream import SourceError, Stream, TransientError, Validators
 if TYPE_CHECKING:
     import requests
 
-# Small enough that a slow server shows, large enough to cost nothing.
+# Small enough to notice a slow server soon, large enough to cost nothing.
 CHUNK_BYTES = 1 << 16
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 MAX_JSON_BYTES = 1 << 20
@@ -28,7 +28,7 @@ CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 @dataclass(frozen=True, slots=True)
 class HttpSource:
-    """The body that a GET of `url` brings; `label` is its name if the URL is none for people."""
+    """The body of a GET of `url`; `label` is its name in messages, by default the URL."""
 
     url: str
     retry_policy: RetryPolicy
@@ -41,10 +41,10 @@ class HttpSource:
 
     @contextmanager
     def open(self, start: int, validators: Validators) -> Iterator[Stream]:
-        """See `DownloadSource`. A server without ranges, or with other content now, sends all of it."""
+        """See `DownloadSource`. A server without ranges, or with changed content, sends all of it."""
         with request(self.url, self.retry_policy, _range_headers(start, validators)) as response:
             if response.status_code == RANGE_NOT_SATISFIABLE and start:
-                # What lies here is no part of what the server has now.
+                # The server's content is shorter than the partial download, so it has changed.
                 with self.open(0, Validators()) as stream:
                     yield stream
                 return
@@ -58,9 +58,9 @@ class HttpSource:
 def request_json(
     url: str, retry_policy: RetryPolicy, headers: Mapping[str, str], body: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """The JSON object that a GET of `url` brings, or a POST if there is a body to send.
+    """The JSON object that a GET of `url` returns, or a POST of `body` as JSON.
 
-    Raises SourceError (TransientError where asking again may help): no such answer.
+    Raises SourceError if there is no such answer (TransientError where a retry may help).
     """
     with request(url, retry_policy, headers, body) as response:
         raise_for_status(response, retry_policy)
@@ -78,20 +78,20 @@ def request_json(
 def request(
     url: str, retry_policy: RetryPolicy, headers: Mapping[str, str], body: Mapping[str, str] | None = None
 ) -> Iterator[requests.Response]:
-    """The response to a GET, or to a POST of `body` as JSON; its own body unread, whatever its status.
+    """The response to a GET, or to a POST of `body` as JSON, of any status; its body is not read yet.
 
-    Proxies and certificates are as `requests` has them (HTTPS_PROXY, REQUESTS_CA_BUNDLE, ...).
+    `requests` handles proxies and certificates (HTTPS_PROXY, REQUESTS_CA_BUNDLE, ...).
 
     Raises:
         SourceError: the server cannot be reached.
-        TransientError: it broke off or fell silent, also while its answer is read inside the `with`.
+        TransientError: the connection broke or timed out, also while the body is read inside the `with`.
     """
     import requests
     import urllib3
 
     from converters import __version__
 
-    # Without this a server may compress on the way, and the announced size would be that of the packed bytes.
+    # Else a server may compress the body, and announce the size of the compressed bytes.
     sent = {"Accept-Encoding": "identity", "User-Agent": f"dsd-zoo/{__version__}", **headers}
     method = "GET" if body is None else "POST"
     timeout = (retry_policy.connect_timeout, retry_policy.read_timeout)
@@ -107,7 +107,7 @@ def request(
 
 
 def raise_for_status(response: requests.Response, retry_policy: RetryPolicy) -> None:
-    """SourceError for any status but success; TransientError where asking again may help."""
+    """SourceError for any status but success; TransientError where a retry may help."""
     if response.ok:
         return
     text = f"HTTP {response.status_code} {response.reason}".rstrip()
@@ -139,7 +139,7 @@ def _start_of_range(response: requests.Response, asked: int) -> int:
 def _validators(response: requests.Response, begins: int) -> Validators:
     etag = response.headers.get("ETag")
     return Validators(
-        # A weak tag promises the same meaning, not the same bytes.
+        # A weak tag stands for the same meaning, not for the same bytes.
         etag=None if etag is None or etag.startswith("W/") else etag,
         last_modified=response.headers.get("Last-Modified"),
         size=_total_size(response, begins),
@@ -159,7 +159,7 @@ def _is_compressed(response: requests.Response) -> bool:
 
 
 def _chunks(response: requests.Response, retry_policy: RetryPolicy) -> Iterator[bytes]:
-    """The body as it arrives. TransientError if it arrives too slowly to ever end."""
+    """The body as it arrives. TransientError if it arrives at less than the lowest speed."""
     if _is_compressed(response):
         yield from response.iter_content(CHUNK_BYTES)
         return
@@ -174,7 +174,7 @@ def _chunks(response: requests.Response, retry_policy: RetryPolicy) -> Iterator[
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Seconds until the server wants to be asked again, from either form of the header."""
+    """Retry-After in seconds, from either form of the header; None if there is none."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isdecimal():
         return float(text)
@@ -207,7 +207,7 @@ def _connection_error(error: Exception) -> SourceError:
 
 
 def _root_cause(error: BaseException) -> str:
-    """The innermost of the wrapped errors: what actually happened, without the layers that passed it on."""
+    """The text of the innermost wrapped error, which says what happened."""
     inner = [*_causes(error)][-1]
     return str(inner) or type(inner).__name__
 

@@ -15,7 +15,7 @@ from zoo.store.digests import read_chunks
 
 @dataclass(frozen=True, slots=True)
 class LocalSource:
-    """The local file that a file:// URL names."""
+    """The file at a file:// URL."""
 
     url: str
 
@@ -26,7 +26,7 @@ class LocalSource:
 
     @contextmanager
     def open(self, start: int, validators: Validators) -> Iterator[Stream]:
-        """See `DownloadSource`; always from the beginning."""
+        """See `DownloadSource`. It always starts at the beginning."""
         parts = urlsplit(self.url)
         if parts.netloc not in ("", "localhost"):
             raise SourceError(f"a file:// URL names a file of this machine, not of '{parts.netloc}'")

@@ -1,7 +1,7 @@
-"""The cache as a folder that can be carried to another machine, or served as a mirror.
+"""Exports the cache to a folder, to move to another machine or to serve as a mirror, and imports it.
 
-<folder>/<model>/<file name>   the files under their own names: what `fetch --mirror` asks for
-<folder>/index.json            what each is: its digests, where it came from, and when
+<folder>/<model>/<file name>   the files under their own names, where `fetch --mirror` looks for them
+<folder>/index.json            the record of each: its digests, its source, and when it was added
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INDEX_NAME = "index.json"
 
 @dataclass(frozen=True, slots=True)
 class CopiedFile:
-    """What became of one file: a few words, or the error that kept it from moving."""
+    """The outcome for one file: its size or why it was skipped, or the error that stopped it."""
 
     model: str
     name: str
@@ -36,14 +36,14 @@ class CopiedFile:
 
 
 def export_cache(cache: Cache, models: Iterable[Manifest], folder: Path) -> Iterator[CopiedFile]:
-    """Copies what the cache holds of these models to `folder`, and says so file by file.
+    """Copy the cached files of these models to `folder`, and yield the outcome of each.
 
-    Every file is hashed on the way; one that is not as on record is not exported. Files that ship with the
-    zoo stay. UsageError if the folder is none, or holds something else than an export.
+    Every file is hashed, and not exported if it is not the one on record. Files that ship with the zoo are
+    not exported. UsageError if `folder` is no folder, or holds anything but an export.
     """
     index = _index(folder)
     if folder.exists() and not (folder.is_dir() and (index.path.exists() or not any(folder.iterdir()))):
-        raise UsageError(f"{folder}: expected a new folder, or one that was exported to before")
+        raise UsageError(f"{folder}: expected a new folder, or an earlier export")
     for manifest in models:
         for file in manifest.model_files():
             path = cache.find(file)
@@ -61,11 +61,11 @@ def export_cache(cache: Cache, models: Iterable[Manifest], folder: Path) -> Iter
 
 
 def import_cache(cache: Cache, catalog: Catalog, folder: Path) -> Iterator[CopiedFile]:
-    """Copies an export into the cache, and says so file by file.
+    """Copy an export into the cache, and yield the outcome of each file.
 
-    Every file must be what its manifest has on record, and what the export says. Of a file of which nothing
-    was known beforehand, the first use on the other machine counts, unless there was one here.
-    UsageError if the folder is no export.
+    Every file must agree with its manifest and with the record in the export. If no hash was known
+    beforehand, the first use on the other machine counts, unless the file was used here before.
+    UsageError if `folder` is no export.
     """
     index = _index(folder)
     if not index.path.is_file():
@@ -83,7 +83,7 @@ def _export(file: ModelFile, path: Path, target: Path, cache: Cache) -> IndexEnt
     with replacing(target) as written:
         digests = _copy(path, written)
         cache.check(file, digests)
-    # A file that another model brought in has no record under this name.
+    # A file that was downloaded for another model has no record under this name.
     known = cache.index.get(file.model, file.name) or next(
         (record for _, _, record in cache.index if record.digests.sha256 == digests.sha256), None
     )
@@ -104,7 +104,7 @@ def _copy(path: Path, target: Path) -> Digests:
 def _import(
     cache: Cache, catalog: Catalog, path: Path, model: str, name: str, record: IndexEntry
 ) -> str | ZooError:
-    # The names come from a file: only those that a manifest has too are ever made into a path.
+    # The names come from a file: only names that a manifest also has may become a path.
     files = catalog.get(model).model_files() if model in catalog else []
     file = next((file for file in files if file.name == name), None)
     if file is None:

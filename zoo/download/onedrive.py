@@ -1,8 +1,8 @@
 """OneDrive share links (1drv.ms, onedrive.live.com), without an account.
 
-What the web client does (undocumented, as observed 2024 to 2026): it asks a token service for an anonymous
-token and, with it, the item behind the share, whose record has the size, hashes and a short-lived download
-URL. The older ways, answered with 401 for most personal links since 2024, are tried after it.
+The web client (undocumented, as observed 2024 to 2026) asks a token service for an anonymous token. With it
+the client requests the record of the shared item, which has the size, hashes and a short-lived download URL.
+Older ways, answered with 401 for most personal links since 2024, are tried last.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DOWNLOAD_URLS = ("@content.downloadUrl", "@microsoft.graph.downloadUrl")
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Where OneDrive answers. `{share}` is the encoded share link, `{link}` the link itself."""
+    """URLs of OneDrive's services. `{share}` is the encoded share link, `{link}` the link itself."""
 
     token: str = "https://api-badgerp.svc.ms/v1.0/token"
     items: tuple[str, ...] = (
@@ -40,12 +40,12 @@ class Services:
 
 
 def is_share_link(url: str) -> bool:
-    """Whether the URL is a OneDrive share link, behind which lies a file and not the file's bytes."""
+    """Whether the URL is a OneDrive share link, which does not return the file itself."""
     return urlsplit(url).hostname in HOSTS
 
 
 def sources(link: str, retry_policy: RetryPolicy, services: Services) -> list[DownloadSource]:
-    """All ways to the file behind `link`, in the order in which they are worth trying."""
+    """All ways to download the file behind `link`, best first."""
     share = "u!" + base64.urlsafe_b64encode(link.encode()).decode().rstrip("=")
 
     def filled(template: str) -> str:
@@ -60,7 +60,7 @@ def sources(link: str, retry_policy: RetryPolicy, services: Services) -> list[Do
 
 
 def _label(link: str, url: str) -> str:
-    """The link, which people know, and which service is asked about it."""
+    """The name of a source in messages: the link, and the service that is asked."""
     if url.startswith(link):
         return url
     parts = urlsplit(url)
@@ -69,7 +69,7 @@ def _label(link: str, url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SharedItem:
-    """The file of a share, by way of its item's record at `url` and a token from `token_url`."""
+    """The file of a share. `url` returns the record of its item, given a token from `token_url`."""
 
     name: str
     url: str
@@ -78,7 +78,7 @@ class SharedItem:
 
     @contextmanager
     def open(self, start: int, validators: Validators) -> Iterator[Stream]:
-        """See `DownloadSource`. The record is asked for every time, since its download URL soon expires."""
+        """See `DownloadSource`. The record is requested every time, since its download URL soon expires."""
         item = self._item()
         if "folder" in item:
             raise SourceError("the link leads to a folder, not to a file")
@@ -104,7 +104,7 @@ class SharedItem:
 
 @contextmanager
 def _named_in_errors(who: str) -> Iterator[None]:
-    """Says of an error whose answer it was."""
+    """Put the name of the service before the text of an error."""
     try:
         yield
     except TransientError as error:

@@ -1,4 +1,4 @@
-"""Several files at a time."""
+"""Downloads several files at a time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from zoo.store.cache import Cache
 
 MAX_THREADS = 4
-# How often a waiting main thread looks up, so that Ctrl-C is heard on every system.
+# The main thread wakes up this often, so that Ctrl-C works on every system.
 POLL_SECONDS = 0.5
-# How long threads that were told to stop are waited for; what they leave behind is resumed in any case.
+# How long to wait for cancelled threads. Partial downloads can be resumed in any case.
 JOIN_SECONDS = 2.0
 
 
@@ -30,9 +30,9 @@ def fetch_all(
     network: Network,
     progress_of: Callable[[ModelFile], DownloadProgress] | None = None,
 ) -> Iterator[Fetched | ZooError]:
-    """Fetches all files, some at a time, and yields what came of each, in the order in which they are given.
+    """Download all files, at most MAX_THREADS at a time, and yield the result of each in the given order.
 
-    UsageError before anything is fetched if the disk has no room for all of them, as far as sizes are known.
+    UsageError before the first download if the disk has no room for all files whose size is known.
     """
     missing = [file for file in wanted if cache.find(file) is None]
     cache.require_space(
@@ -58,10 +58,10 @@ def fetch_all(
                 futures[number].set_result(fetched)
             except ZooError as error:
                 futures[number].set_result(error)
-            except BaseException as error:  # raised again where the result is taken
+            except BaseException as error:  # `future.result()` raises it again
                 futures[number].set_exception(error)
 
-    # Daemons: one that hangs in a silent connection must not keep the process from ending.
+    # Daemons: a thread that waits for a silent server must not keep the process alive.
     threads = [threading.Thread(target=work, daemon=True) for _ in range(min(MAX_THREADS, len(wanted)))]
     for thread in threads:
         thread.start()
@@ -77,28 +77,28 @@ def fetch_all(
 
 
 class _Cancelled(Exception):
-    """Nobody waits for this file any more."""
+    """The caller of `fetch_all` no longer waits for this file."""
 
 
 class _CancellableProgress(DownloadProgress):
-    """Passes on to another progress, until it is told to stop."""
+    """Forwards to another progress; raises once `stop` is set."""
 
     def __init__(self, inner: DownloadProgress, stop: threading.Event) -> None:
         self._inner = inner
         self._stop = stop
 
     def update(self, done: int, total: int | None) -> None:
-        self._go_on()
+        self._raise_if_stopped()
         self._inner.update(done, total)
 
     def note(self, text: str) -> None:
-        self._go_on()
+        self._raise_if_stopped()
         self._inner.note(text)
 
     def sleep(self, seconds: float) -> None:
         self._stop.wait(seconds)
-        self._go_on()
+        self._raise_if_stopped()
 
-    def _go_on(self) -> None:
+    def _raise_if_stopped(self) -> None:
         if self._stop.is_set():
             raise _Cancelled

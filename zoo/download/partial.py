@@ -1,10 +1,10 @@
-"""The bytes of one source that are already here, kept across runs so that the next try goes on from them.
+"""Partial downloads, kept across runs so that the next attempt resumes them.
 
-    <key>.part   the bytes from the beginning on, under a name that no finished file has
-    <key>.json   what the source called its content (its validators), to ask for the rest of the same content
+    <key>.part   the first bytes of the content; no finished file has such a name
+    <key>.json   the validators of the content, to request the rest of the same content
 
-The key stands for the source. Digests are computed while bytes come; of what an earlier run left they are
-computed from the file, so they are always those of what lies on the disk.
+The key identifies the source. Digests are computed while bytes arrive. For bytes of an earlier run they are
+computed from the file, so they are always those of the bytes on the disk.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ KEY_DIGITS = 16
 
 
 class Partial:
-    """The open partial file of one source for one file of a model, in `folder`.
+    """The open partial download of one file of a model from one source, in `folder`.
 
-    What lies there is used only where a mix of two contents would be found: by the source's validators, or by
-    a hash on record. `resumed` tells whether the bytes came in more than one answer.
+    Bytes of an earlier run are used only if a mix of two contents would be noticed: by the validators of the
+    source, or by a hash on record. `resumed` tells whether the bytes came in more than one response.
     """
 
     def __init__(self, folder: Path, source: str, file: File) -> None:
         key = hashlib.sha256(source.encode()).hexdigest()[:KEY_DIGITS]
         self.path = folder / f"{key}.part"
-        self._note = folder / f"{key}.json"
+        self._validators_file = folder / f"{key}.json"
         self._size_on_record = file.bytes
         self._has_hashes = bool(file.hashes)
-        self.validators = _read_validators(self._note)
+        self.validators = _read_validators(self._validators_file)
         self.resumed = False
         self._hasher = self._new_hasher()
 
     def __enter__(self) -> Self:
-        # Unbuffered: what was counted is in the file, whatever kills this process.
+        # Unbuffered: the file has every byte that was counted, even if this process is killed.
         self._file = self.path.open("ab", buffering=0)
         if self.validators.validator is None and not self._has_hashes:
             self.restart()
@@ -63,7 +63,7 @@ class Partial:
 
     @property
     def size(self) -> int:
-        """How many bytes are here."""
+        """The number of bytes so far."""
         return self._hasher.bytes
 
     def head(self, count: int) -> bytes:
@@ -72,7 +72,7 @@ class Partial:
             return file.read(count)
 
     def begin(self, start: int, validators: Validators) -> None:
-        """Bytes of the content with this validators will come, from byte `start` on."""
+        """Prepare for the content with these validators, from byte `start` on."""
         if start:
             self.resumed = True
             return
@@ -80,42 +80,42 @@ class Partial:
             self.restart()
         self.validators = validators
         self._hasher = self._new_hasher()
-        self._note.write_text(json.dumps(asdict(validators)), encoding="utf-8")
+        self._validators_file.write_text(json.dumps(asdict(validators)), encoding="utf-8")
 
     def write(self, chunk: bytes) -> None:
-        """Appends to what is here."""
+        """Append `chunk` to the file."""
         left = memoryview(chunk)
         while left:
             left = left[self._file.write(left) :]
         self._hasher.update(chunk)
 
     def finish(self) -> Digests:
-        """The digests of all that is here, which is on the disk when this returns."""
+        """The digests of all bytes, after the disk has them."""
         os.fsync(self._file.fileno())
         return self._hasher.finish(self.path)
 
     def restart(self) -> None:
-        """Forgets what is here."""
-        self._note.unlink(missing_ok=True)
+        """Discard all bytes; the file stays open."""
+        self._validators_file.unlink(missing_ok=True)
         self._file.truncate(0)
         self.validators = Validators()
         self._hasher = self._new_hasher()
         self.resumed = False
 
     def discard(self) -> None:
-        """Removes the files; the next run begins anew."""
+        """Close and delete the files; the next run starts over."""
         self._file.close()
-        self._note.unlink(missing_ok=True)
+        self._validators_file.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
     def _new_hasher(self) -> Hasher:
         return Hasher(self.validators.size if self._size_on_record is None else self._size_on_record)
 
 
-def _read_validators(note: Path) -> Validators:
-    """The validators in `note`; one that says nothing if there is none, or a half-written one."""
+def _read_validators(path: Path) -> Validators:
+    """The validators in the file `path`; empty ones if it is missing or damaged."""
     try:
-        validators = Validators(**json.loads(note.read_text(encoding="utf-8")))
+        validators = Validators(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return Validators()
     texts = (validators.etag, validators.last_modified)

@@ -1,4 +1,4 @@
-"""How a fetch says what it is doing, and hears that it shall stop."""
+"""How a download reports its progress, and can be cancelled."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ LOCK_POLL_SECONDS = 0.5
 
 
 class DownloadProgress:
-    """Follows one file; this one is silent and lets it run. Any method may raise to stop the fetch."""
+    """Receives the progress of one file, and ignores it. Any method may raise to cancel the download."""
 
     def update(self, done: int, total: int | None) -> None:
-        """So many bytes are here, of so many in all; None where nobody knows."""
+        """`done` bytes of `total` have arrived; None if the total is unknown."""
 
     def note(self, text: str) -> None:
-        """What is going on while no bytes come."""
+        """What the download waits for, while no bytes arrive."""
 
     def sleep(self, seconds: float) -> None:
-        """Waits."""
+        """Wait before the next attempt."""
         time.sleep(seconds)
 
 
 @contextmanager
 def hold_lock(lock: BaseFileLock, progress: DownloadProgress) -> Iterator[None]:
-    """Holds `lock`; says so while another process has it."""
+    """Hold `lock`; `progress` is notified if another process has it."""
     from filelock import Timeout
 
     try:

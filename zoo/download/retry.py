@@ -1,4 +1,4 @@
-"""How long to wait for a server, and how often to ask it again."""
+"""Timeouts of requests, and when to retry them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 class RetryPolicy:
     """Timeouts and retries; all times in seconds.
 
-    connect: for the connection to stand. silence: between two pieces of the answer.
-    slow, slow_bytes: fewer bytes than that in so long a time is as good as nothing.
-    tries: how often a source is asked in a row without bringing `progress_bytes` or more.
-    first_wait: before the second try; it doubles from try to try.
-    longest_wait: no wait is longer, and a server that asks for a longer one is left.
+    connect_timeout: to establish the connection. read_timeout: between two chunks of the body.
+    low_speed_seconds, low_speed_bytes: a transfer of fewer bytes in that time is aborted.
+    max_attempts: attempts in a row that bring fewer than `progress_bytes`, before the source is given up.
+    first_delay: before the second attempt; it doubles with each one.
+    max_delay: the longest delay; a server that asks for a longer one is given up.
     """
 
     connect_timeout: float = 10.0
@@ -27,9 +27,9 @@ class RetryPolicy:
     max_delay: float = 60.0
 
     def delay(self, failures: int, asked: float | None) -> float:
-        """The time to wait after this many failures in a row; what the server asked for counts first.
+        """Seconds to wait after this many failures in a row: `asked` if the server asked for a delay.
 
-        Up to a quarter is left to chance, so that many clients do not come back at once.
+        Else up to a quarter is random, so that many clients do not retry at the same time.
         """
         if asked is not None:
             return asked

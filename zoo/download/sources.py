@@ -1,4 +1,4 @@
-"""Where a file may come from, in the order in which it is tried."""
+"""The sources of a file, in the order in which they are tried."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How the network is used. `mirrors` are URLs below which <model>/<file name> lies; they come first.
+    """Settings of downloads.
 
-    offline: only file:// sources are asked.
+    mirrors: URLs that have the files at <URL>/<model>/<file name>; they are tried first.
+    offline: use file:// sources only.
     """
 
     mirrors: tuple[str, ...] = ()
@@ -28,15 +29,15 @@ class Network:
     onedrive: onedrive.Services = field(default_factory=onedrive.Services)
 
     def sources(self, file: ModelFile) -> list[DownloadSource]:
-        """All ways to `file`, best first."""
+        """All sources of `file`, best first."""
         mirrored = [f"{mirror.rstrip('/')}/{file.model}/{file.name}" for mirror in self.mirrors]
-        return [source for url in (*mirrored, *file.entry.urls) for source in self._ways(url)]
+        return [source for url in (*mirrored, *file.entry.urls) for source in self._sources_of_url(url)]
 
     def allows(self, source: DownloadSource) -> bool:
-        """Whether this source may be asked."""
+        """Whether this source may be used."""
         return not self.offline or isinstance(source, LocalSource)
 
-    def _ways(self, url: str) -> list[DownloadSource]:
+    def _sources_of_url(self, url: str) -> list[DownloadSource]:
         if url.startswith("file://"):
             return [LocalSource(url)]
         if onedrive.is_share_link(url):

@@ -1,4 +1,4 @@
-"""What every kind of source gives: a stream of bytes and what it announces of it, or the reason why not."""
+"""What a source delivers: a stream of bytes with the source's claims about it, or an error."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Protocol
 
 
 class SourceError(Exception):
-    """One source did not deliver; the text says why, to be listed with its name. Another may still."""
+    """One source did not deliver, and the text says why. Another source may still deliver."""
 
 
 class ContentError(SourceError):
-    """What the source delivered cannot be the file; nothing of it is worth keeping."""
+    """What the source delivered cannot be the file; no part of it is kept."""
 
 
 class TransientError(SourceError):
-    """The same source may deliver when asked again, `after` so many seconds if it said so."""
+    """A retry of the same source may succeed. `after`: seconds to wait, if the source said so."""
 
     def __init__(self, text: str, after: float | None = None) -> None:
         super().__init__(text)
@@ -26,9 +26,9 @@ class TransientError(SourceError):
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What a source calls its content; equal stamps mean that a later part belongs to an earlier one.
+    """How a source identifies its content; parts with equal validators belong together.
 
-    etag: a strong entity tag; last_modified: an HTTP date; size: of the whole, in bytes. None: not told.
+    etag: a strong entity tag; last_modified: an HTTP date; size: of all the content, in bytes. None: unknown.
     """
 
     etag: str | None = None
@@ -37,7 +37,7 @@ class Validators:
 
     @property
     def validator(self) -> str | None:
-        """What goes into If-Range (RFC 9110, 13.1.5): the strong tag, else the date."""
+        """The value of If-Range (RFC 9110, 13.1.5): the strong tag, else the date."""
         return self.etag or self.last_modified
 
     def contradicts(self, other: Validators) -> bool:
@@ -50,8 +50,8 @@ class Validators:
 class Stream:
     """An open source. `chunks` begin at byte `start` of the content.
 
-    framed: whether the protocol tells where the content ends, so that a break cannot pass for the end.
-    hashes: what the source itself says of the content, kind to lower-case hex digest.
+    framed: whether the protocol marks the end of the content, so that a broken connection is noticed.
+    hashes: the hashes that the source announces, kind to lower-case hex digest.
     """
 
     start: int
@@ -62,15 +62,15 @@ class Stream:
 
 
 class DownloadSource(Protocol):
-    """One way to get a file. `name` is what an attempt is listed under."""
+    """One way to download a file. `name` is for messages."""
 
     @property
     def name(self) -> str:
-        """The URL, and how it is asked where there are several ways."""
+        """The URL, and which way, if there are several."""
         ...
 
     def open(self, start: int, validators: Validators) -> AbstractContextManager[Stream]:
-        """The content from byte `start` on if it still has this validators, else from its beginning.
+        """The content from byte `start` on if it still has these validators, else from its beginning.
 
         Raises SourceError, also while the chunks are read.
         """

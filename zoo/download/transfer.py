@@ -1,4 +1,4 @@
-"""From one source to one complete, verified file: retries, resumes, and refuses what is not right."""
+"""Downloads one file from one source: retries, resumes, and verifies what came."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from zoo.store.digests import Digests, Hasher
 if TYPE_CHECKING:
     from zoo.catalog.file import File
 
-# Of a file of which no size is known, and of archives: nothing in this field is larger, and a stream without
-# end must end.
+# The limit for archives and files of unknown size, so that an endless stream is stopped. No known model file
+# is larger.
 MAX_BYTES = 1 << 31
 UNPACKED_NAME = "unpacked.part"
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFile:
-    """A complete file, not yet in the cache. `member` is its name in the archive it came in, if it did."""
+    """A complete file, not yet in the cache. `member` is its name in the archive that came, if any."""
 
     path: Path
     digests: Digests
@@ -37,21 +37,21 @@ class ReceivedFile:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """The way of `file` into `folder`.
+    """The download of `file` into `folder`.
 
     check: raises IntegrityError unless the digests are those on record.
-    room: raises UsageError unless the disk has room for so many more bytes.
+    require_space: raises UsageError unless the disk has that many free bytes.
     """
 
     file: File
     folder: Path
     check: Callable[[Digests], None]
-    room: Callable[[int], None]
+    require_space: Callable[[int], None]
     retry_policy: RetryPolicy
     progress: DownloadProgress
 
     def run(self, source: DownloadSource) -> ReceivedFile:
-        """The file from `source`. What came before a break stays in the folder for the next run.
+        """Download the file from `source`. A partial download stays in the folder for the next run.
 
         Raises:
             SourceError: the source did not deliver.
@@ -65,7 +65,7 @@ class Transfer:
                 partial.restart()
                 if not was_resumed:
                     raise
-            # The parts of different answers did not fit together: once more, from the beginning.
+            # Parts of different responses did not fit together: start over once.
             try:
                 return self._with_retries(source, partial)
             except (IntegrityError, ContentError):
@@ -90,7 +90,7 @@ class Transfer:
     def _receive_rest(
         self, source: DownloadSource, partial: Partial
     ) -> tuple[Archive | None, Mapping[str, str]]:
-        """Brings what is missing; returns what it is, and the hashes that the source tells of it."""
+        """Receive the missing bytes; returns the kind of archive, and the hashes the source announces."""
         if self._is_whole(partial):
             return kind_of_content(self.file, partial.head(HEAD_BYTES)), {}
         with source.open(partial.size, partial.validators) as stream:
@@ -105,31 +105,29 @@ class Transfer:
         return partial.size > 0 and partial.size == known
 
     def _receive(self, stream: Stream, partial: Partial) -> Archive | None:
-        looked = False
+        identified = False
         kind: Archive | None = None
         expected: int | None = None
         for chunk in stream.chunks:
             partial.write(chunk)
-            if not looked and partial.size >= HEAD_BYTES:
-                looked = True
+            if not identified and partial.size >= HEAD_BYTES:
+                identified = True
                 kind, expected = self._identify(stream, partial)
             most = MAX_BYTES if expected is None else expected
             if partial.size > most:
                 raise IntegrityError(f"not the file on record\n  bytes: expected {most} at most, more came")
             self.progress.update(partial.size, expected)
-        if not looked and partial.size >= (stream.validators.size or 0):
+        if not identified and partial.size >= (stream.validators.size or 0):
             kind, expected = self._identify(stream, partial)
         announced = stream.validators.size if expected is None else expected
         if announced is not None and partial.size < announced:
             raise TransientError(f"broke off after {partial.size} of {announced} bytes")
         if expected is None and not stream.framed and not self.file.hashes:
-            raise ContentError(
-                "tells no length, and no size or hash is on record: nobody can tell whether it is whole"
-            )
+            raise ContentError("tells no length, and no size or hash is on record: it may be incomplete")
         return kind
 
     def _identify(self, stream: Stream, partial: Partial) -> tuple[Archive | None, int | None]:
-        """What is coming, and how many bytes of it."""
+        """The kind of archive that is arriving, and its expected size in bytes."""
         kind = kind_of_content(self.file, partial.head(HEAD_BYTES))
         expected = stream.validators.size
         if kind is None and self.file.bytes is not None:
@@ -143,13 +141,13 @@ class Transfer:
                 f"announces {expected:,} bytes; none of these files has more than {MAX_BYTES:,}"
             )
         if expected is not None:
-            self.room(expected - partial.size)
+            self.require_space(expected - partial.size)
         return kind, expected
 
-    def _checked(self, partial: Partial, kind: Archive | None, told: Mapping[str, str]) -> ReceivedFile:
+    def _checked(self, partial: Partial, kind: Archive | None, announced: Mapping[str, str]) -> ReceivedFile:
         digests = partial.finish()
         came = asdict(digests)
-        for name, digest in told.items():
+        for name, digest in announced.items():
             if came[name] != digest:
                 raise ContentError(f"delivered other bytes than it says: {name} {came[name]}, not {digest}")
         if kind is None:
@@ -161,7 +159,7 @@ class Transfer:
         most = MAX_BYTES if self.file.bytes is None else self.file.bytes
         member = find_member(partial.path, kind, self.file, most)
         if member.size is not None:
-            self.room(member.size)
+            self.require_space(member.size)
         path = self.folder / UNPACKED_NAME
         try:
             digests = self._write_member(

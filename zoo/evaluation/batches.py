@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zoo.datasets import Sample
-from zoo.datasets.loader import LoadedSample, prepared
+from zoo.datasets.loader import LoadedSample, load_samples
 from zoo.errors import DataError
 from zoo.evaluation.job import Job
 from zoo.evaluation.sessions import BatchPlan, Session
@@ -27,9 +27,9 @@ from zoo.runtimes.staging import Staging
 Loaded = tuple[Pixels, ...]
 
 
-def samples_of_batch(items: Sequence[Sample], size: int, number: int) -> Sequence[Sample]:
+def samples_of_batch(samples: Sequence[Sample], size: int, number: int) -> Sequence[Sample]:
     """The images of batch `number`; only their position in the dataset decides which they are."""
-    return items[number * size : (number + 1) * size]
+    return samples[number * size : (number + 1) * size]
 
 
 def rank_batches(
@@ -106,7 +106,7 @@ def _ranked(
 
 def _rank(sessions: Sequence[Session], batch: _PendingBatch) -> _PendingBatch:
     if batch.images:
-        labels = [image.item.label for image in batch.images]
+        labels = [image.sample.label for image in batch.images]
         batch.rankings = [
             session.runtime.rank(batch.staged[session.staging_index], labels) for session in sessions
         ]
@@ -146,17 +146,17 @@ def _read(
     numbers: Sequence[int],
 ) -> Generator[_PendingBatch, None, None]:
     """The batches with their images decoded and preprocessed."""
-    chosen = [samples_of_batch(job.items, batch_plan.size, number) for number in numbers]
-    images = prepared(
+    chosen = [samples_of_batch(job.samples, batch_plan.size, number) for number in numbers]
+    images = load_samples(
         itertools.chain.from_iterable(chosen),
         prepare,
         2 * batch_plan.size * batch_plan.concurrent,
         batch_plan.decoders,
     )
     with contextlib.closing(images):
-        for number, items in zip(numbers, chosen, strict=True):
+        for number, samples in zip(numbers, chosen, strict=True):
             batch = _PendingBatch(number)
-            for image in itertools.islice(images, len(items)):
+            for image in itertools.islice(images, len(samples)):
                 _add_image(job, batch, image)
             yield batch
 
@@ -166,10 +166,10 @@ def _add_image(job: Job, batch: _PendingBatch, image: LoadedSample[Loaded]) -> N
     if image.pixels is not None:
         batch.images.append(image)
     elif job.skip_unreadable:
-        batch.unreadable.append(image.item.id)
+        batch.unreadable.append(image.sample.id)
     else:
         raise DataError(
-            f"{job.data.source}: {image.item.id}: {image.problem}\n"
+            f"{job.data.source}: {image.sample.id}: {image.problem}\n"
             "  --skip-unreadable leaves such images out and lists them in the result"
         ) from image.problem
 
@@ -177,9 +177,9 @@ def _add_image(job: Job, batch: _PendingBatch, image: LoadedSample[Loaded]) -> N
 def _rows(job: Job, batch: _PendingBatch, ranking: Ranking) -> tuple[Row, ...]:
     rows = []
     for at, image in enumerate(batch.images):
-        item = image.item
+        sample = image.sample
         if not ranking.finite[at]:
-            raise DataError(f"{job.data.source}: {item.id}: the net's scores are not numbers (NaN)")
+            raise DataError(f"{job.data.source}: {sample.id}: the net's scores are not numbers (NaN)")
         top5, scores = tuple(ranking.ids[at].tolist()), tuple(ranking.scores[at].tolist())
-        rows.append(Row(item.id, item.label, top5, scores, int(ranking.ranks[at]), image.sha256))
+        rows.append(Row(sample.id, sample.label, top5, scores, int(ranking.ranks[at]), image.sha256))
     return tuple(rows)

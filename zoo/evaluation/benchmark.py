@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import cycle, islice, repeat
 from statistics import median
 
-from zoo.datasets.loader import in_order, prepared
+from zoo.datasets.loader import in_order, load_samples
 from zoo.environment import environment, processors
 from zoo.errors import DataError
 from zoo.evaluation.batches import rank_batches
@@ -104,9 +104,9 @@ def _decoding(job: Job, session: Session, batch_plan: BatchPlan, seconds: float)
     in_flight = batch_plan.size * batch_plan.concurrent
 
     def counted() -> Iterator[int]:
-        for image in prepared(cycle(job.items), session.staging.prepare, ahead=2 * in_flight):
+        for image in load_samples(cycle(job.samples), session.staging.prepare, ahead=2 * in_flight):
             if image.problem is not None and not job.skip_unreadable:
-                raise DataError(f"{job.data.source}: {image.item.id}: {image.problem}") from image.problem
+                raise DataError(f"{job.data.source}: {image.sample.id}: {image.problem}") from image.problem
             yield 1
 
     return _rate(counted(), WARM_UP * in_flight, seconds)
@@ -116,10 +116,10 @@ def _inference(job: Job, session: Session, batch_plan: BatchPlan, seconds: float
     """The rate at which one batch, staged once, is ranked repeatedly."""
     size = batch_plan.size
     images, labels = [], []
-    for image in prepared(islice(job.items, size), session.staging.prepare, ahead=size):
+    for image in load_samples(islice(job.samples, size), session.staging.prepare, ahead=size):
         if image.pixels is not None:
             images.append(image.pixels)
-            labels.append(image.item.label)
+            labels.append(image.sample.label)
     if not images:
         raise DataError(f"{job.data.source}: none of the first {size} images can be read")
     images = list(islice(cycle(images), size))
@@ -135,8 +135,8 @@ def _inference(job: Job, session: Session, batch_plan: BatchPlan, seconds: float
 
 def _validation(job: Job, session: Session, batch_plan: BatchPlan, images: int, seconds: float) -> float:
     """The rate of `rank_batches` over `images` images."""
-    items = tuple(islice(cycle(job.items), images))
-    repeated = replace(job, data=replace(job.data, items=items), limit=None)
+    samples = tuple(islice(cycle(job.samples), images))
+    repeated = replace(job, data=replace(job.data, samples=samples), limit=None)
     batches = rank_batches(repeated, [session], batch_plan, range(-(-images // batch_plan.size)))
     return _rate((len(batch.rows[0]) for batch in batches), WARM_UP * batch_plan.concurrent, seconds)
 

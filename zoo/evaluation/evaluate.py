@@ -178,9 +178,9 @@ def _own_batches(
 ) -> Iterator[Batch]:
     """This process's share of the batches that are left to do: every `group.size`-th of them."""
     size = batch_plan.size
-    left = [number for number in range(-(-len(job.items) // size)) if number not in resumed]
+    left = [number for number in range(-(-len(job.samples) // size)) if number not in resumed]
     numbers = left[group.rank :: group.size]
-    total = sum(len(samples_of_batch(job.items, size, number)) for number in numbers)
+    total = sum(len(samples_of_batch(job.samples, size, number)) for number in numbers)
     rows: list[Row] = []
     done, checked = 0, False
     for batch in rank_batches(job, sessions, batch_plan, numbers):
@@ -191,7 +191,7 @@ def _own_batches(
         if not checked and (len(rows) >= IMAGES_CHECKED or batch.number == numbers[-1]):
             _check_label_order(job, rows[:IMAGES_CHECKED])
             checked = True
-        done += len(samples_of_batch(job.items, size, batch.number))
+        done += len(samples_of_batch(job.samples, size, batch.number))
         if progress is not None:
             progress(done, total)
         yield batch

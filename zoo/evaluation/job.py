@@ -46,9 +46,9 @@ class Job:
     command: str = ""
 
     @property
-    def items(self) -> tuple[Sample, ...]:
+    def samples(self) -> tuple[Sample, ...]:
         """The images to rank."""
-        return self.data.items[: self.limit]
+        return self.data.samples[: self.limit]
 
     def all_files(self) -> dict[str, str]:
         """Name to sha256 of all files the result depends on: sources, mean image, converted form."""

@@ -28,10 +28,10 @@ def evaluation_plan(
 
     runtime: what the runtime reports of itself (`Runtime.describe`).
     """
-    labels = "\n".join(f"{item.id} {item.label}" for item in job.items)
+    labels = "\n".join(f"{sample.id} {sample.label}" for sample in job.samples)
     return {
         "model": job.model,
-        "images": len(job.items),
+        "images": len(job.samples),
         "names and labels": hashlib.sha256(labels.encode()).hexdigest(),
         "files": dict(files),
         "preprocessing": [variant.settings() for variant in variants],

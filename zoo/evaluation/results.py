@@ -36,10 +36,10 @@ def gather(
         raise DataError("the evidence that was gathered is not what the processes counted")
     batches = {batch.number: batch for batch in (*resumed.values(), *new)}
     images = sum(len(batch.rows[0]) + len(batch.unreadable) for batch in batches.values())
-    if images != len(job.items) or len(batches) != len(resumed) + len(new):
-        raise DataError(f"{images} images were ranked or left out, but there are {len(job.items)}")
+    if images != len(job.samples) or len(batches) != len(resumed) + len(new):
+        raise DataError(f"{images} images were ranked or left out, but there are {len(job.samples)}")
     if not any(batch.rows[0] for batch in batches.values()):
-        raise DataError(f"{job.data.source}: none of its {len(job.items)} images could be read")
+        raise DataError(f"{job.data.source}: none of its {len(job.samples)} images could be read")
     return GatheredBatches(
         [batches[number] for number in sorted(batches)],
         max(seconds for _, seconds in gathered),

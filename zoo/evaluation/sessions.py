@@ -181,18 +181,18 @@ def _check_labels(job: Job, runtime: Runtime, prepare: Preprocessor) -> None:
     """DataError unless every label is a class of the net. A run on zeros shows how many classes there are."""
     crop, channels = prepare.numbers.crop, runtime.input_shape[0] or _channels(job, prepare)
     classes = runtime.run(np.zeros((runtime.batch or 1, channels, crop, crop), np.float32)).shape[1]
-    for item in job.items:
-        if item.label >= classes:
+    for sample in job.samples:
+        if sample.label >= classes:
             raise DataError(
-                f"{job.data.source}: {item.id} has label {item.label}, but the net ranks {classes} classes "
-                f"(0 to {classes - 1}); labels count from 0"
+                f"{job.data.source}: {sample.id} has label {sample.label}, but the net ranks {classes} "
+                f"classes (0 to {classes - 1}); labels count from 0"
             )
 
 
 def _channels(job: Job, prepare: Preprocessor) -> int:
     """The channels of the images; if the flavour does not fix them, those of the first readable image."""
     if not prepare.flavour.has_size:
-        for item in job.items:
+        for sample in job.samples:
             with contextlib.suppress(DataError):
-                return int(prepare(item.read()).shape[0])
+                return int(prepare(sample.read()).shape[0])
     return COLOURS

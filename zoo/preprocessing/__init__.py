@@ -1,4 +1,4 @@
-"""Named flavours of preprocessing, each exact to the tool that a published number was measured with.
+"""Named flavours of preprocessing. Each gives exactly what the tool behind a published number gave.
 
     prepare = preprocessor(manifest.preprocessing)      # checks the settings, once
     batch[i] = prepare(path.read_bytes())               # (3, crop, crop) float32

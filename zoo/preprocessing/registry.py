@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FlavourClass = TypeVar("FlavourClass", bound=type[Flavour])
 
 _FAMILIES: Registry[type[Flavour]] = Registry("flavour")
-# Larger than any classification net's input; a typing error must not allocate gigabytes.
+# Larger than any classification net's input, so that a typing error does not allocate gigabytes.
 LARGEST_SIZE = 4096
 
 
@@ -43,7 +43,7 @@ def resizing_flavours(size: int) -> list[str]:
 
 
 def resolve(name: str) -> Flavour:
-    """The flavour called `name`, such as "caffe-warp256". UsageError lists what there is."""
+    """The flavour called `name`, such as "caffe-warp256". UsageError lists all flavours if there is none."""
     families = all_flavours()
     match = re.fullmatch(r"(.*?[^0-9])([1-9][0-9]{0,5})?", name)
     family = families.get(match[1]) if match else None

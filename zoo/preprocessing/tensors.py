@@ -22,9 +22,9 @@ Int32 = NDArray[np.int32]
 
 
 def normalise(windows: Tensor, numbers: Normalisation) -> Tensor:
-    """(images, crop, crop, channels) of any kind to the net's input (images, channels, crop, crop) float32.
+    """(images, crop, crop, channels) of any dtype to the net's input (images, channels, crop, crop) float32.
 
-    Every step as `Flavour.finish` does it; a mean image must have the size of the window.
+    The steps are those of `Flavour.finish`; a mean image must have the size of the window.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""What every runtime offers, and the rules they share."""
+"""The base class of runtimes, and rules that they share."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Runtime(ABC):
 
     @abstractmethod
     def rank(self, batch: Float32 | Tensor, labels: Sequence[int]) -> Ranking:
-        """The best classes of a batch, on the host or on the net's device, ranked where it lies.
+        """The best classes of a batch, which is on the host or on the net's device and is ranked there.
 
         There may be fewer labels than images; the images beyond them are not ranked. Errors as in `run`.
         """
@@ -86,7 +86,7 @@ def parse_device(device: str) -> tuple[str, int]:
 
 
 def use_gpu(index: int) -> tuple[torch.device, str]:
-    """Makes a CUDA device the current one, to which streams and pinned memory belong; it and its name.
+    """Makes a CUDA device the current one, for streams and pinned memory; returns it and its name.
 
     Raises:
         DeviceError: PyTorch, which prepares images and ranks scores for both runtimes, does not see it.
@@ -120,7 +120,7 @@ def as_scores(output: NDArray[Any], images: int, net: object) -> Float32:
 
 
 def check_scores(shape: Sequence[int], images: int, net: object) -> None:
-    """Trailing dimensions of 1, as of a last pooling, are no harm.
+    """Check that an output is one row of scores per image; trailing dimensions of 1 are allowed.
 
     Raises:
         UsageError: there is not exactly one row of at least two scores per image.

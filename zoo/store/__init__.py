@@ -1,1 +1,1 @@
-"""The cache on disk: files by content, the index of them, and the converted forms kept beside them."""
+"""The cache on disk: files by content, their index, and the converted nets."""

@@ -1,13 +1,13 @@
-"""The content-addressed store of downloaded files, shared by all processes of a user.
+"""The content-addressed cache of downloaded files, shared by all processes of a user.
 
-    <root>/sha256/ab/<sha256>/<name>   the content, under the name it first came with
-    <root>/index.json                  which content each model's file is, where it came from, all its hashes
-    <root>/partial/<model>--<file>/    what is on its way; it leaves by a rename, once it is verified
+    <root>/sha256/ab/<sha256>/<name>   the content, under its first name
+    <root>/index.json                  the content of each model's files, its source and all its hashes
+    <root>/partial/<model>--<file>/    files being downloaded; a rename moves them out once they are verified
     <root>/locks/                      one lock per file of a model, one for the index
 
-Beside it, not in it, lies the user's lock file: the record of first use. A file of which nothing was known
-beforehand is what came first, and anything else that comes later under its name is an error, even after
-the cache was emptied.
+The user's lock file, the record of first use, lies outside the cache. If no hash of a file is known
+beforehand, its first download is recorded there, and any other content is an error later, even after the
+cache was emptied (trust on first use).
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ Trust = Literal["pinned", "recorded", "unverified"]
 
 
 class Cache:
-    """The store below `root`: $DSD_ZOO_CACHE or the user's cache folder, unless given.
+    """The cache below `root`, by default $DSD_ZOO_CACHE or the user's cache folder.
 
-    lock_file: the record of first use, $DSD_ZOO_LOCK or in the user's data folder, unless given.
+    lock_file: the record of first use, by default $DSD_ZOO_LOCK or lock.json in the user's data folder.
     """
 
     def __init__(self, root: Path | None = None, lock_file: Path | None = None) -> None:
@@ -48,14 +48,13 @@ class Cache:
         self.first_use = Index(
             lock_file,
             lock_file.with_name(lock_file.name + ".busy"),
-            "mend it, or delete it to trust what comes first anew",
+            "repair it, or delete it to trust the next download of each file",
         )
 
     def find(self, file: ModelFile) -> Path | None:
-        """Where `file` lies, or None. A file that ships with the zoo lies beside its manifest.
+        """The path of `file`, or None. A file that ships with the zoo lies beside its manifest.
 
-        Only what matched the record when it was stored is found; the content is not read again
-        (`dsd-zoo verify` does), its size is looked at.
+        A file was verified when it was added. Only its size is checked here; `dsd-zoo verify` reads it again.
         """
         if file.bundled_path is not None and file.bundled_path.is_file():
             return file.bundled_path
@@ -65,12 +64,12 @@ class Cache:
         return None if file.entry.sha256 is None else self._complete_path(file.entry.sha256, file.entry.bytes)
 
     def expected_sha256(self, file: ModelFile) -> str | None:
-        """The sha256 of what `find` finds, as it was when it was verified; None if it is not on record."""
+        """The sha256 of `file` when it was verified; None if it is not on record."""
         record = self._known(file)
         return file.entry.sha256 if file.entry.sha256 is not None or record is None else record.digests.sha256
 
     def require(self, manifest: Manifest, role: Role) -> Path:
-        """Where the file with this role lies. UsageError if the model has none, or it is not here yet."""
+        """The path of the file with this role. UsageError if there is none, or it is not in the cache."""
         file = manifest.file(role)
         if file is None:
             raise UsageError(f"{manifest.name}: no file of this model has the role '{role}'")
@@ -83,22 +82,22 @@ class Cache:
         return path
 
     def sources(self, manifest: Manifest) -> list[Path]:
-        """Where the files lie that the converter reads, in its order. UsageError if one is not here yet."""
+        """The paths of the converter's input, in its order. UsageError if one is not in the cache."""
         return [self.require(manifest, file.role) for file in manifest.source_files()]
 
     def record(self, file: ModelFile) -> IndexEntry | None:
-        """What is on record of `file`: of first use if nothing was known beforehand, else of the index."""
+        """The record of `file`: of its first use if no hash was known beforehand, else of the index."""
         index = self.index if file.hashes else self.first_use
         return index.get(file.model, file.name)
 
     def trust(self, file: ModelFile) -> Trust:
-        """On what the identity of `file` rests: a hash known beforehand, the first use, or nothing yet."""
+        """What identifies `file`: a hash known beforehand, its first use, or nothing yet."""
         if file.hashes:
             return "pinned"
         return "unverified" if self.record(file) is None else "recorded"
 
     def check(self, file: ModelFile, digests: Digests) -> None:
-        """IntegrityError unless `digests` are what the manifest, or else the first use, has on record."""
+        """IntegrityError unless `digests` agree with the manifest, or else with the record of first use."""
         if wrong := mismatches(file.entry, digests):
             raise IntegrityError("not the file on record\n" + "\n".join(f"  {line}" for line in wrong))
         record = None if file.hashes else self.record(file)
@@ -110,27 +109,27 @@ class Cache:
             )
 
     def record_first_use(self, file: ModelFile) -> None:
-        """Puts on record as first use what lies in the cache already: another user's, or copied here."""
+        """Record as first use a file that the cache has already, from another user or by a copy."""
         record = self.index.get(file.model, file.name)
         if record is not None and self.trust(file) == "unverified":
             self.first_use.put(file.model, file.name, record)
 
     def is_in_progress(self, file: ModelFile) -> bool:
-        """Whether something lies on its way to become `file`, from an earlier run or in another process."""
+        """Whether a partial download of `file` exists, from an earlier run or of another process."""
         return self._partial(file).exists()
 
     @contextmanager
     def partial_folder(self, file: ModelFile) -> Iterator[Path]:
-        """The folder for what is on its way to become `file`; made when needed, gone when empty.
+        """The folder for the partial download of `file`; created when needed, removed when empty.
 
-        Only the holder of `lock` may use it. What a source leaves there is where the next try goes on.
+        Only the holder of `lock` may use it. The next attempt resumes from what an attempt leaves there.
         """
         folder = self._partial(file)
         folder.mkdir(parents=True, exist_ok=True)
         try:
             yield folder
         finally:
-            # Not empty: something is to be resumed.
+            # Fails if it is not empty: then there is something to resume.
             with suppress(OSError):
                 folder.rmdir()
 
@@ -144,20 +143,20 @@ class Cache:
         added: str | None = None,
         replace: bool = False,
     ) -> Path:
-        """Moves the complete file `written` (in `partial_folder`) in, and puts it on record.
+        """Move the complete file `written` from `partial_folder` into the cache, and record it.
 
-        `added` is when it came first (ISO 8601), now unless given. `replace` accepts it as the new record
-        of a file whose hash was not known beforehand, never of one that was.
+        added: when it was first added (ISO 8601), by default now.
+        replace: accept other content than at first use; a hash known beforehand must match all the same.
 
         Raises:
-            IntegrityError: it is not the file on record.
+            IntegrityError: it is another file than the one on record.
         """
         if not (replace and not file.hashes):
             self.check(file, digests)
         target = self._stored_path(digests.sha256) or self._folder(digests.sha256) / file.name
         target.parent.mkdir(parents=True, exist_ok=True)
         record = IndexEntry(digests, source, added or datetime.now(UTC).isoformat(timespec="seconds"))
-        # The rename comes last: whatever kills this process before it, the next one does all of it again.
+        # The rename comes last: if this process is killed before it, the next one repeats every step.
         self.index.put(file.model, file.name, record)
         if not file.hashes and (replace or self.record(file) is None):
             self.first_use.put(file.model, file.name, record)
@@ -166,7 +165,7 @@ class Cache:
         return target
 
     def lock(self, file: ModelFile) -> BaseFileLock:
-        """Held by the one process that is bringing `file` in; another one waits, then finds it there."""
+        """The lock of the process that downloads `file`; others wait for it, then find the file."""
         from filelock import FileLock
 
         folder = self.root / "locks"
@@ -174,7 +173,7 @@ class Cache:
         return FileLock(folder / f"{file.model}--{file.name}.lock")
 
     def require_space(self, needed: int, what: str) -> None:
-        """UsageError unless the disk of the cache has room for `needed` more bytes."""
+        """UsageError unless the disk of the cache has `needed` free bytes; `what` is named in the error."""
         place = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
         free = shutil.disk_usage(place).free
         if needed > free:
@@ -194,7 +193,7 @@ class Cache:
         return path if path is not None and size in (None, path.stat().st_size) else None
 
     def _stored_path(self, sha256: str) -> Path | None:
-        """The one file with this content, under the name it first came with."""
+        """The file with this content, under its first name; None if there is none."""
         folder = self._folder(sha256)
         return next(iter(sorted(folder.iterdir())), None) if folder.is_dir() else None
 
@@ -219,7 +218,7 @@ def _default_lock_file() -> Path:
 
 
 def _sync(folder: Path) -> None:
-    """Makes a rename in `folder` outlive a power cut, where the system can."""
+    """Make a rename in `folder` durable, on systems that can."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

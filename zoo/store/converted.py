@@ -1,4 +1,4 @@
-"""Converted forms of nets, made once and kept: net.onnx for ONNX Runtime, net.py for PyTorch."""
+"""Nets in the form that a runtime needs, converted once and kept: net.onnx, or net.py for PyTorch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizes and hashes of files: every kind a source publishes, computed in one pass."""
+"""Sizes and hashes of files: every kind that sources publish, computed in one pass."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Digests:
 
 
 class Hasher:
-    """Digests of a stream. A git blob id begins with the size, so the size is asked for beforehand.
+    """Digests of a stream. A git blob id hashes the size first, so the expected size is needed beforehand.
 
-    Where it is unknown, or turns out otherwise, `finish` reads the written file a second time for that one.
+    If it is unknown or wrong, `finish` reads the written file again to compute the git blob id.
     """
 
     def __init__(self, expected_bytes: int | None) -> None:
@@ -40,13 +40,13 @@ class Hasher:
         self._git_blob = _git_blob_of(expected_bytes or 0)
 
     def update(self, chunk: bytes) -> None:
-        """Takes the next bytes of the content."""
+        """Hash the next bytes."""
         self.bytes += len(chunk)
         for digest in (self._sha256, self._sha384, self._sha1, self._git_blob):
             digest.update(chunk)
 
     def finish(self, written: Path) -> Digests:
-        """The digests of all that was taken, which is also what the file `written` holds."""
+        """The digests of all bytes so far; the file `written` holds the same bytes."""
         git_blob = self._git_blob
         if self.bytes != self._expected_bytes:
             git_blob = _git_blob_of(self.bytes)
@@ -70,14 +70,14 @@ def digest_file(path: Path) -> Digests:
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:
-    """The content of `path` in pieces of at most CHUNK_BYTES."""
+    """The content of `path` in chunks of at most CHUNK_BYTES."""
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
 
 
 def mismatches(file: File, digests: Digests) -> list[str]:
-    """One line for each thing on record in the manifest that `digests` contradicts; empty if none."""
+    """One line for each size or hash in the manifest that `digests` does not match; empty if all do."""
     came = asdict(digests)
     known: dict[str, object] = {"bytes": file.bytes, **file.hashes}
     return [

@@ -1,4 +1,4 @@
-"""A JSON file that says which content each file of each model is: the cache's index, the user's lock file."""
+"""A JSON file with a record of each model's files: the index of the cache, and the record of first use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEX_DIGITS = {"sha256": 64, "sha384": 96, "sha1": 40, "git_blob": 40}
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """What one file is: its digests, where it came from, and when (ISO 8601, UTC)."""
+    """The record of one file: its digests, its source, and when it was added (ISO 8601, UTC)."""
 
     digests: Digests
     source: str
@@ -30,8 +30,8 @@ class IndexEntry:
 class Index:
     """The records in the file `path`, which need not exist yet.
 
-    Readers see the file before or after a change, never between; the lock file `mutex` keeps writers apart
-    (None: there is only one). `remedy` tells the user what to do if the file is damaged.
+    A change is atomic for readers. Writers take turns by the lock file `mutex`; None if there is one writer
+    only. `remedy` tells the user what to do if the file is damaged.
     """
 
     def __init__(self, path: Path, mutex: Path | None, remedy: str) -> None:
@@ -44,16 +44,16 @@ class Index:
         return self._models().get(model, {}).get(name)
 
     def put(self, model: str, name: str, record: IndexEntry) -> None:
-        """Set the record of a model's file; it is on the disk when this returns."""
+        """Set the record of a model's file, and wait until the disk has it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._exclusive_access():
             models = self._models()
             models.setdefault(model, {})[name] = record
-            # A writer that was killed leaves this behind; the next one writes over it.
+            # A killed writer leaves this file behind; the next one overwrites it.
             written = self.path.with_name(self.path.name + ".new")
             with written.open("w", encoding="utf-8") as file:
                 json.dump(
-                    {"schema_version": VERSION, "models": _plain(models)}, file, indent=2, sort_keys=True
+                    {"schema_version": VERSION, "models": _as_json(models)}, file, indent=2, sort_keys=True
                 )
                 file.write("\n")
                 file.flush()
@@ -93,17 +93,17 @@ class Index:
 
 
 def _record(entry: dict[str, Any]) -> IndexEntry:
-    """ValueError, LookupError or TypeError for what is no record."""
+    """The record in a JSON entry. ValueError, LookupError or TypeError if it is malformed."""
     digests = Digests(**entry["digests"])
     for kind, length in HEX_DIGITS.items():
         if not re.fullmatch(f"[0-9a-f]{{{length}}}", getattr(digests, kind)):
-            raise ValueError(f"{kind} has {length} hex digits")
+            raise ValueError(f"expected {length} hex digits for {kind}")
     if not isinstance(digests.bytes, int):
-        raise TypeError("bytes is a number")
+        raise TypeError("expected a whole number for bytes")
     return IndexEntry(digests, str(entry["source"]), str(entry["added"]))
 
 
-def _plain(models: dict[str, dict[str, IndexEntry]]) -> dict[str, dict[str, object]]:
+def _as_json(models: dict[str, dict[str, IndexEntry]]) -> dict[str, dict[str, object]]:
     return {
         model: {name: asdict(record) for name, record in files.items()} for model, files in models.items()
     }

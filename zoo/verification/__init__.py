@@ -1,1 +1,1 @@
-"""Are these the right files, do they fit together, and do the converted forms compute the same?"""
+"""Checks that files are the right ones, fit together, and compute the same after conversion."""

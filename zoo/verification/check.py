@@ -1,4 +1,4 @@
-"""One thing that was verified, and what came of it."""
+"""The result of one check of a model."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from zoo.store.cache import Trust
 
-Kind = Literal["integrity", "structure", "parity"]
+CheckKind = Literal["integrity", "structure", "parity"]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `subject` is a file or a form of the net, `detail` one or more lines."""
+    """The result of one check. `subject` is a file or a converted net; `detail` is one or more lines."""
 
-    kind: Kind
+    kind: CheckKind
     subject: str
     ok: bool
     detail: str

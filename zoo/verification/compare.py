@@ -1,8 +1,8 @@
-"""Two forms of one net on the same input: where do they part?
+"""Compares two forms of one net on the same input, value by value.
 
-Every value that both forms name is compared in the order in which the first form computes it, so the first
-divergence points at the layer that causes it. ONNX values are found by the name of their node (the layer)
-or their own; a generated net.py has a submodule per layer with parameters, under the layer's name.
+The order is that in which the first form computes the values, so the first divergence points at the layer
+that causes it. Values are matched by name: in ONNX by the name of the node (the layer) or of the value. In a
+generated net.py each layer with parameters is a submodule of that name.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 
 from zoo.errors import UsageError
 from zoo.verification.difference import BOUND, difference
-from zoo.verification.intermediates import OPEN, Shape, Value, open_net
+from zoo.verification.intermediates import SYMBOLIC, Shape, Value, open_net
 
-# For nets that take any.
+# For nets with a symbolic batch.
 BATCH = 2
 
 
@@ -35,11 +35,11 @@ class ValueComparison:
     """`Difference.relative`."""
     agrees: bool
     is_output: bool
-    """Whether both forms put it out."""
+    """Whether it is an output of both forms."""
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class NetComparison:
     """All values that both forms have, in the first form's order."""
 
     rows: list[ValueComparison]
@@ -49,16 +49,16 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """Whether all common outputs agree, or all common values where there is no common output."""
+        """Whether all common outputs agree; without a common output, whether all common values do."""
         return all(row.agrees for row in [row for row in self.rows if row.is_output] or self.rows)
 
     @property
     def first_divergence(self) -> ValueComparison | None:
-        """The first value on which they differ; inner ones may, where layers were folded into others."""
+        """The first value that differs. An inner value may differ if layers were folded into others."""
         return next((row for row in self.rows if not row.agrees), None)
 
 
-def compare(
+def compare_nets(
     first: Sequence[Path],
     second: Sequence[Path],
     *,
@@ -66,16 +66,16 @@ def compare(
     usual_shape: Sequence[int] | None = None,
     seed: int = 0,
     bound: float = BOUND,
-) -> Comparison:
-    """Run both on the same standard normal input and compare what they compute.
+) -> NetComparison:
+    """Run both on the same standard normal input and compare their values.
 
     first, second: the files of one net each: a net.onnx, a net.py, or what `converters.load` takes.
-    input_shapes: by name, for inputs with open sizes; an open batch is 2 otherwise.
-    usual_shape: (channels, height, width), what the net is meant for, where it leaves that open.
-    bound: how far values may differ, relative to the largest magnitude of each.
+    input_shapes: by name, for inputs with symbolic sizes; a symbolic batch is 2 by default.
+    usual_shape: (channels, height, width) of the input, where the net leaves them symbolic.
+    bound: the largest relative difference of values that agree; see `zoo.verification.difference`.
 
     Raises:
-        UsageError: the nets do not take the same inputs, or a size is open.
+        UsageError: the nets do not take the same inputs, or a size is unknown.
         converters.ConverterError: a net cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="dsd-zoo-compare-") as folder:
@@ -86,19 +86,19 @@ def compare(
         shapes = _common_shapes([form.inputs for form in forms], input_shapes, usual_shape or ())
         inputs = [random.standard_normal(shape, np.float32) for shape in shapes]
         values, others = (form.run(inputs) for form in forms)
-    pairs = _pairs(values, others)
+    pairs = _matched(values, others)
     if not pairs:
         raise UsageError("the two nets have no layer, value or output in common; are they the same net?")
     paired = {id(value) for value, _ in pairs}
-    return Comparison(
+    return NetComparison(
         rows=[_row(value, other, bound) for value, other in pairs],
         bound=bound,
         only_first=[value.name for value in values if value.is_output and id(value) not in paired],
     )
 
 
-def _pairs(values: Sequence[Value], others: Sequence[Value]) -> list[tuple[Value, Value]]:
-    """What belongs together, each value once: names of layers go before names of values and places."""
+def _matched(values: Sequence[Value], others: Sequence[Value]) -> list[tuple[Value, Value]]:
+    """The values to compare, each at most once: matched by layer, else by name, else by output index."""
     partners: dict[int, Value] = {}
     free = list(others)
     for kind in ("layer", "value", "output"):
@@ -130,7 +130,7 @@ def _common_shapes(
     given: Mapping[str, Sequence[int]] | None,
     usual: Sequence[int],
 ) -> list[Shape]:
-    """Shapes for the inputs of both: as given, else every size that one of the forms fixes."""
+    """The shapes of the inputs: the given one, else every size that one of the forms fixes."""
     known = [shapes for shapes in forms if shapes is not None]
     if not known:
         if not given:
@@ -154,12 +154,12 @@ def _merged(name: str, shapes: Sequence[Shape], usual: Sequence[int]) -> Shape:
             f"input {name} has {len(shapes[0])} axes in the first net, {len(shapes[1])} in the second"
         )
     merged = []
-    defaults = [BATCH, *usual] if len(shapes[0]) == len(usual) + 1 else [BATCH] + [OPEN] * len(shapes[0])
+    defaults = [BATCH, *usual] if len(shapes[0]) == len(usual) + 1 else [BATCH] + [SYMBOLIC] * len(shapes[0])
     for default, *sizes in zip(defaults, *shapes, strict=False):
-        fixed = {size for size in sizes if size != OPEN}
+        fixed = {size for size in sizes if size != SYMBOLIC}
         if len(fixed) > 1:
             raise UsageError(f"input {name} has size {sizes[0]} in the first net, {sizes[1]} in the second")
-        if not fixed and default == OPEN:
+        if not fixed and default == SYMBOLIC:
             raise UsageError(f"input {name} has an open size; give --input-shape {name}=SIZE,SIZE,...")
         merged.append(fixed.pop() if fixed else default)
     return tuple(merged)

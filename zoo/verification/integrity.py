@@ -1,4 +1,4 @@
-"""Is the content of each file the one on record? And which file of which model is this?"""
+"""Checks files against what is on record, and finds out which file of which model a file is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_integrity(manifest: Manifest, cache: Cache) -> list[Check]:
-    """Reads every file of the model and compares size and all hashes with what is on record."""
+    """Read every file of the model, and compare its size and all hashes with what is on record."""
     return [_check_file(file, cache) for file in manifest.model_files()]
 
 
@@ -50,7 +50,7 @@ def _agreeing_properties(file: ModelFile, digests: Digests, trust: Trust) -> str
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """What a file turned out to be: its digests, and the files of models it is."""
+    """A file with its digests, and the model files of the same content."""
 
     path: Path
     digests: Digests
@@ -58,7 +58,7 @@ class KnownFile:
 
 
 def find_known_file(path: Path, models: Iterable[Manifest], cache: Cache) -> KnownFile:
-    """Which files of which models `path` is, by all hashes on record. UsageError if it cannot be read."""
+    """Find the files of `models` with the content of `path`. UsageError if it is not a file."""
     require_file(path)
     digests = digest_file(path)
     known_as = [

@@ -1,4 +1,4 @@
-"""Nets that show what they compute inside: every named value of one run."""
+"""Runs nets and returns their intermediate values by name."""
 
 from __future__ import annotations
 
@@ -20,16 +20,13 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 Array = NDArray[Any]
-# A size that is known only at run time.
-OPEN = -1
+# A symbolic size.
+SYMBOLIC = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What a net computed under some name.
-
-    `keys` are what it can be found by in another form of the net, best first: kind of name and name.
-    """
+    """A value of a net. `keys` match it with a value of another net, best first: kind of name and name."""
 
     name: str
     keys: tuple[tuple[str, str], ...]
@@ -38,22 +35,23 @@ class Value:
 
 
 class Net(Protocol):
-    """A net that can be run with its named values visible.
+    """A net that returns its intermediate values.
 
-    `inputs` are names and shapes in order, None where the form does not know them.
+    inputs: name and shape of each input, in order; None if the net does not state them.
     """
 
     inputs: Mapping[str, Shape] | None
 
     def run(self, inputs: Sequence[Array]) -> list[Value]:
-        """Its values in order of computation."""
+        """All named values, in the order of computation."""
         ...
 
 
 def open_net(paths: Sequence[Path], shapes: Mapping[str, Sequence[int]] | None, folder: Path) -> Net:
-    """The net in `paths`: a net.onnx, a net.py, or source files, which are read with these input shapes.
+    """Open a net.onnx, a net.py, or the source files of a net.
 
-    folder: a name that is free, for files that must stay while the net is used.
+    shapes: input shapes, by name, for source files.
+    folder: does not exist yet; it is created for files that must exist while the net is used.
     Raises UsageError or converters.ConverterError if the net cannot be read.
     """
     if [path.suffix for path in paths] == [".py"]:
@@ -63,15 +61,15 @@ def open_net(paths: Sequence[Path], shapes: Mapping[str, Sequence[int]] | None, 
 
 
 class OnnxNet:
-    """A loaded model in ONNX Runtime, unoptimised, with the result of every node as an output."""
+    """A net in ONNX Runtime, not optimised, with the first output of every node as an output of the net."""
 
     def __init__(self, model: ir.Model, folder: Path) -> None:
         import onnxruntime
 
         graph = model.graph
         weights = set(graph.initializers)
-        taken = [value for value in graph.inputs if value.name not in weights]
-        self.inputs: Mapping[str, Shape] | None = {str(value.name): _shape(value) for value in taken}
+        inputs = [value for value in graph.inputs if value.name not in weights]
+        self.inputs: Mapping[str, Shape] | None = {str(value.name): _shape(value) for value in inputs}
         self._outputs = {str(value.name) for value in graph.outputs}
         shown = set(graph.outputs)
         inner = [node.outputs[0] for node in graph if node.outputs[0] not in shown]
@@ -81,12 +79,12 @@ class OnnxNet:
         path = folder / "net.onnx"
         converters.save(model, path)
         options = onnxruntime.SessionOptions()
-        # Not its warnings about what an unoptimised net contains.
+        # Errors only: it warns about every unoptimised net.
         options.log_severity_level = 3
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions are those of a compiled module, without a base
+        except Exception as error:  # ONNX Runtime has no common base of its exceptions
             raise UsageError(f"ONNX Runtime cannot load the net: {error}") from error
 
     def run(self, inputs: Sequence[Array]) -> list[Value]:
@@ -106,7 +104,7 @@ class OnnxNet:
 
 
 class PyTorchNet:
-    """A generated net.py, with the results of its submodules recorded."""
+    """A generated net.py in PyTorch; hooks record the outputs of its submodules."""
 
     inputs: Mapping[str, Shape] | None = None
 
@@ -136,23 +134,23 @@ class PyTorchNet:
 def _recorder(layer: str, values: list[Value]) -> Callable[..., None]:
     def record(module: object, inputs: object, output: Any) -> None:  # noqa: ANN401
         if hasattr(output, "numpy"):
-            # Copied, because a later layer may work in place.
+            # A copy, since a later layer may work in place.
             values.append(_value(output.numpy().copy(), layer, layer, None))
 
     return record
 
 
-def _value(array: Array, name: str, layer: str | None, place: int | None) -> Value:
-    """place: among the outputs of the net, if it is one."""
+def _value(array: Array, name: str, layer: str | None, output_index: int | None) -> Value:
+    """output_index: its index among the outputs of the net; None if it is no output."""
     keys = [] if layer is None else [("layer", _plain(layer))]
-    keys += [("value", _plain(name))] + ([] if place is None else [("output", str(place))])
-    return Value(name, tuple(keys), array, is_output=place is not None)
+    keys += [("value", _plain(name))] + ([] if output_index is None else [("output", str(output_index))])
+    return Value(name, tuple(keys), array, is_output=output_index is not None)
 
 
 def _shape(value: ir.Value) -> Shape:
-    return tuple(size if isinstance(size, int) else OPEN for size in value.shape or ())
+    return tuple(size if isinstance(size, int) else SYMBOLIC for size in value.shape or ())
 
 
 def _plain(name: str) -> str:
-    """A layer's name as a Python identifier carries it: fire2/squeeze1x1 -> fire2_squeeze1x1."""
+    """The name as in a Python identifier: fire2/squeeze1x1 -> fire2_squeeze1x1."""
     return re.sub(r"\W+", "_", name).strip("_")

@@ -1,8 +1,8 @@
-"""Are these the right files, do they fit together, and does what becomes of them compute the same?
+"""All checks of a model.
 
 integrity: the content of each file against every size and hash on record
 structure: definition and weights against each other (layer names, parameter shapes) and the manifest
-parity: the converted forms against what the original framework recorded, or else against each other
+parity: the converted nets against outputs that the original framework recorded, or else against each other
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def verify_model(manifest: Manifest, cache: Cache, baseline: Manifest | None = None) -> list[Check]:
-    """All checks of a model; what rests on a check that failed is not looked at."""
+    """All checks of a model in order; after the first kind that fails, the rest are left out."""
     checks = check_integrity(manifest, cache)
     if all(check.ok for check in checks):
         checks += check_structure(manifest, cache, baseline)

@@ -1,7 +1,7 @@
-"""Does a converted net compute what the original framework computed?
+"""Checks that a converted net computes what the original framework computed.
 
-Some models come with recorded outputs: what Caffe or Torch7 itself put out for every image of the test
-set, from the image files on. They are the truth that the converted forms are held against.
+Some models come with recorded outputs: those of Caffe or Torch7 for every image file of the test set.
+Converted nets must reproduce them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from zoo.bundled import embedded_images
 from zoo.catalog.manifest import Manifest
 from zoo.datasets import Dataset, open_dataset
-from zoo.datasets.loader import prepared
+from zoo.datasets.loader import load_samples
 from zoo.errors import DataError
 from zoo.preprocessing import preprocessor
 from zoo.runtimes import open_runtime
@@ -35,7 +35,7 @@ BATCH = 50
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """One output of one converted form against its recording."""
+    """One output of one converted net, compared with its recording."""
 
     model: str
     runtime: str
@@ -54,19 +54,19 @@ class Parity:
 def against_recorded(
     manifest: Manifest, net: Path, runtime: str, data: Dataset, recorded: Path
 ) -> list[Parity]:
-    """Every recorded output of the model, computed by the converted `net` over all images of `data`.
+    """Compare every recorded output with that of the converted `net`, over all images of `data`.
 
     net: net.onnx for runtime "onnx", net.py for "pytorch".
     recorded: the manifest's file with role `recorded`.
     Raises DataError if the recording has not one row per image, or an image cannot be read.
     """
     return [
-        _compare(manifest, net, runtime, data, recorded, output, array)
+        _parity(manifest, net, runtime, data, recorded, output, array)
         for output, array in manifest.recorded.items()
     ]
 
 
-def _compare(
+def _parity(
     manifest: Manifest, net: Path, runtime: str, data: Dataset, recorded: Path, output: str, array: str
 ) -> Parity:
     truth = _recording(recorded, array, len(data))
@@ -96,15 +96,15 @@ def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: 
     try:
         size = session.batch or BATCH
         rows, waiting = [], []
-        for image in prepared(data.items, preprocessor(manifest.preprocessing), ahead=2 * size):
+        for image in load_samples(data.samples, preprocessor(manifest.preprocessing), ahead=2 * size):
             if image.pixels is None:
-                raise DataError(f"{data.source}: {image.item.id}: {image.problem}") from image.problem
+                raise DataError(f"{data.source}: {image.sample.id}: {image.problem}") from image.problem
             waiting.append(image.pixels)
             if len(waiting) == size:
                 rows.append(session.run(np.stack(waiting)))
                 waiting = []
         if waiting:
-            # A net of fixed batch takes no fewer.
+            # A net with a fixed batch takes full batches only.
             empty = [np.zeros_like(waiting[0])] * (size - len(waiting))
             rows.append(session.run(np.stack(waiting + empty))[: len(waiting)])
     finally:
@@ -113,10 +113,10 @@ def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: 
 
 
 def check_parity(manifest: Manifest, cache: Cache) -> list[Check]:
-    """Runs the ONNX and the PyTorch form of the net.
+    """Run the ONNX and the PyTorch form of the net, and compare their outputs.
 
-    On the test images against the recorded outputs where the zoo has both; otherwise on a batch of random
-    numbers, one form against the other. The bound is that of `zoo.verification.parity`.
+    If the zoo has recorded outputs and the test images, each form is compared with the recording; else both
+    forms are compared on a batch of random numbers. The bound is that of `zoo.verification.difference`.
     """
     sources = cache.sources(manifest)
     onnx, pytorch = (
@@ -154,7 +154,7 @@ def _against_recorded(
 def _against_each_other(manifest: Manifest, onnx: Path, pytorch: Path) -> Check:
     session = open_runtime("onnx", onnx, scores=manifest.scores)
     count = session.batch or 2
-    # About the range of real input: Caffe's nets see scaled levels, Torch7's standard deviations.
+    # About the range of real inputs: scaled pixel values in Caffe, standard deviations in Torch7.
     range_ = 100 * manifest.preprocessing.scale if manifest.framework == "caffe" else 2.0
     shape = (count, *manifest.input_shape)
     batch = np.random.default_rng(0).uniform(-range_, range_, shape).astype(np.float32)

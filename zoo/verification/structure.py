@@ -1,4 +1,4 @@
-"""Does the net in the files have the structure it should, and the baseline the same one?"""
+"""Checks the structure of a net against its manifest and its baseline."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def check_structure(manifest: Manifest, cache: Cache, baseline: Manifest | None = None) -> list[Check]:
-    """Reads definition and weights as a net, and where the baseline's files are here too, compares the two.
+    """Read definition and weights as a net; compare it with the manifest and, if in the cache, the baseline.
 
-    Every layer must find its parameters, in the shape it needs; sizes, counts and values must be what the
-    manifest says. A model and its baseline of the same architecture must have the same net and other weights.
-    The files must be here (`Cache.require` raises UsageError otherwise).
+    Every layer must have parameters of the right shape, all of them finite; input and parameter count must be
+    those of the manifest. A baseline of the same architecture must have the same layers and other weights.
+    UsageError if a file of the model is not in the cache.
     """
     import converters
 
@@ -61,7 +61,7 @@ def _check_against_baseline(model: ir.Model, baseline: Manifest, cache: Cache) -
 
 
 def load_net(manifest: Manifest, cache: Cache) -> ir.Model:
-    """The net of a model as far as its scores need it, every parameter in its place and shape.
+    """Load the net of a model, up to the output that ranks the classes.
 
     Raises UsageError if a file is not in the cache, and converters.ConverterError if definition and weights
     do not fit together or cannot be converted.
@@ -77,7 +77,7 @@ def load_net(manifest: Manifest, cache: Cache) -> ir.Model:
 
 
 def contradictions(model: ir.Model, manifest: Manifest) -> list[str]:
-    """What of a loaded net is not as the manifest says, and what no net may have; empty if all is well."""
+    """One line for each contradiction between a loaded net and its manifest, or value that is not finite."""
     found = []
     shapes = [tuple(value.shape or ())[1:] for value in model.graph.inputs]
     if len(shapes) != 1 or not _fits(shapes[0], manifest.input_shape):
@@ -93,7 +93,7 @@ def contradictions(model: ir.Model, manifest: Manifest) -> list[str]:
 
 
 def differences_in_architecture(model: ir.Model, baseline: ir.Model) -> list[str]:
-    """Why the two nets are not of one architecture: other operators, other sizes, other parameters."""
+    """One line for each difference of operators, sizes and parameters; empty if the architecture is one."""
     mine, theirs = _operators(model), _operators(baseline)
     found = [f"only here: {count} x {what}" for what, count in (mine - theirs).items()]
     found += [f"only in the baseline: {count} x {what}" for what, count in (theirs - mine).items()]
@@ -105,21 +105,21 @@ def differences_in_architecture(model: ir.Model, baseline: ir.Model) -> list[str
 
 
 def share_of_equal_weights(model: ir.Model, baseline: ir.Model) -> float:
-    """How much of the prunable weights of two nets of one architecture is the very same, 0 to 1."""
+    """The share of equal prunable weights in two nets of one architecture, 0 to 1."""
     pairs = [both for both in pair_weights(weights_of(model), weights_of(baseline)) if both[0].prunable]
     size = sum(mine.array.size for mine, _ in pairs)
     return sum(equal_values(*both) for both in pairs) / max(1, size)
 
 
 def _operators(model: ir.Model) -> Counter[str]:
-    """Every operator with the shape of what it puts out; names and order do not count."""
+    """The operators with their output shapes, counted; names and order do not matter."""
     return Counter(
         f"{node.op_type} to {'x'.join(map(str, node.outputs[0].shape or ()))}" for node in model.graph
     )
 
 
 def _fits(shape: Sequence[object], wanted: Sequence[int]) -> bool:
-    """Whether a net takes images of this shape; a size that the net leaves open fits all."""
+    """Whether a net with this input shape takes images of the wanted shape; a symbolic size fits any."""
     return len(shape) == len(wanted) and all(
         size == given or not isinstance(size, int) for size, given in zip(shape, wanted, strict=True)
     )

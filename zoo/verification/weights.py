@@ -1,7 +1,7 @@
-"""The weights of nets as named arrays, and two nets of one architecture weight by weight.
+"""The weights of a net as named arrays, and a comparison of the weights of two nets.
 
-What Dense-Sparse-Dense training did is seen in them: which weights are zero, how far they moved from those
-of the baseline, and how their magnitudes are distributed.
+It shows what Dense-Sparse-Dense training did: which weights are zero, how they correlate with those of the
+baseline, and how their magnitudes are distributed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Float32 = NDArray[np.float32]
 
 Float64 = NDArray[np.float64]
 
-# Sums run in float64 over pieces of this many values, so that a net is never held twice.
-PIECE = 1 << 20
+# Sums are in float64 over chunks of this many values, so that no copy of a whole array is needed.
+CHUNK_VALUES = 1 << 20
 # Classes of magnitude, as multiples of the root mean square of the same layer in the second net.
 EDGES = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
@@ -40,18 +40,18 @@ class Weight:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Its sizes."""
+        """The shape of the array."""
         return self.array.shape
 
     @property
     def prunable(self) -> bool:
-        """Whether pruning would touch it: weights of convolutions and inner products, not biases."""
+        """Whether pruning applies to it: to weights of convolutions and inner products, not to biases."""
         return self.array.ndim >= 2
 
     @property
     def is_finite(self) -> bool:
-        """Whether every value is a number."""
-        return all(bool(np.isfinite(piece).all()) for piece in _pieces(self.array))
+        """Whether every value is finite."""
+        return all(bool(np.isfinite(chunk).all()) for chunk in _chunks(self.array))
 
 
 def weights_of(model: ir.Model) -> list[Weight]:
@@ -60,9 +60,9 @@ def weights_of(model: ir.Model) -> list[Weight]:
 
 
 def pair_weights(first: Sequence[Weight], second: Sequence[Weight]) -> list[tuple[Weight, Weight]]:
-    """The same parameters of two nets: by name where all names are the same, else by place.
+    """Match the parameters of two nets: by name if all names are the same, else by position.
 
-    UsageError if the two have not the same shapes, with the first place where they part.
+    UsageError if their shapes differ; it names the first difference.
     """
     if {(w.name, w.shape) for w in first} == {(w.name, w.shape) for w in second}:
         by_name = {weight.name: weight for weight in second}
@@ -80,11 +80,11 @@ def pair_weights(first: Sequence[Weight], second: Sequence[Weight]) -> list[tupl
 
 @dataclass(frozen=True, slots=True)
 class WeightComparison:
-    """One parameter array of two nets, side by side.
+    """One parameter array in two nets.
 
-    zeros: how many values are exactly zero. equal: how many are the same in both. correlation: Pearson's,
-    None where one of the two is constant. rms: root mean square. classes: how many values there are in each
-    class of magnitude; the classes are "exactly zero", then those between the EDGES and above the last.
+    zeros: number of exact zeros. equal: number of equal values. correlation: Pearson's, None if one array is
+    constant. rms: root mean square. classes: number of values in each class of magnitude; the classes are
+    "exactly zero", then those between the EDGES and above the last.
     """
 
     name: str
@@ -104,9 +104,9 @@ class WeightComparison:
 
 
 def compare_weights(first: Weight, second: Weight) -> WeightComparison:
-    """Puts two arrays of one shape side by side."""
+    """Compare two arrays of the same shape."""
     sums = np.zeros(5)
-    for x, y in zip(_pieces(first.array), _pieces(second.array), strict=True):
+    for x, y in zip(_chunks(first.array), _chunks(second.array), strict=True):
         wide_x, wide_y = x.astype(np.float64), y.astype(np.float64)
         sums += [wide_x.sum(), wide_y.sum(), wide_x @ wide_x, wide_y @ wide_y, wide_x @ wide_y]
     size = first.array.size
@@ -125,27 +125,27 @@ def compare_weights(first: Weight, second: Weight) -> WeightComparison:
 
 
 def equal_values(first: Weight, second: Weight) -> int:
-    """How many values are the same in two arrays of one shape."""
-    pieces = zip(_pieces(first.array), _pieces(second.array), strict=True)
-    return sum(int(np.count_nonzero(x == y)) for x, y in pieces)
+    """The number of equal values in two arrays of the same shape."""
+    chunks = zip(_chunks(first.array), _chunks(second.array), strict=True)
+    return sum(int(np.count_nonzero(x == y)) for x, y in chunks)
 
 
 def class_names() -> list[str]:
-    """What the classes of magnitude are called, from zero up."""
+    """The names of the classes of magnitude, from zero up."""
     between = [f"{low:g} to {high:g}" for low, high in itertools.pairwise(EDGES)]
     return ["exactly 0", *between, f"above {EDGES[-1]:g}"]
 
 
 def total_classes(rows: Iterable[WeightComparison], which: int) -> list[int]:
-    """The classes of all prunable arrays together, of the first net (0) or the second (1)."""
+    """The classes summed over all prunable arrays of the first net (0) or the second (1)."""
     counts = np.array([row.classes[which] for row in rows if row.prunable]).reshape(-1, len(EDGES) + 1)
     return [int(count) for count in counts.sum(axis=0)]
 
 
 def _classes(weight: Weight, scale: float) -> tuple[int, ...]:
     at_least = np.zeros(len(EDGES) - 1, np.int64)
-    for piece in _pieces(weight.array):
-        magnitudes = np.abs(piece.astype(np.float64))
+    for chunk in _chunks(weight.array):
+        magnitudes = np.abs(chunk.astype(np.float64))
         at_least += [np.count_nonzero(magnitudes >= edge * (scale or 1.0)) for edge in EDGES[1:]]
     zeros = _zeros(weight)
     limits = [weight.array.size - zeros, *map(int, at_least), 0]
@@ -163,9 +163,9 @@ def _correlation(sums: Float64, size: int) -> float | None:
     return float((xy - x * y / size) / math.sqrt(spread)) if spread > 0 else None
 
 
-def _pieces(array: Float32) -> Iterator[Float32]:
+def _chunks(array: Float32) -> Iterator[Float32]:
     flat = array.reshape(-1)
-    return (flat[start : start + PIECE] for start in range(0, flat.size, PIECE))
+    return (flat[start : start + CHUNK_VALUES] for start in range(0, flat.size, CHUNK_VALUES))
 
 
 def _sizes(weight: Weight) -> str:

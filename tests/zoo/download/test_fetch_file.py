@@ -292,7 +292,7 @@ def test_redirects_are_followed_and_loops_end(site, cache, hasty):
     file = model(site.url("/loop"), site.url("/old"), **PINNED)
     fetched = fetch_file(file, cache, hasty)
     assert fetched.path.read_bytes() == CONTENT
-    assert [attempt.outcome for attempt in fetched.failed] == ["connection failed: Exceeded 30 redirects."]
+    assert [failure.reason for failure in fetched.failed] == ["connection failed: Exceeded 30 redirects."]
 
 
 def test_a_packed_answer_is_unpacked(site, cache, hasty):

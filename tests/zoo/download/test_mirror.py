@@ -132,7 +132,7 @@ def test_a_file_that_changed_on_the_way_is_refused(here, there, catalog, tmp_pat
     out = tmp_path / "out"
     list(export_cache(here, [MODEL], out))
     (out / "tiny" / "tiny.caffemodel").write_bytes(CONTENT[:-1] + b"!")
-    assert "not the file its record speaks of" in imported(there, catalog, out)
+    assert "not the file that its record describes" in imported(there, catalog, out)
     assert there.trust(UNPINNED) == "unverified"
 
 

@@ -131,7 +131,7 @@ def test_the_older_ways_follow_in_order(site, cache, network, onedrive):
     file = model(LINK)
     fetched = fetch_file(file, cache, network)
     assert fetched.path.read_bytes() == CONTENT
-    assert [attempt.outcome for attempt in fetched.failed] == [
+    assert [failure.reason for failure in fetched.failed] == [
         "the token service: HTTP 403 Forbidden",
         "the token service: HTTP 403 Forbidden",
         "HTTP 401 Unauthorized",

@@ -61,7 +61,7 @@ def test_every_image_is_ranked_in_order(make_net, colours):
             progress=lambda *counts: seen.append(counts),
         )
         result, rows = run.result, run.rows
-    assert [row.image for row in rows] == [item.id for item in data]
+    assert [row.image for row in rows] == [sample.id for sample in data]
     for i, row in enumerate(rows):
         pixel = list(COLOURS.values())[i % 3]
         scores = [*pixel, *(-value for value in pixel)]
@@ -285,16 +285,16 @@ def test_onnx_runtime_ranks_batches_concurrently(make_net, colours, monkeypatch)
 def test_a_ranked_batch_does_not_wait_for_images_that_are_slow_to_come(make_net, colours):
     first_is_done = threading.Event()
 
-    def late(item: Sample) -> Sample:
+    def late(sample: Sample) -> Sample:
         def read() -> bytes | DecodedImage:
             assert first_is_done.wait(timeout=30)
-            return item.read()
+            return sample.read()
 
-        return dataclasses.replace(item, read=read)
+        return dataclasses.replace(sample, read=read)
 
     with open_dataset(colours) as data:
-        items = [late(item) if number >= 2 else item for number, item in enumerate(data.items)]
-        slow = dataclasses.replace(data, items=tuple(items))
+        samples = [late(sample) if number >= 2 else sample for number, sample in enumerate(data.samples)]
+        slow = dataclasses.replace(data, samples=tuple(samples))
         job = Job(net=make_net(), data=slow, model="m", batch_size=2)
         result = evaluate_variants(job, [Variant(PLAIN)], progress=lambda done, total: first_is_done.set())[
             0

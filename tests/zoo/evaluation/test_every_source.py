@@ -23,7 +23,7 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def digits():
     with open_dataset(embedded_images("digits-test")) as data:
-        return [(item.id, item.label, item.read()) for item in data]
+        return [(sample.id, sample.label, sample.read()) for sample in data]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -61,7 +61,7 @@ def test_photographs_get_the_five_classes_that_caffe_gave_them(shared, tmp_path,
     with (model / "imagenet-sample-top5.csv").open(newline="") as file:
         recorded = {line["file"]: line for line in csv.DictReader(file)}
     with open_dataset(shared / "imagenet-sample") as data:
-        photographs = [(item.id, item.label, item.read()) for item in data.items[::10]]
+        photographs = [(sample.id, sample.label, sample.read()) for sample in data.samples[::10]]
     settings = Preprocessing(flavour="caffe-warp256", crop=227, mean=[104, 117, 123])
     with open_dataset(write(form, tmp_path, photographs, settings.flavour)) as data:
         rows = evaluate(net, data, settings, model="squeezenet").rows

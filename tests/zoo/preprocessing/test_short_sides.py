@@ -111,8 +111,8 @@ def test_numbers_are_those_of_the_flavour_they_are_made_for():
 
 def test_the_sample_decodes_alike_in_opencv_and_pillow(shared):
     for path in sorted((shared / "imagenet-sample").glob("*.JPEG"))[::4]:
-        picture = EncodedImage(path.read_bytes())
-        np.testing.assert_array_equal(picture.pillow_rgb, picture.bgr[:, :, ::-1])
+        encoded = EncodedImage(path.read_bytes())
+        np.testing.assert_array_equal(encoded.pillow_rgb, encoded.bgr[:, :, ::-1])
 
 
 def cmyk_jpeg() -> bytes:
@@ -168,9 +168,9 @@ def test_each_decoder_runs_once(monkeypatch):
     calls = []
     decode = cv2.imdecode
     monkeypatch.setattr(cv2, "imdecode", lambda *args: calls.append(args) or decode(*args))
-    picture = EncodedImage(png(random_image(40, 50)))
+    encoded = EncodedImage(png(random_image(40, 50)))
     for flavour in ("caffe-warp32", "caffe-short32", "caffe-stored", "torch7-bicubic32"):
-        resolve(flavour).scale(resolve(flavour).decode(picture))
+        resolve(flavour).scale(resolve(flavour).decode(encoded))
     assert len(calls) == 1
 
 

@@ -186,7 +186,7 @@ def test_an_unreadable_record_says_what_to_do(cache, lock_file, text, message, w
     cache.root.mkdir()
     path, remedy = {
         "index.json": (cache.root / "index.json", "delete it and fetch again"),
-        "lock.json": (lock_file, "mend it, or delete it"),
+        "lock.json": (lock_file, "repair it, or delete it"),
     }[which]
     path.write_text(text)
     manifest = model(weights())
@@ -245,5 +245,5 @@ def test_a_cache_on_a_read_only_disk_says_so(cache, by_hand, monkeypatch):
         add_file(model(weights()), by_hand, cache)
     assert str(caught.value).splitlines() == [
         f"{cache.root}: cannot be written: Read-only file system",
-        "  set DSD_ZOO_CACHE (cache) and DSD_ZOO_LOCK (record of first use) to places of yours",
+        "  set DSD_ZOO_CACHE (cache) and DSD_ZOO_LOCK (record of first use) to writable places",
     ]

@@ -13,7 +13,7 @@ from zoo.errors import UsageError
 from zoo.store.cache import Cache
 from zoo.verification.structure import load_net
 from zoo.verification.weights import (
-    PIECE,
+    CHUNK_VALUES,
     Weight,
     class_names,
     compare_weights,
@@ -57,7 +57,7 @@ def test_the_parameters_of_a_torch7_net_include_its_statistics(cache):
     assert all(weight.is_finite for weight in weights)
 
 
-@pytest.mark.parametrize("size", [7, PIECE, PIECE + 3])
+@pytest.mark.parametrize("size", [7, CHUNK_VALUES, CHUNK_VALUES + 3])
 def test_the_statistics_are_those_of_numpy(size):
     rng = np.random.default_rng(1)
     x = rng.standard_normal((1, size)).astype(np.float32)
@@ -87,7 +87,7 @@ def test_what_is_constant_has_no_correlation():
 
 
 def test_values_that_are_no_numbers_are_found():
-    array = np.zeros(PIECE + 5, np.float32)
+    array = np.zeros(CHUNK_VALUES + 5, np.float32)
     array[-1] = np.nan
     assert not Weight("a", array).is_finite
     array[-1] = -np.inf

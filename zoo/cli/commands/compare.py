@@ -14,7 +14,7 @@ from zoo.cli.command import command
 from zoo.verification.difference import BOUND
 
 if TYPE_CHECKING:
-    from zoo.verification.compare import Comparison
+    from zoo.verification.compare import NetComparison
 
 FORM = "A model's name, net.onnx, net.py, or source files joined by commas."
 
@@ -37,11 +37,11 @@ def compare(
     A computes it. Ends with 1 and the name of the first divergence if their outputs do not agree.
     A net.py is a program and is run as one: compare only those that you trust. Nothing else is executed.
     """
-    from zoo.verification.compare import compare as compare_forms
+    from zoo.verification.compare import compare_nets
 
     subjects = [find_subject(form.split(","), manifests) for form in (a, b)]
     known = [subject.manifest for subject in subjects if subject.manifest is not None]
-    found = compare_forms(
+    found = compare_nets(
         *(subject.sources for subject in subjects),
         input_shapes=fixed_input_shapes(input_shape),
         usual_shape=known[0].input_shape if known else None,
@@ -64,7 +64,7 @@ def compare(
         raise typer.Exit(1)
 
 
-def _print(found: Comparison) -> None:
+def _print(found: NetComparison) -> None:
     lines = [
         (
             row.name,

@@ -101,6 +101,6 @@ def _print(file: ModelFile, fetched: Fetched, cache: Cache) -> None:
         origin += f" ({fetched.member} in the archive there)" if fetched.member else ""
     size = human_bytes(fetched.path.stat().st_size)
     print(f"  {file.name}: {size}, {cache.trust(file)}, {origin}")
-    for attempt in fetched.failed:
-        print(f"    before that {attempt.url}: {attempt.outcome}".replace("\n", " "))
+    for failure in fetched.failed:
+        print(f"    before that {failure.url}: {failure.reason}".replace("\n", " "))
     sys.stdout.flush()

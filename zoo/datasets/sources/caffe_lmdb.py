@@ -22,7 +22,7 @@ NUMBERED = re.compile(r"\d{8,}_(?=.)")
 
 @register_source
 class CaffeLmdb(Records):
-    """The folder of an LMDB, or its data.mdb. Several threads may read at once; nothing is ever written."""
+    """The folder of an LMDB, or its data.mdb. Several threads may read at once; nothing is written."""
 
     kind: ClassVar[str] = "Caffe LMDB"
     description: ClassVar[str] = "a Caffe LMDB"

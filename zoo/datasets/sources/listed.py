@@ -13,7 +13,7 @@ from zoo.errors import DataError
 
 @register_source
 class Listed(Files):
-    """The files that a list names, relative to its own folder or absolute."""
+    """The files that a list names, relative to the list's folder or absolute."""
 
     SUFFIXES = frozenset({".txt", ".list"})
     kind: ClassVar[str] = "list"
@@ -24,7 +24,7 @@ class Listed(Files):
         self._folder = path.parent
         self.labels_file = path
         listed = read_list(path)
-        # A slash in front may make a path absolute, or follow the root folder as for convert_imageset.
+        # A leading slash means an absolute path, or follows the root folder as for convert_imageset.
         candidates = {*listed, *(name.removeprefix("/") for name in listed)}
         self.names = frozenset(name for name in candidates if (self._folder / name).is_file())
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 MAGIC = b"PAR1"
-# A run reads in order from several threads, so two row groups are in use at a border.
+# Several threads read in order, so two row groups are in use at a border.
 GROUPS_KEPT = 2
 VALIDATION = "validation"
 
@@ -28,8 +28,8 @@ VALIDATION = "validation"
 class Parquet(Records):
     """One shard, or all shards of one split in a folder (or its subfolder `data`), ordered by name.
 
-    Where a folder holds several splits, as `train-00000-of-00294.parquet` beside
-    `validation-00000-of-00014.parquet`, it is the validation split.
+    If a folder holds several splits, such as `train-00000-of-00294.parquet` beside
+    `validation-00000-of-00014.parquet`, only the validation split is read.
     """
 
     kind: ClassVar[str] = "parquet shards"
@@ -45,7 +45,7 @@ class Parquet(Records):
         self._lock = threading.Lock()
         self._groups: OrderedDict[tuple[int, int], list[Any]] = OrderedDict()
         self._files: list[ParquetFile] = []
-        # Shard, row group and row in it, of every record.
+        # Of every record: the shard, the row group and the row in that group.
         self._places: list[tuple[int, int, int]] = []
         self.records = []
         for shard in _split(path, _shards(path)):
@@ -87,7 +87,7 @@ class Parquet(Records):
             file.close()
 
     def _group(self, shard: int, group: int) -> list[Any]:
-        """The images of a row group, each read once by a run that goes through them in order."""
+        """The images of a row group. A run that reads records in order reads each group once."""
         with self._lock:
             if (shard, group) not in self._groups:
                 column = self._files[shard].read_row_group(group, columns=["image"])["image"].combine_chunks()

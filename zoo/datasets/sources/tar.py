@@ -65,7 +65,7 @@ def _index(path: Path) -> dict[str, tuple[int, int]]:
                     raise DataError(f"{path}: holds {name} twice")
                 places[name] = (member.offset_data, member.size)
             end = archive.offset
-        # tarfile takes any bad header but the first for the end; a tar really ends with a block of zeros.
+        # tarfile treats any bad header but the first as the end; a whole tar ends with a block of zeros.
         with path.open("rb") as file:
             file.seek(end)
             if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):

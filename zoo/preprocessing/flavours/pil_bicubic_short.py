@@ -1,4 +1,4 @@
-"""pil-bicubic-short: today's habit, torchvision's Resize(S, BICUBIC), CenterCrop and ToTensor over Pillow."""
+"""pil-bicubic-short: torchvision's Resize(S, BICUBIC), CenterCrop and ToTensor on Pillow images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CUBIC_A, CUBIC_SUPPORT = -0.5, 2.0
 class PilBicubicShort(Flavour):
     """Pillow's antialiased bicubic to a shorter side of `size`; RGB bytes, divided by 255 before the mean.
 
-    Pillow resizes with 22-bit integer coefficients and rounds to bytes after either pass.
+    Pillow resizes with 22-bit integer coefficients and rounds to bytes after each pass.
     """
 
     family: ClassVar[str] = "pil-bicubic-short"
@@ -36,9 +36,9 @@ class PilBicubicShort(Flavour):
     is_square: ClassVar[bool] = False
     position: ClassVar[int] = 50
 
-    def decode(self, picture: EncodedImage) -> Pixels:
+    def decode(self, image: EncodedImage) -> Pixels:
         """Pixels as Pillow reads them: RGB."""
-        return picture.pillow_rgb
+        return image.pillow_rgb
 
     def scale(self, pixels: Pixels) -> Pixels:
         """Stage 1 of a decoded image: (height, width, 3) uint8, RGB, the shorter side `size` pixels."""

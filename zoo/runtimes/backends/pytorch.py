@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-# With a single one PyTorch takes another algorithm for convolutions of 1x1: slower, and with other last bits
-# than with two. (With more, matrix products may have other last bits again.)
+# With a single thread PyTorch uses another algorithm for 1x1 convolutions: slower, and with other last bits
+# than with two. (With more than two, the last bits of matrix products may differ again.)
 LEAST_THREADS = 2
 
 
@@ -59,7 +59,7 @@ class PyTorch(Runtime):
             keep_freed()
         torch.set_num_threads(max(LEAST_THREADS, threads or torch.get_num_threads()))
         self._net, self._scores, self._precision = net, scores, precision
-        # Two to four times as fast on a processor, and what tensor cores want; the same sums in float32.
+        # Two to four times as fast on a processor, and needed by tensor cores; float32 sums stay the same.
         channels_last = kind == "cpu" or precision != "float32"
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
         module = load_module(net).to(self._device).eval()
@@ -118,7 +118,7 @@ class PyTorch(Runtime):
 
 
 def load_module(net: Path) -> Module:
-    """The net that a generated file's `load()` returns. Importing it runs it: it is code."""
+    """The net that a generated file's `load()` returns. The file is code, which this runs."""
     try:
         spec = importlib.util.spec_from_file_location(f"dsd_zoo_net_{net.stem}", net)
         if spec is None or spec.loader is None:
@@ -126,7 +126,7 @@ def load_module(net: Path) -> Module:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return _module(module.load())
-    except Exception as error:  # whatever the file does or lacks
+    except Exception as error:  # the file is code and may raise anything
         raise UsageError(
             f"{net}: expected a net that dsd-zoo convert wrote, with its .safetensors beside it; "
             f"loading it failed: {type(error).__name__}: {error}"
@@ -143,9 +143,9 @@ def _module(loaded: object) -> Module:
 
 @contextlib.contextmanager
 def _arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
-    """How convolutions and matrix products are computed; cuDNN's would be in TF32 by default.
+    """Sets the precision of convolutions and matrix products (cuDNN's default is TF32).
 
-    And by algorithms that give the same bits every time.
+    The algorithms are those that give the same bits every time.
     """
     import torch
 
