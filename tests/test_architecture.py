@@ -16,8 +16,8 @@ import converters
 CHECKOUT = Path(__file__).resolve().parents[1]
 # The rooms of zoo/ from the ground up; a room may import those below it, and itself.
 LEVELS = (
-    ("errors", "vocabulary", "bundled", "environment"),
-    ("schema", "files", "preprocessing"),
+    ("errors", "vocabulary", "schema", "bundled", "environment"),
+    ("files", "preprocessing"),
     ("catalog", "datasets", "evidence"),
     ("store", "runtimes", "claims"),
     ("download", "verification", "evaluation"),

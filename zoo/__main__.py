@@ -1,4 +1,4 @@
-"""`python -m zoo` is the same command as `dsd-zoo`."""
+"""`python -m zoo` runs the same command as `dsd-zoo`."""
 
 from zoo.cli.main import main
 

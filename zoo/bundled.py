@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def bundled_folder() -> Path:
-    """The folder of what ships with the zoo: manifests, claim traces, labels, the embedded models."""
+    """The folder with manifests, claim traces, labels and the embedded models."""
     return Path(__file__).resolve().parent.parent / "manifests"
 
 

@@ -1,7 +1,7 @@
-"""The whole job on the embedded models: what `dsd-zoo demo` does, offline.
+"""All steps on the embedded models, offline: what `dsd-zoo demo` runs.
 
-Six small nets for handwritten digits ship with the zoo: a baseline, a sparse and a DSD net, trained once with
-Caffe and once with Torch7, with the logs of their tests, the outputs recorded there and the 500 test images.
+Six small nets for handwritten digits ship with the zoo: a baseline, a sparse and a DSD net, each trained with
+Caffe and with Torch7. With them come the logs of their tests, the recorded outputs and the 500 test images.
 """
 
 from __future__ import annotations
@@ -16,38 +16,39 @@ from zoo.catalog.manifest import Manifest
 from zoo.claims.audit import AuditedModel, audited_models
 from zoo.datasets import Dataset, open_dataset
 from zoo.errors import IntegrityError
-from zoo.evaluation.evaluate import validate
+from zoo.evaluation.evaluate import evaluate
 from zoo.evidence.run import Run, read_run, write_run
 from zoo.files import sha256
 from zoo.report.words import problems
+from zoo.runtimes import form_of
 from zoo.store.cache import Cache
-from zoo.store.converted import Target, converted_model
+from zoo.store.converted import converted_model
 from zoo.verification.integrity import check_integrity
 from zoo.verification.parity import Parity, against_recorded
+from zoo.vocabulary import RUNTIME_NAMES, RuntimeName
 
 DATASET = "digits-test"
-RUNTIMES: tuple[Target, ...] = ("onnx", "pytorch")
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What the demo found."""
+    """The outcome of the demo."""
 
     models: list[AuditedModel]
     parity: list[Parity]
 
     @property
     def holds(self) -> bool:
-        """Whether every claim was met and every converted form computes what was recorded."""
+        """Whether every claim holds and every converted form reproduces the recorded outputs."""
         return not problems([model.audit for model in self.models], self.parity)
 
 
-def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
+def run_demo(folder: Path, progress: Callable[[str], None]) -> Demo:
     """Verify, convert, check against the recordings, validate and audit the embedded models.
 
-    folder: for the converted forms (converted/) and the evidence (runs/MODEL-RUNTIME/).
-    say: told in one line what was done with each model.
-    Raises IntegrityError if a shipped file is not what its manifest says.
+    folder: gets the converted forms (converted/) and the evidence (runs/MODEL-RUNTIME/).
+    progress: called with one line of text after each model.
+    Raises IntegrityError if a shipped file does not have the hash in its manifest.
     """
     catalog = Catalog.load()
     store = Cache(folder / "cache")
@@ -59,17 +60,20 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> Demo:
     with open_dataset(images) as data:
         for manifest in models:
             sources = _verified(manifest, store)
-            for runtime in RUNTIMES:
-                net = converted_model(sources, runtime, folder, manifest.input_shape, manifest.scores)
+            for runtime in RUNTIME_NAMES:
+                net = converted_model(
+                    sources, form_of(runtime), folder, manifest.input_shape, manifest.scores
+                )
                 recorded = store.require(manifest, "recorded")
                 parity += against_recorded(manifest, net, runtime, data, recorded)
                 runs.append(_validated(manifest, net, runtime, data, sources, folder))
-            say(f"{manifest.name}: {len(manifest.files)} files verified, 2 forms converted and run")
+            forms = f"{len(RUNTIME_NAMES)} forms converted and run"
+            progress(f"{manifest.name}: {len(manifest.files)} files verified, {forms}")
     return Demo(audited_models(catalog, runs), parity)
 
 
 def _verified(manifest: Manifest, store: Cache) -> list[Path]:
-    """The files to convert, after every file of the model was compared with the hashes on record."""
+    """The files to convert, after a check of every file of the model against its hashes."""
     failed = [check for check in check_integrity(manifest, store) if not check.ok]
     if failed:
         raise IntegrityError(
@@ -82,12 +86,12 @@ def _verified(manifest: Manifest, store: Cache) -> list[Path]:
 def _validated(
     manifest: Manifest,
     net: Path,
-    runtime: Target,
+    runtime: RuntimeName,
     data: Dataset,
     sources: list[Path],
     folder: Path,
 ) -> Run:
-    run = validate(
+    run = evaluate(
         net,
         data,
         manifest.preprocessing,
@@ -99,5 +103,5 @@ def _validated(
     )
     place = folder / "runs" / f"{manifest.name}-{runtime}"
     write_run(place, run)
-    # What the audit and the page see is what anyone can read again from the folder.
+    # Read again, so that the audit and the page show exactly what is in the folder.
     return read_run(place)

@@ -1,4 +1,4 @@
-"""The circumstances of a run: what it ran on, and the hashes of the files it rests on."""
+"""What a run ran on: versions, platform and processors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import converters
 
 
 def environment() -> dict[str, str]:
-    """Versions and machine, by name. A runtime adds its own (`Runtime.describe`)."""
+    """Versions and machine, by name. Results add what `Runtime.describe` says."""
     import cv2
 
     return {
@@ -33,16 +33,17 @@ def processors() -> int:
 
 
 def sleep_while_waiting() -> None:
-    """Lets OpenMP's threads sleep while they wait for each other, unless the user has said otherwise.
+    """Lets OpenMP's threads sleep while they wait for each other, unless OMP_WAIT_POLICY is set already.
 
-    They would spin, and take the processor from those they wait for and from those that decode images: on a
-    busy machine PyTorch's inference is several times as fast with it. Only heard before PyTorch is loaded.
+    Threads that spin instead take processor time from those that compute and from those that decode images:
+    on a busy machine PyTorch's inference is several times as fast if they sleep. This has an effect only
+    before PyTorch is loaded.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def _processor() -> str:
-    """The processor's name; Linux has it in /proc only."""
+    """The processor's name, which Linux gives in /proc only."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,10 +1,10 @@
-"""The kinds of strings that manifests are made of: the rule each keeps, and that rule in the JSON Schema."""
+"""Kinds of strings in manifests, each with its rule, also for the JSON Schema; the base of all records."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema, core_schema
 
 @dataclass(frozen=True)
 class Pattern:
-    """A string that matches the regular expression `pattern` as a whole; errors say `expected`, in words."""
+    """A string that the regular expression `pattern` matches as a whole; errors say `expected` in words."""
 
     pattern: str
     expected: str
@@ -62,15 +62,8 @@ Url = Annotated[
     ),
 ]
 
-Metric = Literal["top1", "top5"]
-METRIC_NAMES: dict[Metric, str] = {"top1": "top-1", "top5": "top-5"}
 
+class Data(BaseModel):
+    """Base of the frozen records that are read from files: an unknown field is an error."""
 
-class _Data(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-Precision = Literal["float32", "tf32", "fp16", "bf16"]
-"""float32 is IEEE float32 throughout, the only one for claims; tf32 rounds the factors of products to 10 bits
-of mantissa; fp16 and bf16 compute convolutions and matrix products in half precision: `zoo.runtimes.half`."""
-BEST = 5

@@ -141,10 +141,6 @@ def test_readme_is_short() -> None:
     assert len(TEXTS["README.md"].splitlines()) <= 250
 
 
-# Pages that other work brings; links to them are checked as soon as they are there.
-COMING = frozenset({"CONTRIBUTING.md", "docs/architecture.md"})
-
-
 @pytest.mark.parametrize("page", TEXTS)
 def test_links_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[page]):
@@ -152,9 +148,8 @@ def test_links_lead_somewhere(page: str) -> None:
             continue
         name, _, anchor = target.partition("#")
         path = ((ROOT / page).parent / name).resolve() if name else ROOT / page
-        if not path.exists():
-            assert str(path.relative_to(ROOT)) in COMING, target
-        elif anchor:
+        assert path.exists(), target
+        if anchor:
             assert anchor in anchors(path.read_text(encoding="utf-8")), target
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from zoo.evaluation import sessions
-from zoo.runtimes import onnx, pytorch, staging
+from zoo.runtimes import staging
+from zoo.runtimes.backends import onnx, pytorch
 
 PROVIDER = "CUDAExecutionProvider"
 

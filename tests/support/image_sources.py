@@ -105,11 +105,11 @@ FORMS = ("folder", "tar", "list", "lmdb", "webdataset", "parquet", "packed")
 def write(form: str, folder: Path, images: Images, flavour: str) -> Path:
     """The images in `form` somewhere in `folder`; `flavour` is what they are packed with."""
     if form == "folder":
-        return write_folder(folder / "pictures", images)
+        return write_folder(folder / "images", images)
     if form == "tar":
         return write_tar(folder / "images.tar", images)
     if form == "list":
-        return write_list(folder / "pictures", images)
+        return write_list(folder / "images", images)
     if form == "lmdb":
         return write_lmdb(folder / "db", images)
     if form == "webdataset":

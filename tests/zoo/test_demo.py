@@ -1,4 +1,4 @@
-"""The demo is the whole product in one command; and the parity check that it rests on can fail."""
+"""The demo runs all steps in one command; the parity check that it relies on can fail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zoo.store.cache import Cache
 from zoo.verification.difference import BOUND
 from zoo.verification.parity import Parity, against_recorded
 
-# Images right of 500, as the original frameworks counted them.
+# Right images of 500, as the original frameworks counted them.
 RECORDED = {
     "digits-caffe-baseline": 493,
     "digits-caffe-dsd": 492,
@@ -108,7 +108,7 @@ def net(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def parity(net):
-    """Holds the net against a recording."""
+    """Compares the net with a recording."""
 
     def check(recorded: Path) -> Parity:
         with open_dataset(embedded_images("digits-test")) as data:

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from zoo.schema import Hex40, Hex64, Hex96, Name, RelativePath, Url, _Data
+from zoo.schema import Data, Hex40, Hex64, Hex96, Name, RelativePath, Url
 
 Role = Literal["definition", "weights", "mean", "log", "recorded"]
 HASH_KINDS = ("sha256", "sha384", "sha1", "git_blob")
 
 
-class File(_Data):
+class File(Data):
     """One file of a model: how it is called, what it is for, where it comes from, how it is recognised."""
 
     name: Name

@@ -21,7 +21,8 @@ from zoo.bundled import KNOWN_DATASETS, LABEL_ORDERS
 from zoo.catalog.file import File, Role
 from zoo.errors import UsageError
 from zoo.preprocessing.settings import Preprocessing
-from zoo.schema import Metric, Name, RelativePath, Url, _Data
+from zoo.schema import Data, Name, RelativePath, Url
+from zoo.vocabulary import Metric
 
 # A count and its published percentage must agree to two digits after the point.
 PERCENT_SLACK = Decimal("0.01")
@@ -35,14 +36,14 @@ else:
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
-class License(_Data):
+class License(Data):
     """Under which licence the files may be used; `name` is an SPDX id where there is one."""
 
     name: str
     url: Url | None = None
 
 
-class Printing(_Data):
+class Printing(Data):
     """The number of a claim as another source prints it."""
 
     published: str
@@ -53,7 +54,7 @@ class Printing(_Data):
     """URL or file."""
 
 
-class Claim(_Data):
+class Claim(Data):
     """A published accuracy, with where it comes from and how exactly it is known."""
 
     metric: Metric
@@ -101,7 +102,7 @@ class Claim(_Data):
         return self
 
 
-class Loss(_Data):
+class Loss(Data):
     """The average loss that a test run printed beside its accuracies."""
 
     published: str
@@ -112,7 +113,7 @@ class Loss(_Data):
     """CSV beside the manifest with a column loss, one value per batch as printed."""
 
 
-class Conflict(_Data):
+class Conflict(Data):
     """Another published value for the same thing."""
 
     metric: Metric
@@ -122,7 +123,7 @@ class Conflict(_Data):
     note: str
 
 
-class Manifest(_Data):
+class Manifest(Data):
     """Everything the zoo knows about one model beforehand."""
 
     schema_version: Literal[1]

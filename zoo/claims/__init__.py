@@ -1,1 +1,1 @@
-"""What the numbers mean: statistics, published traces, gains, audits, regressions. Runs no net."""
+"""What the evidence says: statistics, published traces, claims, gains over a baseline, regressions."""

@@ -1,11 +1,10 @@
 """Claims against evidence: what was published, what its own trace says, what was measured here.
 
-`audit` takes one manifest and the runs at hand and returns an `Audit`, plain data for the terminal, JSON
-and the report page. Something "does not hold" when a claim cannot be re-derived from its own trace, when
-a run over the claim's images under the claim's preprocessing gives another count than the manifest
-tolerates, when a subset makes the claim implausible, or when a run used other files than the pinned
-ones. A gain that is not significant is a finding, and so are two published values that contradict each
-other; "not measured" is neither.
+`audit` takes one manifest and all available runs and returns an `Audit`: plain data for the terminal, JSON
+and the report page. It is a problem if a claim does not follow from its own trace, if a run over the claim's
+images under the claim's preprocessing differs by more than the manifest tolerates, if a subset makes the
+claim implausible, or if a run used other files than the pinned ones. A gain that is not significant,
+published values that contradict each other and a claim that nobody measured are findings, not problems.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from zoo.claims.derivation import Derivation, Reprint, derive, derive_loss
 from zoo.claims.gains import Gain, gains_over_baseline
 from zoo.claims.measurement import Measurement, Verdict, compare_with_claim
 from zoo.errors import UsageError
-from zoo.schema import METRIC_NAMES, Metric
+from zoo.vocabulary import METRIC_NAMES, Metric
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ClaimAudit:
-    """One claim, how it follows from its trace, and what was measured of it."""
+    """One claim, whether it follows from its trace, and the runs held against it."""
 
     metric: Metric
     n: int
@@ -44,7 +43,7 @@ class ClaimAudit:
 
 @dataclass(frozen=True, slots=True)
 class ConflictAudit:
-    """Another published value for the same thing."""
+    """Another published value for the same metric."""
 
     metric: Metric
     published: str
@@ -72,15 +71,15 @@ class Audit:
     loss: Reprint | None = None
     """The average loss of the published test run, from the same trace."""
     problems: list[str] = field(default_factory=list)
-    """What does not hold, one sentence each; empty when all of it does."""
+    """What does not hold, one sentence each."""
 
     @property
     def holds(self) -> bool:
-        """Whether nothing that was checked failed."""
+        """Whether there is no problem."""
         return not self.problems
 
     def to_json(self) -> dict[str, Any]:
-        """The audit as JSON-able data; the keys are those of these classes, and `holds`."""
+        """JSON-able data; the keys are the fields of these classes, and `holds`."""
         data = asdict(self)
         for entry, claim in zip(data["claims"], self.claims, strict=True):
             entry["measurements"] = [measurement.to_json() for measurement in claim.measurements]
@@ -88,10 +87,10 @@ class Audit:
 
 
 def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[Run] = ()) -> Audit:
-    """Hold the claims of one model against their traces and against the runs of it and of its baseline.
+    """Hold the claims of one model against their traces and against its runs and those of its baseline.
 
-    Runs of other models are ignored. Raises UsageError if the baseline is not in the catalog and
-    DataError if a trace is damaged.
+    Runs of other models are ignored. Raises UsageError if the baseline is not in the catalog and DataError if
+    a trace is damaged.
     """
     own = [run.result for run in runs if run.result.model == manifest.name and run.result.n]
     claims = [_audit_claim(claim, manifest, own) for claim in manifest.claims]
@@ -111,9 +110,9 @@ def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[Run] = ()) -> Aud
         conflicts=_conflicts(manifest),
         loss=loss,
         problems=[
-            *(problem for claim in claims for problem in _problems(claim)),
-            *([loss.misprint("loss")] if loss is not None and not loss.holds else []),
-            *(problem for result in own for problem in _foreign_files(manifest, result)),
+            *(problem for claim in claims for problem in _claim_problems(claim)),
+            *([loss.contradiction("loss")] if loss is not None and not loss.holds else []),
+            *(problem for result in own for problem in _file_problems(manifest, result)),
         ],
     )
 
@@ -136,13 +135,13 @@ def _audit_claim(claim: Claim, manifest: Manifest, results: Sequence[Result]) ->
     )
 
 
-def _problems(claim: ClaimAudit) -> list[str]:
+def _claim_problems(claim: ClaimAudit) -> list[str]:
     problems = []
     published = f"{METRIC_NAMES[claim.metric]}: published is '{claim.published}'"
     derivation = claim.derivation
     if derivation is not None:
         metric = METRIC_NAMES[claim.metric]
-        problems += [other.misprint(metric) for other in derivation.also if not other.holds]
+        problems += [other.contradiction(metric) for other in derivation.also if not other.holds]
     if derivation is not None and not derivation.holds:
         problems.append(
             f"{published} ({claim.correct} of {claim.n}), its trace {derivation.trace} "
@@ -157,8 +156,8 @@ def _problems(claim: ClaimAudit) -> list[str]:
     return problems
 
 
-def _foreign_files(manifest: Manifest, result: Result) -> list[str]:
-    """Files that the run does not name, or names with another hash than the manifest's."""
+def _file_problems(manifest: Manifest, result: Result) -> list[str]:
+    """The source files that the run does not name, or names with another hash than the manifest."""
     problems = []
     for file in manifest.source_files():
         used = result.files.get(file.name)
@@ -191,7 +190,7 @@ def _conflicts(manifest: Manifest) -> list[ConflictAudit]:
 
 @dataclass(frozen=True, slots=True)
 class AuditedModel:
-    """One model on the page: what was known beforehand, what was found, and its runs."""
+    """One model with its audit and the results of its runs."""
 
     manifest: Manifest
     audit: Audit
@@ -199,7 +198,7 @@ class AuditedModel:
 
 
 def audited_models(catalog: Catalog, runs: Sequence[Run]) -> list[AuditedModel]:
-    """The models of the catalog that were run, each audited. UsageError if there is none."""
+    """Audit every model of the catalog that was run. UsageError if there is none."""
     names = sorted({run.result.model for run in runs if run.result.model in catalog})
     if not names:
         models = ", ".join(sorted({run.result.model for run in runs}))

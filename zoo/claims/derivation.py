@@ -1,4 +1,4 @@
-"""Published numbers computed again from the per-batch traces that were published with them."""
+"""Published numbers, derived again from the per-batch traces published with them."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reprint:
-    """A published number, and what the original tool prints for the trace in the form of that number."""
+    """A published number, and what the original tool prints for the trace in the same format."""
 
     published: str
     printed: str
     source: str
     holds: bool
 
-    def misprint(self, what: str) -> str:
-        """What to say of it where it does not hold."""
+    def contradiction(self, what: str) -> str:
+        """The sentence for a number that does not hold."""
         return f"{what}: '{self.published}' in {self.source}, its trace gives '{self.printed}'"
 
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """A claim computed again from its own per-batch trace."""
+    """A claim, derived again from its own per-batch trace."""
 
     trace: str
     batches: int
     batch_size: int
     correct: int
     printed: str
-    """What the original tool prints for these batches, in the form of the claim."""
+    """What the original tool prints for these batches, in the format of the claim."""
     also: list[Reprint]
-    """The same for every other place where the number is printed."""
+    """The same for every other place that prints the number."""
     holds: bool
 
 
 def derive(claim: Claim, manifest: Manifest) -> Derivation | None:
-    """None for a claim without a trace. DataError if the trace is damaged."""
+    """Derive a claim from its trace; None if it has none. DataError if the trace is damaged."""
     if claim.trace is None:
         return None
     trace = read_trace(manifest.directory / claim.trace, claim.n)
@@ -64,7 +64,7 @@ def derive(claim: Claim, manifest: Manifest) -> Derivation | None:
 
 
 def derive_loss(manifest: Manifest) -> Reprint | None:
-    """The published average loss, if there is one. DataError if its trace is damaged."""
+    """Derive the published average loss; None if there is none. DataError if its trace is damaged."""
     loss = manifest.loss
     if loss is None:
         return None

@@ -1,4 +1,4 @@
-"""What `validate` found, gathered: the runs, and everything they are held against."""
+"""Everything `validate` found: the runs, and their comparison with claims, baselines and other nets."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.claims.audit import Audit, audit
+from zoo.claims.gains import ClassGain, PairedGain, class_gains, paired_gain
+from zoo.claims.measurement import Accuracy, Measurement, accuracies, measurements_of
+from zoo.claims.regression import Regression, compare_runs
+from zoo.claims.trace import TraceAgreement, trace_agreement
+from zoo.evidence.run import find_runs, read_run
+from zoo.vocabulary import METRICS, Metric
+
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
     from zoo.catalog.manifest import Manifest
-    from zoo.claims.audit import Audit
-    from zoo.claims.gains import ClassGain, PairedGain
-    from zoo.claims.measurement import Accuracy, Measurement
-    from zoo.claims.regression import Regression
-    from zoo.claims.trace import TraceAgreement
     from zoo.evidence.run import Run
-    from zoo.schema import Metric
 
 
 @dataclass(frozen=True, slots=True)
-class Against:
-    """The run beside one of another net over the same images."""
+class NetComparison:
+    """The run compared with a run of another net over the same images."""
 
     model: str
     gains: dict[Metric, PairedGain]
@@ -30,19 +32,23 @@ class Against:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The runs with their folders, the first one being what was asked for, and what they say."""
+    """The runs with their folders, and what they say.
+
+    The first run is the one asked for; the others are its variants. `measurements` are against the claims
+    whose images the first run covers in full.
+    """
 
     runs: list[tuple[Path, Run]]
     accuracies: list[Accuracy]
     measurements: list[Measurement] = field(default_factory=list)
     trace: list[TraceAgreement] = field(default_factory=list)
     audit: Audit | None = None
-    against: Against | None = None
+    against: NetComparison | None = None
     regression: Regression | None = None
 
     @property
     def folder(self) -> Path:
-        """Where the run that was asked for lies."""
+        """The folder of the run that was asked for."""
         return self.runs[0][0]
 
     @property
@@ -52,7 +58,7 @@ class Findings:
 
     @property
     def holds(self) -> bool:
-        """Whether no claim is contradicted and nothing changed against the baseline."""
+        """Whether the audit found no problem and nothing changed against the earlier run."""
         audited = self.audit is None or self.audit.holds
         return audited and (self.regression is None or self.regression.holds)
 
@@ -92,44 +98,42 @@ def collect_findings(
     tolerance: int | None,
     other: Run | None,
 ) -> Findings:
-    """Hold the first run against the model's claims, an earlier run and the run of another net."""
-    from zoo.claims.measurement import accuracies, measurements_of
-    from zoo.claims.regression import compare_runs
-    from zoo.claims.trace import trace_agreement
+    """Hold the first run against the model's claims, an earlier run and a run of another net.
 
+    manifest: of the model; None for files of the user's own.
+    tolerance: how many images may change their verdict against `earlier`; see `compare_runs`.
+
+    Raises:
+        UsageError: `earlier` or `other` is not over the same images.
+        DataError: a trace of the manifest is damaged.
+    """
     run = runs[0][1]
     result = run.result
-    is_claimed = manifest is not None and result.dataset == manifest.dataset
-    claims = manifest.claims if manifest is not None and is_claimed else []
+    # The claims of a model are about its dataset; a run over another one says nothing about them.
+    claimed = manifest if manifest is not None and result.dataset == manifest.dataset else None
+    population = None if claimed is None else max((claim.n for claim in claimed.claims), default=None)
+    measurements = [] if claimed is None else measurements_of(claimed, result)
     return Findings(
         runs,
-        accuracies(result, max((claim.n for claim in claims), default=None)),
-        []
-        if manifest is None
-        else [m for m in measurements_of(manifest, result) if m.difference is not None],
-        trace_agreement(manifest, run.rows) if manifest is not None and is_claimed else [],
-        _audit(manifest, catalog, runs) if manifest is not None and is_claimed else None,
-        None if other is None else _against(run, other),
-        None if earlier is None else compare_runs(run, earlier, tolerance),
+        accuracies(result, population),
+        measurements=[measured for measured in measurements if measured.difference is not None],
+        trace=[] if claimed is None else trace_agreement(claimed, run.rows),
+        audit=None if claimed is None else _audit(claimed, catalog, runs),
+        against=None if other is None else _compare_nets(run, other),
+        regression=None if earlier is None else compare_runs(run, earlier, tolerance),
     )
 
 
 def _audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Path, Run]]) -> Audit:
-    """The float32 run held against the model's claims, and beside the runs of its baseline that are here."""
-    from zoo.claims.audit import audit
-    from zoo.evidence.run import find_runs, read_run
-
+    """The audit of the first float32 run, with the runs of the baseline in results/, where there are any."""
     exact = [run for _, run in runs if run.result.precision == "float32"][:1]
     beside: list[Run] = []
     if manifest.baseline is not None:
         folder = Path("results", manifest.baseline)
-        beside = [read_run(path) for path in find_runs(folder)] if folder.is_dir() else []
+        beside = [read_run(path) for path in find_runs(folder)]
     return audit(manifest, catalog, [*exact, *beside])
 
 
-def _against(run: Run, other: Run) -> Against:
-    from zoo.claims.gains import class_gains, paired_gain
-    from zoo.claims.measurement import METRICS
-
+def _compare_nets(run: Run, other: Run) -> NetComparison:
     gains = {metric: paired_gain(metric, run, other) for metric in METRICS}
-    return Against(other.result.model, gains, class_gains(run.rows, other.rows))
+    return NetComparison(other.result.model, gains, class_gains(run.rows, other.rows))

@@ -1,4 +1,4 @@
-"""A model against its baseline: from the published counts, and image by image where both were run."""
+"""The gain of a model over its baseline: from the published counts, and image by image if both were run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from zoo.catalog.manifest import Claim, Manifest
-from zoo.claims.measurement import METRICS, claimed_count, why_not_comparable
+from zoo.claims.measurement import claimed_count, why_not_comparable
 from zoo.claims.statistics import (
     Interval,
     mcnemar_exact,
@@ -18,7 +18,7 @@ from zoo.claims.statistics import (
     unpaired_difference_interval,
 )
 from zoo.evidence.pairing import find_difference, pair_rows
-from zoo.schema import Metric
+from zoo.vocabulary import METRICS, Metric
 
 if TYPE_CHECKING:
     from zoo.evidence.run import Row, Run
@@ -28,14 +28,14 @@ SIGNIFICANCE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ClaimedGain:
-    """The gain as published. Which images changed is unknown, so the interval treats them as unrelated."""
+    """The gain as published. Its interval treats the images as unrelated, as only the totals are known."""
 
     correct: int
     n: int
     baseline_correct: int
     baseline_n: int
     exact: bool
-    """Whether both counts are known; otherwise they come from a rounded percentage."""
+    """Whether both counts are known; otherwise at least one comes from a rounded percentage."""
     gain: float
     """Accuracy of the model minus that of its baseline, as a fraction of 1."""
     interval: Interval
@@ -61,12 +61,12 @@ class PairedGain:
     significant: bool
     """Whether p_value is below 5 %."""
     minimum_detectable: float
-    """The smallest true gain that n images with this share of discordant ones reveal in 80 % of cases."""
+    """The smallest true gain that n images with this share of discordant ones reveal in 80 % of the cases."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """What a model gains over its baseline in one metric."""
+    """The gain of a model over its baseline in one metric, as claimed and as measured."""
 
     metric: Metric
     baseline: str
@@ -77,10 +77,10 @@ class Gain:
 def gains_over_baseline(manifest: Manifest, baseline: Manifest, runs: Sequence[Run]) -> list[Gain]:
     """The gains of a model over its baseline, for each metric that is claimed or measured for both.
 
-    Two runs are paired when runtime and device are the same and both saw the same images with the same
-    labels, each under its own model's preprocessing.
+    Two runs are paired if they have the same runtime, device, images and labels, and each is in float32 under
+    the preprocessing of its own model.
     """
-    pairs = _pairs(manifest, baseline, runs)
+    pairs = _comparable_runs(manifest, baseline, runs)
     gains = []
     for metric in METRICS:
         ours, theirs = manifest.claim(metric), baseline.claim(metric)
@@ -106,7 +106,7 @@ def _claimed(ours: Claim, theirs: Claim) -> ClaimedGain:
     )
 
 
-def _pairs(manifest: Manifest, baseline: Manifest, runs: Sequence[Run]) -> list[tuple[Run, Run]]:
+def _comparable_runs(manifest: Manifest, baseline: Manifest, runs: Sequence[Run]) -> list[tuple[Run, Run]]:
     def runs_of(model: Manifest) -> list[Run]:
         return [
             run
@@ -151,10 +151,10 @@ def paired_gain(metric: Metric, run: Run, baseline: Run) -> PairedGain:
 
 @dataclass(frozen=True, slots=True)
 class ClassGain:
-    """One class under two nets: how many of its `n` images each got right first.
+    """One class under two nets: how many of its `n` images each ranked right (top-1).
 
-    `p_value` is that of the exact McNemar test on this class alone, times the number of classes (Bonferroni),
-    because with hundreds of classes some differ by chance.
+    `p_value` is that of the exact McNemar test on this class alone, times the number of classes (Bonferroni):
+    with hundreds of classes some differ by chance.
     """
 
     label: int
@@ -165,7 +165,7 @@ class ClassGain:
 
     @property
     def gain(self) -> int:
-        """Images gained; negative where they were lost."""
+        """Images gained; negative if more were lost."""
         return self.correct - self.other_correct
 
 

@@ -12,13 +12,12 @@ from zoo.claims.statistics import (
     finite_population_interval,
     wilson_interval,
 )
-from zoo.schema import Metric
+from zoo.vocabulary import METRICS, Metric
 
 if TYPE_CHECKING:
     from zoo.catalog.manifest import Claim, Manifest
     from zoo.evidence.run import Result
 
-METRICS: tuple[Metric, ...] = ("top1", "top5")
 Verdict = Literal["agrees", "differs", "subset only", "not measured"]
 # Many claims are audited at once, so a subset contradicts one only where chance can hardly be the reason.
 SUBSET_CONFIDENCE = 0.999
@@ -28,8 +27,8 @@ SUBSET_CONFIDENCE = 0.999
 class Accuracy:
     """One count with its 95 % intervals, as fractions of 1.
 
-    `population` is the size of the whole set of images, `whole` the interval for the right images among all
-    of them, if the images of the run are as good as drawn at random; None for a run over all of them.
+    `population` is the size of the whole set of images, `whole` the interval for the right images among
+    all of them, if those of the run are as good as drawn at random; None for a run over all of them.
     """
 
     metric: Metric

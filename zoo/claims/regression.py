@@ -1,8 +1,8 @@
 """A run against an earlier one of the same net, image by image: did anything change?
 
 Two runs in the same circumstances (runtime and its version, device, processor, precision, batch size) must
-agree to the last bit. Across circumstances float32 sums differ in their last digits, and an image whose best
-classes are as good as equal may change its verdict: how many may is the caller's tolerance.
+agree to the last bit. In different circumstances float32 sums differ in their last digits, and an image whose
+best classes have nearly equal scores may change its verdict; the caller's tolerance limits how many may.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 from zoo.evidence.pairing import pair_rows
 from zoo.evidence.run import Result, Row, Run
 
-# What must be the same for the same bits to be expected.
+# Runs that are equal in these are expected to agree to the last bit.
 FIELDS = ("runtime", "device", "precision", "batch_size")
 ENVIRONMENT = ("platform", "cpu", "gpu", "onnxruntime", "torch", "threads", "numpy", "opencv")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One image on which the runs differ. `flipped` names the metrics whose verdict changed."""
+    """One image whose five best classes changed. `flipped` names the metrics whose verdict changed."""
 
     image: str
     label: int
@@ -31,11 +31,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """The outcome. `different_circumstances` is empty where the same bits were expected.
+    """The outcome of a comparison with an earlier run.
 
+    before, now: the number of right images per metric.
     changes: images whose five best classes changed, in the order of the run.
-    same_scores: images whose scores are the same to the last bit.
-    score_difference: the largest difference of a score, where the classes are the same.
+    same_scores: the number of images whose classes and scores are the same to the last bit.
+    score_difference: the largest difference of a score among images whose classes are the same.
+    different_circumstances: what differs; empty if the runs are expected to agree to the last bit.
     tolerance: how many images may change their verdict.
     """
 
@@ -50,23 +52,23 @@ class Regression:
 
     @property
     def flipped(self) -> list[Change]:
-        """Images whose verdict changed."""
+        """The images whose verdict changed."""
         return [change for change in self.changes if change.flipped]
 
     @property
     def must_be_identical(self) -> bool:
-        """Whether nothing at all may differ."""
+        """Whether not a bit may differ."""
         return not self.different_circumstances and self.tolerance is None
 
     @property
     def holds(self) -> bool:
-        """Whether the run is as the earlier one was, within what is allowed."""
+        """Whether the run agrees with the earlier one, within the tolerance."""
         if self.must_be_identical:
             return not self.changes and self.same_scores == self.n
         return len(self.flipped) <= (self.tolerance or 0)
 
     def verdict(self) -> str:
-        """One sentence."""
+        """The outcome in one sentence."""
         flips = f"{len(self.flipped)} of {self.n} images changed their verdict"
         if self.must_be_identical:
             if self.holds:
@@ -79,7 +81,7 @@ class Regression:
         return f"{flips}; allowed are {self.tolerance or 0}{where}"
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-able data; the keys are those of these classes and holds, must_be_identical, verdict."""
+        """JSON-able data; the keys are the fields of these classes and holds, must_be_identical, verdict."""
         derived = {"holds": self.holds, "must_be_identical": self.must_be_identical}
         return {**asdict(self), **derived, "verdict": self.verdict()}
 
@@ -87,7 +89,8 @@ class Regression:
 def compare_runs(run: Run, earlier: Run, tolerance: int | None = None) -> Regression:
     """Hold a run against an earlier one.
 
-    tolerance: images that may change their verdict; None: none, and in the same circumstances not a bit may.
+    tolerance: how many images may change their verdict. None: no image, and in the same circumstances not a
+    bit.
 
     Raises:
         UsageError: they are not over the same images, labels and image files.

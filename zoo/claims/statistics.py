@@ -1,21 +1,21 @@
-"""What counts of right and wrong images say, and how sure one can be of it.
+"""Confidence intervals and tests for counts of right images.
 
-Pure functions on integers; proportions are fractions of 1, intervals are (low, high) pairs of
-proportions unless a docstring says otherwise, two-sided, 95 % by default.
+Pure functions on integers. Proportions are fractions of 1; intervals are (low, high) pairs of proportions
+unless a docstring says otherwise, two-sided, 95 % by default.
 
-What is used for what, and why:
+Which method for which question, and why:
 
-- one accuracy: Wilson's score interval, whose coverage stays near the nominal one at all n and up to
-  the ends of the scale (Brown, Cai, DasGupta, Stat. Sci. 16, 2001); beside it the exact one of
-  Clopper and Pearson, which never covers less than it says and is wider for it.
+- one accuracy: Wilson's score interval, whose coverage stays near the nominal one for all n and all
+  proportions (Brown, Cai, DasGupta, Stat. Sci. 16, 2001); beside it the exact interval of Clopper and
+  Pearson, whose coverage is never below the nominal one, and which is therefore wider.
 - two accuracies of which only the counts are known: Newcombe's hybrid of two Wilson intervals.
 - two models on the same images: the exact McNemar test for the verdict and Tango's score interval for
   the size. Newcombe's interval for paired proportions (1998b, method 10) was the alternative: both are
   recommended by Fagerland, Lydersen and Laake (Stat. Med. 33, 2014), but near 100 % accuracy
   with few discordant images Newcombe's is far wider than needed (at n = 500, 98 % right, 3 discordant:
   99.7 % coverage against Tango's 96.9 %), and Tango's alone is the inversion of McNemar's statistic.
-  It is asymptotic: with a handful of discordant images it can exclude 0 where the exact test does not,
-  so the exact test has the last word.
+  It is asymptotic: with few discordant images it can exclude 0 although the exact test is not
+  significant, so the exact test decides.
 - a subset of a finite set of images: the exact hypergeometric interval for the count of the whole set.
 """
 
@@ -68,7 +68,7 @@ def clopper_pearson_interval(correct: int, n: int, confidence: float = 0.95) -> 
 def finite_population_interval(
     correct: int, n: int, population: int, confidence: float = 0.95
 ) -> CountInterval:
-    """How many of all `population` images are right, when `correct` of a random `n` of them are.
+    """How many of all `population` images are right, if `correct` of `n` randomly drawn ones are.
 
     Exact: every total whose two hypergeometric tails at the observed count are both larger than half
     of 1 - confidence (the finite-population form of Clopper and Pearson; Buonaccorsi, Am. Stat. 41, 1987).
@@ -90,8 +90,8 @@ def unpaired_difference_interval(
 ) -> Interval:
     """Interval for p1 - p2 of two independent samples.
 
-    The hybrid score interval, method 10 of Newcombe (Stat. Med. 17:873, 1998). Where both models saw the
-    same images but only their totals are known, it is wider than the truth: the images' difficulty,
+    The hybrid score interval, method 10 of Newcombe (Stat. Med. 17:873, 1998). If both models saw the same
+    images but only the totals are known, it is wider than necessary: the difficulty of the images, which is
     common to both, counts as noise twice.
     """
     p1, p2 = correct_1 / n_1, correct_2 / n_2
@@ -103,11 +103,12 @@ def unpaired_difference_interval(
 
 
 def mcnemar_exact(only_first: int, only_second: int) -> float:
-    """Two-sided p-value of the exact McNemar test: are the discordant images a fair coin?
+    """Two-sided p-value of the exact McNemar test: do the discordant images favour one model?
 
-    `only_first` images are right under the first model only, `only_second` under the second only. Twice
-    the smaller binomial(1/2) tail, at most 1 (McNemar, Psychometrika 12, 1947, in its exact form, the sign
-    test on the discordant images). The tail is summed in integers, so the result is correctly rounded.
+    `only_first` images are right under the first model only, `only_second` under the second only. The value
+    is twice the smaller binomial(1/2) tail, at most 1 (McNemar, Psychometrika 12, 1947, in its exact form,
+    the sign test on the discordant images). The tail is summed in integers, so the result is correctly
+    rounded.
     """
     if only_first < 0 or only_second < 0:
         raise ValueError(f"counts of discordant images cannot be negative: {only_first}, {only_second}")
@@ -128,7 +129,7 @@ def paired_difference_interval(
     reject; at difference 0 that test is McNemar's.
     """
     if only_first < 0 or only_second < 0 or only_first + only_second > n or n < 1:
-        raise ValueError(f"{only_first} and {only_second} discordant images do not fit into {n}")
+        raise ValueError(f"{only_first} and {only_second} discordant images cannot be among {n} images")
     z = _quantile(confidence)
     estimate = (only_first - only_second) / n
 
@@ -140,7 +141,7 @@ def paired_difference_interval(
         variance = n * (2 * share + difference * (1 - difference))
         return (only_first - only_second - n * difference) ** 2 > z * z * variance
 
-    return Interval(_edge(rejected, estimate, -1.0), _edge(rejected, estimate, 1.0))
+    return Interval(_boundary(rejected, estimate, -1.0), _boundary(rejected, estimate, 1.0))
 
 
 def minimum_detectable_gain(
@@ -148,26 +149,26 @@ def minimum_detectable_gain(
 ) -> float:
     """The smallest true gain that McNemar's test on `n` images finds with this power.
 
-    `discordance` is the share of images on which the two models differ. Connor's sample size formula
-    (Biometrics 43, 1987) solved for the difference. A gain needs at least as many discordant images as
-    it is large, so with few of them all are taken to go one way. The formula is of the asymptotic test; with
-    few discordant images the exact one finds it in a few per cent fewer cases.
+    `discordance` is the share of images on which the two models differ. This is Connor's sample size formula
+    (Biometrics 43, 1987), solved for the difference. A gain cannot exceed the discordance; if the formula
+    asks for more, all discordant images are taken to favour one model. The formula is for the asymptotic
+    test; with few discordant images the exact test finds the gain in a few per cent fewer cases.
     """
     if n < 1 or not 0 <= discordance <= 1:
-        raise ValueError(f"no gain to detect in {n} images with a discordance of {discordance}")
+        raise ValueError(f"expected 1 image or more and a discordance in 0..1, got {n} and {discordance}")
     z_test, z_power = _quantile(confidence), NormalDist().inv_cdf(power)
     a = n + z_power**2
     root = sqrt(n * discordance) * z_test
     gain = (root + sqrt(max(root**2 - a * (z_test**2 - z_power**2) * discordance, 0.0))) / a
     if 0 < gain <= discordance:
         return gain
-    one_way = _edge(lambda g: sqrt(n * g) > z_test + z_power * sqrt(1 - g), 0.0, 1.0)
+    one_way = _boundary(lambda g: sqrt(n * g) > z_test + z_power * sqrt(1 - g), 0.0, 1.0)
     return max(one_way, discordance)
 
 
 def _check_count(correct: int, n: int) -> None:
     if n < 1 or not 0 <= correct <= n:
-        raise ValueError(f"{correct} correct of {n} images is not a count")
+        raise ValueError(f"expected 1 image or more and 0 to n correct ones, got {correct} of {n}")
 
 
 def _quantile(confidence: float) -> float:
@@ -176,8 +177,8 @@ def _quantile(confidence: float) -> float:
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
-def _edge(rejected: Callable[[float], bool], inside: float, outside: float) -> float:
-    """The border between `inside` (not rejected) and `outside`, by bisection to the last bit."""
+def _boundary(rejected: Callable[[float], bool], inside: float, outside: float) -> float:
+    """The boundary between `inside` (not rejected) and `outside`, by bisection to the last bit."""
     if not rejected(outside):
         return outside
     while (middle := (inside + outside) / 2) not in (inside, outside):

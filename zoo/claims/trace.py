@@ -1,7 +1,7 @@
 """Per-batch traces of published test runs, and the numbers the original tools print for them.
 
-A trace is a CSV beside the manifest with the columns `batch`, `top1_correct`, `top5_correct` and
-optionally `loss`: how many images of each equally large test batch were counted right.
+A trace is a CSV file beside the manifest with the columns `batch`, `top1_correct`, `top5_correct` and
+optionally `loss`: the right images of each test batch. All batches have the same size.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import DataError
-from zoo.schema import Metric
+from zoo.vocabulary import Metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from zoo.catalog.manifest import Manifest
     from zoo.evidence.run import Row
 
-# Not part of a word or of another number, so that the 1 of "top-1" is none.
+# Not part of a word or of another number: the 1 of "top-1" does not count.
 NUMBER = re.compile(r"(?<![\w.-])\d+(?:\.\d+)?")
 COLUMNS = ("batch", "top1_correct", "top5_correct")
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Counts of right images per batch, in the order of the run."""
+    """The number of right images per batch, in the order of the run."""
 
     top1: tuple[int, ...]
     top5: tuple[int, ...]
@@ -43,7 +43,7 @@ class Trace:
 
 
 def read_trace(path: Path, n: int) -> Trace:
-    """The trace in `path` of a run over `n` images. DataError names the line that does not fit."""
+    """The trace in `path`, of a run over `n` images. DataError names the line that is wrong."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
@@ -76,11 +76,11 @@ def average_loss(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TraceAgreement:
-    """A run's counts per batch beside those of the published run, batch by batch.
+    """The counts of a run compared with those of the published run, batch by batch.
 
-    `equal` of `batches` have the same count, `largest` is the largest difference in images. `correlation` of
-    the two sequences tells whether the images came in the same order: 1 if so, about 0 if not; None where
-    all batches of one of them are alike.
+    `equal` of `batches` have the same count; `largest` is the largest difference in images. `correlation` of
+    the two sequences is near 1 if the images came in the same order, else near 0; None if all batches of one
+    sequence have the same count.
     """
 
     metric: Metric
@@ -92,7 +92,7 @@ class TraceAgreement:
 
 
 def trace_agreement(manifest: Manifest, rows: Sequence[Row]) -> list[TraceAgreement]:
-    """For every claim with a trace over as many images as the run. DataError if a trace is damaged."""
+    """One entry per claim with a trace over as many images as the run. DataError if a trace is damaged."""
     found = []
     for claim in manifest.claims:
         if claim.trace is None or claim.n != len(rows):
@@ -141,9 +141,9 @@ def _counts(line: dict[str, str], number: int, batch_size: int, path: Path) -> t
 def reprint(published: str, counts: Sequence[int], batch_size: int) -> str:
     """`published` with its number replaced by what the same tool would print for these counts.
 
-    Three kinds are told apart by the text: an accuracy as a fraction is what `caffe test` prints; a
-    percentage is that of the summed counts, of the wrong images if the text says `error`, to as many
-    decimals as the text shows.
+    A number that is a fraction of 1 becomes the accuracy as `caffe test` prints it. A percentage becomes that
+    of the summed counts, or of the wrong images if the text says `error`, with as many decimals as the text
+    has.
     """
     number = _number(published)
     if is_fraction(published):
@@ -159,8 +159,8 @@ def reprint(published: str, counts: Sequence[int], batch_size: int) -> str:
 def caffe_average(counts: Sequence[int], batch_size: int) -> str:
     """The accuracy as `caffe test` prints it for these batches.
 
-    tools/caffe.cpp adds one float32 per batch, divides by the number of batches in float32 and lets a
-    C++ stream print 6 significant digits, which is how 0.61758 became 0.617579.
+    tools/caffe.cpp adds one float32 per batch, divides by the number of batches in float32 and prints 6
+    significant digits through a C++ stream; so 0.61758 became 0.617579.
     """
     import numpy as np
 
@@ -183,7 +183,7 @@ def _number(published: str) -> re.Match[str]:
     """The number that is the claim: the one before a % sign, else the first."""
     matches = list(NUMBER.finditer(published))
     if not matches:
-        raise DataError(f"'{published}': a published claim has a number in it")
+        raise DataError(f"'{published}': expected a published claim with a number in it")
     percentages = [match for match in matches if published[match.end() :].lstrip().startswith("%")]
     return (percentages or matches)[0]
 

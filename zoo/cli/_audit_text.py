@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zoo.cli._output import print_table
+from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     from zoo.claims.audit import Audit, ClaimAudit
-    from zoo.report.rows import ClaimRows
+    from zoo.report.tables import ClaimBlock
     from zoo.verification.parity import Parity
 
 
 def print_claims(audits: Sequence[Audit]) -> None:
     """One line per claim and distinct measurement."""
-    from zoo.report.rows import claim_rows
+    from zoo.report.tables import claim_blocks
 
-    lines = [(audit.model, *cells) for audit in audits for row in claim_rows(audit) for cells in _claim(row)]
+    lines = [
+        (audit.model, *cells) for audit in audits for row in claim_blocks(audit) for cells in _claim(row)
+    ]
     header: tuple[str, ...] = (
         "MODEL",
         "METRIC",
@@ -40,8 +43,7 @@ def print_claims(audits: Sequence[Audit]) -> None:
 def print_gains(audits: Sequence[Audit]) -> None:
     """One line per comparison, as claimed and as measured; nothing where no model has a baseline."""
     from zoo.report import words
-    from zoo.report.rows import gain_rows
-    from zoo.schema import METRIC_NAMES
+    from zoo.report.tables import gain_blocks
 
     lines = [
         (
@@ -54,7 +56,7 @@ def print_gains(audits: Sequence[Audit]) -> None:
             words.gain_verdict(line.value),
         )
         for audit in audits
-        for row in gain_rows(audit)
+        for row in gain_blocks(audit)
         for line in row.lines
     ]
     if lines:
@@ -68,7 +70,6 @@ def print_gains(audits: Sequence[Audit]) -> None:
 def print_conflicts(audits: Sequence[Audit]) -> None:
     """Published values that contradict a claim."""
     from zoo.report import words
-    from zoo.schema import METRIC_NAMES
 
     if any(audit.conflicts for audit in audits):
         print()
@@ -83,7 +84,7 @@ def print_conflicts(audits: Sequence[Audit]) -> None:
 
 
 def print_verdict(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> None:
-    """What does not hold, and the last word."""
+    """What does not hold, and the verdict over all."""
     from zoo.report import words
 
     print()
@@ -92,9 +93,8 @@ def print_verdict(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> Non
     print(words.headline(audits, parity))
 
 
-def _claim(row: ClaimRows) -> list[tuple[str, ...]]:
+def _claim(row: ClaimBlock) -> list[tuple[str, ...]]:
     from zoo.report import words
-    from zoo.schema import METRIC_NAMES
 
     head = (
         METRIC_NAMES[row.claim.metric],
@@ -124,7 +124,7 @@ def _derivation(claim: ClaimAudit) -> str:
 
 
 def _blank_repeats(lines: Sequence[tuple[str, ...]], columns: int) -> list[tuple[str, ...]]:
-    """The first `columns` cells left out where the line above says the same."""
+    """The lines with their first `columns` cells blank where they repeat the line above."""
     result = []
     above: tuple[str, ...] = ()
     for line in lines:

@@ -1,4 +1,4 @@
-"""Progress of a fetch on the terminal, on stderr: a bar for each file on its way, and one for all of them."""
+"""Progress bars of a fetch, on stderr: one for each file being fetched, and one for all files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from zoo.catalog.manifest import ModelFile
 
-# In characters: from where on there is a bar, its length, and what all but the name takes with it or without.
+# In characters: the terminal width from which a bar is shown, the length of the bar, the width of everything
+# except the name with and without a bar.
 WIDE, BAR_WIDTH = 80, 20
 NUMBERS_WIDTH, NARROW_NUMBERS_WIDTH = 58, 25
 LEAST_NAME_WIDTH = 10
@@ -25,7 +26,7 @@ ProgressOf = Callable[["ModelFile"], DownloadProgress]
 
 @contextmanager
 def progress_bars() -> Iterator[ProgressOf | None]:
-    """What makes the progress of a file; None where stderr is no terminal."""
+    """A function that makes the progress of a file; None if stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -37,14 +38,14 @@ def progress_bars() -> Iterator[ProgressOf | None]:
         *_columns(console.width),
         console=console,
         transient=True,
-        # Lines printed meanwhile go above the bars, but not where stdout is a file.
+        # Lines printed meanwhile appear above the bars, unless stdout goes to a file.
         redirect_stdout=sys.stdout.isatty(),
     ) as bars:
         yield _Bars(bars).progress
 
 
 def _columns(width: int) -> list[ProgressColumn]:
-    """What fits into a line of so many characters: numbers whole, names cut, a bar where there is room."""
+    """The columns that fit into `width` characters: numbers in full, names cut, a bar if there is room."""
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -71,7 +72,7 @@ def _columns(width: int) -> list[ProgressColumn]:
 
 
 class _Bars:
-    """The bars of all files; its methods may be called from any thread."""
+    """The bars of all files; the methods may be called from any thread."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
@@ -98,7 +99,7 @@ class _Bars:
 
 
 class _Bar(DownloadProgress):
-    """The bar of one file; it appears with the first thing to tell."""
+    """The bar of one file; it appears with the first progress."""
 
     def __init__(self, bars: _Bars, name: str, total: int | None) -> None:
         self._bars = bars

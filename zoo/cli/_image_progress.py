@@ -1,4 +1,4 @@
-"""A progress bar on stderr, for commands that go through images."""
+"""A progress bar on stderr for commands that process images."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
-# Characters: "50000/50000 images 0:00:00" with its blanks and a short bar.
+# In characters: "50000/50000 images 0:00:00" with spaces and a short bar; the shortest name.
 NUMBERS_WIDTH, LEAST_NAME_WIDTH = 34, 6
 
 
 @contextmanager
 def progress_bar(name: str) -> Iterator[Callable[[int, int], None] | None]:
-    """What to call with (images done, images in all); None where stderr is no terminal."""
+    """A function to call with (images done, images in all); None if stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -30,7 +30,7 @@ def progress_bar(name: str) -> Iterator[Callable[[int, int], None] | None]:
 
 
 def _columns(width: int) -> list[ProgressColumn]:
-    """For a line of so many characters: the numbers whole, the name cut, the bar takes what is left."""
+    """The columns for `width` characters: numbers in full, the name cut, the bar fills the rest."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.table import Column
 

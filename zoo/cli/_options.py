@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from zoo.errors import UsageError
+from zoo.vocabulary import RuntimeName
 
 NetArgument = Annotated[
     list[str],
@@ -20,7 +21,7 @@ NetArgument = Annotated[
 LabelsOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A list of lines 'NAME LABEL', labels from 0.")
 ]
-RuntimeOption = Annotated[Literal["onnx", "pytorch"], typer.Option(help="What runs the net.")]
+RuntimeOption = Annotated[RuntimeName, typer.Option(help="What runs the net.")]
 DeviceOption = Annotated[str, typer.Option(metavar="DEVICE", help="cpu, cuda or cuda:N.")]
 BatchSizeOption = Annotated[
     int | None, typer.Option(metavar="N", help="Images per inference; by default what fits.")
@@ -69,7 +70,7 @@ def input_shapes(options: Sequence[str] | None) -> dict[str, tuple[int | str, ..
 
 
 def fixed_input_shapes(options: Sequence[str] | None) -> dict[str, tuple[int, ...]] | None:
-    """The same for a command that runs the net: every size is a number."""
+    """`input_shapes` for a command that runs the net: every size must be a number."""
     given = input_shapes(options)
     if given is None:
         return None

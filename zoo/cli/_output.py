@@ -1,4 +1,4 @@
-"""What several commands share: options, the catalog of a call, and plain output."""
+"""Plain output that several commands share: JSON, tables, fields, numbers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from math import isfinite
 
 
 def print_json(data: object) -> None:
-    """`data` on stdout as indented JSON, in ASCII: readable whatever encoding stdout has.
+    """Print `data` as indented JSON in ASCII, which every encoding of stdout can show.
 
-    null for what is infinite or no number, which JSON has no words for.
+    Infinities and NaN, which JSON cannot express, become null.
     """
     print(json.dumps(_finite(data), indent=2, allow_nan=False))
 
@@ -24,7 +24,7 @@ def _finite(data: object) -> object:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
-    """Aligned columns on stdout, the same on a terminal and in a pipe; `right` are flushed right."""
+    """Print aligned columns, the same on a terminal and in a pipe; columns in `right` are aligned right."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     for row in (header, *rows):
         cells = (
@@ -35,7 +35,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
 
 
 def print_fields(fields: Sequence[tuple[str, str]], indent: int = 2) -> None:
-    """`name  value` lines on stdout; a value of several lines is continued under its first."""
+    """Print `name  value` lines; further lines of a value are aligned under its first."""
     width = max(len(name) for name, _ in fields)
     for name, value in fields:
         first, *more = value.split("\n")
@@ -45,7 +45,7 @@ def print_fields(fields: Sequence[tuple[str, str]], indent: int = 2) -> None:
 
 
 def counted(count: int, what: str) -> str:
-    """A number of things, in words: `1 layer`, `2,000 layers`."""
+    """A count with its noun: `1 layer`, `2,000 layers`."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 

@@ -1,4 +1,4 @@
-"""What was measured on this machine, for `list` and `show`: the results of runs, without their rows."""
+"""Results of runs on this machine, as `list` and `show` print them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def in_short(result: Result) -> str:
-    """`98.40 onnx`, with the number of images where it is not all, and the device where it is not the CPU."""
+    """`98.40 onnx`, with the device if it is not the CPU and the number of images if it is not all."""
     parts = [f"{100 * result.top1_correct / result.n:.2f}", result.runtime]
     parts += [] if result.device == "cpu" else [f"on {result.device}"]
     parts += [] if result.n == result.n_dataset else [f"of {result.n} images"]
@@ -17,7 +17,7 @@ def in_short(result: Result) -> str:
 
 
 def as_json(result: Result) -> dict[str, object]:
-    """The fields of a result that tell what was measured, and how."""
+    """The fields of a result that say what was measured, and how."""
     fields = {
         "runtime",
         "device",

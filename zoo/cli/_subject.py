@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 def load_catalog(manifests: Sequence[Path] | None = None) -> Catalog:
     """The bundled models and those of the folders given with `--manifests`."""
-    from zoo.catalog.catalog import Catalog
+    from zoo import api
 
-    return Catalog.load(manifests or ())
+    return api.load_catalog(manifests or ())
 
 
 def resolve_model(name: str, manifests: Sequence[Path] | None = None) -> Manifest:

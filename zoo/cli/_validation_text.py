@@ -1,4 +1,4 @@
-"""What `validate` found, on the terminal."""
+"""The findings of `validate` on the terminal."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli._output import print_fields, print_table
+from zoo.vocabulary import METRIC_NAMES, METRICS
 
 if TYPE_CHECKING:
-    from zoo.claims.findings import Against, Findings
+    from zoo.claims.findings import Findings, NetComparison
     from zoo.claims.measurement import Accuracy, Measurement
     from zoo.claims.regression import Regression
     from zoo.claims.trace import TraceAgreement
     from zoo.evidence.run import Result, Run
 
-# Classes that gained and lost most, of up to a thousand; images that changed, of any number.
+# At most this many classes that gained or lost most, and images that changed.
 CLASSES_SHOWN, IMAGES_SHOWN = 3, 10
-# Between runs over the same images in the same order it is near 1, otherwise near 0.
+# The correlation of two runs over the same images is near 1 in the same order, otherwise near 0.
 SAME_ORDER = 0.9
 
 
 def print_findings(found: Findings) -> None:
-    """On the terminal: counts, circumstances, then everything they were held against."""
+    """Print the counts, how they were obtained, then everything they were compared with."""
     from zoo.report import words
 
     result = found.run.result
@@ -56,7 +57,6 @@ def print_findings(found: Findings) -> None:
 
 def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
     from zoo.report import words
-    from zoo.schema import METRIC_NAMES
 
     lines = []
     for found in accuracies:
@@ -88,7 +88,7 @@ def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
 
 
 def _circumstances(run: Run, folder: Path) -> list[tuple[str, str]]:
-    from zoo.evaluation.label_order import AS_GIVEN, IMAGES_ASKED, LEAST_IMAGES, detect_label_order
+    from zoo.evaluation.label_order import AS_GIVEN, IMAGES_CHECKED, MIN_IMAGES, detect_label_order
     from zoo.report import words
 
     result, rows = run.result, run.rows
@@ -98,12 +98,12 @@ def _circumstances(run: Run, folder: Path) -> list[tuple[str, str]]:
     shared = "" if result.processes == 1 else f", {result.processes} processes"
     fields = [("images", f"{result.dataset_source}, labels from {result.labels}")]
     order = detect_label_order(
-        [row.label for row in rows[:IMAGES_ASKED]], [row.top5[0] for row in rows[:IMAGES_ASKED]]
+        [row.label for row in rows[:IMAGES_CHECKED]], [row.top5[0] for row in rows[:IMAGES_CHECKED]]
     )
-    asked = words.images(min(len(rows), IMAGES_ASKED))
+    asked = words.images(min(len(rows), IMAGES_CHECKED))
     if order is not None and order.name == AS_GIVEN:
         fields.append(("label order", f"that of the net's classes, as the first {asked} show"))
-    if order is None and len(rows) >= LEAST_IMAGES:
+    if order is None and len(rows) >= MIN_IMAGES:
         fields.append(("label order", f"IN DOUBT: no known one fits what the net finds on the first {asked}"))
     if result.unreadable:
         fields.append(("left out", f"unreadable: {', '.join(result.unreadable)}"))
@@ -134,7 +134,7 @@ def _settings_words(result: Result) -> str:
 
 
 def _print_variants(runs: Sequence[Run]) -> None:
-    """The matrix: each variant beside the float32 run under the net's own flavour."""
+    """A table of all variants, each compared with the float32 run under the net's own flavour."""
     from zoo.claims.regression import compare_runs
     from zoo.report import words
 
@@ -145,7 +145,7 @@ def _print_variants(runs: Sequence[Run]) -> None:
         result = run.result
         changed = [
             sum(metric in change.flipped for change in compare_runs(run, reference).flipped)
-            for metric in ("top1", "top5")
+            for metric in METRICS
         ]
         cells = [result.precision if by_precision else result.flavour]
         for count, base, flips in (
@@ -177,9 +177,8 @@ def _print_regression(regression: Regression) -> None:
         print(f"  and {len(regression.flipped) - IMAGES_SHOWN:,} more; --json lists all")
 
 
-def _print_against(against: Against) -> None:
+def _print_against(against: NetComparison) -> None:
     from zoo.report import words
-    from zoo.schema import METRIC_NAMES
 
     print(f"against {against.model}, image by image:")
     for metric, gain in against.gains.items():
@@ -202,7 +201,6 @@ def _print_against(against: Against) -> None:
 
 def _measurement_words(measured: Measurement) -> str:
     from zoo.report import words
-    from zoo.schema import METRIC_NAMES
 
     return (
         f"{METRIC_NAMES[measured.metric]}: {words.images(abs(measured.correct - measured.claimed))} off "
@@ -212,7 +210,6 @@ def _measurement_words(measured: Measurement) -> str:
 
 
 def _trace_words(agreement: TraceAgreement) -> str:
-    from zoo.schema import METRIC_NAMES
 
     head = f"{METRIC_NAMES[agreement.metric]} by batches of {agreement.batch_size}: "
     if agreement.equal == agreement.batches:

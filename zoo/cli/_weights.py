@@ -21,9 +21,9 @@ BAR_WIDTH = 30
 
 
 def show_weights(nets: Sequence[str], manifests: Sequence[Path] | None, *, as_json: bool) -> None:
-    """Prints the comparison of the two nets; UsageError if there are not two, or not of one architecture.
+    """Print the comparison of two nets. UsageError if there are not two, or their architectures differ.
 
-    Ends with 1 if one of them holds values that are no numbers.
+    Ends with 1 if a net contains values that are not finite.
 
     As JSON: classes (names), a and b (names of the nets), arrays (the fields of
     `zoo.verification.weights.WeightComparison`).

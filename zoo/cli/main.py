@@ -1,4 +1,4 @@
-"""The entry point of `dsd-zoo`: all commands, global options, and what becomes of an error."""
+"""The entry point of `dsd-zoo`: all commands, global options, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import typer
 from zoo.cli.command import all_commands
 from zoo.errors import ZooError
 
-# As shells report a program that ended by SIGPIPE; 1 would say that something does not hold.
+# The exit code that shells report after SIGPIPE; 1 would mean that something does not hold.
 PIPE_CLOSED = 141
 
 
@@ -30,7 +30,7 @@ def main() -> None:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A file's name must not end a command where the locale cannot spell it; stderr is so already.
+        # A file name that the locale cannot encode must not end a command; stderr escapes it by default.
         sys.stdout.reconfigure(errors="backslashreplace")
     session = _Session()
     app.callback(help=_HELP)(session.global_options)
@@ -55,7 +55,7 @@ def _print_version(wanted: bool) -> None:
 
 
 class _Session:
-    """One run of the command line: its global options, and what becomes of an error."""
+    """One run of the command line: its global options, and how its errors are reported."""
 
     def __init__(self) -> None:
         self._debug = False
@@ -73,31 +73,31 @@ class _Session:
         self._debug = debug
 
     def guarded(self, command: Callable[..., None]) -> Callable[..., None]:
-        """`command`, whose errors become one readable block on stderr and an exit code."""
+        """`command`, with every error printed as one block on stderr and turned into an exit code."""
 
         @functools.wraps(command)
         def run(*args: object, **kwargs: object) -> None:
             try:
                 command(*args, **kwargs)
-                # Unlike sys.stdout.flush() also where there is no stdout.
+                # Unlike sys.stdout.flush(), this also works if there is no stdout.
                 print(end="", flush=True)
             except (typer.Exit, typer.Abort, typer.BadParameter):
                 raise
             except BrokenPipeError as error:
-                # Who reads, such as `head`, has seen enough. What is still buffered goes nowhere.
+                # The reader of the pipe, such as `head`, has closed it. Discard what is still buffered.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise typer.Exit(PIPE_CLOSED) from error
             except Exception as error:
                 if self._debug:
                     traceback.print_exc()
                 else:
-                    print(_block(error), file=sys.stderr)
+                    print(_error_text(error), file=sys.stderr)
                 raise typer.Exit(error.exit_code if isinstance(error, ZooError) else 2) from error
 
         return run
 
 
-def _block(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
         return f"dsd-zoo: {place}{error.strerror}"

@@ -1,13 +1,22 @@
-"""Labelled images from where they lie. A new kind of place is one module and one row below.
-
-Places of two kinds: those that hold files (`Files`), for which a list or the names tell the labels, and
-those whose records carry labels themselves (`Records`).
-"""
+"""Labelled images from where they lie. A new kind of place is one module in `zoo/datasets/sources`."""
 
 from __future__ import annotations
 
-from zoo.datasets.dataset import Dataset, Record, Sample
+from zoo.datasets.dataset import Dataset, Sample
 from zoo.datasets.factory import open_dataset
-from zoo.preprocessing.decode import Content, DecodedImage
+from zoo.datasets.registry import all_sources, expected_sources, kinds_of_sources, register_source
+from zoo.datasets.source import Files, Record, Records, Source
 
-__all__ = ["Content", "Dataset", "DecodedImage", "Record", "Sample", "open_dataset"]
+__all__ = [
+    "Dataset",
+    "Files",
+    "Record",
+    "Records",
+    "Sample",
+    "Source",
+    "all_sources",
+    "expected_sources",
+    "kinds_of_sources",
+    "open_dataset",
+    "register_source",
+]

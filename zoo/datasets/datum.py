@@ -25,7 +25,7 @@ CHANNELS, HEIGHT, WIDTH, DATA, LABEL, FLOAT_DATA, ENCODED = range(1, 8)
 
 
 def read_label(record: memoryview) -> int:
-    """The label of a Datum; the image itself is stepped over. DataError if it is none."""
+    """The label of a Datum; the image itself is skipped. DataError if the record is not a Datum."""
     label = 0
     for field in _buffer(record).fields():
         if field.number == LABEL and field.wire_type == wire.VARINT:
@@ -37,7 +37,7 @@ def read_image(record: memoryview) -> bytes | DecodedImage:
     """The encoded image of a Datum, or its raw numbers as (height, width, channels), uint8 or float32.
 
     Raises:
-        DataError: damaged, or as many numbers as its shape does not want.
+        DataError: damaged, or the count of numbers does not fit the shape.
     """
     numbers = {CHANNELS: 0, HEIGHT: 0, WIDTH: 0, ENCODED: 0}
     data: memoryview | None = None

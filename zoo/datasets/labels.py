@@ -1,4 +1,4 @@
-"""Which class each image belongs to: from a list, or from names that say it.
+"""The class of each image: from a list, or from the names of files and folders.
 
 Labels count from 0. ImageNet's follow the order of the sorted synset ids (the order of Caffe's
 synset_words.txt and of torchvision), not the devkit's own numbering.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from zoo.bundled import ILSVRC2012_VAL, ilsvrc2012_val_labels, imagenet_synsets
-from zoo.datasets.dataset import Files
+from zoo.datasets.source import Files
 from zoo.errors import DataError, UsageError
 
 IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp"})
@@ -33,11 +33,11 @@ def label_images(files: Files, where: str, labels: Path | None = None) -> Labell
     """Labels for the images among `files`; `where` names the place in messages.
 
     With a list (`labels`, or a labels.txt or val.txt at the top of the place) the list says which images
-    there are and in which order. Otherwise all images are taken in the order of their names, and the
-    names must tell: files called as in ILSVRC2012's validation set, folders or file names with synset ids.
+    there are and in which order. Otherwise all images are taken in the order of their names, and the names
+    must tell the labels: files named as in ILSVRC2012's validation set, folders or files with synset ids.
 
     Raises:
-        UsageError: nothing says what the images show, or two lists could.
+        UsageError: neither a list nor names tell the labels, or there are two lists.
         DataError: the list is damaged or does not fit the images.
     """
     if labels is not None:
@@ -61,7 +61,7 @@ def _read(path: Path) -> bytes:
 
 
 def read_list(path: Path) -> dict[str, int]:
-    """Names and labels of a list on disk, the names as they stand there. Errors as in `label_images`."""
+    """Names, unchanged, and labels of a list on disk. Errors as in `label_images`."""
     return _parse(_read(path), str(path))
 
 
@@ -69,7 +69,7 @@ def _parse(content: bytes, source: str) -> dict[str, int]:
     """A list as convert_imageset reads it: one `name label` a line, the label after the last blank."""
     labels: dict[str, int] = {}
     try:
-        # Editors on Windows put a mark in front. Names may hold any other character that ends a line.
+        # Editors on Windows begin a file with a mark. Names may contain other characters that end lines.
         lines = re.split(r"\r\n?|\n", content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise DataError(f"{source}: a list of labels is UTF-8 text; byte {error.start} is none") from error
@@ -90,7 +90,7 @@ def _parse(content: bytes, source: str) -> dict[str, int]:
 
 
 def _from_list(files: Files, where: str, listed: Mapping[str, int], source: str) -> Labelled:
-    """The images of a list. As for convert_imageset, names may start with the slash after the root folder."""
+    """The images of a list. A name may begin with a slash, as for convert_imageset."""
     labels = {
         name if name in files.names else name.removeprefix("/"): label for name, label in listed.items()
     }
@@ -105,7 +105,7 @@ def _from_list(files: Files, where: str, listed: Mapping[str, int], source: str)
 
 
 def _from_names(files: Files, where: str) -> Labelled:
-    """Labels by the names themselves; every rule that fits all images is asked, and they must agree."""
+    """Labels from names: all rules that apply to every image are used, and they must agree."""
     names = sorted(filter(_is_image, files.names))
     if not names:
         raise DataError(f"{where}: no images there (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
@@ -131,7 +131,7 @@ def _is_image(name: str) -> bool:
 
 
 def _rules() -> dict[str, Callable[[str], int | None]]:
-    """The ways in which a name tells a label, by how they are called in results."""
+    """The rules from a name to a label. Results call them as here."""
     synsets, validation = imagenet_synsets(), ilsvrc2012_val_labels()
 
     def by_folder(name: str) -> int | None:

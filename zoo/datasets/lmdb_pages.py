@@ -1,8 +1,8 @@
-"""Where the records of an LMDB lie in its file, every step checked against the file's size.
+"""Finds the records of an LMDB in its file, and checks every step against the file's size.
 
-The C library trusts the file: one wrong page number in a damaged copy ends the process. LMDB 0.9 (lmdb.h and
-mdb.c, format version 1, 64 bits, little-endian). The file is pages of one size; its first two are meta pages,
-of which the one with the later transaction counts:
+The C library trusts the file: one wrong page number in a damaged copy ends the process. The format is that of
+LMDB 0.9 (lmdb.h and mdb.c, format version 1, 64 bits, little-endian). A file is a sequence of pages of one
+size. The first two are meta pages; the one with the later transaction is valid:
 
     page    number u64, -, flags u16, end of the node table u16 (or u32: pages of an overflow), -
     meta    page header, magic u32, version u32, -, size u64, two databases, last page u64, transaction u64
@@ -32,13 +32,13 @@ PAGE_SIZES = frozenset(1 << bits for bits in range(9, 17))
 BRANCH, LEAF, OVERFLOW = 1, 2, 4
 IN_OVERFLOW = 1
 EMPTY = (1 << 64) - 1
-# What the C library can walk (CURSOR_STACK of mdb.c).
+# The depth that the C library supports (CURSOR_STACK of mdb.c).
 MOST_LEVELS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A record: its key, and where its data lie in the file."""
+    """A record: its key, and the offset and size of its data in the file."""
 
     key: bytes
     offset: int
@@ -48,7 +48,7 @@ class Place:
 def places(content: memoryview) -> list[Place]:
     """All records of the file `content` in the order of their keys.
 
-    DataError where it is no LMDB, a damaged one, or one of a kind that Caffe does not write.
+    DataError where it is not an LMDB, is damaged, or is of a kind that Caffe does not write.
     """
     if len(content) < META.size or META.unpack_from(content)[:2] != (MAGIC, VERSION):
         raise DataError("not an LMDB data file (expected its magic number and version 1)")
@@ -74,7 +74,7 @@ def places(content: memoryview) -> list[Place]:
 
 
 class _Tree:
-    """The pages of a file. Each is visited once at most, so that no tree is without end."""
+    """The pages of a file. Each may be visited once only, so that a damaged tree is never endless."""
 
     def __init__(self, content: memoryview, page_size: int) -> None:
         self._content = content

@@ -1,4 +1,4 @@
-"""Images ready for a net, decoded ahead by threads in bounded memory and delivered in order."""
+"""Images preprocessed ahead by threads, in bounded memory and in order."""
 
 from __future__ import annotations
 
@@ -22,49 +22,50 @@ Loaded = TypeVar("Loaded")
 
 @dataclass(frozen=True, slots=True)
 class LoadedSample(Generic[Loaded]):
-    """One image after preprocessing; `pixels` is None where `problem` says why, or once they are in a batch.
+    """One image after preprocessing.
 
-    `sha256` is that of the source's bytes ("" where they could not be read). `rotated`: it carries an EXIF
+    `pixels` is None if the image could not be loaded (`problem` says why), or once they are in a batch.
+    `sha256` is that of the source's bytes ("" where they could not be read). `rotated`: the image has an EXIF
     orientation, which was ignored.
     """
 
-    item: Sample
+    sample: Sample
     pixels: Loaded | None
     sha256: str = ""
     rotated: bool = False
     problem: DataError | None = None
 
 
-def prepared(
-    items: Iterable[Sample],
+def load_samples(
+    samples: Iterable[Sample],
     prepare: Callable[[EncodedImage | DecodedImage], Loaded],
     ahead: int,
     workers: int | None = None,
 ) -> Generator[LoadedSample[Loaded], None, None]:
-    """The images of `items` in order, read and preprocessed by `workers` threads (default: one a processor).
+    """The samples in order, read and preprocessed by `workers` threads (default: one for each processor).
 
-    At most `ahead` images exist beside the one that the caller has in hand.
+    At most `ahead` images are in memory beside the one that the caller holds.
     """
     import cv2
 
-    # These threads are enough; OpenCV's own would take the processors from them.
+    # These threads use all processors; OpenCV's own threads would compete with them.
     cv2.setNumThreads(1)
-    yield from in_order(partial(_prepare, prepare), items, workers or processors(), ahead, "decode")
+    yield from in_order(partial(_prepare, prepare), samples, workers or processors(), ahead, "decode")
 
 
 def in_order(
-    function: Callable[[Given], Loaded], things: Iterable[Given], threads: int, ahead: int, name: str
+    function: Callable[[Given], Loaded], arguments: Iterable[Given], threads: int, ahead: int, name: str
 ) -> Generator[Loaded, None, None]:
-    """What `function` makes of each thing, in their order, made by so many threads of that name.
+    """`function` of each argument in order, computed by `threads` threads called `name`.
 
-    While the caller has one in hand, at most `ahead` others are under way or wait to be taken. What goes
-    wrong with a thing is raised in its place.
+    While the caller holds one result, at most `ahead` others are computed or wait. An exception is raised in
+    place of the result.
     """
     with ThreadPoolExecutor(threads, name) as pool:
         waiting: deque[Future[Loaded]] = deque()
         try:
-            for thing in things:
-                waiting.append(pool.submit(function, thing))
+            for argument in arguments:
+                waiting.append(pool.submit(function, argument))
                 if len(waiting) > ahead:
                     yield waiting.popleft().result()
             while waiting:
@@ -74,15 +75,17 @@ def in_order(
                 future.cancel()
 
 
-def _prepare(prepare: Callable[[EncodedImage | DecodedImage], Loaded], item: Sample) -> LoadedSample[Loaded]:
+def _prepare(
+    prepare: Callable[[EncodedImage | DecodedImage], Loaded], sample: Sample
+) -> LoadedSample[Loaded]:
     digest = ""
     try:
-        content = item.read()
+        content = sample.read()
         if isinstance(content, DecodedImage):
             digest, rotated = content.sha256, content.rotated
-            return LoadedSample(item, prepare(content), digest, rotated)
+            return LoadedSample(sample, prepare(content), digest, rotated)
         digest = hashlib.sha256(content).hexdigest()
-        picture = EncodedImage(content)
-        return LoadedSample(item, prepare(picture), digest, picture.header.rotated)
+        image = EncodedImage(content)
+        return LoadedSample(sample, prepare(image), digest, image.header.rotated)
     except DataError as error:
-        return LoadedSample(item, None, digest, problem=error)
+        return LoadedSample(sample, None, digest, problem=error)

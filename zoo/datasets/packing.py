@@ -1,4 +1,4 @@
-"""Writes the packed format of `zoo.datasets.packed`: images decoded and resized once, for many runs."""
+"""Writes the packed format (`zoo.datasets.packed_format`): images decoded and resized once, for many runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import BinaryIO
 import numpy as np
 
 from zoo.datasets.dataset import Dataset
-from zoo.datasets.loader import LoadedSample, prepared
-from zoo.datasets.packed import ALIGNMENT, CHANNELS, MAGIC, TRAILER, Image, Index
+from zoo.datasets.loader import LoadedSample, load_samples
+from zoo.datasets.packed_format import ALIGNMENT, CHANNELS, MAGIC, TRAILER, PackedImage, PackedIndex
 from zoo.environment import processors
 from zoo.errors import DataError, UsageError
 from zoo.files import replacing
@@ -25,15 +25,15 @@ AHEAD = 8
 
 def pack(
     data: Dataset, flavour: Flavour, out: Path, progress: Callable[[int, int], None] | None = None
-) -> Index:
+) -> PackedIndex:
     """Write the first stage of `flavour` for all images of `data` to `out`, whole or not at all.
 
-    An image that cannot be decoded is kept as such: a run over the packed file says of it what it would say
-    of the source. Returns the file's index.
+    An image that cannot be decoded is recorded with its problem: a run over the packed file reports the same
+    as a run over the source. Returns the file's index.
 
     Raises:
         UsageError: the file cannot be written, or the data were packed already.
-        DataError: none of the images can be decoded, or they have not three channels.
+        DataError: no image can be decoded, or an image does not have three channels.
     """
     if data.flavour is not None:
         raise UsageError(f"{data.source}: packed already, by {data.flavour}; pack the images it was made of")
@@ -46,20 +46,20 @@ def pack(
 
 def _write(
     file: BinaryIO, data: Dataset, flavour: Flavour, progress: Callable[[int, int], None] | None
-) -> Index:
+) -> PackedIndex:
     from zoo.preprocessing import Normalisation, Preprocessor
 
     resize = Preprocessor(flavour, Normalisation(crop=1)).resize
     file.write(MAGIC)
-    images: list[Image] = []
+    images: list[PackedImage] = []
     dtypes: set[str] = set()
-    for image in prepared(data.items, resize, ahead=AHEAD * processors()):
+    for image in load_samples(data.samples, resize, ahead=AHEAD * processors()):
         images.append(_append(file, image, dtypes, data.source))
         if progress is not None:
             progress(len(images), len(data))
     if len(dtypes) != 1:
         raise DataError(f"{data.source}: none of its {len(data)} images can be decoded, such as {images[0]}")
-    index = Index.model_validate(
+    index = PackedIndex.model_validate(
         {
             "flavour": flavour.name,
             "dtype": dtypes.pop(),
@@ -75,24 +75,26 @@ def _write(
     return index
 
 
-def _append(file: BinaryIO, image: LoadedSample[Pixels], dtypes: set[str], source: str) -> Image:
-    item = image.item
+def _append(file: BinaryIO, image: LoadedSample[Pixels], dtypes: set[str], source: str) -> PackedImage:
+    sample = image.sample
     if image.pixels is None:
-        return Image(name=item.id, label=item.label, sha256=image.sha256, problem=str(image.problem))
+        return PackedImage(
+            name=sample.id, label=sample.label, sha256=image.sha256, problem=str(image.problem)
+        )
     pixels = np.ascontiguousarray(image.pixels)
     dtypes.add(str(pixels.dtype))
     if pixels.shape[2] != CHANNELS or len(dtypes) > 1:
         raise DataError(
-            f"{source}: {item.id}: {pixels.shape[2]} channels of {pixels.dtype}: a packed file holds "
+            f"{source}: {sample.id}: {pixels.shape[2]} channels of {pixels.dtype}: a packed file holds "
             f"{CHANNELS} channels of one kind"
         )
     file.write(bytes(-file.tell() % ALIGNMENT))
     offset = file.tell()
     content = pixels.data.cast("B")
     file.write(content)
-    return Image(
-        name=item.id,
-        label=item.label,
+    return PackedImage(
+        name=sample.id,
+        label=sample.label,
         sha256=image.sha256,
         rotated=image.rotated,
         offset=offset,

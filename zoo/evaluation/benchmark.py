@@ -1,4 +1,4 @@
-"""How fast is a validation here, and what bounds it? Decoding, inference, and both together."""
+"""The speed of an evaluation on this machine, and its bound: decoding, inference, and both together."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from itertools import cycle, islice, repeat
 from statistics import median
 
-from zoo.datasets.loader import in_order, prepared
+from zoo.datasets.loader import in_order, load_samples
 from zoo.environment import environment, processors
 from zoo.errors import DataError
 from zoo.evaluation.batches import rank_batches
 from zoo.evaluation.distributed import SingleProcess
 from zoo.evaluation.job import Job
-from zoo.evaluation.sessions import Batching, Session, choose_batch_size, open_sessions, plan_batches
+from zoo.evaluation.sessions import BatchPlan, Session, choose_batch_size, open_sessions, plan_batches
 from zoo.evaluation.variants import Variant
 
-# Batches before the clock starts: caches fill, threads start, a GPU raises its clock.
+# Batches before timing starts: caches fill, threads start, a GPU raises its clock.
 WARM_UP = 2
-# In turns, and the median of them: what else the machine does comes and goes.
+# The three are timed in turns and the median is taken, as the load of the machine changes.
 ROUNDS = 5
 
 
@@ -27,9 +27,9 @@ ROUNDS = 5
 class Rates:
     """Images a second.
 
-    decoding: read, decoded and preprocessed by all threads, without a net.
-    inference: the same images ranked again and again, as many batches at once as in a validation.
-    validation: both at once, as `validate` does it.
+    decoding: images read, decoded and preprocessed by all threads, without a net.
+    inference: the same images ranked repeatedly, with as many concurrent batches as in an evaluation.
+    validation: decoding and inference together, as `dsd-zoo validate` runs.
     """
 
     decoding: float
@@ -37,16 +37,16 @@ class Rates:
     validation: float
     batch_size: int
     at_once: int
-    """Batches that are ranked side by side."""
+    """Batches that are ranked at the same time."""
     environment: dict[str, str]
     shared: bool
     """Whether decoding and inference share the processors."""
 
     @property
     def bound(self) -> float:
-        """What can be hoped for: the rate of the slower part, or of both in turns if they share processors.
+        """The highest rate to expect: of the slower part, or of both in turns if they share processors.
 
-        In turns a little more is possible where one of them alone leaves a processor idle.
+        A little more is possible if one of them alone leaves a processor idle.
         """
         if self.shared:
             return 1 / (1 / self.decoding + 1 / self.inference)
@@ -54,33 +54,33 @@ class Rates:
 
     @property
     def share_of_slower(self) -> float:
-        """Validation rate by the rate of the slower part."""
+        """`validation` divided by the rate of the slower part."""
         return self.validation / min(self.decoding, self.inference)
 
     @property
     def share_of_bound(self) -> float:
-        """Validation rate by `bound`."""
+        """`validation` divided by `bound`."""
         return self.validation / self.bound
 
 
-def bench(job: Job, variant: Variant, seconds: float) -> Rates:
-    """Measure the three rates, each for about so many seconds.
+def benchmark(job: Job, variant: Variant, seconds: float) -> Rates:
+    """Measure the three rates, each for about `seconds`.
 
-    Images are read again and again if there are too few. Errors as in `measure`; an image
-    that cannot be read is always one, unless the job skips those.
+    Images are read repeatedly if there are too few. Errors as in `zoo.evaluation.evaluate.evaluate`; an image
+    that cannot be read is an error unless the job skips such images.
     """
     group = SingleProcess()
     with open_sessions(job, [variant], group) as sessions:
         size = choose_batch_size(job, sessions, [variant], group)
-        batching = plan_batches(job, sessions, [variant], group, size)
-        rounds = [_round(job, sessions[0], batching, seconds / ROUNDS) for _ in range(ROUNDS)]
+        batch_plan = plan_batches(job, sessions, [variant], group, size)
+        rounds = [_round(job, sessions[0], batch_plan, seconds / ROUNDS) for _ in range(ROUNDS)]
         decoding, inference, validation = (median(rates) for rates in zip(*rounds, strict=True))
         return Rates(
             decoding=decoding,
             inference=inference,
             validation=validation,
             batch_size=size,
-            at_once=batching.at_once,
+            at_once=batch_plan.concurrent,
             environment={
                 **environment(),
                 "processors": str(processors()),
@@ -90,34 +90,36 @@ def bench(job: Job, variant: Variant, seconds: float) -> Rates:
         )
 
 
-def _round(job: Job, session: Session, batching: Batching, seconds: float) -> tuple[float, float, float]:
-    decoding = _decoding(job, session, batching, seconds)
-    inference = _inference(job, session, batching, seconds)
-    # More than can be done in that time.
-    images = int(2 * seconds * min(decoding, inference)) + batching.size * batching.at_once * (WARM_UP + 2)
-    return decoding, inference, _validation(job, session, batching, images, seconds)
+def _round(job: Job, session: Session, batch_plan: BatchPlan, seconds: float) -> tuple[float, float, float]:
+    decoding = _decoding(job, session, batch_plan, seconds)
+    inference = _inference(job, session, batch_plan, seconds)
+    # More than fit into that time.
+    images = int(2 * seconds * min(decoding, inference)) + batch_plan.size * batch_plan.concurrent * (
+        WARM_UP + 2
+    )
+    return decoding, inference, _validation(job, session, batch_plan, images, seconds)
 
 
-def _decoding(job: Job, session: Session, batching: Batching, seconds: float) -> float:
-    at_a_time = batching.size * batching.at_once
+def _decoding(job: Job, session: Session, batch_plan: BatchPlan, seconds: float) -> float:
+    in_flight = batch_plan.size * batch_plan.concurrent
 
     def counted() -> Iterator[int]:
-        for image in prepared(cycle(job.items), session.staging.prepare, ahead=2 * at_a_time):
+        for image in load_samples(cycle(job.samples), session.staging.prepare, ahead=2 * in_flight):
             if image.problem is not None and not job.skip_unreadable:
-                raise DataError(f"{job.data.source}: {image.item.id}: {image.problem}") from image.problem
+                raise DataError(f"{job.data.source}: {image.sample.id}: {image.problem}") from image.problem
             yield 1
 
-    return _rate(counted(), WARM_UP * at_a_time, seconds)
+    return _rate(counted(), WARM_UP * in_flight, seconds)
 
 
-def _inference(job: Job, session: Session, batching: Batching, seconds: float) -> float:
-    """The same images every time, staged once."""
-    size = batching.size
+def _inference(job: Job, session: Session, batch_plan: BatchPlan, seconds: float) -> float:
+    """The rate at which one batch, staged once, is ranked repeatedly."""
+    size = batch_plan.size
     images, labels = [], []
-    for image in prepared(islice(job.items, size), session.staging.prepare, ahead=size):
+    for image in load_samples(islice(job.samples, size), session.staging.prepare, ahead=size):
         if image.pixels is not None:
             images.append(image.pixels)
-            labels.append(image.item.label)
+            labels.append(image.sample.label)
     if not images:
         raise DataError(f"{job.data.source}: none of the first {size} images can be read")
     images = list(islice(cycle(images), size))
@@ -127,20 +129,20 @@ def _inference(job: Job, session: Session, batching: Batching, seconds: float) -
     def rank(_: None) -> int:
         return len(session.runtime.rank(batch, labels).ids)
 
-    ranked = in_order(rank, repeat(None), batching.at_once, batching.at_once + 1, "rank")
-    return _rate(ranked, WARM_UP * batching.at_once, seconds)
+    ranked = in_order(rank, repeat(None), batch_plan.concurrent, batch_plan.concurrent + 1, "rank")
+    return _rate(ranked, WARM_UP * batch_plan.concurrent, seconds)
 
 
-def _validation(job: Job, session: Session, batching: Batching, images: int, seconds: float) -> float:
-    """As `validate` does it, over so many images."""
-    items = tuple(islice(cycle(job.items), images))
-    laid_out = replace(job, data=replace(job.data, items=items), limit=None)
-    batches = rank_batches(laid_out, [session], batching, range(-(-images // batching.size)))
-    return _rate((len(batch.rows[0]) for batch in batches), WARM_UP * batching.at_once, seconds)
+def _validation(job: Job, session: Session, batch_plan: BatchPlan, images: int, seconds: float) -> float:
+    """The rate of `rank_batches` over `images` images."""
+    samples = tuple(islice(cycle(job.samples), images))
+    repeated = replace(job, data=replace(job.data, samples=samples), limit=None)
+    batches = rank_batches(repeated, [session], batch_plan, range(-(-images // batch_plan.size)))
+    return _rate((len(batch.rows[0]) for batch in batches), WARM_UP * batch_plan.concurrent, seconds)
 
 
 def _rate(counts: Iterator[int], warm_up: int, seconds: float) -> float:
-    """How many a second, after the first `warm_up` counts, for at least one."""
+    """The sum of `counts` per second, after the first `warm_up` counts; at least one count is timed."""
     for _ in islice(counts, warm_up):
         pass
     start, done, passed = time.perf_counter(), 0, 0.0

@@ -1,14 +1,14 @@
-"""Several processes that share one measurement, as `torchrun` starts them; or one alone.
+"""Processes that share one evaluation: those that `torchrun` started, or one alone.
 
     torchrun --nproc-per-node=4 -m zoo validate MODEL --data SRC --device cuda
 
-On several machines, the same on each but for its number; machine 0 prints the result and keeps it:
+On several machines, the same on each except for its number; machine 0 prints and keeps the result:
 
     torchrun --nnodes=2 --node-rank=0 --master-addr=HOST --master-port=29500 --nproc-per-node=4 -m zoo ...
 
-torchrun tells every process its rank; they find each other through its store. Nothing is exchanged while
-images are ranked but a sign of life. What is computed is handed to all ranks at the end, over gloo; on GPUs
-the counts are also summed over nccl, so that an image that went astray shows. Machines need no common folder.
+torchrun tells every process its rank; the processes find each other through its store. While images are
+ranked they exchange heartbeats only. At the end gloo sends all results to all ranks; on GPUs nccl also sums
+the counts, which shows if an image was lost. The machines need no shared folder.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]
 
 T = TypeVar("T")
-# What torchrun tells its processes.
-VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-# What is handed around lies on the host; nccl knows GPUs only.
+# The environment variables that torchrun sets.
+TORCHRUN_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+# Results are in host memory, which gloo sends; nccl works on GPUs only.
 BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
-# What gloo reads.
-INTERFACE = "GLOO_SOCKET_IFNAME"
-# A process that has done no batch for so long is taken for lost; the slowest batch takes seconds.
+# The environment variable that gloo reads.
+GLOO_VARIABLE = "GLOO_SOCKET_IFNAME"
+# A process that finishes no batch for this long counts as lost; the slowest batch takes seconds.
 LOST_AFTER = timedelta(minutes=10)
 POLL_SECONDS = 0.2
 
 
 class RankLostError(ZooError):
-    """A process of the run is gone; what the others have done is kept."""
+    """A process of the run has ended; the evidence of the others is kept."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)
 class SingleProcess:
-    """One process, which has nobody to wait for."""
+    """One process alone: a group of size 1."""
 
     rank: int = 0
     size: int = 1
@@ -57,7 +57,7 @@ class SingleProcess:
     local_size: int = 1
 
     def heartbeat(self, done: int) -> None:
-        """Nobody listens."""
+        """Does nothing: there is no other process."""
 
     def broadcast(self, value: T, source: int = 0) -> T:
         """The value itself."""
@@ -73,7 +73,7 @@ class SingleProcess:
 
 
 class ProcessGroup:
-    """This process among those that torchrun started."""
+    """The processes that torchrun started, as seen from this one."""
 
     def __init__(self, environment: Mapping[str, str], kind: str, store: Store) -> None:
         self.rank = int(environment["RANK"])
@@ -83,50 +83,50 @@ class ProcessGroup:
         self._kind, self._store = kind, store
 
     def heartbeat(self, done: int) -> None:
-        """Tell the others that this process is alive and has done so many batches. RankLostError as below."""
-        self._say(f"beat/{self.rank}", str(done))
+        """Tell the others that this process is alive; `done` differs in each call. Errors as below."""
+        self._set(f"beat/{self.rank}", str(done))
 
     def broadcast(self, value: T, source: int = 0) -> T:
-        """The value of rank `source`, for all, who wait for it. RankLostError if it is gone."""
+        """The value of rank `source`, in every process. RankLostError if that rank has ended."""
         import torch.distributed as dist
 
         values = [value]
-        with _lost_when_it_fails():
+        with _failure_is_lost_rank():
             dist.broadcast_object_list(values, src=source)
         return values[0]
 
     def all_gather(self, value: T, timeout: timedelta = LOST_AFTER) -> list[T]:
-        """The values of all ranks, in order, for each of them; waits for the slower ones.
+        """The values of all ranks, by rank, in every process; waits for the slower ones.
 
         Raises:
-            RankLostError: a rank has shown no sign of life for so long, or has hung up.
+            RankLostError: a rank sent no heartbeat within `timeout`, or closed its connection.
         """
         import torch.distributed as dist
 
-        self._say(f"arrived/{self.rank}", "")
+        self._set(f"arrived/{self.rank}", "")
         self._wait(timeout)
         values: list[Any] = [None] * self.size
-        with _lost_when_it_fails():
+        with _failure_is_lost_rank():
             dist.all_gather_object(values, value)
         return values
 
     def all_reduce(self, counts: Sequence[int]) -> list[int]:
-        """Sums over all ranks, on the device of the run."""
+        """The sum of each count over all ranks, computed on the device of the run."""
         import torch
         import torch.distributed as dist
 
         sums = torch.tensor(counts, dtype=torch.int64, device=self._kind)
-        with _lost_when_it_fails():
+        with _failure_is_lost_rank():
             dist.all_reduce(sums)
         return [int(count) for count in sums.tolist()]
 
     def _wait(self, timeout: timedelta) -> None:
-        """Until all ranks have arrived. Polling, because a collective call would not hear a signal."""
+        """Wait until all ranks have arrived. It polls, because a collective call would block signals."""
         beats: dict[int, bytes] = {}
         since = dict.fromkeys(range(self.size), time.monotonic())
-        while missing := [r for r in range(self.size) if not self._known(f"arrived/{r}")]:
+        while missing := [r for r in range(self.size) if not self._is_set(f"arrived/{r}")]:
             for rank in missing:
-                beat = self._store.get(f"beat/{rank}") if self._known(f"beat/{rank}") else b""
+                beat = self._store.get(f"beat/{rank}") if self._is_set(f"beat/{rank}") else b""
                 if beats.get(rank) != beat:
                     beats[rank], since[rank] = beat, time.monotonic()
                 elif time.monotonic() - since[rank] > timeout.total_seconds():
@@ -135,12 +135,12 @@ class ProcessGroup:
                     )
             time.sleep(POLL_SECONDS)
 
-    def _say(self, key: str, value: str) -> None:
-        with _lost_when_it_fails():
+    def _set(self, key: str, value: str) -> None:
+        with _failure_is_lost_rank():
             self._store.set(key, value)
 
-    def _known(self, key: str) -> bool:
-        with _lost_when_it_fails():
+    def _is_set(self, key: str) -> bool:
+        with _failure_is_lost_rank():
             return bool(self._store.check([key]))
 
 
@@ -149,20 +149,20 @@ Group = SingleProcess | ProcessGroup
 
 @contextmanager
 def join_group(device: str, environment: Mapping[str, str] | None = None) -> Iterator[Group]:
-    """The processes of this run: all that torchrun started, or this one.
+    """The processes of this run: those that torchrun started, or this one alone.
 
-    device: where the processes compute; counts are summed there, on each one's current device.
-    While it lasts, SIGTERM, by which torchrun ends the others when one is lost, is a RankLostError.
+    device: where the processes compute and sum counts, each on its current device.
+    Inside the context SIGTERM raises RankLostError: torchrun sends it to the others when one process ends.
 
     Raises:
         UsageError: the environment is not what torchrun sets.
-        RankLostError: the processes do not find together.
+        RankLostError: the processes do not reach each other.
     """
     environment = os.environ if environment is None else environment
     if "WORLD_SIZE" not in environment or "RANK" not in environment:
         yield SingleProcess()
         return
-    if missing := [name for name in VARIABLES if name not in environment]:
+    if missing := [name for name in TORCHRUN_VARIABLES if name not in environment]:
         raise UsageError(
             f"started as one of several processes, but without {', '.join(missing)}; use torchrun"
         )
@@ -177,10 +177,10 @@ def join_group(device: str, environment: Mapping[str, str] | None = None) -> Ite
     except RuntimeError as error:
         raise RankLostError(
             f"the processes of the run did not find together: {error}\n"
-            f"  if they do not reach each other: {INTERFACE} names the network interface between the "
+            f"  if they do not reach each other: {GLOO_VARIABLE} names the network interface between the "
             "machines, and --master-addr must be an address that all of them reach"
         ) from error
-    before = signal.signal(signal.SIGTERM, _end)
+    before = signal.signal(signal.SIGTERM, _raise_lost)
     try:
         yield ProcessGroup(environment, kind, store)
     finally:
@@ -189,23 +189,23 @@ def join_group(device: str, environment: Mapping[str, str] | None = None) -> Ite
 
 
 def _choose_interface(environment: Mapping[str, str]) -> None:
-    """Tells gloo the interface by which the machines reach each other, unless the user has said which.
+    """Set the network interface that gloo uses between machines, unless the user has set it.
 
-    By itself it takes the address that the host's name has, which on many machines is the loopback's.
+    By default gloo uses the address of the host's name, which on many machines is the loopback address.
     """
-    if INTERFACE in environment or environment["WORLD_SIZE"] == environment["LOCAL_WORLD_SIZE"]:
+    if GLOO_VARIABLE in environment or environment["WORLD_SIZE"] == environment["LOCAL_WORLD_SIZE"]:
         return
     if (name := interface_to(environment["MASTER_ADDR"])) is not None:
-        os.environ[INTERFACE] = name
+        os.environ[GLOO_VARIABLE] = name
 
 
-def _end(number: int, frame: object) -> None:
+def _raise_lost(number: int, frame: object) -> None:
     raise RankLostError("ended by SIGTERM, which is what torchrun sends to all when it loses one of them")
 
 
 @contextmanager
-def _lost_when_it_fails() -> Iterator[None]:
-    """What gloo, nccl and the store raise when the other side hangs up."""
+def _failure_is_lost_rank() -> Iterator[None]:
+    """RankLostError for what gloo, nccl and the store raise when another process closes its connection."""
     try:
         yield
     except RuntimeError as error:

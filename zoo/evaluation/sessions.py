@@ -1,4 +1,4 @@
-"""Nets and preprocessing made ready: whatever does not fit together shows before an image is read."""
+"""Nets and preprocessing, opened and checked against each other before any image is read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zoo.runtimes import Runtime, open_runtime
 from zoo.runtimes.memory import batch_size, free_memory, images_that_fit
 from zoo.runtimes.runtime import parse_device
 from zoo.runtimes.staging import DeviceStaging, HostStaging, Staging
-from zoo.schema import Precision
+from zoo.vocabulary import Precision
 
 # Channels of an image file, as all flavours decode it.
 COLOURS = 3
@@ -26,36 +26,38 @@ COLOURS = 3
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A variant at work. Sessions whose images are prepared alike have the same number `prepare`."""
+    """An open variant. Sessions with the same preprocessing have the same `staging` and `staging_index`."""
 
-    prepare: int
+    staging_index: int
     staging: Staging
     runtime: Runtime
 
 
 @dataclass(frozen=True, slots=True)
-class Batching:
-    """How images go through the nets: `size` in a batch, `at_once` batches side by side.
+class BatchPlan:
+    """How images are grouped for the nets.
 
-    `decoders` threads read and decode images ahead of them.
+    size: images in a batch.
+    concurrent: batches that are ranked at the same time.
+    decoders: threads that read and decode images ahead.
     """
 
     size: int
-    at_once: int
+    concurrent: int
     decoders: int
 
 
 @contextlib.contextmanager
 def open_sessions(job: Job, variants: Sequence[Variant], group: Group) -> Iterator[list[Session]]:
-    """A session for each variant; nets that several share are loaded once.
+    """A session for each variant; variants of the same precision share one loaded net.
 
     Raises:
         UsageError: net, preprocessing and options do not fit together.
         DataError: a label is no class of the net.
         DeviceError: the device or the precision is not available.
     """
-    device = own_device(job.device, group)
-    threads = own_processors(group) if group.size > 1 else None
+    device = local_device(job.device, group)
+    threads = local_processors(group) if group.size > 1 else None
     prepares = {_key(variant): _preprocessor(job, variant) for variant in variants}
     runtimes: dict[Precision, Runtime] = {}
     with contextlib.ExitStack() as stack:
@@ -80,8 +82,8 @@ def open_sessions(job: Job, variants: Sequence[Variant], group: Group) -> Iterat
         ]
 
 
-def own_device(device: str, group: Group) -> str:
-    """`cuda` among several processes means one GPU for each. UsageError where they would share one."""
+def local_device(device: str, group: Group) -> str:
+    """The device of this process: `cuda` means a GPU for each. UsageError if processes would share one."""
     if ":" in device and group.local_size > 1:
         raise UsageError(
             f"{group.local_size} processes cannot share {device}: give --device cuda, a GPU each"
@@ -89,15 +91,15 @@ def own_device(device: str, group: Group) -> str:
     return f"cuda:{group.local_rank}" if device == "cuda" and group.size > 1 else device
 
 
-def own_processors(group: Group) -> int:
-    """The share of this machine's processors that one of its processes takes."""
+def local_processors(group: Group) -> int:
+    """How many of this machine's processors one of its processes uses."""
     return max(1, processors() // group.local_size)
 
 
 def choose_batch_size(
     job: Job, sessions: Sequence[Session], variants: Sequence[Variant], group: Group
 ) -> int:
-    """Images per inference: as asked for, as the net wants it, or what is useful and fits into memory."""
+    """Images per inference: as the job or the net fixes it, else a useful size that fits into memory."""
     wanted, fixed = job.batch_size, sessions[0].runtime.batch
     if wanted is not None and wanted < 1:
         raise UsageError(f"the batch size must be 1 or more, not {wanted}")
@@ -105,30 +107,30 @@ def choose_batch_size(
         raise UsageError(f"{job.net}: it takes batches of {fixed} only, not of {wanted}")
     if wanted is not None or fixed is not None:
         return wanted or fixed or 1
-    kind, _ = parse_device(own_device(job.device, group))
-    at_once = _at_once(sessions)
-    fits = max(1, _images_that_fit(job, variants, group) // at_once)
-    return batch_size(kind, fits, max(1, own_processors(group) // at_once))
+    kind, _ = parse_device(local_device(job.device, group))
+    concurrent = _concurrent(sessions)
+    fits = max(1, _images_that_fit(job, variants, group) // concurrent)
+    return batch_size(kind, fits, max(1, local_processors(group) // concurrent))
 
 
 def plan_batches(
     job: Job, sessions: Sequence[Session], variants: Sequence[Variant], group: Group, size: int
-) -> Batching:
-    """Batches of that size: so many side by side as the runtime wants, if they fit into memory."""
+) -> BatchPlan:
+    """Batches of that size; as many at the same time as the runtime wants and as fit into memory."""
     fits = max(1, _images_that_fit(job, variants, group) // size)
-    return Batching(size, min(_at_once(sessions), fits), own_processors(group))
+    return BatchPlan(size, min(_concurrent(sessions), fits), local_processors(group))
 
 
-def _at_once(sessions: Sequence[Session]) -> int:
+def _concurrent(sessions: Sequence[Session]) -> int:
     return min(session.runtime.at_once for session in sessions)
 
 
 def _images_that_fit(job: Job, variants: Sequence[Variant], group: Group) -> int:
-    """Images that this process's nets may compute at once."""
-    kind, index = parse_device(own_device(job.device, group))
-    numbers = COLOURS * max(variant.preprocessing.crop for variant in variants) ** 2
+    """How many images the nets of this process may hold in memory at the same time."""
+    kind, index = parse_device(local_device(job.device, group))
+    values = COLOURS * max(variant.preprocessing.crop for variant in variants) ** 2
     sharing = group.local_size if kind == "cpu" else 1
-    return images_that_fit(numbers, free_memory(kind, index) // sharing)
+    return images_that_fit(values, free_memory(kind, index) // sharing)
 
 
 def _key(variant: Variant) -> tuple[str, str | None]:
@@ -146,49 +148,51 @@ def _preprocessor(job: Job, variant: Variant) -> Preprocessor:
 
 
 def _staging(job: Job, prepare: Preprocessor, device: str) -> Staging:
-    """Packed images are resized already, so there is nothing to resize on the device."""
+    """On the host, or on the device; packed images are resized already."""
     if job.preprocess_on == "host" and device == "cpu":
         return HostStaging(prepare)
     return DeviceStaging(prepare, device, resize=job.preprocess_on == "device" and job.data.flavour is None)
 
 
 def _check_input(job: Job, runtime: Runtime, variant: Variant) -> None:
-    taken, crop = runtime.input_shape, variant.preprocessing.crop
-    # DecodedImage pixels may have any number of channels; which, shows with the first image.
+    expected, crop = runtime.input_shape, variant.preprocessing.crop
+    # Flavours that take images as they are do not fix the channels; the first image shows them.
     channels = COLOURS if resolve(variant.preprocessing.flavour).has_size else None
-    made = (channels, crop, crop)
-    if len(taken) == 3 and all(
-        wants in (None, gets) or gets is None for wants, gets in zip(taken, made, strict=True)
+    given = (channels, crop, crop)
+    if len(expected) == 3 and all(
+        size in (None, other) or other is None for size, other in zip(expected, given, strict=True)
     ):
         return
     advice = "give the right --crop"
-    if len(taken) != 3:
+    if len(expected) != 3:
         advice = "it ranks no images"
-    elif channels is not None and taken[0] not in (None, channels):
+    elif channels is not None and expected[0] not in (None, channels):
         advice = f"images come in {channels} channels, and only --flavour caffe-stored has others"
-    raise UsageError(f"{job.net}: it takes {_words(taken)}, the preprocessing makes {_words(made)}: {advice}")
+    raise UsageError(
+        f"{job.net}: it takes {_size_text(expected)}, the preprocessing makes {_size_text(given)}: {advice}"
+    )
 
 
-def _words(shape: Sequence[int | None]) -> str:
+def _size_text(shape: Sequence[int | None]) -> str:
     return " x ".join(str(size or "any") for size in shape)
 
 
 def _check_labels(job: Job, runtime: Runtime, prepare: Preprocessor) -> None:
-    """Every label is a class of the net. How many it has shows a run on zeros, which also warms it up."""
+    """DataError unless every label is a class of the net. A run on zeros shows how many classes there are."""
     crop, channels = prepare.numbers.crop, runtime.input_shape[0] or _channels(job, prepare)
     classes = runtime.run(np.zeros((runtime.batch or 1, channels, crop, crop), np.float32)).shape[1]
-    for item in job.items:
-        if item.label >= classes:
+    for sample in job.samples:
+        if sample.label >= classes:
             raise DataError(
-                f"{job.data.source}: {item.id} has label {item.label}, but the net ranks {classes} classes "
-                f"(0 to {classes - 1}); labels count from 0"
+                f"{job.data.source}: {sample.id} has label {sample.label}, but the net ranks {classes} "
+                f"classes (0 to {classes - 1}); labels count from 0"
             )
 
 
 def _channels(job: Job, prepare: Preprocessor) -> int:
-    """How many channels images come in: of stored ones, any number, which the first readable one tells."""
+    """The channels of the images; if the flavour does not fix them, those of the first readable image."""
     if not prepare.flavour.has_size:
-        for item in job.items:
+        for sample in job.samples:
             with contextlib.suppress(DataError):
-                return int(prepare(item.read()).shape[0])
+                return int(prepare(sample.read()).shape[0])
     return COLOURS

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from zoo.bundled import embedded_images
+from zoo.datasets import kinds_of_sources
 from zoo.errors import UsageError
 from zoo.evaluation.variants import made_for_another
 from zoo.preprocessing.settings import Preprocessing, carried_settings, settings
-from zoo.store.converted import Target
+from zoo.runtimes import form_of
 from zoo.store.subject import Subject
+from zoo.vocabulary import RuntimeName
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Settings:
 
 def settings_for(
     subject: Subject,
-    target: Target,
+    runtime: RuntimeName,
     scores: str | None,
     chosen: Mapping[str, Any],
     *,
@@ -42,7 +44,7 @@ def settings_for(
     Where the chosen flavour makes images of other channels or another range than the net takes, the numbers
     stay those of the flavour that the net is made for.
 
-    target, scores: the form in which the net will run; files are converted to it to read their settings.
+    runtime, scores: as the net will run; files are converted to that form to read their settings.
     chosen: `flavour`, `crop`, `std`, `scale`; None where not chosen.
     mean: per channel, or the file of a mean image.
 
@@ -58,7 +60,7 @@ def settings_for(
     if subject.manifest is not None:
         own = subject.manifest.preprocessing.model_dump()
     else:
-        own = carried_settings(subject.carried_preprocessing(target, scores))
+        own = carried_settings(subject.carried_preprocessing(form_of(runtime), scores))
     preprocessing = settings(chosen, own)
     # A Caffe definition describes its data layer for Caffe's own images, however they are resized.
     made_for = meant_for or own.get("flavour") or ("caffe-stored" if own else None)
@@ -73,6 +75,6 @@ def shipped_images(subject: Subject) -> Path:
     if found is None:
         raise UsageError(
             "say where the images are: --data SRC, such as ILSVRC2012_img_val.tar with the 50,000\n"
-            "  validation images of ImageNet, a folder, a list, a Caffe LMDB, parquet or WebDataset shards"
+            f"  validation images of ImageNet, {kinds_of_sources()}"
         )
     return found

@@ -1,4 +1,4 @@
-"""The variants of one pass: what is measured beside the settings asked for, and where each is kept."""
+"""The variants of one pass: the settings that were asked for, others to compare, and the folder of each."""
 
 from __future__ import annotations
 
@@ -8,23 +8,28 @@ from typing import Any
 
 from zoo.errors import UsageError
 from zoo.preprocessing.settings import Preprocessing
-from zoo.schema import Precision
+from zoo.vocabulary import Precision
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One of the things that are measured in one pass over the images.
+    """Preprocessing and precision of one run; several variants can share one pass over the images.
 
-    `meant_for` names the flavour that the net and the numbers are made for, where the images come by another
-    one (see `zoo.preprocessing.preprocessor`).
+    meant_for: the flavour that the net and the numbers are made for, if the images come by another one (see
+        `zoo.preprocessing.preprocessor`).
     """
 
     preprocessing: Preprocessing
     meant_for: str | None = None
     precision: Precision = "float32"
 
+    @property
+    def name(self) -> str:
+        """The name of its folder beside that of the first variant: the flavour, or the reduced precision."""
+        return self.preprocessing.flavour if self.precision == "float32" else self.precision
+
     def settings(self) -> dict[str, Any]:
-        """The preprocessing as results record it."""
+        """The preprocessing as results record it, JSON-able."""
         meant_for = {} if self.meant_for is None else {"meant_for": self.meant_for}
         return {**self.preprocessing.model_dump(), **meant_for}
 
@@ -32,8 +37,8 @@ class Variant:
 def variants_of(
     preprocessing: Preprocessing, meant_for: str | None, precision: Precision, sensitivity: bool
 ) -> list[Variant]:
-    """What one pass measures: the settings first, then what they are to be compared with."""
-    from zoo.preprocessing import FAMILIES, resolve
+    """The variants of one pass: first the one that was asked for, then those it is compared with."""
+    from zoo.preprocessing import resizing_flavours, resolve
 
     first = Variant(preprocessing, meant_for, precision)
     if precision != "float32":
@@ -45,13 +50,12 @@ def variants_of(
     own = resolve(preprocessing.flavour)
     if not own.has_size:
         raise UsageError(f"--sensitivity resizes images, {own.name} takes them as they are")
-    others = [f"{family}{own.size}" for family, cls in FAMILIES.items() if cls.has_size]
     made_for = meant_for or preprocessing.flavour
     return [
         first,
         *(
             Variant(preprocessing.model_copy(update={"flavour": name}), made_for_another(name, made_for))
-            for name in others
+            for name in resizing_flavours(own.size)
             if name != own.name
         ),
     ]
@@ -60,7 +64,7 @@ def variants_of(
 def folder_of(
     model: str, runtime: str, device: str, variant: Variant, limit: int | None, own_flavour: str
 ) -> Path:
-    """Where the evidence of a variant goes by default; a part or another flavour never replaces the whole."""
+    """The default folder for the evidence of a variant; runs with other options get another folder."""
     flavour = variant.preprocessing.flavour
     parts = [
         runtime,
@@ -76,6 +80,4 @@ def made_for_another(flavour: str, made_for: str) -> str | None:
     """`made_for`, if images by `flavour` have other channels or another range than its numbers; else None."""
     from zoo.preprocessing import resolve
 
-    ours, theirs = resolve(flavour), resolve(made_for)
-    alike = (ours.channels, ours.normalisation_max_value) == (theirs.channels, theirs.normalisation_max_value)
-    return None if alike else made_for
+    return None if resolve(flavour).same_numbers(resolve(made_for)) else made_for

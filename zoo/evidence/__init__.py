@@ -1,1 +1,1 @@
-"""What a run leaves on disk: its result and one row per image, and the journal of a run under way."""
+"""What a run leaves on disk: a result with one row per image; while it is under way, a journal."""

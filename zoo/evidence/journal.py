@@ -1,14 +1,14 @@
-"""Evidence while a run is under way, so that whatever ends it costs no more than the batch at hand.
+"""The evidence of a run under way: an interruption loses no more than the batch being computed.
 
-A run that is not finished has a folder `partial` where its result will be:
+An unfinished run has a folder `partial` in the folder of its result:
 
-`plan.json` says what is being measured. Only a run of the same plan may go on from here.
-`*.jsonl` have one line per batch that is done, written by one process each: the batch's number, the evidence
-rows of every variant (the cells of evidence.csv) and what could not be read. A line without its end is a
-write that was cut short, and is as if it were not there.
+`plan.json` says what is being measured. Only a run of the same plan can be resumed.
+`*.jsonl`, one file per process, have one line per finished batch: the batch's number, the evidence rows of
+every variant (the cells of evidence.csv) and the images that could not be read. A last line without its line
+end is an incomplete write and is ignored.
 
-The images of a dataset fall into batches by their order alone, so that it makes no difference to any score
-which process computes a batch, or when.
+Only the order of the images decides which batch an image is in, so no score depends on which process computes
+a batch, or when.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import DataError, UsageError
-from zoo.evidence.run import Row, read_run, row_of_cells, row_to_cells
+from zoo.evidence.run import Row, read_run, row_from_cells, row_to_cells
 
 FOLDER_NAME = "partial"
 PLAN_NAME = "plan.json"
@@ -32,9 +32,9 @@ SUFFIX = ".jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What came of one batch: the rows of every variant, and the images that could not be read.
+    """The outcome of one batch: the rows of every variant and the names of unreadable images.
 
-    `rotated` is how many EXIF orientations were ignored.
+    `rotated` is the number of images whose EXIF orientation was ignored.
     """
 
     number: int
@@ -44,7 +44,7 @@ class Batch:
 
 
 class Journal:
-    """The file one process appends its batches to."""
+    """The file to which one process appends its batches."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / FOLDER_NAME / f"{name}-{secrets.token_hex(4)}{SUFFIX}"
@@ -54,7 +54,7 @@ class Journal:
             raise UsageError(f"{self._path}: the evidence cannot be written: {error.strerror}") from error
 
     def append(self, batch: Batch) -> None:
-        """Write a batch down; after this call it survives the process. UsageError if the disk is full."""
+        """Write a batch; from then on it survives the end of the process. UsageError if the disk is full."""
         line = {
             "batch": batch.number,
             "rows": [[row_to_cells(row) for row in rows] for rows in batch.rows],
@@ -69,24 +69,23 @@ class Journal:
             raise UsageError(f"{self._path}: the evidence cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
 
 def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batch]:
-    """Make `folder` ready for a run of `plan` and return the batches that are done already.
+    """Prepare `folder` for a run of `plan` and return the batches that are already done.
 
-    Without `resume` an unfinished run there is thrown away; a finished one stays until it is replaced.
+    Without `resume` an unfinished run there is deleted; a finished one stays until it is replaced.
 
     Raises:
-        UsageError: the unfinished run is of another plan (the message says what differs), a finished run
-            saw more images than this one will or prepared them in another way, or the folder cannot be
-            written to.
-        DataError: it is damaged.
+        UsageError: the unfinished run has another plan (the message says what differs), a finished run saw
+            more images than this one will or preprocessed them differently, or the folder is not writable.
+        DataError: the unfinished run is damaged.
     """
     partial = folder / FOLDER_NAME
-    _keep_other(folder, plan)
-    before = planned(folder) if resume else None
+    _protect_finished_run(folder, plan)
+    before = read_plan(folder) if resume else None
     if before is not None:
         _check_plan(partial, before, plan)
         return read(folder)
@@ -105,11 +104,11 @@ def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batc
     return {}
 
 
-def _keep_other(folder: Path, plan: Mapping[str, Any]) -> None:
-    """UsageError if a finished run in `folder` would give way to one of fewer images or other settings."""
+def _protect_finished_run(folder: Path, plan: Mapping[str, Any]) -> None:
+    """UsageError if this run would replace a finished one of more images or of other preprocessing."""
     if not (folder / "result.json").exists():
         return
-    with contextlib.suppress(DataError):  # a damaged result is worth nothing
+    with contextlib.suppress(DataError):  # a damaged result may be replaced
         there = read_run(folder).result
         held = None
         if there.n > plan["images"]:
@@ -123,7 +122,7 @@ def _keep_other(folder: Path, plan: Mapping[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[int, Batch]:
-    """All batches written so far, by number. DataError if a line is no batch."""
+    """All batches written so far, by number. DataError if a line is not a batch."""
     batches: dict[int, Batch] = {}
     for path in sorted((folder / FOLDER_NAME).glob(f"*{SUFFIX}")):
         for number, line in enumerate(_whole_lines(path), 1):
@@ -135,8 +134,8 @@ def read(folder: Path) -> dict[int, Batch]:
     return batches
 
 
-def planned(folder: Path) -> dict[str, Any] | None:
-    """The plan of the unfinished run in `folder`; None if there is none. DataError if it is damaged."""
+def read_plan(folder: Path) -> dict[str, Any] | None:
+    """The plan of the unfinished run in `folder`, None without one. DataError if the plan is damaged."""
     path = folder / FOLDER_NAME / PLAN_NAME
     if not path.is_file():
         return None
@@ -150,7 +149,7 @@ def planned(folder: Path) -> dict[str, Any] | None:
 
 
 def finish(folder: Path) -> None:
-    """The result stands: what led to it goes."""
+    """Delete the journal; call this once the result is written."""
     shutil.rmtree(folder / FOLDER_NAME, ignore_errors=True)
 
 
@@ -164,7 +163,7 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
 def _batch(line: Any) -> Batch:  # noqa: ANN401 - what JSON holds
     return Batch(
         int(line["batch"]),
-        tuple(tuple(row_of_cells(cells) for cells in rows) for rows in line["rows"]),
+        tuple(tuple(row_from_cells(cells) for cells in rows) for rows in line["rows"]),
         tuple(map(str, line["unreadable"])),
         int(line["rotated"]),
     )
@@ -179,9 +178,9 @@ def _check_plan(partial: Path, before: Mapping[str, Any], plan: Mapping[str, Any
     ]
     if different:
         raise UsageError(
-            f"{partial}: the interrupted run cannot go on, because this one measures something else\n  "
+            f"{partial}: the interrupted run cannot be resumed, because this one measures something else\n  "
             + "\n  ".join(different)
-            + "\n  give the same options again, or start anew without --resume"
+            + "\n  give the same options again, or start over without --resume"
         )
 
 

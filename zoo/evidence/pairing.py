@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from zoo.errors import UsageError
-from zoo.evidence.run import Row
+
+if TYPE_CHECKING:
+    from zoo.evidence.run import Row
 
 
 def pair_rows(

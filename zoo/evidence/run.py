@@ -1,14 +1,14 @@
-"""What a validation run leaves behind: one row per image and a result with counts, hashes and circumstances.
+"""A finished run on disk: one row per image, and a result with the counts and everything they rest on.
 
 A run is a folder with two files.
 
-`result.json` is `Result`: integer counts and everything the number rests on.
-`evidence.csv` has one line per image, in the dataset's order: image, label, rank (place of the true class
-among all classes, from 1), id1..id5 (the five best classes, best first), score1..score5 (shortest decimals
-that give the float32 back), sha256 (of the source image's bytes). Nets with fewer than five classes leave the
-last ids and scores empty; rank and sha256 are empty where they are unknown.
+`result.json` holds the fields of `Result`.
+`evidence.csv` has one line per image, in the dataset's order: image, label, rank (of the true class among all
+classes, from 1), id1..id5 (the five best classes, best first), score1..score5 (the shortest decimals that
+read back to the same float32), sha256 (of the source image's bytes). A net with fewer than five classes
+leaves the last ids and scores empty; rank and sha256 are empty if unknown.
 
-`read_run` counts the rows again, so a result can never say more than its evidence.
+`read_run` counts the rows again and refuses a result that does not match them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from zoo.errors import DataError, UsageError
 from zoo.files import printable, replacing
-from zoo.schema import BEST, Metric, Precision
+from zoo.vocabulary import BEST, Metric, Precision, RuntimeName
 
 RESULT_NAME = "result.json"
 ROWS_NAME = "evidence.csv"
@@ -38,10 +37,10 @@ HEADER = ["image", "label", "rank", *IDS, *SCORES, "sha256"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One image: its name and true class, the five best classes and their scores, best first.
+    """One image: its name, its true class, and the five best classes with their scores, best first.
 
-    `rank` is the place of the true class among all classes, from 1, `sha256` that of the source image's
-    bytes; None and "" where they are unknown.
+    `rank` is the rank of the true class among all classes, from 1 (None: unknown), `sha256` the hash of the
+    source image's bytes ("": unknown).
     """
 
     image: str
@@ -62,12 +61,12 @@ class Row:
         return self.label in self.top5
 
     def correct(self, metric: Metric) -> bool:
-        """Either of the two."""
+        """Whether the image is right by this metric."""
         return self.top1_correct if metric == "top1" else self.top5_correct
 
 
 class Result(BaseModel):
-    """A run in numbers, and everything they rest on; the content of result.json."""
+    """The counts of a run and everything they rest on; the content of result.json."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -76,7 +75,7 @@ class Result(BaseModel):
     n: int = Field(ge=0)
     """Images that were ranked."""
     n_dataset: int = Field(ge=0)
-    """Images in the dataset; more than `n` if only a part of it ran or some could not be read."""
+    """Images in the dataset; more than `n` if only a part of it ran or some images could not be read."""
     top1_correct: int = Field(ge=0)
     top5_correct: int = Field(ge=0)
     dataset: str
@@ -84,14 +83,14 @@ class Result(BaseModel):
     labels: str
     flavour: str
     preprocessing: dict[str, Any]
-    """The settings as a manifest has them: flavour, crop, mean, mean_image, std, scale. `meant_for` names the
-    flavour whose channels and numbers the net takes, where the images came by another one."""
-    runtime: Literal["onnx", "pytorch"]
+    """The settings as in a manifest: flavour, crop, mean, mean_image, std, scale. If the images went through
+    another flavour than the net's own, `meant_for` names the net's own, to which the numbers refer."""
+    runtime: RuntimeName
     device: str
     precision: Precision
     batch_size: int | None = None
     files: dict[str, str]
-    """Name to sha256 of every file the number rests on: sources, mean image, converted form."""
+    """Name to sha256 of every file the counts rest on: sources, mean image, converted form."""
     environment: dict[str, str]
     command: str
     started: str
@@ -102,14 +101,14 @@ class Result(BaseModel):
     processes: int = 1
     """How many processes shared the images."""
     resumed: int = 0
-    """Images ranked before an interruption; `seconds` and `images_per_second` are without them."""
+    """Images ranked before an interruption; `seconds` and `images_per_second` do not include them."""
     unreadable: list[str] = []
-    """Images that were left out because they could not be decoded; not part of `n`."""
+    """Images that could not be decoded; they are not part of `n`."""
     exif_rotated: int = 0
-    """Images whose EXIF orientation was ignored, as the original tools did."""
+    """Images whose EXIF orientation was ignored, as the original tools ignored it."""
 
     def correct(self, metric: Metric) -> int:
-        """How many images are right by this metric."""
+        """The number of images that are right by this metric."""
         return self.top1_correct if metric == "top1" else self.top5_correct
 
     @model_validator(mode="before")
@@ -127,9 +126,10 @@ class Run:
 
 
 def write_run(folder: Path, run: Run) -> None:
-    """Write evidence.csv and result.json into `folder`, each whole or not at all, the result last.
+    """Write evidence.csv and result.json into `folder`, each completely or not at all.
 
-    An earlier run there is replaced; its result goes first, so that no result ever stands beside other rows.
+    An earlier run there is replaced. The old result is deleted before the new rows appear and the new result
+    is written after them, so that a result never lies beside the rows of another run.
 
     Raises:
         UsageError: the folder cannot be written to.
@@ -150,24 +150,22 @@ def write_run(folder: Path, run: Run) -> None:
 
 
 def read_run(path: Path) -> Run:
-    """The run in a folder (or a result.json with its rows beside it), its counts checked against its rows.
+    """Read a run and check its counts against its rows.
+
+    path: the folder of the run, or its result.json.
 
     Raises:
-        DataError: a file is missing or damaged, or the result says something else than the rows.
+        DataError: a file is missing or damaged, or the counts are not those of the rows.
     """
     file = path if path.suffix == ".json" else path / RESULT_NAME
     folder = file.parent
+    result = _read_result(file)
     try:
-        result = Result.model_validate_json(file.read_bytes())
         text = (folder / ROWS_NAME).read_text(encoding="utf-8")
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from error
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(map(str, problem["loc"])) or "the file"
-        raise DataError(f"{file}: not a result: {where}: {problem['msg']}") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{folder / ROWS_NAME}: byte {error.start} is no text") from error
+        raise DataError(f"{folder / ROWS_NAME}: byte {error.start} is not UTF-8 text") from error
     rows = _parse(text, folder / ROWS_NAME)
     _check(result, rows, folder)
     return Run(result, rows)
@@ -179,7 +177,9 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def row_to_cells(row: Row) -> list[str]:
-    """float32's own shortest decimals: eight digits at most, and exactly the same number when read again."""
+    """The row as a line of evidence.csv; a score is the shortest decimal that reads back to its float32."""
+    import numpy as np
+
     empty = [""] * (BEST - len(row.top5))
     scores = [str(np.float32(score)) for score in row.scores]
     rank = "" if row.rank is None else str(row.rank)
@@ -193,9 +193,9 @@ def _parse(text: str, path: Path) -> list[Row]:
     rows: dict[str, Row] = {}
     try:
         for cells in lines:
-            row = row_of_cells(cells)
+            row = row_from_cells(cells)
             if row.image in rows:
-                raise ValueError(f"{row.image} stands there twice")
+                raise ValueError(f"{row.image} is there twice")
             rows[row.image] = row
     except (ValueError, csv.Error) as error:
         raise DataError(f"{path}, line {lines.line_num}: not a row of evidence: {error}") from error
@@ -203,7 +203,7 @@ def _parse(text: str, path: Path) -> list[Row]:
 
 
 def _printable(value: Any) -> Any:  # noqa: ANN401
-    """All strings inside as text that can be written: names of files need not be."""
+    """The value with every string made writable as UTF-8, which the name of a file need not be."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, dict):
@@ -211,8 +211,10 @@ def _printable(value: Any) -> Any:  # noqa: ANN401
     return [_printable(inner) for inner in value] if isinstance(value, list) else value
 
 
-def row_of_cells(cells: list[str]) -> Row:
-    """The row of a line of evidence.csv. ValueError says what is wrong with it."""
+def row_from_cells(cells: list[str]) -> Row:
+    """The row in a line of evidence.csv. ValueError says what is wrong with the line."""
+    import numpy as np
+
     if len(cells) != len(HEADER):
         raise ValueError(f"{len(cells)} columns instead of {len(HEADER)}")
     named = dict(zip(HEADER, cells, strict=True))
@@ -220,11 +222,11 @@ def row_of_cells(cells: list[str]) -> Row:
     top5 = tuple(int(named[name]) for name in IDS if named[name])
     scores = tuple(float(np.float32(named[name])) for name in SCORES if named[name])
     if len(top5) != len(scores) or len(set(top5)) != len(top5):
-        raise ValueError("the classes are not distinct, or not one score each")
+        raise ValueError("the classes are not distinct, or do not have one score each")
     if rank is not None and rank != (top5.index(label) + 1 if label in top5 else max(rank, BEST + 1)):
-        raise ValueError(f"the rank {rank} of class {label} is not where the five best have it")
+        raise ValueError(f"the rank {rank} of class {label} contradicts the five best classes")
     if not all(better >= worse for better, worse in itertools.pairwise(scores)):
-        raise ValueError(f"the scores {' '.join(map(str, scores))} do not fall from the best on")
+        raise ValueError(f"the scores {' '.join(map(str, scores))} do not decrease")
     if not SHA256.fullmatch(named["sha256"]):
         raise ValueError(f"'{named['sha256']}' is no sha256")
     return Row(named["image"], label, top5, scores, rank, named["sha256"])
@@ -240,7 +242,7 @@ def _check(result: Result, rows: list[Row], folder: Path) -> None:
         if getattr(result, name) != count:
             raise DataError(
                 f"{folder}: {RESULT_NAME} says {name} = {getattr(result, name)}, the rows of {ROWS_NAME} "
-                f"say {count}: one of them was changed; run the validation again"
+                f"give {count}: one of the files was changed; run the validation again"
             )
     if result.n + len(result.unreadable) > result.n_dataset:
         raise DataError(
@@ -250,7 +252,7 @@ def _check(result: Result, rows: list[Row], folder: Path) -> None:
 
 
 def read_runs(folder: Path) -> list[Run]:
-    """All runs at or below `folder`. UsageError if there is none, DataError if one is damaged."""
+    """All runs at or below `folder`. UsageError if there are none, DataError if one is damaged."""
     found = find_runs(folder)
     if not found:
         raise UsageError(
@@ -260,23 +262,25 @@ def read_runs(folder: Path) -> list[Run]:
 
 
 def read_results(folder: Path) -> dict[str, list[Result]]:
-    """The results of all runs below `folder`, by model; none if there is no such folder.
+    """The results of all runs at or below `folder`, by model, without runs over no image.
 
-    The rows are not counted again here; `dsd-zoo audit --evidence` does. DataError names a broken result.
+    Their counts are not checked against their rows, which `read_runs` does. No such folder means no results.
+    DataError if a result is damaged.
     """
     found: dict[str, list[Result]] = {}
-    if not folder.is_dir():
-        return found
-    from pydantic import ValidationError
-
     for run in find_runs(folder):
-        path = run / RESULT_NAME
-        try:
-            result = Result.model_validate_json(path.read_bytes())
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"])) or "the file"
-            raise DataError(f"{path}: not the result of a run: {place}: {first['msg']}") from error
+        result = _read_result(run / RESULT_NAME)
         if result.n:
             found.setdefault(result.model, []).append(result)
     return found
+
+
+def _read_result(path: Path) -> Result:
+    try:
+        return Result.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"])) or "the file"
+        raise DataError(f"{path}: not the result of a run: {where}: {problem['msg']}") from error

@@ -1,19 +1,23 @@
-"""The Caffe flavours: decoded by OpenCV, BGR, 0..255, cropped and normalised by Caffe's DataTransformer.
-
-caffe-warp256   convert_imageset --resize_height=256 --resize_width=256, the habit of Caffe's recipes
-caffe-short256  tools/extra/resize_and_crop_images.py: the shorter side to 256, then the centre square
-caffe-stored    no resizing: what lies in the LMDB or in the listed files is cropped as it is
-"""
+"""What the Caffe flavours share: decoded by OpenCV, BGR, 0..255, cropped and normalised as in Caffe."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
 
 from zoo.preprocessing.flavour import Flavour, Pixels
+from zoo.preprocessing.tensors import Int32, on_device
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# OpenCV's INTER_RESIZE_COEF_BITS.
+COEFFICIENT_BITS = 11
 
 
 class CaffeImages(Flavour):
-    """What the Caffe flavours share. Normalisation is (pixel - mean) * scale in float32."""
+    """Base of the Caffe flavours. Normalisation is (pixel - mean) * scale in float32."""
 
     channels: ClassVar[Literal["BGR", "RGB"]] = "BGR"
     max_value: ClassVar[int] = 255
@@ -27,69 +31,50 @@ class CaffeImages(Flavour):
         return (length - crop) // 2
 
 
-class CaffeWarp(CaffeImages):
-    """Warped to size x size; the aspect is not kept.
-
-    The resize is cv2's INTER_LINEAR on uint8: two taps, no antialiasing, 11-bit integer coefficients.
-    OpenCV 3.4 to 5.0 give the same bytes.
-    """
-
-    family: ClassVar[str] = "caffe-warp"
-
-    def resized(self, height: int, width: int) -> tuple[int, int]:
-        """The same for all images."""
-        return self.size, self.size
-
-    def scale(self, pixels: Pixels) -> Pixels:
-        """Stage 1 of a decoded image: (size, size, channels) uint8, BGR."""
-        return linear(pixels, self.size, self.size)
-
-
-class CaffeShort(CaffeImages):
-    """INTER_LINEAR to a shorter side of `size` with the aspect kept, then the centre size x size.
-
-    The longer side is size * long / short in integers, the square starts at half the surplus in integers,
-    as the script divides under Python 2. Its pixels are taken as they are, not through the JPEG it saves.
-    """
-
-    family: ClassVar[str] = "caffe-short"
-
-    def scale(self, pixels: Pixels) -> Pixels:
-        """Stage 1 of a decoded image: (size, size, channels) uint8, BGR."""
-        height, width = self.resized(pixels.shape[0], pixels.shape[1])
-        top, left = (height - self.size) // 2, (width - self.size) // 2
-        return linear(pixels, height, width)[top : top + self.size, left : left + self.size]
-
-    def resized(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) before the square is cut."""
-        if height > width:
-            return self.check_scaled(self.size * height // width, self.size)
-        return self.check_scaled(self.size, self.size * width // height)
-
-
-class CaffeStored(CaffeImages):
-    """Pixels, of any number of channels, as they are; image files in colour.
-
-    Encoded images are read as with `force_encoded_color`; where Caffe runs without that option all of them
-    have three channels anyway.
-    """
-
-    family: ClassVar[str] = "caffe-stored"
-    has_size: ClassVar[bool] = False
-    is_square: ClassVar[bool] = False
-
-    def resized(self, height: int, width: int) -> tuple[int, int]:
-        """As it is."""
-        return height, width
-
-    def scale(self, pixels: Pixels) -> Pixels:
-        """The pixels themselves."""
-        return pixels
-
-
 def linear(pixels: Pixels, height: int, width: int) -> Pixels:
-    """cv2's INTER_LINEAR to that size."""
+    """cv2's INTER_LINEAR to that size: (height, width, channels), of the dtype of `pixels`."""
     import cv2
 
     # OpenCV drops the axis of a single channel.
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, -1)
+
+
+def linear_tensor(pixels: Tensor, height: int, width: int) -> Tensor:
+    """`linear` of bytes (H, W, channels) uint8 as a tensor, in integers: (height, width, channels) uint8.
+
+    Columns clamp the coefficient at the edges, rows clamp only the index. A reduction by exactly two along
+    both axes is the rounded mean of 2x2 pixels instead.
+    """
+    import torch
+
+    source = pixels.to(torch.int32)
+    if tuple(pixels.shape[:2]) == (2 * height, 2 * width):
+        quads = source.reshape(height, 2, width, 2, -1).sum((1, 3), dtype=torch.int32)
+        return ((quads + 2) >> 2).to(torch.uint8)
+    start, near, far = (
+        on_device(part, pixels.device) for part in _linear_taps(pixels.shape[1], width, edge=True)
+    )
+    last = pixels.shape[1] - 1
+    across = near[:, None] * source[:, start] + far[:, None] * source[:, (start + 1).clamp(max=last)]
+    across >>= 4
+    start, near, far = (
+        on_device(part, pixels.device) for part in _linear_taps(pixels.shape[0], height, edge=False)
+    )
+    last = pixels.shape[0] - 1
+    upper, lower = across[start.clamp(0, last)], across[(start + 1).clamp(0, last)]
+    result = ((near[:, None, None] * upper) >> 16) + ((far[:, None, None] * lower) >> 16)
+    return ((result + 2) >> 2).to(torch.uint8)
+
+
+def _linear_taps(length: int, size: int, edge: bool) -> tuple[Int32, Int32, Int32]:
+    """First tap and the two 11-bit coefficients of every target pixel; `edge` clamps them as for columns."""
+    position = ((np.arange(size) + 0.5) * (length / size) - 0.5).astype(np.float32)
+    start = np.floor(position)
+    fraction = position - start
+    if edge:
+        outside = (start < 0) | (start >= length - 1)
+        fraction[outside] = 0
+        start = start.clip(0, length - 1)
+    one = np.float32(1 << COEFFICIENT_BITS)
+    near, far = ((np.float32(1) - fraction) * one).round(), (fraction * one).round()
+    return start.astype(np.int32), near.astype(np.int32), far.astype(np.int32)

@@ -1,8 +1,8 @@
-"""Bytes of an image file to pixels, as the original tools decoded them.
+"""Decodes image files to the same pixels as the original tools.
 
 Caffe's tools read images with OpenCV, Torch7's with libjpeg and libpng; OpenCV's decoder gives the same
 bytes as libjpeg's defaults (slow integer DCT, fancy upsampling), so one decoder serves both. Neither tool
-turned an image by its EXIF orientation, so it is ignored here too; `image_header` finds it, to be counted.
+rotated images by their EXIF orientation, so it is ignored here too; results count such images.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 ORIENTATION_TAG = 0x0112
 PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 JPEG_START, BMP_START = bytes((0xFF, SOI)), b"BM"
-# Of a BMP with the header of Windows 3 or later: signed width and height, negative where the rows go down.
+# A BMP with the header of Windows 3 or later: width and height are signed; negative where rows go down.
 BMP_SIZE, BMP_HEADER_BYTES = struct.Struct("<14x I ii"), 40
-# Ten times the largest ImageNet photograph; more is an attack or a mistake.
+# Ten times the largest ImageNet photograph; a larger image is an attack or a mistake.
 MOST_PIXELS = 1 << 27
 
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """What an image file says before its pixels; zeros where it does not say, or is something else.
+    """The header of an image file; zeros for what it lacks, and for formats that are not read.
 
-    `components` per pixel are those of a JPEG (4: CMYK), `bits` those of one component; `orientation` is
-    EXIF's, 1 being upright.
+    `components` is the number of components per pixel of a JPEG (4: CMYK), `bits` that of bits per component;
+    `orientation` is EXIF's, where 1 is upright.
     """
 
     width: int = 0
@@ -47,15 +47,15 @@ class ImageHeader:
 
     @property
     def rotated(self) -> bool:
-        """True if a viewer that honours EXIF would turn or mirror the image."""
+        """True if a viewer that uses EXIF would rotate or mirror the image."""
         return 2 <= self.orientation <= 8
 
 
 class EncodedImage:
-    """The bytes of an image file, decoded at most once by each decoder that is asked for.
+    """The bytes of an image file, decoded at most once by each decoder.
 
     Raises (all decoders):
-        DataError: the decoder does not take the bytes (truncated, damaged or not an image), or far too large.
+        DataError: the image is truncated, damaged, far too large, or not an image.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -70,7 +70,7 @@ class EncodedImage:
 
     @property
     def deep_bgr(self) -> NDArray[Any]:
-        """The same, with 16-bit files as uint16 instead of without their low byte."""
+        """As `bgr`, but 16-bit files as uint16; `bgr` drops their low byte."""
         return self.bgr if self.header.bits == 8 else self._once(decode_deep_bgr)
 
     @property
@@ -78,7 +78,7 @@ class EncodedImage:
         """As `PIL.Image.open(file).convert("RGB")` reads it: (height, width, 3), RGB."""
         return self._once(decode_pillow)
 
-    # Not functools.cached_property: before Python 3.12 all pictures would share its lock, and threads wait.
+    # Not functools.cached_property: before Python 3.12 all images would share its lock, and threads wait.
     def _once(self, decode: Callable[[bytes], NDArray[Any]]) -> NDArray[Any]:
         if self.header.width * self.header.height > MOST_PIXELS:
             raise DataError(
@@ -93,8 +93,8 @@ def decode_bgr(data: bytes) -> NDArray[np.uint8]:
     """The pixels of an encoded image as OpenCV reads them: (height, width, 3), BGR, uint8.
 
     Grey images get three equal channels, alpha is dropped, CMYK is converted, EXIF orientation ignored.
-    DataError if no decoder takes the bytes, or they are of a format that OpenCV reads by now but whose size
-    is not looked at here: 35 bytes of GIF may take gigabytes.
+    DataError if the bytes cannot be decoded. Other formats than JPEG, PNG and BMP are errors too, even those
+    that OpenCV reads, because their size is not checked here: 35 bytes of GIF may take gigabytes.
     """
     return np.asarray(_decode(data, deep=False), np.uint8)
 
@@ -129,12 +129,12 @@ def decode_pillow(data: bytes) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(data)) as image:
             return np.asarray(image.convert("RGB"))
-    except Exception as error:  # its plugins raise what they meet: OSError, SyntaxError, struct.error, ...
+    except Exception as error:  # its plugins raise many types: OSError, SyntaxError, struct.error, ...
         raise DataError(f"Pillow cannot decode {describe(data)}: {error}") from error
 
 
 def describe(data: bytes) -> str:
-    """A few words on bytes that are no readable image, for messages."""
+    """Bytes that are not a readable image, in a few words for messages."""
     if not data:
         return "an empty file"
     if data.startswith(JPEG_START):
@@ -165,7 +165,7 @@ def image_header(data: bytes) -> ImageHeader:
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Marker and payload of every segment before the first scan; stops where the chain breaks."""
+    """Marker and payload of every segment before the first scan, up to the first damage."""
     position = 2
     while data.startswith(JPEG_START) and position + 4 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
@@ -200,8 +200,8 @@ def _orientation(tiff: bytes) -> int:
 class DecodedImage:
     """An image that its source holds as pixels: (height, width, channels); three channels are BGR.
 
-    `sha256` is that of the source's bytes. `flavour` names the flavour whose first stage made the pixels,
-    None for an image as it was decoded; `rotated` says that its EXIF orientation was ignored then.
+    `sha256` is that of the source's bytes. `flavour` names the flavour whose first stage gave the pixels;
+    None: they are only decoded. `rotated` says that an EXIF orientation was ignored.
     """
 
     pixels: NDArray[Any]
@@ -210,5 +210,5 @@ class DecodedImage:
     rotated: bool = False
 
 
-# What is read of one image: the bytes of an image file, or pixels.
+# The content of one image: the bytes of an image file, or pixels.
 Content = bytes | DecodedImage

@@ -1,26 +1,29 @@
 """What every flavour shares: two stages, the second being centre crop and normalisation.
 
-Stage 1 turns an image file into pixels at the flavour's size: `decode`, then `scale`. It is what differs
-between flavours and what is worth storing. Stage 2, `finish`, cuts the centre window and normalises; it is
-plain arithmetic on arrays and can be done anywhere, also for many images at once
-(`zoo.preprocessing.tensors`).
+Stage 1 turns an image file into pixels at the flavour's size: `decode`, then `scale`. Flavours differ in this
+stage, and `dsd-zoo pack` stores its result. Stage 2, `finish`, cuts the centre window and normalises; it is
+arithmetic on arrays, which `zoo.preprocessing.tensors` does for a whole batch.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.errors import DataError
+from zoo.errors import DataError, UsageError
 from zoo.preprocessing.decode import EncodedImage
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 Float32 = NDArray[np.float32]
 Pixels = NDArray[Any]
-# 64 times as long as wide at size 256; beyond that a thread of pixels would be blown up to gigabytes.
+# 64 times as long as wide at size 256. Larger: a line of pixels would become gigabytes.
 MOST_SCALED_PIXELS = 1 << 22
 
 
@@ -28,10 +31,10 @@ MOST_SCALED_PIXELS = 1 << 22
 class Normalisation:
     """Stage 2 in numbers, all float32: ((pixel * multiplier / divisor) - mean) * scale / std.
 
-    `mean` and `std` are (channels, 1, 1); `mean` may also be an image, of the size of the window or of the
-    whole resized image, of which the window at the same place is used. With `swap_channels` the channels are
-    reversed first; `multiplier` and `divisor` bring the largest pixel value of the flavour to the one that
-    the numbers are meant for.
+    `mean` and `std` are (channels, 1, 1). `mean` may also be an image with the size of the window or of the
+    whole resized image, from which the same window is cut. With `swap_channels` the channels are
+    reversed first. `multiplier` and `divisor` change the range of the flavour's pixels to the range that the
+    other numbers are for.
     """
 
     crop: int
@@ -44,9 +47,10 @@ class Normalisation:
 
 
 class Flavour(ABC):
-    """A named way from an image file to a net's input, exact to the tool it is named after.
+    """A way from an image file to a net's input, with exactly the pixels of the tool it is named after.
 
-    `size` is what the image is resized to; `family` and `size` make the name, as in "caffe-warp256".
+    A subclass is one family, with all that the zoo knows of it. Images are resized to `size`; `family` and
+    `size` together are the name, as in "caffe-warp256".
     """
 
     family: ClassVar[str]
@@ -55,31 +59,33 @@ class Flavour(ABC):
     """The value of a white pixel after stage 1: 255 or 1."""
     normalisation_max_value: ClassVar[int]
     """The value of a white pixel where the mean is subtracted: 255 or 1."""
-    # What a net may ask of the flavour; anything else in its settings is an error, not ignored.
+    # What the settings of a net may ask of the flavour; anything else is an error.
     takes_std: ClassVar[bool] = False
     takes_scale: ClassVar[bool] = False
     takes_mean_image: ClassVar[bool] = False
     takes_pixels: ClassVar[bool] = False
-    """Whether its tool also read images that are stored as pixels, as in an LMDB."""
+    """Whether the tool also read images that are stored as pixels, as in an LMDB."""
     has_size: ClassVar[bool] = True
     is_square: ClassVar[bool] = True
     """Whether stage 1 makes every image size x size."""
+    position: ClassVar[int] = 1000
+    """Lists of flavours are in this order."""
 
     def __init__(self, size: int) -> None:
         self.size = size
 
     @property
     def name(self) -> str:
-        """The full name, as it stands in manifests and results."""
+        """The full name, as in manifests and results."""
         return f"{self.family}{self.size}" if self.has_size else self.family
 
-    def decode(self, picture: EncodedImage) -> Pixels:
+    def decode(self, image: EncodedImage) -> Pixels:
         """The pixels of an image file as the tool decodes it: (height, width, 3).
 
         Raises:
-            DataError: the bytes are no image that the tool would have read.
+            DataError: the tool could not have read this image.
         """
-        return picture.bgr
+        return image.bgr
 
     @abstractmethod
     def resized(self, height: int, width: int) -> tuple[int, int]:
@@ -97,8 +103,17 @@ class Flavour(ABC):
             DataError: as in `resized`.
         """
 
+    def scale_tensor(self, pixels: Pixels, device: torch.device) -> Tensor:
+        """`scale` on a device, with the same bits: decoded pixels on the host to a tensor on `device`.
+
+        Raises:
+            DataError: as in `resized`.
+            UsageError: the flavour has no tensor form, which is the default.
+        """
+        raise UsageError(f"{self.name} has no tensor form; prepare the images on the host")
+
     def scale_window(self, pixels: Pixels, crop: int) -> Pixels:
-        """What stage 2 needs of `scale`: all of it, or its centre window where that is done sooner.
+        """The part of `scale` that stage 2 needs: all of it, or only its centre window where that is faster.
 
         Raises:
             DataError: as in `scale` and `window`.
@@ -123,10 +138,10 @@ class Flavour(ABC):
     def finish(self, resized: Pixels, numbers: Normalisation) -> Float32:
         """Stage 2: centre crop and normalisation, float32 at every step; (channels, crop, crop).
 
-        resized: what `scale` made, or its centre window.
+        resized: the result of `scale`, or its centre window.
 
         Raises:
-            DataError: the resized image is smaller than the window, or unlike the mean image.
+            DataError: the resized image is smaller than the window, or does not fit the mean image.
         """
         rows, columns = self.window(resized.shape[0], resized.shape[1], numbers.crop)
         window = resized[rows, columns].transpose(2, 0, 1)
@@ -137,20 +152,27 @@ class Flavour(ABC):
         if numbers.divisor != 1:
             result /= numbers.divisor
         if numbers.mean is not None:
-            result -= self.mean_under(numbers, resized.shape)
+            result -= self.mean_at_window(numbers, resized.shape)
         if numbers.scale != 1:
             result *= numbers.scale
         if numbers.std is not None:
             result /= numbers.std
         return result
 
+    def same_numbers(self, other: Flavour) -> bool:
+        """Whether mean, std and scale for `other` are right for this flavour too: same channels and range."""
+        return (self.channels, self.normalisation_max_value) == (
+            other.channels,
+            other.normalisation_max_value,
+        )
+
     def check_scaled(self, height: int, width: int) -> tuple[int, int]:
-        """The size itself. DataError if it is enormous."""
+        """The size unchanged. DataError if it is enormous."""
         if height * width > MOST_SCALED_PIXELS:
             raise DataError(f"{self.name} would make it {height}x{width}: too long and narrow")
         return height, width
 
-    def mean_under(self, numbers: Normalisation, resized: tuple[int, ...]) -> Float32:
+    def mean_at_window(self, numbers: Normalisation, resized: tuple[int, ...]) -> Float32:
         """The mean for the window of a resized image of that shape (height, width, channels).
 
         Raises:

@@ -17,7 +17,7 @@ NPY_MAGIC = b"\x93NUMPY"
 # Caffe's BlobProto: num, channels, height, width; data; shape; double_data.
 LEGACY_SIZES, DATA, SHAPE, DOUBLE_DATA = (1, 2, 3, 4), 5, 7, 8
 SHAPE_DIM = 1
-# A mean of 4096 x 4096 pixels in float64; anything larger is no mean image.
+# A mean of 4096 x 4096 pixels in float64; a larger file is not a mean image.
 MOST_BYTES = 1 << 29
 
 
@@ -25,7 +25,7 @@ def read_mean_image(path: Path, size: int | None) -> Float32:
     """The mean image in `path`, a .npy of pycaffe or a .binaryproto of compute_image_mean.
 
     Returns (channels, height, width) float32 in Caffe's channel order; (3, size, size) if a size is asked
-    for. Caffe holds it in float32; pycaffe's .npy is float64 and is rounded to that.
+    for. Caffe keeps it in float32; pycaffe's .npy is float64 and is rounded.
 
     Raises:
         DataError: unreadable, of another size, or with numbers that are not finite.
@@ -53,9 +53,9 @@ def read_mean_image(path: Path, size: int | None) -> Float32:
 
 def _read_npy(path: Path) -> NDArray[Any]:
     try:
-        # Mapped, so that a header which lies about its size is found before that size is allocated.
+        # Mapped, so that a header with a false size is found before that size is allocated.
         return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-    except Exception as error:  # numpy lets whatever its header parser meets through, TokenError included
+    except Exception as error:  # numpy's header parser raises many types, TokenError included
         raise DataError(f"{path}: the .npy file is damaged: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""A flavour with the numbers of one net: from the bytes of an image to the input of the net."""
+"""A flavour with the numbers of one net: it makes the net's input from the bytes of an image."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Preprocessor:
         )
 
     def resize(self, content: EncodedImage | DecodedImage) -> Pixels:
-        """Stage 1; DataError as in `decode` and `Flavour.scale`. Packed pixels have it behind them."""
+        """Stage 1; packed pixels are its result already. DataError as in `decode` and `Flavour.scale`."""
         if not isinstance(content, EncodedImage) and content.flavour == self.flavour.name:
             return content.pixels
         return self.flavour.scale(self.decode(content))
 
     def resize_window(self, content: EncodedImage | DecodedImage) -> Pixels:
-        """What stage 2 needs of stage 1; DataError as in `decode` and `Flavour.scale_window`."""
+        """The part of stage 1 that stage 2 needs. DataError as in `decode` and `Flavour.scale_window`."""
         if isinstance(content, EncodedImage):
             return self.flavour.scale_window(self.decode(content), self.numbers.crop)
         return self.resize(content)
@@ -48,7 +48,7 @@ class Preprocessor:
         """Decoded pixels: (height, width, channels).
 
         Raises:
-            DataError: no image, or stored pixels that the flavour's tool could not have started from.
+            DataError: not an image, or pixels that the flavour's tool could not have used.
         """
         if isinstance(content, EncodedImage):
             return self.flavour.decode(content)
@@ -72,11 +72,11 @@ def preprocessor(
     """A manifest's preprocessing, ready to run.
 
     mean_image: the file to subtract, where the settings ask for one (.npy or .binaryproto).
-    meant_for: the flavour that the net and its mean, std and scale are made for, where images come by
-        another one: its channel order and largest pixel value are then restored. None: the flavour itself.
+    meant_for: the flavour that the net and its mean, std and scale are made for, if not that of
+        `preprocessing`: pixels are changed to its channel order and range. None: the same flavour.
 
     Raises:
-        UsageError: the settings make no sense together, or ask for what the flavour does not do.
+        UsageError: settings contradict each other, or the flavour does not support them.
         DataError: the mean image cannot be read or has another size than the resized images.
     """
     for _, problem in problems(preprocessing, meant_for):
@@ -107,9 +107,9 @@ def _per_channel(values: list[float] | None) -> Float32 | None:
 
 
 def _mean_image(path: Path | None, flavour: Flavour, numbers_of: Flavour, crop: int) -> Float32:
-    """The mean image, cut to the crop window where that is at the same place in all images.
+    """The mean image, cut to the crop window if that is at the same place in all images.
 
-    Under another flavour than the one it is made for, its own centre window is subtracted.
+    If images are of another flavour than the mean image, its own centre window is subtracted.
     """
     if path is None:
         raise UsageError(

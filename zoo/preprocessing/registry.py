@@ -6,30 +6,49 @@ import difflib
 import re
 from collections.abc import Iterator
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from converters import Registry, modules_in
 from zoo.errors import UsageError
-from zoo.preprocessing.caffe import CaffeShort, CaffeStored, CaffeWarp
 from zoo.preprocessing.flavour import Flavour
-from zoo.preprocessing.pil_bicubic_short import PilBicubicShort
-from zoo.preprocessing.torch7_bicubic import Torch7Bicubic
 
 if TYPE_CHECKING:
     from zoo.preprocessing.settings import Preprocessing
 
-FAMILIES: dict[str, type[Flavour]] = {
-    cls.family: cls for cls in (CaffeWarp, CaffeShort, CaffeStored, Torch7Bicubic, PilBicubicShort)
-}
-# Larger than any classification net's input; a typing error must not allocate gigabytes.
+FlavourClass = TypeVar("FlavourClass", bound=type[Flavour])
+
+_FAMILIES: Registry[type[Flavour]] = Registry("flavour")
+# Larger than any classification net's input, so that a typing error does not allocate gigabytes.
 LARGEST_SIZE = 4096
 
 
+def register_flavour(flavour: FlavourClass) -> FlavourClass:
+    """Register the decorated class under its `family`. ValueError if there is a flavour of that family."""
+    _FAMILIES.add(flavour.family, flavour)
+    return flavour
+
+
+def all_flavours() -> dict[str, type[Flavour]]:
+    """All flavours by family, those of `zoo/preprocessing/flavours` included, in the order of `position`."""
+    from zoo.preprocessing import flavours
+
+    for _ in modules_in(flavours):
+        pass
+    return dict(sorted(_FAMILIES.items(), key=lambda entry: (entry[1].position, entry[0])))
+
+
+def resizing_flavours(size: int) -> list[str]:
+    """The names of the flavours that resize images, all to this size, as `--sensitivity` compares them."""
+    return [cls(size).name for cls in all_flavours().values() if cls.has_size]
+
+
 def resolve(name: str) -> Flavour:
-    """The flavour called `name`, such as "caffe-warp256". UsageError lists what there is."""
+    """The flavour called `name`, such as "caffe-warp256". UsageError lists all flavours if there is none."""
+    families = all_flavours()
     match = re.fullmatch(r"(.*?[^0-9])([1-9][0-9]{0,5})?", name)
-    family = FAMILIES.get(match[1]) if match else None
+    family = families.get(match[1]) if match else None
     if match is None or family is None or family.has_size != bool(match[2]):
-        known = [f"{family}256" if cls.has_size else family for family, cls in FAMILIES.items()]
+        known = [f"{family}256" if cls.has_size else family for family, cls in families.items()]
         close = difflib.get_close_matches(name, known, n=1)
         advice = f"did you mean {close[0]}? " if close else ""
         raise UsageError(
@@ -43,7 +62,7 @@ def resolve(name: str) -> Flavour:
 
 
 def problems(preprocessing: Preprocessing, meant_for: str | None = None) -> Iterator[tuple[str, str]]:
-    """What in the settings makes no sense together, or is not what the flavour does: setting and sentence."""
+    """(setting, sentence) for all that contradicts another setting or that the flavour does not support."""
     try:
         flavour = resolve(preprocessing.flavour)
         numbers_of = flavour if meant_for is None else resolve(meant_for)

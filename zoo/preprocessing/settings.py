@@ -1,4 +1,4 @@
-"""Settings for a net that no manifest describes: what its files carry, completed by what the user says."""
+"""Preprocessing settings: as in a manifest, or from a net's own files completed by the user."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from zoo.errors import UsageError
-from zoo.schema import _Data
+from zoo.schema import Data
 
 
 def carried_settings(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The settings in a converted net's metadata ("dsd-zoo.preprocessing"), as far as they are there.
+    """The settings in a converted net's metadata ("dsd-zoo.preprocessing"), which may be incomplete.
 
-    Either a manifest's own table, or what a Caffe definition says of its data layer. That tells crop, mean
-    and scale, and how images were resized only where the layer itself did it (to a square: caffe-warp).
+    They are either a manifest's own table, or the parameters of a Caffe definition's data layer: crop, mean,
+    scale, and the size if the layer itself resizes images (to a square: caffe-warp).
     """
     if metadata is None or "flavour" in metadata:
         return dict(metadata or {})
@@ -31,7 +31,7 @@ def carried_settings(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def settings(given: Mapping[str, Any], carried: Mapping[str, Any]) -> Preprocessing:
-    """`carried` settings, with those `given` (not None) in their place. Names as in `Preprocessing`.
+    """`carried` settings, replaced by those `given` (not None). Names as in `Preprocessing`.
 
     Raises:
         UsageError: something is missing or out of range; the message names the option to give.
@@ -55,7 +55,7 @@ def settings(given: Mapping[str, Any], carried: Mapping[str, Any]) -> Preprocess
         raise UsageError(f"preprocessing: {where}{problem['msg']}, came {problem['input']!r}") from error
 
 
-class Preprocessing(_Data):
+class Preprocessing(Data):
     """How an image file becomes the network's input."""
 
     flavour: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]

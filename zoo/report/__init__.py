@@ -1,4 +1,4 @@
-"""What a person reads: the words and numbers of an audit, and the HTML page.
+"""What people and CI services read: sentences and tables about an audit, the HTML page, JUnit XML, Markdown.
 
-`words` says findings in sentences, for the terminal and the page alike; `html` draws the page.
+The terminal takes its sentences and tables from here too (`words`, `tables`), so that both say the same.
 """

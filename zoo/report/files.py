@@ -1,4 +1,4 @@
-"""The reports of a validation for machines: JUnit XML and a Markdown summary."""
+"""The reports of a validation as files: JUnit XML and a Markdown summary."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ if TYPE_CHECKING:
 
 
 def write_reports(found: Findings, junit_path: Path | None, markdown_path: Path | None) -> None:
-    """The checks for machines. Markdown is appended, as GitHub's summary file wants it."""
+    """Write the JUnit XML and append the Markdown summary, each if a path is given.
+
+    The Markdown is appended because a GitHub job summary is one file for all steps.
+    Raises UsageError if a file cannot be written.
+    """
     from zoo.files import replacing
-    from zoo.report.checks import checks_of
+    from zoo.report.cases import cases_of
     from zoo.report.junit import junit
     from zoo.report.markdown import markdown
 
-    checks = checks_of(found.audit, found.regression)
-    place = junit_path
+    cases = cases_of(found.audit, found.regression)
+    path = junit_path
     try:
         if junit_path is not None:
             with replacing(junit_path) as temporary:
-                temporary.write_text(junit(found.run.result, checks), encoding="utf-8")
-        place = markdown_path
+                temporary.write_text(junit(found.run.result, cases), encoding="utf-8")
+        path = markdown_path
         if markdown_path is not None:
             with markdown_path.open("a", encoding="utf-8") as file:
-                file.write(markdown(found.run.result, found.accuracies, checks))
+                file.write(markdown(found.run.result, found.accuracies, cases))
     except OSError as error:
-        raise UsageError(f"{place}: cannot be written: {error.strerror}") from error
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error

@@ -1,7 +1,7 @@
-"""The page a person looks at: one HTML file that needs nothing else.
+"""The report as one HTML file that needs nothing else.
 
-`page.html.jinja` holds the structure, `page.css` the looks, `rows` and `strip` what stands in the tables.
-No script, no font, no image from elsewhere: the file can be mailed, archived and opened offline.
+`page.html.jinja` is the structure, `page.css` the style; `tables` and `interval_plot` fill the tables. The
+page loads no script, font or image: it can be mailed, archived and opened offline.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from zoo.claims.audit import AuditedModel
 from zoo.claims.statistics import clopper_pearson_interval
 from zoo.errors import UsageError
 from zoo.files import replacing
-from zoo.report import rows, strip, words
-from zoo.schema import METRIC_NAMES
+from zoo.report import interval_plot, tables, words
+from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def write_page(path: Path, models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> None:
-    """Write the page, whole or not at all. UsageError if it cannot be written there."""
+    """Write the page, completely or not at all. UsageError if it cannot be written there."""
     text = render(models, parity)
     try:
         with replacing(path) as temporary:
@@ -38,8 +38,8 @@ def write_page(path: Path, models: Sequence[AuditedModel], parity: Sequence[Pari
 def render(models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> str:
     """The page as text.
 
-    models: the models, in the order in which they are to appear.
-    parity: how the converted forms compare to the original frameworks, where that was checked.
+    models: in the order of the page.
+    parity: the converted forms compared with the original frameworks, where that was checked.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -52,7 +52,7 @@ def render(models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> str
     )
     environment.filters.update(_filters())
     audits = [model.audit for model in models]
-    gains = [row for audit in audits for row in rows.gain_rows(audit)]
+    gains = [row for audit in audits for row in tables.gain_blocks(audit)]
     return environment.get_template("page.html.jinja").render(
         headline=words.headline(audits, parity),
         findings=[(audit, found) for audit in audits if (found := words.gain_sentences(audit))],
@@ -61,8 +61,8 @@ def render(models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> str
         models=models,
         audits=audits,
         gains=gains,
-        axis=strip.axis_over([line.value.interval for row in gains for line in row.lines]),
-        pairs=[table for audit in audits for table in rows.pair_tables(audit)],
+        axis=interval_plot.axis_over([line.value.interval for row in gains for line in row.lines]),
+        pairs=[table for audit in audits for table in tables.pair_tables(audit)],
         conflicts=[(audit.model, conflict) for audit in audits for conflict in audit.conflicts],
         parity=parity,
         reproduce=list(dict.fromkeys(result.command for model in models for result in model.results)),
@@ -72,8 +72,8 @@ def render(models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> str
 
 def _filters() -> dict[str, Callable[..., object]]:
     return {
-        "axis_head": strip.head,
-        "claim_rows": rows.claim_rows,
+        "axis_head": interval_plot.axis_labels,
+        "claim_blocks": tables.claim_blocks,
         "claimed": words.claimed,
         "derivation": words.derivation,
         "exact_intervals": _exact_intervals,
@@ -85,12 +85,12 @@ def _filters() -> dict[str, Callable[..., object]]:
         "points": words.points,
         "points_range": words.points_range,
         "prose": _prose,
-        "runtime": words.RUNTIME_NAMES.__getitem__,
+        "runtime": words.runtime_label,
         "framework": words.FRAMEWORK_NAMES.__getitem__,
         "scientific": _scientific,
         "settings": _settings,
         "signed": words.signed,
-        "strip": lambda line, axis: strip.strip(axis, line.kind, line.value.gain, line.value.interval),
+        "strip": lambda line, axis: interval_plot.draw(axis, line.kind, line.value.gain, line.value.interval),
         "trust": words.trust,
         "typeset": words.typeset,
         "verdict": words.gain_verdict,
@@ -121,7 +121,7 @@ def _settings(values: Mapping[str, object]) -> str:
 
 
 def _prose(text: str) -> Markup:
-    """Text in which what stands between backticks is code."""
+    """The text as HTML; parts between backticks become code."""
     from markupsafe import Markup, escape
 
     parts = text.split("`")

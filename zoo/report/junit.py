@@ -1,4 +1,4 @@
-"""JUnit XML, which every CI service reads: one test case per check."""
+"""A run as JUnit XML, which every CI service reads."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from zoo.evidence.run import Result
-from zoo.report.checks import Check
+from zoo.report.cases import TestCase
 
 
-def junit(result: Result, checks: Sequence[Check]) -> str:
-    """The checks of a run as one test suite, named after the net and where it ran."""
+def junit(result: Result, cases: Sequence[TestCase]) -> str:
+    """The test cases of a run as one test suite, named after the net, the runtime and the device."""
     name = _printable(f"{result.model} {result.runtime} {result.device}")
     suite = ElementTree.Element(
         "testsuite",
         name=name,
-        tests=str(len(checks)),
-        failures=str(sum(check.outcome == "failed" for check in checks)),
+        tests=str(len(cases)),
+        failures=str(sum(case.outcome == "failed" for case in cases)),
         errors="0",
-        skipped=str(sum(check.outcome == "skipped" for check in checks)),
+        skipped=str(sum(case.outcome == "skipped" for case in cases)),
         time=str(result.seconds),
         timestamp=result.started,
     )
-    for check in checks:
-        case = ElementTree.SubElement(
-            suite, "testcase", classname=f"{name}.{check.group}", name=_printable(check.name)
+    for case in cases:
+        element = ElementTree.SubElement(
+            suite, "testcase", classname=f"{name}.{case.group}", name=_printable(case.name)
         )
-        detail = _printable(check.detail)
-        if check.outcome == "failed":
-            ElementTree.SubElement(case, "failure", message=detail).text = detail
-        elif check.outcome == "skipped":
-            ElementTree.SubElement(case, "skipped", message=detail)
+        detail = _printable(case.detail)
+        if case.outcome == "failed":
+            ElementTree.SubElement(element, "failure", message=detail).text = detail
+        elif case.outcome == "skipped":
+            ElementTree.SubElement(element, "skipped", message=detail)
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     ElementTree.indent(suites)
-    # As bytes first: text would be declared to be in the encoding of the locale.
+    # With encoding="unicode" the XML declaration would name the encoding of the locale.
     encoded: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
     return encoded.decode() + "\n"
 
 
 def _printable(text: str) -> str:
-    """Without the characters that XML cannot hold, such as odd bytes in the name of an image."""
+    """The text with a replacement for each character that XML cannot hold; names of images may have some."""
     return "".join(c if c in "\t\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from zoo.claims.measurement import Accuracy
 from zoo.evidence.run import Result
 from zoo.report import words
-from zoo.report.checks import Check
-from zoo.schema import METRIC_NAMES
+from zoo.report.cases import TestCase
+from zoo.vocabulary import METRIC_NAMES
 
 MARKS = {"passed": "holds", "failed": "**does not hold**", "skipped": "not decided"}
 
 
-def markdown(result: Result, accuracies: Sequence[Accuracy], checks: Sequence[Check]) -> str:
-    """A heading, the counts with their intervals, and what was checked."""
+def markdown(result: Result, accuracies: Sequence[Accuracy], cases: Sequence[TestCase]) -> str:
+    """A heading, a table of the counts with their intervals, and a table of the test cases."""
     place = f"{words.place(result.runtime, result.device)}, {result.precision}, {result.flavour}"
     lines = [
         f"### {_cell(result.model)} on {_cell(result.dataset)}",
@@ -29,16 +29,16 @@ def markdown(result: Result, accuracies: Sequence[Accuracy], checks: Sequence[Ch
             for found in accuracies
         ),
     ]
-    if checks:
+    if cases:
         lines += ["", "| checked | | found |", "|---|---|---|"]
         lines += [
-            f"| {check.group}: {_cell(check.name)} | {MARKS[check.outcome]} | {_cell(check.detail)} |"
-            for check in checks
+            f"| {case.group}: {_cell(case.name)} | {MARKS[case.outcome]} | {_cell(case.detail)} |"
+            for case in cases
         ]
     return "\n".join(lines) + "\n"
 
 
 def _cell(text: str) -> str:
-    """Text that stays in its cell, whatever an image is called."""
+    """The text on one line, with escapes for what would end the cell or be markup."""
     flat = " ".join(text.split())
     return "".join(f"\\{c}" if c in "\\|`*_<>[]#" else c for c in flat)

@@ -1,4 +1,4 @@
-"""Findings in words: the same sentences on the terminal and on the page."""
+"""Numbers and findings in words, for the terminal and the page."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from zoo.claims.audit import Audit, ClaimAudit
 from zoo.claims.gains import ClaimedGain, PairedGain
 from zoo.claims.statistics import Interval
-from zoo.schema import METRIC_NAMES
+from zoo.runtimes import all_runtimes
+from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     from zoo.verification.parity import Parity
 
-RUNTIME_NAMES = {"onnx": "ONNX Runtime", "pytorch": "PyTorch"}
 FRAMEWORK_NAMES = {"caffe": "Caffe", "torch7": "Torch7"}
 
 
@@ -39,7 +39,7 @@ def points_range(interval: Interval) -> str:
 
 
 def signed(value: float, decimals: int = 0) -> str:
-    """With its sign, and no sign where it rounds to zero: `+3`, `-1`, `0`."""
+    """A number with its sign, without one if it rounds to zero: `+3`, `-1`, `0`."""
     text = f"{abs(value):.{decimals}f}"
     if not float(text):
         return text
@@ -47,18 +47,23 @@ def signed(value: float, decimals: int = 0) -> str:
 
 
 def typeset(text: str) -> str:
-    """With true minus signs and unbroken p-values, for the page."""
+    """The text with true minus signs and without line breaks in p-values, for the page."""
     return re.sub(r"(?<!\w)-(?=\d)|(?<=e)-(?=\d)", "−", text).replace("p = ", "p\u00a0=\u00a0")
 
 
+def runtime_label(name: str) -> str:
+    """What people call a runtime: `ONNX Runtime` for `onnx`."""
+    return all_runtimes()[name].label
+
+
 def place(runtime: str, device: str) -> str:
-    """Where a run took place: `PyTorch`, or `PyTorch on cuda:0` if it was not the CPU."""
-    name = RUNTIME_NAMES[runtime]
+    """The runtime, with its device unless that is the CPU: `PyTorch`, `PyTorch on cuda:0`."""
+    name = runtime_label(runtime)
     return name if device == "cpu" else f"{name} on {device}"
 
 
 def trust(audit: Audit) -> str:
-    """Whether the files were known by hash before they came."""
+    """Whether the manifest pins all source files by hash."""
     return "files pinned by hash" if audit.trust == "pinned" else "not all files pinned by hash"
 
 
@@ -73,7 +78,7 @@ def p_value(p: float) -> str:
 
 
 def claimed(claim: ClaimAudit) -> str:
-    """The claim as a count where it is known, else as published: `30,879 of 50,000`, `42.56 % error`."""
+    """The claimed count if it is known, else the claim as published: `30,879 of 50,000`, `42.56 % error`."""
     return claim.published if claim.correct is None else f"{claim.correct:,} of {claim.n:,}"
 
 
@@ -128,7 +133,7 @@ def problems(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> list[tup
 
 
 def headline(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> str:
-    """Does what was published hold, and is a gain among it? Two sentences."""
+    """Two sentences: whether the claims hold, and whether any measured gain is significant."""
     wrong = len(problems(audits, parity))
     if wrong:
         first = f"{wrong} {'thing does' if wrong == 1 else 'things do'} not hold."
@@ -162,9 +167,9 @@ def _gains_sentence(audits: Sequence[Audit]) -> str:
 
 
 def gain_sentences(audit: Audit) -> list[str]:
-    """What a model gains over its baseline: measured where it was, else as claimed; equal runs merged.
+    """The gains of a model over its baseline: as measured, or as claimed where nothing was measured.
 
-    A metric in which no image distinguishes the two says nothing and is left out.
+    Equal runs give one sentence. A metric on which the two nets agree for every image gives none.
     """
     sentences = []
     for gain in audit.gains:

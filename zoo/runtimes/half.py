@@ -1,8 +1,8 @@
-"""fp16 and bf16: what is computed in half precision, by either runtime.
+"""fp16 and bf16: which operations run in half precision, in either runtime.
 
-Convolutions and matrix products are, and what passes their results on without making them larger. All else is
-float32: local response normalisation sums squares, and that of 256 is beyond fp16; scores in half precision
-would tie.
+Convolutions and matrix products do, and operations that pass their results on without making them larger. All
+others run in float32: local response normalisation sums squares, and the square of 256 is too large for fp16;
+scores in half precision would tie.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ ONNX_OPERATORS = frozenset(
         *("Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze"),
     }
 )
-# By name, as functions of torch, of torch.nn.functional and methods of a tensor are called alike. Batch
-# normalisation keeps its own numbers in float32 there.
+# By name, because functions of torch, of torch.nn.functional and methods of a tensor have the same names.
+# Batch normalisation keeps its statistics in float32 there.
 TORCH_FUNCTIONS = frozenset(
     {
         *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
@@ -42,9 +42,9 @@ TORCH_FUNCTIONS = frozenset(
 
 
 def in_half_precision(net: Path) -> bytes:
-    """The ONNX model in `net` with float32 input and output, computed in fp16 as said above.
+    """The ONNX model in `net` with float32 input and output, computed in fp16 (see above).
 
-    Weights are rounded to fp16, those beyond it to the largest it has.
+    Weights are rounded to fp16; those beyond its range become its largest value.
     """
     import onnx_ir
     from onnx_ir.passes.common import RemoveUnusedNodesPass, ShapeInferencePass
@@ -70,7 +70,7 @@ def in_half_precision(net: Path) -> bytes:
 
 
 def _rounded(value: onnx_ir.Value, user: onnx_ir.Node) -> onnx_ir.Value:
-    """The fp16 counterpart of a float32 value, for `user` and those behind it."""
+    """The fp16 counterpart of a float32 value, for `user` and later nodes."""
     import onnx_ir
 
     name = f"{value.name}/fp16"
@@ -104,7 +104,7 @@ def _float32_of(output: onnx_ir.Value, node: onnx_ir.Node) -> onnx_ir.Value:
 
 
 def float32_elsewhere() -> TorchFunctionMode:
-    """While it is active, functions beside `TORCH_FUNCTIONS` get float32 for half precision."""
+    """While this mode is active, functions not in `TORCH_FUNCTIONS` get float32 instead of half precision."""
     import torch
     from torch.overrides import TorchFunctionMode
     from torch.utils._pytree import tree_map_only

@@ -1,4 +1,4 @@
-"""How many images fit into one inference, and what becomes of the memory after it."""
+"""How many images fit into one inference, and how freed memory is reused."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import os
 import sys
 from pathlib import Path
 
-# Activations that live at once, per image, in units of its float32 input: VGG16, the hungriest of the zoo's
-# nets, holds input and output of its first convolutions (64 x 224 x 224 each), 43 times its input.
+# Activations in memory at once, per image, in units of its float32 input. VGG16 needs the most of the zoo's
+# nets: input and output of its first convolutions (64 x 224 x 224 each) are 43 times its input.
 ACTIVATIONS_PER_INPUT = 64
-# Beyond these an inference gets no faster: on a processor the activations leave the caches. With fewer images
-# the weights of large layers are read too often.
+# Larger batches are no faster: on a processor the activations no longer fit into the caches. With fewer
+# images the weights of large layers are read too often.
 MOST_ON_GPU = 512
 PER_PROCESSOR, MOST_ON_CPU = 4, 64
-# Of mallopt(3), and the most that its argument holds.
+# Parameters of mallopt(3), and the largest value that it takes.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX, MOST = -1, -3, -8, (1 << 31) - 1
 MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def images_that_fit(input_numbers: int, free: int) -> int:
-    """How many images a net may compute at once in half of so many bytes of memory; at least 1.
+    """How many images a net may compute at once in half of `free` bytes of memory; at least 1.
 
     input_numbers: floats in one image's input.
     """
@@ -28,9 +28,9 @@ def images_that_fit(input_numbers: int, free: int) -> int:
 
 
 def batch_size(kind: str, fits: int, processors: int) -> int:
-    """Images per inference: as many as are useful on this kind of device ("cpu", "cuda") and as fit.
+    """Images per inference: as many as fit and are useful on this kind of device ("cpu", "cuda").
 
-    processors: those that compute one batch. A power of two on a GPU.
+    processors: how many compute one batch. On a GPU the result is a power of two.
     """
     if kind == "cpu":
         return min(fits, PER_PROCESSOR * processors, MOST_ON_CPU)
@@ -38,7 +38,7 @@ def batch_size(kind: str, fits: int, processors: int) -> int:
 
 
 def free_memory(kind: str, index: int) -> int:
-    """Bytes that can be had on a device ("cpu", "cuda"). Files kept in memory do not count as taken."""
+    """Free bytes of a device ("cpu", "cuda"). Memory that caches files counts as free."""
     if kind == "cuda":
         import torch
 
@@ -48,11 +48,11 @@ def free_memory(kind: str, index: int) -> int:
 
 
 def keep_freed() -> None:
-    """Lets glibc keep what is freed, where that is the C library.
+    """Makes glibc keep freed memory; does nothing with other C libraries.
 
-    Otherwise it gives large blocks back at once: the activations of the next batch would come from the kernel
-    page by page, cleared, which can take as long as computing them. Only the arena of the main thread keeps
-    all; those that other threads would get give back whatever leaves 64 MiB empty.
+    Otherwise glibc returns large blocks to the kernel at once, and the next batch's activations come back
+    page by page, cleared, which can take as long as computing them. All threads share the main arena, because
+    the others return memory as soon as 64 MiB are empty.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:
@@ -62,7 +62,7 @@ def keep_freed() -> None:
 
 
 def _available(meminfo: Path) -> int:
-    """What Linux says; elsewhere half of all memory."""
+    """The available memory by Linux; elsewhere half of all memory."""
     try:
         fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
         return int(fields["MemAvailable"].split()[0]) * 1024
@@ -71,7 +71,7 @@ def _available(meminfo: Path) -> int:
 
 
 def _left_in_container(cgroup: Path) -> int:
-    """Up to the limit of a control group (version 2); without one, no bound."""
+    """Bytes up to the limit of a control group (version 2); without a limit, the largest integer."""
     try:
         limit, used = (int((cgroup / name).read_text()) for name in ("memory.max", "memory.current"))
         files = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())["file"]

@@ -1,4 +1,4 @@
-"""From scores to ranks: the best classes of an image and the place of the true one, where the scores lie."""
+"""From scores to ranks: the best classes of an image and the rank of its true class."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.schema import BEST
+from zoo.vocabulary import BEST
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,10 +20,10 @@ Int64 = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What is kept of the scores of a batch, one row per image, on the host.
+    """The results of a batch, one row per image, on the host.
 
     `ids` and `scores` are the best classes and their scores, best first, ties to the smaller class;
-    `ranks` are the places of the true classes among all, from 1; `finite` is False for scores with a NaN.
+    `ranks` are the ranks of the true classes among all, from 1; `finite` is False for scores with a NaN.
     """
 
     ids: Int64
@@ -42,10 +42,10 @@ def rank_scores(scores: Float32, labels: Sequence[int]) -> Ranking:
 
 
 def rank_tensor(scores: Tensor, labels: Sequence[int]) -> Ranking:
-    """`rank_scores` on the device of the scores; only the result comes to the host."""
+    """`rank_scores` on the device of the scores; only the result is copied to the host."""
     import torch
 
-    # topk says nothing about ties, so a stable sort.
+    # A stable sort, because topk does not define the order of ties.
     values, ids = scores.sort(dim=1, descending=True, stable=True)
     truth = torch.tensor(labels, device=scores.device)[:, None]
     own = scores.gather(1, truth)

@@ -1,57 +1,80 @@
-"""What every runtime offers, and the rules they share."""
+"""The base class of runtimes, and rules that they share."""
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DeviceError, UsageError
 from zoo.runtimes.ranking import Float32, Ranking
-from zoo.schema import Precision
+from zoo.vocabulary import Form, Precision
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 
-class Runtime(Protocol):
+class Runtime(ABC):
     """A converted net, loaded on a device, ready to score batches.
 
-    `input_shape` is (channels, height, width), None where the net leaves a size open or does not say.
-    `batch` is the only batch size the net takes, or None if it takes any. `at_once` batches are best ranked
-    side by side, by a thread each.
+    A subclass is one runtime, with all that the zoo knows of it. Its instances set `input_shape`, (channels,
+    height, width), None where the net leaves a size open or does not say; `batch`, the only batch size that
+    the net takes, or None if it takes any; and `at_once`, how many batches are best ranked side by side, each
+    by its own thread.
     """
+
+    label: ClassVar[str]
+    """What people call the runtime: "ONNX Runtime"."""
+    form: ClassVar[Form]
+    """The form of a converted net that it runs."""
+    packages: ClassVar[tuple[str, ...]]
+    """Those entries of `describe` that are versions: a run is only resumed with the same ones."""
+    precisions: ClassVar[Mapping[str, tuple[Precision, ...]]]
+    """The precisions that it computes in on each kind of device, "cpu" and "cuda"."""
 
     input_shape: tuple[int | None, ...]
     batch: int | None
     at_once: int
 
+    @abstractmethod
+    def __init__(
+        self,
+        net: Path,
+        device: str = "cpu",
+        scores: str | None = None,
+        threads: int | None = None,
+        precision: Precision = "float32",
+    ) -> None:
+        """Parameters and errors as for `open_runtime`, which has checked the precision."""
+
+    @abstractmethod
     def run(self, batch: Float32) -> Float32:
         """Scores (images, classes) for a batch (images, channels, height, width), both on the host.
 
         Raises:
             UsageError: the net does not take this batch, or its output is no row of scores per image.
         """
-        ...
 
+    @abstractmethod
     def rank(self, batch: Float32 | Tensor, labels: Sequence[int]) -> Ranking:
-        """The best classes of a batch, on the host or on the net's device, ranked where it lies.
+        """The best classes of a batch, which is on the host or on the net's device and is ranked there.
 
         There may be fewer labels than images; the images beyond them are not ranked. Errors as in `run`.
         """
-        ...
 
+    @abstractmethod
     def describe(self) -> dict[str, str]:
         """What the scores were computed with, for the result's environment."""
-        ...
 
+    @abstractmethod
     def close(self) -> None:
         """Free the net and its device memory."""
-        ...
 
 
 def parse_device(device: str) -> tuple[str, int]:
@@ -62,23 +85,8 @@ def parse_device(device: str) -> tuple[str, int]:
     return ("cpu", 0) if match[1] else ("cuda", int(match[2] or 0))
 
 
-def check_precision(
-    runtime: str, kind: str, precision: Precision, known: Mapping[str, Sequence[Precision]]
-) -> None:
-    """DeviceError where a runtime has no such mode on a kind of device; `known` says which it has."""
-    if precision == "tf32" and kind != "cuda":
-        raise DeviceError(
-            "tf32 is a mode of NVIDIA GPUs; a processor has float32 (--device cuda asks for a GPU)"
-        )
-    if precision not in known[kind]:
-        raise DeviceError(
-            f"{runtime} computes in {' or '.join(known[kind])} on {kind}, not in {precision}: it has no such "
-            "kernels for all layers of a net; use --runtime pytorch"
-        )
-
-
 def use_gpu(index: int) -> tuple[torch.device, str]:
-    """Makes a CUDA device the current one, to which streams and pinned memory belong; it and its name.
+    """Makes a CUDA device the current one, for streams and pinned memory; returns it and its name.
 
     Raises:
         DeviceError: PyTorch, which prepares images and ranks scores for both runtimes, does not see it.
@@ -112,7 +120,7 @@ def as_scores(output: NDArray[Any], images: int, net: object) -> Float32:
 
 
 def check_scores(shape: Sequence[int], images: int, net: object) -> None:
-    """Trailing dimensions of 1, as of a last pooling, are no harm.
+    """Check that an output is one row of scores per image; trailing dimensions of 1 are allowed.
 
     Raises:
         UsageError: there is not exactly one row of at least two scores per image.

@@ -1,4 +1,4 @@
-"""How images get from the decoding threads to the net: prepared on the host, or finished on its device."""
+"""The way of images from the decoding threads to the net: prepared on the host, or finished on its device."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 class Staging(Protocol):
-    """`prepare` runs in the decoding threads, `stage` in one thread while the net works on another batch."""
+    """`prepare` runs in the decoding threads; `stage` in one thread, while the net computes another batch."""
 
     def prepare(self, content: EncodedImage | DecodedImage) -> Pixels:
-        """What the host does with one image. DataError where nothing can be made of it."""
+        """The host's part of the work on one image. DataError where the image cannot be used."""
         ...
 
     def stage(self, images: Sequence[Pixels], count: int) -> Float32 | Tensor:
-        """A batch of `count` images for the net; those beyond `images` are there to fill it only.
+        """A batch of `count` images for the net; those beyond `images` only fill the batch.
 
         Raises:
-            DataError: the images differ in shape or kind.
+            DataError: the images differ in shape or dtype.
         """
         ...
 
 
 class HostStaging:
-    """Everything on the host: for nets that run there."""
+    """Does everything on the host, for nets that run there."""
 
     def __init__(self, prepare: Preprocessor) -> None:
         self.prepare = prepare
@@ -48,10 +48,11 @@ class HostStaging:
 
 
 class DeviceStaging:
-    """Bytes go to the device, the rest is done there.
+    """Copies bytes to the device, which normalises them.
 
-    They are the centre windows of resized images, a quarter of the net's input; with `resize` they are
-    decoded images, resized on the device too. Copies run on a stream of their own, from pinned memory.
+    The bytes are the centre windows of resized images, a quarter of the size of the net's input. With
+    `resize` they are decoded images, which the device resizes too. Copies use a separate stream and pinned
+    memory.
     """
 
     def __init__(self, prepare: Preprocessor, device: str, resize: bool = False) -> None:
@@ -60,7 +61,7 @@ class DeviceStaging:
         self._prepare, self._resize = prepare, resize
         self._numbers = _with_window_of_mean(prepare)
         self._device = torch.device(device)
-        # torch.cuda, or torch.cpu, whose streams do nothing.
+        # torch.cuda; or torch.cpu, whose streams do nothing.
         self._backend: Any = torch.get_device_module(self._device)
         self._stream = self._backend.Stream()
 
@@ -75,11 +76,11 @@ class DeviceStaging:
             height, width = pixels.shape[:2]
         rows, columns = flavour.window(height, width, numbers.crop)
         if numbers.mean is not None and not flavour.has_size:
-            flavour.mean_under(numbers, pixels.shape)
+            flavour.mean_at_window(numbers, pixels.shape)
         return pixels if self._resize else pixels[rows, columns]
 
     def stage(self, images: Sequence[Pixels], count: int) -> Tensor:
-        """(count, channels, crop, crop) float32 on the device, of which this is the current one."""
+        """(count, channels, crop, crop) float32 on the device, which must be the current one."""
         with self._backend.stream(self._stream):
             windows = self._resized(images, count) if self._resize else self._copied(images, count)
             batch = tensors.normalise(windows, self._numbers)
@@ -103,7 +104,7 @@ class DeviceStaging:
         flavour, crop = self._prepare.flavour, self._numbers.crop
         windows = []
         for image in images:
-            resized = tensors.scale(flavour, image, self._device)
+            resized = flavour.scale_tensor(image, self._device)
             rows, columns = flavour.window(resized.shape[0], resized.shape[1], crop)
             windows.append(resized[rows, columns])
         windows += [torch.zeros_like(windows[0])] * (count - len(windows))
@@ -111,7 +112,7 @@ class DeviceStaging:
 
 
 def _fill(batch: Pixels, images: Sequence[Pixels]) -> None:
-    """Copy the images to the front of `batch`. numpy would stretch one that does not fit."""
+    """Copy the images to the front of `batch`. numpy would broadcast an image of another shape."""
     for place, image in zip(batch, images, strict=False):
         if image.shape != place.shape or image.dtype != place.dtype:
             raise DataError(
@@ -123,7 +124,7 @@ def _fill(batch: Pixels, images: Sequence[Pixels]) -> None:
 
 
 def _with_window_of_mean(prepare: Preprocessor) -> Normalisation:
-    """The numbers with a mean image cut to the window, which is at one place: all images have its size."""
+    """The numbers with the mean image cut to the window. All images have the mean's size, so one window."""
     numbers = prepare.numbers
     if numbers.mean is None or numbers.mean.shape[1:] == (1, 1):
         return numbers

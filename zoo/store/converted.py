@@ -8,14 +8,14 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import converters
 from zoo.errors import UsageError
 from zoo.files import disk_errors_explained, require_file, sha256
+from zoo.vocabulary import Form
 
-Target = Literal["onnx", "pytorch"]
-FORM_NAMES: dict[Target, str] = {"onnx": "net.onnx", "pytorch": "net.py"}
+FORM_NAMES: dict[Form, str] = {"onnx": "net.onnx", "pytorch": "net.py"}
 # Beside a converted form: what the sources say of the preprocessing, as JSON.
 PREPROCESSING_NAME = "preprocessing.json"
 # Changes with what lies in the folder of a form.
@@ -24,7 +24,7 @@ LAYOUT = 2
 
 def converted_model(
     sources: Sequence[Path],
-    target: Target,
+    form: Form,
     cache_root: Path,
     input_shape: Sequence[int] | None = None,
     scores: str | None = None,
@@ -43,7 +43,7 @@ def converted_model(
         UsageError: a .py file cannot become anything else, or the cache cannot be written.
         converters.ConverterError: the net cannot be converted.
     """
-    name = FORM_NAMES[target]
+    name = FORM_NAMES[form]
     if [source.suffix for source in sources] == [Path(name).suffix]:
         return sources[0]
     for source in sources:
@@ -55,7 +55,7 @@ def converted_model(
     net = _Net(sources, hashes, outputs)
     # Most nets fix all their sizes; only for one that does not is the shape used, and part of the key.
     shapes = [None] if input_shape is None else [None, list(input_shape)]
-    folders = [cache_root / "converted" / net.key(shape) / target for shape in shapes]
+    folders = [cache_root / "converted" / net.key(shape) / form for shape in shapes]
     folder = next(filter(Path.is_dir, folders), None)
     if folder is None:
         with disk_errors_explained(cache_root):

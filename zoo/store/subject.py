@@ -15,7 +15,8 @@ from zoo.catalog.manifest import Manifest
 from zoo.errors import IntegrityError, UsageError
 from zoo.files import require_file, sha256
 from zoo.store.cache import Cache
-from zoo.store.converted import Target, converted_model, recorded_preprocessing
+from zoo.store.converted import converted_model, recorded_preprocessing
+from zoo.vocabulary import Form
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,13 @@ class Subject:
         return (3, crop, crop) if self.manifest is None else self.manifest.input_shape
 
     def converted(
-        self, target: Target, scores: str | None = None, input_shape: Sequence[int] | None = None
+        self, form: Form, scores: str | None = None, input_shape: Sequence[int] | None = None
     ) -> Path:
-        """The net in the form that a runtime needs; see `zoo.store.converted.converted`."""
+        """The net in the form that a runtime needs; see `zoo.store.converted.converted_model`."""
         hashes = list(self.hashes.values())
-        return converted_model(self.sources, target, self.cache, input_shape, scores, hashes)
+        return converted_model(self.sources, form, self.cache, input_shape, scores, hashes)
 
-    def carried_preprocessing(self, target: Target, scores: str | None = None) -> dict[str, Any] | None:
+    def carried_preprocessing(self, form: Form, scores: str | None = None) -> dict[str, Any] | None:
         """The preprocessing that the files themselves describe; None for a net.py and a .t7, which do not.
 
         The net is converted for this if it is not yet, as `converted` does it: it is read once for both.
@@ -74,14 +75,14 @@ class Subject:
         first = self.sources[0]
         if first.suffix == ".py" or converters.identify(first) is converters.Kind.TORCH7:
             return None
-        net = self.converted(target, scores)
+        net = self.converted(form, scores)
         if net == first:
             return converters.preprocessing_of(converters.load(net, sha256=list(self.hashes.values())))
         return recorded_preprocessing(net)
 
 
 def find_subject(
-    what: str | Manifest | Sequence[str | os.PathLike[str]], catalog: Catalog, cache: Cache
+    what: str | os.PathLike[str] | Manifest | Sequence[str | os.PathLike[str]], catalog: Catalog, cache: Cache
 ) -> Subject:
     """The model that `what` is or names, or else the net in the files that it names.
 

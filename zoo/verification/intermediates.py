@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import converters
 from zoo.errors import UsageError
-from zoo.runtimes.pytorch import load_module
+from zoo.runtimes.backends.pytorch import load_module
 
 if TYPE_CHECKING:
     import onnx_ir as ir

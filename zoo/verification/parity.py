@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from zoo.bundled import embedded_images
 from zoo.catalog.manifest import Manifest
 from zoo.datasets import Dataset, open_dataset
-from zoo.datasets.loader import prepared
+from zoo.datasets.loader import load_samples
 from zoo.errors import DataError
 from zoo.preprocessing import preprocessor
 from zoo.runtimes import open_runtime
@@ -96,9 +96,9 @@ def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: 
     try:
         size = session.batch or BATCH
         rows, waiting = [], []
-        for image in prepared(data.items, preprocessor(manifest.preprocessing), ahead=2 * size):
+        for image in load_samples(data.samples, preprocessor(manifest.preprocessing), ahead=2 * size):
             if image.pixels is None:
-                raise DataError(f"{data.source}: {image.item.id}: {image.problem}") from image.problem
+                raise DataError(f"{data.source}: {image.sample.id}: {image.problem}") from image.problem
             waiting.append(image.pixels)
             if len(waiting) == size:
                 rows.append(session.run(np.stack(waiting)))

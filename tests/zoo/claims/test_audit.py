@@ -1,4 +1,4 @@
-"""Claims against traces and runs: what holds, what does not, and what is only a finding."""
+"""Claims against traces and runs: what holds, what is a problem, and what is only a finding."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def test_claimed_gain_from_a_rounded_percentage() -> None:
 
 
 def test_tolerance_comes_from_the_manifest(tmp_path: Path, made_run) -> None:
-    """Of a rounded claim, the count nearest to the percentage is the one to meet."""
+    """A claim that is only a rounded percentage stands for the nearest count."""
     more = "tolerance_images = 2"
     catalog = catalog_of(
         tmp_path, {"n": 500, "correct": "", "published": "57.5 %", "percent": 57.5, "more": more}

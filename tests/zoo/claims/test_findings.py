@@ -36,8 +36,7 @@ def test_a_full_run_says_how_far_it_is_off_each_claim(made_run, tmp_path, monkey
     (measured,) = data["audit"]["claims"][0]["measurements"]
     assert list(measured) == [
         "runtime", "device", "flavour", "n", "correct", "interval", "exact_interval", "difference",
-        "whole_set",
-        "verdict", "remark",
+        "whole_set", "verdict", "remark",
     ]  # fmt: skip
     assert (measured["difference"], measured["verdict"]) == (-2, "differs")
 

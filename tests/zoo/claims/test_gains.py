@@ -1,4 +1,4 @@
-"""One net beside another, class by class."""
+"""The gain of one net over another, class by class."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_images_off_the_claim(made_run):
         update={"claims": [claim.model_copy(update={"tolerance_images": 2}) for claim in manifest.claims]}
     )
     assert measurements_of(loose, made_run(MODEL, wrong=range(10)).result)[0].verdict == "agrees"
-    # A part of the images, other images or another preprocessing say nothing of the claim.
+    # A part of the images, other images or another preprocessing say nothing about the claim.
     for changes in ({"images": 100}, {"dataset": "others"}, {"preprocessing": {"flavour": "caffe-warp40"}}):
         found = measurements_of(manifest, made_run(MODEL, **changes).result)
         assert [measured.difference for measured in found] == [None, None]

@@ -1,4 +1,4 @@
-"""Against the literature's worked examples, scipy, and brute force."""
+"""Intervals and tests compared with published examples, with scipy and with enumeration."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_paired_difference_as_published(
 @settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 500))
 def test_paired_interval_is_the_score_test_turned_round(b: int, c: int, concordant: int) -> None:
-    """0 lies inside exactly when McNemar's statistic is below its critical value; swapping negates."""
+    """0 is inside if and only if McNemar's statistic is below its critical value; a swap negates the ends."""
     n = b + c + concordant + 1
     interval = paired_difference_interval(b, c, n)
     statistic = abs(b - c) / sqrt(b + c) if b + c else 0.0
@@ -133,7 +133,7 @@ def test_paired_interval_covers_what_it_says() -> None:
 @settings(deadline=None)
 @given(st.integers(0, 500), st.integers(0, 500))
 def test_mcnemar_against_scipy(b: int, c: int) -> None:
-    """Up to 1000 discordant images: where 2**-n leaves the floats scipy's tail underflows, ours does not."""
+    """Up to 1000 discordant images: scipy's tail underflows where 2**-n is below the smallest float."""
     expected = binomtest(b, b + c).pvalue if b + c else 1.0
     assert mcnemar_exact(b, c) == pytest.approx(expected, rel=1e-9, abs=0)
 
@@ -163,7 +163,7 @@ def test_finite_population_by_brute_force(correct: int, n: int, population: int)
 
 
 def test_finite_population_at_full_size() -> None:
-    """The whole set leaves no doubt; a small share is as doubtful as an infinite population."""
+    """For the whole set it is one count; for a small share it is as wide as for an infinite population."""
     assert finite_population_interval(30879, 50000, 50000) == (30879, 30879)
     low, high = finite_population_interval(135, 200, 50000)
     exact = clopper_pearson_interval(135, 200)
@@ -171,7 +171,7 @@ def test_finite_population_at_full_size() -> None:
     low, high = finite_population_interval(3100, 5000, 50000)
     spread = sqrt(0.62 * 0.38 / 5000 * 45000 / 49999)
     assert high - low == pytest.approx(2 * 1.96 * spread * 50000, rel=0.02)
-    # Of 4 right images among 50,000 a fifth of them all has 3 or more with 2.7 %, of 3 with 0.8 %.
+    # A fifth of all 50,000 images has 3 or more of 4 right ones in 2.7 % of the draws; of 3, in 0.8 %.
     assert finite_population_interval(3, 10000, 50000).low == 4
 
 

@@ -51,7 +51,7 @@ def test_missing_trace(tmp_path: Path) -> None:
         read_trace(tmp_path / "none.csv", 50)
 
 
-# Exact counts of the published logs, and what their tools printed for them.
+# What the original tools printed in the published logs.
 PUBLISHED = [
     ("alexnet-dsd", "0.585159", "0.812902"),
     ("vgg16-dsd", "0.7281", "0.913282"),
@@ -72,7 +72,7 @@ def test_published_logs_are_reproduced_to_the_printed_digit(
 
 
 def test_caffe_adds_in_single_precision() -> None:
-    """1000 batches of 31 of 50 are exactly 0.62, but the sum has drifted by the time it is printed."""
+    """1000 batches of 31 of 50 are exactly 0.62, but the float32 sum is off by then."""
 
     def single(value: float) -> float:
         return struct.unpack("<f", struct.pack("<f", value))[0]
@@ -101,7 +101,7 @@ def test_percentages_come_from_the_summed_counts(published: str, expected: str) 
 
 
 def test_a_claim_without_a_number() -> None:
-    with pytest.raises(DataError, match="has a number in it"):
+    with pytest.raises(DataError, match="expected a published claim with a number in it"):
         reprint("as good as AlexNet", [1], 1)
 
 
@@ -110,7 +110,7 @@ def test_the_published_batches_are_found_again(made_run):
     top1, top5 = trace_agreement(manifest, made_run("digits-caffe-dsd").rows)
     assert (top1.batches, top1.batch_size, top1.equal, top1.largest) == (10, 50, 10, 0)
     assert top1.correlation == pytest.approx(1)
-    # All batches of top-5 are full, so that nothing correlates.
+    # All batches have the same top-5 count, so there is no correlation.
     assert (top5.equal, top5.correlation) == (10, None)
 
 

@@ -14,7 +14,7 @@ from command_line import runner
 from zoo.bundled import bundled_folder
 from zoo.datasets import Dataset, Sample
 from zoo.errors import DataError
-from zoo.evaluation.benchmark import bench
+from zoo.evaluation.benchmark import benchmark
 from zoo.evaluation.job import Job
 from zoo.evaluation.variants import Variant
 from zoo.evidence.run import read_run
@@ -226,7 +226,7 @@ def test_a_run_that_had_ranked_all_images_before_gives_no_rate(dsd_zoo, monkeypa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(zoo.evaluation.evaluate, "_gather", interrupt)
+        patch.setattr(zoo.evaluation.evaluate, "gather", interrupt)
         assert dsd_zoo("validate", "digits-caffe-dsd").code == 130
     outcome = dsd_zoo("validate", "digits-caffe-dsd", "--resume")
     assert "500 images were ranked before an interruption" in outcome.out
@@ -289,4 +289,4 @@ def test_bench_needs_one_image_that_can_be_read(tmp_path):
     net = save_net(tmp_path / "net.onnx")
     job = Job(net, Dataset("none", "nowhere", "nobody", images), "m", skip_unreadable=True, batch_size=2)
     with pytest.raises(DataError, match="nowhere: none of the first 2 images can be read"):
-        bench(job, Variant(PLAIN), seconds=0.1)
+        benchmark(job, Variant(PLAIN), seconds=0.1)

@@ -57,11 +57,11 @@ def test_batches_are_those_of_caffe(corpus, case, settings):
     images, labels = recorded_batches(folder)
     mean = folder / "mean.binaryproto"
     with open_dataset(folder / "lmdb") as data:
-        items = [data.items[i % len(data)] for i in range(len(images))]
+        samples = [data.samples[i % len(data)] for i in range(len(images))]
         if labels is not None:
-            assert [item.label for item in items] == labels.astype(int).tolist()
-        for item, expected in zip(items, images, strict=True):
-            content = item.read()
+            assert [sample.label for sample in samples] == labels.astype(int).tolist()
+        for sample, expected in zip(samples, images, strict=True):
+            content = sample.read()
             if "crop" in settings:
                 prepare = preprocessor(Preprocessing(flavour="caffe-stored", **settings), mean)
                 result = prepare(content)
@@ -88,10 +88,10 @@ def test_encoded_records_are_decoded_as_caffe_did(shared, case, settings):
     prepare = preprocessor(Preprocessing(flavour="caffe-stored", **settings))
     with open_dataset(folder / "lmdb") as data:
         for i, expected in enumerate(images):
-            item = data.items[i % len(data)]
-            assert isinstance(item.read(), bytes)
-            assert item.label == labels[i]
-            result = prepare(item.read())
+            sample = data.samples[i % len(data)]
+            assert isinstance(sample.read(), bytes)
+            assert sample.label == labels[i]
+            result = prepare(sample.read())
             height, width = expected.shape[1:]
             rows, columns = prepare.flavour.window(height, width, settings["crop"])
             np.testing.assert_array_equal(result, expected[:, rows, columns])
@@ -102,22 +102,22 @@ def test_names_lose_the_line_numbers_and_a_known_dataset_is_recognised(shared):
     for place in (folder, folder / "data.mdb"):
         with open_dataset(place) as data:
             assert (data.name, len(data), data.labels_source) == ("digits-test", 500, "the LMDB's records")
-            assert data.items[0].id == "test_00000.png"
-            content = data.items[0].read()
+            assert data.samples[0].id == "test_00000.png"
+            content = data.samples[0].read()
             assert isinstance(content, DecodedImage)
             assert content.pixels.shape == (36, 36, 3)
 
 
 def test_many_threads_read_one_lmdb(corpus):
     with open_dataset(corpus / "caffe" / "data-plain" / "lmdb") as data:
-        alone = [item.read().sha256 for item in data]
+        alone = [sample.read().sha256 for sample in data]
         with ThreadPoolExecutor(8) as pool:
-            assert list(pool.map(lambda item: item.read().sha256, list(data) * 20)) == alone * 20
+            assert list(pool.map(lambda sample: sample.read().sha256, list(data) * 20)) == alone * 20
 
 
 def test_pixels_are_no_start_for_a_flavour_that_reads_image_files(corpus):
     with open_dataset(corpus / "caffe" / "data-plain" / "lmdb") as data:
-        content = data.items[0].read()
+        content = data.samples[0].read()
     for flavour in ("torch7-bicubic32", "pil-bicubic-short32"):
         with pytest.raises(DataError, match=r"stored as pixels, which .* does not start from"):
             preprocessor(Preprocessing(flavour=flavour, crop=8))(content)
@@ -159,9 +159,9 @@ GOOD = datum((1, 3), (2, 1), (3, 2), (4, b"abcdef"), (5, 7))
 def test_a_record_that_is_no_image_is_named_when_it_is_read(tmp_path, record, message):
     prepare = preprocessor(Preprocessing(flavour="caffe-stored", crop=1))
     with open_dataset(make_lmdb(tmp_path / "db", {b"1": GOOD, b"2": record})) as data:
-        assert prepare(data.items[0].read()).shape == (3, 1, 1)
+        assert prepare(data.samples[0].read()).shape == (3, 1, 1)
         with pytest.raises(DataError, match=message):
-            prepare(data.items[1].read())
+            prepare(data.samples[1].read())
 
 
 @pytest.mark.parametrize(
@@ -183,8 +183,8 @@ def test_floats_may_be_packed_or_not(tmp_path):
     packed = datum((1, 1), (2, 1), (3, 2), (6, numbers))
     loose = datum((1, 1), (2, 1), (3, 2)) + b"".join(bytes([6 << 3 | 5]) + numbers[k : k + 4] for k in (0, 4))
     with open_dataset(make_lmdb(tmp_path / "db", {b"1": packed, b"2": loose})) as data:
-        for item in data:
-            assert item.read().pixels.tolist() == [[[0.25], [-3]]]
+        for sample in data:
+            assert sample.read().pixels.tolist() == [[[0.25], [-3]]]
 
 
 def test_a_damaged_lmdb_is_an_error_and_not_the_end_of_the_process(tmp_path, corpus):

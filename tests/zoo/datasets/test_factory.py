@@ -11,7 +11,7 @@ import pytest
 from image_sources import FORMS, add, write, write_packed, write_parquet, write_webdataset
 
 from zoo.datasets import open_dataset
-from zoo.datasets.loader import prepared
+from zoo.datasets.loader import load_samples
 from zoo.datasets.packing import pack
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing import preprocessor, resolve
@@ -35,10 +35,10 @@ def images():
 def test_every_form_gives_the_same_images(tmp_path, images, form):
     prepare = preprocessor(Preprocessing(flavour=FLAVOUR, crop=27))
     with open_dataset(write(form, tmp_path, images, FLAVOUR)) as data:
-        found = list(prepared(data.items, prepare, ahead=5, workers=4))
-    assert [image.item.id.rpartition("/")[2] for image in found] == [name for name, _, _ in images]
+        found = list(load_samples(data.samples, prepare, ahead=5, workers=4))
+    assert [image.sample.id.rpartition("/")[2] for image in found] == [name for name, _, _ in images]
     for image, (_, label, content) in zip(found, images, strict=True):
-        assert image.item.label == label
+        assert image.sample.label == label
         assert image.sha256 == hashlib.sha256(content).hexdigest()
         np.testing.assert_array_equal(image.pixels, prepare(content))
 
@@ -46,12 +46,12 @@ def test_every_form_gives_the_same_images(tmp_path, images, form):
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_the_photographs_gives_the_same_input(shared, tmp_path, form):
     with open_dataset(shared / "imagenet-sample") as data:
-        photographs = [(item.id, item.label, item.read()) for item in data.items[::8]]
+        photographs = [(sample.id, sample.label, sample.read()) for sample in data.samples[::8]]
     prepare = preprocessor(Preprocessing(flavour="caffe-warp256", crop=227, mean=[104, 117, 123]))
     with open_dataset(write(form, tmp_path, photographs, "caffe-warp256")) as data:
-        found = list(prepared(data.items, prepare, ahead=5))
+        found = list(load_samples(data.samples, prepare, ahead=5))
     # WebDataset orders samples by key; the others keep the list's order, which is that of the names here.
-    assert [image.item.label for image in found] == [label for _, label, _ in photographs]
+    assert [image.sample.label for image in found] == [label for _, label, _ in photographs]
     for image, (_, _, content) in zip(found, photographs, strict=True):
         np.testing.assert_array_equal(image.pixels, prepare(content))
 
@@ -60,8 +60,8 @@ def test_every_form_of_the_photographs_gives_the_same_input(shared, tmp_path, fo
 def test_packed_pixels_are_the_first_stage_of_any_flavour(tmp_path, images, flavour):
     with open_dataset(write_packed(tmp_path / "x.pack", images, flavour)) as data:
         assert data.flavour == flavour
-        for item, (_, _, content) in zip(data, images, strict=True):
-            stored = item.read()
+        for sample, (_, _, content) in zip(data, images, strict=True):
+            stored = sample.read()
             assert isinstance(stored, DecodedImage)
             expected = resolve(flavour).resize(content)
             assert stored.pixels.dtype == expected.dtype
@@ -71,7 +71,7 @@ def test_packed_pixels_are_the_first_stage_of_any_flavour(tmp_path, images, flav
 def test_packed_images_serve_no_other_flavour_and_are_not_packed_again(tmp_path, images):
     with open_dataset(write_packed(tmp_path / "x.pack", images, FLAVOUR)) as data:
         with pytest.raises(DataError, match="packed by caffe-warp32, of which caffe-warp40 cannot be made"):
-            preprocessor(Preprocessing(flavour="caffe-warp40", crop=8))(data.items[0].read())
+            preprocessor(Preprocessing(flavour="caffe-warp40", crop=8))(data.samples[0].read())
         with pytest.raises(UsageError, match="packed already, by caffe-warp32"):
             pack(data, resolve(FLAVOUR), tmp_path / "again.pack")
 
@@ -84,8 +84,8 @@ def test_packing_keeps_what_could_not_be_decoded_and_what_was_rotated(tmp_path, 
     odd = [("broken.jpg", 3, b"<html>"), (name, label, content[:2] + exif + content[2:])]
     with open_dataset(write_packed(tmp_path / "x.pack", odd, FLAVOUR)) as data:
         with pytest.raises(DataError, match="cannot decode 6 bytes"):
-            data.items[0].read()
-        assert data.items[1].read().rotated
+            data.samples[0].read()
+        assert data.samples[1].read().rotated
     with pytest.raises(DataError, match="none of its 1 images can be decoded"):
         write_packed(tmp_path / "again" / "y.pack", odd[:1], FLAVOUR)
 
@@ -97,9 +97,9 @@ def test_packing_leaves_nothing_behind_when_it_fails(tmp_path, images):
         pytest.raises(UsageError, match="cannot be written: No such file"),
     ):
         pack(data, resolve(FLAVOUR), folder / "x.pack")
-    with open_dataset(tmp_path / "pictures") as data, pytest.raises(KeyboardInterrupt):
+    with open_dataset(tmp_path / "images") as data, pytest.raises(KeyboardInterrupt):
         pack(data, resolve(FLAVOUR), tmp_path / "x.pack", progress=interrupt)
-    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+    assert [path.name for path in tmp_path.iterdir()] == ["images"]
 
 
 def test_packing_again_removes_what_a_killed_one_left(tmp_path, images):
@@ -142,17 +142,17 @@ def test_damage_to_a_packed_file_is_found(tmp_path, images):
     path.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
     with open_dataset(path) as data:
         with pytest.raises(DataError, match="CRC-32 is another"):
-            data.items[0].read()
-        assert data.items[1].read().pixels.shape == (32, 32, 3)
+            data.samples[0].read()
+        assert data.samples[1].read().pixels.shape == (32, 32, 3)
 
 
 def test_an_index_that_reaches_beyond_the_file_is_refused(tmp_path, images):
-    from zoo.datasets.packed import MAGIC, TRAILER, Index
+    from zoo.datasets.packed_format import MAGIC, TRAILER, PackedIndex
 
     path = write_packed(tmp_path / "x.pack", images, FLAVOUR)
     whole = path.read_bytes()
     offset, length, _, _ = TRAILER.unpack(whole[-TRAILER.size :])
-    index = Index.model_validate_json(whole[offset : offset + length])
+    index = PackedIndex.model_validate_json(whole[offset : offset + length])
     changes = [({"height": 10**9}, "reaches beyond the pixels"), ({"width": -1}, "greater than")]
     for change, message in changes:
         damaged = index.model_dump()
@@ -167,11 +167,11 @@ def test_an_index_that_reaches_beyond_the_file_is_refused(tmp_path, images):
 def test_one_shard_is_a_dataset_too(tmp_path, images):
     folder = write_webdataset(tmp_path / "shards", images)
     with open_dataset(folder / "shard-001.tar") as data:
-        assert [item.label for item in data] == [label for _, label, _ in images[10:]]
+        assert [sample.label for sample in data] == [label for _, label, _ in images[10:]]
         assert data.labels_source == "the shards' .cls members"
     folder = write_parquet(tmp_path / "parquet", images)
     with open_dataset(folder / "data" / "val-00001.parquet") as data:
-        assert [item.id for item in data] == [name for name, _, _ in images[10:]]
+        assert [sample.id for sample in data] == [name for name, _, _ in images[10:]]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_labels_at_the_first_dot_and_folders_in_names(tmp_path):
         for name, content in {"v1.0/a.jpg": b"A", "v1.0/a.cls": b"4\n", "v1.0/a.json": b"{}"}.items():
             add(archive, name, content)
     with open_dataset(tmp_path / "x.tar") as data:
-        assert [(item.id, item.label, item.read()) for item in data] == [("v1.0/a.jpg", 4, b"A")]
+        assert [(sample.id, sample.label, sample.read()) for sample in data] == [("v1.0/a.jpg", 4, b"A")]
 
 
 def test_parquet_that_does_not_fit_is_named(tmp_path):
@@ -230,13 +230,13 @@ def test_parquet_that_does_not_fit_is_named(tmp_path):
             open_dataset(path)
     parquet.write_table(arrow.table({"image": [b"x", None], "label": [1, 2]}), path)
     with open_dataset(path) as data:
-        assert [(item.id, item.label) for item in data] == [("x-000000", 1), ("x-000001", 2)]
-        assert data.items[0].read() == b"x"
+        assert [(sample.id, sample.label) for sample in data] == [("x-000000", 1), ("x-000001", 2)]
+        assert data.samples[0].read() == b"x"
         with pytest.raises(DataError, match="no image bytes"):
-            data.items[1].read()
+            data.samples[1].read()
     parquet.write_table(arrow.table({"image": [{"bytes": b"x"}], "label": [1]}), path)
     with open_dataset(path) as data:
-        assert [(item.id, item.read()) for item in data] == [("x-000000", b"x")]
+        assert [(sample.id, sample.read()) for sample in data] == [("x-000000", b"x")]
     path.write_bytes(b"PAR1" + bytes(100))
     with pytest.raises(DataError, match="the parquet file cannot be read"):
         open_dataset(path)
@@ -248,7 +248,7 @@ def test_damage_to_the_pixels_of_parquet_is_found_when_they_are_read(tmp_path, i
     content = path.read_bytes()
     path.write_bytes(content[:100] + bytes(len(content) // 4) + content[100 + len(content) // 4 :])
     with open_dataset(path) as data, pytest.raises(DataError, match="the file is damaged"):
-        data.items[0].read()
+        data.samples[0].read()
 
 
 def test_the_validation_split_is_taken_from_several(tmp_path, images):
@@ -284,7 +284,7 @@ def test_a_list_may_name_absolute_paths_and_paths_after_the_root_folder(tmp_path
     (tmp_path / "b.jpg").write_bytes(b"B")
     (tmp_path / "list.txt").write_text(f"{tmp_path}/elsewhere/a.jpg 1\n/b.jpg 2\n")
     with open_dataset(tmp_path / "list.txt") as data:
-        assert [(item.label, item.read()) for item in data] == [(1, b"A"), (2, b"B")]
+        assert [(sample.label, sample.read()) for sample in data] == [(1, b"A"), (2, b"B")]
     (tmp_path / "list.txt").write_text("gone.jpg 1\nb.jpg 2\n")
     with pytest.raises(DataError, match=r"1 of the 2 images it lists are not in .*list\.txt: gone\.jpg"):
         open_dataset(tmp_path / "list.txt")
@@ -298,7 +298,7 @@ def test_image_data_layers_of_caffe(corpus):
         recorded = [first["out:data"][0], later["data@2"][0], later["data@3"][0]]
         labels = [first["out:label"][0], later["label@2"][0], later["label@3"][0]]
     with open_dataset(folder / "list.txt") as data:
-        for item, image, label in zip(data.items[:3], recorded, labels, strict=True):
-            assert item.label == label
+        for sample, image, label in zip(data.samples[:3], recorded, labels, strict=True):
+            assert sample.label == label
             rows, columns = prepare.flavour.window(*image.shape[1:], 20)
-            np.testing.assert_array_equal(prepare(item.read()), image[:, rows, columns])
+            np.testing.assert_array_equal(prepare(sample.read()), image[:, rows, columns])

@@ -39,7 +39,7 @@ def place(request, tmp_path):
 
 def table(data: Dataset) -> list[tuple[str, int, bytes]]:
     with data:
-        return [(item.id, item.label, item.read()) for item in data]
+        return [(sample.id, sample.label, sample.read()) for sample in data]
 
 
 @pytest.mark.parametrize("name", ["labels.txt", "val.txt"])
@@ -77,7 +77,7 @@ def test_lists_of_any_system_and_editor(place, end):
 def test_synset_folders(place):
     data = open_dataset(place({"n01443537/z.JPEG": b"1", "n15075141/a.JPEG": b"2", "n01440764/b.JPEG": b"0"}))
     assert data.labels_source == "synset folder"
-    assert [(item.id, item.label) for item in data] == [
+    assert [(sample.id, sample.label) for sample in data] == [
         ("n01440764/b.JPEG", 0),
         ("n01443537/z.JPEG", 1),
         ("n15075141/a.JPEG", 999),
@@ -87,7 +87,7 @@ def test_synset_folders(place):
 def test_synset_prefixes(place):
     data = open_dataset(place({"n01443537_gold.JPEG": b"1", "n01440764_tench.JPEG": b"0"}))
     assert data.labels_source == "synset prefix of the file name"
-    assert [(item.id, item.label) for item in data] == [
+    assert [(sample.id, sample.label) for sample in data] == [
         ("n01440764_tench.JPEG", 0),
         ("n01443537_gold.JPEG", 1),
     ]
@@ -99,12 +99,15 @@ def test_ilsvrc2012_validation_names(place):
     )
     assert data.name == "ilsvrc2012-val"
     # The first and the last line of Caffe's val.txt.
-    assert [(item.id[-13:], item.label) for item in data] == [("00000001.JPEG", 65), ("00050000.JPEG", 355)]
+    assert [(sample.id[-13:], sample.label) for sample in data] == [
+        ("00000001.JPEG", 65),
+        ("00050000.JPEG", 355),
+    ]
 
 
 def test_validation_images_sorted_into_folders_are_checked_against_their_numbers(place):
     right = open_dataset(place({"n01751748/ILSVRC2012_val_00000001.JPEG": b""}))
-    assert [(item.id, item.label) for item in right] == [("n01751748/ILSVRC2012_val_00000001.JPEG", 65)]
+    assert [(sample.id, sample.label) for sample in right] == [("n01751748/ILSVRC2012_val_00000001.JPEG", 65)]
     right.close()
     with pytest.raises(
         DataError, match=r"00000001\.JPEG is class 65 by its file name .* and 0 by its synset folder"
@@ -192,7 +195,7 @@ def test_a_pipe_is_no_place_of_images(tmp_path):
 
 def test_hidden_files_are_left_out(place):
     data = open_dataset(place({"n01440764_a.jpg": b"1", "._n01440764_a.jpg": b"mac"}))
-    assert [item.id for item in data] == ["n01440764_a.jpg"]
+    assert [sample.id for sample in data] == ["n01440764_a.jpg"]
 
 
 def test_what_is_no_dataset_is_said(tmp_path):
@@ -211,7 +214,7 @@ def test_a_vanished_image_is_named(tmp_path):
     data = open_dataset(tmp_path)
     (tmp_path / "n01440764_a.jpg").unlink()
     with pytest.raises(DataError, match=r"n01440764_a\.jpg: cannot be read: No such file"):
-        data.items[0].read()
+        data.samples[0].read()
 
 
 def make_tar(path: Path, *members: tuple[str, bytes]) -> None:
@@ -257,8 +260,8 @@ def test_many_threads_read_one_tar(tmp_path):
     members = [(f"n01440764_{i}.jpg", bytes([i]) * (1000 + i)) for i in range(200)]
     make_tar(tmp_path / "images.tar", *members)
     with open_dataset(tmp_path / "images.tar") as data, ThreadPoolExecutor(8) as pool:
-        for item, content in zip(data, pool.map(lambda item: item.read(), data), strict=True):
-            assert (item.id, content) in members
+        for sample, content in zip(data, pool.map(lambda sample: sample.read(), data), strict=True):
+            assert (sample.id, content) in members
 
 
 def test_the_embedded_digits_are_known_by_name():
@@ -266,7 +269,7 @@ def test_the_embedded_digits_are_known_by_name():
 
     with open_dataset(bundled_folder() / "digits" / "images" / "test_images.tar") as data:
         assert (data.name, len(data), data.labels_source) == ("digits-test", 500, "val.txt")
-        assert data.items[0].read().startswith(b"\x89PNG")
+        assert data.samples[0].read().startswith(b"\x89PNG")
 
 
 def test_a_known_name_with_another_label_is_not_that_dataset(place):
@@ -279,4 +282,4 @@ def test_the_photograph_sample_is_labelled_alike_by_list_and_by_name(shared, tmp
     with open_dataset(folder) as listed:
         assert (len(listed), listed.labels_source) == (200, "labels.txt")
         synsets = imagenet_synsets()
-        assert all(synsets[item.id.split("_")[0]] == item.label for item in listed)
+        assert all(synsets[sample.id.split("_")[0]] == sample.label for sample in listed)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from zoo.datasets import Sample
-from zoo.datasets.loader import in_order, prepared
+from zoo.datasets.loader import in_order, load_samples
 from zoo.environment import processors
 
 
-def items(count: int, read) -> list[Sample]:
+def make_samples(count: int, read) -> list[Sample]:
     return [Sample(str(i), 0, lambda i=i: read(i)) for i in range(count)]
 
 
@@ -27,8 +27,8 @@ def test_images_come_in_order_even_if_a_later_one_is_ready_first():
             second_is_read.set()
         return bytes([i])
 
-    pixels = prepared(
-        items(20, read), lambda picture: np.array([picture.data[0]], np.float32), ahead=4, workers=2
+    pixels = load_samples(
+        make_samples(20, read), lambda image: np.array([image.data[0]], np.float32), ahead=4, workers=2
     )
     assert [int(image.pixels[0]) for image in pixels] == list(range(20))
 
@@ -41,7 +41,7 @@ def test_no_more_images_than_allowed_are_ahead():
             read_so_far[0] += 1
         return b""
 
-    images = prepared(items(100, read), lambda data: np.zeros(1, np.float32), ahead=7, workers=3)
+    images = load_samples(make_samples(100, read), lambda data: np.zeros(1, np.float32), ahead=7, workers=3)
     for taken, _ in enumerate(images, 1):
         # Those taken, the one being handed over, and seven ahead.
         assert read_so_far[0] <= taken + 7
@@ -49,8 +49,10 @@ def test_no_more_images_than_allowed_are_ahead():
 
 def test_stopping_early_reads_no_further():
     read_so_far = []
-    images = prepared(
-        items(1000, lambda i: read_so_far.append(i) or b""), lambda data: np.zeros(1, np.float32), ahead=4
+    images = load_samples(
+        make_samples(1000, lambda i: read_so_far.append(i) or b""),
+        lambda data: np.zeros(1, np.float32),
+        ahead=4,
     )
     next(images)
     images.close()
@@ -70,7 +72,7 @@ def test_a_fault_in_the_preprocessing_is_not_taken_for_a_bad_image():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(prepared(items(3, lambda i: b""), prepare, ahead=2))
+        list(load_samples(make_samples(3, lambda i: b""), prepare, ahead=2))
 
 
 def test_an_error_comes_after_what_was_before_it():

@@ -12,9 +12,9 @@ import pytest
 from torch.distributed import TCPStore
 
 from zoo.errors import UsageError
-from zoo.evaluation import distributed, evaluate
+from zoo.evaluation import distributed, plan
 from zoo.evaluation.distributed import ProcessGroup, RankLostError, SingleProcess, join_group
-from zoo.evaluation.evaluate import _check_same_plan
+from zoo.evaluation.plan import agreed_batch_size, check_same_plan
 from zoo.evidence import journal
 from zoo.evidence.run import read_run
 
@@ -174,22 +174,22 @@ def test_machines_that_see_other_images_do_not_measure_together(monkeypatch):
     group = SingleProcess(rank=1, size=3)
     monkeypatch.setattr(SingleProcess, "broadcast", lambda self, value, source=0: plans[source])
     with pytest.raises(UsageError, match="rank 2 does not measure what rank 0 measures: different images;"):
-        _check_same_plan(plans[1], group)
+        check_same_plan(plans[1], group)
     plans[2] = plans[0]
-    _check_same_plan(plans[1], group)
+    check_same_plan(plans[1], group)
 
 
 def test_the_batch_size_of_what_is_resumed_counts_wherever_it_lies(monkeypatch):
     """Rank 0 may be on a fresh machine this time, of other size."""
     batch_sizes = [None, 6]
-    monkeypatch.setattr(evaluate, "_batch_size_before", lambda job, folder: "own")
+    monkeypatch.setattr(plan, "_batch_size_before", lambda job, folder: "own")
     monkeypatch.setattr(
         SingleProcess, "broadcast", lambda self, value, source=0: batch_sizes[source] if value == "own" else 4
     )
     for rank in range(2):
-        assert evaluate._agreed_batch_size(None, None, 8, SingleProcess(rank=rank, size=2)) == 6
+        assert agreed_batch_size(None, None, 8, SingleProcess(rank=rank, size=2)) == 6
     batch_sizes[1] = None
-    assert evaluate._agreed_batch_size(None, None, 8, SingleProcess(rank=1, size=2)) == 4
+    assert agreed_batch_size(None, None, 8, SingleProcess(rank=1, size=2)) == 4
 
 
 def test_a_single_process_is_a_group_of_one():

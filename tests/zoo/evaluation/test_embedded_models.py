@@ -11,7 +11,7 @@ import pytest
 from zoo.bundled import bundled_folder
 from zoo.catalog.catalog import Catalog
 from zoo.datasets import open_dataset
-from zoo.evaluation.evaluate import validate
+from zoo.evaluation.evaluate import evaluate
 from zoo.runtimes import best
 from zoo.store.converted import converted_model
 
@@ -30,7 +30,7 @@ def test_every_image_is_scored_as_the_original_framework_did(model, runtime, cac
     sources = [manifest.directory / file.path for file in manifest.source_files()]
     net = converted_model(sources, runtime, cache, manifest.input_shape)
     with open_dataset(bundled_folder() / "digits" / "images" / "test_images.tar") as data:
-        run = validate(net, data, manifest.preprocessing, model=model, runtime=runtime)
+        run = evaluate(net, data, manifest.preprocessing, model=model, runtime=runtime)
     (key,) = manifest.recorded.values()
     with np.load(manifest.directory / manifest.file("recorded").path) as recorded:
         expected = recorded[key]

@@ -15,15 +15,15 @@ from zoo.datasets import Dataset, Sample, open_dataset
 from zoo.errors import DataError, DeviceError, UsageError
 from zoo.evaluation import sessions
 from zoo.evaluation.distributed import SingleProcess
-from zoo.evaluation.evaluate import measure, validate
+from zoo.evaluation.evaluate import evaluate, evaluate_variants
 from zoo.evaluation.job import Job
 from zoo.evaluation.sessions import choose_batch_size, open_sessions, plan_batches
 from zoo.evaluation.variants import Variant
 from zoo.preprocessing.decode import DecodedImage
 from zoo.preprocessing.settings import Preprocessing
-from zoo.runtimes import onnx as onnx_runtime
+from zoo.runtimes.backends import onnx as onnx_runtime
+from zoo.runtimes.backends.onnx import OnnxRuntime
 from zoo.runtimes.memory import ACTIVATIONS_PER_INPUT
-from zoo.runtimes.onnx import OnnxRuntime
 
 COLOURS = {"blue": (200, 60, 10), "green": (20, 250, 30), "red": (1, 2, 130)}
 
@@ -50,7 +50,7 @@ def colours(tmp_path):
 def test_every_image_is_ranked_in_order(make_net, colours):
     seen = []
     with open_dataset(colours) as data:
-        run = validate(
+        run = evaluate(
             make_net(),
             data,
             PLAIN,
@@ -61,7 +61,7 @@ def test_every_image_is_ranked_in_order(make_net, colours):
             progress=lambda *counts: seen.append(counts),
         )
         result, rows = run.result, run.rows
-    assert [row.image for row in rows] == [item.id for item in data]
+    assert [row.image for row in rows] == [sample.id for sample in data]
     for i, row in enumerate(rows):
         pixel = list(COLOURS.values())[i % 3]
         scores = [*pixel, *(-value for value in pixel)]
@@ -88,28 +88,28 @@ def test_every_image_is_ranked_in_order(make_net, colours):
 @pytest.mark.parametrize("batch_size", [1, 3, 11, 50, None])
 def test_the_batch_size_changes_nothing(make_net, colours, batch_size):
     with open_dataset(colours) as data:
-        rows = validate(make_net(), data, PLAIN, model="m", batch_size=batch_size).rows
-        one_by_one = validate(make_net(), data, PLAIN, model="m", batch_size=1).rows
+        rows = evaluate(make_net(), data, PLAIN, model="m", batch_size=batch_size).rows
+        one_by_one = evaluate(make_net(), data, PLAIN, model="m", batch_size=1).rows
     assert rows == one_by_one
 
 
 def test_a_net_of_fixed_batch_gets_full_batches(make_net, colours):
     with open_dataset(colours) as data:
-        run = validate(make_net(batch=4), data, PLAIN, model="m")
+        run = evaluate(make_net(batch=4), data, PLAIN, model="m")
         result, rows = run.result, run.rows
-        expected = validate(make_net(), data, PLAIN, model="m").rows
+        expected = evaluate(make_net(), data, PLAIN, model="m").rows
         assert (result.batch_size, rows) == (4, expected)
         with pytest.raises(UsageError, match="takes batches of 4 only, not of 5"):
-            validate(make_net(batch=4), data, PLAIN, model="m", batch_size=5)
+            evaluate(make_net(batch=4), data, PLAIN, model="m", batch_size=5)
 
 
 def test_a_limit_keeps_the_size_of_the_whole_in_sight(make_net, colours):
     with open_dataset(colours) as data:
-        run = validate(make_net(), data, PLAIN, model="m", limit=5)
+        run = evaluate(make_net(), data, PLAIN, model="m", limit=5)
         result, rows = run.result, run.rows
         assert (result.n, result.n_dataset, len(rows)) == (5, 11, 5)
         with pytest.raises(UsageError, match="limit must be 1 image or more, not 0"):
-            validate(make_net(), data, PLAIN, model="m", limit=0)
+            evaluate(make_net(), data, PLAIN, model="m", limit=0)
 
 
 def test_an_unreadable_image_ends_the_run_by_name_or_is_listed(make_net, colours):
@@ -119,8 +119,8 @@ def test_an_unreadable_image_ends_the_run_by_name_or_is_listed(make_net, colours
         with pytest.raises(
             DataError, match=r"04_green\.png: cannot decode 6 bytes.*(?s:.*)--skip-unreadable"
         ):
-            validate(make_net(), data, PLAIN, model="m")
-        run = validate(make_net(), data, PLAIN, model="m", batch_size=4, skip_unreadable=True)
+            evaluate(make_net(), data, PLAIN, model="m")
+        run = evaluate(make_net(), data, PLAIN, model="m", batch_size=4, skip_unreadable=True)
         result, rows = run.result, run.rows
     assert result.unreadable == ["04_green.png", "10_green.png"]
     assert (result.n, result.n_dataset, result.top1_correct) == (9, 11, 8)
@@ -128,7 +128,7 @@ def test_an_unreadable_image_ends_the_run_by_name_or_is_listed(make_net, colours
     for path in colours.glob("*.png"):
         path.write_bytes(b"")
     with open_dataset(colours) as data, pytest.raises(DataError, match="none of its 11 images could be read"):
-        validate(make_net(), data, PLAIN, model="m", skip_unreadable=True)
+        evaluate(make_net(), data, PLAIN, model="m", skip_unreadable=True)
 
 
 def test_ignored_exif_orientations_are_counted(make_net, tmp_path):
@@ -141,7 +141,7 @@ def test_ignored_exif_orientations_are_counted(make_net, tmp_path):
     (folder / "n01440764_a.jpg").write_bytes(plain)
     (folder / "n01440764_b.jpg").write_bytes(plain[:2] + exif + plain[2:])
     with open_dataset(folder) as data:
-        run = validate(make_net(), data, PLAIN, model="m")
+        run = evaluate(make_net(), data, PLAIN, model="m")
         result, rows = run.result, run.rows
     assert result.exif_rotated == 1
     assert rows[0].scores == rows[1].scores
@@ -168,7 +168,7 @@ def test_what_does_not_fit_together_is_said_before_an_image_is_read(
     for path in colours.glob("*.png"):
         path.write_bytes(b"")
     with open_dataset(colours) as data, pytest.raises(error, match=message):
-        validate(make_net(), data, settings, model="m", **options)
+        evaluate(make_net(), data, settings, model="m", **options)
 
 
 def test_a_net_of_other_channels_or_without_images_is_not_told_to_crop(tmp_path, colours):
@@ -180,7 +180,7 @@ def test_a_net_of_other_channels_or_without_images_is_not_told_to_crop(tmp_path,
         with pytest.raises(
             UsageError, match=r"takes 1 x 8 x 8, .* makes 3 x 8 x 8: images come in 3 channels"
         ):
-            validate(grey, data, PLAIN, model="m")
+            evaluate(grey, data, PLAIN, model="m")
         for value in (*model.graph.input, *model.graph.output):
             del value.type.tensor_type.shape.dim[2:]
         model.graph.node[0].op_type, model.graph.node[1].op_type = "Identity", "Identity"
@@ -189,7 +189,7 @@ def test_a_net_of_other_channels_or_without_images_is_not_told_to_crop(tmp_path,
         with pytest.raises(
             UsageError, match="takes 1, the preprocessing makes 3 x 8 x 8: it ranks no images"
         ):
-            validate(grey, data, PLAIN, model="m")
+            evaluate(grey, data, PLAIN, model="m")
 
 
 GREY = """
@@ -213,7 +213,7 @@ def test_stored_images_of_one_channel_reach_a_net_that_does_not_say_how_many_it_
     images = (broken, *(Sample(str(i), i % 2, lambda i=i: stored[i]) for i in range(3)))
     data = Dataset("grey", "grey", "themselves", images)
     settings = Preprocessing(flavour="caffe-stored", crop=8)
-    run = validate(tmp_path / "net.py", data, settings, model="m", runtime="pytorch", skip_unreadable=True)
+    run = evaluate(tmp_path / "net.py", data, settings, model="m", runtime="pytorch", skip_unreadable=True)
     result, rows = run.result, run.rows
     assert (result.n, result.top1_correct, result.unreadable) == (3, 3, ["broken"])
     assert [row.scores[0] for row in rows] == [250, 252, 200]
@@ -245,7 +245,7 @@ def test_what_went_astray_between_processes_shows(make_net, colours, group, mess
     with open_dataset(colours) as data:
         job = Job(net=make_net(), data=data, model="m", batch_size=4)
         with pytest.raises(DataError, match=message):
-            measure(job, [Variant(PLAIN)], group=group)
+            evaluate_variants(job, [Variant(PLAIN)], group=group)
 
 
 def test_a_label_that_is_no_class_is_named(make_net, colours):
@@ -254,12 +254,12 @@ def test_a_label_that_is_no_class_is_named(make_net, colours):
         open_dataset(colours) as data,
         pytest.raises(DataError, match=r"01_green\.png has label 6.*6 classes \(0 to 5\)"),
     ):
-        validate(make_net(), data, PLAIN, model="m")
+        evaluate(make_net(), data, PLAIN, model="m")
 
 
 def test_scores_that_are_not_numbers_end_the_run(make_net, colours):
     with open_dataset(colours) as data, pytest.raises(DataError, match=r"00_blue\.png: .*NaN"):
-        validate(make_net(weights=WEIGHTS * np.float32("nan")), data, PLAIN, model="m")
+        evaluate(make_net(weights=WEIGHTS * np.float32("nan")), data, PLAIN, model="m")
 
 
 def test_onnx_runtime_ranks_batches_side_by_side(make_net, colours, monkeypatch):
@@ -273,10 +273,10 @@ def test_onnx_runtime_ranks_batches_side_by_side(make_net, colours, monkeypatch)
     with open_dataset(colours) as data:
         job = Job(net=make_net(), data=data, model="m", batch_size=2, limit=8)
         monkeypatch.setattr(onnx_runtime, "processors", lambda: 1)
-        expected = measure(job, [Variant(PLAIN)])[0].rows
+        expected = evaluate_variants(job, [Variant(PLAIN)])[0].rows
         monkeypatch.setattr(onnx_runtime, "processors", lambda: 2)
         monkeypatch.setattr(OnnxRuntime, "rank", together)
-        run = measure(job, [Variant(PLAIN)])[0]
+        run = evaluate_variants(job, [Variant(PLAIN)])[0]
         result, rows = run.result, run.rows
     assert rows == expected
     assert result.environment["threads"] == "1"
@@ -285,18 +285,20 @@ def test_onnx_runtime_ranks_batches_side_by_side(make_net, colours, monkeypatch)
 def test_a_ranked_batch_does_not_wait_for_images_that_are_slow_to_come(make_net, colours):
     first_is_done = threading.Event()
 
-    def late(item: Sample) -> Sample:
+    def late(sample: Sample) -> Sample:
         def read() -> bytes | DecodedImage:
             assert first_is_done.wait(timeout=30)
-            return item.read()
+            return sample.read()
 
-        return dataclasses.replace(item, read=read)
+        return dataclasses.replace(sample, read=read)
 
     with open_dataset(colours) as data:
-        items = [late(item) if number >= 2 else item for number, item in enumerate(data.items)]
-        slow = dataclasses.replace(data, items=tuple(items))
+        samples = [late(sample) if number >= 2 else sample for number, sample in enumerate(data.samples)]
+        slow = dataclasses.replace(data, samples=tuple(samples))
         job = Job(net=make_net(), data=slow, model="m", batch_size=2)
-        result = measure(job, [Variant(PLAIN)], progress=lambda done, total: first_is_done.set())[0].result
+        result = evaluate_variants(job, [Variant(PLAIN)], progress=lambda done, total: first_is_done.set())[
+            0
+        ].result
     assert result.n == 11
 
 
@@ -306,9 +308,9 @@ def test_as_many_batches_at_once_as_fit_into_memory(make_net, colours, monkeypat
     with open_dataset(colours) as data:
         job, variants = Job(net=make_net(), data=data, model="m"), [Variant(PLAIN)]
         with open_sessions(job, variants, SingleProcess()) as opened:
-            for images, size, chosen, at_once in ((640, 4, 4, 16), (40, 4, 2, 10), (3, 4, 1, 1)):
+            for images, size, chosen, concurrent in ((640, 4, 4, 16), (40, 4, 2, 10), (3, 4, 1, 1)):
                 monkeypatch.setattr(
                     sessions, "free_memory", lambda kind, index, images=images: images * image
                 )
                 assert choose_batch_size(job, opened, variants, SingleProcess()) == chosen
-                assert plan_batches(job, opened, variants, SingleProcess(), size).at_once == at_once
+                assert plan_batches(job, opened, variants, SingleProcess(), size).concurrent == concurrent

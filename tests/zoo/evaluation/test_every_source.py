@@ -10,7 +10,7 @@ from image_sources import FORMS, write
 from zoo.bundled import embedded_images
 from zoo.catalog.catalog import Catalog
 from zoo.datasets import open_dataset
-from zoo.evaluation.evaluate import validate
+from zoo.evaluation.evaluate import evaluate
 from zoo.preprocessing.settings import Preprocessing
 from zoo.store.converted import converted_model
 
@@ -23,7 +23,7 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def digits():
     with open_dataset(embedded_images("digits-test")) as data:
-        return [(item.id, item.label, item.read()) for item in data]
+        return [(sample.id, sample.label, sample.read()) for sample in data]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -34,7 +34,7 @@ def test_the_digits_count_alike_from_every_source(tmp_path, cache, digits, form)
         assert data.name == "digits-test"
         for runtime in ("onnx", "pytorch"):
             net = converted_model(sources, runtime, cache, manifest.input_shape)
-            run = validate(net, data, manifest.preprocessing, model="m", runtime=runtime)
+            run = evaluate(net, data, manifest.preprocessing, model="m", runtime=runtime)
             result = run.result
             assert (result.n, result.top1_correct, result.top5_correct) == (500, 492, 500)
             assert {row.image.rpartition("/")[2] for row in run.rows} == {name for name, _, _ in digits}
@@ -47,7 +47,7 @@ def test_the_lmdb_that_caffe_itself_tested_counts_alike(shared, cache):
     net = converted_model(sources, "onnx", cache, manifest.input_shape)
     stored = manifest.preprocessing.model_copy(update={"flavour": "caffe-stored"})
     with open_dataset(shared / "demo" / "caffe" / "digits_test_lmdb") as data:
-        runs = [validate(net, data, settings, model="m") for settings in (manifest.preprocessing, stored)]
+        runs = [evaluate(net, data, settings, model="m") for settings in (manifest.preprocessing, stored)]
     assert [(run.result.dataset, run.result.top1_correct) for run in runs] == [("digits-test", 492)] * 2
     assert runs[0].rows == runs[1].rows
 
@@ -61,10 +61,10 @@ def test_photographs_get_the_five_classes_that_caffe_gave_them(shared, tmp_path,
     with (model / "imagenet-sample-top5.csv").open(newline="") as file:
         recorded = {line["file"]: line for line in csv.DictReader(file)}
     with open_dataset(shared / "imagenet-sample") as data:
-        photographs = [(item.id, item.label, item.read()) for item in data.items[::10]]
+        photographs = [(sample.id, sample.label, sample.read()) for sample in data.samples[::10]]
     settings = Preprocessing(flavour="caffe-warp256", crop=227, mean=[104, 117, 123])
     with open_dataset(write(form, tmp_path, photographs, settings.flavour)) as data:
-        rows = validate(net, data, settings, model="squeezenet").rows
+        rows = evaluate(net, data, settings, model="squeezenet").rows
     assert len(rows) == 20
     for row in rows:
         line = recorded[row.image.rpartition("/")[2]]

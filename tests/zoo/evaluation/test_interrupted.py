@@ -15,7 +15,7 @@ from colour_net import PLAIN, save_net
 
 from zoo.datasets import open_dataset
 from zoo.errors import DataError, UsageError
-from zoo.evaluation.evaluate import measure, validate
+from zoo.evaluation.evaluate import evaluate, evaluate_variants
 from zoo.evaluation.job import Job
 from zoo.evaluation.variants import Variant
 from zoo.evidence import journal
@@ -69,7 +69,7 @@ def test_a_run_goes_on_wherever_it_was_ended(tmp_path, images, make_job, after):
     out = tmp_path / "out"
     with open_dataset(images) as data:
         job = make_job(data)
-        expected = measure(job, variants)
+        expected = evaluate_variants(job, variants)
         calls = []
 
         def end(done: int, total: int) -> None:
@@ -78,11 +78,11 @@ def test_a_run_goes_on_wherever_it_was_ended(tmp_path, images, make_job, after):
                 raise Ended
 
         with pytest.raises(Ended):
-            measure(job, variants, folder=out, progress=end)
+            evaluate_variants(job, variants, folder=out, progress=end)
         kept = journal.read(out)
         assert sorted(kept) == list(range(after + 1))
         seen = []
-        runs = measure(
+        runs = evaluate_variants(
             job, variants, folder=out, resume=True, progress=lambda done, total: seen.append((done, total))
         )
     assert [comparable(run) for run in runs] == [comparable(run) for run in expected]
@@ -96,7 +96,7 @@ def test_a_run_goes_on_wherever_it_was_ended(tmp_path, images, make_job, after):
 def test_a_run_that_measures_something_else_does_not_go_on(tmp_path, images, make_job):
     with open_dataset(images) as data:
         job = make_job(data, limit=8)
-        measure(job, [Variant(PLAIN)], folder=tmp_path / "out")
+        evaluate_variants(job, [Variant(PLAIN)], folder=tmp_path / "out")
         for changes, message in (
             ({"limit": 9}, "images was 8 and is 9"),
             ({"batch_size": 5}, "batch size was 4 and is 5"),
@@ -105,24 +105,27 @@ def test_a_run_that_measures_something_else_does_not_go_on(tmp_path, images, mak
             ({"preprocess_on": "device"}, "preprocess on was"),
         ):
             with pytest.raises(UsageError, match=message):
-                measure(
+                evaluate_variants(
                     make_job(data, **{"limit": 8, **changes}), [Variant(PLAIN)], folder=tmp_path / "out",
                     resume=True,
                 )  # fmt: skip
         scaled = Preprocessing(flavour="caffe-warp8", crop=8, scale=2)
         with pytest.raises(UsageError, match="preprocessing was"):
-            measure(job, [Variant(scaled)], folder=tmp_path / "out", resume=True)
+            evaluate_variants(job, [Variant(scaled)], folder=tmp_path / "out", resume=True)
         (images / "labels.txt").write_text(
             (images / "labels.txt").read_text().replace("02.jpg 2", "02.jpg 0")
         )
         with open_dataset(images) as relabelled, pytest.raises(UsageError, match="names and labels was"):
-            measure(make_job(relabelled, limit=8), [Variant(PLAIN)], folder=tmp_path / "out", resume=True)
+            evaluate_variants(
+                make_job(relabelled, limit=8), [Variant(PLAIN)], folder=tmp_path / "out", resume=True
+            )
 
 
 def test_images_prepared_on_the_device_change_nothing(images, make_job):
     with open_dataset(images) as data:
         runs = [
-            measure(make_job(data, preprocess_on=place), [Variant(PLAIN)])[0] for place in ("host", "device")
+            evaluate_variants(make_job(data, preprocess_on=place), [Variant(PLAIN)])[0]
+            for place in ("host", "device")
         ]
     assert runs[0].rows == runs[1].rows
 
@@ -130,7 +133,9 @@ def test_images_prepared_on_the_device_change_nothing(images, make_job):
 def test_an_error_in_the_middle_keeps_what_was_done(tmp_path, images, make_job):
     with open_dataset(images) as data:
         with pytest.raises(DataError, match=r"09\.jpg: cannot decode"):
-            measure(make_job(data, skip_unreadable=False), [Variant(PLAIN)], folder=tmp_path / "out")
+            evaluate_variants(
+                make_job(data, skip_unreadable=False), [Variant(PLAIN)], folder=tmp_path / "out"
+            )
         # The batches before the broken image, and nothing else.
         assert sorted(journal.read(tmp_path / "out")) == [0, 1]
 
@@ -188,5 +193,5 @@ def test_validate_alone_writes_nothing(tmp_path, images, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = sorted(path.name for path in tmp_path.iterdir())
     with open_dataset(images) as data:
-        validate(save_net(tmp_path / "net.onnx"), data, PLAIN, model="m", skip_unreadable=True)
+        evaluate(save_net(tmp_path / "net.onnx"), data, PLAIN, model="m", skip_unreadable=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == [*before, "net.onnx"]

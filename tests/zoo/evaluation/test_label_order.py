@@ -64,7 +64,7 @@ def test_a_list_that_counts_from_one_stops_the_run_early(tmp_path):
 
     from zoo.datasets import open_dataset
     from zoo.errors import DataError
-    from zoo.evaluation.evaluate import validate
+    from zoo.evaluation.evaluate import evaluate
 
     lines = []
     for i in range(60):
@@ -74,4 +74,4 @@ def test_a_list_that_counts_from_one_stops_the_run_early(tmp_path):
         lines.append(f"{i:02d}.png {i % 3 + 1}\n")
     (tmp_path / "labels.txt").write_text("".join(lines))
     with open_dataset(tmp_path) as data, pytest.raises(DataError, match="the labels count from 1"):
-        validate(save_net(tmp_path / "net.onnx"), data, PLAIN, model="m")
+        evaluate(save_net(tmp_path / "net.onnx"), data, PLAIN, model="m")

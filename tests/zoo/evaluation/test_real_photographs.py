@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zoo.datasets import open_dataset
-from zoo.evaluation.evaluate import validate
+from zoo.evaluation.evaluate import evaluate
 from zoo.preprocessing.settings import Preprocessing
 from zoo.store.converted import converted_model
 
@@ -25,7 +25,7 @@ def test_every_photograph_gets_the_five_classes_that_caffe_gave_it(shared, model
     sources = [model / "SqueezeNet_deploy.prototxt", model / "compressed_SqueezeNet.net"]
     net = converted_model(sources, runtime, tmp_path)
     with open_dataset(shared / "imagenet-sample") as data:
-        run = validate(net, data, SETTINGS, model="squeezenet-deep-compression", runtime=runtime)
+        run = evaluate(net, data, SETTINGS, model="squeezenet-deep-compression", runtime=runtime)
     with (model / "imagenet-sample-top5.csv").open(newline="") as file:
         recorded = {line["file"]: line for line in csv.DictReader(file)}
     result, rows = run.result, run.rows

@@ -1,4 +1,4 @@
-"""Evidence written as it comes: what is read again, what is thrown away, what is refused."""
+"""The journal of a run: what is read back, what is deleted, what is refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PLAN = {"model": "net", "images": 9, "files": {"net.onnx": "1" * 64}, "preproces
 
 
 def scores(*values: float) -> tuple[float, ...]:
-    """As they come from a net: float32."""
+    """float32, as a net gives them."""
     return tuple(np.array(values, np.float32).tolist())
 
 
@@ -54,7 +54,7 @@ def test_a_line_that_was_cut_short_does_not_count(tmp_path):
         assert journal.read(tmp_path) == {0: batch(0)}
     path.write_bytes(whole[: first - 1])
     assert journal.read(tmp_path) == {}
-    # What goes on writes into a file of its own, so the stump stays a stump.
+    # A resumed run writes into a new file, so the incomplete line stays incomplete.
     written(tmp_path, batch(5))
     assert journal.read(tmp_path) == {5: batch(5)}
 
@@ -66,9 +66,9 @@ def test_without_resume_an_unfinished_run_is_thrown_away(tmp_path):
     assert journal.read(tmp_path) == {}
     journal.finish(tmp_path)
     assert list(tmp_path.iterdir()) == []
-    # Nothing to go on from is a run from the start.
+    # With nothing to resume the run starts from the beginning.
     assert journal.start(tmp_path, PLAN, resume=True) == {}
-    assert journal.planned(tmp_path) == PLAN
+    assert journal.read_plan(tmp_path) == PLAN
 
 
 def test_another_plan_is_refused_by_what_differs(tmp_path):

@@ -1,4 +1,4 @@
-"""Runs on disk: what is written comes back bit for bit, and nothing that disagrees is believed."""
+"""Runs on disk: they are read back bit for bit, and files that contradict each other are refused."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_counts_that_the_rows_do_not_bear_out_are_refused(tmp_path, name):
     changed = json.loads((tmp_path / "result.json").read_text())
     changed[name] += 1
     (tmp_path / "result.json").write_text(json.dumps(changed))
-    with pytest.raises(DataError, match=rf"says {name} = \d+, the rows of evidence.csv say"):
+    with pytest.raises(DataError, match=rf"says {name} = \d+, the rows of evidence.csv give"):
         read_run(tmp_path)
 
 
@@ -130,13 +130,13 @@ def test_counts_that_the_rows_do_not_bear_out_are_refused(tmp_path, name):
         ("a.jpg,3,1,3", "a.jpg,3,3", "line 2: not a row of evidence: 13 columns"),
         ("a.jpg,3,1,3,1", "a.jpg,3,1,1,1", "line 2: .*not distinct"),
         ("a.jpg,3,1,3,1", "a.jpg,3,1,3,", "line 2: .*one score each"),
-        ("a.jpg,3,1,3", "a.jpg,3,2,3", "line 2: .*the rank 2 of class 3 is not where"),
+        ("a.jpg,3,1,3", "a.jpg,3,2,3", "line 2: .*the rank 2 of class 3 contradicts the five best"),
         ("a.jpg,3,1,3", "a.jpg,3,,3", None),
-        ("c.jpg,9,17", "c.jpg,9,5", "line 4: .*the rank 5 of class 9 is not where"),
+        ("c.jpg,9,17", "c.jpg,9,5", "line 4: .*the rank 5 of class 9 contradicts the five best"),
         ("a.jpg,3", "a" * 140000, "line 2: .*field larger"),
-        ("c.jpg", "a.jpg", "line 4: .*a.jpg stands there twice"),
-        ("0.9,0.05", "0.05,0.9", "line 2: .*the scores 0.05.* do not fall"),
-        ("0.9,0.05", "nan,0.05", "line 2: .*the scores nan .* do not fall"),
+        ("c.jpg", "a.jpg", "line 4: .*a.jpg is there twice"),
+        ("0.9,0.05", "0.05,0.9", "line 2: .*the scores 0.05.* do not decrease"),
+        ("0.9,0.05", "nan,0.05", "line 2: .*the scores nan .* do not decrease"),
         (SHA, SHA[:-1], f"line 2: .*'{SHA[:-1]}' is no sha256"),
     ],
 )
@@ -161,10 +161,10 @@ def test_damaged_results_are_named(tmp_path):
     write_run(tmp_path, Run(result(), ROWS))
     path = tmp_path / "result.json"
     path.write_text(path.read_text().replace('"n": 3', '"n": "many"'))
-    with pytest.raises(DataError, match=r"result\.json: not a result: n: "):
+    with pytest.raises(DataError, match=r"result\.json: not the result of a run: n: "):
         read_run(tmp_path)
     path.write_text("{")
-    with pytest.raises(DataError, match="not a result: the file"):
+    with pytest.raises(DataError, match="not the result of a run: the file"):
         read_run(tmp_path)
     path.unlink()
     with pytest.raises(DataError, match=r"result\.json: cannot be read: No such file"):

@@ -64,7 +64,7 @@ def test_a_damaged_header_is_no_error(data):
     ("decoder", "pixels"),
     [("decode_bgr", "bgr"), ("decode_deep_bgr", "deep_bgr"), ("decode_pillow", "pillow_rgb")],
 )
-def test_pictures_are_decoded_side_by_side(monkeypatch, decoder, pixels):
+def test_images_are_decoded_side_by_side(monkeypatch, decoder, pixels):
     both = threading.Barrier(2)
     monkeypatch.setattr(decode, decoder, lambda data: [len(data), both.wait(timeout=10)])
     sixteen_bits = cv2.imencode(".png", np.zeros((4, 5, 3), np.uint16))[1].tobytes()
@@ -73,11 +73,11 @@ def test_pictures_are_decoded_side_by_side(monkeypatch, decoder, pixels):
     assert sorted(results) == [[len(sixteen_bits), 0], [len(sixteen_bits), 1]]
 
 
-def test_a_picture_is_decoded_once():
-    picture = EncodedImage(jpeg())
-    assert picture.bgr is picture.bgr
-    assert picture.deep_bgr is picture.bgr
-    assert picture.pillow_rgb is picture.pillow_rgb
+def test_an_image_is_decoded_once():
+    image = EncodedImage(jpeg())
+    assert image.bgr is image.bgr
+    assert image.deep_bgr is image.bgr
+    assert image.pillow_rgb is image.pillow_rgb
 
 
 def test_grey_and_colour_components():

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from zoo.errors import DataError, UsageError
-from zoo.preprocessing import FAMILIES, EncodedImage, preprocessor, resolve
+from zoo.preprocessing import EncodedImage, all_flavours, preprocessor, resolve
 from zoo.preprocessing.settings import Preprocessing
 
 
@@ -111,8 +111,8 @@ def test_numbers_are_those_of_the_flavour_they_are_made_for():
 
 def test_the_sample_decodes_alike_in_opencv_and_pillow(shared):
     for path in sorted((shared / "imagenet-sample").glob("*.JPEG"))[::4]:
-        picture = EncodedImage(path.read_bytes())
-        np.testing.assert_array_equal(picture.pillow_rgb, picture.bgr[:, :, ::-1])
+        encoded = EncodedImage(path.read_bytes())
+        np.testing.assert_array_equal(encoded.pillow_rgb, encoded.bgr[:, :, ::-1])
 
 
 def cmyk_jpeg() -> bytes:
@@ -134,7 +134,9 @@ def test_cmyk_is_converted_by_each_librarys_own_rule_or_refused():
         resolve("torch7-bicubic24").resize(data)
 
 
-@pytest.mark.parametrize("flavour", [name if name == "caffe-stored" else f"{name}24" for name in FAMILIES])
+@pytest.mark.parametrize(
+    "flavour", [name if name == "caffe-stored" else f"{name}24" for name in all_flavours()]
+)
 def test_grey_jpegs_have_three_equal_channels(flavour):
     grey = cv2.imencode(".jpg", random_image(24, 24)[:, :, 0])[1].tobytes()
     result = resolve(flavour).resize(grey)
@@ -142,7 +144,9 @@ def test_grey_jpegs_have_three_equal_channels(flavour):
     assert (result == result[:, :, :1]).all()
 
 
-@pytest.mark.parametrize("flavour", [name if name == "caffe-stored" else f"{name}24" for name in FAMILIES])
+@pytest.mark.parametrize(
+    "flavour", [name if name == "caffe-stored" else f"{name}24" for name in all_flavours()]
+)
 def test_broken_files_are_named_by_every_flavour(flavour):
     whole = cv2.imencode(".jpg", random_image(60, 60))[1].tobytes()
     for data, message in (
@@ -164,9 +168,9 @@ def test_each_decoder_runs_once(monkeypatch):
     calls = []
     decode = cv2.imdecode
     monkeypatch.setattr(cv2, "imdecode", lambda *args: calls.append(args) or decode(*args))
-    picture = EncodedImage(png(random_image(40, 50)))
+    encoded = EncodedImage(png(random_image(40, 50)))
     for flavour in ("caffe-warp32", "caffe-short32", "caffe-stored", "torch7-bicubic32"):
-        resolve(flavour).scale(resolve(flavour).decode(picture))
+        resolve(flavour).scale(resolve(flavour).decode(encoded))
     assert len(calls) == 1
 
 

@@ -10,6 +10,8 @@ from PIL import Image
 
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing import EncodedImage, Flavour, preprocessor, resolve, tensors
+from zoo.preprocessing.caffe import linear_tensor
+from zoo.preprocessing.flavours.pil_bicubic_short import bicubic_tensor
 from zoo.preprocessing.settings import Preprocessing
 
 SIZES = [
@@ -40,7 +42,7 @@ def random_image(height: int, width: int, seed: int = 0) -> np.ndarray:
 def test_scaling_gives_the_same_bits(flavour, height, width, device):
     image = random_image(height, width)
     on_host = resolve(flavour).scale(image)
-    result = tensors.scale(resolve(flavour), image, device)
+    result = resolve(flavour).scale_tensor(image, device)
     assert result.dtype == (torch.float32 if flavour.startswith("torch7") else torch.uint8)
     np.testing.assert_array_equal(result.cpu().numpy(), on_host)
 
@@ -51,7 +53,7 @@ def test_pillow_in_integers_at_odd_ratios(seed, device):
     height, width, to_height, to_width = generator.integers(1, 400, 4).tolist()
     image = random_image(height, width, seed)
     expected = np.asarray(Image.fromarray(image).resize((to_width, to_height), Image.Resampling.BICUBIC))
-    result = tensors.pillow_bicubic(torch.from_numpy(image).to(device), to_height, to_width)
+    result = bicubic_tensor(torch.from_numpy(image).to(device), to_height, to_width)
     np.testing.assert_array_equal(result.cpu().numpy(), expected)
 
 
@@ -61,19 +63,17 @@ def test_opencv_in_integers_at_odd_ratios(seed, device):
     height, width, to_height, to_width = generator.integers(1, 400, 4).tolist()
     image = random_image(height, width, seed)
     expected = cv2.resize(image, (to_width, to_height), interpolation=cv2.INTER_LINEAR)
-    result = tensors.opencv_linear(torch.from_numpy(image).to(device), to_height, to_width)
+    result = linear_tensor(torch.from_numpy(image).to(device), to_height, to_width)
     np.testing.assert_array_equal(result.cpu().numpy(), expected)
 
 
 def test_deep_images_keep_their_low_byte(device):
     pixels = np.random.default_rng(0).integers(0, 65536, (40, 50, 3), np.uint16)
     flavour = resolve("torch7-bicubic32")
-    picture = EncodedImage(cv2.imencode(".png", pixels)[1].tobytes())
-    decoded = flavour.decode(picture)
+    image = EncodedImage(cv2.imencode(".png", pixels)[1].tobytes())
+    decoded = flavour.decode(image)
     assert decoded.dtype == np.uint16
-    np.testing.assert_array_equal(
-        tensors.scale(flavour, decoded, device).cpu().numpy(), flavour.scale(decoded)
-    )
+    np.testing.assert_array_equal(flavour.scale_tensor(decoded, device).cpu().numpy(), flavour.scale(decoded))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_normalising_a_batch_gives_the_same_bits(tmp_path, settings, meant_for, 
 @pytest.mark.parametrize("flavour", ["caffe-short256", "pil-bicubic-short256", "torch7-bicubic256"])
 def test_a_thread_of_pixels_is_refused_here_too(flavour, device):
     with pytest.raises(DataError, match="too long and narrow"):
-        tensors.scale(resolve(flavour), np.zeros((1, 100_000, 3), np.uint8), device)
+        resolve(flavour).scale_tensor(np.zeros((1, 100_000, 3), np.uint8), device)
 
 
 def test_a_flavour_without_a_tensor_form_is_named():
@@ -118,4 +118,4 @@ def test_a_flavour_without_a_tensor_form_is_named():
             return 0
 
     with pytest.raises(UsageError, match="plain8 has no tensor form"):
-        tensors.scale(Plain(8), random_image(8, 8), torch.device("cpu"))
+        Plain(8).scale_tensor(random_image(8, 8), torch.device("cpu"))

@@ -11,8 +11,8 @@ import pytest
 
 from zoo.errors import DataError
 from zoo.preprocessing import preprocessor, resolve
+from zoo.preprocessing.flavours.torch7_bicubic import scaled_size
 from zoo.preprocessing.settings import Preprocessing
-from zoo.preprocessing.torch7_bicubic import scaled_size
 
 F = np.float32
 IMAGENET = Preprocessing(

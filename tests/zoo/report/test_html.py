@@ -1,4 +1,4 @@
-"""The page: self-contained, well-formed, saying what the audit found, whatever the texts contain."""
+"""The page: self-contained and well-formed whatever the texts contain, and it says what the audit found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.claims.audit import AuditedModel, audit, audited_models
 from zoo.claims.statistics import Interval
 from zoo.errors import UsageError
 from zoo.report.html import render, write_page
-from zoo.report.strip import axis_over
+from zoo.report.interval_plot import axis_over
 from zoo.verification.parity import Parity
 
 VOID = {"meta", "br", "line", "circle", "link", "img", "hr", "input"}
@@ -21,7 +21,7 @@ PAIR = ("digits-caffe-dsd", "digits-caffe-baseline")
 
 
 class Page(HTMLParser):
-    """Checks nesting and collects what the page refers to, its text and its ids."""
+    """Checks the nesting of tags and collects references, text and ids."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ def test_nothing_comes_from_elsewhere(made_run) -> None:
     assert "url(" not in text
     anchors = [name for name in page.references if name.startswith("#")]
     assert {name[1:] for name in anchors} <= set(page.ids)
-    # What is left are links for a person to follow.
+    # All other references are links for the reader.
     assert all(name.startswith(("#", "https://", "http://")) for name in page.references)
     assert len(page.ids) == len(set(page.ids))
 

@@ -19,7 +19,7 @@ from zoo.errors import DeviceError, UsageError
 from zoo.evaluation import distributed
 from zoo.evaluation.benchmark import Rates
 from zoo.evaluation.distributed import RankLostError, SingleProcess, join_group
-from zoo.evaluation.sessions import own_device
+from zoo.evaluation.sessions import local_device
 from zoo.evidence.run import read_run
 from zoo.preprocessing import preprocessor
 from zoo.preprocessing.settings import Preprocessing
@@ -99,7 +99,7 @@ def test_the_gpu_becomes_the_current_one(monkeypatch):
 
 def test_tensors_are_bound_where_they_lie(tmp_path):
     """A tensor of the second GPU, of which only its place is asked."""
-    from zoo.runtimes.onnx import _memory
+    from zoo.runtimes.backends.onnx import _memory
 
     class Elsewhere:
         device = torch.device("cuda", 1)
@@ -144,13 +144,13 @@ def test_memory_of_a_gpu_is_what_cuda_says_is_free(monkeypatch):
 
 
 def test_every_process_has_its_own_gpu():
-    assert own_device("cuda", SingleProcess()) == "cuda"
-    assert own_device("cuda:3", SingleProcess()) == "cuda:3"
+    assert local_device("cuda", SingleProcess()) == "cuda"
+    assert local_device("cuda:3", SingleProcess()) == "cuda:3"
     second = SingleProcess(rank=5, size=8, local_rank=1, local_size=4)
-    assert own_device("cuda", second) == "cuda:1"
-    assert own_device("cpu", second) == "cpu"
+    assert local_device("cuda", second) == "cuda:1"
+    assert local_device("cpu", second) == "cpu"
     with pytest.raises(UsageError, match="4 processes cannot share cuda:3: give --device cuda, a GPU each"):
-        own_device("cuda:3", second)
+        local_device("cuda:3", second)
 
 
 @pytest.fixture

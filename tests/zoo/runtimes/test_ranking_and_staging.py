@@ -73,7 +73,7 @@ FLAVOURS = {
 }
 
 
-def pictures(sizes: list[tuple[int, int]]) -> list[EncodedImage]:
+def encoded_images(sizes: list[tuple[int, int]]) -> list[EncodedImage]:
     import cv2
 
     generator = np.random.default_rng(0)
@@ -89,7 +89,7 @@ def test_the_device_makes_the_same_batch(tmp_path, flavour, resize, device):
     np.save(tmp_path / "mean.npy", np.random.default_rng(1).uniform(0, 255, (3, 32, 32)))
     settings = Preprocessing(flavour=flavour, crop=27, **FLAVOURS[flavour])
     prepare = preprocessor(settings, tmp_path / "mean.npy")
-    images = pictures([(40, 50), (50, 40), (32, 32), (64, 64), (20, 90)])
+    images = encoded_images([(40, 50), (50, 40), (32, 32), (64, 64), (20, 90)])
     host, there = HostStaging(prepare), DeviceStaging(prepare, device, resize)
     expected = host.stage([host.prepare(image) for image in images], 7)
     batch = there.stage([there.prepare(image) for image in images], 7)
@@ -121,10 +121,10 @@ def test_what_cannot_be_prepared_is_said_by_the_decoding_thread(device):
             preprocessor(Preprocessing(flavour="pil-bicubic-short32", crop=32)), device, resize
         )
         with pytest.raises(DataError, match="too long and narrow"):
-            staging.prepare(pictures([(1, 6000)])[0])
+            staging.prepare(encoded_images([(1, 6000)])[0])
         staging = DeviceStaging(preprocessor(Preprocessing(flavour="caffe-stored", crop=32)), device, resize)
         with pytest.raises(DataError, match="smaller than the 32x32 window"):
-            staging.prepare(pictures([(20, 40)])[0])
+            staging.prepare(encoded_images([(20, 40)])[0])
 
 
 def test_images_of_different_kinds_do_not_become_one_batch(device):

@@ -180,7 +180,7 @@ def test_tf32_is_on_where_asked_for_only():
     """What the GPU is told; whether it listens, only a GPU shows."""
     import torch
 
-    from zoo.runtimes.pytorch import _arithmetic
+    from zoo.runtimes.backends.pytorch import _arithmetic
 
     before = torch.get_float32_matmul_precision()
     for precision, matmul, cudnn in (("float32", "highest", False), ("tf32", "high", True)):

@@ -1,9 +1,9 @@
-"""`dsd-zoo bench MODEL | FILE... --data SRC`: how fast is a validation here, and what bounds it?"""
+"""`dsd-zoo bench MODEL | FILE... --data SRC`: the speed of a validation on this machine, and its bound."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,7 @@ from zoo.cli._options import (
 from zoo.cli._output import print_fields, print_json, print_table
 from zoo.cli._subject import find_subject
 from zoo.cli.command import command
+from zoo.vocabulary import Precision
 
 if TYPE_CHECKING:
     from zoo.evaluation.benchmark import Rates
@@ -39,9 +40,7 @@ def bench(
     labels: LabelsOption = None,
     runtime: RuntimeOption = "onnx",
     device: DeviceOption = "cpu",
-    precision: Annotated[
-        Literal["float32", "tf32", "fp16", "bf16"], typer.Option(help="Arithmetic.")
-    ] = "float32",
+    precision: Annotated[Precision, typer.Option(help="Arithmetic.")] = "float32",
     batch_size: BatchSizeOption = None,
     scores: ScoresOption = None,
     flavour: FlavourOption = None,
@@ -64,7 +63,7 @@ def bench(
 
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
-    from zoo.evaluation.benchmark import bench as measure
+    from zoo.evaluation.benchmark import benchmark
     from zoo.evaluation.job import job_for
     from zoo.evaluation.settings import settings_for, shipped_images
     from zoo.evaluation.variants import Variant
@@ -87,7 +86,7 @@ def bench(
             batch_size=batch_size,
             preprocess_on=preprocess_on,
         )
-        rates = measure(job, Variant(settings.preprocessing, settings.meant_for, precision), seconds)
+        rates = benchmark(job, Variant(settings.preprocessing, settings.meant_for, precision), seconds)
     if json:
         names = ("bound", "share_of_bound", "share_of_slower")
         derived = {name: getattr(rates, name) for name in names}

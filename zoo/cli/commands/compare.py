@@ -1,4 +1,4 @@
-"""`dsd-zoo compare A B`: where do two forms of one net part?"""
+"""`dsd-zoo compare A B`: the values in which two forms of one net differ."""
 
 from __future__ import annotations
 

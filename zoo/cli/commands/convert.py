@@ -11,7 +11,6 @@ import typer
 
 from zoo.cli._options import InputShapeOption, JsonOption, ManifestsOption, input_shapes
 from zoo.cli._output import counted, human_bytes, print_fields, print_json
-from zoo.cli._subject import find_subject
 from zoo.cli.command import command
 from zoo.errors import UsageError
 
@@ -82,14 +81,12 @@ def convert(
     What was done is reported; what cannot be carried over exactly is an error. Neither Caffe nor Torch7
     is needed. `dsd-zoo inspect` shows beforehand what would convert.
     """
-    import converters
-    from zoo.catalog.metadata import metadata_of
+    from zoo import api
 
     if not out:
         raise UsageError(
             "-o is empty; expected NET.onnx, NET.py, DATA.safetensors or a folder ('.' for this one)"
         )
-    subject = find_subject(what, manifests)
     options: dict[str, Any] = {
         "link": link,
         "opset": opset,
@@ -110,8 +107,7 @@ def convert(
             f"{out}: takes the tensors of a .t7 as they are, and {', '.join(given)} is about a net; "
             "leave it out, or write NET.onnx or NET.py"
         )
-    metadata = metadata_of(subject.manifest) if subject.manifest is not None else None
-    report = converters.convert(subject.sources, out, metadata=metadata, **options)
+    report = api.convert(what, out, manifests=manifests or (), **options)
     if json:
         print_json(report.to_dict())
     else:

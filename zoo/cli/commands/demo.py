@@ -14,11 +14,11 @@ import typer
 from zoo.cli._output import print_table
 from zoo.cli.command import command
 from zoo.errors import UsageError
+from zoo.vocabulary import METRICS, Metric
 
 if TYPE_CHECKING:
     from zoo.claims.audit import AuditedModel
     from zoo.demo import Demo
-    from zoo.schema import Metric
 
 
 @command("demo", order=160)
@@ -50,7 +50,7 @@ def demo(
     with ExitStack() as stack:
         if out is None:
             out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dsd-zoo-demo-")))
-        done = run_demo(out, say=_progress)
+        done = run_demo(out, progress=_progress)
         _progress("")
     _print(done)
     write_page(output, done.models, done.parity)
@@ -60,7 +60,7 @@ def demo(
 
 
 def _progress(line: str) -> None:
-    """On a terminal only: one line that the next one replaces."""
+    """Show one line, which the next call replaces; only on a terminal."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
@@ -81,7 +81,7 @@ def _print(done: Demo) -> None:
 def _print_gains(done: Demo) -> None:
     """The measured top-1 gains over the fair baselines."""
     from zoo.report import words
-    from zoo.report.rows import merged_pairs
+    from zoo.report.tables import merged_pairs
 
     found = [
         (model.manifest.name, gain.baseline, pair)
@@ -118,7 +118,7 @@ def _line(model: AuditedModel, done: Demo) -> tuple[str, ...]:
         name,
         f"{len(model.manifest.files)} verified",
         f"{max(row.difference for row in rows):.0e}",
-        *(cell for metric in ("top1", "top5") for cell in _counts(model, metric)),
+        *(cell for metric in METRICS for cell in _counts(model, metric)),
         "reproduced" if holds else "NOT REPRODUCED",
     )
 

@@ -1,4 +1,4 @@
-"""`dsd-zoo export-cache DIR [MODEL...]`: the downloaded files as a folder to carry or to serve."""
+"""`dsd-zoo export-cache DIR [MODEL...]`: copy downloaded files to a folder, to carry or to serve."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli._moved import print_moved
+from zoo.cli._mirror_text import print_copied
 from zoo.cli._options import ManifestsOption
 from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
@@ -34,7 +34,7 @@ def export_cache(
 
     catalog, cache = load_catalog(manifests), Cache()
     chosen = [catalog.get(name) for name in models or catalog.names()]
-    count = print_moved(export(cache, chosen, folder))
+    count = print_copied(export(cache, chosen, folder))
     if not count:
         raise UsageError(f"nothing to export: the cache {cache.root} has no file of these models")
     print(f"{count} files in {folder}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zoo.download import Fetched
     from zoo.store.cache import Cache
 
-# What a shell reports of a command that Ctrl-C ended.
+# The exit code that shells report of a command that Ctrl-C ended.
 INTERRUPTED = 130
 
 
@@ -47,8 +47,8 @@ def fetch(
     order. Only bytes that agree with every size and hash on record are kept. Where nothing is known
     beforehand, the first download is put on record ($DSD_ZOO_LOCK or lock.json in the user's data folder),
     and later ones must match. What an interrupted fetch has brought is kept, and the same command goes on
-    from it. HTTPS_PROXY, NO_PROXY and REQUESTS_CA_BUNDLE (certificates) are heeded.
-    Ends with 1 if a file could not be had, and with 130 if it was interrupted.
+    from it. HTTPS_PROXY, NO_PROXY and REQUESTS_CA_BUNDLE (certificates) are respected.
+    Ends with 1 if a file could not be fetched, and with 130 if it was interrupted.
     """
     from zoo.cli._fetch_progress import progress_bars
     from zoo.download import Network

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli._moved import print_moved
+from zoo.cli._mirror_text import print_copied
 from zoo.cli._options import ManifestsOption
 from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
@@ -27,5 +27,5 @@ def import_cache(
     from zoo.store.cache import Cache
 
     cache = Cache()
-    count = print_moved(take_in(cache, load_catalog(manifests), folder))
+    count = print_copied(take_in(cache, load_catalog(manifests), folder))
     print(f"{count} files of {folder} are in the cache {cache.root}")

@@ -1,4 +1,4 @@
-"""`dsd-zoo list`: the whole zoo at a glance."""
+"""`dsd-zoo list`: all models with their claims."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from zoo.cli._output import print_json, print_table
 from zoo.cli._results import as_json, in_short
 from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
+from zoo.vocabulary import METRICS
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
     from zoo.catalog.manifest import Claim, Manifest
     from zoo.evidence.run import Result
-    from zoo.schema import Metric
     from zoo.store.cache import Cache, Trust
 
-METRICS: tuple[Metric, ...] = ("top1", "top5")
-# From the strongest to the weakest: a model is trusted as far as its least known file.
+# From the strongest to the weakest; the trust in a model is that in its least trusted file.
 TRUST_LEVELS: tuple[Trust, ...] = ("pinned", "recorded", "unverified")
 
 

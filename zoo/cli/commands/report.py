@@ -1,4 +1,4 @@
-"""`dsd-zoo report DIR`: the page a person looks at."""
+"""`dsd-zoo report DIR`: an HTML page about runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`dsd-zoo schema`: what a manifest may say."""
+"""`dsd-zoo schema`: the JSON Schema of a manifest."""
 
 from __future__ import annotations
 

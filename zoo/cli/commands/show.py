@@ -1,4 +1,4 @@
-"""`dsd-zoo show MODEL`: everything a newcomer needs to know about one model."""
+"""`dsd-zoo show MODEL`: everything about one model."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from zoo.cli._output import human_bytes, print_fields, print_json
 from zoo.cli._results import as_json, in_short
 from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
+from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
@@ -96,7 +97,6 @@ def _preprocessing(manifest: Manifest) -> str:
 
 
 def _print_claims(manifest: Manifest) -> None:
-    from zoo.schema import METRIC_NAMES
 
     print("\nClaims")
     if not manifest.claims:
@@ -115,7 +115,6 @@ def _print_claims(manifest: Manifest) -> None:
 
 
 def _print_conflicts(manifest: Manifest) -> None:
-    from zoo.schema import METRIC_NAMES
 
     for conflict in manifest.conflicts:
         claim = f"{METRIC_NAMES[conflict.metric]} {conflict.percent:g} %"
@@ -141,7 +140,6 @@ def _print_measured(results: Sequence[Result]) -> None:
 
 def _print_baseline(manifest: Manifest, catalog: Catalog) -> None:
     from zoo.claims.gains import gains_over_baseline
-    from zoo.schema import METRIC_NAMES
 
     baseline = catalog.baseline(manifest)
     if baseline is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,15 +31,14 @@ from zoo.cli._options import (
 from zoo.cli._output import print_json
 from zoo.cli._subject import find_subject, load_catalog
 from zoo.cli.command import command
+from zoo.datasets import kinds_of_sources
 from zoo.errors import UsageError
+from zoo.vocabulary import Precision
 
 if TYPE_CHECKING:
     from zoo.evaluation.distributed import Group
-    from zoo.evaluation.job import Job
-    from zoo.evaluation.variants import Variant
-    from zoo.evidence.run import Run
 
-# What a shell reports of a command that Ctrl-C ended.
+# The exit code that shells report of a command that Ctrl-C ended.
 INTERRUPTED = 130
 
 
@@ -50,14 +49,14 @@ def validate(
         Path | None,
         typer.Option(
             metavar="SRC",
-            help="Images: a folder, tar, list, Caffe LMDB, parquet or WebDataset shards, or a packed file.",
+            help=f"Images: {kinds_of_sources()}.",
         ),
     ] = None,
     labels: LabelsOption = None,
     runtime: RuntimeOption = "onnx",
     device: DeviceOption = "cpu",
     precision: Annotated[
-        Literal["float32", "tf32", "fp16", "bf16"],
+        Precision,
         typer.Option(help="Arithmetic; any but float32 is compared with float32 in the same pass."),
     ] = "float32",
     limit: Annotated[int | None, typer.Option(metavar="N", help="Only the first N images.")] = None,
@@ -70,9 +69,7 @@ def validate(
     scale: Annotated[float | None, typer.Option(metavar="X", help="Factor after the mean.")] = None,
     meant_for: Annotated[
         str | None,
-        typer.Option(
-            metavar="FLAVOUR", help="What net and mean are made for, if not for --flavour's images."
-        ),
+        typer.Option(metavar="FLAVOUR", help="The flavour that net and mean are made for, if not --flavour."),
     ] = None,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="All flavours in one pass, and how much they change.")
@@ -126,10 +123,11 @@ def validate(
     --sensitivity and --precision).
     """
     from zoo.claims.findings import collect_findings
-    from zoo.cli import _validation_text
+    from zoo.cli._validation_text import print_findings
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.distributed import join_group
+    from zoo.evaluation.evaluate import evaluate_and_write
     from zoo.evaluation.job import job_for
     from zoo.evaluation.settings import settings_for, shipped_images
     from zoo.evaluation.variants import folder_of, variants_of
@@ -150,9 +148,12 @@ def validate(
     settings = settings_for(subject, runtime, scores, chosen, mean=mean_option(mean), meant_for=meant_for)
     variants = variants_of(settings.preprocessing, settings.meant_for, precision, sensitivity)
     own_flavour = settings.preprocessing.flavour if known is None else known.preprocessing.flavour
-    folders = [folder_of(subject.name, runtime, device, variant, limit, own_flavour) for variant in variants]
-    if out is not None:
-        folders = [out, *(out / _name(variant) for variant in variants[1:])]
+    if out is None:
+        folders = [
+            folder_of(subject.name, runtime, device, variant, limit, own_flavour) for variant in variants
+        ]
+    else:
+        folders = [out, *(out / variant.name for variant in variants[1:])]
     with open_dataset(data or shipped_images(subject), labels) as dataset, join_group(device) as group:
         job = job_for(
             subject,
@@ -167,52 +168,26 @@ def validate(
             preprocess_on=preprocess_on,
             command=shlex.join(["dsd-zoo", *sys.argv[1:]]),
         )
-        runs = _measured(job, variants, folders, resume, group)
+        with _interruption_explained(folders[0], group), progress_bar(job.model) as progress:
+            runs = evaluate_and_write(job, variants, folders, resume=resume, group=group, progress=progress)
         if group.rank:
             return
     placed = list(zip(folders, runs, strict=True))
     findings = collect_findings(known, load_catalog(manifests), placed, earlier, tolerance, other)
-    if json:
-        print_json(findings.to_json())
-    else:
-        _validation_text.print_findings(findings)
-    # Last, so that a place that cannot be written takes no finding with it.
+    print_json(findings.to_json()) if json else print_findings(findings)
+    # Last, so that the findings are printed even if a report cannot be written.
     write_reports(findings, junit, markdown)
     if not findings.holds:
         raise typer.Exit(1)
 
 
-def _measured(
-    job: Job, variants: Sequence[Variant], folders: Sequence[Path], resume: bool, group: Group
-) -> list[Run]:
-    """The runs, of which rank 0 writes each into its folder. Until then every machine keeps its own part."""
-    from zoo.evaluation.evaluate import measure
-    from zoo.evidence import journal
-    from zoo.evidence.run import write_run
-
-    with _kept(folders[0], group):
-        with progress_bar(job.model) as progress:
-            runs = measure(job, variants, folder=folders[0], resume=resume, group=group, progress=progress)
-        if group.rank == 0:
-            for folder, run in zip(folders, runs, strict=True):
-                write_run(folder, run)
-        group.broadcast(None)
-    journal.finish(folders[0])
-    return runs
-
-
-def _name(variant: Variant) -> str:
-    """What a second variant is called beside the first."""
-    return variant.preprocessing.flavour if variant.precision == "float32" else variant.precision
-
-
 @contextlib.contextmanager
-def _kept(folder: Path, group: Group) -> Iterator[None]:
-    """Says what an interrupted run leaves behind."""
+def _interruption_explained(folder: Path, group: Group) -> Iterator[None]:
+    """Say what is kept of a run that Ctrl-C or the loss of a process ends, and how to continue it."""
     from zoo.evaluation.distributed import RankLostError
     from zoo.evidence import journal
 
-    def left() -> str:
+    def kept() -> str:
         images = sum(len(batch.rows[0]) for batch in journal.read(folder).values())
         return (
             f"the evidence of {images:,} images is kept in {folder}; the same command with --resume goes on"
@@ -221,7 +196,7 @@ def _kept(folder: Path, group: Group) -> Iterator[None]:
     try:
         yield
     except RankLostError as error:
-        raise RankLostError(f"rank {group.rank} of {group.size}: {error}\n  {left()}") from error
+        raise RankLostError(f"rank {group.rank} of {group.size}: {error}\n  {kept()}") from error
     except KeyboardInterrupt:
-        print(f"dsd-zoo: interrupted; {left()}", file=sys.stderr)
+        print(f"dsd-zoo: interrupted; {kept()}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None

@@ -1,4 +1,4 @@
-"""Every published number again from the per-batch traces: accuracies in all their printings, and losses."""
+"""Every published number derived again from its per-batch trace: accuracies wherever printed, and losses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_logs_and_table_follow_from_the_batches(name, expected):
 
 
 def own_audit(folder: Path, old: str, new: str) -> Audit:
-    """The audit of squeezenet-dsd with one thing changed in its manifest."""
+    """The audit of squeezenet-dsd with one text replaced in its manifest."""
     text = (bundled_folder() / "squeezenet-dsd.toml").read_text(encoding="utf-8")
     assert old in text
     text = text.replace(old, new, 1).replace('name = "squeezenet-dsd"', 'name = "own"', 1)

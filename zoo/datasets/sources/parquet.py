@@ -9,29 +9,32 @@ import threading
 from collections import Counter, OrderedDict
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from zoo.datasets.dataset import Record
+from zoo.datasets.registry import register_source
+from zoo.datasets.source import Record, Records
 from zoo.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 MAGIC = b"PAR1"
-# A run reads in order from several threads, so two row groups are in use at a border.
+# Several threads read in order, so two row groups are in use at a border.
 GROUPS_KEPT = 2
 VALIDATION = "validation"
 
 
-class Parquet:
+@register_source
+class Parquet(Records):
     """One shard, or all shards of one split in a folder (or its subfolder `data`), ordered by name.
 
-    Where a folder holds several splits, as `train-00000-of-00294.parquet` beside
-    `validation-00000-of-00014.parquet`, it is the validation split.
+    If a folder holds several splits, such as `train-00000-of-00294.parquet` beside
+    `validation-00000-of-00014.parquet`, only the validation split is read.
     """
 
+    kind: ClassVar[str] = "parquet shards"
+    description: ClassVar[str] = "parquet shards"
     labels_source = "the column 'label'"
-    flavour: str | None = None
 
     def __init__(self, path: Path) -> None:
         try:
@@ -42,9 +45,9 @@ class Parquet:
         self._lock = threading.Lock()
         self._groups: OrderedDict[tuple[int, int], list[Any]] = OrderedDict()
         self._files: list[ParquetFile] = []
-        # Shard, row group and row in it, of every record.
+        # Of every record: the shard, the row group and the row in that group.
         self._places: list[tuple[int, int, int]] = []
-        self.records: list[Record] = []
+        self.records = []
         for shard in _split(path, _shards(path)):
             try:
                 file = arrow.ParquetFile(shard, memory_map=True)
@@ -57,9 +60,9 @@ class Parquet:
         if count > 1:
             raise DataError(f"{path}: {count} images are called {name} in the column 'image'")
 
-    @staticmethod
-    def accepts(path: Path) -> bool:
-        """Whether `path` is for this source."""
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        """A folder with *.parquet inside, or a file that begins with the format's magic bytes."""
         if path.is_dir():
             return bool(_shards(path))
         with path.open("rb") as file:
@@ -79,12 +82,12 @@ class Parquet:
         return image
 
     def close(self) -> None:
-        """Let go of the shards."""
+        """Close the shards."""
         for file in self._files:
             file.close()
 
     def _group(self, shard: int, group: int) -> list[Any]:
-        """The images of a row group, each read once by a run that goes through them in order."""
+        """The images of a row group. A run that reads records in order reads each group once."""
         with self._lock:
             if (shard, group) not in self._groups:
                 column = self._files[shard].read_row_group(group, columns=["image"])["image"].combine_chunks()
@@ -116,7 +119,7 @@ class Parquet:
 
 
 def _check_columns(columns: Any, shard: Path) -> bool:  # noqa: ANN401 - pyarrow's types are not typed
-    """DataError unless there are images and labels; whether the images have their paths beside them."""
+    """Whether the images have paths. DataError unless there are columns of images and labels."""
     if "image" not in columns.names or "label" not in columns.names:
         raise DataError(f"{shard}: expected columns image and label, it has {', '.join(columns.names)}")
     kind = columns.field("image").type
@@ -127,7 +130,7 @@ def _check_columns(columns: Any, shard: Path) -> bool:  # noqa: ANN401 - pyarrow
 
 
 def _split(path: Path, shards: list[Path]) -> list[Path]:
-    """The shards of one split: what stands before the first `-` of their names."""
+    """The shards of one split; the split is the part of a name before its first `-`."""
     splits: dict[str, list[Path]] = {}
     for shard in shards:
         splits.setdefault(shard.stem.partition("-")[0], []).append(shard)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -14,25 +14,31 @@ from zoo.errors import UsageError
 from zoo.runtimes.half import float32_elsewhere
 from zoo.runtimes.memory import keep_freed
 from zoo.runtimes.ranking import Float32, Ranking, rank_tensor
-from zoo.runtimes.runtime import check_precision, check_scores, parse_device, use_gpu
-from zoo.schema import Precision
+from zoo.runtimes.registry import register_runtime
+from zoo.runtimes.runtime import Runtime, check_scores, parse_device, use_gpu
+from zoo.vocabulary import Form, Precision
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
     from torch.nn import Module
 
-PRECISIONS: dict[str, tuple[Precision, ...]] = {
-    "cpu": ("float32", "fp16", "bf16"),
-    "cuda": ("float32", "tf32", "fp16", "bf16"),
-}
-# With a single one PyTorch takes another algorithm for convolutions of 1x1: slower, and with other last bits
-# than with two. (With more, matrix products may have other last bits again.)
+# With a single thread PyTorch uses another algorithm for 1x1 convolutions: slower, and with other last bits
+# than with two. (With more than two, the last bits of matrix products may differ again.)
 LEAST_THREADS = 2
 
 
-class PyTorch:
+@register_runtime
+class PyTorch(Runtime):
     """The module that net.py's `load()` returns, in eval mode; see `Runtime`."""
+
+    label: ClassVar[str] = "PyTorch"
+    form: ClassVar[Form] = "pytorch"
+    packages: ClassVar[tuple[str, ...]] = ("torch",)
+    precisions: ClassVar[Mapping[str, tuple[Precision, ...]]] = {
+        "cpu": ("float32", "fp16", "bf16"),
+        "cuda": ("float32", "tf32", "fp16", "bf16"),
+    }
 
     def __init__(
         self,
@@ -45,7 +51,6 @@ class PyTorch:
         import torch
 
         kind, index = parse_device(device)
-        check_precision("PyTorch", kind, precision, PRECISIONS)
         gpu: dict[str, str] = {}
         self._device = torch.device("cpu")
         if kind == "cuda":
@@ -54,7 +59,7 @@ class PyTorch:
             keep_freed()
         torch.set_num_threads(max(LEAST_THREADS, threads or torch.get_num_threads()))
         self._net, self._scores, self._precision = net, scores, precision
-        # Two to four times as fast on a processor, and what tensor cores want; the same sums in float32.
+        # Two to four times as fast on a processor, and needed by tensor cores; float32 sums stay the same.
         channels_last = kind == "cpu" or precision != "float32"
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
         module = load_module(net).to(self._device).eval()
@@ -113,7 +118,7 @@ class PyTorch:
 
 
 def load_module(net: Path) -> Module:
-    """The net that a generated file's `load()` returns. Importing it runs it: it is code."""
+    """The net that a generated file's `load()` returns. The file is code, which this runs."""
     try:
         spec = importlib.util.spec_from_file_location(f"dsd_zoo_net_{net.stem}", net)
         if spec is None or spec.loader is None:
@@ -121,7 +126,7 @@ def load_module(net: Path) -> Module:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return _module(module.load())
-    except Exception as error:  # whatever the file does or lacks
+    except Exception as error:  # the file is code and may raise anything
         raise UsageError(
             f"{net}: expected a net that dsd-zoo convert wrote, with its .safetensors beside it; "
             f"loading it failed: {type(error).__name__}: {error}"
@@ -138,9 +143,9 @@ def _module(loaded: object) -> Module:
 
 @contextlib.contextmanager
 def _arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
-    """How convolutions and matrix products are computed; cuDNN's would be in TF32 by default.
+    """Sets the precision of convolutions and matrix products (cuDNN's default is TF32).
 
-    And by algorithms that give the same bits every time.
+    The algorithms are those that give the same bits every time.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""What became of files that were exported or imported."""
+"""The outcome of `export-cache` and `import-cache`, file by file, on the terminal."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from zoo.download.mirror import CopiedFile
 
 
-def print_moved(files: Iterable[CopiedFile]) -> int:
-    """Prints what became of each file, and returns how many; with errors the command ends with 1."""
+def print_copied(files: Iterable[CopiedFile]) -> int:
+    """Print the outcome of each file and return their number; after errors the command ends with 1."""
     errors, count = [], 0
     for file in files:
         count += 1

@@ -1,7 +1,7 @@
 """WebDataset shards: tars in which the files of one sample share their name up to the first dot.
 
 A sample is an image and a member `.cls` with its label in decimal, as in `n01440764_18.jpg` and
-`n01440764_18.cls`; other members are left alone.
+`n01440764_18.cls`; other members are ignored.
 """
 
 from __future__ import annotations
@@ -9,28 +9,32 @@ from __future__ import annotations
 import itertools
 import tarfile
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
-from zoo.datasets.dataset import Record
 from zoo.datasets.labels import IMAGE_SUFFIXES
-from zoo.datasets.tar import Tar
+from zoo.datasets.registry import register_source
+from zoo.datasets.source import Record, Records
+from zoo.datasets.sources.tar import Tar
 from zoo.errors import DataError
 
 LABEL_SUFFIX = ".cls"
-# Members looked at to tell shards from a plain tar of images: one sample has a few.
-MEMBERS_ASKED = 16
+# Members read to tell shards from a plain tar of images: a sample has a few members.
+MEMBERS_READ = 16
 
 
-class WebDataset:
+@register_source
+class WebDataset(Records):
     """One shard, or all shards (*.tar) in a folder by name. Images are read in place."""
 
+    kind: ClassVar[str] = "WebDataset shards"
+    description: ClassVar[str] = "WebDataset shards"
     labels_source = "the shards' .cls members"
-    flavour: str | None = None
 
     def __init__(self, path: Path) -> None:
         shards = _shards(path) if path.is_dir() else [path]
         self._tars = [Tar(shard) for shard in shards]
         self._places: list[tuple[Tar, str]] = []
-        self.records: list[Record] = []
+        self.records = []
         seen: dict[str, Path] = {}
         for shard, tar in zip(shards, self._tars, strict=True):
             for name, label in _samples(tar, shard):
@@ -40,15 +44,15 @@ class WebDataset:
                 self._places.append((tar, name))
                 self.records.append(Record(name, label))
 
-    @staticmethod
-    def accepts(path: Path) -> bool:
-        """Whether `path` is for this source: its first tar has labels among its first members."""
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        """A tar, or a folder whose first tar, has labels among its first members."""
         shards = _shards(path) if path.is_dir() else [path]
         if not shards or not Tar.accepts(shards[0]):
             return False
         try:
             with tarfile.open(shards[0], "r:") as archive:
-                names = [member.name for member in itertools.islice(archive, MEMBERS_ASKED)]
+                names = [member.name for member in itertools.islice(archive, MEMBERS_READ)]
         except (OSError, tarfile.TarError):
             return False
         return any(_split(name)[1] == LABEL_SUFFIX for name in names)
@@ -59,7 +63,7 @@ class WebDataset:
         return tar.read(name)
 
     def close(self) -> None:
-        """Let go of the shards."""
+        """Close the shards."""
         for tar in self._tars:
             tar.close()
 

@@ -1,4 +1,4 @@
-"""Intervals drawn as inline SVG on one common axis, in percentage points."""
+"""Confidence intervals as inline SVG on a common axis in percentage points."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ if TYPE_CHECKING:
 WIDTH = 272
 MARGIN = 14
 STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
-MOST_TICKS = 7
+MAX_TICKS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A scale in percentage points with its ticks; 0 is always on it."""
+    """A scale in percentage points with its ticks; it always contains 0."""
 
     low: float
     high: float
     ticks: tuple[float, ...]
 
     def x(self, value: float) -> float:
-        """Where a value in points lies, in pixels."""
+        """The horizontal position of a value in percentage points, in pixels."""
         share = (value - self.low) / (self.high - self.low)
         return round(MARGIN + share * (WIDTH - 2 * MARGIN), 1)
 
 
 def axis_over(intervals: Sequence[Interval]) -> Axis:
-    """An axis with round ticks that holds all intervals (fractions of 1) and 0."""
+    """An axis with round ticks that contains 0 and all intervals, which are fractions of 1."""
     ends = [100 * end for interval in intervals for end in interval] + [0.0]
     low, high = min(ends), max(ends)
-    step = next((step for step in STEPS if high - low <= step * (MOST_TICKS - 2)), STEPS[-1])
+    step = next((step for step in STEPS if high - low <= step * (MAX_TICKS - 2)), STEPS[-1])
     first, last = floor(low / step), max(ceil(high / step), floor(low / step) + 1)
     return Axis(first * step, last * step, tuple(number * step for number in range(first, last + 1)))
 
 
-def head(axis: Axis) -> Markup:
-    """The axis with its labels, for the head of the column."""
+def axis_labels(axis: Axis) -> Markup:
+    """The labels of the ticks, for the head of the column."""
     from markupsafe import Markup
 
     labels = Markup().join(
@@ -55,8 +55,8 @@ def head(axis: Axis) -> Markup:
     return Markup('<svg viewBox="0 0 {} 16" aria-hidden="true">{}</svg>').format(WIDTH, labels)
 
 
-def strip(axis: Axis, kind: str, gain: float, interval: Interval) -> Markup:
-    """One gain (fraction of 1) with its interval; hidden from screen readers, the numbers stand beside it."""
+def draw(axis: Axis, kind: str, gain: float, interval: Interval) -> Markup:
+    """A gain with its interval, both fractions of 1. Hidden from screen readers, which read the table."""
     from markupsafe import Markup
 
     grid = Markup().join(

@@ -5,12 +5,20 @@ from __future__ import annotations
 import mmap
 import tarfile
 from pathlib import Path
+from typing import ClassVar
 
+from zoo.datasets.registry import register_source
+from zoo.datasets.source import Files
 from zoo.errors import DataError
 
 
-class Tar:
+@register_source
+class Tar(Files):
     """The files in a tar. One pass over its headers finds them; the content is read through a memory map."""
+
+    kind: ClassVar[str] = "tar"
+    description: ClassVar[str] = "an uncompressed .tar (unpack a compressed one)"
+    trial: ClassVar[int] = 30
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -19,9 +27,9 @@ class Tar:
             self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self.names = frozenset(self._places)
 
-    @staticmethod
-    def accepts(path: Path) -> bool:
-        """Whether `path` is for this source: a tar that is not compressed."""
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        """A tar that is not compressed."""
         if not path.is_file():
             return False
         try:
@@ -36,7 +44,7 @@ class Tar:
         return self._content[offset : offset + size]
 
     def close(self) -> None:
-        """Let go of the memory map."""
+        """Close the memory map."""
         self._content.close()
 
 
@@ -57,7 +65,7 @@ def _index(path: Path) -> dict[str, tuple[int, int]]:
                     raise DataError(f"{path}: holds {name} twice")
                 places[name] = (member.offset_data, member.size)
             end = archive.offset
-        # tarfile takes any bad header but the first for the end; a tar really ends with a block of zeros.
+        # tarfile treats any bad header but the first as the end; a whole tar ends with a block of zeros.
         with path.open("rb") as file:
             file.seek(end)
             if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):

@@ -1,28 +1,31 @@
-"""What stands in the rows of the page's tables."""
+"""The content of the tables on the page and on the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from zoo.claims.audit import Audit, ClaimAudit
 from zoo.claims.gains import ClaimedGain, Gain, PairedGain
 from zoo.claims.measurement import Measurement
 from zoo.report import words
-from zoo.schema import Metric
+from zoo.vocabulary import Metric
+
+Finding = TypeVar("Finding", Measurement, PairedGain)
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredLine:
-    """Runs that found the same, as one line."""
+    """The runs that measured the same, as one line; `runtimes` names them."""
 
     run: Measurement
     runtimes: str
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimRows:
-    """One claim with its lines; none of them if nothing was measured."""
+class ClaimBlock:
+    """One claim with a line per distinct measurement. `height` is the number of table rows, at least 1."""
 
     claim: ClaimAudit
     lines: list[MeasuredLine]
@@ -31,7 +34,7 @@ class ClaimRows:
 
 @dataclass(frozen=True, slots=True)
 class GainLine:
-    """One interval of a comparison: as claimed, or as measured."""
+    """One gain with its interval. `kind` is "claimed" or "measured", `basis` says what it rests on."""
 
     kind: str
     value: ClaimedGain | PairedGain
@@ -39,8 +42,8 @@ class GainLine:
 
 
 @dataclass(frozen=True, slots=True)
-class GainRows:
-    """All intervals of one comparison."""
+class GainBlock:
+    """All gains of a model over its baseline in one metric."""
 
     model: str
     baseline: str
@@ -50,7 +53,7 @@ class GainRows:
 
 @dataclass(frozen=True, slots=True)
 class PairTable:
-    """Who was right on which image."""
+    """How often a model and its baseline were right, both, one or neither, in runs over the same images."""
 
     model: str
     baseline: str
@@ -60,22 +63,18 @@ class PairTable:
     note: str
 
 
-def claim_rows(audit: Audit) -> list[ClaimRows]:
-    """The claims of one model; equal findings of different runtimes merged, in order of appearance."""
-    rows = []
+def claim_blocks(audit: Audit) -> list[ClaimBlock]:
+    """The claims of one model; equal measurements with different runtimes are one line."""
+    blocks = []
     for claim in audit.claims:
-        places: dict[Measurement, list[str]] = {}
-        for run in claim.measurements:
-            finding = replace(run, runtime="", device="")
-            places.setdefault(finding, []).append(words.place(run.runtime, run.device))
-        lines = [MeasuredLine(run, _join(names)) for run, names in places.items()]
-        rows.append(ClaimRows(claim, lines, max(1, len(lines))))
-    return rows
+        lines = [MeasuredLine(run, runtimes) for run, runtimes in _merged(claim.measurements)]
+        blocks.append(ClaimBlock(claim, lines, max(1, len(lines))))
+    return blocks
 
 
-def gain_rows(audit: Audit) -> list[GainRows]:
-    """The comparisons of one model with its baseline."""
-    rows = []
+def gain_blocks(audit: Audit) -> list[GainBlock]:
+    """The gains of one model over its baseline."""
+    blocks = []
     for gain in audit.gains:
         lines = []
         if gain.claimed is not None:
@@ -84,12 +83,12 @@ def gain_rows(audit: Audit) -> list[GainRows]:
         for pair, runtimes in merged_pairs(gain):
             basis = f"{runtimes}, {words.images(pair.n)}, {words.p_value(pair.p_value)}"
             lines.append(GainLine("measured", pair, basis))
-        rows.append(GainRows(audit.model, gain.baseline, gain.metric, lines))
-    return rows
+        blocks.append(GainBlock(audit.model, gain.baseline, gain.metric, lines))
+    return blocks
 
 
 def pair_tables(audit: Audit) -> list[PairTable]:
-    """The 2x2 tables of one model and its baseline, without those in which no image is wrong."""
+    """The 2x2 tables of one model and its baseline; none for pairs that are right on every image."""
     return [
         PairTable(audit.model, gain.baseline, gain.metric, runtimes, pair, _pair_note(pair))
         for gain in audit.gains
@@ -99,13 +98,17 @@ def pair_tables(audit: Audit) -> list[PairTable]:
 
 
 def merged_pairs(gain: Gain) -> list[tuple[PairedGain, str]]:
-    """The measured pairs, equal ones merged, each with the names of what it was measured with."""
-    places: dict[PairedGain, list[str]] = {}
-    for pair in gain.measured:
-        places.setdefault(replace(pair, runtime="", device=""), []).append(
-            words.place(pair.runtime, pair.device)
-        )
-    return [(pair, _join(names)) for pair, names in places.items()]
+    """The measured gains, each once, with the runtimes that measured it."""
+    return _merged(gain.measured)
+
+
+def _merged(findings: Iterable[Finding]) -> list[tuple[Finding, str]]:
+    """Equal findings as one, in order of appearance, each with the names of its runtimes."""
+    runtimes: dict[Finding, list[str]] = {}
+    for found in findings:
+        name = words.place(found.runtime, found.device)
+        runtimes.setdefault(replace(found, runtime="", device=""), []).append(name)
+    return [(found, " and ".join(dict.fromkeys(names))) for found, names in runtimes.items()]
 
 
 def _pair_note(pair: PairedGain) -> str:
@@ -116,7 +119,3 @@ def _pair_note(pair: PairedGain) -> str:
         f"{words.gain_verdict(pair)}. With this many images and this share of differing ones, a true gain "
         f"shows up in 80 % of cases from {100 * pair.minimum_detectable:.2f} points on."
     )
-
-
-def _join(names: Iterable[str]) -> str:
-    return " and ".join(dict.fromkeys(names))

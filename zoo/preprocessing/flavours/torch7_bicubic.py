@@ -1,13 +1,13 @@
 """torch7-bicubic: fb.resnet.torch's validation images: image.load, Scale(S), ColorNormalize, CenterCrop.
 
-Everything is float32, in Torch7's order of operations, and reproduces Torch7 to the last bit. Two habits of
-`image.scale` set it apart from every library of today: the grid is corner-aligned with Catmull-Rom taps and
-no antialiasing, and neither the buffer between the two passes nor the result is rounded or clamped.
+Everything is float32, in Torch7's order of operations, and reproduces Torch7 to the last bit. `image.scale`
+differs from today's libraries in two ways: its grid is corner-aligned, with Catmull-Rom taps and no
+antialiasing, and neither the buffer between the two passes nor the result is rounded or clamped.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,18 @@ from numpy.typing import NDArray
 from zoo.errors import DataError
 from zoo.preprocessing.decode import EncodedImage
 from zoo.preprocessing.flavour import Flavour, Float32, Pixels
+from zoo.preprocessing.registry import register_flavour
+from zoo.preprocessing.tensors import on_device
 
-# Rows are scaled so many numbers at a time, which stay in the processor's cache with all that comes of them.
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+# Rows are scaled in blocks of this many numbers, so that a block and its results stay in the cache.
 BLOCK_NUMBERS = 1 << 15
 
 
+@register_flavour
 class Torch7Bicubic(Flavour):
     """The shorter side scaled to `size` by Torch7's bicubic; RGB, pixels 0..1 (with over- and undershoot)."""
 
@@ -29,17 +36,18 @@ class Torch7Bicubic(Flavour):
     normalisation_max_value: ClassVar[int] = 1
     takes_std: ClassVar[bool] = True
     is_square: ClassVar[bool] = False
+    position: ClassVar[int] = 40
 
-    def decode(self, picture: EncodedImage) -> Pixels:
+    def decode(self, image: EncodedImage) -> Pixels:
         """Pixels as image.load has them, still as bytes (or 16-bit) and BGR.
 
         Raises:
-            DataError: not decodable, or CMYK, which Torch7 read with false colours (it took the first three
-                of the four ink channels for RGB); no library here gives those channels.
+            DataError: not decodable, or CMYK: Torch7 used the first three of the four ink channels as RGB,
+                and no library here gives those channels.
         """
-        if picture.header.components == 4:
+        if image.header.components == 4:
             raise DataError("a CMYK JPEG, of which Torch7 took the ink channels for RGB: convert it to RGB")
-        return picture.deep_bgr
+        return image.deep_bgr
 
     def scale(self, pixels: Pixels) -> Float32:
         """Stage 1 of a decoded image: (height, width, 3) float32, RGB, the shorter side `size` pixels.
@@ -51,7 +59,7 @@ class Torch7Bicubic(Flavour):
         return self._scale(pixels, height, width, slice(0, height), slice(0, width))
 
     def scale_window(self, pixels: Pixels, crop: int) -> Float32:
-        """The window alone, in half the time: (crop, crop, 3)."""
+        """Only the window, in half the time: (crop, crop, 3) float32."""
         height, width = self.resized(pixels.shape[0], pixels.shape[1])
         return self._scale(pixels, height, width, *self.window(height, width, crop))
 
@@ -64,6 +72,16 @@ class Torch7Bicubic(Flavour):
         # Columns first, turned into rows: whole rows are gathered much faster than single pixels.
         turned = scale_rows(cv2.transpose(rgb).astype(np.float32) * unit, width, columns)
         return scale_rows(np.asarray(cv2.transpose(turned), np.float32), height, rows)
+
+    def scale_tensor(self, pixels: Pixels, device: torch.device) -> Tensor:
+        """`scale` on a device: (height, width, 3) float32, RGB."""
+        import torch
+
+        height, width = self.resized(pixels.shape[0], pixels.shape[1])
+        unit = float(np.float32(1 / np.iinfo(pixels.dtype).max))
+        # PyTorch has next to no operations for uint16.
+        image = on_device(pixels.astype(np.int32), device).flip(2).to(torch.float32) * unit
+        return scale_axis(scale_axis(image, width, axis=1), height, axis=0)
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) as `Scale` computes them."""
@@ -86,16 +104,16 @@ def scaled_size(height: int, width: int, size: int) -> tuple[int, int]:
 def scale_rows(source: Float32, length: int, wanted: slice) -> Float32:
     """One pass of `image.scale(..., "bicubic")` along the first axis of an array (rows, columns, channels).
 
-    Of the `length` rows that it makes, those that are wanted. `x` and the polynomial are float32; the last
-    product and sum are double, as the C code's literal 0.5 makes them, and rounded once.
+    Returns the rows `wanted` of the `length` rows of the result. `x` and the polynomial are float32; the last
+    product and sum are double, because of the literal 0.5 in the C code, and rounded once.
     """
     available = source.shape[0]
     if length == available:
         return source[wanted]
     if available == 1:
-        # Torch7 leaves the last sample unwritten here; the only sample there is stands in for it.
+        # Torch7 leaves the last row unwritten here; this repeats the only source row instead.
         return np.repeat(source, length, axis=0)[wanted]
-    # Of all rows but the last, which has no position: it is copied.
+    # The last row has no position; it is copied.
     index, fraction = axis_positions(available, length)
     index, fraction = index[wanted], fraction[wanted]
     extended = np.concatenate([2 * source[:1] - source[1:2], source, 2 * source[-1:] - source[-2:-1]])
@@ -132,8 +150,31 @@ def scale_rows(source: Float32, length: int, wanted: slice) -> Float32:
 
 
 def axis_positions(available: int, length: int) -> tuple[NDArray[np.int64], Float32]:
-    """The tap before each target sample but the last one, and how far behind it the sample lies, 0..1."""
+    """For each target position but the last: the tap before it, and its distance from that tap, 0..1."""
     ratio = np.float32(available - 1) / np.float32(max(length - 1, 1))
     position = np.arange(length - 1).astype(np.float32) * ratio
     index = position.astype(np.int64)
     return index, position - index.astype(np.float32)
+
+
+def scale_axis(source: Tensor, length: int, axis: int) -> Tensor:
+    """`scale_rows` for tensors, along any axis and whole: the same operations in the same order."""
+    import torch
+
+    available = source.shape[axis]
+    if length == available:
+        return source
+    if available == 1:
+        return source.repeat_interleave(length, axis)
+    index, fraction = axis_positions(available, length)
+    taps = on_device(index, source.device)
+    x = on_device(fraction, source.device).reshape([-1 if d == axis else 1 for d in range(source.ndim)])
+    first, second = source.narrow(axis, 0, 1), source.narrow(axis, 1, 1)
+    before_last, last = source.narrow(axis, available - 2, 1), source.narrow(axis, available - 1, 1)
+    extended = torch.cat([2 * first - second, source, 2 * last - before_last], axis)
+    p0, p1, p2, p3 = (extended.index_select(axis, taps + tap) for tap in range(4))
+    slope = p2 - p0
+    curve = 2 * p0 - 5 * p1 + 4 * p2 - p3
+    cubic = 3 * (p1 - p2) + p3 - p0
+    body = p1 + (0.5 * x.to(torch.float64)) * (slope + x * (curve + x * cubic))
+    return torch.cat([body.to(torch.float32), last], axis)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,15 +14,9 @@ from zoo.environment import processors
 from zoo.errors import DeviceError, UsageError
 from zoo.runtimes.half import in_half_precision
 from zoo.runtimes.ranking import Float32, Ranking, rank_scores, rank_tensor
-from zoo.runtimes.runtime import (
-    as_scores,
-    check_precision,
-    check_scores,
-    parse_device,
-    select_output,
-    use_gpu,
-)
-from zoo.schema import Precision
+from zoo.runtimes.registry import register_runtime
+from zoo.runtimes.runtime import Runtime, as_scores, check_scores, parse_device, select_output, use_gpu
+from zoo.vocabulary import Form, Precision
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
@@ -30,12 +24,20 @@ if TYPE_CHECKING:
 
 # ONNX Runtime's log levels; warnings are its default.
 LOG_WARNING, LOG_FATAL = 2, 4
-# On a processor it computes in float32 what a net has in fp16. On CUDA it has no pooling in bf16.
-PRECISIONS: dict[str, tuple[Precision, ...]] = {"cpu": ("float32",), "cuda": ("float32", "tf32", "fp16")}
 
 
-class OnnxRuntime:
+@register_runtime
+class OnnxRuntime(Runtime):
     """An .onnx file in an ONNX Runtime session; see `Runtime`."""
+
+    label: ClassVar[str] = "ONNX Runtime"
+    form: ClassVar[Form] = "onnx"
+    packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
+    # On a processor it computes in float32 what a net has in fp16. On CUDA it has no pooling in bf16.
+    precisions: ClassVar[Mapping[str, tuple[Precision, ...]]] = {
+        "cpu": ("float32",),
+        "cuda": ("float32", "tf32", "fp16"),
+    }
 
     def __init__(
         self,
@@ -48,10 +50,9 @@ class OnnxRuntime:
         import onnxruntime
 
         kind, index = parse_device(device)
-        check_precision("ONNX Runtime", kind, precision, PRECISIONS)
         options = onnxruntime.SessionOptions()
-        # Several batches instead, a thread for each: threads that share one wait after every layer for
-        # whichever an image takes the processor from. And scores are the same by any number of processors.
+        # One thread for each of several batches: threads that share a batch wait after every layer for the
+        # slowest, whose processor also decodes images. And scores do not depend on the number of processors.
         options.intra_op_num_threads = 1
         options.use_deterministic_compute = True
         gpu: dict[str, str] = {}
@@ -71,8 +72,8 @@ class OnnxRuntime:
         batch, *shape = session.get_inputs()[0].shape
         self.batch = batch if isinstance(batch, int) else None
         self.input_shape = tuple(size if isinstance(size, int) else None for size in shape)
-        # The sizes of the output behind its batch; known after the first batch.
-        self._behind: tuple[int, ...] | None = None
+        # The sizes of the output after its batch size; known after the first batch.
+        self._output_sizes: tuple[int, ...] | None = None
         self._about = {
             "onnxruntime": onnxruntime.__version__,
             "provider": session.get_providers()[0],
@@ -87,10 +88,10 @@ class OnnxRuntime:
         return as_scores(np.asarray(output), len(batch), self._net)
 
     def rank(self, batch: Float32 | Tensor, labels: Sequence[int]) -> Ranking:
-        """The best classes of a batch; the run reads and writes where input and scores lie."""
-        if self._behind is None:
-            self._behind = self._shape_of_scores(tuple(batch.shape[1:]))
-        shape = (len(batch), *self._behind)
+        """The best classes of a batch; the session reads and writes the arrays or tensors in place."""
+        if self._output_sizes is None:
+            self._output_sizes = self._shape_of_scores(tuple(batch.shape[1:]))
+        shape = (len(batch), *self._output_sizes)
         output: Any = np.empty(shape, np.float32) if isinstance(batch, np.ndarray) else batch.new_empty(shape)
         binding = self._session.io_binding()
         binding.bind_input(self._input, *_memory(batch))
@@ -110,7 +111,7 @@ class OnnxRuntime:
         del self._session
 
     def _shape_of_scores(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """What follows the batch in the output, from a run on zeros."""
+        """The sizes of the output after its batch size, from a run on zeros."""
         zeros = np.zeros((self.batch or 1, *shape), np.float32)
         with self._explained(zeros.shape):
             (output,) = self._session.run([self._output], {self._input: zeros})
@@ -121,21 +122,21 @@ class OnnxRuntime:
     def _explained(self, shape: Sequence[int]) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # its exception classes are those of a compiled module, without a base
+        except Exception as error:  # the exception classes of its compiled module have no common base
             raise UsageError(
                 f"{self._net}: ONNX Runtime failed on a batch {tuple(shape)}: {error}"
             ) from error
 
 
 def _memory(array: Any) -> tuple[str, int, type, tuple[int, ...], int]:  # noqa: ANN401 - numpy or torch
-    """Where an array lies, as `bind_input` and `bind_output` want to know it."""
+    """The place of an array in memory, as arguments of `bind_input` and `bind_output`."""
     if isinstance(array, np.ndarray):
         return "cpu", 0, np.float32, array.shape, array.ctypes.data
     return array.device.type, array.device.index or 0, np.float32, tuple(array.shape), array.data_ptr()
 
 
 def _cuda_session(net: Path, options: SessionOptions, index: int, precision: Precision) -> InferenceSession:
-    """A session on CUDA. Where that does not start, ONNX Runtime would take the CPU: here it is an error."""
+    """A session on CUDA. If that does not start, ONNX Runtime would use the CPU; here it is an error."""
     import onnxruntime
 
     provider = "CUDAExecutionProvider"
@@ -144,14 +145,14 @@ def _cuda_session(net: Path, options: SessionOptions, index: int, precision: Pre
             f"cuda:{index}: this ONNX Runtime ({onnxruntime.__version__}) is built without CUDA; "
             "install onnxruntime-gpu, or use --runtime pytorch or --device cpu"
         )
-    # Both calls print what they do not find.
+    # Both calls print the libraries that they do not find.
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         onnxruntime.preload_dlls()
         settings = {
             "device_id": str(index),
-            # TF32 is on unless told otherwise.
+            # TF32 is on by default.
             "use_tf32": "1" if precision == "tf32" else "0",
-            # By default the fastest of several trials is taken: another one next time, with other last bits.
+            # The default uses the fastest of several trials: next time perhaps another, with other last bits.
             "cudnn_conv_algo_search": "HEURISTIC",
         }
         session = _session(net, options, provider, settings, half=precision == "fp16")
@@ -169,7 +170,7 @@ def _session(
 ) -> InferenceSession:
     import onnxruntime
 
-    # What goes wrong comes as an exception or shows in the providers; the log would say it again on stderr.
+    # Errors are raised or show in the providers; the log would repeat them on stderr.
     onnxruntime.set_default_logger_severity(LOG_FATAL)
     try:
         model = in_half_precision(net) if half else net

@@ -5,23 +5,28 @@ from __future__ import annotations
 import mmap
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
-from zoo.datasets import datum
-from zoo.datasets.dataset import Record
 from zoo.datasets.lmdb_pages import Place, places
+from zoo.datasets.registry import register_source
+from zoo.datasets.source import Record, Records
 from zoo.errors import DataError
-from zoo.preprocessing.decode import DecodedImage
+
+if TYPE_CHECKING:
+    from zoo.preprocessing.decode import DecodedImage
 
 DATA_NAME = "data.mdb"
 # convert_imageset puts the line number before the name.
 NUMBERED = re.compile(r"\d{8,}_(?=.)")
 
 
-class CaffeLmdb:
-    """The folder of an LMDB, or its data.mdb. Several threads may read at once; nothing is ever written."""
+@register_source
+class CaffeLmdb(Records):
+    """The folder of an LMDB, or its data.mdb. Several threads may read at once; nothing is written."""
 
+    kind: ClassVar[str] = "Caffe LMDB"
+    description: ClassVar[str] = "a Caffe LMDB"
     labels_source = "the LMDB's records"
-    flavour: str | None = None
 
     def __init__(self, path: Path) -> None:
         file = path / DATA_NAME if path.is_dir() else path
@@ -38,24 +43,28 @@ class CaffeLmdb:
         except DataError as error:
             raise DataError(f"{file}: {error}") from error
 
-    @staticmethod
-    def accepts(path: Path) -> bool:
-        """Whether `path` is for this source."""
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        """The folder of an LMDB, or its data.mdb."""
         return (path / DATA_NAME).is_file() or (path.name == DATA_NAME and path.is_file())
 
     def read(self, index: int) -> bytes | DecodedImage:
         """The image of a record: encoded bytes, or stored pixels."""
+        from zoo.datasets import datum
+
         return datum.read_image(self._record(self._places[index]))
 
     def close(self) -> None:
-        """Let go of the memory map; it goes with the last view of it."""
+        """Drop the memory map, which ends with the last view of it."""
         self._content = memoryview(b"")
 
     def _record(self, place: Place) -> memoryview:
         return self._content[place.offset : place.offset + place.size]
 
     def _index(self) -> list[Record]:
-        """Name and label of every record. Names lose the line number where they stay different without."""
+        """Name and label of every record. Without line numbers where names differ without them."""
+        from zoo.datasets import datum
+
         labels = []
         for place in self._places:
             try:

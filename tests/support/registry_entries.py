@@ -1,0 +1,20 @@
+"""Registering something for one test only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from converters import Registry
+
+
+@contextmanager
+def entries_restored(registry: Registry[Any]) -> Iterator[None]:
+    """Removes at the end what was registered inside the block."""
+    before = dict(registry)
+    try:
+        yield
+    finally:
+        registry._entries.clear()
+        registry._entries.update(before)

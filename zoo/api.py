@@ -1,0 +1,228 @@
+"""The Python API: what the commands do, as functions that return what they found and print nothing.
+
+    import zoo
+
+    report = zoo.convert("digits-caffe-dsd", "net.onnx")
+    run = zoo.evaluate("digits-caffe-dsd")
+    print(run.result.top1_correct, zoo.audit("digits-caffe-dsd", [run]).holds)
+
+A model is given by its name in the catalog or as its `Manifest`; a net that is not in the catalog by the
+paths of its files. `manifests` are folders with manifests of the user's own, as for `--manifests`. Errors are
+those of `zoo.errors`, and of `converters` for what cannot be converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from converters import ConversionReport
+    from zoo.catalog.catalog import Catalog
+    from zoo.catalog.manifest import Manifest
+    from zoo.claims.audit import Audit
+    from zoo.download import Fetched
+    from zoo.evidence.run import Run
+    from zoo.verification.check import Check
+    from zoo.vocabulary import Precision, RuntimeName
+
+    Model = str | Manifest
+    AnyPath = str | PathLike[str]
+    ModelOrFiles = Model | PathLike[str] | Sequence[AnyPath]
+
+__all__ = ["audit", "convert", "evaluate", "fetch", "load_catalog", "verify"]
+
+
+def load_catalog(manifests: Sequence[AnyPath] = ()) -> Catalog:
+    """The models that ship with the zoo and those of the folders `manifests`.
+
+    Raises:
+        UsageError: a folder does not exist, or two models have the same name.
+    """
+    from zoo.catalog.catalog import Catalog
+
+    return Catalog.load([Path(folder) for folder in manifests])
+
+
+def fetch(
+    model: Model, *, mirrors: Sequence[str] = (), offline: bool = False, manifests: Sequence[AnyPath] = ()
+) -> list[Fetched]:
+    """Download the files of a model into the cache, verified, as `dsd-zoo fetch` does.
+
+    mirrors: URLs where MODEL/FILE lies, asked first.
+    offline: use no network; file:// sources are still read.
+
+    Returns where each file of the manifest lies, in its order.
+
+    Raises:
+        FetchError: no source delivered a file. All files are tried first.
+        IntegrityError: the sources of a file delivered another one than the one on record.
+        UsageError: no such model, or the cache cannot be written.
+    """
+    from zoo.download import Fetched, Network
+    from zoo.download.parallel import fetch_all
+    from zoo.store.cache import Cache
+
+    manifest = _manifest(model, load_catalog(manifests))
+    network = Network(mirrors=tuple(mirrors), offline=offline)
+    found: list[Fetched] = []
+    errors: list[Exception] = []
+    for result in fetch_all(manifest.model_files(), Cache(), network):
+        if isinstance(result, Fetched):
+            found.append(result)
+        else:
+            errors.append(result)
+    if errors:
+        raise errors[0]
+    return found
+
+
+def verify(model: Model, *, manifests: Sequence[AnyPath] = ()) -> list[Check]:
+    """Check the files, the structure and the converted forms of a model, as `dsd-zoo verify` does.
+
+    Returns one `Check` for each thing that was looked at; its `ok` says whether it holds.
+
+    Raises:
+        UsageError: no such model.
+    """
+    from zoo.store.cache import Cache
+    from zoo.verification.model import verify_model
+
+    catalog = load_catalog(manifests)
+    manifest = _manifest(model, catalog)
+    return verify_model(manifest, Cache(), catalog.baseline(manifest))
+
+
+def convert(
+    model: ModelOrFiles,
+    out: AnyPath,
+    *,
+    manifests: Sequence[AnyPath] = (),
+    **options: Any,  # noqa: ANN401 - handed on
+) -> ConversionReport:
+    """Convert a model or the net in some files to ONNX and PyTorch, as `dsd-zoo convert` does.
+
+    out: NET.onnx, NET.py, a folder for both, or DATA.safetensors.
+    options: those of `converters.convert`.
+
+    The claims, preprocessing and label names of a model travel in the ONNX. Returns what was done.
+
+    Raises:
+        UsageError: no such model or file, or a file of the model is not in the cache yet.
+        converters.ConverterError: something cannot be converted exactly, or an option does not fit.
+    """
+    import converters
+    from zoo.catalog.metadata import metadata_of
+    from zoo.store.cache import Cache
+    from zoo.store.subject import find_subject
+
+    subject = find_subject(model, load_catalog(manifests), Cache())
+    metadata = None if subject.manifest is None else metadata_of(subject.manifest)
+    return converters.convert(subject.sources, out, metadata=metadata, **options)
+
+
+def evaluate(
+    model: ModelOrFiles,
+    data: AnyPath | None = None,
+    *,
+    labels: AnyPath | None = None,
+    runtime: RuntimeName = "onnx",
+    device: str = "cpu",
+    precision: Precision = "float32",
+    limit: int | None = None,
+    batch_size: int | None = None,
+    scores: str | None = None,
+    flavour: str | None = None,
+    crop: int | None = None,
+    mean: Sequence[float] | PathLike[str] | None = None,
+    std: Sequence[float] | None = None,
+    scale: float | None = None,
+    meant_for: str | None = None,
+    preprocess_on: Literal["host", "device"] = "host",
+    skip_unreadable: bool = False,
+    out: AnyPath | None = None,
+    resume: bool = False,
+    manifests: Sequence[AnyPath] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Measure top-1 and top-5 of a net over images in this process, as `dsd-zoo validate` does.
+
+    data: whatever `--data` takes; None: the images that ship with the zoo for the model.
+    labels: a file of lines "NAME LABEL", labels from 0.
+    runtime, device, precision: what runs the net, where, and in which arithmetic.
+    limit, batch_size: only the first images; images per inference.
+    scores: the output that ranks the classes, if the net has several.
+    flavour, crop, mean, std, scale, meant_for: preprocessing, in place of what the model or the files say;
+        a `mean` that is a path is a mean image.
+    preprocess_on: where images are resized.
+    skip_unreadable: leave out images that cannot be decoded.
+    out: folder for the evidence; None: nothing is written. resume: continue an interrupted run in `out`.
+    progress: called with (images done, images in all) after each batch.
+
+    Returns the `Run`: its `result` (counts and all they rest on) and its `rows` (one for each image).
+
+    Raises:
+        UsageError: net, images, preprocessing and options do not fit together.
+        DataError: an image cannot be read, or labels do not belong to the net's classes.
+        DeviceError: the device or the precision is not available.
+        IntegrityError: a file of the model has changed since it was fetched.
+        converters.ConverterError: the net cannot be converted.
+    """
+    from zoo.datasets import open_dataset
+    from zoo.evaluation.evaluate import evaluate_and_write, evaluate_variants
+    from zoo.evaluation.job import job_for
+    from zoo.evaluation.settings import settings_for, shipped_images
+    from zoo.evaluation.variants import Variant
+    from zoo.runtimes import form_of
+    from zoo.store.cache import Cache
+    from zoo.store.subject import find_subject
+
+    subject = find_subject(model, load_catalog(manifests), Cache())
+    scores = subject.scores(scores)
+    chosen = {"flavour": flavour, "crop": crop, "std": None if std is None else list(std), "scale": scale}
+    mean = Path(mean) if isinstance(mean, PathLike) else mean
+    settings = settings_for(subject, runtime, scores, chosen, mean=mean, meant_for=meant_for)
+    images = shipped_images(subject) if data is None else Path(data)
+    with open_dataset(images, None if labels is None else Path(labels)) as dataset:
+        job = job_for(
+            subject,
+            settings,
+            dataset,
+            runtime,
+            scores,
+            device=device,
+            batch_size=batch_size,
+            limit=limit,
+            skip_unreadable=skip_unreadable,
+            preprocess_on=preprocess_on,
+        )
+        variant = Variant(settings.preprocessing, settings.meant_for, precision)
+        if out is None:
+            return evaluate_variants(job, [variant], progress=progress)[0]
+        return evaluate_and_write(job, [variant], [Path(out)], resume=resume, progress=progress)[0]
+
+
+def audit(model: Model, runs: AnyPath | Sequence[Run] = (), *, manifests: Sequence[AnyPath] = ()) -> Audit:
+    """Hold the published numbers of a model against their traces and against runs, as `dsd-zoo audit` does.
+
+    runs: what `evaluate` returned, or a folder with runs; those of other models are ignored, those of the
+        model's baseline serve to measure the gain.
+
+    Returns the `Audit`; its `holds` says whether nothing contradicts the claims.
+
+    Raises:
+        UsageError: no such model or baseline, or no run in the folder.
+        DataError: a trace or a run is damaged.
+    """
+    from zoo.claims import audit as claims
+    from zoo.evidence.run import read_runs
+
+    catalog = load_catalog(manifests)
+    found = read_runs(Path(runs)) if isinstance(runs, str | PathLike) else runs
+    return claims.audit(_manifest(model, catalog), catalog, found)
+
+
+def _manifest(model: Model, catalog: Catalog) -> Manifest:
+    return catalog.get(model) if isinstance(model, str) else model

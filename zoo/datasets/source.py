@@ -1,0 +1,79 @@
+"""What a source is: one kind of place that holds images.
+
+A source has either files, for which a list or the names tell the labels (`Files`), or records that carry
+their own labels (`Records`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from zoo.preprocessing.decode import Content
+
+
+class Source(ABC):
+    """Opened images at one place, readable in any order and from several threads at once.
+
+    A subclass is one kind of place.
+    """
+
+    kind: ClassVar[str]
+    """How lists name the kind, without an article: "Caffe LMDB"."""
+    description: ClassVar[str]
+    """What `open_dataset` says that it expected: "a Caffe LMDB"."""
+    trial: ClassVar[int] = 10
+    """Sources are tried from the lowest number to the highest, those of one number in the order of `kind`.
+    Lists name the highest number first."""
+
+    @abstractmethod
+    def __init__(self, path: Path) -> None:
+        """Find the images at a path that the source accepts; DataError where the place is damaged."""
+
+    @classmethod
+    @abstractmethod
+    def accepts(cls, path: Path) -> bool:
+        """Whether this existing file or folder is a place of this kind."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close what is open."""
+
+
+class Files(Source):
+    """A source of named files. Names are relative and use "/", as the place itself has them."""
+
+    names: frozenset[str]
+    """All regular files."""
+    labels_file: Path | None = None
+    """The list of labels, where the place is such a list."""
+
+    @abstractmethod
+    def read(self, name: str) -> bytes:
+        """The content of one of `names`. DataError if it cannot be read (any more)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One image of a source that knows its labels: a unique name, and the class from 0."""
+
+    name: str
+    label: int
+
+
+class Records(Source):
+    """A source of images that carry their labels, in a fixed order."""
+
+    records: list[Record]
+    """The images."""
+    labels_source: str
+    """Where the labels came from, in words."""
+    flavour: str | None = None
+    """The flavour that the images were packed with; None: the images suit any flavour."""
+
+    @abstractmethod
+    def read(self, index: int) -> Content:
+        """The image of a record. DataError if it cannot be read."""

@@ -1,0 +1,101 @@
+"""From the batches of all processes to the run: gathered, checked, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from zoo.errors import DataError
+from zoo.evaluation.distributed import Group
+from zoo.evaluation.job import Job
+from zoo.evaluation.variants import Variant
+from zoo.evidence.journal import Batch
+from zoo.evidence.run import Result, Row, Run
+
+
+@dataclass(frozen=True, slots=True)
+class GatheredBatches:
+    """All batches in order.
+
+    seconds: the time of the slowest process.
+    resumed: images that an interrupted run had ranked before.
+    """
+
+    batches: list[Batch]
+    seconds: float
+    resumed: int
+
+
+def gather(
+    job: Job, group: Group, own: Sequence[Batch], resumed: Mapping[int, Batch], seconds: float
+) -> GatheredBatches:
+    """The batches of all processes. DataError unless they contain every image of the job exactly once."""
+    gathered = group.all_gather((list(own), seconds))
+    new = [batch for part, _ in gathered for batch in part]
+    if group.all_reduce(_sums(own)) != _sums(new):
+        raise DataError("the evidence that was gathered is not what the processes counted")
+    batches = {batch.number: batch for batch in (*resumed.values(), *new)}
+    images = sum(len(batch.rows[0]) + len(batch.unreadable) for batch in batches.values())
+    if images != len(job.samples) or len(batches) != len(resumed) + len(new):
+        raise DataError(f"{images} images were ranked or left out, but there are {len(job.samples)}")
+    if not any(batch.rows[0] for batch in batches.values()):
+        raise DataError(f"{job.data.source}: none of its {len(job.samples)} images could be read")
+    return GatheredBatches(
+        [batches[number] for number in sorted(batches)],
+        max(seconds for _, seconds in gathered),
+        sum(len(batch.rows[0]) for batch in resumed.values()),
+    )
+
+
+def _sums(batches: Sequence[Batch]) -> list[int]:
+    rows = [row for batch in batches for rows in batch.rows for row in rows]
+    return [len(rows), *_correct(rows)]
+
+
+def _correct(rows: Sequence[Row]) -> tuple[int, int]:
+    """Images right at top-1 and at top-5."""
+    return sum(row.top1_correct for row in rows), sum(row.top5_correct for row in rows)
+
+
+def run_of(
+    job: Job,
+    variant: Variant,
+    gathered: GatheredBatches,
+    at: int,
+    *,
+    batch_size: int,
+    files: dict[str, str],
+    environment: dict[str, str],
+    started: str,
+    processes: int,
+) -> Run:
+    """The run of the variant whose rows are at index `at` of each batch. Other arguments as in `Result`."""
+    rows = [row for batch in gathered.batches for row in batch.rows[at]]
+    top1_correct, top5_correct = _correct(rows)
+    result = Result(
+        model=job.model,
+        n=len(rows),
+        n_dataset=len(job.data),
+        top1_correct=top1_correct,
+        top5_correct=top5_correct,
+        dataset=job.data.name,
+        dataset_source=job.data.source,
+        labels=job.data.labels_source,
+        flavour=variant.preprocessing.flavour,
+        preprocessing=variant.settings(),
+        runtime=job.runtime,
+        device=job.device,
+        precision=variant.precision,
+        batch_size=batch_size,
+        files=files,
+        environment=environment,
+        command=job.command,
+        started=started,
+        seconds=round(gathered.seconds, 3),
+        images_per_second=round((len(rows) - gathered.resumed) / gathered.seconds, 2),
+        processes=processes,
+        resumed=gathered.resumed,
+        unreadable=[name for batch in gathered.batches for name in batch.unreadable],
+        exif_rotated=sum(batch.rotated for batch in gathered.batches),
+    )
+    return Run(result, rows)

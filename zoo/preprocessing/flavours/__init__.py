@@ -1,0 +1,1 @@
+"""The flavours: one module each, with one class under `register_flavour`."""

@@ -1,0 +1,61 @@
+"""What was checked about a run, as test cases: the same list for JUnit XML and for Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from zoo.vocabulary import METRIC_NAMES
+
+if TYPE_CHECKING:
+    from zoo.claims.audit import Audit
+    from zoo.claims.regression import Regression
+
+# If a run goes wrong altogether, thousands of images change; the evidence names them all.
+MAX_IMAGES = 100
+
+Outcome = Literal["passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class TestCase:
+    """One thing that was checked. `group` says against what: "claims" or "baseline"."""
+
+    group: str
+    name: str
+    outcome: Outcome
+    detail: str
+
+
+def cases_of(audit: Audit | None, regression: Regression | None) -> list[TestCase]:
+    """One case per claim of the audit, then those of the comparison with an earlier run."""
+    claims = [] if audit is None else _claim_cases(audit)
+    return claims if regression is None else [*claims, *_baseline_cases(regression)]
+
+
+def _claim_cases(audit: Audit) -> list[TestCase]:
+
+    outcomes: dict[str, Outcome] = {"agrees": "passed", "differs": "failed"}
+    cases = []
+    for claim in audit.claims:
+        remarks = "; ".join(measured.remark for measured in claim.measurements)
+        detail = f"{claim.published}: {claim.verdict}, {remarks}"
+        outcome = outcomes.get(claim.verdict, "skipped")
+        cases.append(TestCase("claims", METRIC_NAMES[claim.metric], outcome, detail))
+    return cases
+
+
+def _baseline_cases(regression: Regression) -> list[TestCase]:
+    outcome: Outcome = "passed" if regression.holds else "failed"
+    cases = [TestCase("baseline", "all images", outcome, regression.verdict())]
+    flipped = regression.flipped
+    for change in flipped[:MAX_IMAGES]:
+        detail = (
+            f"class {change.label}, {' and '.join(change.flipped)} changed: "
+            f"{' '.join(map(str, change.before))} then, {' '.join(map(str, change.now))} now"
+        )
+        cases.append(TestCase("baseline", change.image, outcome, detail))
+    if len(flipped) > MAX_IMAGES:
+        more = f"{len(flipped) - MAX_IMAGES} more images changed their verdict"
+        cases.append(TestCase("baseline", "and more", outcome, more))
+    return cases
