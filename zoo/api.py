@@ -175,7 +175,6 @@ def evaluate(
     from zoo.evaluation.job import job_for
     from zoo.evaluation.settings import settings_for, shipped_images
     from zoo.evaluation.variants import Variant
-    from zoo.runtimes import form_of
     from zoo.store.cache import Cache
     from zoo.store.subject import find_subject
 
@@ -183,7 +182,7 @@ def evaluate(
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop, "std": None if std is None else list(std), "scale": scale}
     mean = Path(mean) if isinstance(mean, PathLike) else mean
-    settings = settings_for(subject, form_of(runtime), scores, chosen, mean=mean, meant_for=meant_for)
+    settings = settings_for(subject, runtime, scores, chosen, mean=mean, meant_for=meant_for)
     images = shipped_images(subject) if data is None else Path(data)
     with open_dataset(images, None if labels is None else Path(labels)) as dataset:
         job = job_for(

@@ -1,4 +1,4 @@
-"""A caffemodel written by hand: the wire format from its other side, and quick for hundreds of megabytes."""
+"""Writes caffemodels independently of the reader, and fast enough for hundreds of megabytes."""
 
 from __future__ import annotations
 

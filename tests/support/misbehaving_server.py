@@ -24,7 +24,7 @@ Behaviour = Callable[["Handler", "Site"], None]
 
 @dataclass
 class Site:
-    """What the server has, how it behaves request by request (the last behaviour stays), and what came."""
+    """The content of the server, its behaviour for each request (the last one stays), and the requests."""
 
     content: bytes = CONTENT
     etag: str | None = ETAG
@@ -45,7 +45,7 @@ class Site:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers each request as the site's script says."""
+    """Answers each request with the behaviour that the site has for it."""
 
     protocol_version = "HTTP/1.1"
     site: Site
@@ -104,12 +104,12 @@ def _begin_part(handler: Handler, site: Site) -> bytes:
 
 
 def serve(handler: Handler, site: Site) -> None:
-    """As it should be: ranges, If-Range, a length, an entity tag."""
+    """Correct: ranges, If-Range, a length, an entity tag."""
     handler.wfile.write(_begin_part(handler, site))
 
 
 def drop_after(count: int) -> Behaviour:
-    """Announces everything, sends `count` bytes, breaks off."""
+    """Announces all bytes, sends `count`, then resets the connection."""
 
     def behave(handler: Handler, site: Site) -> None:
         handler.wfile.write(_begin_part(handler, site)[:count])
@@ -119,7 +119,7 @@ def drop_after(count: int) -> Behaviour:
 
 
 def throttled(bytes_per_second: int) -> Behaviour:
-    """Well-behaved, but slow."""
+    """Correct, but slow."""
 
     def behave(handler: Handler, site: Site) -> None:
         body = _begin_part(handler, site)
@@ -133,7 +133,7 @@ def throttled(bytes_per_second: int) -> Behaviour:
 
 
 def ignore_range(handler: Handler, site: Site) -> None:
-    """The whole content, whatever was asked for."""
+    """The whole content for any request."""
     handler.begin(200, Content_Length=len(site.content), ETag=site.etag)
     handler.wfile.write(site.content)
 
@@ -144,7 +144,7 @@ def status(code: int, **headers: object) -> Behaviour:
 
 
 def answer(body: bytes, code: int = 200, **headers: object) -> Behaviour:
-    """This body, whatever was asked for."""
+    """This body for any request."""
 
     def behave(handler: Handler, site: Site) -> None:
         handler.begin(code, Content_Length=len(body), **headers)
@@ -165,7 +165,7 @@ def raw(body: bytes, **headers: object) -> Behaviour:
 
 
 def silent(seconds: float) -> Behaviour:
-    """Nothing for so long, then nothing."""
+    """Waits, then closes the connection without an answer."""
 
     def behave(handler: Handler, site: Site) -> None:
         time.sleep(seconds)
@@ -176,14 +176,14 @@ def silent(seconds: float) -> Behaviour:
 
 @contextmanager
 def running(tls: ssl.SSLContext | None = None) -> Iterator[Site]:
-    """The server, as long as the block runs."""
+    """The server, while the block runs."""
     handler = type("SiteHandler", (Handler,), {"site": Site()})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
             handler.site.scheme = "https"
-        # A client that leaves is no news here.
+        # Clients that close the connection are no error here.
         server.handle_error = lambda request, address: None  # type: ignore[method-assign]
         handler.site.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -194,7 +194,7 @@ def running(tls: ssl.SSLContext | None = None) -> Iterator[Site]:
 
 
 def known(content: bytes = CONTENT) -> dict[str, object]:
-    """Everything that can be on record of a content."""
+    """The size and all hashes of a content, as in a manifest."""
     return {
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -205,7 +205,7 @@ def known(content: bytes = CONTENT) -> dict[str, object]:
 
 
 def model(*urls: str, **on_record: object) -> ModelFile:
-    """The only file of a model, from these URLs."""
+    """The file of a model that has only this file, with these URLs."""
     manifest = Manifest.model_validate(
         {
             "schema_version": 1,
@@ -228,7 +228,7 @@ def model(*urls: str, **on_record: object) -> ModelFile:
 
 
 def left_behind(cache: Cache) -> list[str]:
-    """Everything in the cache but locks, as paths below it."""
+    """All paths below the cache except locks."""
     return sorted(
         path.relative_to(cache.root).as_posix()
         for path in cache.root.rglob("*")
@@ -237,6 +237,6 @@ def left_behind(cache: Cache) -> list[str]:
 
 
 def stored(content: bytes = CONTENT) -> list[str]:
-    """What is in a cache that holds this one file and nothing else."""
+    """The paths below a cache that holds only this file."""
     sha256 = hashlib.sha256(content).hexdigest()
     return sorted(["index.json", f"sha256/{sha256[:2]}/{sha256}/tiny.caffemodel"])

@@ -51,10 +51,10 @@ class Member:
         return PurePosixPath(self.name.replace("\\", "/")).name
 
 
-def find_member(path: Path, kind: Archive, file: File, most: int) -> Member:
+def find_member(path: Path, kind: Archive, file: File, max_bytes: int) -> Member:
     """The member that is `file` in the archive at `path`: by name, else by ending, else by size.
 
-    ContentError if no member or several qualify, it is larger than `most` bytes, or the archive is damaged.
+    ContentError if no member or several qualify, it is larger than `max_bytes`, or the archive is damaged.
     """
     try:
         found = [member for member, _ in _members(path, kind)]
@@ -68,16 +68,16 @@ def find_member(path: Path, kind: Archive, file: File, most: int) -> Member:
             f"delivered a {kind} archive in which {'no' if not wanted else 'more than one'} file could be "
             f"{file.name}{_bytes(file.bytes)}: it holds {names}{more}; unpack it by hand"
         )
-    if wanted[0].size is not None and wanted[0].size > most:
+    if wanted[0].size is not None and wanted[0].size > max_bytes:
         raise ContentError(
             f"delivered a {kind} archive whose {wanted[0].name} unpacks to {wanted[0].size} bytes; "
-            f"at most {most} are right"
+            f"at most {max_bytes} are right"
         )
     return wanted[0]
 
 
-def read_member(path: Path, kind: Archive, wanted: Member, most: int) -> Iterator[bytes]:
-    """The content of a member in chunks. ContentError if it is damaged or longer than `most` bytes."""
+def read_member(path: Path, kind: Archive, wanted: Member, max_bytes: int) -> Iterator[bytes]:
+    """The content of a member in chunks. ContentError if it is damaged or longer than `max_bytes`."""
     came = 0
     try:
         for member, stream in _members(path, kind):
@@ -85,8 +85,10 @@ def read_member(path: Path, kind: Archive, wanted: Member, most: int) -> Iterato
                 continue
             while chunk := stream.read(CHUNK_BYTES):
                 came += len(chunk)
-                if came > most:
-                    raise ContentError(f"delivered a {kind} archive that unpacks to more than {most} bytes")
+                if came > max_bytes:
+                    raise ContentError(
+                        f"delivered a {kind} archive that unpacks to more than {max_bytes} bytes"
+                    )
                 yield chunk
             return
     except _DAMAGED as error:

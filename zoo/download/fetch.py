@@ -99,17 +99,13 @@ def add_file(
 
 
 def import_file(
-    file: ModelFile,
-    path: Path,
-    cache: Cache,
-    *,
-    replace: bool = False,
-    record: IndexEntry | None = None,
+    file: ModelFile, path: Path, cache: Cache, *, replace: bool = False, record: IndexEntry | None = None
 ) -> Path:
     """Copy the local file `path` into `cache` as `file`.
 
     record: its expected digests and its source, if known; by default its source is `path`.
-    replace: see `add_file`, as for the errors.
+    replace: see `add_file`.
+    Raises as `add_file` does.
     """
 
     def check(digests: Digests) -> None:

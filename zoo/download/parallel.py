@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from zoo.catalog.manifest import ModelFile
     from zoo.store.cache import Cache
 
+_Jobs = queue.SimpleQueue[tuple["ModelFile", "Future[Fetched | ZooError]"]]
+
 MAX_THREADS = 4
 # The main thread wakes up this often, so that Ctrl-C works on every system.
 POLL_SECONDS = 0.5
@@ -25,7 +27,7 @@ JOIN_SECONDS = 2.0
 
 
 def fetch_all(
-    wanted: Sequence[ModelFile],
+    files: Sequence[ModelFile],
     cache: Cache,
     network: Network,
     progress_of: Callable[[ModelFile], DownloadProgress] | None = None,
@@ -34,35 +36,26 @@ def fetch_all(
 
     UsageError before the first download if the disk has no room for all files whose size is known.
     """
-    missing = [file for file in wanted if cache.find(file) is None]
+    missing = [file for file in files if cache.find(file) is None]
     cache.require_space(
         sum(file.entry.bytes or 0 for file in missing),
         f"{len(missing)} files, as far as their sizes are known",
     )
     stop = threading.Event()
-    futures: list[Future[Fetched | ZooError]] = [Future() for _ in wanted]
-    jobs: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for number in range(len(wanted)):
-        jobs.put(number)
+    jobs: _Jobs = queue.SimpleQueue()
+    futures: list[Future[Fetched | ZooError]] = [Future() for _ in files]
+    for job in zip(files, futures, strict=True):
+        jobs.put(job)
 
-    def work() -> None:
-        while not stop.is_set():
-            try:
-                number = jobs.get_nowait()
-            except queue.Empty:
-                return
-            file = wanted[number]
-            progress = DownloadProgress() if progress_of is None else progress_of(file)
-            try:
-                fetched = fetch_file(file, cache, network, _CancellableProgress(progress, stop))
-                futures[number].set_result(fetched)
-            except ZooError as error:
-                futures[number].set_result(error)
-            except BaseException as error:  # `future.result()` raises it again
-                futures[number].set_exception(error)
+    def fetch(file: ModelFile) -> Fetched:
+        progress = DownloadProgress() if progress_of is None else progress_of(file)
+        return fetch_file(file, cache, network, _CancellableProgress(progress, stop))
 
     # Daemons: a thread that waits for a silent server must not keep the process alive.
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(MAX_THREADS, len(wanted)))]
+    threads = [
+        threading.Thread(target=_work, args=(jobs, fetch, stop), daemon=True)
+        for _ in range(min(MAX_THREADS, len(files)))
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -74,6 +67,21 @@ def fetch_all(
         stop.set()
         for thread in threads:
             thread.join(JOIN_SECONDS)
+
+
+def _work(jobs: _Jobs, fetch: Callable[[ModelFile], Fetched], stop: threading.Event) -> None:
+    """Do jobs until none is left, or `stop` is set."""
+    while not stop.is_set():
+        try:
+            file, future = jobs.get_nowait()
+        except queue.Empty:
+            return
+        try:
+            future.set_result(fetch(file))
+        except ZooError as error:
+            future.set_result(error)
+        except BaseException as error:  # `future.result()` raises it again
+            future.set_exception(error)
 
 
 class _Cancelled(Exception):

@@ -113,9 +113,11 @@ class Transfer:
             if not identified and partial.size >= HEAD_BYTES:
                 identified = True
                 kind, expected = self._identify(stream, partial)
-            most = MAX_BYTES if expected is None else expected
-            if partial.size > most:
-                raise IntegrityError(f"not the file on record\n  bytes: expected {most} at most, more came")
+            max_bytes = MAX_BYTES if expected is None else expected
+            if partial.size > max_bytes:
+                raise IntegrityError(
+                    f"not the file on record\n  bytes: expected {max_bytes} at most, more came"
+                )
             self.progress.update(partial.size, expected)
         if not identified and partial.size >= (stream.validators.size or 0):
             kind, expected = self._identify(stream, partial)
@@ -156,14 +158,14 @@ class Transfer:
         return self._unpack(partial, kind)
 
     def _unpack(self, partial: Partial, kind: Archive) -> ReceivedFile:
-        most = MAX_BYTES if self.file.bytes is None else self.file.bytes
-        member = find_member(partial.path, kind, self.file, most)
+        max_bytes = MAX_BYTES if self.file.bytes is None else self.file.bytes
+        member = find_member(partial.path, kind, self.file, max_bytes)
         if member.size is not None:
             self.require_space(member.size)
         path = self.folder / UNPACKED_NAME
         try:
             digests = self._write_member(
-                path, kind, member.size, read_member(partial.path, kind, member, most)
+                path, kind, member.size, read_member(partial.path, kind, member, max_bytes)
             )
             self.check(digests)
         except BaseException:

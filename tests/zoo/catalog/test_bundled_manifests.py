@@ -1,4 +1,4 @@
-"""What the bundled manifests say agrees with the files beside them and with the published facts."""
+"""The bundled manifests agree with the files beside them and with the published facts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read_counts(path: Path) -> list[tuple[int, int]]:
 
 
 def counts_of_log(text: str, framework: str) -> list[tuple[int, int]]:
-    """Per-batch counts of right images, straight from what the original framework printed."""
+    """Correct images per batch, from the log of the original framework."""
     if framework == "torch7":
         wrong = re.findall(r"^batch .* top-1 +(\d+) of 50 .* top-5 +(\d+) of 50 ", text, re.MULTILINE)
         return [(50 - int(top1), 50 - int(top5)) for top1, top5 in wrong]
@@ -120,7 +120,7 @@ def test_the_table_of_the_dsd_zoo(model, baseline, top1, top5, baseline_top1, ba
 
 @pytest.mark.parametrize("section", ["5. Baselines", "6. Network definitions and logs"])
 def test_sizes_and_hashes_are_those_of_the_facts(shared, section):
-    """Every hash in the collected facts is in the manifest of its file, and the size with it."""
+    """The manifests have every size and hash of the collected facts."""
     text = (shared / "facts" / "models.md").read_text(encoding="utf-8")
     (body,) = re.findall(rf"## {re.escape(section)}.*?\n(.*?)(?=\n## |\Z)", text, re.DOTALL)
     files = [file for manifest in MODELS.values() for file in manifest.files]

@@ -1,4 +1,4 @@
-"""Finding manifests: the bundled ones, the user's own, and advice for names that are not there."""
+"""The catalog: bundled manifests, those of the user, and suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def test_an_unknown_name_gets_the_closest_ones():
     ]
 
 
-def test_a_slip_of_the_pen_gets_several_guesses():
+def test_a_misspelt_name_gets_several_suggestions():
     with pytest.raises(UsageError, match="did you mean squeezenet-dsd or "):
         Catalog.load().get("squeznet-dsd")
 
 
-def test_a_name_like_no_other_gets_no_guess():
+def test_a_name_unlike_any_other_gets_no_suggestion():
     with pytest.raises(UsageError) as caught:
         Catalog.load().get("zzz")
     assert "did you mean" not in str(caught.value)

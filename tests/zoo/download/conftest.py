@@ -1,4 +1,4 @@
-"""A server that misbehaves, an empty cache, and little retry_policy."""
+"""Fixtures: a server that misbehaves, an empty cache, and a retry policy with short times."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def cache(tmp_path: Path) -> Cache:
 
 @pytest.fixture
 def hasty() -> Network:
-    """Everything that takes a minute takes a moment."""
+    """Timeouts and delays of milliseconds instead of minutes."""
     retry_policy = RetryPolicy(
         connect_timeout=5,
         read_timeout=10,

@@ -1,4 +1,4 @@
-"""A link that delivers an archive: the wanted member comes out, nothing else does, and nothing escapes."""
+"""A source that delivers an archive: only the wanted member is unpacked, and only into the cache."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ ARCHIVES = {
 
 @pytest.mark.parametrize("on_record", [{}, PINNED], ids=["unpinned", "pinned"])
 @pytest.mark.parametrize("body", ARCHIVES.values(), ids=ARCHIVES)
-def test_the_wanted_member_is_what_is_stored(site, cache, hasty, body, on_record):
+def test_the_wanted_member_is_stored(site, cache, hasty, body, on_record):
     site.content = body
     file = model(site.url(), **on_record)
     fetched = fetch_file(file, cache, hasty)
@@ -94,7 +94,7 @@ def test_a_member_that_is_not_the_file_on_record_is_refused(site, cache, hasty):
 
 
 def content_of(kind: str, body: bytes, folder: Path) -> bytes:
-    """The content of the member that is meant, read the way a fetch reads it."""
+    """The content of the wanted member, read as a download reads it."""
     path = folder / "archive"
     path.write_bytes(body)
     member = find_member(path, kind, UNPINNED, 1 << 24)  # type: ignore[arg-type]
@@ -134,7 +134,7 @@ def test_the_member_is_found_by_name_then_ending_then_alone(tmp_path, names):
         ((), "it holds nothing"),
     ],
 )
-def test_an_archive_that_leaves_a_choice_is_listed(site, cache, hasty, names, message):
+def test_an_archive_with_several_candidates_is_listed(site, cache, hasty, names, message):
     site.content = zipped(*((name, b"\x0a" + name.encode()) for name in names)).ljust(600, b"\0")
     if not names:
         site.content = tarred(("folder/", b""))
@@ -154,7 +154,7 @@ def _with_checksum(header: bytes) -> bytes:
     return bytes(body)
 
 
-def test_links_and_devices_are_no_files(tmp_path):
+def test_links_and_devices_are_skipped(tmp_path):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
@@ -170,7 +170,7 @@ def test_links_and_devices_are_no_files(tmp_path):
 @pytest.mark.parametrize("kind", ["zip", "gzip", "bzip2"])
 @pytest.mark.parametrize("on_record", [{}, {"bytes": 1000}], ids=["unpinned", "sized"])
 def test_a_bomb_is_stopped(site, cache, hasty, monkeypatch, kind, on_record):
-    """2 MB of zeros in 2 KB; a bound of 1 MB stands for the real one, of which a test would take long."""
+    """2 MB of zeros in 2 KB. The limit is 1 MB here; a test of the real one would take long."""
     monkeypatch.setattr("zoo.download.transfer.MAX_BYTES", 1 << 20)
     bomb = bytes(2 << 20)
     site.content = {
@@ -200,7 +200,7 @@ def test_a_huge_member_beside_the_wanted_one_is_not_read_to_its_end(tmp_path, mo
 
 
 def test_a_header_that_claims_gigabytes_takes_no_memory(tmp_path):
-    """An extended header of 8 GB, which a careless reader would read as one piece."""
+    """An extended header of 8 GB, which must not be read into memory at once."""
     header = bytearray(_with_checksum(tarred(("tiny.caffemodel", b""))[:512]))
     header[124:136] = b"77777777777\0"
     header[156:157] = b"x"
@@ -281,7 +281,7 @@ SMALL_ARCHIVES = [
     changes=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), min_size=1, max_size=8),
     cut=st.integers(0, 1 << 20),
 )
-def test_nothing_but_the_known_error_comes_out_of_a_mangled_archive(which, changes, cut, tmp_path_factory):
+def test_a_damaged_archive_raises_only_content_errors(which, changes, cut, tmp_path_factory):
     kind, whole = SMALL_ARCHIVES[which]
     body = bytearray(whole)
     for at, value in changes:

@@ -1,4 +1,4 @@
-"""One file from a real HTTP server, local files, several sources: what gets in and what does not."""
+"""One file from a real HTTP server, local files and several sources: what is stored and what is refused."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_good_file_is_stored_and_recorded(site, cache, hasty):
     assert left_behind(cache) == stored()
 
 
-def test_what_is_here_is_not_fetched_again(site, cache, hasty):
+def test_a_file_in_the_cache_is_not_downloaded_again(site, cache, hasty):
     file = model(site.url(), **PINNED)
     first = fetch_file(file, cache, hasty)
     assert fetch_file(file, cache, hasty).source is None
@@ -121,8 +121,8 @@ def test_chunks_tell_where_an_unknown_file_ends(site, cache, hasty):
     ],
     ids=["chunked", "length", "reset"],
 )
-def test_a_break_never_passes_for_the_end(site, cache, hasty, broken):
-    """Although nothing is on record that would tell."""
+def test_a_broken_connection_is_not_taken_for_the_end(site, cache, hasty, broken):
+    """Even if no size or hash is on record."""
     site.etag = None
     site.script = [broken]
     file = model(site.url())
@@ -214,7 +214,7 @@ def test_when_all_fail_the_error_says_how_to_do_it_by_hand(site, cache, hasty):
     ]
 
 
-def test_a_file_without_any_record_is_said_to_be_so(cache, hasty):
+def test_the_error_says_that_nothing_is_on_record(cache, hasty):
     file = model()
     with pytest.raises(FetchError) as caught:
         fetch_file(file, cache, hasty)
@@ -228,7 +228,7 @@ def test_a_file_without_any_record_is_said_to_be_so(cache, hasty):
     ]
 
 
-def test_a_server_that_cannot_be_reached_is_asked_once(cache, hasty):
+def test_an_unreachable_server_is_tried_once(cache, hasty):
     file = model("http://127.0.0.1:9/w")
     with pytest.raises(FetchError, match=r"connection failed: .*refused\n"):
         fetch_file(file, cache, hasty)
@@ -259,7 +259,7 @@ def test_a_proxy_is_used(site, cache, hasty, monkeypatch):
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A certificate that nobody has signed, with its key beside it."""
+    """A self-signed certificate, with its key beside it."""
     if shutil.which("openssl") is None:
         pytest.skip("needs the openssl command to make a certificate")
     command = (
@@ -295,8 +295,8 @@ def test_redirects_are_followed_and_loops_end(site, cache, hasty):
     assert [failure.reason for failure in fetched.failed] == ["connection failed: Exceeded 30 redirects."]
 
 
-def test_a_packed_answer_is_unpacked(site, cache, hasty):
-    """Although it was asked not to pack; the announced length is then not that of the file."""
+def test_a_compressed_body_is_decompressed(site, cache, hasty):
+    """A server may compress although asked not to; the announced length is then not that of the file."""
     site.script = [answer(gzip.compress(CONTENT), Content_Encoding="gzip")]
     file = model(site.url(), **PINNED)
     assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
@@ -311,7 +311,7 @@ def test_a_silent_server_is_given_up(site, cache, hasty):
         fetch_file(file, cache, hastier)
 
 
-def test_offline_touches_no_network_but_files_count(site, cache, hasty, tmp_path):
+def test_offline_uses_file_urls_only(site, cache, hasty, tmp_path):
     offline = replace(hasty, offline=True)
     file = model(site.url(), **PINNED)
     with pytest.raises(FetchError, match="not tried: --offline"):
@@ -375,7 +375,7 @@ def test_a_disk_without_room_is_told_before_the_download(site, cache, hasty, mon
     assert cache.find(file) is None
 
 
-class _Told(DownloadProgress):
+class _Recorder(DownloadProgress):
     def __init__(self) -> None:
         self.seen: list[tuple[int, int | None]] = []
         self.notes: list[str] = []
@@ -390,7 +390,7 @@ class _Told(DownloadProgress):
 def test_progress_ends_at_the_full_size_and_tells_of_breaks(site, cache, hasty):
     site.script = [drop_after(500_000), serve]
     file = model(site.url())
-    told = _Told()
+    told = _Recorder()
     fetch_file(file, cache, hasty, told)
     assert told.seen[-1] == (len(CONTENT), len(CONTENT))
     assert [done for done, _ in told.seen] == sorted(done for done, _ in told.seen)

@@ -1,4 +1,4 @@
-"""The cache carried to another machine, and served as a mirror."""
+"""The cache exported to a folder, imported on another machine, and served as a mirror."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def catalog(tmp_path: Path) -> Catalog:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """The manifest as TOML; JSON strings, numbers and inline tables are near enough."""
+    """Write the manifest as TOML; its strings and numbers look as in JSON."""
     fields = manifest.model_dump(exclude_none=True)
     head = {
         name: value
@@ -108,7 +108,7 @@ def test_a_full_disk_is_told_with_the_folder(here, tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / "export").rglob("*")] == ["tiny"]
 
 
-def test_the_first_use_travels_with_the_file(here, there, catalog, tmp_path):
+def test_the_record_of_first_use_is_exported_and_imported(here, there, catalog, tmp_path):
     list(export_cache(here, [MODEL], tmp_path / "out"))
     assert list(import_cache(there, catalog, tmp_path / "out")) == [
         CopiedFile("tiny", "tiny.caffemodel", "1,280,000 bytes")
@@ -154,7 +154,7 @@ def test_what_came_first_here_is_not_overruled(here, there, catalog, tmp_path):
 @pytest.mark.parametrize(
     ("model_name", "name"), [("../tiny", "tiny.caffemodel"), ("tiny", "../../x"), ("no", "x")]
 )
-def test_names_that_no_manifest_has_lead_nowhere(here, there, catalog, tmp_path, model_name, name):
+def test_names_that_no_manifest_has_are_refused(here, there, catalog, tmp_path, model_name, name):
     out = tmp_path / "out"
     list(export_cache(here, [MODEL], out))
     index = json.loads((out / "index.json").read_text())
@@ -169,7 +169,7 @@ def test_a_folder_that_is_no_export_is_told(there, catalog, tmp_path):
 
 
 def test_an_export_serves_as_a_mirror(here, there, tmp_path):
-    """As a folder and over HTTP; a pinned file is checked all the same."""
+    """As a folder and over HTTP; the hashes of a pinned file are checked."""
     out = tmp_path / "out"
     list(export_cache(here, [MODEL], out))
     fetched = fetch_file(PINNED, there, Network(mirrors=(out.as_uri(),), offline=True))

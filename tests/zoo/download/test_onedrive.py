@@ -1,4 +1,4 @@
-"""The ways to a OneDrive share link, against a server that speaks the services' protocol."""
+"""OneDrive share links, against a server with the protocol of the real services."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def json_answer(data: object, code: int = 200) -> Behaviour:
 
 
 def item(handler: Handler, site: Site) -> None:
-    """The record of the shared item, for whoever shows the token."""
+    """The record of the shared item, for requests with the token."""
     if handler.headers["Authorization"] != f"Badger {TOKEN}" or handler.headers["Prefer"] != "autoredeem":
         json_answer({"error": {"code": "unauthenticated"}}, 401)(handler, site)
         return
@@ -51,7 +51,7 @@ def item(handler: Handler, site: Site) -> None:
 
 @pytest.fixture
 def onedrive(site) -> dict[str, Behaviour]:
-    """The services as they work today; a test changes what it is about."""
+    """The services as they work today; each test changes one of them."""
     site.routes = {
         "/token": json_answer({"authScheme": "badger", "token": TOKEN}),
         f"/new/{SHARE}/driveitem": item,
@@ -181,7 +181,7 @@ def test_when_every_way_fails_each_is_told_with_its_status(site, cache, network,
         ("/download", answer(b"{}"), r"the item has 1280000 bytes, its download URL 2"),
     ],
 )
-def test_answers_that_lead_nowhere_are_told(cache, network, onedrive, route, behaviour, message):
+def test_useless_answers_are_named_in_the_error(cache, network, onedrive, route, behaviour, message):
     onedrive[f"/new/{SHARE}/driveitem" if route == "item" else route] = behaviour
     file = model(LINK)
     with pytest.raises(FetchError, match=message):
@@ -190,7 +190,7 @@ def test_answers_that_lead_nowhere_are_told(cache, network, onedrive, route, beh
 
 
 def test_bytes_that_contradict_the_hash_in_the_record_are_not_taken(site, cache, network, onedrive):
-    """Nothing is on record of the file; that it is whole and right rests on what OneDrive itself says."""
+    """With nothing on record, only OneDrive's own hash shows that the bytes are wrong."""
     onedrive["/download"] = answer(CONTENT[::-1])
     file = model(LINK)
     with pytest.raises(FetchError, match="delivered other bytes than it says: sha1"):

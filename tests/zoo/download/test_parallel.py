@@ -1,4 +1,4 @@
-"""Several files at a time: results in order, failures beside successes, room on the disk first."""
+"""Several files at a time: results in order, failures among them, disk space checked first."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_results_come_in_order_whatever_ends_first(site, cache, hasty):
     assert all(result.path.read_bytes() == CONTENT for result in results if isinstance(result, Fetched))
 
 
-def test_every_file_has_a_watch_of_its_own(site, cache, hasty):
+def test_every_file_has_its_own_progress(site, cache, hasty):
     seen: dict[str, int] = {}
 
     class Seen(DownloadProgress):
@@ -55,7 +55,7 @@ def test_every_file_has_a_watch_of_its_own(site, cache, hasty):
 
 
 def test_leaving_early_stops_the_rest(site, cache, hasty):
-    # All but the first take seconds together, however long the first one's result waits to be taken.
+    # Slow enough that most are still waiting when the first result is taken.
     site.routes = {f"/{number}": throttled(2_000_000) for number in range(1, 40)}
     wanted = files(site, 40)
     results = fetch_all(wanted, cache, hasty)

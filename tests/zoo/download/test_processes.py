@@ -1,4 +1,4 @@
-"""The command as processes of the system: two at once, killed at any moment, interrupted, on a full disk."""
+"""The command in real processes: two at once, killed at any moment, interrupted, on a full disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zoo.store.cache import Cache
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
-# For a machine that has much else to do; a test that waits so long has failed.
+# Long enough for a busy machine; a test that waits longer has failed.
 LONG_SECONDS = 600
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals and limits of POSIX systems")
@@ -27,7 +27,7 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="signals and limits o
 
 @pytest.fixture
 def own(tmp_path: Path, site: Site) -> Path:
-    """A folder with one manifest of the user's, whose pinned weights come from the server."""
+    """A folder with one manifest, whose pinned weights come from the server."""
     folder = tmp_path / "own"
     folder.mkdir()
     text = (bundled_folder() / "squeezenet-v1.1.toml").read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ def own(tmp_path: Path, site: Site) -> Path:
 
 @pytest.fixture
 def start(own: Path, cache: Cache) -> Iterator[Start]:
-    """Starts `dsd-zoo fetch tiny`; what still runs at the end of the test is killed."""
+    """Starts `dsd-zoo fetch tiny`; processes that still run at the end of the test are killed."""
     running: list[subprocess.Popen[str]] = []
 
     def run(before: str = "") -> subprocess.Popen[str]:
@@ -166,7 +166,7 @@ for last in range(1, 200):
 
 @posix_only
 def test_killed_before_each_step_on_the_disk_it_leaves_nothing_wrong(cache, start):
-    """Step by step instead of by chance: before the first file operation below the cache, the second, ..."""
+    """Killed before the first file operation below the cache, then before the second, and so on."""
     _, _, err = finished(start(KILLED_STEP_BY_STEP))
     last, code = map(int, err.split())
     assert code == 0
@@ -178,7 +178,7 @@ def test_killed_before_each_step_on_the_disk_it_leaves_nothing_wrong(cache, star
 @posix_only
 def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(site, cache, start):
     site.script = [throttled(500_000)]
-    # A job in the background of a shell ignores the signal, and so would everything that it starts.
+    # A background job of a shell ignores SIGINT, and so would its children.
     process = start("import signal; signal.signal(signal.SIGINT, signal.default_int_handler)")
     wait_for(lambda: bytes_here(cache) > 100_000)
     process.send_signal(signal.SIGINT)
@@ -196,7 +196,7 @@ def test_ctrl_c_keeps_what_came_and_the_same_command_goes_on(site, cache, start)
 
 @posix_only
 def test_a_full_disk_is_told_and_what_came_is_kept(site, cache, start):
-    """A limit on the size of files fails as a full disk or a used-up quota does: in the middle of a write."""
+    """A limit on file sizes fails in the middle of a write, as a full disk or an exceeded quota does."""
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (700_000, 700_000))"
     code, out, err = finished(start(limit))
     assert code == 1

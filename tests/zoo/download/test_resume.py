@@ -1,4 +1,4 @@
-"""Breaks of every kind: what came is used again, and never mixed with something else."""
+"""Interrupted downloads: the bytes so far are used again, and never mixed with other content."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Stop(Exception):
 
 
 class StopAt(DownloadProgress):
-    """Ends the fetch once so many bytes are here, as a killed process would."""
+    """Ends the download after `count` bytes, as if the process were killed."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -91,7 +91,7 @@ def test_a_date_serves_where_there_is_no_tag(site, cache, hasty):
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
-def test_without_a_stamp_only_what_a_hash_protects_is_resumed(site, cache, hasty, etag):
+def test_without_validators_only_a_file_with_a_hash_is_resumed(site, cache, hasty, etag):
     site.etag = etag
     file = model(site.url())
     stopped_fetch(file, cache, hasty, 600_000)
@@ -116,7 +116,7 @@ def test_a_server_that_ignores_ranges_starts_over(site, cache, hasty, on_record)
 
 
 def test_content_that_changed_meanwhile_is_fetched_anew(site, cache, hasty):
-    """If-Range makes the server send all of it; the first half was of something else."""
+    """With If-Range the server sends all of the new content; the partial download was of the old one."""
     file = model(site.url())
     stopped_fetch(file, cache, hasty, 600_000)
     site.content, site.etag = CONTENT[::-1], '"second"'
@@ -124,7 +124,7 @@ def test_content_that_changed_meanwhile_is_fetched_anew(site, cache, hasty):
 
 
 def _part_of_other_content(handler: Handler, site: Site) -> None:
-    """Knows no If-Range and sends the asked part of what it has now."""
+    """Ignores If-Range, and sends the requested range of its current content."""
     start = int(handler.headers["Range"].removeprefix("bytes=").rstrip("-"))
     body = CONTENT[::-1][start:]
     size = len(CONTENT)
@@ -173,8 +173,8 @@ def test_a_source_that_mixes_every_time_is_given_up(site, cache, hasty):
     assert left_behind(cache) == []
 
 
-def test_a_bitten_partial_file_is_found_out(site, cache, hasty):
-    """Whatever the disk or somebody did to it: the hashes are those of what lies there."""
+def test_a_damaged_partial_file_is_noticed(site, cache, hasty):
+    """The hashes are computed from the bytes on the disk."""
     file = model(site.url(), sha256=PINNED["sha256"])
     stopped_fetch(file, cache, hasty, 600_000)
     (part,) = cache.root.rglob("*.part")
@@ -186,7 +186,7 @@ def test_a_bitten_partial_file_is_found_out(site, cache, hasty):
 
 
 @pytest.mark.parametrize("note", [b"", b"{", b"[]", b'{"etag": 1, "size": "x"}', b'{"more": 1}'])
-def test_a_bitten_note_is_no_obstacle(site, cache, hasty, note):
+def test_damaged_validators_are_ignored(site, cache, hasty, note):
     file = model(site.url(), sha256=PINNED["sha256"])
     stopped_fetch(file, cache, hasty, 600_000)
     (path,) = cache.root.glob("partial/*/*.json")
@@ -217,7 +217,7 @@ def test_the_asked_part_with_status_200_is_no_whole_file(site, cache, hasty):
 
 
 def test_a_range_beyond_the_end_starts_over(site, cache, hasty):
-    """More lies here than the server has now."""
+    """The partial download is longer than the server's content."""
     file = model(site.url())
     stopped_fetch(file, cache, hasty, 600_000)
     site.content = CONTENT[:300_000]
@@ -226,7 +226,7 @@ def test_a_range_beyond_the_end_starts_over(site, cache, hasty):
 
 
 def test_what_is_complete_is_not_asked_for_again(site, cache, hasty):
-    """Killed after the last byte, before the rename."""
+    """The earlier run was killed after the last byte, before the rename."""
     file = model(site.url(), **PINNED)
     stopped_fetch(file, cache, hasty, len(CONTENT))
     fetch_file(file, cache, hasty)
@@ -320,7 +320,7 @@ def test_the_wait_the_server_asks_for_is_kept(site, cache, hasty):
     assert 15 < second <= 20
 
 
-def test_a_server_that_asks_for_too_long_a_wait_is_left(site, cache, hasty):
+def test_a_server_that_asks_for_too_long_a_delay_is_given_up(site, cache, hasty):
     site.script = [status(429, Retry_After=3600)]
     file = model(site.url())
     with pytest.raises(FetchError, match="HTTP 429 Too Many Requests; it asks to come back in 3600 s"):
@@ -329,7 +329,7 @@ def test_a_server_that_asks_for_too_long_a_wait_is_left(site, cache, hasty):
 
 
 @pytest.mark.parametrize("nonsense", ["soon", "-3", "Fri, 99 Foo", "1e9"])
-def test_a_wait_that_makes_no_sense_is_passed_over(site, cache, hasty, nonsense):
+def test_a_malformed_retry_after_is_ignored(site, cache, hasty, nonsense):
     site.script = [status(503, Retry_After=nonsense), serve]
     file = model(site.url(), **PINNED)
     assert fetch_file(file, cache, hasty).path.read_bytes() == CONTENT
@@ -342,7 +342,7 @@ def test_waits_double_up_to_a_bound():
         assert 0.75 * most <= wait <= most
 
 
-def test_a_drip_is_as_good_as_nothing(site, hasty):
+def test_a_very_slow_transfer_is_aborted(site, hasty):
     site.script = [throttled(1000)]
     with (
         pytest.raises(TransientError, match=r"only \d+ bytes in \d s"),
@@ -360,7 +360,7 @@ def test_a_slow_but_steady_server_is_waited_for(site, hasty):
 
 
 def test_a_source_that_failed_leaves_its_part_for_the_next_run(site, cache, hasty):
-    """The first source breaks for good, the second one delivers: nothing of the first stays."""
+    """If a later source delivers, the partial download of the first is deleted."""
     site.routes = {"/broken": drop_after(500_000), "/good": serve}
     file = model(site.url("/broken"), **PINNED)
     with pytest.raises(FetchError):

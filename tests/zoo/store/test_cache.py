@@ -1,4 +1,4 @@
-"""The cache: what is found, what is shared, what is refused, and files that come by hand."""
+"""The cache: what it finds, shares and refuses, and files added by hand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONTENT = b"\x0a\x04tiny" + bytes(1000)
 
 
 def model(*files: dict[str, object], name: str = "tiny") -> Manifest:
-    """A model with these files; the fields that do not matter here are those of an embedded one."""
+    """A model with these files; its other fields are those of an embedded model."""
     fields = EMBEDDED.model_dump() | {"name": name, "claims": [], "recorded": {}, "files": files}
     return Manifest.model_validate(fields)
 
@@ -162,7 +162,7 @@ def test_a_damaged_copy_is_not_found_and_is_replaced(cache, by_hand):
 
 
 def with_digests(digests: str) -> str:
-    """A index in which one file has these digests."""
+    """An index in which one file has these digests."""
     record = f'{{"digests": {digests}, "source": "", "added": ""}}'
     return f'{{"schema_version": 1, "models": {{"tiny": {{"tiny.caffemodel": {record}}}}}}}'
 

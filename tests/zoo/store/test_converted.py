@@ -1,4 +1,4 @@
-"""Converted forms: made once, never stale, whole or not there."""
+"""Converted nets: made once, never stale, and complete."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zoo.store.converted import converted_model
 
 @pytest.fixture
 def sources(tmp_path):
-    """A copy of the embedded digits net, to be changed at will."""
+    """A copy of the embedded digits net, for tests to change."""
     return [
         shutil.copy(bundled_folder() / "digits" / "caffe" / name, tmp_path / name)
         for name in ("train_val.prototxt", "dsd.caffemodel")
@@ -106,7 +106,7 @@ def test_a_cache_that_cannot_be_written_says_what_to_do(sources, tmp_path, monke
 
 
 def test_a_full_disk_says_what_to_do(sources, tmp_path):
-    """A limit on the size of files fails as a full disk does: in the middle of a write."""
+    """A limit on file sizes fails in the middle of a write, as a full disk does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
@@ -119,7 +119,7 @@ def test_a_full_disk_says_what_to_do(sources, tmp_path):
 
 @pytest.mark.parametrize("target", ["onnx", "pytorch"])
 def test_a_torch7_net_that_does_not_tell_its_size_takes_any_batch(tmp_path, target):
-    """A View in this net needs the number of pixels, and leaves the batch alone."""
+    """A View in this net needs the number of pixels; the batch stays symbolic."""
     case = CORPUS / "torch7-models" / "nin-like"
     with np.load(case / "io.npz") as recorded:
         images, wanted = recorded["in:0"], recorded["out:0"]

@@ -1,4 +1,4 @@
-"""Hashes against values that `git hash-object`, `sha256sum`, ... printed for an embedded file."""
+"""Hashes, compared with those that `git hash-object`, `sha256sum`, ... printed for an embedded file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_an_empty_file_has_the_known_git_blob_id(tmp_path):
     assert digest_file(empty).git_blob == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 
 
-def test_differences_name_each_thing_on_record_that_is_contradicted():
+def test_each_mismatch_is_named():
     file = File(name="x", role="weights", bytes=1583, sha1="0" * 40, git_blob=EXPECTED.git_blob)
     assert mismatches(file, EXPECTED) == [
         "bytes: expected 1583, came 1582",

@@ -1,4 +1,4 @@
-"""Two forms of one net: the first layer on which they part is named."""
+"""Two forms of one net: the first layer that differs is named."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_equal_nets_agree_everywhere(tmp_path: Path) -> None:
     assert found.first_divergence is None
 
 
-def test_onnx_and_pytorch_meet_at_layers_and_outputs(tmp_path: Path) -> None:
+def test_onnx_and_pytorch_are_compared_at_layers_and_outputs(tmp_path: Path) -> None:
     a, b = write_onnx(tmp_path / "a.onnx", weights()), write_torch(tmp_path / "b.py", weights())
     found = compare_nets([a], [b])
     assert [row.name for row in found.rows] == ["squeezed", "prob"]
@@ -155,7 +155,7 @@ def test_two_generated_nets_need_a_shape(tmp_path: Path) -> None:
         compare_nets([a], [b], input_shapes={"data": (1, 4, 2, 2)})
 
 
-def test_an_output_that_the_other_lacks_is_said(tmp_path: Path) -> None:
+def test_an_output_of_one_net_only_is_named(tmp_path: Path) -> None:
     a = write_onnx(tmp_path / "a.onnx", weights(), outputs=("prob", "active"))
     b = write_onnx(tmp_path / "b.onnx", weights(), outputs=("squeezed",))
     nodes = onnx.load(b)
@@ -167,7 +167,7 @@ def test_an_output_that_the_other_lacks_is_said(tmp_path: Path) -> None:
 
 
 def test_layers_folded_into_others_leave_the_outputs_equal(tmp_path: Path) -> None:
-    """Weights scaled in one layer and back in the next: the values between differ, the net is the same."""
+    """Scaling one layer and undoing it in the next changes the values between, but not the outputs."""
     folded = weights()
     folded["squeeze"], folded["last"] = folded["squeeze"] * 2, folded["last"] / 2
     a, b = write_onnx(tmp_path / "a.onnx", weights()), write_onnx(tmp_path / "b.onnx", folded)
@@ -177,7 +177,7 @@ def test_layers_folded_into_others_leave_the_outputs_equal(tmp_path: Path) -> No
     assert found.agrees
 
 
-def test_the_usual_shape_closes_open_sizes(tmp_path: Path) -> None:
+def test_the_usual_shape_replaces_symbolic_sizes(tmp_path: Path) -> None:
     a = write_onnx(tmp_path / "a.onnx", weights(), ("N", 3, "H", "W"))
     assert compare_nets([a], [a], usual_shape=(3, 5, 6)).rows[0].shape == (2, 4, 5, 6)
 

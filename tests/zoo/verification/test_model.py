@@ -1,4 +1,4 @@
-"""Verifying whole models: the files, the net they make, and what its converted forms compute."""
+"""All checks of whole models: their files, their nets, and the outputs of the converted nets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cache(tmp_path: Path) -> Cache:
 
 
 def own_model(folder: Path, definition: bytes, weights: bytes, recorded: bytes | None) -> Manifest:
-    """A digits model of one's own with these files, which lie beside its manifest."""
+    """A digits model with these files, which lie beside its manifest."""
     text = (bundled_folder() / "digits-caffe-baseline.toml").read_text(encoding="utf-8")
     head = text[: text.index("[recorded]")].replace('"digits-caffe-baseline"', '"own"', 1)
     roles = {"definition": definition, "weights": weights, "recorded": recorded}
@@ -79,7 +79,7 @@ def test_outputs_of_another_net_are_found(tmp_path, cache):
     assert [check.ok for check in checks] == [False, False]
 
 
-def test_without_recordings_the_two_forms_are_held_against_each_other(tmp_path, cache):
+def test_without_recordings_the_two_forms_are_compared(tmp_path, cache):
     definition = (CAFFE / "deploy.prototxt").read_bytes()
     manifest = own_model(tmp_path, definition, (CAFFE / "dsd.caffemodel").read_bytes(), None)
     (check,) = check_parity(manifest, cache)
@@ -106,7 +106,7 @@ def same(tmp_path) -> Manifest:
 
 
 def changed(manifest: Manifest, **fields: object) -> Manifest:
-    """The same model, described otherwise."""
+    """The same model with other values in its manifest."""
     path = manifest.directory / "own.toml"
     text = path.read_text(encoding="utf-8")
     for name, value in fields.items():
@@ -170,7 +170,7 @@ def test_other_architectures_are_not_compared(same, cache):
     assert [check.subject for check in checks] == ["net"]
 
 
-def test_a_baseline_that_is_not_here_is_said_to_be_so(same, cache):
+def test_a_missing_baseline_is_named(same, cache):
     absent = Catalog.load().get("squeezenet-v1.0").model_copy(update={"architecture": same.architecture})
     _, against = check_structure(same, cache, absent)
     assert against.ok

@@ -1,4 +1,4 @@
-"""The real definitions of the DSD zoo hold what their manifests say, whatever the weights are."""
+"""The real definitions of the DSD zoo agree with their manifests, for any weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CATALOG = Catalog.load()
 
 
 def without_hashes_of_weights(manifest: Manifest) -> Manifest:
-    """The model with weights of which nothing is known, so that made-up ones may take their place."""
+    """The model without hashes of its weights, so that it takes made-up weights."""
     unknown = {"bytes": None, "sha256": None, "sha384": None, "sha1": None, "git_blob": None}
     files = [file.model_copy(update=unknown) if file.role == "weights" else file for file in manifest.files]
     return manifest.model_copy(update={"files": files})

@@ -1,4 +1,4 @@
-"""Weights of two nets side by side: counts that the training itself recorded, and numpy's own statistics."""
+"""Comparison of weights: the counts are those that training recorded, the statistics those of numpy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def cache(tmp_path) -> Cache:
 
 
 def test_the_zeros_are_those_that_the_training_left(cache):
-    """The counts stand in the notes of the two models, as the training scripts printed them."""
+    """The notes of the two models state the counts that the training scripts printed."""
     rows = [
         compare_weights(*both)
         for both in pair_weights(net("digits-caffe-dsd", cache), net("digits-caffe-sparse", cache))
@@ -98,7 +98,7 @@ def weight(name: str, *shape: int) -> Weight:
     return Weight(name, np.zeros(shape, np.float32))
 
 
-def test_parameters_are_paired_by_name_else_by_place():
+def test_parameters_are_paired_by_name_else_by_position():
     first = [weight("x.weight", 2, 3), weight("x.bias", 2)]
     assert [(a.name, b.name) for a, b in pair_weights(first, first[::-1])] == [
         ("x.weight", "x.weight"),
