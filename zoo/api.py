@@ -175,7 +175,6 @@ def evaluate(
     from zoo.evaluation.job import job_for
     from zoo.evaluation.settings import settings_for, shipped_images
     from zoo.evaluation.variants import Variant
-    from zoo.runtimes import form_of
     from zoo.store.cache import Cache
     from zoo.store.subject import find_subject
 
