@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, explaining disk errors, and small checks of files."""
+"""Disk errors that say what to do, hashes, and small checks of files."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from converters import atomic_write as replacing
 from zoo.errors import UsageError
-
-__all__ = ["disk_errors_explained", "printable", "replacing", "require_file", "sha256"]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})

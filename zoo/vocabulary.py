@@ -30,4 +30,4 @@ if TYPE_CHECKING:
     RuntimeName = str
 else:
     RuntimeName = Literal[RUNTIME_NAMES]
-"""One of `RUNTIME_NAMES`; options, results and manifests accept no other."""
+"""One of `RUNTIME_NAMES`; options and results accept no other."""

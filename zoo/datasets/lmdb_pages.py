@@ -37,7 +37,7 @@ MOST_LEVELS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """A record: its key, and the offset and size of its data in the file."""
 
     key: bytes
@@ -45,7 +45,7 @@ class Place:
     size: int
 
 
-def places(content: memoryview) -> list[Place]:
+def record_locations(content: memoryview) -> list[Location]:
     """All records of the file `content` in the order of their keys.
 
     DataError where it is not an LMDB, is damaged, or is of a kind that Caffe does not write.
@@ -81,7 +81,7 @@ class _Tree:
         self._page_size = page_size
         self._seen: set[int] = set()
 
-    def below(self, number: int, depth: int) -> Iterator[Place]:
+    def below(self, number: int, depth: int) -> Iterator[Location]:
         """The records below a page that has `depth` levels of pages, itself included."""
         page = self._page(number)
         if number in self._seen:
@@ -97,9 +97,9 @@ class _Tree:
                 low, high, upper, _ = NODE.unpack_from(page, start)
                 yield from self.below(low | high << 16 | upper << 32, depth - 1)
             else:
-                yield self._place(number, page, start)
+                yield self._location(number, page, start)
 
-    def _place(self, number: int, page: memoryview, start: int) -> Place:
+    def _location(self, number: int, page: memoryview, start: int) -> Location:
         low, high, flags, key_size = NODE.unpack_from(page, start)
         size, data = low | high << 16, start + NODE.size + key_size
         if flags & ~IN_OVERFLOW:
@@ -108,12 +108,12 @@ class _Tree:
             raise DataError(f"damaged: a record of page {number} goes beyond it")
         key = bytes(page[start + NODE.size : data])
         if not flags:
-            return Place(key, number * self._page_size + data, size)
+            return Location(key, number * self._page_size + data, size)
         (first,) = PAGE_NUMBER.unpack_from(page, data)
         offset = first * self._page_size + PAGE.size
         if PAGE.unpack_from(self._page(first))[0] != OVERFLOW or offset + size > len(self._content):
             raise DataError(f"damaged: the data of the record {key!r} are not where they should be")
-        return Place(key, offset, size)
+        return Location(key, offset, size)
 
     def _page(self, number: int) -> memoryview:
         page = self._content[number * self._page_size : (number + 1) * self._page_size]

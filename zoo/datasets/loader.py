@@ -50,10 +50,10 @@ def load_samples(
 
     # These threads use all processors; OpenCV's own threads would compete with them.
     cv2.setNumThreads(1)
-    yield from in_order(partial(_prepare, prepare), samples, workers or processors(), ahead, "decode")
+    yield from map_in_order(partial(_prepare, prepare), samples, workers or processors(), ahead, "decode")
 
 
-def in_order(
+def map_in_order(
     function: Callable[[Given], Loaded], arguments: Iterable[Given], threads: int, ahead: int, name: str
 ) -> Generator[Loaded, None, None]:
     """`function` of each argument in order, computed by `threads` threads called `name`.

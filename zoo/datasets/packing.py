@@ -10,12 +10,12 @@ from typing import BinaryIO
 
 import numpy as np
 
+from converters import atomic_write
 from zoo.datasets.dataset import Dataset
 from zoo.datasets.loader import LoadedSample, load_samples
 from zoo.datasets.packed_format import ALIGNMENT, CHANNELS, MAGIC, TRAILER, PackedImage, PackedIndex
 from zoo.environment import processors
 from zoo.errors import DataError, UsageError
-from zoo.files import replacing
 from zoo.preprocessing import Flavour
 from zoo.preprocessing.flavour import Pixels
 
@@ -36,9 +36,9 @@ def pack(
         DataError: no image can be decoded, or an image does not have three channels.
     """
     if data.flavour is not None:
-        raise UsageError(f"{data.source}: packed already, by {data.flavour}; pack the images it was made of")
+        raise UsageError(f"{data.source}: already packed by {data.flavour}; pack the original images")
     try:
-        with replacing(out) as temporary, temporary.open("xb") as file:
+        with atomic_write(out) as temporary, temporary.open("xb") as file:
             return _write(file, data, flavour, progress)
     except OSError as error:
         raise UsageError(f"{out}: the packed file cannot be written: {error.strerror}") from error

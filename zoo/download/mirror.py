@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from converters import atomic_write
 from zoo.download.fetch import import_file
 from zoo.errors import IntegrityError, UsageError, ZooError
-from zoo.files import replacing
 from zoo.store.digests import Digests, Hasher, read_chunks
 from zoo.store.index import Index, IndexEntry
 
@@ -80,7 +80,7 @@ def _index(folder: Path) -> Index:
 
 def _export(file: ModelFile, path: Path, target: Path, cache: Cache) -> IndexEntry:
     target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as written:
+    with atomic_write(target) as written:
         digests = _copy(path, written)
         cache.check(file, digests)
     # A file that was downloaded for another model has no record under this name.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import cycle, islice, repeat
 from statistics import median
 
-from zoo.datasets.loader import in_order, load_samples
+from zoo.datasets.loader import load_samples, map_in_order
 from zoo.environment import environment, processors
 from zoo.errors import DataError
 from zoo.evaluation.batches import rank_batches
@@ -129,7 +129,7 @@ def _inference(job: Job, session: Session, batch_plan: BatchPlan, seconds: float
     def rank(_: None) -> int:
         return len(session.runtime.rank(batch, labels).ids)
 
-    ranked = in_order(rank, repeat(None), batch_plan.concurrent, batch_plan.concurrent + 1, "rank")
+    ranked = map_in_order(rank, repeat(None), batch_plan.concurrent, batch_plan.concurrent + 1, "rank")
     return _rate(ranked, WARM_UP * batch_plan.concurrent, seconds)
 
 

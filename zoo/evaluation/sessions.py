@@ -179,7 +179,7 @@ def _size_text(shape: Sequence[int | None]) -> str:
 
 def _check_labels(job: Job, runtime: Runtime, prepare: Preprocessor) -> None:
     """DataError unless every label is a class of the net. A run on zeros shows how many classes there are."""
-    crop, channels = prepare.numbers.crop, runtime.input_shape[0] or _channels(job, prepare)
+    crop, channels = prepare.normalisation.crop, runtime.input_shape[0] or _channels(job, prepare)
     classes = runtime.run(np.zeros((runtime.batch or 1, channels, crop, crop), np.float32)).shape[1]
     for sample in job.samples:
         if sample.label >= classes:

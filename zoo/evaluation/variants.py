@@ -80,4 +80,4 @@ def made_for_another(flavour: str, made_for: str) -> str | None:
     """`made_for`, if images by `flavour` have other channels or another range than its numbers; else None."""
     from zoo.preprocessing import resolve
 
-    return None if resolve(flavour).same_numbers(resolve(made_for)) else made_for
+    return None if resolve(flavour).same_convention(resolve(made_for)) else made_for

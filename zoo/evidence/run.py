@@ -23,8 +23,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from converters import atomic_write
 from zoo.errors import DataError, UsageError
-from zoo.files import printable, replacing
+from zoo.files import printable
 from zoo.vocabulary import BEST, Metric, Precision, RuntimeName
 
 RESULT_NAME = "result.json"
@@ -140,10 +141,10 @@ def write_run(folder: Path, run: Run) -> None:
     writer.writerows(row_to_cells(row) for row in run.rows)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / ROWS_NAME) as temporary:
+        with atomic_write(folder / ROWS_NAME) as temporary:
             temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
             (folder / RESULT_NAME).unlink(missing_ok=True)
-        with replacing(folder / RESULT_NAME) as temporary:
+        with atomic_write(folder / RESULT_NAME) as temporary:
             temporary.write_text(run.result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{folder}: the evidence cannot be written: {error.strerror}") from error

@@ -135,7 +135,7 @@ class Flavour(ABC):
         top, left = self.offset(height, crop), self.offset(width, crop)
         return slice(top, top + crop), slice(left, left + crop)
 
-    def finish(self, resized: Pixels, numbers: Normalisation) -> Float32:
+    def finish(self, resized: Pixels, normalisation: Normalisation) -> Float32:
         """Stage 2: centre crop and normalisation, float32 at every step; (channels, crop, crop).
 
         resized: the result of `scale`, or its centre window.
@@ -143,23 +143,23 @@ class Flavour(ABC):
         Raises:
             DataError: the resized image is smaller than the window, or does not fit the mean image.
         """
-        rows, columns = self.window(resized.shape[0], resized.shape[1], numbers.crop)
+        rows, columns = self.window(resized.shape[0], resized.shape[1], normalisation.crop)
         window = resized[rows, columns].transpose(2, 0, 1)
         result = np.empty(window.shape, np.float32)
-        result[...] = window[::-1] if numbers.swap_channels else window
-        if numbers.multiplier != 1:
-            result *= numbers.multiplier
-        if numbers.divisor != 1:
-            result /= numbers.divisor
-        if numbers.mean is not None:
-            result -= self.mean_at_window(numbers, resized.shape)
-        if numbers.scale != 1:
-            result *= numbers.scale
-        if numbers.std is not None:
-            result /= numbers.std
+        result[...] = window[::-1] if normalisation.swap_channels else window
+        if normalisation.multiplier != 1:
+            result *= normalisation.multiplier
+        if normalisation.divisor != 1:
+            result /= normalisation.divisor
+        if normalisation.mean is not None:
+            result -= self.mean_at_window(normalisation, resized.shape)
+        if normalisation.scale != 1:
+            result *= normalisation.scale
+        if normalisation.std is not None:
+            result /= normalisation.std
         return result
 
-    def same_numbers(self, other: Flavour) -> bool:
+    def same_convention(self, other: Flavour) -> bool:
         """Whether mean, std and scale for `other` are right for this flavour too: same channels and range."""
         return (self.channels, self.normalisation_max_value) == (
             other.channels,
@@ -172,14 +172,14 @@ class Flavour(ABC):
             raise DataError(f"{self.name} would make it {height}x{width}: too long and narrow")
         return height, width
 
-    def mean_at_window(self, numbers: Normalisation, resized: tuple[int, ...]) -> Float32:
+    def mean_at_window(self, normalisation: Normalisation, resized: tuple[int, ...]) -> Float32:
         """The mean for the window of a resized image of that shape (height, width, channels).
 
         Raises:
             DataError: the mean has other channels, or is an image of another size.
         """
         height, width, channels = resized
-        mean, crop = numbers.mean, numbers.crop
+        mean, crop = normalisation.mean, normalisation.crop
         assert mean is not None
         if mean.shape[0] in (1, channels) and mean.shape[1:] in ((1, 1), (crop, crop)):
             return mean

@@ -1,4 +1,4 @@
-"""A flavour with the numbers of one net: it makes the net's input from the bytes of an image."""
+"""A flavour with the normalisation of one net: it makes the net's input from an image."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Preprocessor:
-    """A flavour with its numbers: both stages in one call."""
+    """A flavour and a normalisation: both stages in one call."""
 
     flavour: Flavour
-    numbers: Normalisation
+    normalisation: Normalisation
 
     def __call__(self, content: bytes | EncodedImage | DecodedImage) -> Float32:
         """The net's input for one image: (channels, crop, crop) float32; DataError as in the stages."""
@@ -41,7 +41,7 @@ class Preprocessor:
     def resize_window(self, content: EncodedImage | DecodedImage) -> Pixels:
         """The part of stage 1 that stage 2 needs. DataError as in `decode` and `Flavour.scale_window`."""
         if isinstance(content, EncodedImage):
-            return self.flavour.scale_window(self.decode(content), self.numbers.crop)
+            return self.flavour.scale_window(self.decode(content), self.normalisation.crop)
         return self.resize(content)
 
     def decode(self, content: EncodedImage | DecodedImage) -> Pixels:
@@ -53,17 +53,17 @@ class Preprocessor:
         if isinstance(content, EncodedImage):
             return self.flavour.decode(content)
         if content.flavour is not None:
-            raise DataError(f"packed by {content.flavour}, of which {self.flavour.name} cannot be made")
+            raise DataError(f"packed by {content.flavour}; {self.flavour.name} cannot be made from that")
         if not self.flavour.takes_pixels:
             raise DataError(
-                f"stored as pixels, which {self.flavour.name} does not start from; "
-                "use caffe-stored, or the image files"
+                f"stored as pixels, but {self.flavour.name} needs image files; "
+                "use the image files, or --flavour caffe-stored"
             )
         return content.pixels
 
     def finish(self, resized: Pixels) -> Float32:
         """Stage 2."""
-        return self.flavour.finish(resized, self.numbers)
+        return self.flavour.finish(resized, self.normalisation)
 
 
 def preprocessor(
@@ -82,11 +82,11 @@ def preprocessor(
     for _, problem in problems(preprocessing, meant_for):
         raise UsageError(problem)
     flavour = resolve(preprocessing.flavour)
-    numbers_of = flavour if meant_for is None else resolve(meant_for)
+    net_flavour = flavour if meant_for is None else resolve(meant_for)
     crop = preprocessing.crop
     mean = _per_channel(preprocessing.mean)
     if preprocessing.mean_image:
-        mean = _mean_image(mean_image, flavour, numbers_of, crop)
+        mean = _mean_image(mean_image, flavour, net_flavour, crop)
     return Preprocessor(
         flavour,
         Normalisation(
@@ -94,9 +94,9 @@ def preprocessor(
             mean=mean,
             std=_per_channel(preprocessing.std),
             scale=np.float32(preprocessing.scale),
-            swap_channels=flavour.channels != numbers_of.channels,
-            multiplier=np.float32(max(1, numbers_of.normalisation_max_value // flavour.max_value)),
-            divisor=np.float32(max(1, flavour.max_value // numbers_of.normalisation_max_value)),
+            swap_channels=flavour.channels != net_flavour.channels,
+            multiplier=np.float32(max(1, net_flavour.normalisation_max_value // flavour.max_value)),
+            divisor=np.float32(max(1, flavour.max_value // net_flavour.normalisation_max_value)),
         ),
     )
 
@@ -106,7 +106,7 @@ def _per_channel(values: list[float] | None) -> Float32 | None:
     return None if values is None else np.array(values, np.float32).reshape(-1, 1, 1)
 
 
-def _mean_image(path: Path | None, flavour: Flavour, numbers_of: Flavour, crop: int) -> Float32:
+def _mean_image(path: Path | None, flavour: Flavour, net_flavour: Flavour, crop: int) -> Float32:
     """The mean image, cut to the crop window if that is at the same place in all images.
 
     If images are of another flavour than the mean image, its own centre window is subtracted.
@@ -116,8 +116,8 @@ def _mean_image(path: Path | None, flavour: Flavour, numbers_of: Flavour, crop: 
             "the preprocessing subtracts a mean image, but no file with it was given: --mean FILE names it "
             "(.npy or .binaryproto), --mean N,N,N subtracts one number per channel instead"
         )
-    mean = read_mean_image(path, numbers_of.size if numbers_of.is_square else None)
-    if not flavour.is_square and flavour.name == numbers_of.name:
+    mean = read_mean_image(path, net_flavour.size if net_flavour.is_square else None)
+    if not flavour.is_square and flavour.name == net_flavour.name:
         return mean
-    rows, columns = numbers_of.window(mean.shape[1], mean.shape[2], crop)
+    rows, columns = net_flavour.window(mean.shape[1], mean.shape[2], crop)
     return mean[:, rows, columns]

@@ -65,17 +65,17 @@ def problems(preprocessing: Preprocessing, meant_for: str | None = None) -> Iter
     """(setting, sentence) for all that contradicts another setting or that the flavour does not support."""
     try:
         flavour = resolve(preprocessing.flavour)
-        numbers_of = flavour if meant_for is None else resolve(meant_for)
+        net_flavour = flavour if meant_for is None else resolve(meant_for)
     except UsageError as error:
         yield "flavour", str(error)
         return
     crop = preprocessing.crop
     if flavour.has_size and crop > flavour.size:
         yield "crop", f"a window of {crop} pixels does not fit into an image resized by {flavour.name}"
-    if preprocessing.std is not None and not numbers_of.takes_std:
-        yield "std", f"{numbers_of.name} divides by no std; give scale instead"
-    if preprocessing.scale != 1 and not numbers_of.takes_scale:
-        yield "scale", f"{numbers_of.name} knows no scale; give std instead"
+    if preprocessing.std is not None and not net_flavour.takes_std:
+        yield "std", f"{net_flavour.name} divides by no std; give scale instead"
+    if preprocessing.scale != 1 and not net_flavour.takes_scale:
+        yield "scale", f"{net_flavour.name} knows no scale; give std instead"
     if not isfinite(preprocessing.scale) or preprocessing.scale == 0:
         yield "scale", f"scale must be a number other than 0, not {preprocessing.scale}"
     for what, values in (("mean", preprocessing.mean), ("std", preprocessing.std)):
@@ -86,5 +86,5 @@ def problems(preprocessing: Preprocessing, meant_for: str | None = None) -> Iter
             yield what, f"{what} takes one number or three (one per channel), not {values}"
     if any(value <= 0 for value in preprocessing.std or ()):
         yield "std", f"std must be positive, not {preprocessing.std}"
-    if preprocessing.mean_image and not numbers_of.takes_mean_image:
-        yield "mean_image", f"{numbers_of.name} subtracts no mean image; give mean values instead"
+    if preprocessing.mean_image and not net_flavour.takes_mean_image:
+        yield "mean_image", f"{net_flavour.name} subtracts no mean image; give mean values instead"

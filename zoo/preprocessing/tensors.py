@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 Int32 = NDArray[np.int32]
 
 
-def normalise(windows: Tensor, numbers: Normalisation) -> Tensor:
+def normalise(windows: Tensor, normalisation: Normalisation) -> Tensor:
     """(images, crop, crop, channels) of any dtype to the net's input (images, channels, crop, crop) float32.
 
     The steps are those of `Flavour.finish`; a mean image must have the size of the window.
     """
     import torch
 
-    if numbers.swap_channels:
+    if normalisation.swap_channels:
         windows = windows.flip(3)
     batch = windows.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-    if numbers.multiplier != 1:
-        batch *= float(numbers.multiplier)
-    if numbers.divisor != 1:
-        batch /= torch.tensor(numbers.divisor, device=batch.device)
-    if numbers.mean is not None:
-        batch -= on_device(numbers.mean, batch.device)
-    if numbers.scale != 1:
-        batch *= float(numbers.scale)
-    if numbers.std is not None:
-        batch /= on_device(numbers.std, batch.device)
+    if normalisation.multiplier != 1:
+        batch *= float(normalisation.multiplier)
+    if normalisation.divisor != 1:
+        batch /= torch.tensor(normalisation.divisor, device=batch.device)
+    if normalisation.mean is not None:
+        batch -= on_device(normalisation.mean, batch.device)
+    if normalisation.scale != 1:
+        batch *= float(normalisation.scale)
+    if normalisation.std is not None:
+        batch /= on_device(normalisation.std, batch.device)
     return batch
 
 

@@ -17,7 +17,7 @@ def write_reports(found: Findings, junit_path: Path | None, markdown_path: Path 
     The Markdown is appended because a GitHub job summary is one file for all steps.
     Raises UsageError if a file cannot be written.
     """
-    from zoo.files import replacing
+    from converters import atomic_write
     from zoo.report.cases import cases_of
     from zoo.report.junit import junit
     from zoo.report.markdown import markdown
@@ -26,7 +26,7 @@ def write_reports(found: Findings, junit_path: Path | None, markdown_path: Path 
     path = junit_path
     try:
         if junit_path is not None:
-            with replacing(junit_path) as temporary:
+            with atomic_write(junit_path) as temporary:
                 temporary.write_text(junit(found.run.result, cases), encoding="utf-8")
         path = markdown_path
         if markdown_path is not None:

@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converters import __version__
+from converters import __version__, atomic_write
 from zoo.claims.audit import AuditedModel
 from zoo.claims.statistics import clopper_pearson_interval
 from zoo.errors import UsageError
-from zoo.files import replacing
 from zoo.report import interval_plot, tables, words
 from zoo.vocabulary import METRIC_NAMES
 
@@ -29,7 +28,7 @@ def write_page(path: Path, models: Sequence[AuditedModel], parity: Sequence[Pari
     """Write the page, completely or not at all. UsageError if it cannot be written there."""
     text = render(models, parity)
     try:
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path}: the page cannot be written: {error.strerror}") from error

@@ -47,7 +47,7 @@ def free_memory(kind: str, index: int) -> int:
     return min(_available(MEMINFO), _left_in_container(CGROUP))
 
 
-def keep_freed() -> None:
+def keep_freed_memory() -> None:
     """Makes glibc keep freed memory; does nothing with other C libraries.
 
     Otherwise glibc returns large blocks to the kernel at once, and the next batch's activations come back

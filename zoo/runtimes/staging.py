@@ -1,4 +1,4 @@
-"""The way of images from the decoding threads to the net: prepared on the host, or finished on its device."""
+"""From decoded images to batches of a net's input, on the host or on the net's device."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class DeviceStaging:
         import torch
 
         self._prepare, self._resize = prepare, resize
-        self._numbers = _with_window_of_mean(prepare)
+        self._normalisation = _with_window_of_mean(prepare)
         self._device = torch.device(device)
         # torch.cuda; or torch.cpu, whose streams do nothing.
         self._backend: Any = torch.get_device_module(self._device)
@@ -67,23 +67,23 @@ class DeviceStaging:
 
     def prepare(self, content: EncodedImage | DecodedImage) -> Pixels:
         """The window of a resized image, or with `resize` a decoded image: (height, width, channels)."""
-        flavour, numbers = self._prepare.flavour, self._prepare.numbers
+        flavour, normalisation = self._prepare.flavour, self._prepare.normalisation
         if self._resize:
             pixels = self._prepare.decode(content)
             height, width = flavour.resized(pixels.shape[0], pixels.shape[1])
         else:
             pixels = self._prepare.resize_window(content)
             height, width = pixels.shape[:2]
-        rows, columns = flavour.window(height, width, numbers.crop)
-        if numbers.mean is not None and not flavour.has_size:
-            flavour.mean_at_window(numbers, pixels.shape)
+        rows, columns = flavour.window(height, width, normalisation.crop)
+        if normalisation.mean is not None and not flavour.has_size:
+            flavour.mean_at_window(normalisation, pixels.shape)
         return pixels if self._resize else pixels[rows, columns]
 
     def stage(self, images: Sequence[Pixels], count: int) -> Tensor:
         """(count, channels, crop, crop) float32 on the device, which must be the current one."""
         with self._backend.stream(self._stream):
             windows = self._resized(images, count) if self._resize else self._copied(images, count)
-            batch = tensors.normalise(windows, self._numbers)
+            batch = tensors.normalise(windows, self._normalisation)
         done = self._backend.Event()
         done.record(self._stream)
         done.synchronize()
@@ -101,7 +101,7 @@ class DeviceStaging:
     def _resized(self, images: Sequence[Pixels], count: int) -> Tensor:
         import torch
 
-        flavour, crop = self._prepare.flavour, self._numbers.crop
+        flavour, crop = self._prepare.flavour, self._normalisation.crop
         windows = []
         for image in images:
             resized = flavour.scale_tensor(image, self._device)
@@ -124,10 +124,10 @@ def _fill(batch: Pixels, images: Sequence[Pixels]) -> None:
 
 
 def _with_window_of_mean(prepare: Preprocessor) -> Normalisation:
-    """The numbers with the mean image cut to the window. All images have the mean's size, so one window."""
-    numbers = prepare.numbers
-    if numbers.mean is None or numbers.mean.shape[1:] == (1, 1):
-        return numbers
-    _, height, width = numbers.mean.shape
-    rows, columns = prepare.flavour.window(height, width, numbers.crop)
-    return replace(numbers, mean=numbers.mean[:, rows, columns])
+    """The normalisation with its mean image cut to the window, which is the same one in all images."""
+    normalisation = prepare.normalisation
+    if normalisation.mean is None or normalisation.mean.shape[1:] == (1, 1):
+        return normalisation
+    _, height, width = normalisation.mean.shape
+    rows, columns = prepare.flavour.window(height, width, normalisation.crop)
+    return replace(normalisation, mean=normalisation.mean[:, rows, columns])

@@ -15,14 +15,14 @@ from zoo.bundled import bundled_folder
 from zoo.evidence.run import write_run
 
 CAFFE = bundled_folder() / "digits" / "caffe"
-# What would keep it from the home folder, or ONNX Runtime from writing there.
+# Variables that would keep ONNX Runtime from writing to the home folder.
 HOME_ELSEWHERE = ("XDG_CACHE_HOME", "XDG_DATA_HOME", "ORT_DISABLE_TELEMETRY")
 NET = [str(CAFFE / "train_val.prototxt"), str(CAFFE / "dsd.caffemodel")]
 
 
 @pytest.fixture
 def dsd_zoo(monkeypatch, capsys, tmp_path) -> Run:
-    """Runs the command line in this process, in an empty folder with a cache of its own."""
+    """Runs the command line in this process, in an empty folder and with an empty cache."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path / "cache"))

@@ -1,4 +1,4 @@
-"""Commands are found by lying in `zoo/cli/commands`, and what all of them share stays light."""
+"""Commands are found in `zoo/cli/commands`, and importing all of them is fast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `dsd-zoo convert` is asked for and cannot mean."""
+"""Requests that `dsd-zoo convert` refuses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def convert(monkeypatch, capsys, tmp_path):
     return run
 
 
-def test_nowhere_is_no_place_to_write_to(convert, tmp_path):
+def test_an_empty_output_path_is_refused(convert, tmp_path):
     code, error = convert(NET, "-o", "")
     assert code == 2
     assert "-o is empty; expected NET.onnx" in error
@@ -49,7 +49,7 @@ def test_nowhere_is_no_place_to_write_to(convert, tmp_path):
         ("--select", "model"),
     ],
 )
-def test_tensors_alone_have_no_options_of_a_net(convert, tmp_path, option):
+def test_options_of_a_net_are_refused_for_tensors_alone(convert, tmp_path, option):
     code, error = convert(NET, "-o", "data.safetensors", *option)
     assert code == 2
     assert (
@@ -59,7 +59,7 @@ def test_tensors_alone_have_no_options_of_a_net(convert, tmp_path, option):
 
 
 @pytest.mark.parametrize("ending", [".onnx", ".py", ".safetensors"])
-def test_an_ending_is_no_name(convert, tmp_path, ending):
+def test_an_output_path_that_is_only_an_ending_is_refused(convert, tmp_path, ending):
     code, error = convert(NET, "-o", ending)
     assert code == 2
     assert f"{ending}: is an ending without a name; expected one such as net{ending}" in error

@@ -65,7 +65,7 @@ def test_mistakes(dsd_zoo, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_what_is_no_regular_file_is_never_replaced(dsd_zoo, tmp_path):
+def test_only_regular_files_are_replaced(dsd_zoo, tmp_path):
     """As root, `-o /dev/null` would take the device from everybody."""
     os.mkfifo(tmp_path / "pipe")
     outcome = dsd_zoo("pack", "--data", IMAGES, "-o", "pipe")
@@ -74,7 +74,7 @@ def test_what_is_no_regular_file_is_never_replaced(dsd_zoo, tmp_path):
     assert [path.is_fifo() for path in tmp_path.iterdir()] == [True]
 
 
-def test_a_link_stays_and_what_it_leads_to_is_replaced(dsd_zoo, tmp_path):
+def test_a_link_stays_and_its_target_is_replaced(dsd_zoo, tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "disk" / "x.pack")
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Progress on terminals of any width: one line each, with its numbers whole."""
+"""Progress on terminals of any width: one line each, with full numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.cli import _fetch_progress, _image_progress
 
 
 @pytest.mark.parametrize("width", [40, 79, 80, 200])
-def test_a_line_a_file_with_its_numbers_whole(width):
+def test_each_file_has_one_line_with_full_numbers(width):
     console = Console(width=width, file=io.StringIO())
     bars = Progress(*_fetch_progress._columns(width), console=console)
     for name in ("all files", "a_file_with_a_long_name.caffemodel of squeezenet-deep-compression"):
@@ -27,7 +27,7 @@ def test_a_line_a_file_with_its_numbers_whole(width):
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_a_line_for_the_images_with_its_numbers_whole(width):
+def test_images_have_one_line_with_full_numbers(width):
     console = Console(width=width, file=io.StringIO())
     bars = Progress(*_image_progress._columns(width), console=console)
     bars.add_task("squeezenet-deep-compression", total=50000, completed=12345)

@@ -88,7 +88,7 @@ def test_a_model_is_hashed_once_and_read_only_when_cold(dsd_zoo, counts):
         assert counts.take(CAFFE) == ([1, 1], reads)
 
 
-def test_a_net_that_runs_as_it_is_is_hashed_once(dsd_zoo, counts, tmp_path):
+def test_a_net_that_needs_no_conversion_is_hashed_once(dsd_zoo, counts, tmp_path):
     net = tmp_path / "own.onnx"
     converters.convert(CAFFE, net)
     counts.take([])
@@ -112,7 +112,7 @@ def test_other_commands_hash_and_read_once_too(dsd_zoo, counts, tmp_path):
 
 
 def test_a_torch7_net_without_a_size_is_hashed_once(dsd_zoo, counts, tmp_path):
-    """Whether it needs the size of the images shows only when it is read without one, so it is read twice."""
+    """Only reading it without a size shows that it needs one, so it is read twice."""
     net = CORPUS / "torch7-models" / "nin-like" / "net.t7"
     line = ["validate", net, *LUA[:2], "--flavour", "torch7-bicubic256", "--crop", 224, "--limit", 1]
     for reads in ([[net], [net]], []):

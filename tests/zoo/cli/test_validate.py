@@ -22,7 +22,7 @@ IMAGES = DIGITS / "images" / "test_images.tar"
 
 @pytest.fixture
 def validate(monkeypatch, capsys, tmp_path):
-    """Runs the command in this process, in an empty folder with a cache of its own."""
+    """Runs the command in this process, in an empty folder and with an empty cache."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path / "cache"))
@@ -58,7 +58,7 @@ def test_json_holds_result_folder_and_audit(validate):
     assert outcome.code == 0
 
 
-def test_files_of_ones_own_need_only_what_the_definition_does_not_tell(validate, tmp_path):
+def test_own_files_need_only_the_settings_that_the_definition_lacks(validate, tmp_path):
     outcome = validate(*FILES, "--data", IMAGES, "--flavour", "caffe-warp36", "--out", "mine", "--json")
     printed = json.loads(outcome.out)
     assert (printed["result"]["top1_correct"], printed["audit"]) == (492, None)
@@ -69,8 +69,8 @@ def test_files_of_ones_own_need_only_what_the_definition_does_not_tell(validate,
     assert "give --flavour" in outcome.err
 
 
-def test_a_torch7_net_that_does_not_tell_its_size_takes_that_of_the_crop(validate, corpus, tmp_path):
-    """It holds no preprocessing either: that is said by the options, and the result is that of its images."""
+def test_a_torch7_net_without_an_input_size_gets_that_of_the_crop(validate, corpus, tmp_path):
+    """It has no preprocessing either; the options give it."""
     with np.load(corpus / "torch7-models" / "nin-like" / "io.npz") as recorded:
         classes = recorded["out:0"].shape[1]
     (tmp_path / "images").mkdir()
@@ -88,7 +88,7 @@ def test_a_contradicted_claim_ends_with_1(validate, tmp_path):
     folder = tmp_path / "images"
     with tarfile.open(IMAGES) as archive:
         archive.extractall(folder, filter="data")
-    # Every name and label is right, every picture is the same 9.
+    # Names and labels are right, but every image is the same 9.
     for path in folder.glob("*.png"):
         if path.name != "test_00001.png":
             shutil.copyfile(folder / "test_00001.png", path)
@@ -129,7 +129,7 @@ def test_variants_of_a_run_do_not_overwrite_the_whole(validate, tmp_path):
         ([*FILES, "--flavour", "caffe-warp36"], "say where the images are: --data"),
     ],
 )
-def test_mistakes_are_answered_in_a_few_words(validate, tmp_path, arguments, message):
+def test_mistakes_are_explained_without_a_traceback(validate, tmp_path, arguments, message):
     outcome = validate(*arguments)
     assert outcome.code == 2
     assert message in outcome.err
@@ -170,7 +170,7 @@ def test_images_left_out_and_ignored_orientations_are_reported(validate, tmp_pat
     assert "orientation of 1 image ignored" in outcome.out
 
 
-def test_an_absent_device_is_no_cpu_run(validate, tmp_path):
+def test_an_absent_device_is_an_error(validate, tmp_path):
     import torch
 
     outcome = validate("digits-caffe-dsd", "--device", f"cuda:{torch.cuda.device_count()}")

@@ -1,4 +1,4 @@
-"""What `dsd-zoo validate` does beyond counting, as a user meets it: variants, baselines, gains, reports."""
+"""`dsd-zoo validate` beyond counting, as a user meets it: variants, baselines, gains, reports."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_files_of_a_caffe_net_keep_their_numbers_under_another_flavour(dsd_zoo):
     assert printed["preprocessing"]["meant_for"] == "caffe-stored"
     assert printed["preprocessing"]["mean"] == [127, 127, 127]
     assert printed["top1_correct"] >= 485
-    # Told that the net takes what the flavour makes, the numbers are the flavour's own.
+    # With --meant-for, the numbers are those of the flavour itself.
     told = dsd_zoo(
         "validate", *FILES, "--data", IMAGES, "--flavour", "pil-bicubic-short36", "--mean", "0.498",
         "--scale", "1", "--meant-for", "pil-bicubic-short36", "--json", "--out", "told",
@@ -114,7 +114,7 @@ def test_a_baseline_holds_or_names_what_changed(dsd_zoo):
     assert "baseline: identical to the last bit over 500 images" in outcome.out
     suite = ElementTree.parse("checks.xml").getroot().find("testsuite")
     assert (suite.attrib["tests"], suite.attrib["failures"]) == ("3", "0")
-    # Other weights in the same place are what a regression looks like.
+    # Other weights under the same name give a regression.
     outcome = dsd_zoo(
         "validate", "digits-caffe-dsd", "--baseline", "before", "--junit", "checks.xml",
         "--markdown", "summary.md", "--json",
@@ -129,7 +129,7 @@ def test_a_baseline_holds_or_names_what_changed(dsd_zoo):
     text = Path("summary.md").read_text()
     assert text.count("### digits-caffe") == 2
     assert "test\\_00243.png" in text
-    # Allowed where said so, also across runtimes.
+    # --tolerance allows it, also across runtimes.
     for extra in ([], ["--runtime", "pytorch"]):
         outcome = dsd_zoo("validate", "digits-caffe-dsd", "--baseline", "before", "--tolerance", 3, *extra)
         assert outcome.code == 0
@@ -151,7 +151,7 @@ def test_the_gain_over_another_net(dsd_zoo):
     assert sum(found["correct"] - found["other_correct"] for found in printed["against"]["classes"]) == -1
 
 
-def test_a_baseline_that_was_run_here_is_compared_without_being_asked(dsd_zoo):
+def test_a_run_of_the_baseline_in_the_results_folder_is_compared(dsd_zoo):
     assert "AGAINST" not in dsd_zoo("validate", "digits-caffe-dsd").out
     dsd_zoo("validate", "digits-caffe-baseline")
     outcome = dsd_zoo("validate", "digits-caffe-dsd")
@@ -185,7 +185,7 @@ def test_reports_that_cannot_be_written_are_named(dsd_zoo):
         outcome = dsd_zoo("validate", "digits-caffe-dsd", "--limit", 10, option, "nowhere/file")
         assert outcome.code == 2
         assert "nowhere/file: cannot be written: No such file" in outcome.err
-        # What was found is told all the same.
+        # The findings are printed all the same.
         assert "top-1" in outcome.out
 
 
@@ -235,8 +235,8 @@ def test_a_run_that_had_ranked_all_images_before_gives_no_rate(dsd_zoo, monkeypa
 
 
 @pytest.mark.usefixtures("interrupted")
-def test_resume_keeps_to_the_batch_size_of_the_interrupted_run(dsd_zoo, monkeypatch):
-    """Chosen by memory, it may be another one the next time."""
+def test_resume_keeps_the_batch_size_of_the_interrupted_run(dsd_zoo, monkeypatch):
+    """The free memory decides the size, so the next run could choose another."""
     import zoo.evaluation.sessions
 
     monkeypatch.setattr(zoo.evaluation.sessions, "batch_size", lambda *arguments: 10)
@@ -273,7 +273,7 @@ def test_bench_names_an_image_that_cannot_be_read(dsd_zoo, tmp_path):
     assert "a.png: cannot decode" in outcome.err
 
 
-def test_labels_that_fit_no_known_order_are_in_doubt(dsd_zoo, tmp_path):
+def test_labels_that_fit_no_known_order_are_reported_as_doubtful(dsd_zoo, tmp_path):
     lines = (DIGITS / "images" / "val.txt").read_text().splitlines()
     shuffled = [f"{name} {(int(label) + 5) % 10}\n" for name, label in map(str.split, lines)]
     (tmp_path / "mine.txt").write_text("".join(shuffled))
@@ -284,7 +284,7 @@ def test_labels_that_fit_no_known_order_are_in_doubt(dsd_zoo, tmp_path):
 
 
 def test_bench_needs_one_image_that_can_be_read(tmp_path):
-    """Where images are skipped that cannot be."""
+    """Also if unreadable images are skipped."""
     images = tuple(Sample(str(i), 0, lambda: b"<html>") for i in range(3))
     net = save_net(tmp_path / "net.onnx")
     job = Job(net, Dataset("none", "nowhere", "nobody", images), "m", skip_unreadable=True, batch_size=2)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from zoo.datasets import open_dataset
-from zoo.datasets.lmdb_pages import BRANCH, MAGIC, META, PAGE, VERSION, places
+from zoo.datasets.lmdb_pages import BRANCH, MAGIC, META, PAGE, VERSION, record_locations
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing import preprocessor
 from zoo.preprocessing.decode import DecodedImage
@@ -119,7 +119,7 @@ def test_pixels_are_no_start_for_a_flavour_that_reads_image_files(corpus):
     with open_dataset(corpus / "caffe" / "data-plain" / "lmdb") as data:
         content = data.samples[0].read()
     for flavour in ("torch7-bicubic32", "pil-bicubic-short32"):
-        with pytest.raises(DataError, match=r"stored as pixels, which .* does not start from"):
+        with pytest.raises(DataError, match=r"stored as pixels, but .* needs image files"):
             preprocessor(Preprocessing(flavour=flavour, crop=8))(content)
     warped = preprocessor(Preprocessing(flavour="caffe-warp40", crop=40)).resize(content)
     assert warped.shape == (40, 40, 3)
@@ -217,7 +217,10 @@ def test_records_are_those_that_the_c_library_reads(tmp_path, count):
     make_lmdb(tmp_path / "db", records)
     with (tmp_path / "db" / "data.mdb").open("rb") as file:
         content = memoryview(file.read())
-    found = [(place.key, bytes(content[place.offset :][: place.size])) for place in places(content)]
+    found = [
+        (location.key, bytes(content[location.offset :][: location.size]))
+        for location in record_locations(content)
+    ]
     with lmdb.open(str(tmp_path / "db"), readonly=True, lock=False) as env, env.begin() as transaction:
         assert found == list(transaction.cursor())
     assert len(found) == count
@@ -227,7 +230,7 @@ def test_no_damage_to_the_pages_goes_unnoticed_or_ends_the_process(tmp_path):
     """Every byte of the meta pages and of the pages of the tree, in three ways."""
     make_lmdb(tmp_path / "db", {b"%04d" % k: bytes(20) for k in range(300)})
     whole = (tmp_path / "db" / "data.mdb").read_bytes()
-    true = places(memoryview(whole))
+    true = record_locations(memoryview(whole))
     refused = 0
     for page in range(len(whole) // 4096):
         for byte in (*range(0, 160), *range(4000, 4040)):
@@ -235,13 +238,13 @@ def test_no_damage_to_the_pages_goes_unnoticed_or_ends_the_process(tmp_path):
                 damaged = bytearray(whole)
                 damaged[page * 4096 + byte] = value
                 try:
-                    found = places(memoryview(damaged))
+                    found = record_locations(memoryview(damaged))
                 except DataError:
                     refused += 1
                     continue
                 # Where the later meta page is lost, LMDB takes the earlier one: the database was empty then.
                 assert len(found) in (0, len(true))
-                assert all(place.offset + place.size <= len(whole) for place in found)
+                assert all(location.offset + location.size <= len(whole) for location in found)
     assert refused > 500
 
 
@@ -254,7 +257,7 @@ def test_a_tree_deeper_than_any_is_refused(tmp_path):
         PAGE.pack_into(pages, 512 * number, BRANCH, PAGE.size + 2)
         struct.pack_into("<HHHHH", pages, 512 * number + PAGE.size, PAGE.size + 2, number + 1, 0, 0, 0)
     with pytest.raises(DataError, match="damaged: 5000 levels of pages"):
-        places(memoryview(pages))
+        record_locations(memoryview(pages))
 
 
 def test_databases_in_the_database_are_refused(tmp_path):

@@ -70,9 +70,9 @@ def test_packed_pixels_are_the_first_stage_of_any_flavour(tmp_path, images, flav
 
 def test_packed_images_serve_no_other_flavour_and_are_not_packed_again(tmp_path, images):
     with open_dataset(write_packed(tmp_path / "x.pack", images, FLAVOUR)) as data:
-        with pytest.raises(DataError, match="packed by caffe-warp32, of which caffe-warp40 cannot be made"):
+        with pytest.raises(DataError, match="packed by caffe-warp32; caffe-warp40 cannot be made from that"):
             preprocessor(Preprocessing(flavour="caffe-warp40", crop=8))(data.samples[0].read())
-        with pytest.raises(UsageError, match="packed already, by caffe-warp32"):
+        with pytest.raises(UsageError, match="already packed by caffe-warp32"):
             pack(data, resolve(FLAVOUR), tmp_path / "again.pack")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zoo.datasets import Sample
-from zoo.datasets.loader import in_order, load_samples
+from zoo.datasets.loader import load_samples, map_in_order
 from zoo.environment import processors
 
 
@@ -76,7 +76,7 @@ def test_a_fault_in_the_preprocessing_is_not_taken_for_a_bad_image():
 
 
 def test_an_error_comes_after_what_was_before_it():
-    quarters = in_order(lambda number: 4 // number, (1, 2, 0, 4), threads=2, ahead=9, name="divide")
+    quarters = map_in_order(lambda number: 4 // number, (1, 2, 0, 4), threads=2, ahead=9, name="divide")
     assert [next(quarters), next(quarters)] == [4, 2]
     with pytest.raises(ZeroDivisionError):
         next(quarters)

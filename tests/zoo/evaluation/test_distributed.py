@@ -18,7 +18,7 @@ from zoo.evaluation.plan import agreed_batch_size, check_same_plan
 from zoo.evidence import journal
 from zoo.evidence.run import read_run
 
-# For a machine that has much else to do; a test that waits so long has failed.
+# In seconds; long enough for a busy machine.
 LONG_SECONDS = 600
 # What torchrun starts: the command, with rank 1 slower than the others, or ranks killed after some batches.
 PROGRAM = """
@@ -108,13 +108,13 @@ def test_a_lost_process_ends_the_run_and_what_was_done_is_kept(torchrun, alone, 
 
 @pytest.fixture
 def machines(tmp_path):
-    """Runs the command on two machines: agents that share nothing but the network, each in its own folder."""
+    """Runs the command on two machines: torchrun agents in separate folders that share only the network."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     folders = [tmp_path / name for name in ("one", "another")]
 
     def run(*arguments: str, **environment: str) -> list[subprocess.CompletedProcess[str]]:
-        # They meet here, so that no port can be taken by somebody else in between.
+        # Their common store has the port from the start, so that no other program can take it.
         meeting = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
         agents = []
         for folder in folders:
@@ -154,7 +154,7 @@ def test_machines_without_a_common_folder(machines, alone):
     outcomes = run(DIE_AFTER_0="9", DIE_AFTER_1="7")
     assert all(outcome.returncode for outcome in outcomes)
     kept = [set(journal.read(folder / "out")) for folder in folders]
-    # Each machine has its own, and that is every second batch.
+    # Each machine has its own batches: every second one.
     assert kept[0] | kept[1]
     assert not {number % 2 for number in kept[0]} & {number % 2 for number in kept[1]}
     assert not [path for folder in folders for path in folder.rglob("result.json")]
@@ -163,7 +163,7 @@ def test_machines_without_a_common_folder(machines, alone):
     (folder,) = [folder for folder in folders if (folder / "out" / "result.json").exists()]
     assert (folder / "out" / "evidence.csv").read_bytes() == alone
     assert read_run(folder / "out").result.resumed == 10 * len(kept[0] | kept[1])
-    # Printed once, and nothing is left where the result is not.
+    # Printed once; the machine without the result keeps nothing.
     assert [bool(outcome.stdout) for outcome in outcomes] == [each == folder for each in folders]
     (other,) = [each for each in folders if each != folder]
     assert not list((other / "out").iterdir())
@@ -179,8 +179,8 @@ def test_machines_that_see_other_images_do_not_measure_together(monkeypatch):
     check_same_plan(plans[1], group)
 
 
-def test_the_batch_size_of_what_is_resumed_counts_wherever_it_lies(monkeypatch):
-    """Rank 0 may be on a fresh machine this time, of other size."""
+def test_a_resumed_run_keeps_its_batch_size_on_whichever_machine_it_is(monkeypatch):
+    """Rank 0 may now be on a machine without the run, with other memory."""
     batch_sizes = [None, 6]
     monkeypatch.setattr(plan, "_batch_size_before", lambda job, folder: "own")
     monkeypatch.setattr(
@@ -200,7 +200,7 @@ def test_a_single_process_is_a_group_of_one():
         assert group.all_reduce([1, 2]) == [1, 2]
 
 
-def test_an_environment_that_is_not_torchruns_is_named():
+def test_an_incomplete_torchrun_environment_is_refused():
     with (
         pytest.raises(
             UsageError, match="without LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT; use"
@@ -220,7 +220,7 @@ def store():
 ENVIRONMENT = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
 
 
-def test_a_silent_process_is_lost_after_a_while(store, monkeypatch):
+def test_a_process_without_heartbeat_is_lost_after_the_timeout(store, monkeypatch):
     monkeypatch.setattr(distributed, "POLL_SECONDS", 0.01)
     store.set("beat/1", "4")
     with pytest.raises(RankLostError, match=r"rank 1 of 2 has shown no sign of life for 0:00:00\.2"):
@@ -228,7 +228,7 @@ def test_a_silent_process_is_lost_after_a_while(store, monkeypatch):
 
 
 @pytest.mark.parametrize("broken", ["set", "check"])
-def test_a_store_that_hangs_up_is_a_lost_process(store, monkeypatch, broken):
+def test_a_store_that_closes_its_connection_is_a_lost_process(store, monkeypatch, broken):
     def hang_up(*arguments: object) -> None:
         raise RuntimeError("Connection reset by peer")
 

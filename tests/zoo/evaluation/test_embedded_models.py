@@ -38,7 +38,7 @@ def test_every_image_is_scored_as_the_original_framework_did(model, runtime, cac
     bound = 1e-5 * np.abs(expected).max()
     np.testing.assert_allclose([row.scores for row in run.rows], scores, rtol=0, atol=bound)
     for row, classes, values, complete in zip(run.rows, ids.tolist(), scores, expected, strict=True):
-        # Where two classes are as good as equal, either order is right.
+        # Two classes with nearly equal scores may be in either order.
         for mine, theirs, value in zip(row.top5, classes, values, strict=True):
             assert mine == theirs or abs(complete[mine] - value) <= 2 * bound, row.image
     assert run.result.top1_correct == manifest.claim("top1").correct

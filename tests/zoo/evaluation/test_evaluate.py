@@ -1,4 +1,4 @@
-"""The validation loop on images and nets small enough to know every answer."""
+"""Evaluation of images and nets so small that every result is known."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_net_of_fixed_batch_gets_full_batches(make_net, colours):
             evaluate(make_net(batch=4), data, PLAIN, model="m", batch_size=5)
 
 
-def test_a_limit_keeps_the_size_of_the_whole_in_sight(make_net, colours):
+def test_a_limited_run_records_the_size_of_the_whole_dataset(make_net, colours):
     with open_dataset(colours) as data:
         run = evaluate(make_net(), data, PLAIN, model="m", limit=5)
         result, rows = run.result, run.rows
@@ -162,7 +162,7 @@ def test_ignored_exif_orientations_are_counted(make_net, tmp_path):
         (Preprocessing(flavour="caffe-warp8", crop=9), {}, UsageError, "does not fit"),
     ],
 )
-def test_what_does_not_fit_together_is_said_before_an_image_is_read(
+def test_contradicting_settings_are_refused_before_an_image_is_read(
     make_net, colours, settings, options, error, message
 ):
     for path in colours.glob("*.png"):
@@ -220,15 +220,15 @@ def test_stored_images_of_one_channel_reach_a_net_that_does_not_say_how_many_it_
 
 
 class Forgetful(SingleProcess):
-    """Loses all batches but the first on the way."""
+    """Loses all batches except the first."""
 
-    def all_gather(self, value, patience=None):
+    def all_gather(self, value, timeout=None):
         batches, seconds = value
         return [(batches[:1], seconds)]
 
 
 class Deceived(Forgetful):
-    """And the counts as well: of the first four images all are right."""
+    """Also reports matching counts: four images, all right."""
 
     def all_reduce(self, counts):
         return [4, 4, 4]
@@ -241,7 +241,7 @@ class Deceived(Forgetful):
         (Deceived(), "4 images were ranked or left out, but there are 11"),
     ],
 )
-def test_what_went_astray_between_processes_shows(make_net, colours, group, message):
+def test_batches_lost_between_processes_are_detected(make_net, colours, group, message):
     with open_dataset(colours) as data:
         job = Job(net=make_net(), data=data, model="m", batch_size=4)
         with pytest.raises(DataError, match=message):
@@ -262,8 +262,8 @@ def test_scores_that_are_not_numbers_end_the_run(make_net, colours):
         evaluate(make_net(weights=WEIGHTS * np.float32("nan")), data, PLAIN, model="m")
 
 
-def test_onnx_runtime_ranks_batches_side_by_side(make_net, colours, monkeypatch):
-    """As many as there are processors, each by one thread; rows and their order stay the same."""
+def test_onnx_runtime_ranks_batches_concurrently(make_net, colours, monkeypatch):
+    """One batch per processor, with one thread each; rows and their order stay the same."""
     both, rank = threading.Barrier(2), OnnxRuntime.rank
 
     def together(self, batch, labels):
@@ -302,7 +302,7 @@ def test_a_ranked_batch_does_not_wait_for_images_that_are_slow_to_come(make_net,
     assert result.n == 11
 
 
-def test_as_many_batches_at_once_as_fit_into_memory(make_net, colours, monkeypatch):
+def test_as_many_concurrent_batches_as_fit_into_memory(make_net, colours, monkeypatch):
     monkeypatch.setattr(onnx_runtime, "processors", lambda: 16)
     image = 2 * 4 * 3 * 8 * 8 * ACTIVATIONS_PER_INPUT
     with open_dataset(colours) as data:

@@ -1,4 +1,4 @@
-"""The recorded truth from every kind of source: counts of the digits, the five classes of photographs."""
+"""Every kind of source gives the recorded results: counts of the digits, five classes of the photographs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def digits():
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_digits_count_alike_from_every_source(tmp_path, cache, digits, form):
+def test_every_source_gives_the_same_counts_of_the_digits(tmp_path, cache, digits, form):
     manifest = Catalog.load().get("digits-caffe-dsd")
     sources = [manifest.directory / file.path for file in manifest.source_files()]
     with open_dataset(write(form, tmp_path, digits, manifest.preprocessing.flavour)) as data:
@@ -40,7 +40,7 @@ def test_the_digits_count_alike_from_every_source(tmp_path, cache, digits, form)
             assert {row.image.rpartition("/")[2] for row in run.rows} == {name for name, _, _ in digits}
 
 
-def test_the_lmdb_that_caffe_itself_tested_counts_alike(shared, cache):
+def test_the_lmdb_that_caffe_tested_gives_the_same_counts(shared, cache):
     """Raw pixels as convert_imageset wrote them, under the flavour that made them and under none."""
     manifest = Catalog.load().get("digits-caffe-dsd")
     sources = [manifest.directory / file.path for file in manifest.source_files()]

@@ -1,4 +1,4 @@
-"""Runs that are ended at any moment, by any means, and go on: the same rows as one run in one go."""
+"""Runs that are interrupted at any moment and resumed: the same rows as an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from zoo.preprocessing.settings import Preprocessing
 
 @pytest.fixture
 def images(tmp_path):
-    """23 pictures, of which one is broken and one carries an EXIF orientation."""
+    """23 images; one is damaged and one has an EXIF orientation."""
     folder = tmp_path / "images"
     folder.mkdir()
     generator = np.random.default_rng(0)
@@ -63,7 +63,7 @@ def comparable(run) -> dict:
 
 
 @pytest.mark.parametrize("after", [0, 1, 3, 5])
-def test_a_run_goes_on_wherever_it_was_ended(tmp_path, images, make_job, after):
+def test_a_run_resumes_wherever_it_was_interrupted(tmp_path, images, make_job, after):
     """Two variants at once, so that both come back."""
     variants = [Variant(PLAIN), Variant(Preprocessing(flavour="caffe-short8", crop=8))]
     out = tmp_path / "out"
@@ -93,7 +93,7 @@ def test_a_run_goes_on_wherever_it_was_ended(tmp_path, images, make_job, after):
     assert seen[-1:] == ([(left, left)] if left > 0 else [])
 
 
-def test_a_run_that_measures_something_else_does_not_go_on(tmp_path, images, make_job):
+def test_a_run_with_another_plan_does_not_resume(tmp_path, images, make_job):
     with open_dataset(images) as data:
         job = make_job(data, limit=8)
         evaluate_variants(job, [Variant(PLAIN)], folder=tmp_path / "out")
@@ -158,7 +158,7 @@ main()
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_kill_9_from_the_command_line(tmp_path):
-    """The digits in 100 batches, which take 20 seconds; killed twice at moments of no particular kind."""
+    """The digits in 100 batches, which take 20 seconds; the process is killed twice at arbitrary moments."""
     arguments = ["validate", "digits-caffe-dsd", "--batch-size", "5", "--out", str(tmp_path / "out")]
     environment = {**os.environ, "DSD_ZOO_CACHE": str(tmp_path / "cache")}
     command = [sys.executable, "-c", SLOW, *arguments]
@@ -189,7 +189,7 @@ def test_kill_9_from_the_command_line(tmp_path):
     assert (tmp_path / "out" / "evidence.csv").read_bytes() == evidence
 
 
-def test_validate_alone_writes_nothing(tmp_path, images, monkeypatch):
+def test_evaluate_without_a_folder_writes_nothing(tmp_path, images, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = sorted(path.name for path in tmp_path.iterdir())
     with open_dataset(images) as data:

@@ -1,4 +1,4 @@
-"""The ways in which ImageNet's classes are counted, told apart by what a real net found."""
+"""The orders of ImageNet's classes, detected from the results of a real net."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def found(shared):
     return [int(line["label"]) for line in lines], [int(line["id1"]) for line in lines]
 
 
-def test_each_order_is_recognised(found):
+def test_each_order_is_detected(found):
     labels, best = found
     to_devkit = {label: number for number, label in enumerate(devkit_order(), 1)}
     lists = {
@@ -44,14 +44,14 @@ def test_each_order_is_recognised(found):
     assert detect_label_order(labels, [to_devkit[first] - 1 for first in best]).name == "net in devkit order"
 
 
-def test_nothing_is_said_where_nothing_can_be_known(found):
+def test_too_few_images_show_no_order(found):
     labels, best = found
     assert detect_label_order(labels[:49], best[:49]) is None
     shuffled = np.random.default_rng(0).permutation(labels).tolist()
     assert detect_label_order(shuffled, best) is None
 
 
-def test_a_weak_net_is_not_accused(found):
+def test_a_weak_net_does_not_look_like_another_order(found):
     labels, _ = found
     generator = np.random.default_rng(1)
     weak = [label if generator.random() < 0.05 else int(generator.integers(1000)) for label in labels]
@@ -59,7 +59,7 @@ def test_a_weak_net_is_not_accused(found):
 
 
 def test_a_list_that_counts_from_one_stops_the_run_early(tmp_path):
-    """A net that knows colours perfectly, over a list with all labels one too high."""
+    """A net that is always right, and a list whose labels are all one too high."""
     from colour_net import PLAIN, save_net
 
     from zoo.datasets import open_dataset

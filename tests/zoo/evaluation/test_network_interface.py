@@ -1,4 +1,4 @@
-"""The way to other machines: which interface is named, and when gloo is told of it."""
+"""Which interface reaches the other machines, and when gloo is told to use it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_kernel_says_which_address_an_interface_has():
         assert network_interface._address(probe, "lo") == "127.0.0.1"
         assert network_interface._address(probe, "none") is None
     assert network_interface._own_address("127.0.0.1") == "127.0.0.1"
-    # To all at once: the kernel refuses that to a socket which has not asked for it.
+    # The broadcast address: the kernel refuses it to a socket without SO_BROADCAST.
     assert network_interface._own_address("255.255.255.255") is None
 
 
@@ -35,7 +35,7 @@ def test_the_kernel_says_which_address_an_interface_has():
     ("host", "ways", "name"),
     [
         ("10.9.0.1", {"10.9.0.1": "10.9.0.2"}, "eth1"),
-        # The first machine's own name, which leads to its loopback.
+        # The first machine's own name, which resolves to its loopback address.
         ("vm", {"vm": "127.0.1.1", "192.0.2.1": "10.0.0.7"}, "eth0"),
         ("vm", {"vm": "127.0.0.1"}, None),
         ("no-such-host", {}, None),
@@ -50,7 +50,7 @@ def test_an_interface_is_found_by_its_address(monkeypatch, host, ways, name):
     assert interface_to(host) == name
 
 
-def test_no_way_is_known_on_other_systems(monkeypatch):
+def test_no_interface_is_found_on_other_systems(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     assert interface_to("127.0.0.1") is None
 
@@ -64,7 +64,7 @@ def test_no_way_is_known_on_other_systems(monkeypatch):
         ({"GLOO_SOCKET_IFNAME": "ib0"}, "eth1", None),  # the user has said which
     ],
 )
-def test_gloo_takes_the_interface_that_leads_to_the_first_machine(monkeypatch, changes, found, told):
+def test_gloo_gets_the_interface_that_reaches_the_first_machine(monkeypatch, changes, found, told):
     asked = []
     monkeypatch.setattr(distributed, "interface_to", lambda host: asked.append(host) or found)
     monkeypatch.setattr(os, "environ", {})

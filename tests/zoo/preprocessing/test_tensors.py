@@ -93,7 +93,7 @@ def test_normalising_a_batch_gives_the_same_bits(tmp_path, settings, meant_for, 
     crop = settings["crop"]
     resized = [prepare.flavour.scale(random_image(50, 60, seed)) for seed in range(3)]
     windows = [image[prepare.flavour.window(*image.shape[:2], crop)] for image in resized]
-    result = tensors.normalise(torch.from_numpy(np.stack(windows)).to(device), prepare.numbers)
+    result = tensors.normalise(torch.from_numpy(np.stack(windows)).to(device), prepare.normalisation)
     np.testing.assert_array_equal(result.cpu().numpy(), [prepare.finish(image) for image in resized])
     assert result.is_contiguous()
 

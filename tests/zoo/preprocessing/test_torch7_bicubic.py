@@ -180,6 +180,6 @@ def test_a_thread_of_pixels_is_refused_before_it_is_blown_up():
 
 def test_a_stage_one_array_smaller_than_the_window_is_refused():
     flavour = resolve("torch7-bicubic8")
-    numbers = preprocessor(Preprocessing(flavour="torch7-bicubic8", crop=8)).numbers
+    numbers = preprocessor(Preprocessing(flavour="torch7-bicubic8", crop=8)).normalisation
     with pytest.raises(DataError, match="smaller than the 8x8 window"):
         flavour.finish(np.zeros((7, 9, 3), F), numbers)

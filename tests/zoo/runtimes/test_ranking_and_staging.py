@@ -172,10 +172,10 @@ def test_freed_memory_is_kept_where_the_c_library_can(monkeypatch):
     set_to = []
     library = SimpleNamespace(mallopt=lambda *arguments: set_to.append(arguments))
     monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
-    memory.keep_freed()
+    memory.keep_freed_memory()
     assert set_to == [(-1, 2147483647), (-3, 2147483647), (-8, 1)]
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
-    memory.keep_freed()
+    memory.keep_freed_memory()
     assert len(set_to) == 3
 
 

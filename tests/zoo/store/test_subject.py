@@ -1,4 +1,4 @@
-"""What a command is about: the files of a model are those that were verified, or there is an error."""
+"""Subjects: the files of a model are those that were verified, or there is an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.store.subject import find_subject
 CAFFE = bundled_folder() / "digits" / "caffe"
 
 
-def test_a_file_that_was_changed_in_the_cache_is_not_measured(tmp_path, monkeypatch):
+def test_a_file_that_was_changed_in_the_cache_is_refused(tmp_path, monkeypatch):
     """Also where no sha256 was known beforehand."""
     monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path / "cache"))
     text = (bundled_folder() / "digits-caffe-dsd.toml").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from zoo.datasets.lmdb_pages import Place, places
+from zoo.datasets.lmdb_pages import Location, record_locations
 from zoo.datasets.registry import register_source
 from zoo.datasets.source import Record, Records
 from zoo.errors import DataError
@@ -38,7 +38,7 @@ class CaffeLmdb(Records):
             raise DataError(f"{file}: the LMDB cannot be read: {error.strerror}") from error
         self._content = memoryview(mapped or b"")
         try:
-            self._places = places(self._content)
+            self._locations = record_locations(self._content)
             self.records = self._index()
         except DataError as error:
             raise DataError(f"{file}: {error}") from error
@@ -52,26 +52,26 @@ class CaffeLmdb(Records):
         """The image of a record: encoded bytes, or stored pixels."""
         from zoo.datasets import datum
 
-        return datum.read_image(self._record(self._places[index]))
+        return datum.read_image(self._record(self._locations[index]))
 
     def close(self) -> None:
         """Drop the memory map, which ends with the last view of it."""
         self._content = memoryview(b"")
 
-    def _record(self, place: Place) -> memoryview:
-        return self._content[place.offset : place.offset + place.size]
+    def _record(self, location: Location) -> memoryview:
+        return self._content[location.offset : location.offset + location.size]
 
     def _index(self) -> list[Record]:
         """Name and label of every record. Without line numbers where names differ without them."""
         from zoo.datasets import datum
 
         labels = []
-        for place in self._places:
+        for location in self._locations:
             try:
-                labels.append(datum.read_label(self._record(place)))
+                labels.append(datum.read_label(self._record(location)))
             except DataError as error:
-                raise DataError(f"the record {place.key!r} is no Datum of Caffe: {error}") from error
-        names = [place.key.decode("utf-8", "backslashreplace") for place in self._places]
+                raise DataError(f"the record {location.key!r} is no Datum of Caffe: {error}") from error
+        names = [location.key.decode("utf-8", "backslashreplace") for location in self._locations]
         short = [NUMBERED.sub("", name, count=1) for name in names]
         return [
             Record(name, label)

@@ -46,7 +46,7 @@ class Parquet(Records):
         self._groups: OrderedDict[tuple[int, int], list[Any]] = OrderedDict()
         self._files: list[ParquetFile] = []
         # Of every record: the shard, the row group and the row in that group.
-        self._places: list[tuple[int, int, int]] = []
+        self._locations: list[tuple[int, int, int]] = []
         self.records = []
         for shard in _split(path, _shards(path)):
             try:
@@ -70,7 +70,7 @@ class Parquet(Records):
 
     def read(self, index: int) -> bytes:
         """The encoded image of a row. DataError if there is none, or the file is damaged."""
-        shard, group, row = self._places[index]
+        shard, group, row = self._locations[index]
         from pyarrow import ArrowException
 
         try:
@@ -115,7 +115,7 @@ class Parquet(Records):
             if not isinstance(label, int) or isinstance(label, bool) or label < 0:
                 raise DataError(f"{shard}, row {at}: expected a class number from 0, the label is {label!r}")
             self.records.append(Record(str(path or f"{shard.stem}-{at:06d}"), label))
-            self._places.append((number, group, row))
+            self._locations.append((number, group, row))
 
 
 def _check_columns(columns: Any, shard: Path) -> bool:  # noqa: ANN401 - pyarrow's types are not typed

@@ -22,10 +22,10 @@ class Tar(Files):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._places = _index(path)
+        self._locations = _index(path)
         with path.open("rb") as file:
             self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.names = frozenset(self._places)
+        self.names = frozenset(self._locations)
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -40,7 +40,7 @@ class Tar(Files):
 
     def read(self, name: str) -> bytes:
         """The content of a member."""
-        offset, size = self._places[name]
+        offset, size = self._locations[name]
         return self._content[offset : offset + size]
 
     def close(self) -> None:
@@ -50,7 +50,7 @@ class Tar(Files):
 
 def _index(path: Path) -> dict[str, tuple[int, int]]:
     """Name to (offset, size) of every regular member."""
-    places: dict[str, tuple[int, int]] = {}
+    locations: dict[str, tuple[int, int]] = {}
     try:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
@@ -61,9 +61,9 @@ def _index(path: Path) -> dict[str, tuple[int, int]]:
                     raise DataError(
                         f"{path}: {name} is stored sparse, which cannot be read in place; unpack it"
                     )
-                if name in places:
+                if name in locations:
                     raise DataError(f"{path}: holds {name} twice")
-                places[name] = (member.offset_data, member.size)
+                locations[name] = (member.offset_data, member.size)
             end = archive.offset
         # tarfile treats any bad header but the first as the end; a whole tar ends with a block of zeros.
         with path.open("rb") as file:
@@ -74,4 +74,4 @@ def _index(path: Path) -> dict[str, tuple[int, int]]:
                 )
     except (OSError, tarfile.TarError, ValueError, OverflowError) as error:
         raise DataError(f"{path}: the tar is truncated or damaged: {error}") from error
-    return places
+    return locations

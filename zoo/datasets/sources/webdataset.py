@@ -33,7 +33,7 @@ class WebDataset(Records):
     def __init__(self, path: Path) -> None:
         shards = _shards(path) if path.is_dir() else [path]
         self._tars = [Tar(shard) for shard in shards]
-        self._places: list[tuple[Tar, str]] = []
+        self._locations: list[tuple[Tar, str]] = []
         self.records = []
         seen: dict[str, Path] = {}
         for shard, tar in zip(shards, self._tars, strict=True):
@@ -41,7 +41,7 @@ class WebDataset(Records):
                 if name in seen:
                     raise DataError(f"{shard}: holds {name}, and so does {seen[name]}")
                 seen[name] = shard
-                self._places.append((tar, name))
+                self._locations.append((tar, name))
                 self.records.append(Record(name, label))
 
     @classmethod
@@ -59,7 +59,7 @@ class WebDataset(Records):
 
     def read(self, index: int) -> bytes:
         """The encoded image of a sample."""
-        tar, name = self._places[index]
+        tar, name = self._locations[index]
         return tar.read(name)
 
     def close(self) -> None:

@@ -121,32 +121,41 @@ def scale_rows(source: Float32, length: int, wanted: slice) -> Float32:
     if wanted.stop == length:
         result[-1] = source[-1]
     rows = max(1, BLOCK_NUMBERS // source[0].size)
-    places = np.empty((6, rows, *source.shape[1:]), np.float32)
-    doubles = np.empty(places.shape[1:])
+    workspace = np.empty((6, rows, *source.shape[1:]), np.float32)
+    doubles = np.empty(workspace.shape[1:])
     for start in range(0, len(index), rows):
         taps, x = index[start : start + rows], fraction[start : start + rows, None, None]
-        before, first, second, after, curve, cubic = places[:, : len(taps)]
-        for tap, samples in enumerate((before, first, second, after)):
-            extended.take(taps + tap, 0, samples, "clip")
-        # curve = 2 * before - 5 * first + 4 * second - after
-        np.multiply(2, before, curve)
-        curve -= np.multiply(5, first, cubic)
-        curve += np.multiply(4, second, cubic)
-        curve -= after
-        # cubic = 3 * (first - second) + after - before
-        np.subtract(first, second, cubic)
-        cubic *= 3
-        cubic += after
-        cubic -= before
-        # first + (0.5 * x) * (second - before + x * (curve + x * cubic))
-        cubic *= x
-        cubic += curve
-        cubic *= x
-        cubic += np.subtract(second, before, second)
-        body = np.multiply(0.5 * x.astype(np.float64), cubic, doubles[: len(taps)])
-        body += first
-        result[start : start + len(taps)] = body
+        buffers = workspace[:, : len(taps)]
+        for tap in range(4):
+            extended.take(taps + tap, 0, buffers[tap], "clip")
+        result[start : start + len(taps)] = _catmull_rom(buffers, x, doubles[: len(taps)])
     return result
+
+
+def _catmull_rom(buffers: Float32, x: Float32, out: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Interpolate between the second and the third of four taps, at distance `x` from the second.
+
+    buffers: (6, rows, ...): the four taps and room for two results; overwritten. Returns `out`.
+    """
+    before, first, second, after, curve, cubic = buffers
+    # curve = 2 * before - 5 * first + 4 * second - after
+    np.multiply(2, before, curve)
+    curve -= np.multiply(5, first, cubic)
+    curve += np.multiply(4, second, cubic)
+    curve -= after
+    # cubic = 3 * (first - second) + after - before
+    np.subtract(first, second, cubic)
+    cubic *= 3
+    cubic += after
+    cubic -= before
+    # first + (0.5 * x) * (second - before + x * (curve + x * cubic))
+    cubic *= x
+    cubic += curve
+    cubic *= x
+    cubic += np.subtract(second, before, second)
+    np.multiply(0.5 * x.astype(np.float64), cubic, out)
+    out += first
+    return out
 
 
 def axis_positions(available: int, length: int) -> tuple[NDArray[np.int64], Float32]:

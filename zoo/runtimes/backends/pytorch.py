@@ -12,7 +12,7 @@ import numpy as np
 
 from zoo.errors import UsageError
 from zoo.runtimes.half import float32_elsewhere
-from zoo.runtimes.memory import keep_freed
+from zoo.runtimes.memory import keep_freed_memory
 from zoo.runtimes.ranking import Float32, Ranking, rank_tensor
 from zoo.runtimes.registry import register_runtime
 from zoo.runtimes.runtime import Runtime, check_scores, parse_device, use_gpu
@@ -56,7 +56,7 @@ class PyTorch(Runtime):
         if kind == "cuda":
             self._device, gpu["gpu"] = use_gpu(index)
         else:
-            keep_freed()
+            keep_freed_memory()
         torch.set_num_threads(max(LEAST_THREADS, threads or torch.get_num_threads()))
         self._net, self._scores, self._precision = net, scores, precision
         # Two to four times as fast on a processor, and needed by tensor cores; float32 sums stay the same.
