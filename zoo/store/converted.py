@@ -69,7 +69,7 @@ def converted_model(
 
 
 def recorded_preprocessing(form: Path) -> dict[str, Any] | None:
-    """The preprocessing that the sources of a net made by `converted_model` state; None if they state none."""
+    """The preprocessing that the sources of a `converted_model` state; None if they state none."""
     found: dict[str, Any] | None = json.loads(form.with_name(PREPROCESSING_NAME).read_text(encoding="utf-8"))
     return found
 
@@ -88,7 +88,7 @@ class _Net:
         return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
     def write(self, out: Path, shape: list[int] | None) -> None:
-        """Write the net to `out`, and its preprocessing beside it; `shape` is that of an image, for any batch."""
+        """Write the net to `out`, its preprocessing beside it. `shape`: of one image, for any batch."""
         input_shapes: dict[str, list[int | str]] | None = None if shape is None else {"input": ["N", *shape]}
         try:
             model = converters.load(
