@@ -51,7 +51,7 @@ def run_demo(folder: Path, progress: Callable[[str], None]) -> Demo:
     Raises IntegrityError if a shipped file does not have the hash in its manifest.
     """
     catalog = Catalog.load()
-    store = Cache(folder / "cache")
+    cache = Cache(folder / "cache")
     images = embedded_images(DATASET)
     assert images is not None
     models = [manifest for manifest in catalog if manifest.dataset == DATASET]
@@ -59,12 +59,12 @@ def run_demo(folder: Path, progress: Callable[[str], None]) -> Demo:
     runs: list[Run] = []
     with open_dataset(images) as data:
         for manifest in models:
-            sources = _verified(manifest, store)
+            sources = _verified(manifest, cache)
             for runtime in RUNTIME_NAMES:
                 net = converted_model(
                     sources, form_of(runtime), folder, manifest.input_shape, manifest.scores
                 )
-                recorded = store.require(manifest, "recorded")
+                recorded = cache.require(manifest, "recorded")
                 parity += against_recorded(manifest, net, runtime, data, recorded)
                 runs.append(_validated(manifest, net, runtime, data, sources, folder))
             forms = f"{len(RUNTIME_NAMES)} forms converted and run"
@@ -72,15 +72,15 @@ def run_demo(folder: Path, progress: Callable[[str], None]) -> Demo:
     return Demo(audited_models(catalog, runs), parity)
 
 
-def _verified(manifest: Manifest, store: Cache) -> list[Path]:
+def _verified(manifest: Manifest, cache: Cache) -> list[Path]:
     """The files to convert, after a check of every file of the model against its hashes."""
-    failed = [check for check in check_integrity(manifest, store) if not check.ok]
+    failed = [check for check in check_integrity(manifest, cache) if not check.ok]
     if failed:
         raise IntegrityError(
             f"{manifest.name}: a file that ships with the zoo is not the one on record\n"
             + "\n".join(f"  {check.subject}: {check.detail}" for check in failed)
         )
-    return store.sources(manifest)
+    return cache.sources(manifest)
 
 
 def _validated(

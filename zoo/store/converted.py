@@ -16,9 +16,9 @@ from zoo.files import disk_errors_explained, require_file, sha256
 from zoo.vocabulary import Form
 
 FORM_NAMES: dict[Form, str] = {"onnx": "net.onnx", "pytorch": "net.py"}
-# Beside a converted form: what the sources say of the preprocessing, as JSON.
+# Beside a converted net: the preprocessing that its sources state, as JSON.
 PREPROCESSING_NAME = "preprocessing.json"
-# Changes with what lies in the folder of a form.
+# The version of the contents of such a folder.
 LAYOUT = 2
 
 
@@ -32,12 +32,12 @@ def converted_model(
 ) -> Path:
     """The net in `sources` (what `converters.load` takes) in the form that a runtime needs.
 
-    It is kept in <cache_root>/converted/, under a key of the content of the sources and of the converter
-    itself, so neither can be stale. A file that already has the form is returned as it is.
+    It is kept in <cache_root>/converted/. The key includes the content of the sources and of the converter,
+    so it is never stale. A file that already has the form is returned unchanged.
 
     input_shape: (channels, height, width), for a Torch7 net that does not imply it.
     scores: the output to keep, if the net has several.
-    hashes: the sha256 of each source, in their order, if known; else they are computed.
+    hashes: the sha256 of each source, in order; computed by default.
 
     Raises:
         UsageError: a .py file cannot become anything else, or the cache cannot be written.
@@ -53,7 +53,7 @@ def converted_model(
     outputs = None if scores is None or sources[0].suffix == ".onnx" else [scores]
     hashes = [sha256(source) for source in sources] if hashes is None else list(hashes)
     net = _Net(sources, hashes, outputs)
-    # Most nets fix all their sizes; only for one that does not is the shape used, and part of the key.
+    # Most nets fix all their sizes. The shape is used, and is part of the key, only for a net that does not.
     shapes = [None] if input_shape is None else [None, list(input_shape)]
     folders = [cache_root / "converted" / net.key(shape) / form for shape in shapes]
     folder = next(filter(Path.is_dir, folders), None)
@@ -69,7 +69,7 @@ def converted_model(
 
 
 def recorded_preprocessing(form: Path) -> dict[str, Any] | None:
-    """What the sources of a form that `converted` made say of the preprocessing; None if they say nothing."""
+    """The preprocessing that the sources of a `converted_model` state; None if they state none."""
     found: dict[str, Any] | None = json.loads(form.with_name(PREPROCESSING_NAME).read_text(encoding="utf-8"))
     return found
 
@@ -83,12 +83,12 @@ class _Net:
     outputs: list[str] | None
 
     def key(self, shape: list[int] | None) -> str:
-        """Identifies the form by content: of the sources, of the converter, and by what was asked for."""
+        """The key in the cache: a hash of the sources, the converter, the outputs and the shape."""
         key = [LAYOUT, _converter(), *self.hashes, self.outputs, shape]
         return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
     def write(self, out: Path, shape: list[int] | None) -> None:
-        """The form `out`, and beside it the preprocessing; with `shape`, for images of it in any batch."""
+        """Write the net to `out`, its preprocessing beside it. `shape`: of one image, for any batch."""
         input_shapes: dict[str, list[int | str]] | None = None if shape is None else {"input": ["N", *shape]}
         try:
             model = converters.load(
@@ -105,9 +105,9 @@ class _Net:
 
 
 def _make(folder: Path, net: _Net, name: str, shape: list[int] | None) -> Path:
-    """Makes the folder of a form with one rename, so that it is complete from the moment it exists.
+    """Create the folder of a converted net with one rename, so that it is complete whenever it exists.
 
-    One process makes it while others wait, so a leftover under the temporary name is from a killed process.
+    One process creates it while others wait, so a leftover temporary folder is that of a killed process.
     """
     from filelock import FileLock
 
@@ -127,7 +127,7 @@ def _make(folder: Path, net: _Net, name: str, shape: list[int] | None) -> Path:
 
 
 def _converter() -> str:
-    """Identifies the converter: a digest of its own files, as the same version may have other code."""
+    """A hash of the converter's own files, as its code may change within one version."""
     folder = Path(converters.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):

@@ -38,23 +38,23 @@ def verify(
     from zoo.store.cache import Cache
     from zoo.store.subject import find_model_or_file
 
-    catalog, store = load_catalog(manifests), Cache()
+    catalog, cache = load_catalog(manifests), Cache()
     targets = [find_model_or_file(name, catalog) for name in what]
     results = [
-        _verify_file(target, catalog, store)
+        _verify_file(target, catalog, cache)
         if isinstance(target, Path)
-        else _verify_model(target, catalog, store)
+        else _verify_model(target, catalog, cache)
         for target in targets
     ]
     if not all(results):
         raise typer.Exit(1)
 
 
-def _verify_model(manifest: Manifest, catalog: Catalog, store: Cache) -> bool:
+def _verify_model(manifest: Manifest, catalog: Catalog, cache: Cache) -> bool:
     from zoo.verification.model import verify_model
 
     print(manifest.name)
-    checks = verify_model(manifest, store, catalog.baseline(manifest))
+    checks = verify_model(manifest, cache, catalog.baseline(manifest))
     for check in checks:
         verdict = "ok" if check.ok else "FAILED"
         trust = "" if check.trust is None else f" ({check.trust})"
@@ -63,10 +63,10 @@ def _verify_model(manifest: Manifest, catalog: Catalog, store: Cache) -> bool:
     return all(check.ok for check in checks)
 
 
-def _verify_file(path: Path, catalog: Catalog, store: Cache) -> bool:
+def _verify_file(path: Path, catalog: Catalog, cache: Cache) -> bool:
     from zoo.verification.integrity import find_known_file
 
-    identity = find_known_file(path, catalog, store)
+    identity = find_known_file(path, catalog, cache)
     print(path)
     for file in identity.known_as:
         print(f"  this is {file}")
