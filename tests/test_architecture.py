@@ -1,12 +1,13 @@
 """The rooms of the project: who may import whom, and that nothing imports in a ring.
 
-docs/architecture.md draws the same picture. Every import counts: at the top of a module, inside a function
+docs/architecture.md has the same table. Every import counts: at the top of a module, inside a function
 and under TYPE_CHECKING.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -63,6 +64,12 @@ def room(module: str) -> str:
 def test_every_module_of_zoo_has_a_room():
     unknown = {room(name) for name in modules("zoo")} - ROOMS.keys() - {"__init__"}
     assert not unknown, f"give these rooms a level here and in docs/architecture.md: {sorted(unknown)}"
+
+
+def test_the_documented_rooms_are_these():
+    page = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| (\d) \| `(\w+)` \|", page, re.MULTILINE)
+    assert {name: int(level) for level, name in documented} == ROOMS
 
 
 def test_no_room_of_zoo_imports_one_above_it():

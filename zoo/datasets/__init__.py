@@ -5,15 +5,15 @@ from __future__ import annotations
 from zoo.datasets.dataset import Dataset, Sample
 from zoo.datasets.factory import open_dataset
 from zoo.datasets.registry import all_sources, expected_sources, kinds_of_sources, register_source
-from zoo.datasets.source import Files, Record, Records, Source
+from zoo.datasets.source import Files, ImageSource, Record, Records
 
 __all__ = [
     "Dataset",
     "Files",
+    "ImageSource",
     "Record",
     "Records",
     "Sample",
-    "Source",
     "all_sources",
     "expected_sources",
     "kinds_of_sources",

@@ -7,11 +7,11 @@ from itertools import groupby
 from typing import TypeVar
 
 from converters import Registry, modules_in
-from zoo.datasets.source import Source
+from zoo.datasets.source import ImageSource
 
-SourceClass = TypeVar("SourceClass", bound=type[Source])
+SourceClass = TypeVar("SourceClass", bound=type[ImageSource])
 
-_SOURCES: Registry[type[Source]] = Registry("dataset source")
+_SOURCES: Registry[type[ImageSource]] = Registry("dataset source")
 
 
 def register_source(source: SourceClass) -> SourceClass:
@@ -20,7 +20,7 @@ def register_source(source: SourceClass) -> SourceClass:
     return source
 
 
-def all_sources() -> list[type[Source]]:
+def all_sources() -> list[type[ImageSource]]:
     """All sources, those of `zoo/datasets/sources` included, in the order in which they are tried."""
     from zoo.datasets import sources
 
@@ -41,7 +41,7 @@ def expected_sources() -> str:
     return f"{', '.join(others)}, or {last}"
 
 
-def _listed() -> list[type[Source]]:
+def _listed() -> list[type[ImageSource]]:
     """The sources in the order of lists: the commonest first."""
     return sorted(all_sources(), key=lambda source: -source.trial)
 

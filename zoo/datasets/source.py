@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zoo.preprocessing.decode import Content
 
 
-class Source(ABC):
+class ImageSource(ABC):
     """Opened images at one place, readable in any order and from several threads at once.
 
     A subclass is one kind of place.
@@ -43,7 +43,7 @@ class Source(ABC):
         """Close what is open."""
 
 
-class Files(Source):
+class Files(ImageSource):
     """A source of named files. Names are relative and use "/", as the place itself has them."""
 
     names: frozenset[str]
@@ -64,7 +64,7 @@ class Record:
     label: int
 
 
-class Records(Source):
+class Records(ImageSource):
     """A source of images that carry their labels, in a fixed order."""
 
     records: list[Record]
