@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class NetComparison:
+class PairedGains:
     """The run compared with a run of another net over the same images."""
 
     model: str
@@ -43,7 +43,7 @@ class Findings:
     measurements: list[Measurement] = field(default_factory=list)
     trace: list[TraceAgreement] = field(default_factory=list)
     audit: Audit | None = None
-    against: NetComparison | None = None
+    against: PairedGains | None = None
     regression: Regression | None = None
 
     @property
@@ -119,7 +119,7 @@ def collect_findings(
         measurements=[measured for measured in measurements if measured.difference is not None],
         trace=[] if claimed is None else trace_agreement(claimed, run.rows),
         audit=None if claimed is None else _audit(claimed, catalog, runs),
-        against=None if other is None else _compare_nets(run, other),
+        against=None if other is None else _paired_gains(run, other),
         regression=None if earlier is None else compare_runs(run, earlier, tolerance),
     )
 
@@ -134,6 +134,6 @@ def _audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Path, Run]
     return audit(manifest, catalog, [*exact, *beside])
 
 
-def _compare_nets(run: Run, other: Run) -> NetComparison:
+def _paired_gains(run: Run, other: Run) -> PairedGains:
     gains = {metric: paired_gain(metric, run, other) for metric in METRICS}
-    return NetComparison(other.result.model, gains, class_gains(run.rows, other.rows))
+    return PairedGains(other.result.model, gains, class_gains(run.rows, other.rows))

@@ -10,7 +10,7 @@ from zoo.cli._output import print_fields, print_table
 from zoo.vocabulary import METRIC_NAMES, METRICS
 
 if TYPE_CHECKING:
-    from zoo.claims.findings import Findings, NetComparison
+    from zoo.claims.findings import Findings, PairedGains
     from zoo.claims.measurement import Accuracy, Measurement
     from zoo.claims.regression import Regression
     from zoo.claims.trace import TraceAgreement
@@ -177,7 +177,7 @@ def _print_regression(regression: Regression) -> None:
         print(f"  and {len(regression.flipped) - IMAGES_SHOWN:,} more; --json lists all")
 
 
-def _print_against(against: NetComparison) -> None:
+def _print_against(against: PairedGains) -> None:
     from zoo.report import words
 
     print(f"against {against.model}, image by image:")

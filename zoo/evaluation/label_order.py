@@ -20,7 +20,7 @@ MIN_SHARE, MIN_RATIO = 0.1, 4
 
 
 @dataclass(frozen=True, slots=True)
-class LabelOrder:
+class LabelConvention:
     """One way to number classes: the net's class for a label (None: no class), and what to do if it fits."""
 
     name: str
@@ -32,7 +32,7 @@ AS_GIVEN = "as given"
 SORTED_FROM_0 = "give a list that counts sorted synset ids from 0"
 
 
-def detect_label_order(labels: Sequence[int], best: Sequence[int]) -> LabelOrder | None:
+def detect_label_order(labels: Sequence[int], best: Sequence[int]) -> LabelConvention | None:
     """The order in which the labels fit the net's results; None if too few images show it.
 
     labels: as given.
@@ -58,35 +58,35 @@ def devkit_order() -> list[int]:
     return [int(number) for number in path.read_text(encoding="ascii").split()]
 
 
-def _orders() -> list[LabelOrder]:
+def _orders() -> list[LabelConvention]:
     to_sorted = dict(enumerate(devkit_order(), 1))
     to_devkit = {label: number for number, label in to_sorted.items()}
     return [
-        LabelOrder(AS_GIVEN, lambda label: label),
-        LabelOrder(
+        LabelConvention(AS_GIVEN, lambda label: label),
+        LabelConvention(
             "counted from 1",
             lambda label: label - 1,
             f"the labels count from 1, the net's classes from 0; {SORTED_FROM_0}",
         ),
-        LabelOrder(
+        LabelConvention(
             "background class first",
             lambda label: label + 1,
             "the net has another class before the first one, as nets with a background class have; "
             "add 1 to the labels",
         ),
-        LabelOrder(
+        LabelConvention(
             "devkit ids",
             lambda label: to_sorted.get(label),
             "the labels are the ids of ImageNet's development kit (1 to 1000), the net counts sorted synset "
             f"ids; {SORTED_FROM_0}",
         ),
-        LabelOrder(
+        LabelConvention(
             "devkit ids from 0",
             lambda label: to_sorted.get(label + 1),
             "the labels are the ids of ImageNet's development kit minus 1, the net counts sorted synset ids; "
             f"{SORTED_FROM_0}",
         ),
-        LabelOrder(
+        LabelConvention(
             "net in devkit order",
             lambda label: to_devkit.get(label, 0) - 1,
             "the labels count sorted synset ids, the net counts the ids of ImageNet's development kit; "
