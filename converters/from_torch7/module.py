@@ -71,13 +71,21 @@ class Module:
     def integer(self, name: str, default: int = _REQUIRED, minimum: int | None = None) -> int:
         """A number field that must be whole, and at least `minimum`."""
         value = self.number(name, default)
-        if abs(value) > MAX_INTEGER:
+        if math.isfinite(value) and not float(value).is_integer():
+            raise self.error(FormatError, f"field {name!r} should be a whole number, but is {value:g}")
+        return self.c_integer(name, default, minimum)
+
+    def c_integer(self, name: str, default: int = _REQUIRED, minimum: int | None = None) -> int:
+        """A number field that Torch passes to C as an int, which cuts off its fraction: 1.5 is 1, -1.5 is -1.
+
+        FormatError if no int can hold it, or if the int is below `minimum`.
+        """
+        value = self.number(name, default)
+        if not abs(value) <= MAX_INTEGER:
             raise self.error(
                 FormatError, f"field {name!r} is {value:g}; Torch allows {MAX_INTEGER:,} at most"
             )
-        if not float(value).is_integer():
-            raise self.error(FormatError, f"field {name!r} should be a whole number, but is {value:g}")
-        if minimum is not None and value < minimum:
+        if minimum is not None and int(value) < minimum:
             raise self.error(FormatError, f"field {name!r} should be {minimum} or more, but is {value:g}")
         return int(value)
 

@@ -61,14 +61,14 @@ def table_entry(m: Module, x: list[NestedTensors], index: int) -> NestedTensors:
 
 def expected_maps(m: Module) -> Expected:
     """N x nInputPlane x H x W."""
-    return batch_first(m.integer("nInputPlane"), None, None)
+    return batch_first(m.c_integer("nInputPlane"), None, None)
 
 
 def expected_volumes(m: Module) -> Expected:
     """N x nInputPlane x T x H x W."""
-    return batch_first(m.integer("nInputPlane"), None, None, None)
+    return batch_first(m.c_integer("nInputPlane"), None, None, None)
 
 
 def expected_frames(m: Module) -> Expected:
     """N x time x inputFrameSize."""
-    return batch_first(None, m.integer("inputFrameSize"))
+    return batch_first(None, m.c_integer("inputFrameSize"))

@@ -71,7 +71,7 @@ def convolve(
 def convolve_by_module(g: Builder, m: Module, x: ir.Value, sides: str) -> ir.Value:
     """A convolution by the weight and bias of the module; sides: "W", "HW" or "THW"."""
     windows = [convolution_window(m, side) for side in sides]
-    inputs, outputs = m.integer("nInputPlane", minimum=1), m.integer("nOutputPlane", minimum=1)
+    inputs, outputs = m.c_integer("nInputPlane", minimum=1), m.c_integer("nOutputPlane", minimum=1)
     groups = groups_of(m, inputs, outputs)
     shape = (outputs, inputs // groups, *(window.kernel for window in windows))
     weight = g.weight("weight", kernel_weight(m, shape))
@@ -142,7 +142,7 @@ def convolve_transposed_by_module(
     With a table {x, target}, the output gets the size of the target; the values of the target are not used.
     """
     windows = [convolution_window(m, side) for side in sides]
-    extra = [m.integer(f"adj{side}", 0, minimum=0) for side in sides]
+    extra = [m.c_integer(f"adj{side}", 0, minimum=0) for side in sides]
     x, target = two_tensors(m, x) if isinstance(x, list) else (x, None)
     rank = len(sides) + 2
     check_rank(m, x, rank - 1, rank)
@@ -150,14 +150,20 @@ def convolve_transposed_by_module(
         if len(dims(target)) < len(sides):
             raise m.error(FormatError, f"a target of {shape_text(dims(target))} has no size to take")
         wanted = [m.static_size(size, "the size of its target") for size in dims(target)[-len(sides) :]]
-        extra = [(size + 2 * w.pad - w.kernel) % w.stride for size, w in zip(wanted, windows, strict=True)]
-    inputs, outputs = m.integer("nInputPlane", minimum=1), m.integer("nOutputPlane", minimum=1)
+        extra = [extra_entries(m, side, size) for side, size in zip(sides, wanted, strict=True)]
+    inputs, outputs = m.c_integer("nInputPlane", minimum=1), m.c_integer("nOutputPlane", minimum=1)
     groups = groups_of(m, inputs, outputs)
     shape = (inputs, outputs // groups, *(window.kernel for window in windows))
     weight, bias = g.weight("weight", m.tensor("weight", shape)), bias_of(g, m, outputs)
     if len(dims(x)) == rank:
         return convolve_transposed(g, m, x, weight, bias, windows, extra, groups)
     return g.squeeze(convolve_transposed(g, m, g.unsqueeze(x, 0), weight, bias, windows, extra, groups), [0])
+
+
+def extra_entries(m: Module, side: str, size: int) -> int:
+    """What is added along one side to reach this size. Lua computes it, before C cuts off any fractions."""
+    kernel, stride = m.number(f"k{side}"), m.number(f"d{side}", 1)
+    return int((size + 2 * m.number(f"pad{side}", 0) - kernel) % stride)
 
 
 @module("SpatialFullConvolution", name="deconv", takes="any", expects=expected_maps)

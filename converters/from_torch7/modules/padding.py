@@ -34,9 +34,13 @@ def pad_or_crop(
     return g.pad(x, grow, mode) if any(map(any, grow)) else x
 
 
-def spatial_pads(m: Module) -> list[tuple[int, int]]:
-    """The padding of the Spatial classes: (top, bottom) and (left, right)."""
-    top, bottom, left, right = (m.integer(f"pad_{side}") for side in "tblr")
+def spatial_pads(m: Module, in_c: bool = False) -> list[tuple[int, int]]:
+    """The padding of the Spatial classes: (top, bottom) and (left, right).
+
+    in_c: the class pads in C, which cuts off fractions. Those that pad in Lua fail with fractions.
+    """
+    read = m.c_integer if in_c else m.integer
+    top, bottom, left, right = (read(f"pad_{side}") for side in "tblr")
     return [(top, bottom), (left, right)]
 
 
@@ -49,7 +53,7 @@ def spatial_zero_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 @module("SpatialReflectionPadding", name="pad", rank=4, expects=batch_first(None, None, None))
 def spatial_reflection_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The image mirrored at its border pixels."""
-    return pad_or_crop(g, m, x, spatial_pads(m), "reflect")
+    return pad_or_crop(g, m, x, spatial_pads(m, in_c=True), "reflect")
 
 
 @module("SpatialSymmetricPadding", name="pad", rank=4, expects=batch_first(None, None, None))
@@ -78,14 +82,16 @@ def gather_entries(g: Builder, x: ir.Value, axis: int, places: np.ndarray) -> li
 @module("SpatialReplicationPadding", name="pad", rank=4, expects=batch_first(None, None, None))
 def spatial_replication_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The border pixels repeated."""
-    return pad_or_crop(g, m, x, spatial_pads(m), "edge")
+    return pad_or_crop(g, m, x, spatial_pads(m, in_c=True), "edge")
 
 
 @module("VolumetricReplicationPadding", name="pad", rank=5, expects=batch_first(None, None, None, None))
 def volumetric_replication_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The border voxels repeated."""
     pairs = [("pfront", "pback"), ("ptop", "pbottom"), ("pleft", "pright")]
-    return pad_or_crop(g, m, x, [(m.integer(before), m.integer(after)) for before, after in pairs], "edge")
+    return pad_or_crop(
+        g, m, x, [(m.c_integer(before), m.c_integer(after)) for before, after in pairs], "edge"
+    )
 
 
 @module("Padding", name="pad")

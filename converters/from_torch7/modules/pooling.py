@@ -109,7 +109,8 @@ def spatial_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """
     windows = [pooling_window(m, side) for side in "HW"]
     means = average_pool(g, m, x, windows, m.flag("count_include_pad", default=not m.has("ceil_mode")))
-    return means if m.flag("divide") else g.binary("Mul", means, float(window_elements(windows)))
+    # Lua multiplies by the fields themselves, whose fractions only the pooling in C cuts off.
+    return means if m.flag("divide") else g.binary("Mul", means, m.number("kW") * m.number("kH"))
 
 
 @module("cudnn.SpatialAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
@@ -148,7 +149,7 @@ def volumetric_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 @module("SpatialSubSampling", name="subsampling", rank=4, expects=expected_maps)
 def spatial_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The sum of each window times a weight for each channel, plus a bias for each channel."""
-    channels = m.integer("nInputPlane", minimum=1)
+    channels = m.c_integer("nInputPlane", minimum=1)
     check_channels(m, x, 1, channels)
     windows = [pooling_window(m, side) for side in "HW"]
     means = pool(g, m, x, "AveragePool", windows)
@@ -175,7 +176,7 @@ def temporal_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 @module("TemporalSubSampling", name="subsampling", rank=3, expects=expected_frames)
 def temporal_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The sum of each window over time times a weight for each feature, plus a bias for each feature."""
-    features = m.integer("inputFrameSize", minimum=1)
+    features = m.c_integer("inputFrameSize", minimum=1)
     check_channels(m, x, 2, features)
     windows = [pooling_window(m, "W")]
     means = g.transpose(pool(g, m, g.transpose(x, [0, 2, 1]), "AveragePool", windows), [0, 2, 1])
@@ -210,7 +211,7 @@ def top_k(
 @module("SpatialAdaptiveMaxPooling", name="maxpool", rank=4, expects=batch_first(None, None, None))
 def spatial_adaptive_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The largest of each of H x W regions, which overlap where the sizes do not divide."""
-    for axis, cells in ((2, m.integer("H", minimum=1)), (3, m.integer("W", minimum=1))):
+    for axis, cells in ((2, m.c_integer("H", minimum=1)), (3, m.c_integer("W", minimum=1))):
         if cells == 1:
             x = reduce(g, "ReduceMax", x, axis, keep=True)
             continue
@@ -227,7 +228,7 @@ def spatial_adaptive_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value
 @module("SpatialAdaptiveAveragePooling", name="avgpool", rank=4, expects=batch_first(None, None, None))
 def spatial_adaptive_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The mean of each of H x W regions: first down the columns, then along the rows."""
-    height, width = m.integer("H", minimum=1), m.integer("W", minimum=1)
+    height, width = m.c_integer("H", minimum=1), m.c_integer("W", minimum=1)
     if (height, width) == (1, 1):
         return g.node("GlobalAveragePool", x, shape=(*dims(x)[:2], 1, 1))
     rows, columns = (m.static_size(size) for size in dims(x)[2:])

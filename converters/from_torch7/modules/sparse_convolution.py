@@ -23,11 +23,11 @@ def dense_kernel(m: Module, inputs_first: bool) -> np.ndarray:
 
     inputs_first: inputs x outputs x kernel instead of outputs x inputs x kernel.
     """
-    inputs, outputs = m.integer("nInputPlane", minimum=1), m.integer("nOutputPlane", minimum=1)
+    inputs, outputs = m.c_integer("nInputPlane", minimum=1), m.c_integer("nOutputPlane", minimum=1)
     table = m.tensor("connTable")
     if table.ndim != 2 or table.shape[1] != 2:
         raise m.error(FormatError, f"tensor 'connTable' is {shape_text(table.shape)}; expected rows of two")
-    kernels = m.tensor("weight", (table.shape[0], m.integer("kH", minimum=1), m.integer("kW", minimum=1)))
+    kernels = m.tensor("weight", (table.shape[0], m.c_integer("kH", minimum=1), m.c_integer("kW", minimum=1)))
     sources, targets = table[:, 0].astype(np.int64) - 1, table[:, 1].astype(np.int64) - 1
     if not (sources.min() >= 0 and sources.max() < inputs and targets.min() >= 0 and targets.max() < outputs):
         raise m.error(FormatError, "tensor 'connTable' names channels that do not exist")
@@ -45,7 +45,7 @@ def spatial_convolution_map(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A convolution in which only the channels of a connection table are connected."""
     windows = [convolution_window(m, side) for side in "HW"]
     weight = g.parameter("weight", dense_kernel(m, inputs_first=False))
-    return convolve(g, m, x, weight, bias_of(g, m, m.integer("nOutputPlane")), windows)
+    return convolve(g, m, x, weight, bias_of(g, m, m.c_integer("nOutputPlane")), windows)
 
 
 @module("SpatialFullConvolutionMap", name="deconv", rank=4, expects=expected_maps)
@@ -53,7 +53,7 @@ def spatial_full_convolution_map(g: Builder, m: Module, x: ir.Value) -> ir.Value
     """A transposed convolution in which only the channels of a connection table are connected."""
     windows = [convolution_window(m, side) for side in "HW"]
     weight = g.parameter("weight", dense_kernel(m, inputs_first=True))
-    return convolve_transposed(g, m, x, weight, bias_of(g, m, m.integer("nOutputPlane")), windows, [0, 0])
+    return convolve_transposed(g, m, x, weight, bias_of(g, m, m.c_integer("nOutputPlane")), windows, [0, 0])
 
 
 def reshape_weight(m: Module, name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -72,7 +72,7 @@ def spatial_depth_wise_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Val
     Torch's CPU code swaps height and width of inputs that are not square; this is what its GPU code computes.
     """
     windows = [convolution_window(m, side) for side in "HW"]
-    inputs, multiplier = m.integer("nInputPlane", minimum=1), m.integer("nOutputPlane", minimum=1)
+    inputs, multiplier = m.c_integer("nInputPlane", minimum=1), m.c_integer("nOutputPlane", minimum=1)
     kernel = [window.kernel for window in windows]
     weight = reshape_weight(m, "weight", m.tensor("weight"), (multiplier, inputs, *kernel))
     by_channel = weight.swapaxes(0, 1)
@@ -89,7 +89,7 @@ def spatial_depth_wise_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Val
     "SpatialConvolutionLocal",
     name="local",
     rank=4,
-    expects=lambda m: batch_first(m.integer("nInputPlane"), m.integer("iH"), m.integer("iW")),
+    expects=lambda m: batch_first(m.c_integer("nInputPlane"), m.integer("iH"), m.integer("iW")),
 )
 def spatial_convolution_local(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A convolution with separate weights at each position: oH x oW x out x in x kH x kW.
@@ -97,7 +97,7 @@ def spatial_convolution_local(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     Computed as one matrix product for each position, after gathering the pixels under each window.
     """
     windows = [convolution_window(m, side) for side in "HW"]
-    inputs, outputs = m.integer("nInputPlane", minimum=1), m.integer("nOutputPlane", minimum=1)
+    inputs, outputs = m.c_integer("nInputPlane", minimum=1), m.c_integer("nOutputPlane", minimum=1)
     check_channels(m, x, 1, inputs)
     sizes = [m.static_size(size) for size in dims(x)[2:]]
     rows, columns = (m.static_size(size) for size in output_sizes(g, m, tuple(sizes), windows))
@@ -141,7 +141,7 @@ def temporal_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def convolve_frames(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A convolution over time of N x time x features, with nn's fields."""
     window = convolution_window(m, "W")
-    inputs, outputs = m.integer("inputFrameSize", minimum=1), m.integer("outputFrameSize", minimum=1)
+    inputs, outputs = m.c_integer("inputFrameSize", minimum=1), m.c_integer("outputFrameSize", minimum=1)
     check_channels(m, x, 2, inputs)
     weight = kernel_weight(m, (outputs, window.kernel, inputs)).swapaxes(1, 2)
     result = convolve(
@@ -154,12 +154,12 @@ def convolve_frames(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def cudnn_temporal_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A TemporalConvolution with padding; its first version was a 2-D convolution of width 1."""
     window = convolution_window(m, "H")
-    outputs, groups = m.integer("nOutputPlane", minimum=1), m.integer("groups", 1, minimum=1)
+    outputs, groups = m.c_integer("nOutputPlane", minimum=1), m.integer("groups", 1, minimum=1)
     if m.has("inputFrameSize"):
-        inputs = m.integer("inputFrameSize", minimum=1)
+        inputs = m.c_integer("inputFrameSize", minimum=1)
         weight = kernel_weight(m, (outputs, window.kernel, inputs)).swapaxes(1, 2)
     else:
-        inputs = m.integer("nInputPlane", minimum=1)
+        inputs = m.c_integer("nInputPlane", minimum=1)
         weight = m.tensor("weight", (outputs, inputs // groups, window.kernel, 1))[..., 0]
     check_channels(m, x, 2, inputs)
     frames_last = g.transpose(x, [0, 2, 1])
@@ -171,7 +171,7 @@ def cudnn_temporal_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def temporal_row_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A convolution over time, one filter for each feature; with featFirst of N x features x time."""
     window = convolution_window(m, "W")
-    features = m.integer("inputFrameSize", minimum=1)
+    features = m.c_integer("inputFrameSize", minimum=1)
     weight = g.weight("weight", kernel_weight(m, (features, 1, window.kernel)))
     if m.flag("featFirst"):
         return convolve(g, m, x, weight, bias_of(g, m, features), [window], features)

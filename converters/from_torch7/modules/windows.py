@@ -57,22 +57,22 @@ def convolution_window(m: Module, side: str) -> Window:
 
     Old files have one field `padding` for all sides, or no padding at all.
     """
-    pad = m.integer("padding" if m.has("padding") else f"pad{side}", 0, minimum=0)
+    pad = m.c_integer("padding" if m.has("padding") else f"pad{side}", 0, minimum=0)
     return Window(
-        m.integer(f"k{side}", minimum=1),
-        m.integer(f"d{side}", 1, minimum=1),
+        m.c_integer(f"k{side}", minimum=1),
+        m.c_integer(f"d{side}", 1, minimum=1),
         pad,
-        m.integer(f"dilation{side}", 1, minimum=1),
+        m.c_integer(f"dilation{side}", 1, minimum=1),
     )
 
 
 def pooling_window(m: Module, side: str, ceil: bool = False) -> Window:
     """The window of a pooling along one side. Old files have neither padding nor ceil_mode."""
     return Window(
-        m.integer(f"k{side}", minimum=1),
-        m.integer(f"d{side}", m.integer(f"k{side}"), minimum=1),
-        m.integer(f"pad{side}", 0, minimum=0),
-        m.integer(f"dilation{side}", 1, minimum=1),
+        m.c_integer(f"k{side}", minimum=1),
+        m.c_integer(f"d{side}", m.c_integer(f"k{side}"), minimum=1),
+        m.c_integer(f"pad{side}", 0, minimum=0),
+        m.c_integer(f"dilation{side}", 1, minimum=1),
         ceil or m.flag("ceil_mode"),
     )
 

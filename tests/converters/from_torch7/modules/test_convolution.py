@@ -27,6 +27,11 @@ WINDOWS = [
      lambda: F.conv2d(t(X4), t(K4[:, :2].copy()), t(BIAS), 2, 1, groups=2)),
     ("nn.SpatialDilatedConvolution", conv_fields(K4, "HW", 1, 1, nInputPlane=4, nOutputPlane=4, dilationH=2, dilationW=3), X4[0],
      lambda: F.conv2d(t(X4[:1]), t(K4), t(BIAS), 1, 1, (2, 3))[0]),
+    # C cuts off fractions, such as those of a padding of (4 - 1) / 2.
+    ("nn.SpatialConvolution", conv_fields(K4, "HW", 1.75, 1.5, nInputPlane=4.25, nOutputPlane=4.5), X4,
+     lambda: F.conv2d(t(X4), t(K4), t(BIAS), 1, 1)),
+    ("nn.SpatialFullConvolution", conv_fields(K4, "HW", 2.5, 1.5, nInputPlane=4, nOutputPlane=4, adjH=1.5), X4,
+     lambda: F.conv_transpose2d(t(X4), t(K4), t(BIAS), 2, 1, (1, 0))),
     ("nn.SpatialFullConvolution", conv_fields(K4, "HW", 2, 1, nInputPlane=4, nOutputPlane=4, adjH=1, adjW=0), X4[0],
      lambda: F.conv_transpose2d(t(X4[:1]), t(K4), t(BIAS), 2, 1, (1, 0))[0]),
     ("cudnn.SpatialFullConvolution", conv_fields(K4[:, :2], "HW", 2, nInputPlane=4, nOutputPlane=4, groups=2), X4,

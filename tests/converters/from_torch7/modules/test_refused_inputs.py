@@ -29,6 +29,12 @@ GATES = np.abs(values(3, 2))
             "6 entries cannot be mirrored over 6",
         ),
         ("nn.Padding", {"dim": 1, "pad": 1, "index": 5}, X2, "pads at index 5 of 3 entries"),
+        (
+            "nn.SpatialZeroPadding",  # it pads in Lua, where the sizes then contradict each other
+            {"pad_l": 1.5, "pad_r": 1.5, "pad_t": 0, "pad_b": 0},
+            X4,
+            "field 'pad_l' should be a whole number, but is 1.5",
+        ),
     ],
 )
 def test_what_torch_refuses(run_net, name, fields, given, message):
