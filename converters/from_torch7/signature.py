@@ -111,6 +111,8 @@ def _fixed_nesting(expected: Expected, given: Mapping[str, Shape]) -> Expected:
         )
     # A module that expects a tensor may take a table too; it is then a table of tensors.
     matching = match(expected if is_table(expected) else Repeated(), list(given.values()))
+    if matching is None and set(given) == {"input"}:
+        return ANY  # some classes that take a table, such as SelectTable, take a tensor too
     if matching is None:
         raise UsageError(
             f"{len(given)} input shapes were given, but the net takes no table of that many tensors"

@@ -71,7 +71,7 @@ def broadcastable_tensor(m: Module, name: str, x: ir.Value) -> np.ndarray:
     """A weight in a shape that broadcasts over x, by the rules of CMul.lua.
 
     With as many elements as x, it gets the shape of x. With as many dimensions as x, sizes of 1 are repeated.
-    Otherwise it is for one sample, and the same for every sample of the batch.
+    Otherwise it is a single number, or for one sample and the same for every sample of the batch.
     """
     array, shape = m.tensor(name), dims(x)
     if all(isinstance(size, int) for size in shape) and array.size == math.prod(shape):
@@ -82,6 +82,8 @@ def broadcastable_tensor(m: Module, name: str, x: ir.Value) -> np.ndarray:
         ):
             raise mismatch_error(m, name, array, shape)
         return array
+    if array.size == 1:
+        return array.reshape(1)
     return reshape_tensor(m, name, array, (1, *shape[1:]))
 
 

@@ -25,6 +25,13 @@ def two_tensors(m: Module, x: list[ir.Value]) -> list[ir.Value]:
     return x
 
 
+def first_two_tensors(m: Module, x: list[ir.Value]) -> list[ir.Value]:
+    """The first two entries of the table x; FormatError unless both are tensors. Torch ignores the rest."""
+    if len(x) < 2 or not all(isinstance(part, ir.Value) for part in x[:2]):
+        raise m.error(FormatError, "takes a table of two tensors")
+    return x[:2]
+
+
 def check_rank(m: Module, x: ir.Value, *ranks: int) -> None:
     """FormatError if x has none of these numbers of dimensions."""
     if len(dims(x)) not in ranks:

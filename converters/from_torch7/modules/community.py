@@ -29,9 +29,9 @@ from converters.from_torch7.tensor_references import NestedTensors
 from converters.graph import Symbol, dims, shape_text
 
 
-@structure("TotalVariation", expects=ANY)
+@structure("TotalVariation", "TVLoss", "ContentLoss", "StyleLoss", expects=ANY)
 def total_variation(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """The input itself; a regulariser of training."""
+    """The input itself; a loss of training (fast-neural-style, texture_nets, neural-style)."""
     return x
 
 
@@ -72,11 +72,13 @@ def instance_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     )
 
 
-@module("inn.SpatialConstAffine", "inn.ConstAffine", name="affine", rank=4, supports_inplace=True)
+@module("inn.SpatialConstAffine", "inn.ConstAffine", name="affine", supports_inplace=True)
 def const_affine(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """a * x + b for each channel."""
-    a, b = (g.weight(name, m.tensor(name).reshape(-1, 1, 1)) for name in "ab")
-    check_channels(m, x, 1, m.tensor("a").size)
+    """a * x + b for each channel of maps, or each feature of a batch of vectors."""
+    check_rank(m, x, 2, 3, 4)
+    behind = (1, 1) if len(dims(x)) > 2 else ()
+    a, b = (g.weight(name, m.tensor(name).reshape(-1, *behind)) for name in "ab")
+    check_channels(m, x, len(dims(x)) - 1 - len(behind), m.tensor("a").size)
     return g.binary("Add", g.binary("Mul", x, a), b)
 
 

@@ -11,7 +11,7 @@ from converters.errors import FormatError
 from converters.from_torch7.backward_shape_inference import Expected, batch_first
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.checks import check_channels, check_rank, two_tensors
+from converters.from_torch7.modules.checks import check_channels, check_rank, first_two_tensors
 from converters.from_torch7.modules.linear import affine, as_rows, expected_features, matrix_weight
 from converters.from_torch7.modules.reduction import reduce
 from converters.from_torch7.modules.table import reshape_like
@@ -77,8 +77,8 @@ def kmeans(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 
 def as_matrices(g: Builder, m: Module, x: list[ir.Value]) -> tuple[ir.Value, ir.Value]:
-    """Two tensors as matrices: the first is a vector or matrix, the second takes its shape."""
-    a, b = two_tensors(m, x)
+    """The first two tensors as matrices: the first is a vector or matrix, the second takes its shape."""
+    a, b = first_two_tensors(m, x)
     if len(dims(a)) not in (1, 2):
         raise m.error(FormatError, f"takes two vectors or matrices, not {shape_text(dims(a))}")
     return as_rows(g, a), as_rows(g, reshape_like(g, m, b, dims(a)))

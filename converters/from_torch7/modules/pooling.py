@@ -148,21 +148,27 @@ def volumetric_average_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("SpatialSubSampling", name="subsampling", rank=4, expects=expected_maps)
 def spatial_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """The sum of each window times a weight for each channel, plus a bias for each channel."""
-    channels = m.c_integer("nInputPlane", minimum=1)
+    """The sum of each window times a weight for each channel, plus a bias for each channel.
+
+    In old files the weight may have further dimensions. Its first size is the number of channels, and Torch
+    reads that many elements from its memory (THNN's SpatialSubSampling.c).
+    """
+    weight, bias = m.tensor("weight"), m.tensor("bias")
+    channels = len(weight)
     check_channels(m, x, 1, channels)
     windows = [pooling_window(m, side) for side in "HW"]
     means = pool(g, m, x, "AveragePool", windows)
-    return weighted_sums(g, m, means, windows, (channels, 1, 1))
+    if bias.size < channels or not (weight.flags.c_contiguous and bias.flags.c_contiguous):
+        raise m.unsupported("Torch reads beyond its weight or bias, or between their elements")
+    first = weight.reshape(-1)[:channels], bias.reshape(-1)[:channels]
+    return weighted_sums(g, means, windows, *(array.reshape(-1, 1, 1) for array in first))
 
 
 def weighted_sums(
-    g: Builder, m: Module, means: ir.Value, windows: Sequence[Window], shape: tuple[int, ...]
+    g: Builder, means: ir.Value, windows: Sequence[Window], weight: np.ndarray, bias: np.ndarray
 ) -> ir.Value:
     """weight * sum + bias, from the means of the windows."""
     sums = g.binary("Mul", means, float(window_elements(windows)))
-    weight = m.tensor("weight", (max(shape),)).reshape(shape)
-    bias = m.tensor("bias", (max(shape),)).reshape(shape)
     return g.binary("Add", g.binary("Mul", sums, g.weight("weight", weight)), g.weight("bias", bias))
 
 
@@ -180,7 +186,7 @@ def temporal_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     check_channels(m, x, 2, features)
     windows = [pooling_window(m, "W")]
     means = g.transpose(pool(g, m, g.transpose(x, [0, 2, 1]), "AveragePool", windows), [0, 2, 1])
-    return weighted_sums(g, m, means, windows, (features,))
+    return weighted_sums(g, means, windows, m.tensor("weight", (features,)), m.tensor("bias", (features,)))
 
 
 @module("TemporalDynamicKMaxPooling", name="kmaxpool", expects=batch_first(None, None))

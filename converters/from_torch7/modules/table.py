@@ -13,11 +13,17 @@ from converters.from_torch7.backward_shape_inference import ANY, Expected, Repea
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.checks import as_table, as_tensor, table_entry
+from converters.from_torch7.modules.checks import as_table, as_tensor, first_two_tensors, table_entry
 from converters.from_torch7.modules.reduction import axis_behind_batch, reduce
 from converters.from_torch7.modules.shape import take_entry
 from converters.from_torch7.registry import module, structure
-from converters.from_torch7.tensor_references import NestedTensors, TensorReference, View, flatten
+from converters.from_torch7.tensor_references import (
+    NestedTensors,
+    TensorReference,
+    ValueStorage,
+    View,
+    flatten,
+)
 from converters.graph import Dim, Shape, Symbol, dims, product, shape_text
 
 
@@ -44,10 +50,10 @@ def contiguous(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTen
     return tensor if tensor.contiguous else conversion.output_of(m, tensor.read())
 
 
-def check_tensors(m: Module, x: list[ir.Value], least: int = 1, most: int | None = None) -> list[ir.Value]:
-    """The table x, which must be at least `least` and at most `most` tensors, else FormatError."""
-    if not all(isinstance(part, ir.Value) for part in x) or not least <= len(x) <= (most or len(x)):
-        raise m.error(FormatError, f"takes a table of {least}{'' if most == least else ' or more'} tensors")
+def check_tensors(m: Module, x: list[ir.Value]) -> list[ir.Value]:
+    """The table x, which must hold one or more tensors and nothing else, else FormatError."""
+    if not x or not all(isinstance(part, ir.Value) for part in x):
+        raise m.error(FormatError, "takes a table of 1 or more tensors")
     return x
 
 
@@ -81,8 +87,8 @@ def c_add_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
 
 @module("CSubTable", name="sub", takes="table", expects=[None, None])
 def c_sub_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The first of two tensors minus the second."""
-    return elementwise(g, m, "Sub", check_tensors(m, x, 2, 2))
+    """The first tensor of a table minus the second."""
+    return elementwise(g, m, "Sub", first_two_tensors(m, x))
 
 
 @module("CMulTable", name="mul", takes="table", expects=Repeated())
@@ -96,8 +102,20 @@ def c_mul_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
 
 @module("CDivTable", name="div", takes="table", expects=[None, None])
 def c_div_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
-    """The first of two tensors divided by the second."""
-    return elementwise(g, m, "Div", check_tensors(m, x, 2, 2))
+    """The first tensor of a table divided by the second."""
+    return elementwise(g, m, "Div", first_two_tensors(m, x))
+
+
+@structure("CAddTensorTable", expects=[ANY, Repeated()])
+def c_add_tensor_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """{v, {a, b}} -> {a + v, b + v}, in new tensors at every run."""
+    table = as_table(m, x)
+    if len(table) < 2:
+        raise m.error(FormatError, f"takes a table of two, not {len(table)}")
+    vector, others = as_tensor(m, table[0]).read(), as_table(m, table[1])
+    with conversion.layer(m, "add"):
+        sums = [elementwise(conversion.graph, m, "Add", [vector, as_tensor(m, e).read()]) for e in others]
+    return [ValueStorage(total) for total in sums]
 
 
 @module("CMaxTable", name="max", takes="table", expects=Repeated())
@@ -152,20 +170,21 @@ def replace_entries(
 
 def split_views(conversion: Conversion, m: Module, x: TensorReference, axis: int) -> list[TensorReference]:
     """The entries of a dimension as views."""
-    g, value = conversion.graph, x.read()
-    size = m.static_size(dims(value)[axis])
+    size = m.static_size(dims(x.read())[axis])
     if size > MAX_ENTRIES:
         raise m.unsupported(f"makes a table of {size:,} entries, more than {MAX_ENTRIES:,}")
-    in_order = x.contiguous and all(before == 1 for before in dims(value)[:axis])
+    with conversion.layer(m, "split"):
+        return [entry_view(conversion.graph, x, axis, k, size) for k in range(size)]
 
-    def write_through(base: ir.Value, new: ir.Value, index: int) -> ir.Value:
+
+def entry_view(g: Builder, x: TensorReference, axis: int, index: int, size: int) -> TensorReference:
+    """The entry at an index (from 0) of a dimension of this size, as a view."""
+
+    def write_through(base: ir.Value, new: ir.Value) -> ir.Value:
         return replace_entries(g, base, g.unsqueeze(new, axis), axis, index, index + 1, size)
 
-    with conversion.layer(m, "split"):
-        return [
-            View(x, partial(take_entry, g, axis=axis, index=k), partial(write_through, index=k), in_order)
-            for k in range(size)
-        ]
+    in_order = x.contiguous and all(before == 1 for before in dims(x.read())[:axis])
+    return View(x, partial(take_entry, g, axis=axis, index=index), write_through, in_order)
 
 
 @structure("SplitTable", expects=None)
@@ -183,8 +202,16 @@ def expected_by_select_table(m: Module, infer: object, successor: Expected) -> E
 
 @structure("SelectTable", expects=expected_by_select_table)
 def select_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """One entry of a table."""
-    return table_entry(m, as_table(m, x), m.integer("index"))
+    """One entry of a table; of a tensor the entry of its first dimension, as a view."""
+    index = m.integer("index")
+    if isinstance(x, list):
+        return table_entry(m, x, index)
+    shape = dims(x.read())
+    size = m.static_size(shape[0])
+    if len(shape) < 2 or not 1 <= index <= size:
+        raise m.error(FormatError, f"takes entry {index} of the first dimension of {shape_text(shape)}")
+    with conversion.layer(m, "select"):
+        return entry_view(conversion.graph, x, 0, index - 1, size)
 
 
 @structure("NarrowTable", expects=Repeated())

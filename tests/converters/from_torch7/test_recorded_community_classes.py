@@ -19,7 +19,7 @@ CASES = sorted(
 
 
 def test_the_corpus_is_there():
-    assert {"fraction_channels", "fraction_maxpool_pad"} <= set(CASES)
+    assert len(CASES) >= 8
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -25,6 +25,8 @@ CASES = [
     ("nn.InstanceNormalization", {"nOutput": 4, "weight": BIAS, "bias": -BIAS, "eps": 1e-3}, X4, F.instance_norm(t(X4), None, None, t(BIAS), t(-BIAS), eps=1e-3).numpy()),
     ("nn.ShaveImage", {"size": 2}, X4, X4[:, :, 2:-2, 2:-2]),
     ("nn.TotalVariation", {"strength": 1e-5}, X4, X4),
+    ("nn.TVLoss", {"strength": 1e-5}, X4, X4),
+    ("nn.StyleLoss", {"strength": 1e-5}, X4, X4),
     ("inn.SpatialConstAffine", {"a": CHANNELS.reshape(1, 4, 1, 1), "b": -CHANNELS.reshape(1, 4, 1, 1)}, X4, X4 * channels(CHANNELS) - channels(CHANNELS)),
     ("inn.MeanSubtraction", {"mean": values(4, 7, 6, seed=2)}, X4, X4 - values(4, 7, 6, seed=2)),
     ("inn.MeanSubtraction", {"mean": values(1, 4, 7, 6, seed=2)}, X4, X4 - values(1, 4, 7, 6, seed=2)),

@@ -11,6 +11,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch7_cases import X3, X4, X5, t, values
 
 BIAS = values(4, seed=3)
+K4 = values(4, 2, 2, seed=5)
 
 
 CASES = [
@@ -37,6 +38,9 @@ WINDOWS = [
     ("inn.SpatialAveragePooling", {"kH": 2, "kW": 2, "dH": 2, "dW": 2}, X4, lambda: F.avg_pool2d(t(X4), 2, 2, ceil_mode=True)),
     ("nn.SpatialSubSampling", {"nInputPlane": 4, "kH": 2, "kW": 3, "dH": 2, "dW": 1, "weight": BIAS, "bias": -BIAS}, X4,
      lambda: F.avg_pool2d(t(X4), (2, 3), (2, 1)) * 6 * t(BIAS)[:, None, None] - t(BIAS)[:, None, None]),
+    # Old files: channels x window, of which Torch reads the first elements.
+    ("nn.SpatialSubSampling", {"nInputPlane": 4, "kH": 2, "kW": 2, "dH": 2, "dW": 1, "weight": K4, "bias": BIAS}, X4,
+     lambda: F.avg_pool2d(t(X4), 2, (2, 1)) * 4 * t(K4).reshape(-1)[:4, None, None] + t(BIAS)[:, None, None]),
 ]  # fmt: skip
 
 
