@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import string
+import struct
 from enum import Enum
 from pathlib import Path
 
@@ -29,7 +31,7 @@ _FOREIGN = (
         b"version https://git-lfs",
         "a Git LFS pointer, not the file it points to: fetch the real one (git lfs pull)",
     ),
-    (b"PK\x03\x04", "a zip archive (a PyTorch .pth is one too): unpack it and name the file inside"),
+    (b"PK\x03\x04", "a zip archive: unpack it and name the file inside"),
     (b"\x1f\x8b", "gzip-compressed: unpack it first (gunzip)"),
     (b"BZh", "bzip2-compressed: unpack it first (bunzip2)"),
     (b"\xfd7zXZ\x00", "xz-compressed: unpack it first (unxz)"),
@@ -47,6 +49,12 @@ _FOREIGN = (
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
 )
+# How the zip archives of torch.save and torch.jit.save begin: the head of their first entry ends in its name.
+_PYTORCH_ZIP = re.compile(
+    rb"PK\x03\x04.{26}[^/\0]+/"
+    rb"(data\.pkl|constants\.pkl|data/\d|code/|version|byteorder|\.data/|\.format_version|\.storage_alignment)",
+    re.DOTALL,
+)
 _TORCH7_SUFFIXES = {".t7", ".th", ".t7b", ".net7"}
 _TORCH7_TYPE_TAGS = range(9)
 
@@ -56,6 +64,11 @@ def foreign(head: bytes) -> str | None:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<script")):
         return "an HTML page (a download link that led to a web page?), not a model: download the file again"
+    if _PYTORCH_ZIP.match(head):
+        return (
+            "a PyTorch checkpoint (torch.save or torch.jit.save), which is neither Caffe nor Torch7 and is "
+            "never loaded"
+        )
     if head[257:262] == b"ustar":
         return "a tar archive: unpack it and name the file inside"
     return next((what for magic, what in _FOREIGN if head.startswith(magic)), None)
@@ -83,6 +96,11 @@ def identify(path: Path) -> Kind:
             f"{path}: neither the content nor the name says what this is; expected one of: "
             + ", ".join(k.value for k in Kind)
         )
+    if kind is Kind.TORCH7 and is_text(head) and not _first_word(head).isdigit():
+        raise WrongFileError(
+            f"{path}: this is text, but not a Torch7 file, which would begin with a number; "
+            "download or save it again"
+        )
     return kind
 
 
@@ -108,7 +126,7 @@ def _by_name(path: Path, head: bytes) -> Kind | None:
         return Kind.CAFFEMODEL
     if suffix == ".onnx":
         return Kind.ONNX
-    if suffix == ".net" and not is_text(head):
+    if suffix == ".net" and not is_text(head) and not _is_binary_torch7(head):
         return Kind.DEEP_COMPRESSION
     return None
 
@@ -117,13 +135,41 @@ def _by_content(head: bytes) -> Kind | None:
     if len(head) >= 8 and head[0] in _TORCH7_TYPE_TAGS and head[1:4] == b"\0\0\0":
         return Kind.TORCH7
     if is_text(head):
-        first = head.split(maxsplit=1)[:1]
-        return Kind.TORCH7 if first and first[0].isdigit() else Kind.PROTOTXT
+        return Kind.TORCH7 if _first_word(head).isdigit() else Kind.PROTOTXT
     if head[:1] == b"\x08" and b"\x12" in head[2:4]:  # ModelProto: ir_version, then producer_name
         return Kind.ONNX
     if head[:1] in {b"\x0a", b"\x12"} or head[:2] == b"\xa2\x06":  # NetParameter: name, layers or layer
         return Kind.CAFFEMODEL
     return None
+
+
+def _first_word(head: bytes) -> bytes:
+    return next(iter(head.split(maxsplit=1)), b"")
+
+
+def _is_binary_torch7(head: bytes) -> bool:
+    """Whether a table or an object of Torch begins here; a Deep Compression file begins with other numbers.
+
+    After the type and the index of the object comes a text (`V 1` or a class name), or the number of entries
+    of the table and its first key: a number or a text.
+    """
+    if len(head) < 24:
+        return False
+    kind, index, third, fourth = struct.unpack_from("<4i", head)
+    if kind == 4:
+        return index > 0 and _is_name(head, 8)
+    if kind != 3 or index <= 0 or third < 0:
+        return False
+    if fourth == 2:
+        return _is_name(head, 16)
+    return fourth == 1 and struct.unpack_from("<d", head, 16)[0] in range(1, third + 1)
+
+
+def _is_name(head: bytes, offset: int) -> bool:
+    """Whether a length and a text of that length begin here."""
+    (length,) = struct.unpack_from("<i", head, offset)
+    text = head[offset + 4 : offset + 4 + length]
+    return 0 < length <= HEAD_BYTES and bool(text) and is_text(text)
 
 
 def is_text(head: bytes) -> bool:

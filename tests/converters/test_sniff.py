@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from torch7_cases import T7Writer
 
 import converters
 from converters.sniff import Kind, identify
@@ -16,6 +18,9 @@ from converters.sniff import Kind, identify
         ("net.caffemodel", b"<!DOCTYPE html><html>", "an HTML page"),
         ("net.caffemodel", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
         ("net.t7", b"PK\x03\x04rest", "zip archive"),
+        ("net.t7", b"PK\x03\x04" + bytes(22) + b"\x10\0\0\0archive/data.pkl", "a PyTorch checkpoint"),
+        ("net.t7", b"PK\x03\x04" + bytes(22) + b"\x0a\0\0\0net/net.t7", "a zip archive: unpack it"),
+        ("net.t7", b"see the other repository", "this is text, but not a Torch7 file"),
         ("net.t7", b"\x1f\x8b\x08rest", "gzip"),
         ("net.caffemodel", b"\x80\x02}q\x00.", "Python pickle"),
         ("net.prototxt", b"\x89PNG\r\n", "PNG image"),
@@ -48,6 +53,11 @@ def test_an_empty_file_is_named(tmp_path: Path) -> None:
         ("model", b"\x89HDF\r\n\x1a\n\0", Kind.CAFFE_HDF5),
         ("model.onnx", b"\x08\x08\x12\x07dsd-zoo", Kind.ONNX),
         ("weights.net", b"\x00\x10\0\0\x01", Kind.DEEP_COMPRESSION),
+        ("weights.net", np.array([4, 3, 2, 1, 9, 9, 9, 9], "<u4").tobytes(), Kind.DEEP_COMPRESSION),
+        ("weights.net", np.array([3, 1, 2, 2, 999, 9, 9, 9], "<u4").tobytes(), Kind.DEEP_COMPRESSION),
+        ("model.net", T7Writer().file(("nn.Identity", {})), Kind.TORCH7),
+        ("model.net", T7Writer().file({"model": ("nn.Identity", {})}), Kind.TORCH7),
+        ("model.net", T7Writer().file([("nn.Identity", {})]), Kind.TORCH7),
     ],
 )
 def test_content_first_name_second(tmp_path: Path, name: str, content: bytes, kind: Kind) -> None:

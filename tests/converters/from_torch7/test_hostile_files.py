@@ -56,7 +56,10 @@ ERRORS = {
     "html_page": (WrongFileError, "this is an HTML page"),
     "gzipped": (WrongFileError, "this is gzip-compressed"),
     "pickle": (WrongFileError, "this is a Python pickle"),
-    "zip_pth": (WrongFileError, "this is a zip archive (a PyTorch .pth is one too)"),
+    "zip_pth": (
+        WrongFileError,
+        "this is a PyTorch checkpoint (torch.save or torch.jit.save), which is neither Caffe nor",
+    ),
     "mixed_long_sizes": (FormatError, "byte 262: 1075838976 is no type of value; expected 0 to 8"),
     "big_endian": (
         FormatError,
