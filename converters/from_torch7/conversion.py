@@ -90,6 +90,7 @@ class Conversion:
     layers, layer_outputs: the layers in order, and the output value of each by name.
     last_inputs, last_outputs: the tensor that each module got and gave when it last ran.
     dropped: layers that became no nodes.
+    pushed: what each nn.PushTable took out of its table when it last ran.
     """
 
     def __init__(self, name: str, classes: Mapping[str, ModuleClass]) -> None:
@@ -99,6 +100,7 @@ class Conversion:
         self.last_inputs: dict[TorchObject, ir.Value] = {}
         self.last_outputs: dict[TorchObject, ir.Value] = {}
         self.dropped: list[Dropped] = []
+        self.pushed: dict[TorchObject, NestedTensors] = {}
         self._classes = classes
         self._layer_counts: Counter[str] = Counter()
         self._clones: list[int] = []

@@ -16,7 +16,12 @@ from converters.graph import dims
 
 
 def pad_or_crop(
-    g: Builder, m: Module, x: ir.Value, pads: Sequence[tuple[int, int]], mode: str | None = None
+    g: Builder,
+    m: Module,
+    x: ir.Value,
+    pads: Sequence[tuple[int, int]],
+    mode: str | None = None,
+    value: float = 0,
 ) -> ir.Value:
     """x with (before, after) entries added to its last dimensions; negative amounts are cut off first."""
     pads = [(0, 0)] * (len(dims(x)) - len(pads)) + list(pads)
@@ -31,7 +36,7 @@ def pad_or_crop(
     for have, pair in zip(dims(x), grow, strict=True):
         if mode == "reflect" and isinstance(have, int) and max(pair) >= have:
             raise m.error(FormatError, f"{have} entries cannot be mirrored over {max(pair)}")
-    return g.pad(x, grow, mode) if any(map(any, grow)) else x
+    return g.pad(x, grow, mode, value) if any(map(any, grow)) else x
 
 
 def spatial_pads(m: Module, in_c: bool = False) -> list[tuple[int, int]]:

@@ -19,7 +19,7 @@ from converters.graph import dims
 _SIDES = ("odepth", "oheight", "owidth")
 _NEAREST = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 # The corner pixels of input and output coincide.
-_LINEAR = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+LINEAR: dict[str, Any] = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
 
 
 def enlarge(g: Builder, m: Module, x: ir.Value, mode: Mapping[str, Any], fields: Sequence[str]) -> ir.Value:
@@ -45,14 +45,14 @@ def spatial_up_sampling_nearest(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 @module("SpatialUpSamplingBilinear", name="upsample", rank=4, expects=batch_first(None, None, None))
 def spatial_up_sampling_bilinear(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Bilinear enlarging, to oheight x owidth or by scale_factor."""
-    return enlarge(g, m, x, _LINEAR, _SIDES[1:])
+    return enlarge(g, m, x, LINEAR, _SIDES[1:])
 
 
 @module("UpSampling", name="upsample", expects=None)
 def up_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Enlarging of maps (4-D) and volumes (5-D), by the nearest pixel or (bi-, tri-)linear."""
     check_rank(m, x, 4, 5)
-    mode = _NEAREST if m.text("mode", "nearest") == "nearest" else _LINEAR
+    mode = _NEAREST if m.text("mode", "nearest") == "nearest" else LINEAR
     return enlarge(g, m, x, mode, _SIDES[5 - len(dims(x)) :])
 
 
