@@ -76,7 +76,7 @@ def scalar_add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.node("Neg", total) if m.flag("negate") else total
 
 
-@module("LeakyReLU", supports_inplace=True, expects=ANY)
+@module("LeakyReLU", "w2nn.LeakyReLU", supports_inplace=True, expects=ANY)
 def leaky_relu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x > 0 ? x : negval * x; the field is negative_scale in old files of waifu2x."""
     return g.node("LeakyRelu", x, alpha=m.number("negval" if m.has("negval") else "negative_scale"))

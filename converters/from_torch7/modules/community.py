@@ -17,12 +17,16 @@ from converters.from_torch7.modules.checks import (
     as_tensor,
     check_channels,
     check_rank,
+    expected_maps,
+    first_two_tensors,
     table_entry,
     tensor_value,
     two_tensors,
 )
 from converters.from_torch7.modules.containers import join_outputs, run_branches
+from converters.from_torch7.modules.convolution import convolve_by_module
 from converters.from_torch7.modules.padding import pad_or_crop
+from converters.from_torch7.modules.table import elementwise
 from converters.from_torch7.objects import TorchObject
 from converters.from_torch7.registry import module, structure
 from converters.from_torch7.tensor_references import NestedTensors
@@ -170,6 +174,19 @@ def scale_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     if len(dims(factors)) != len(dims(values)) or not all(fits):
         raise m.error(FormatError, f"cannot scale {shape_text(dims(values))} by {shape_text(dims(factors))}")
     return g.binary("Mul", values, factors)
+
+
+@module("w2nn.ShakeShakeTable", name="add", takes="table", expects=[None, None])
+def shake_shake_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
+    """The sum of two tensors, which are weighed at random in training only (waifu2x)."""
+    return elementwise(g, m, "Add", first_two_tensors(m, x))
+
+
+@module("w2nn.RandomBinaryConvolution", name="conv", rank=4, expects=expected_maps)
+def random_binary_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """A SpatialConvolution with a fixed weight of -1, 0 and 1; its shape is out x in x kW x kH (waifu2x)."""
+    weight = m.tensor("weight")
+    return convolve_by_module(g, m.with_tensor("weight", weight.reshape(len(weight), -1)), x, "HW")
 
 
 @structure("w2nn.AuxiliaryLossTable", expects=Repeated())

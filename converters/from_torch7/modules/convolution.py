@@ -82,6 +82,7 @@ def convolve_by_module(g: Builder, m: Module, x: ir.Value, sides: str) -> ir.Val
     "SpatialConvolution",
     "SpatialConvolutionMM",
     "SpatialDilatedConvolution",
+    "w2nn.EdgeFilter",
     name="conv",
     rank=4,
     expects=expected_maps,

@@ -11,6 +11,7 @@ from converters.errors import FormatError
 from converters.from_torch7.backward_shape_inference import batch_first
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
+from converters.from_torch7.modules.checks import check_rank
 from converters.from_torch7.registry import module
 from converters.graph import dims
 
@@ -73,6 +74,22 @@ def spatial_symmetric_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
         if isinstance(have, int) and max(before, after) > have:
             raise m.error(FormatError, f"{have} entries cannot be mirrored over {max(before, after)}")
         left, right = np.arange(before)[::-1], -1 - np.arange(after)
+        x = g.concat([*gather_entries(g, x, axis, left), x, *gather_entries(g, x, axis, right)], axis)
+    return x
+
+
+@module("SpatialCircularPadding", name="pad", expects=batch_first(None, None, None))
+def spatial_circular_padding(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """The image continued on each side by its opposite side (texture_nets)."""
+    check_rank(m, x, 4)
+    for axis, (before, after) in enumerate(spatial_pads(m), 2):
+        have = dims(x)[axis]
+        if min(before, after) < 0:
+            raise m.error(FormatError, f"pads by {min(before, after)}; expected 0 or more")
+        m.check_element_count(before, after)
+        if isinstance(have, int) and max(before, after) > have:
+            raise m.error(FormatError, f"{have} entries cannot be continued by {max(before, after)}")
+        left, right = np.arange(-before, 0), np.arange(after)
         x = g.concat([*gather_entries(g, x, axis, left), x, *gather_entries(g, x, axis, right)], axis)
     return x
 

@@ -56,6 +56,12 @@ def up_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return enlarge(g, m, x, mode, _SIDES[5 - len(dims(x)) :])
 
 
+@module("Upsample", rank=4, expects=batch_first(None, None, None))
+def upsample(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """Each pixel becomes factor x factor pixels (fbnn)."""
+    return enlarge(g, m.with_renamed_fields({"factor": "scale_factor"}), x, _NEAREST, _SIDES[1:])
+
+
 @module("PixelShuffle", rank=4, expects=batch_first(None, None, None))
 def pixel_shuffle(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """r x r channels become r x r pixels of one channel."""

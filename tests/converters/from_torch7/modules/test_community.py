@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch7_cases import X2, X3, X4, t, values
+from torch7_cases import X2, X3, X4, softmax, t, values
 
 import converters
 
+W = values(3, 4, 3, 2, seed=7)
 CHANNELS = values(4, seed=1)
 BIAS = values(4, seed=3)
 
@@ -27,6 +28,20 @@ CASES = [
     ("nn.TotalVariation", {"strength": 1e-5}, X4, X4),
     ("nn.TVLoss", {"strength": 1e-5}, X4, X4),
     ("nn.StyleLoss", {"strength": 1e-5}, X4, X4),
+    ("w2nn.LeakyReLU", {"negative_scale": 0.1}, X2, np.where(X2 > 0, X2, 0.1 * X2)),
+    ("w2nn.RandomBinaryConvolution", {"nInputPlane": 4, "nOutputPlane": 3, "kW": 2, "kH": 3, "dW": 1, "dH": 1, "weight": W.swapaxes(2, 3).reshape(W.shape[0], 4, 2, 3)}, X4, F.conv2d(t(X4), t(W.swapaxes(2, 3).reshape(W.shape))).numpy()),
+    ("nn.SpatialCircularPadding", {"pad_l": 2, "pad_r": 1, "pad_t": 3, "pad_b": 0}, X4, np.pad(X4, [(0, 0), (0, 0), (3, 0), (2, 1)], "wrap")),
+    ("nn.Upsample", {"factor": 2}, X4[0], X4[0].repeat(2, 1).repeat(2, 2)),
+    ("nn.TotalDropout", {"p": 0.3}, X4, X4),
+    ("nn.SpatialRegionDropout", {"p": 0.3}, X4, X4),
+    ("nn.SimpleColorTransform", {"inputChannels": 4, "range": CHANNELS}, X4, X4),
+    ("nn.PCAColorTransform", {"inputChannels": 4, "eigenValues": CHANNELS}, X4, X4),
+    ("nn.CategoricalEntropy", {"scale": 1}, X2, X2),
+    ("nn.ReinforceNormal", {"stdev": 2}, X2, X2),
+    ("nn.ReinforceCategorical", {}, X2, X2),
+    ("nn.ReinforceBernoulli", {}, X2, X2),
+    ("nn.ReinforceGamma", {"scale": 3}, X2, 3 * X2),
+    ("nn.SpatialBinaryConvolution", {"nInputPlane": 4, "nOutputPlane": 3, "kW": 2, "kH": 3, "dW": 1, "dH": 1, "weight": W}, X4, F.conv2d(t(X4), t(np.where(W >= 0, 1, -1).astype(np.float32))).numpy() * np.abs(W).mean((1, 2, 3))[:, None, None]),
     ("inn.SpatialConstAffine", {"a": CHANNELS.reshape(1, 4, 1, 1), "b": -CHANNELS.reshape(1, 4, 1, 1)}, X4, X4 * channels(CHANNELS) - channels(CHANNELS)),
     ("inn.MeanSubtraction", {"mean": values(4, 7, 6, seed=2)}, X4, X4 - values(4, 7, 6, seed=2)),
     ("inn.MeanSubtraction", {"mean": values(1, 4, 7, 6, seed=2)}, X4, X4 - values(1, 4, 7, 6, seed=2)),
@@ -101,6 +116,33 @@ def test_scale_table(run_net):
 def test_auxiliary_loss_table(run_net):
     (got,) = run_net(("w2nn.AuxiliaryLossTable", {"i": 2}), X2, X3)
     np.testing.assert_array_equal(got, X3)
+
+
+def test_tables_of_which_torch_uses_the_first_two(run_net):
+    np.testing.assert_allclose(run_net(("w2nn.ShakeShakeTable", {}), X2, -2 * X2), [-X2], atol=1e-6)
+    np.testing.assert_array_equal(run_net(("nn.ReinforceNormal", {}), X2, np.abs(X2)), [X2])
+    np.testing.assert_allclose(run_net(("nn.ReinforceGamma", {}), X2, -2 * X2), [-2 * X2 * X2], atol=1e-6)
+
+
+@pytest.mark.parametrize("logarithm", [False, True])
+def test_noise_contrast_estimation(run_net, logarithm):
+    weight, bias = values(5, 6), values(5)
+    fields = {"weight": weight, "bias": bias, "normalized": True, "logsoftmax": logarithm}
+    (got,) = run_net(("nn.NCEModule", fields), X2, np.ones(3, np.float32))
+    wanted = softmax(X2 @ weight.T + bias, 1)
+    np.testing.assert_allclose(got, np.log(wanted) if logarithm else wanted, atol=1e-5)
+    with pytest.raises(converters.UnsupportedError, match="compares with random samples"):
+        run_net(("nn.NCEModule", {**fields, "normalized": False}), X2, np.ones(3, np.float32))
+
+
+def test_random_samples_in_evaluation_are_refused(run_net):
+    with pytest.raises(converters.UnsupportedError, match="draws random samples in evaluation too"):
+        run_net(("nn.ReinforceBernoulli", {"stochastic": True}), X2)
+
+
+def test_circular_padding_beyond_the_image_is_refused(run_net):
+    with pytest.raises(converters.FormatError, match="6 entries cannot be continued by 7"):
+        run_net(("nn.SpatialCircularPadding", {"pad_l": 7, "pad_r": 0, "pad_t": 0, "pad_b": 0}), X4)
 
 
 def test_dense_connect_layers(run_net):
