@@ -6,7 +6,7 @@ The recurrent modules inside keep their output for the next step; see `Conversio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -25,6 +25,7 @@ from converters.from_torch7.module import Module
 from converters.from_torch7.modules.arithmetic import repeat_per_sample
 from converters.from_torch7.modules.checks import check_channels, check_rank, table_entry, tensor_value
 from converters.from_torch7.modules.table import split_views
+from converters.from_torch7.modules.unrolled_sequences import gru_steps, lstm_steps
 from converters.from_torch7.modules.wrappers import inner_module
 from converters.from_torch7.registry import module, structure
 from converters.from_torch7.tensor_references import NestedTensors, NestedValues, ValueStorage, read_values
@@ -99,7 +100,7 @@ def lstm(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     return table_entry(m, state, 1)
 
 
-@structure("GRU", "Recurrence")
+@structure("GRU", "MuFuRu", "Recurrence")
 def gru(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """A step in a Sequencer: the module inside computes the output from {input, last output} (rnn)."""
     size = m.get("outputSize")
@@ -144,7 +145,7 @@ def initial_output(
         )
 
 
-@structure("MaskZero", expects=lambda m, infer, successor: infer(inner_module(m), successor))
+@structure("MaskZero", "TrimZero", expects=lambda m, infer, successor: infer(inner_module(m), successor))
 def mask_zero(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The module inside; its output is zero for those samples whose (first) input is all zeros."""
     first = x
@@ -174,8 +175,6 @@ def mask_zero(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTens
 def to_time_first(g: Builder, m: Module, x: ir.Value, inputs: int) -> ir.Value:
     """x as time x batch x features, whichever the module takes."""
     check_starts_from_zeros(m)
-    if m.flag("maskzero"):
-        raise m.unsupported("it restarts wherever its input is all zeros (maskzero)")
     check_rank(m, x, 3)
     check_channels(m, x, 2, inputs)
     return g.transpose(x, [1, 0, 2]) if batch_is_first(m) else x
@@ -212,8 +211,17 @@ def expected_by_sequence(m: Module) -> Expected:
     return batch_first(None, inputs) if batch_is_first(m) else time_first(inputs)
 
 
+def run_steps(
+    g: Builder, m: Module, x: ir.Value, steps: Callable[[Builder, Module, ir.Value, int, int], ir.Value]
+) -> ir.Value:
+    """A whole sequence step by step."""
+    inputs, outputs = sequence_sizes(m)
+    result = steps(g, m, to_time_first(g, m, x, inputs), inputs, outputs)
+    return g.transpose(result, [1, 0, 2]) if batch_is_first(m) else result
+
+
 def run_sequence(g: Builder, m: Module, x: ir.Value, op_type: str, order: Sequence[int]) -> ir.Value:
-    """A whole sequence through ONNX's LSTM or GRU."""
+    """A whole sequence through ONNX's LSTM, GRU or RNN."""
     inputs, outputs = sequence_sizes(m)
     steps = to_time_first(g, m, x, inputs)
     weights = [
@@ -225,15 +233,27 @@ def run_sequence(g: Builder, m: Module, x: ir.Value, op_type: str, order: Sequen
     return g.transpose(result, [1, 0, 2]) if batch_is_first(m) else result
 
 
-@module("SeqLSTM", name="lstm", expects=expected_by_sequence)
+@module("SeqLSTM", "SeqLSTMP", name="lstm", expects=expected_by_sequence)
 def seq_lstm(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """An LSTM over a whole sequence, starting from zeros; with the gates input, forget, output, cell."""
-    if m.has("weightO") or m.integer("hiddensize", sequence_sizes(m)[1]) != sequence_sizes(m)[1]:
-        raise m.unsupported("it projects its output (hiddensize), which the LSTM of ONNX cannot do")
+    """An LSTM over a whole sequence, starting from zeros; with the gates input, forget, output, cell.
+
+    ONNX's LSTM has neither a projection of the output (weightO) nor a restart where the input is all zeros
+    (maskzero): with these, each step becomes nodes of its own.
+    """
+    if m.has("weightO") or m.flag("maskzero"):
+        return run_steps(g, m, x, lstm_steps)
     return run_sequence(g, m, x, "LSTM", (0, 2, 1, 3))
 
 
 @module("SeqGRU", name="gru", expects=expected_by_sequence)
 def seq_gru(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A GRU over a whole sequence, starting from zeros; with the gates reset, update, candidate."""
+    if m.flag("maskzero"):
+        return run_steps(g, m, x, gru_steps)
     return run_sequence(g, m, x, "GRU", (1, 0, 2))
+
+
+@module("VanillaRNN", name="rnn", expects=expected_by_sequence)
+def vanilla_rnn(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+    """h = tanh(W {x, h} + b) over a whole sequence, starting from zeros (torch-rnn)."""
+    return run_sequence(g, m, x, "RNN", (0,))

@@ -32,6 +32,10 @@ batch_last = unsupported(
     "ccn2.SpatialCrossResponseNormalization",
     reason="the batch is the last dimension of its maps, which only cuda-convnet2 does",
 )
+language_model = unsupported(
+    "LanguageModel",
+    reason="it keeps its state from one call to the next, as torch-rnn samples text; its layers are in `net`",
+)
 criterion = unsupported(
     "ModuleFromCriterion",
     reason="it computes a training loss, which has no place at inference",

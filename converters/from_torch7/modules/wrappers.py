@@ -56,6 +56,9 @@ bi_sequencer = alias(
     "BiSequencer",
     summary="Two Sequencers, forwards and backwards in time, merged at each step (rnn)",
 )
+seq_brnn = alias(
+    transparent, "SeqBRNN", summary="Two SeqLSTMs, forwards and backwards in time, merged at each step (rnn)"
+)
 
 
 @structure("Copy", stores_methods=True, expects=ANY)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from torch7_cases import values
+from corpus_cases import run_pytorch
+from torch7_cases import named, run_model, values
 
 import converters
 
@@ -128,10 +129,11 @@ def test_bi_sequencer(run_net):
     np.testing.assert_allclose(got, np.concatenate([ahead, back], 2), atol=1e-5)
 
 
-def test_mask_zero(run_net):
+@pytest.mark.parametrize("name", ["nn.MaskZero", "nn.TrimZero"])
+def test_mask_zero(run_net, name):
     x = values(3, D)
     x[1] = 0
-    masked = ("nn.MaskZero", {"module": FROM_X, "modules": [FROM_X], "nInputDim": 1})
+    masked = (name, {"module": FROM_X, "modules": [FROM_X], "nInputDim": 1})
     (got,) = run_net(masked, x)
     np.testing.assert_allclose(got, apply(FROM_X, x) * [[1], [0], [1]], atol=1e-5)
 
@@ -140,15 +142,93 @@ WEIGHT, BIAS = values(D + H, 4 * H, seed=7), values(4 * H, seed=8)
 SEQUENCE = values(T, N, D, seed=9)
 
 
-def lstm(x: np.ndarray) -> np.ndarray:
-    h = c = np.zeros((x.shape[1], H))
+def lstm(
+    x: np.ndarray, weight: np.ndarray = WEIGHT, projection: np.ndarray | None = None, mask: bool = False
+) -> np.ndarray:
+    c = np.zeros((x.shape[1], H))
+    h = c if projection is None else c @ projection
     outputs = []
     for step in x:
-        i, f, o, g = np.split(np.concatenate([step, h], 1) @ WEIGHT + BIAS, 4, 1)
-        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        there = step.any(1, keepdims=True) if mask else 1
+        i, f, o, g = np.split(np.concatenate([step, h], 1) @ weight + BIAS, 4, 1)
+        c = (sigmoid(f) * c + sigmoid(i) * np.tanh(g)) * there
         h = sigmoid(o) * np.tanh(c)
+        h = (h if projection is None else h @ projection) * there
         outputs.append(h)
     return np.stack(outputs)
+
+
+def in_both_forms(save_t7, tmp_path, module: tuple, *given: np.ndarray) -> list[list[np.ndarray]]:
+    """The outputs of a net in ONNX and in PyTorch."""
+    inputs = named("input", list(given))
+    model = converters.load(save_t7(module), input_shapes={key: x.shape for key, x in inputs.items()})
+    converters.save(model, tmp_path / "net.py")
+    results = run_model(model, inputs), run_pytorch(tmp_path / "net.py", inputs, model)
+    return [list(outputs.values()) for outputs in results]
+
+
+def with_gaps() -> np.ndarray:
+    """A sequence with steps of zeros, other ones in each sample."""
+    x = SEQUENCE.copy()
+    x[2, 0] = x[0, 1] = x[3:, 1] = 0
+    return x
+
+
+@pytest.mark.parametrize("mask", [False, True])
+def test_lstm_that_projects_its_output(save_t7, tmp_path, mask):
+    weight, projection = values(D + 2, 4 * H, seed=11), values(H, 2, seed=12)
+    fields = {"inputsize": D, "hiddensize": H, "outputsize": 2, "maskzero": mask}
+    fields |= {"weight": weight, "bias": BIAS, "weightO": projection}
+    for (got,) in in_both_forms(save_t7, tmp_path, ("nn.SeqLSTMP", fields), with_gaps()):
+        np.testing.assert_allclose(got, lstm(with_gaps(), weight, projection, mask), atol=1e-5)
+
+
+def test_lstm_that_restarts_at_zeros(save_t7, tmp_path):
+    fields = {"inputsize": D, "outputsize": H, "maskzero": True, "batchfirst": True}
+    module = ("nn.SeqLSTM", {**fields, "weight": WEIGHT, "bias": BIAS})
+    for (got,) in in_both_forms(save_t7, tmp_path, module, with_gaps().swapaxes(0, 1)):
+        np.testing.assert_allclose(got, lstm(with_gaps(), mask=True).swapaxes(0, 1), atol=1e-5)
+
+
+def test_a_sequence_of_open_length_cannot_be_unrolled(save_t7):
+    fields = {"inputsize": D, "outputsize": H, "maskzero": True, "weight": WEIGHT, "bias": BIAS}
+    with pytest.raises(
+        converters.StaticSizeRequired, match="the number of time steps must be known beforehand"
+    ):
+        converters.load(save_t7(("nn.SeqLSTM", fields)))
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_a_sequence_in_reverse(save_t7, tmp_path, dim):
+    for (got,) in in_both_forms(save_t7, tmp_path, ("nn.SeqReverseSequence", {"dim": dim}), SEQUENCE):
+        np.testing.assert_array_equal(got, np.flip(SEQUENCE, dim - 1))
+
+
+def test_vanilla_rnn(run_net):
+    weight, bias = values(D + H, H, seed=13), values(H, seed=14)
+    fields = {"input_dim": D, "hidden_dim": H, "remember_states": False, "weight": weight, "bias": bias}
+    (got,) = run_net(("nn.VanillaRNN", fields), SEQUENCE.swapaxes(0, 1))
+    h = np.zeros((N, H))
+    for k, step in enumerate(SEQUENCE):
+        h = np.tanh(np.concatenate([step, h], 1) @ weight + bias)
+        np.testing.assert_allclose(got[:, k], h, atol=1e-5)
+
+
+def test_repeater(run_net):
+    module = elman_module()
+    got = run_net(("nn.Repeater", {"module": module, "modules": [module], "rho": 3}), STEPS[0])
+    np.testing.assert_allclose(got, unrolled([STEPS[0]] * 3), atol=1e-5)
+
+
+def test_bi_sequencer_for_language_models(run_net):
+    reverse = ("nn.ReverseTable", {})
+    back = sequential(reverse, sequencer(elman_module()), reverse)
+    merge = sequential(("nn.ZipTable", {}), sequencer(("nn.JoinTable", {"dimension": 1, "nInputDims": 1})))
+    got = run_net(("nn.BiSequencerLM", {"modules": [sequencer(elman_module()), back, merge]}), *STEPS)
+    zeros = np.zeros((1, N, H))
+    ahead = np.concatenate([zeros, unrolled(STEPS[:-1])])
+    behind = np.concatenate([unrolled(STEPS[:0:-1])[::-1], zeros])
+    np.testing.assert_allclose(got, np.concatenate([ahead, behind], 2), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -175,17 +255,17 @@ def test_which_axis_of_a_sequence_is_the_batch(save_t7, batch_first, axes):
         assert [str(size) for size in value.shape[:2]] == axes
 
 
-def test_gru_of_a_sequence(run_net):
-    weight, bias = WEIGHT[:, : 3 * H].copy(), BIAS[: 3 * H].copy()
-    (got,) = run_net(
-        ("nn.SeqGRU", {"inputSize": D, "outputSize": H, "weight": weight, "bias": bias}), SEQUENCE
-    )
+@pytest.mark.parametrize("mask", [False, True])
+def test_gru_of_a_sequence(run_net, mask):
+    weight, bias, sequence = WEIGHT[:, : 3 * H].copy(), BIAS[: 3 * H].copy(), with_gaps()
+    fields = {"inputSize": D, "outputSize": H, "weight": weight, "bias": bias, "maskzero": mask}
+    (got,) = run_net(("nn.SeqGRU", fields), sequence)
     h = np.zeros((N, H))
-    for step, output in zip(SEQUENCE, got, strict=True):
+    for step, output in zip(sequence, got, strict=True):
         gates = np.concatenate([step, h], 1) @ weight[:, : 2 * H] + bias[: 2 * H]
         r, u = np.split(sigmoid(gates), 2, 1)
         candidate = np.tanh(np.concatenate([step, r * h], 1) @ weight[:, 2 * H :] + bias[2 * H :])
-        h = (1 - u) * candidate + u * h
+        h = ((1 - u) * candidate + u * h) * (step.any(1, keepdims=True) if mask else 1)
         np.testing.assert_allclose(output, h, atol=1e-5)
 
 
@@ -205,8 +285,7 @@ def given_a_state(module: tuple) -> tuple:
             "keeps its state from one call of the net to the next",
         ),
         (sequencer(given_a_state(elman_module())), STEPS[0], "starts from a given state"),
-        (("nn.SeqLSTM", {"inputsize": D, "outputsize": H, "maskzero": True}), SEQUENCE, "maskzero"),
-        (("nn.SeqLSTM", {"inputsize": D, "outputsize": 2, "hiddensize": H}), SEQUENCE, "projects its output"),
+        (("nn.LanguageModel", {}), STEPS[0], "keeps its state from one call to the next"),
     ],
 )
 def test_what_depends_on_other_calls_is_refused(run_net, module, given, message):
