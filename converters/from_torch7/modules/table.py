@@ -17,16 +17,23 @@ from converters.from_torch7.modules.checks import as_table, as_tensor, table_ent
 from converters.from_torch7.modules.reduction import axis_behind_batch, reduce
 from converters.from_torch7.modules.shape import take_entry
 from converters.from_torch7.registry import module, structure
-from converters.from_torch7.tensor_references import NestedTensors, TensorReference, View, flatten
+from converters.from_torch7.tensor_references import (
+    Entry,
+    NestedTensors,
+    Overlap,
+    TensorReference,
+    ValueStorage,
+    View,
+    flatten,
+    overlap,
+)
 from converters.graph import Dim, Shape, Symbol, dims, product, shape_text
 
 
 @structure(
     "Identity",
     "PrintSize",
-    "ZeroGrad",
     "L1Penalty",
-    "GradientReversal",
     "NormStabilizer",
     "CopyGrad",
     "w2nn.PrintTable",
@@ -37,11 +44,22 @@ def identity(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTenso
     return x
 
 
+@structure("ZeroGrad", "GradientReversal", expects=ANY)
+def shared(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """The input, as a tensor of its own over the same storage."""
+    return conversion.output_set(m, as_tensor(m, x))
+
+
 @structure("Contiguous", expects=ANY)
 def contiguous(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The input itself if it is contiguous, else a contiguous copy."""
     tensor = as_tensor(m, x)
-    return tensor if tensor.contiguous else conversion.output_of(m, tensor.read())
+    if tensor.contiguous:
+        return conversion.output_set(m, tensor)
+    last = conversion.output_tensor(m)
+    if last is not None and overlap(last, tensor) is not Overlap.NONE:
+        last.set(ValueStorage(tensor.read()))
+    return conversion.output_of(m, tensor.read(), tensor)
 
 
 def check_tensors(m: Module, x: list[ir.Value], least: int = 1, most: int | None = None) -> list[ir.Value]:
@@ -79,13 +97,13 @@ def c_add_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     return elementwise(g, m, "Sum" if len(x) > 2 else "Add", check_tensors(m, x))
 
 
-@module("CSubTable", name="sub", takes="table", expects=[None, None])
+@module("CSubTable", name="sub", takes="table", may_overwrite=True, expects=[None, None])
 def c_sub_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The first of two tensors minus the second."""
     return elementwise(g, m, "Sub", check_tensors(m, x, 2, 2))
 
 
-@module("CMulTable", name="mul", takes="table", expects=Repeated())
+@module("CMulTable", name="mul", takes="table", may_overwrite=True, expects=Repeated())
 def c_mul_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The product of the tensors of a table."""
     result, *others = check_tensors(m, x)
@@ -94,19 +112,19 @@ def c_mul_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     return result
 
 
-@module("CDivTable", name="div", takes="table", expects=[None, None])
+@module("CDivTable", name="div", takes="table", may_overwrite=True, expects=[None, None])
 def c_div_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The first of two tensors divided by the second."""
     return elementwise(g, m, "Div", check_tensors(m, x, 2, 2))
 
 
-@module("CMaxTable", name="max", takes="table", expects=Repeated())
+@module("CMaxTable", name="max", takes="table", may_overwrite=True, expects=Repeated())
 def c_max_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The largest of the tensors of a table at each place."""
     return elementwise(g, m, "Max", check_tensors(m, x))
 
 
-@module("CMinTable", name="min", takes="table", expects=Repeated())
+@module("CMinTable", name="min", takes="table", may_overwrite=True, expects=Repeated())
 def c_min_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The smallest of the tensors of a table at each place."""
     return elementwise(g, m, "Min", check_tensors(m, x))
@@ -163,7 +181,13 @@ def split_views(conversion: Conversion, m: Module, x: TensorReference, axis: int
 
     with conversion.layer(m, "split"):
         return [
-            View(x, partial(take_entry, g, axis=axis, index=k), partial(write_through, index=k), in_order)
+            View(
+                x,
+                partial(take_entry, g, axis=axis, index=k),
+                partial(write_through, index=k),
+                in_order,
+                Entry(((axis, dims(value)), k)),
+            )
             for k in range(size)
         ]
 
