@@ -65,8 +65,9 @@ def hard_tanh(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 
 @module("Clip", may_overwrite=True, expects=ANY)
 def clip_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x limited to [minval, maxval] (dpnn)."""
-    return clip(g, x, m.number("minval"), m.number("maxval"))
+    """x limited to [minval, maxval], first from above, so that minval wins if it is larger (dpnn)."""
+    low, high = m.number("minval"), m.number("maxval")
+    return clip(g, x, low, high) if low <= high else clip(g, x, low, low)
 
 
 @module("SAdd", new_output=lambda x: True, expects=ANY)

@@ -10,6 +10,7 @@ from converters import UnsupportedError
 COMMUNITY = CORPUS / "torch7-community"
 FOLLOWED = [
     "cadd_inplace_aba",
+    "dpnn_clip_crossed",
     "fuzz0553",
     "fuzz1128",
     "fuzz1379",
