@@ -16,7 +16,15 @@ from converters.from_torch7.backward_shape_inference import Expected
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
 from converters.from_torch7.objects import Function, TorchObject
-from converters.from_torch7.tensor_references import NestedTensors, NestedValues, ValueStorage
+from converters.from_torch7.tensor_references import (
+    NestedTensors,
+    NestedValues,
+    Overlap,
+    TensorReference,
+    ValueStorage,
+    flatten,
+    overlap,
+)
 from converters.report import Dropped
 
 # Real nets nest about ten levels deep; a hostile file must not exhaust Python's stack.
@@ -30,6 +38,11 @@ NN_PREFIXES = ("nn.", "cudnn.", "cunn.", "fbcunn.", "fbnn.", "inn.", "clnn.")
 
 # A stored function under one of these names replaces what the class computes.
 _COMPUTING_METHODS = ("updateOutput", "forward", "__call__")
+
+OVERWRITES_ITS_INPUT = (
+    "the same module object made (part of) its input, so that it overwrites what it still reads; "
+    "give each place a module object of its own"
+)
 
 # infer(module, successor): what a module expects as input, given what the module after it expects.
 Infer = Callable[[Module, Expected], Expected]
@@ -107,7 +120,7 @@ class Conversion:
         self._error_names_module = False
         self._visits = 0
         self._active: list[TorchObject] = []
-        self._output_storages: dict[tuple[object, ...], ValueStorage] = {}
+        self._output_tensors: dict[tuple[object, ...], TensorReference] = {}
         self._recurrent_states: dict[tuple[object, ...], list[NestedTensors]] | None = None
 
     def run(self, m: Module, x: NestedTensors) -> NestedTensors:
@@ -213,13 +226,39 @@ class Conversion:
         if self._recurrent_states is not None:
             self._recurrent_states[(*self._clones, m.torch_object)] = state
 
-    def output_of(self, m: Module, output: NestedValues, position: int = 0) -> NestedTensors:
-        """The output tensors of a module. As in Torch, the next run of the module overwrites them."""
+    def output_of(
+        self,
+        m: Module,
+        output: NestedValues,
+        reads: NestedTensors | None = None,
+        position: tuple[int, ...] = (),
+    ) -> NestedTensors:
+        """The output tensors of a module, with these values. As in Torch, its next run overwrites them.
+
+        position: tells several outputs of one module apart. reads: what the module reads while it writes.
+        UnsupportedError if that lies in the memory it writes, since Torch then mixes old and new numbers.
+        """
         if isinstance(output, list):
-            return [self.output_of(m, part, position + k + 1) for k, part in enumerate(output)]
-        key = (*self._clones, m.torch_object, position)
-        if key in self._output_storages:
-            self._output_storages[key].write(output)
-        else:
-            self._output_storages[key] = ValueStorage(output)
-        return self._output_storages[key]
+            return [self.output_of(m, part, reads, (*position, k)) for k, part in enumerate(output)]
+        tensor = self.output_tensor(m, position)
+        if tensor is None:
+            return self.output_set(m, ValueStorage(output), position)
+        for read in flatten([] if reads is None else reads):
+            if overlap(tensor, read) is not Overlap.NONE:
+                raise m.unsupported(OVERWRITES_ITS_INPUT)
+        tensor.resize_and_write(output)
+        return tensor
+
+    def output_set(
+        self, m: Module, tensor: TensorReference, position: tuple[int, ...] = ()
+    ) -> TensorReference:
+        """The output tensor of a module, pointed at what `tensor` points at, as Torch's `set` does."""
+        output = self._output_tensors.setdefault(
+            (*self._clones, m.original, position), TensorReference(tensor.area)
+        )
+        output.set(tensor)
+        return output
+
+    def output_tensor(self, m: Module, position: tuple[int, ...] = ()) -> TensorReference | None:
+        """The output tensor that a module got in an earlier run; None in its first run."""
+        return self._output_tensors.get((*self._clones, m.original, position))

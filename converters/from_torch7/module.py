@@ -32,10 +32,17 @@ class Module:
     """An nn module and its path in the net.
 
     path: "5.1" for net:get(5):get(1); empty for the net itself.
+    derived_from: the object in the file, if fields of this one were replaced.
     """
 
     torch_object: TorchObject
     path: str = ""
+    derived_from: TorchObject | None = None
+
+    @property
+    def original(self) -> TorchObject:
+        """The object in the file, which owns the output tensor of the module."""
+        return self.derived_from or self.torch_object
 
     @property
     def class_name(self) -> str:
@@ -156,7 +163,9 @@ class Module:
         """The same module with a tensor replaced."""
         fields = Table(dict(self.torch_object.fields.fields))
         fields.set(name, Tensor("torch.FloatTensor", array, None))
-        return Module(TorchObject(self.class_name, self.torch_object.version, fields), self.path)
+        return Module(
+            TorchObject(self.class_name, self.torch_object.version, fields), self.path, self.original
+        )
 
     def with_renamed_fields(self, names: Mapping[str, str]) -> Module:
         """The same module with fields copied to new names, old to new; a field of the new name is kept."""
@@ -164,7 +173,9 @@ class Module:
         for old, new in names.items():
             if fields.get(new) is None:
                 fields[new] = fields.get(old)
-        return Module(TorchObject(self.class_name, self.torch_object.version, Table(fields)), self.path)
+        return Module(
+            TorchObject(self.class_name, self.torch_object.version, Table(fields)), self.path, self.original
+        )
 
     def child(self, name: str) -> Module:
         """The module in this field."""

@@ -12,7 +12,7 @@ what a class does only in training is left out. The first line of its docstring 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
@@ -21,20 +21,25 @@ import onnx_ir as ir
 from converters.errors import FormatError
 from converters.from_torch7.backward_shape_inference import Expected, complete
 from converters.from_torch7.builder import Builder
-from converters.from_torch7.conversion import Conversion, Infer, ModuleClass
+from converters.from_torch7.conversion import OVERWRITES_ITS_INPUT, Conversion, Infer, ModuleClass
 from converters.from_torch7.module import Module
 from converters.from_torch7.tensor_references import (
     NestedTensors,
     NestedValues,
-    ValueStorage,
+    Overlap,
+    TensorReference,
     View,
     flatten,
+    overlap,
     read_values,
 )
 from converters.graph import Shape, dims, shape_text
 from converters.registry import Registry
 
 CLASSES: Registry[ModuleClass] = Registry("Torch7 module class")
+
+# The position of the copy that a view makes of an input that is not contiguous.
+COPY_OF_INPUT = (-1,)
 
 # What a class expects as input: always the same, or read from the fields of the module.
 Expects = Expected | Callable[[Module], Expected]
@@ -50,21 +55,76 @@ class _ComputingClass(ModuleClass):
     takes: Kind
     rank: int | None
     supports_inplace: bool
+    may_overwrite: bool
+    new_output: Callable[[NestedValues], bool]
+    batches_input: int | None
     expects: Expects
 
     def run(self, conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
         """The function's result as new tensors, or in the storage of the input."""
         check_input_kind(m, x, self.takes)
+        if self.supports_inplace and m.flag("inplace"):
+            return self._run_in_place(conversion, m, x)
         with conversion.layer(m, self.name) as layer:
+            if self.batches_input is not None:
+                assert not isinstance(x, list)
+                add_batch_dimension(conversion.graph, x, self.batches_input)
             value = read_values(x)
             result = self._compute(conversion.graph, m, value)
             layer.set_output(value, result)
-        if self.supports_inplace and m.flag("inplace"):
-            target = flatten(x)[0]
-            assert isinstance(result, ir.Value)
-            target.write(result)
-            return target
-        return conversion.output_of(m, result)
+        if isinstance(result, list):
+            return conversion.output_of(m, result, x)
+        return self._written(conversion, m, x, result)
+
+    def _written(
+        self, conversion: Conversion, m: Module, x: NestedTensors, result: ir.Value
+    ) -> NestedTensors:
+        """The output tensor with the result; `may_overwrite` says what it may share memory with."""
+        output = conversion.output_tensor(m)
+        if output is not None and self.new_output(read_values(x)):
+            output.replace(result)
+            return conversion.output_set(m, output)
+        tensors = flatten(x)
+        if output is None or not tensors or not self.may_overwrite:
+            return conversion.output_of(m, result, x)
+        first, *others = tensors
+        if overlap(output, first) is not Overlap.SAME:
+            return conversion.output_of(m, result, x)
+        if any(overlap(output, other) is not Overlap.NONE for other in others):
+            raise m.unsupported(OVERWRITES_ITS_INPUT)
+        if dims(output.read()) != dims(first.read()):
+            if not (output.contiguous and first.contiguous):
+                raise m.unsupported(OVERWRITES_ITS_INPUT)
+            output.set(first)
+        output.write(result)
+        return output
+
+    def _run_in_place(self, conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+        """The result in the storage of the (first) input.
+
+        The output tensor is pointed at the first input. Where a later entry of a table shares elements with
+        it, the entries are taken in one after the other, as Torch does, since each step changes that entry.
+        """
+        tensors = flatten(x)
+        if not tensors:
+            raise m.error(FormatError, "takes a table of one or more tensors, but the table is empty")
+        with conversion.layer(m, self.name) as layer:
+            value = read_values(x)
+            output = conversion.output_set(m, tensors[0])
+            shared = [overlap(output, tensor) for tensor in tensors[1:]]
+            if Overlap.OTHER in shared:
+                raise m.unsupported("it changes elements of its first input that another input shows in part")
+            if Overlap.SAME in shared:
+                for tensor in tensors[1:]:
+                    result = self._compute(conversion.graph, m, [output.read(), tensor.read()])
+                    assert isinstance(result, ir.Value)
+                    output.write(result)
+            else:
+                result = self._compute(conversion.graph, m, value)
+                assert isinstance(result, ir.Value)
+                output.write(result)
+            layer.set_output(value, result)
+        return output
 
     def _compute(self, g: Builder, m: Module, x: NestedValues) -> NestedValues:
         """The function's result. With `rank`, a single sample gets a batch dimension and loses it again."""
@@ -93,6 +153,7 @@ class _ViewClass(ModuleClass):
     function: Callable[[Builder, Module, ir.Value], ir.Value]
     write_through: Callable[[Builder, Module, ir.Value, ir.Value], ir.Value]
     contiguous: Callable[[Module, Shape], bool]
+    part: Callable[[Module, Shape], Hashable | None]
     copies_unless_contiguous: bool
     expects: Expects
 
@@ -103,17 +164,18 @@ class _ViewClass(ModuleClass):
         with conversion.layer(m, self.name) as layer:
             g = conversion.graph
             if self.copies_unless_contiguous and not x.contiguous:
-                result = self.function(g, m, x.read())
-                layer.set_output(x.read(), result)
-                return ValueStorage(result)
+                copied = conversion.output_of(m, x.read(), x, COPY_OF_INPUT)
+                assert not isinstance(copied, list)
+                x = copied
             output = View(
                 x,
                 lambda base: self.function(g, m, base),
                 lambda base, new: self.write_through(g, m, base, new),
                 x.contiguous and self.contiguous(m, dims(x.read())),
+                self.part(m, dims(x.read())),
             )
             layer.set_output(x.read(), output.read())
-            return output
+            return conversion.output_set(m, output)
 
     def expected(self, m: Module, infer: Infer, successor: Expected) -> Expected:
         """What `expects` says, completed by what the successor expects."""
@@ -165,6 +227,9 @@ def module(
     takes: Kind = "tensor",
     rank: int | None = None,
     supports_inplace: bool = False,
+    may_overwrite: bool = False,
+    new_output: Callable[[NestedValues], bool] = lambda x: False,
+    batches_input: int | None = None,
     expects: Expects = None,
 ) -> Callable[[Callable[..., NestedValues]], ModuleClass]:
     """Register a class that computes new tensors from the value of its input.
@@ -174,12 +239,29 @@ def module(
     rank: the function gets input of this rank; input of one dimension less is a single sample, which gets a
     batch dimension of 1 before and loses it after.
     supports_inplace: with its field `inplace` set, a module writes its output to its (first) input.
+    may_overwrite: Torch's result is right also if its output lies in the memory of the (first) input; always
+    so with `supports_inplace`. Other classes are refused where that happens: one object twice in a row.
+    new_output: whether for this input, Torch makes the output a new tensor and leaves other numbers in that
+    of the run before, which then cannot be read any more.
+    batches_input: input of one dimension less than this is a single sample. As Torch does, the input tensor
+    itself gets the batch dimension, for all that read it later.
     expects: the input that a module expects, as far as its fields say.
     """
     short = name or layer_name(classes[0])
     return lambda function: register(
         _ComputingClass(
-            classes, short, False, first_line(function), function, takes, rank, supports_inplace, expects
+            classes,
+            short,
+            False,
+            first_line(function),
+            function,
+            takes,
+            rank,
+            supports_inplace,
+            may_overwrite or supports_inplace,
+            new_output,
+            batches_input,
+            expects,
         )
     )
 
@@ -189,6 +271,7 @@ def view(
     write_through: Callable[[Builder, Module, ir.Value, ir.Value], ir.Value],
     name: str | None = None,
     contiguous: Callable[[Module, Shape], bool] = lambda m, shape: True,
+    part: Callable[[Module, Shape], Hashable | None] = lambda m, shape: None,
     copies_unless_contiguous: bool = False,
     expects: Expects = None,
 ) -> Callable[[Callable[[Builder, Module, ir.Value], ir.Value]], ModuleClass]:
@@ -198,6 +281,8 @@ def view(
     write_through: the value of the input after a new value is written to the view; it gets the old value of
     the input and the new value of the view.
     contiguous: whether the view of a contiguous tensor of this shape is contiguous.
+    part: what tells the view from others of the same input, by the shape of the input; None if it has all
+    elements in the same order.
     copies_unless_contiguous: Torch copies an input that is not contiguous, so that nothing is shared.
     """
     short = name or layer_name(classes[0])
@@ -210,6 +295,7 @@ def view(
             function,
             write_through,
             contiguous,
+            part,
             copies_unless_contiguous,
             expects,
         )
@@ -253,6 +339,19 @@ def layer_name(class_name: str) -> str:
 def first_line(function: Callable[..., object]) -> str:
     """The first line of a docstring, without its full stop."""
     return (function.__doc__ or "").partition("\n")[0].removesuffix(".")
+
+
+def add_batch_dimension(g: Builder, x: TensorReference, rank: int) -> None:
+    """Give a contiguous tensor of one dimension less than `rank` a first dimension of 1.
+
+    Torch copies a tensor that is not contiguous first, and leaves it as it is.
+    """
+    if len(dims(x.read())) == rank - 1 and x.contiguous:
+        x.set(
+            View(
+                x, lambda base: g.unsqueeze(base, 0), lambda base, new: g.reshape(new, dims(base)), True, None
+            )
+        )
 
 
 def check_input_kind(m: Module, x: NestedTensors, takes: Kind) -> None:

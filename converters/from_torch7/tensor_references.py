@@ -1,68 +1,94 @@
-"""Tensors as Torch passes them around: references to storage that other tensors may share.
+"""Tensors as Torch passes them around: objects that point at storage, which other tensors may share.
 
-ONNX values never change; Torch tensors do: after an in-place ReLU, everything that shares the storage shows
-the new numbers. So modules are handed references instead of values. Reading a reference gives the ONNX value
-that the tensor has now. An in-place module writes a new value to it, which passes through views (View,
-SplitTable, ...) to the storage.
+ONNX values never change; Torch tensors do, in two ways. After an in-place ReLU, everything that shares the
+storage shows the new numbers. And a tensor can be pointed at other storage (Torch's `set`, `view`): a module
+that works in place, or that returns a view, has one output tensor, which each run points at that run's input.
+So modules are handed tensor objects (`TensorReference`) instead of values. Reading one gives the ONNX value
+that it has now. Modules point tensors at areas of storage: whole ones (`_Storage`) and views (`_ViewArea`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from enum import Enum, auto
 from typing import Protocol
 
 import onnx_ir as ir
 
+from converters.errors import UnsupportedError
+from converters.graph import dims
 
-class TensorReference(Protocol):
-    """A tensor. `contiguous`: its elements lie in its storage in order and without gaps."""
 
-    contiguous: bool
+class Area(Protocol):
+    """What a tensor points at: a storage, or a part of one, with a shape.
+
+    contiguous: its elements lie in its storage in order and without gaps.
+    storage: where its elements lie. parts: which of them, from the storage inwards; () for all in order.
+    """
+
+    @property
+    def contiguous(self) -> bool:
+        """See above."""
+
+    @property
+    def storage(self) -> _Storage:
+        """See above."""
+
+    @property
+    def parts(self) -> tuple[Hashable, ...]:
+        """See above."""
 
     def read(self) -> ir.Value:
-        """The value that the tensor has now."""
+        """The value that it holds now."""
 
     def write(self, value: ir.Value) -> None:
-        """Give the tensor, and all that share its storage, another value."""
+        """Give it another value of the same shape."""
 
 
-# A Torch table of tensors is a list here; tables nest.
-NestedTensors = TensorReference | list["NestedTensors"]
-NestedValues = ir.Value | list["NestedValues"]
-
-
-class ValueStorage:
-    """A tensor that fills its storage, which holds one ONNX value at a time."""
+class _Storage:
+    """A storage, which holds one ONNX value at a time."""
 
     contiguous = True
+    parts: tuple[Hashable, ...] = ()
 
     def __init__(self, value: ir.Value) -> None:
         self._value = value
+        self._outdated = False
+
+    @property
+    def storage(self) -> _Storage:
+        return self
 
     def read(self) -> ir.Value:
-        """The value it holds."""
+        if self._outdated:
+            raise UnsupportedError(
+                "it reads the output of an earlier run of a module object that has since run "
+                "again and left other numbers in that memory; give each place a module object of its own"
+            )
         return self._value
 
     def write(self, value: ir.Value) -> None:
-        """Replace the value."""
         self._value = value
 
+    def mark_outdated(self) -> None:
+        """Refuse to be read from now on: a tensor of another shape has overwritten it."""
+        self._outdated = True
 
-class View:
-    """A tensor that shows another tensor, its base, in another shape or in part.
 
-    read_through: the value of the base -> the value of the view.
-    write_through: (the value of the base, a new value of the view) -> the new value of the base.
-    """
+class _ViewArea:
+    """An area that shows another area, its base, in another shape or in part; see `View`."""
 
     def __init__(
         self,
-        base: TensorReference,
+        base: Area,
         read_through: Callable[[ir.Value], ir.Value],
         write_through: Callable[[ir.Value, ir.Value], ir.Value],
         contiguous: bool,
+        part: Hashable | None,
     ) -> None:
         self.contiguous = contiguous
+        self.storage = base.storage
+        self.parts = base.parts if part is None else (*base.parts, part)
         self._base = base
         self._read_through = read_through
         self._write_through = write_through
@@ -77,8 +103,108 @@ class View:
         return self._value
 
     def write(self, value: ir.Value) -> None:
-        """Write to the base."""
         self._base.write(self._write_through(self._base.read(), value))
+
+
+class TensorReference:
+    """A tensor object. Several may point at one area, and each can be pointed at another."""
+
+    def __init__(self, area: Area) -> None:
+        self.area = area
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether its elements lie in its storage in order and without gaps."""
+        return self.area.contiguous
+
+    def read(self) -> ir.Value:
+        """The value that the tensor has now."""
+        return self.area.read()
+
+    def write(self, value: ir.Value) -> None:
+        """Give the tensor, and all that share its storage, another value of the same shape."""
+        self.area.write(value)
+
+    def set(self, other: TensorReference) -> None:
+        """Point this tensor at what the other points at."""
+        self.area = other.area
+
+    def resize_and_write(self, value: ir.Value) -> None:
+        """Give the tensor a value of any shape (Torch's resize and copy), in the storage it points at.
+
+        Other tensors over the same storage would then show parts of other numbers: reading them is refused.
+        """
+        storage = self.area.storage
+        if dims(self.area.read()) == dims(value):
+            self.area.write(value)
+        elif not self.area.parts and dims(storage.read()) == dims(value):
+            storage.write(value)
+            self.area = storage
+        else:
+            storage.mark_outdated()
+            self.area = _Storage(value)
+
+    def replace(self, value: ir.Value) -> None:
+        """Point the tensor at new storage with this value; reading the earlier storage is refused."""
+        self.area.storage.mark_outdated()
+        self.area = _Storage(value)
+
+
+class ValueStorage(TensorReference):
+    """A new tensor that fills a storage of its own."""
+
+    def __init__(self, value: ir.Value) -> None:
+        super().__init__(_Storage(value))
+
+
+class View(TensorReference):
+    """A new tensor that shows what another tensor points at now, the base, in another shape or in part.
+
+    read_through: the value of the base -> the value of the view.
+    write_through: (the value of the base, a new value of the view) -> the new value of the base.
+    part: None if the view has all elements of the base in the same order. Otherwise what tells it from other
+    views of the base; an `Entry` for one entry of a dimension.
+    """
+
+    def __init__(
+        self,
+        base: TensorReference,
+        read_through: Callable[[ir.Value], ir.Value],
+        write_through: Callable[[ir.Value, ir.Value], ir.Value],
+        contiguous: bool,
+        part: Hashable | None,
+    ) -> None:
+        super().__init__(_ViewArea(base.area, read_through, write_through, contiguous, part))
+
+
+class Entry(tuple[Hashable, int]):
+    """(which dimension of which shape, which entry of it): the part of a tensor that is this entry."""
+
+    __slots__ = ()
+
+
+class Overlap(Enum):
+    """How the elements of two tensors lie to each other."""
+
+    NONE = auto()
+    SAME = auto()  # the same elements in the same order
+    OTHER = auto()  # some are shared, or nothing is known
+
+
+def overlap(a: TensorReference, b: TensorReference) -> Overlap:
+    """Which elements two tensors share."""
+    if a.area.storage is not b.area.storage:
+        return Overlap.NONE
+    for one, other in zip(a.area.parts, b.area.parts, strict=False):
+        if one != other:
+            entries = isinstance(one, Entry) and isinstance(other, Entry) and one[0] == other[0]
+            return Overlap.NONE if entries else Overlap.OTHER
+    return Overlap.SAME if a.area.parts == b.area.parts else Overlap.OTHER
+
+
+# A Torch table of tensors is a list here; tables nest.
+NestedTensors = TensorReference | list["NestedTensors"]
+NestedValues = ir.Value | list["NestedValues"]
 
 
 def read_values(tensors: NestedTensors) -> NestedValues:

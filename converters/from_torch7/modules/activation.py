@@ -63,13 +63,14 @@ def hard_tanh(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return clip(g, x, m.number("min_val", -1), m.number("max_val", 1))
 
 
-@module("Clip", expects=ANY)
+@module("Clip", may_overwrite=True, expects=ANY)
 def clip_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
-    """x limited to [minval, maxval] (dpnn)."""
-    return clip(g, x, m.number("minval"), m.number("maxval"))
+    """x limited to [minval, maxval], first from above, so that minval wins if it is larger (dpnn)."""
+    low, high = m.number("minval"), m.number("maxval")
+    return clip(g, x, low, high) if low <= high else clip(g, x, low, low)
 
 
-@module("SAdd", expects=ANY)
+@module("SAdd", new_output=lambda x: True, expects=ANY)
 def scalar_add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x + addend, or with `negate` -(x + addend) (rnn)."""
     total = g.binary("Add", x, m.number("addend"))
@@ -88,7 +89,7 @@ def rrelu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.node("LeakyRelu", x, alpha=(m.number("lower") + m.number("upper")) / 2)
 
 
-@module("PReLU", "fbnn.LeakyReLU", expects=ANY)
+@module("PReLU", "fbnn.LeakyReLU", may_overwrite=True, expects=ANY)
 def prelu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x > 0 ? x : w * x, with one w, or one for each channel (the first dimension of 1-D and 3-D input)."""
     slope = m.tensor("weight")
@@ -105,7 +106,7 @@ def elu(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.node("Elu", x, alpha=m.number("alpha", 1))
 
 
-@module("SoftPlus", expects=ANY)
+@module("SoftPlus", may_overwrite=True, expects=ANY)
 def soft_plus(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """log(1 + exp(beta * x)) / beta, and x itself where beta * x is above the threshold."""
     beta, limit = m.number("beta", 1), m.number("threshold", 20)
@@ -117,80 +118,80 @@ def soft_plus(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return soft if limit >= 17 else where(g, "Greater", scaled, limit, x, soft)
 
 
-@module("HardShrink", expects=ANY)
+@module("HardShrink", may_overwrite=True, expects=ANY)
 def hard_shrink(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x where |x| > lambda, else 0."""
     return where(g, "Greater", g.node("Abs", x), m.number("lambda", 0.5), x, 0.0)
 
 
-@module("SoftShrink", expects=ANY)
+@module("SoftShrink", may_overwrite=True, expects=ANY)
 def soft_shrink(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x moved towards zero by lambda, but not past zero."""
     limit = m.number("lambda", 0.5)
     return g.binary("Sub", x, clip(g, x, -limit, limit))
 
 
-@module("TanhShrink", expects=ANY)
+@module("TanhShrink", may_overwrite=True, expects=ANY)
 def tanh_shrink(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x - tanh(x)."""
     return g.binary("Sub", x, g.node("Tanh", x))
 
 
-@module("LogSigmoid", expects=ANY)
+@module("LogSigmoid", may_overwrite=True, expects=ANY)
 def log_sigmoid(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """log(1 / (1 + exp(-x)))."""
     return g.node("Neg", g.node("Softplus", g.node("Neg", x)))
 
 
-@module("Sigmoid", expects=ANY)
+@module("Sigmoid", may_overwrite=True, expects=ANY)
 def sigmoid(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """1 / (1 + exp(-x))."""
     return g.node("Sigmoid", x)
 
 
-@module("Tanh", expects=ANY)
+@module("Tanh", may_overwrite=True, expects=ANY)
 def tanh(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The hyperbolic tangent."""
     return g.node("Tanh", x)
 
 
-@module("SoftSign", expects=ANY)
+@module("SoftSign", may_overwrite=True, expects=ANY)
 def soft_sign(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x / (1 + |x|)."""
     return g.node("Softsign", x)
 
 
-@module("Abs", expects=ANY)
+@module("Abs", may_overwrite=True, expects=ANY)
 def absolute(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """|x|."""
     return g.node("Abs", x)
 
 
-@module("Exp", expects=ANY)
+@module("Exp", may_overwrite=True, expects=ANY)
 def exponential(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """e to the power x."""
     return g.node("Exp", x)
 
 
-@module("Log", expects=ANY)
+@module("Log", may_overwrite=True, expects=ANY)
 def logarithm(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The natural logarithm."""
     return g.node("Log", x)
 
 
-@module("Sqrt", expects=ANY)
+@module("Sqrt", may_overwrite=True, expects=ANY)
 def square_root(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The square root; the field eps is for the gradient only."""
     return g.node("Sqrt", x)
 
 
-@module("Square", expects=ANY)
+@module("Square", may_overwrite=True, expects=ANY)
 def square(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x * x."""
     return g.binary("Mul", x, x)
 
 
-@module("Power", expects=ANY)
+@module("Power", may_overwrite=True, expects=ANY)
 def power(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x to the power `pow`."""
     return g.binary("Pow", x, m.number("pow"))
@@ -204,19 +205,19 @@ def softmax_axis(m: Module, x: ir.Value) -> int:
     return 0 if rank in (1, 3) else 1
 
 
-@module("SoftMax", "SpatialSoftMax", expects=ANY)
+@module("SoftMax", "SpatialSoftMax", may_overwrite=True, expects=ANY)
 def softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """exp(x) / sum(exp(x)) over the features of a vector or matrix, or the channels of maps."""
     return g.node("Softmax", x, axis=softmax_axis(m, x))
 
 
-@module("SoftMin", expects=ANY)
+@module("SoftMin", may_overwrite=True, expects=ANY)
 def softmin(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The softmax of -x."""
     return g.node("Softmax", g.node("Neg", x), axis=softmax_axis(m, x))
 
 
-@module("LogSoftMax", "SpatialLogSoftMax", expects=ANY)
+@module("LogSoftMax", "SpatialLogSoftMax", may_overwrite=True, expects=ANY)
 def log_softmax(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The logarithm of SoftMax."""
     return g.node("LogSoftmax", x, axis=softmax_axis(m, x))

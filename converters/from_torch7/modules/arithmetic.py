@@ -39,13 +39,13 @@ def apply_constant(g: Builder, m: Module, op_type: str, x: ir.Value) -> ir.Value
     return g.binary(op_type, x, m.number("constant_scalar"))
 
 
-@module("Mul", expects=ANY)
+@module("Mul", may_overwrite=True, expects=ANY)
 def mul(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x times one learned number."""
     return g.binary("Mul", x, g.weight("weight", m.tensor("weight", (1,))))
 
 
-@module("Add", expects=ANY)
+@module("Add", may_overwrite=True, expects=ANY)
 def add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x plus a learned number (field `scalar`), or plus one for each element or feature."""
     bias = m.tensor("bias")
@@ -55,13 +55,13 @@ def add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.binary("Add", x, g.weight("bias", reshape_tensor(m, "bias", bias, shape)))
 
 
-@module("CMul", expects=ANY)
+@module("CMul", may_overwrite=True, expects=ANY)
 def c_mul(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x times learned factors: one for each element, or broadcast over dimensions of size 1."""
     return g.binary("Mul", x, g.weight("weight", broadcastable_tensor(m, "weight", x)))
 
 
-@module("CAdd", expects=ANY)
+@module("CAdd", may_overwrite=True, expects=ANY)
 def c_add(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x plus learned offsets: one for each element, or broadcast over dimensions of size 1."""
     return g.binary("Add", x, g.weight("bias", broadcastable_tensor(m, "bias", x)))
@@ -146,7 +146,7 @@ def cudnn_dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return x
 
 
-@module("SpatialDropout", "VolumetricDropout", expects=ANY)
+@module("SpatialDropout", "VolumetricDropout", may_overwrite=True, expects=ANY)
 def spatial_dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x * (1 - p), always."""
     check_not_stochastic(m)
@@ -159,7 +159,7 @@ def check_not_stochastic(m: Module) -> None:
         raise m.unsupported("it drops at random in evaluation too (stochastic inference)")
 
 
-@module("WhiteNoise", expects=ANY)
+@module("WhiteNoise", may_overwrite=True, expects=ANY)
 def white_noise(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x plus the mean of the noise."""
     mean = m.number("mean", 0)

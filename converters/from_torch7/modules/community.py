@@ -23,7 +23,7 @@ from converters.from_torch7.modules.checks import (
     tensor_value,
     two_tensors,
 )
-from converters.from_torch7.modules.containers import join_outputs, run_branches
+from converters.from_torch7.modules.containers import join_branches, run_branches
 from converters.from_torch7.modules.convolution import convolve_by_module
 from converters.from_torch7.modules.padding import pad_or_crop
 from converters.from_torch7.modules.table import elementwise
@@ -100,7 +100,7 @@ def spatial_pyramid_pooling(conversion: Conversion, m: Module, x: NestedTensors)
     value = tensor_value(m, x)
     check_rank(m, value, 3, 4)
     parts = run_branches(conversion, m, [(child, x) for child in m.children()])
-    return join_outputs(conversion, m, parts, len(dims(value)) - 3)
+    return join_branches(conversion, m, parts, len(dims(value)) - 3)
 
 
 @module(
@@ -163,7 +163,7 @@ def inplace_clip(conversion: Conversion, m: Module, x: NestedTensors) -> NestedT
         result = clip(conversion.graph, value, 0, 1)
         layer.set_output(value, result)
     tensor.write(result)
-    return tensor
+    return conversion.output_set(m, tensor)
 
 
 @module("w2nn.ScaleTable", name="scale", takes="table", expects=[None, None])
@@ -193,7 +193,7 @@ def random_binary_convolution(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 def auxiliary_loss_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """One entry of a table; the others are for losses (waifu2x)."""
     chosen = table_entry(m, as_table(m, x), m.integer("i", 1))
-    return conversion.output_of(m, tensor_value(m, chosen))
+    return conversion.output_of(m, tensor_value(m, chosen), chosen)
 
 
 def expected_by_dense_connect(m: Module, infer: Infer, successor: Expected) -> Expected:
@@ -207,5 +207,5 @@ def dense_connect_layer(conversion: Conversion, m: Module, x: NestedTensors) -> 
     tensors = x if isinstance(x, list) else [x]
     first, second = m.children()
     if isinstance(x, list):
-        x = join_outputs(conversion, m, [tensor_value(m, part) for part in x], 1)
+        x = join_branches(conversion, m, [as_tensor(m, part) for part in x], 1)
     return [*tensors, conversion.run(second, conversion.run(first, x))]

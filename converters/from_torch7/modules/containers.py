@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import reduce
 
 import onnx_ir as ir
@@ -14,8 +14,8 @@ from converters.from_torch7.module import Module
 from converters.from_torch7.modules.checks import as_table, as_tensor, tensor_value
 from converters.from_torch7.modules.table import join, split_views
 from converters.from_torch7.registry import alias, structure
-from converters.from_torch7.tensor_references import NestedTensors, View
-from converters.graph import Dim, Shape, dims, product
+from converters.from_torch7.tensor_references import NestedTensors, TensorReference, View
+from converters.graph import Dim, Shape, dims, product, shape_text
 
 
 def expected_by_branches(m: Module, infer: Infer, successor: Expected) -> Expected:
@@ -109,34 +109,43 @@ def map_table(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTens
 
 def run_branches(
     conversion: Conversion, m: Module, inputs: Iterable[tuple[Module, NestedTensors]]
-) -> list[ir.Value]:
-    """The output values of (module, input) pairs, read after all have run.
+) -> list[TensorReference]:
+    """The outputs of (module, input) pairs, to be read after all have run.
 
-    A module that occurs twice overwrites its first output, as in Torch.
+    A module that occurs twice overwrites its first output, as in Torch. Torch adds up the sizes before that:
+    UnsupportedError if an output then has another shape.
     """
-    outputs = [conversion.run(child, x) for child, x in inputs]
-    return [tensor_value(m, output) for output in outputs]
+    outputs, shapes = [], []
+    for child, x in inputs:
+        outputs.append(as_tensor(m, conversion.run(child, x)))
+        shapes.append(dims(outputs[-1].read()))
+    for output, shape in zip(outputs, shapes, strict=True):
+        if dims(output.read()) != shape:
+            changed = f"from {shape_text(shape)} to {shape_text(dims(output.read()))}"
+            raise m.unsupported(f"a later branch changes the shape of an output {changed}")
+    return outputs
 
 
 @structure("Concat", expects=expected_by_branches)
 def concat(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The same input to every branch; their outputs joined along `dimension`."""
     parts = run_branches(conversion, m, [(child, x) for child in m.children()])
-    return join_outputs(conversion, m, parts, m.integer("dimension", minimum=1) - 1)
+    return join_branches(conversion, m, parts, m.integer("dimension", minimum=1) - 1)
 
 
 @structure("DepthConcat", expects=expected_by_branches)
 def depth_concat(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """Concat of branches of different sizes: smaller outputs are centred in zeros, an odd zero after."""
-    parts = run_branches(conversion, m, [(child, x) for child in m.children()])
+    outputs = run_branches(conversion, m, [(child, x) for child in m.children()])
+    parts = [output.read() for output in outputs]
     axis = m.integer("dimension", minimum=1) - 1
     ranks = {len(dims(part)) for part in parts}
     if len(ranks) != 1:
         raise m.error(FormatError, "its branches give tensors of different numbers of dimensions")
     largest = [max_size(m, parts, k) for k in range(ranks.pop())]
     with conversion.layer(m, "pad"):
-        parts = [conversion.graph.pad(part, centring_pads(m, part, largest, axis)) for part in parts]
-    return join_outputs(conversion, m, parts, axis)
+        padded = [conversion.graph.pad(part, centring_pads(m, part, largest, axis)) for part in parts]
+    return join_outputs(conversion, m, padded, axis, outputs)
 
 
 def max_size(m: Module, parts: list[ir.Value], axis: int) -> Dim:
@@ -164,17 +173,26 @@ def parallel(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTenso
         raise m.error(FormatError, f"has {len(children)} modules for the entries of dimension {axis + 1}")
     slices = split_views(conversion, m, tensor, axis)
     parts = run_branches(conversion, m, zip(children, slices, strict=False))
-    return join_outputs(conversion, m, parts, m.integer("outputDimension", minimum=1) - 1)
+    return join_branches(conversion, m, parts, m.integer("outputDimension", minimum=1) - 1)
 
 
-def join_outputs(conversion: Conversion, m: Module, parts: list[ir.Value], axis: int) -> NestedTensors:
-    """The outputs of branches joined along an axis, as a new tensor of the container."""
+def join_branches(
+    conversion: Conversion, m: Module, outputs: list[TensorReference], axis: int
+) -> NestedTensors:
+    """The outputs of branches joined along an axis, in the output tensor of the container."""
+    return join_outputs(conversion, m, [output.read() for output in outputs], axis, outputs)
+
+
+def join_outputs(
+    conversion: Conversion, m: Module, parts: list[ir.Value], axis: int, reads: Sequence[TensorReference]
+) -> NestedTensors:
+    """Values joined along an axis, in the output tensor of the container; `reads` is where they were read."""
     if not parts:
         raise m.error(FormatError, "has no modules")
     with conversion.layer(m, "concat") as layer:
         result = join(conversion.graph, m, parts, axis)
         layer.set_output(parts, result)
-    return conversion.output_of(m, result)
+    return conversion.output_of(m, result, [*reads])
 
 
 @structure("Bottle", expects=None)
@@ -185,7 +203,7 @@ def bottle(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors
     value = tensor_value(m, x)
     lead = dims(value)[: len(dims(value)) - inner]
     if not lead:
-        return conversion.run(child, x)
+        return conversion.output_set(m, as_tensor(m, conversion.run(child, x)))
     first = dims(value)[len(lead)]
     folded = product([*lead, first])
     inside = reshaped_view(conversion, m, x, (folded, *dims(value)[len(lead) + 1 :]))
@@ -193,10 +211,10 @@ def bottle(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors
     result = tensor_value(m, output)
     if dims(result)[0] != folded:
         folded, first = dims(result)[0], m.static_size(dims(result)[0]) // m.static_size(product(lead))
-    return reshaped_view(conversion, m, output, (*lead, first, *dims(result)[1:]))
+    return conversion.output_set(m, reshaped_view(conversion, m, output, (*lead, first, *dims(result)[1:])))
 
 
-def reshaped_view(conversion: Conversion, m: Module, x: NestedTensors, shape: Shape) -> NestedTensors:
+def reshaped_view(conversion: Conversion, m: Module, x: NestedTensors, shape: Shape) -> TensorReference:
     """A view of a tensor in another shape."""
     tensor, g = as_tensor(m, x), conversion.graph
     with conversion.layer(m, "view"):
@@ -205,6 +223,7 @@ def reshaped_view(conversion: Conversion, m: Module, x: NestedTensors, shape: Sh
             lambda base: g.reshape(base, shape),
             lambda base, new: g.reshape(new, dims(base)),
             tensor.contiguous,
+            None,
         )
 
 
@@ -216,6 +235,10 @@ def crelu(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     batched = len(shape) == m.integer("nInputDims") + 1
     lead: Shape = shape[:1] if batched else (1,)
     rest = shape[1:] if batched else shape
-    inner = sequential.run(conversion, m, reshaped_view(conversion, m, x, (*lead, product(rest))))
+    inner = as_tensor(
+        m, sequential.run(conversion, m, reshaped_view(conversion, m, x, (*lead, product(rest))))
+    )
     doubled = (2 * rest[0], *rest[1:])
-    return reshaped_view(conversion, m, inner, (*lead, *doubled) if batched else doubled)
+    # Torch resizes the output tensor of the last module inside.
+    inner.set(reshaped_view(conversion, m, inner, (*lead, *doubled) if batched else doubled))
+    return inner

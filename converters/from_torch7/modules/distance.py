@@ -127,7 +127,7 @@ def add_epsilon(g: Builder, x: ir.Value, eps: float) -> ir.Value:
     return g.binary("Add", x, eps) if eps else x
 
 
-@module("Normalize")
+@module("Normalize", may_overwrite=True)
 def normalize(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Each vector divided by its p-norm."""
     check_rank(m, x, 1, 2)

@@ -16,7 +16,7 @@ from converters.from_torch7.modules.checks import (
     expected_maps,
     tensor_value,
 )
-from converters.from_torch7.modules.containers import expected_by_branches, join_outputs, run_branches
+from converters.from_torch7.modules.containers import expected_by_branches, join_branches, run_branches
 from converters.from_torch7.modules.convolution import bias_of, convolve, convolve_by_module
 from converters.from_torch7.modules.lookup import look_up
 from converters.from_torch7.modules.reduction import reduce
@@ -95,8 +95,8 @@ def model_parallel(conversion: Conversion, m: Module, x: NestedTensors) -> Neste
     if len(gpus) < len(children):
         raise m.error(FormatError, f"has {len(children)} modules on {len(gpus)} GPUs")
     places = dict.fromkeys(gpus)
-    inputs = {gpu: conversion.output_of(m, value, k + 1) if k else x for k, gpu in enumerate(places)}
+    inputs = {gpu: conversion.output_of(m, value, x, (k,)) if k else x for k, gpu in enumerate(places)}
     parts = run_branches(
         conversion, m, [(child, inputs[gpu]) for child, gpu in zip(children, gpus, strict=False)]
     )
-    return join_outputs(conversion, m, parts, m.integer("dimension", minimum=1) - 1)
+    return join_branches(conversion, m, parts, m.integer("dimension", minimum=1) - 1)

@@ -28,13 +28,24 @@ def zero_based_indices(g: Builder, x: ir.Value, first: int = 1) -> ir.Value:
     return g.node("Sub", whole, np.array(first, np.int64)) if first else whole
 
 
-@module("LookupTable", "Dictionary", name="embedding", expects=batch_first(None))
+@module(
+    "LookupTable",
+    "Dictionary",
+    name="embedding",
+    new_output=lambda x: isinstance(x, ir.Value) and len(dims(x)) == 2,
+    expects=batch_first(None),
+)
 def lookup_table(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The rows of the weight at the input's indices; rows longer than maxNorm are scaled down to it."""
     return look_up(g, m, x, m.tensor("weight"), 1)
 
 
-@module("LookupTableMaskZero", name="embedding", expects=batch_first(None))
+@module(
+    "LookupTableMaskZero",
+    name="embedding",
+    new_output=lambda x: isinstance(x, ir.Value) and len(dims(x)) == 2,
+    expects=batch_first(None),
+)
 def lookup_table_mask_zero(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The rows of the weight at the input's indices; the first row, for index 0, counts as zeros (rnn)."""
     weight = np.array(m.tensor("weight"), np.float32)
@@ -96,7 +107,7 @@ def one_hot(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.cast(equal, ir.DataType.FLOAT)
 
 
-@module("SparseLinear", takes="any")
+@module("SparseLinear", takes="any", new_output=lambda x: True)
 def sparse_linear(g: Builder, m: Module, x: ir.Value | list[ir.Value]) -> ir.Value:
     """A Linear on sparse vectors given as rows (index, value): one sample, or a table or batch of them."""
     if isinstance(x, list):

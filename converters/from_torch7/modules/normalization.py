@@ -16,12 +16,12 @@ from converters.graph import dims
 
 
 def batch_normalization(g: Builder, m: Module, x: ir.Value, rank: int) -> ir.Value:
-    """Normalisation by the running statistics. As in Torch, a single sample becomes a batch of one.
+    """Normalisation by the running statistics of a batch.
 
     Class version 1 stored running_std, which is 1 / sqrt(var + eps). With affine = false there is neither
     weight nor bias.
     """
-    if len(dims(x)) == rank - 1:
+    if len(dims(x)) == rank - 1:  # not contiguous: Torch works on a copy
         x = g.unsqueeze(x, 0)
     check_rank(m, x, rank)
     eps = m.number("eps", 1e-5)
@@ -49,13 +49,25 @@ def channel_count(m: Module) -> int:
     return m.tensor("running_mean").size
 
 
-@module("BatchNormalization", name="bn", expects=lambda m: batch_first(channel_count(m)))
+@module(
+    "BatchNormalization",
+    name="bn",
+    may_overwrite=True,
+    batches_input=2,
+    expects=lambda m: batch_first(channel_count(m)),
+)
 def batch_normalization_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """(x - mean) / sqrt(var + eps) by running statistics, times weight plus bias, for each feature."""
     return batch_normalization(g, m, x, 2)
 
 
-@module("SpatialBatchNormalization", name="bn", expects=lambda m: batch_first(channel_count(m), None, None))
+@module(
+    "SpatialBatchNormalization",
+    name="bn",
+    may_overwrite=True,
+    batches_input=4,
+    expects=lambda m: batch_first(channel_count(m), None, None),
+)
 def spatial_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A BatchNormalization of each channel of maps."""
     return batch_normalization(g, m, x, 4)
@@ -64,6 +76,8 @@ def spatial_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 @module(
     "VolumetricBatchNormalization",
     name="bn",
+    may_overwrite=True,
+    batches_input=5,
     expects=lambda m: batch_first(channel_count(m), None, None, None),
 )
 def volumetric_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Value:
@@ -76,6 +90,7 @@ def volumetric_batch_normalization(g: Builder, m: Module, x: ir.Value) -> ir.Val
     "inn.SpatialCrossResponseNormalization",
     name="lrn",
     rank=4,
+    new_output=lambda x: isinstance(x, ir.Value) and len(dims(x)) == 3,
     expects=batch_first(None, None, None),
 )
 def spatial_cross_map_lrn(g: Builder, m: Module, x: ir.Value) -> ir.Value:

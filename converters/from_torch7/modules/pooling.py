@@ -189,7 +189,12 @@ def temporal_sub_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return weighted_sums(g, means, windows, m.tensor("weight", (features,)), m.tensor("bias", (features,)))
 
 
-@module("TemporalDynamicKMaxPooling", name="kmaxpool", expects=batch_first(None, None))
+@module(
+    "TemporalDynamicKMaxPooling",
+    name="kmaxpool",
+    new_output=lambda x: True,
+    expects=batch_first(None, None),
+)
 def temporal_dynamic_k_max_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The k largest values of each feature in their order in time; k = max(minK, ceil(factor * time))."""
     axis = len(dims(x)) - 2

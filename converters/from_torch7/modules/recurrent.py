@@ -56,23 +56,17 @@ def sequencer(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTens
     check_starts_from_zeros(m)
     steps = x if isinstance(x, list) else split_views(conversion, m, x, 0)
     with conversion.recurrent_scope():
-        outputs = [copy_tensors(conversion.run(inner_module(m), step)) for step in steps]
+        outputs = [
+            conversion.output_of(m, read_values(conversion.run(inner_module(m), step)), position=(k,))
+            for k, step in enumerate(steps)
+        ]
     if isinstance(x, list):
         return outputs
     g = conversion.graph
     with conversion.layer(m, "stack") as layer:
         result = g.concat([g.unsqueeze(tensor_value(m, output), 0) for output in outputs], 0)
         layer.set_output(x.read(), result)
-    return conversion.output_of(m, result)
-
-
-def copy_tensors(tensors: NestedTensors) -> NestedTensors:
-    """The same tensors in new storage, which later steps do not overwrite."""
-    return (
-        [copy_tensors(part) for part in tensors]
-        if isinstance(tensors, list)
-        else ValueStorage(tensors.read())
-    )
+    return conversion.output_of(m, result, position=(-1,))
 
 
 @structure("Recursor")

@@ -11,11 +11,10 @@ from converters.from_torch7.builder import Builder
 from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.checks import as_table
-from converters.from_torch7.modules.recurrent import copy_tensors
 from converters.from_torch7.modules.table import MAX_ENTRIES
 from converters.from_torch7.modules.wrappers import inner_module
 from converters.from_torch7.registry import module, structure
-from converters.from_torch7.tensor_references import NestedTensors, ValueStorage
+from converters.from_torch7.tensor_references import NestedTensors, ValueStorage, read_values
 from converters.graph import dims
 
 _OPEN_END = np.iinfo(np.int64).min
@@ -38,7 +37,10 @@ def repeater(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTenso
     if count > MAX_ENTRIES:
         raise m.unsupported(f"makes a table of {count:,} entries, more than {MAX_ENTRIES:,}")
     with conversion.recurrent_scope():
-        return [copy_tensors(conversion.run(repeated_module(m), x)) for _ in range(count)]
+        return [
+            conversion.output_of(m, read_values(conversion.run(repeated_module(m), x)), position=(k,))
+            for k in range(count)
+        ]
 
 
 def repeated_module(m: Module) -> Module:

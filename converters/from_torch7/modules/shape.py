@@ -186,13 +186,24 @@ def refuse_write(g: Builder, m: Module, base: ir.Value, new: ir.Value) -> ir.Val
     raise m.unsupported("a later module works in place, on storage that all copies share")
 
 
-@view("Replicate", write_through=refuse_write, contiguous=lambda m, shape: False)
+def replicate_axis(m: Module, shape: Shape) -> int:
+    """The axis of the copies, by the shape of the input."""
+    axis = m.integer("dim", 1) - 1 + (m.has("ndim") and len(shape) > m.integer("ndim"))
+    if not 0 <= axis <= len(shape):
+        raise m.error(FormatError, f"dimension {axis + 1} is not in or behind {len(shape)} dimensions")
+    return axis
+
+
+@view(
+    "Replicate",
+    write_through=refuse_write,
+    contiguous=lambda m, shape: False,
+    part=lambda m, shape: ("copies", replicate_axis(m, shape), shape, m.integer("nfeatures")),
+)
 def replicate(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A new dimension of nfeatures equal entries at `dim`, not counting a batch dimension (ndim)."""
     rank = len(dims(x))
-    axis = m.integer("dim", 1) - 1 + (m.has("ndim") and rank > m.integer("ndim"))
-    if not 0 <= axis <= rank:
-        raise m.error(FormatError, f"dimension {axis + 1} is not in or behind {rank} dimensions")
+    axis = replicate_axis(m, dims(x))
     copies = m.integer("nfeatures", minimum=1)
     shape = [*dims(x)[:axis], copies, *dims(x)[axis:]]
     target = np.array([1] * axis + [copies] + [1] * (rank - axis), np.int64)

@@ -46,6 +46,7 @@ def affine_transform_matrix_generator(conversion: Conversion, m: Module, x: Nest
                 lambda base: g.reshape(base, shape),
                 lambda base, new: g.reshape(new, dims(base)),
                 True,
+                None,
             )
         rows = value if len(dims(value)) == 2 else g.unsqueeze(value, 0)
         result = g.reshape(transform_matrices(g, m, rows), shape)

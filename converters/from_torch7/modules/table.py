@@ -18,11 +18,14 @@ from converters.from_torch7.modules.reduction import axis_behind_batch, reduce
 from converters.from_torch7.modules.shape import take_entry
 from converters.from_torch7.registry import module, structure
 from converters.from_torch7.tensor_references import (
+    Entry,
     NestedTensors,
+    Overlap,
     TensorReference,
     ValueStorage,
     View,
     flatten,
+    overlap,
 )
 from converters.graph import Dim, Shape, Symbol, dims, product, shape_text
 
@@ -30,9 +33,7 @@ from converters.graph import Dim, Shape, Symbol, dims, product, shape_text
 @structure(
     "Identity",
     "PrintSize",
-    "ZeroGrad",
     "L1Penalty",
-    "GradientReversal",
     "NormStabilizer",
     "CopyGrad",
     "w2nn.PrintTable",
@@ -43,11 +44,22 @@ def identity(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTenso
     return x
 
 
+@structure("ZeroGrad", "GradientReversal", expects=ANY)
+def shared(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """The input, as a tensor of its own over the same storage."""
+    return conversion.output_set(m, as_tensor(m, x))
+
+
 @structure("Contiguous", expects=ANY)
 def contiguous(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The input itself if it is contiguous, else a contiguous copy."""
     tensor = as_tensor(m, x)
-    return tensor if tensor.contiguous else conversion.output_of(m, tensor.read())
+    if tensor.contiguous:
+        return conversion.output_set(m, tensor)
+    last = conversion.output_tensor(m)
+    if last is not None and overlap(last, tensor) is not Overlap.NONE:
+        last.set(ValueStorage(tensor.read()))
+    return conversion.output_of(m, tensor.read(), tensor)
 
 
 def check_tensors(m: Module, x: list[ir.Value]) -> list[ir.Value]:
@@ -85,13 +97,13 @@ def c_add_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     return elementwise(g, m, "Sum" if len(x) > 2 else "Add", check_tensors(m, x))
 
 
-@module("CSubTable", name="sub", takes="table", expects=[None, None])
+@module("CSubTable", name="sub", takes="table", may_overwrite=True, expects=[None, None])
 def c_sub_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The first tensor of a table minus the second."""
     return elementwise(g, m, "Sub", first_two_tensors(m, x))
 
 
-@module("CMulTable", name="mul", takes="table", expects=Repeated())
+@module("CMulTable", name="mul", takes="table", may_overwrite=True, expects=Repeated())
 def c_mul_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The product of the tensors of a table."""
     result, *others = check_tensors(m, x)
@@ -100,7 +112,7 @@ def c_mul_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     return result
 
 
-@module("CDivTable", name="div", takes="table", expects=[None, None])
+@module("CDivTable", name="div", takes="table", may_overwrite=True, expects=[None, None])
 def c_div_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The first tensor of a table divided by the second."""
     return elementwise(g, m, "Div", first_two_tensors(m, x))
@@ -118,13 +130,13 @@ def c_add_tensor_table(conversion: Conversion, m: Module, x: NestedTensors) -> N
     return [ValueStorage(total) for total in sums]
 
 
-@module("CMaxTable", name="max", takes="table", expects=Repeated())
+@module("CMaxTable", name="max", takes="table", may_overwrite=True, expects=Repeated())
 def c_max_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The largest of the tensors of a table at each place."""
     return elementwise(g, m, "Max", check_tensors(m, x))
 
 
-@module("CMinTable", name="min", takes="table", expects=Repeated())
+@module("CMinTable", name="min", takes="table", may_overwrite=True, expects=Repeated())
 def c_min_table(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """The smallest of the tensors of a table at each place."""
     return elementwise(g, m, "Min", check_tensors(m, x))
@@ -183,8 +195,10 @@ def entry_view(g: Builder, x: TensorReference, axis: int, index: int, size: int)
     def write_through(base: ir.Value, new: ir.Value) -> ir.Value:
         return replace_entries(g, base, g.unsqueeze(new, axis), axis, index, index + 1, size)
 
-    in_order = x.contiguous and all(before == 1 for before in dims(x.read())[:axis])
-    return View(x, partial(take_entry, g, axis=axis, index=index), write_through, in_order)
+    shape = dims(x.read())
+    in_order = x.contiguous and all(before == 1 for before in shape[:axis])
+    part = Entry(((axis, shape), index))
+    return View(x, partial(take_entry, g, axis=axis, index=index), write_through, in_order, part)
 
 
 @structure("SplitTable", expects=None)

@@ -68,7 +68,7 @@ def unpool(conversion: Conversion, m: Module, x: NestedTensors, sides: str) -> N
         result = g.node("MaxUnpool", given, places, *target, shape=dims(whole), **attributes)
         result = g.squeeze(result, [0]) if single else result
         layer.set_output(value, result)
-    return conversion.output_of(m, result)
+    return conversion.output_of(m, result, x)
 
 
 def window_attributes(m: Module, sizes: Shape, windows: Sequence[Window]) -> dict[str, Any]:

@@ -42,7 +42,13 @@ def spatial_up_sampling_nearest(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return enlarge(g, m, x, _NEAREST, _SIDES[1:])
 
 
-@module("SpatialUpSamplingBilinear", name="upsample", rank=4, expects=batch_first(None, None, None))
+@module(
+    "SpatialUpSamplingBilinear",
+    name="upsample",
+    rank=4,
+    new_output=lambda x: isinstance(x, ir.Value) and len(dims(x)) == 3,
+    expects=batch_first(None, None, None),
+)
 def spatial_up_sampling_bilinear(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Bilinear enlarging, to oheight x owidth or by scale_factor."""
     return enlarge(g, m, x, LINEAR, _SIDES[1:])

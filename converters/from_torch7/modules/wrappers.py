@@ -8,7 +8,7 @@ from converters.errors import FormatError, MismatchError
 from converters.from_torch7.backward_shape_inference import ANY, Expected
 from converters.from_torch7.conversion import Conversion, Infer
 from converters.from_torch7.module import Module
-from converters.from_torch7.modules.checks import tensor_value
+from converters.from_torch7.modules.checks import as_tensor, tensor_value
 from converters.from_torch7.registry import alias, structure
 from converters.from_torch7.tensor_references import NestedTensors
 
@@ -66,13 +66,13 @@ def copy(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """A copy in another number type; the input itself if the types are equal (updateOutput is stored)."""
     if m.has("updateOutput"):
         return x
-    return conversion.output_of(m, tensor_value(m, x))
+    return conversion.output_of(m, tensor_value(m, x), x)
 
 
 @structure("WeightNorm", expects=lambda m, infer, successor: infer(with_computed_weight(m), successor))
 def weight_norm(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """The module inside with weight = g * v / sqrt(|v|^2 + 1e-4) for each output."""
-    return conversion.run(with_computed_weight(m), x)
+    return conversion.output_set(m, as_tensor(m, conversion.run(with_computed_weight(m), x)))
 
 
 def with_computed_weight(m: Module) -> Module:

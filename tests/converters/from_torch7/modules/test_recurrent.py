@@ -105,7 +105,8 @@ def test_recurrent_has_another_module_for_the_first_step(run_net):
 
 def test_lstm_passes_its_cell_to_the_next_step(run_net):
     # A cell that adds up what it gets, and an output gated by the input: {x, h, c} -> {tanh(c') * x, c'}.
-    cell = sequential(concat(select(1), select(2), select(3)), ADD)
+    # The last cell comes first: the sum is written over it.
+    cell = sequential(concat(select(3), select(1), select(2)), ADD)
     inside = sequential(
         concat(select(1), cell),
         ("nn.FlattenTable", {}),
