@@ -8,18 +8,20 @@ an error, and the definition must be given.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from google.protobuf import unknown_fields
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
 
 from converters.errors import FormatError, UnsupportedError
 from converters.from_caffe import schema
 from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.upgrade import upgrade
-from converters.wire import LENGTH, VARINT, Buffer, Field
+from converters.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer, Field
 
 _NET_NAME, _NET_V1_LAYER, _NET_LAYER = 1, 2, 100
 _LEGACY_INPUTS = (3, 4, 8)
@@ -86,8 +88,9 @@ def _layer(buffer: Buffer, item: Field) -> schema.Message:
     numbers = _parameter_numbers(layer_type)
     bvlc = {field.number for field in layer.DESCRIPTOR.fields if field.number < 20000}
     for inner in rest:
-        if own is not None and inner.number in numbers:
-            _merge(buffer, getattr(layer, own), buffer.bytes(inner.start, inner.end), inner)
+        if layer_type is not None and own is not None and inner.number in numbers:
+            names = layer_type.fork_message_fields.get(inner.number, {})
+            _merge_parameters(buffer, layer, own, inner, names)
         elif inner.wire_type == LENGTH and inner.number in bvlc:
             # Parameters of another type: kept for data layers and losses, which are no layer types here.
             if own is None:
@@ -100,10 +103,7 @@ def _layer(buffer: Buffer, item: Field) -> schema.Message:
     if own is not None:
         _take_integers(getattr(layer, own))
     if unknown := _unknown(layer, layer.type or "layer"):
-        raise UnsupportedError(
-            f"{buffer.name}: layer {layer.name!r} ({layer.type}) has fields that BVLC Caffe does not declare "
-            f"({', '.join(unknown)}); give the network definition (.prototxt)"
-        )
+        raise _undeclared(buffer, layer, unknown)
     return layer
 
 
@@ -128,6 +128,56 @@ def _parameter_numbers(layer_type: LayerType | None) -> frozenset[int]:
         return frozenset()
     number = schema.new("LayerParameter").DESCRIPTOR.fields_by_name[layer_type.param].number
     return layer_type.fork_field_numbers | {number}
+
+
+# The wire type of each kind of field in a parameter message; those that are left out are FIXED32 or FIXED64.
+_WIRE_TYPES = {
+    FieldDescriptor.CPPTYPE_MESSAGE: LENGTH,
+    FieldDescriptor.CPPTYPE_STRING: LENGTH,
+    FieldDescriptor.CPPTYPE_FLOAT: FIXED32,
+    FieldDescriptor.CPPTYPE_DOUBLE: FIXED64,
+}
+
+
+def _merge_parameters(
+    buffer: Buffer, layer: schema.Message, param: str, item: Field, names: Mapping[int, Sequence[str]]
+) -> None:
+    """Merge a stored parameter message; `names` is the entry of LayerType.fork_message_fields for it."""
+    message = getattr(layer, param)
+    message.SetInParent()
+    if not names:
+        _merge(buffer, message, buffer.bytes(item.start, item.end), item)
+        return
+    known = message.DESCRIPTOR.fields_by_name
+    for inner in buffer.fields(item.start, item.end):
+        data = buffer.bytes(inner.begin, inner.end)
+        if inner.number in names:
+            fitting = [
+                known[name].number
+                for name in names[inner.number]
+                if _WIRE_TYPES.get(known[name].cpp_type, VARINT) == inner.wire_type
+            ]
+            if not fitting:
+                raise _undeclared(buffer, layer, [f"{layer.type}.{param} field {inner.number}"])
+            _, after_tag = buffer.varint(inner.begin, inner.end)
+            data = _tag(fitting[0], inner.wire_type) + data[after_tag - inner.begin :]
+        _merge(buffer, message, data, inner)
+
+
+def _tag(number: int, wire_type: int) -> bytes:
+    """The tag of a field as a varint."""
+    value, encoded = number << 3 | wire_type, bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*encoded, value])
+
+
+def _undeclared(buffer: Buffer, layer: schema.Message, fields: Sequence[str]) -> UnsupportedError:
+    return UnsupportedError(
+        f"{buffer.name}: layer {layer.name!r} ({layer.type}) has fields that BVLC Caffe does not declare "
+        f"({', '.join(fields)}); give the network definition (.prototxt)"
+    )
 
 
 def _merge(buffer: Buffer, message: schema.Message, data: bytes, item: Field) -> None:
