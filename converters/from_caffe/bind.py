@@ -29,7 +29,7 @@ class Binder:
     used: the names under which parameters were looked for. requested: by layer name, what layers asked for.
     zeroed_layers: the layers that the weights file lacks and that Caffe fills with zeros, in net order.
     parameter_count: the number of values in all parameters, shared ones counted once.
-    notes: what a person should know, by the name of the layer it is about.
+    notes: what a person should know, by what it is about.
     """
 
     weights: Weights | None

@@ -92,7 +92,7 @@ class BoundLayer:
 
     def note(self, text: str) -> None:
         """Tell the person who converts the net what to know about this layer."""
-        self.binder.notes[self.name] = f"layer {self.name!r} ({self.type}): {text}"
+        self.binder.notes[f"layer {self.name}"] = f"layer {self.name!r} ({self.type}): {text}"
 
     def unsupported(self, why: str) -> UnsupportedError:
         """An error that names the layer: Caffe computes it, and this converter does not."""

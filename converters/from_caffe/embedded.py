@@ -32,6 +32,8 @@ _GENERAL = frozenset({1, 2, 3, 4, 5, 6, 10, 11, 100, 101})
 _SKIPPED = frozenset({7, 8, 9})
 # At these numbers forks store devices, element types and engines, as numbers or text; they change no result.
 _SETTINGS = frozenset({*range(12, 21), 95, 96, 97, *range(145, 151)})
+# The only one of them that is text (Intel).
+_ENGINE = 149
 
 
 def definition_in(path: Path) -> schema.Message:
@@ -91,11 +93,11 @@ def _layer(buffer: Buffer, item: Field) -> schema.Message:
         if layer_type is not None and own is not None and inner.number in numbers:
             names = layer_type.fork_message_fields.get(inner.number, {})
             _merge_parameters(buffer, layer, own, inner, names)
-        elif inner.wire_type == LENGTH and inner.number in bvlc:
+        elif inner.wire_type == LENGTH and inner.number in bvlc and not _is_forks(layer_type):
             # Parameters of another type: kept for data layers and losses, which are no layer types here.
             if own is None:
                 _merge(buffer, layer, buffer.bytes(inner.begin, inner.end), inner)
-        elif inner.number not in _SETTINGS:
+        elif inner.number not in _SETTINGS or (inner.wire_type == LENGTH and inner.number != _ENGINE):
             raise UnsupportedError(
                 f"{buffer.name}: layer {layer.name!r} ({layer.type}): no dialect of Caffe declares "
                 f"the parameter field {inner.number} for this type; give the network definition (.prototxt)"
@@ -178,6 +180,13 @@ def _undeclared(buffer: Buffer, layer: schema.Message, fields: Sequence[str]) ->
         f"{buffer.name}: layer {layer.name!r} ({layer.type}) has fields that BVLC Caffe does not declare "
         f"({', '.join(fields)}); give the network definition (.prototxt)"
     )
+
+
+def _is_forks(layer_type: LayerType | None) -> bool:
+    """Whether BVLC Caffe has no such parameters: then a message at one of its numbers may be the fork's."""
+    if layer_type is None or layer_type.param is None:
+        return False
+    return bool(schema.new("LayerParameter").DESCRIPTOR.fields_by_name[layer_type.param].number >= 20000)
 
 
 def _merge(buffer: Buffer, message: schema.Message, data: bytes, item: Field) -> None:

@@ -89,6 +89,26 @@ def test_a_field_that_bvlc_does_not_declare_is_refused(tmp_path: Path) -> None:
         converters.load(stored_net(tmp_path, INPUT, layer))
 
 
+def test_the_parameters_of_a_fork_are_never_dropped(tmp_path: Path) -> None:
+    """BVLC has other messages at 145 and 149; in yutkin's fork, 149 holds the axis of Reverse."""
+    reverse = stored_layer("r", "Reverse", "data", "r", field(149, b"\x08\x02"))
+    (node,) = converters.load(stored_net(tmp_path, INPUT, reverse)).graph
+    assert node.op_type == "Slice"
+    assert node.inputs[3].const_value.numpy().tolist() == [2]
+    for number in (145, 147):
+        other = stored_layer("r", "Reverse", "data", "r", field(number, b"\x08\x02"))
+        with pytest.raises(converters.UnsupportedError, match=f"parameter field {number}"):
+            converters.load(stored_net(tmp_path, INPUT, other))
+
+
+def test_a_field_of_another_wire_type_than_the_forks_is_refused(tmp_path: Path) -> None:
+    """Field 3 of PSPNet's bn_param is a float, its momentum; SegNet's is a whole number, its bn_mode."""
+    blobs = [field(7, blob(np.ones((1, 2, 1, 1)))) for _ in range(4)]
+    layer = stored_layer("b", "BN", "data", "b", field(152, b"\x18\x01"), *blobs)
+    with pytest.raises(converters.UnsupportedError, match="bn_param field 3"):
+        converters.load(stored_net(tmp_path, INPUT, layer))
+
+
 def test_settings_of_a_fork_do_not_matter(tmp_path: Path) -> None:
     """NVCaffe stores its element types (numbers) where BVLC stores parameters (messages)."""
     relu = stored_layer("r", "ReLU", "data", "r", varint(145 << 3) + b"\x01", varint(146 << 3) + b"\x01")
