@@ -30,6 +30,11 @@ _V1_BLOBS, _V1_V0_LAYER, _V0_BLOBS = 6, 1, 50
 _GENERAL = frozenset({1, 2, 3, 4, 5, 6, 10, 11, 100, 101})
 # blobs, and the rules (include, exclude) that Caffe has applied already
 _SKIPPED = frozenset({7, 8, 9})
+_INPUT_PARAM = 143
+# From here on, one number means different parameters in different forks.
+_FIRST_CONTESTED = 132
+# From here on, the schema has private numbers for what it knows by name only.
+_FIRST_PRIVATE = 20000
 # At these numbers forks store devices, element types and engines, as numbers or text; they change no result.
 _SETTINGS = frozenset({*range(12, 21), 95, 96, 97, *range(145, 151)})
 # The only one of them that is text (Intel).
@@ -86,17 +91,17 @@ def _layer(buffer: Buffer, item: Field) -> schema.Message:
             _merge(buffer, layer, buffer.bytes(inner.begin, inner.end), inner)
     rest = [inner for inner in fields if inner.number not in _GENERAL]
     layer_type = layer_types().get(layer.type)
-    own = layer_type.param if layer_type is not None else None
+    if layer_type is None:
+        return _without_type(buffer, layer, rest)
+    own = layer_type.param
     numbers = _parameter_numbers(layer_type)
-    bvlc = {field.number for field in layer.DESCRIPTOR.fields if field.number < 20000}
+    bvlc = {field.number for field in layer.DESCRIPTOR.fields if field.number < _FIRST_PRIVATE}
     for inner in rest:
-        if layer_type is not None and own is not None and inner.number in numbers:
+        if own is not None and inner.number in numbers:
             names = layer_type.fork_message_fields.get(inner.number, {})
             _merge_parameters(buffer, layer, own, inner, names)
         elif inner.wire_type == LENGTH and inner.number in bvlc and not _is_forks(layer_type):
-            # Parameters of another type: kept for data layers and losses, which are no layer types here.
-            if own is None:
-                _merge(buffer, layer, buffer.bytes(inner.begin, inner.end), inner)
+            continue  # parameters of another type, which this one does not read
         elif inner.number not in _SETTINGS or (inner.wire_type == LENGTH and inner.number != _ENGINE):
             raise UnsupportedError(
                 f"{buffer.name}: layer {layer.name!r} ({layer.type}): no dialect of Caffe declares "
@@ -106,6 +111,19 @@ def _layer(buffer: Buffer, item: Field) -> schema.Message:
         _take_integers(getattr(layer, own))
     if unknown := _unknown(layer, layer.type or "layer"):
         raise _undeclared(buffer, layer, unknown)
+    return layer
+
+
+def _without_type(buffer: Buffer, layer: schema.Message, parameters: Sequence[Field]) -> schema.Message:
+    """A layer that is no layer type here: an input, data, a loss or an evaluation, or one that is refused.
+
+    Only what says the shape and the preprocessing of inputs matters. It is kept where the forks agree on its
+    number; all else is left out.
+    """
+    for inner in parameters:
+        if inner.number < _FIRST_CONTESTED or (layer.type == "Input" and inner.number == _INPUT_PARAM):
+            _merge(buffer, layer, buffer.bytes(inner.begin, inner.end), inner)
+    layer.DiscardUnknownFields()
     return layer
 
 
@@ -124,12 +142,11 @@ def _integer_for_float(message: schema.Message, item: Any) -> str | None:  # noq
     return str(known.name) if real and item.wire_type == VARINT and item.data < 2**31 else None
 
 
-def _parameter_numbers(layer_type: LayerType | None) -> frozenset[int]:
+def _parameter_numbers(layer_type: LayerType) -> frozenset[int]:
     """The field numbers at which BVLC or a fork stores the parameters of this type."""
-    if layer_type is None or layer_type.param is None:
+    if layer_type.param is None:
         return frozenset()
-    number = schema.new("LayerParameter").DESCRIPTOR.fields_by_name[layer_type.param].number
-    return layer_type.fork_field_numbers | {number}
+    return layer_type.fork_field_numbers | {_own_number(layer_type.param)}
 
 
 # The wire type of each kind of field in a parameter message; those that are left out are FIXED32 or FIXED64.
@@ -182,11 +199,14 @@ def _undeclared(buffer: Buffer, layer: schema.Message, fields: Sequence[str]) ->
     )
 
 
-def _is_forks(layer_type: LayerType | None) -> bool:
+def _is_forks(layer_type: LayerType) -> bool:
     """Whether BVLC Caffe has no such parameters: then a message at one of its numbers may be the fork's."""
-    if layer_type is None or layer_type.param is None:
-        return False
-    return bool(schema.new("LayerParameter").DESCRIPTOR.fields_by_name[layer_type.param].number >= 20000)
+    return layer_type.param is not None and _own_number(layer_type.param) >= _FIRST_PRIVATE
+
+
+def _own_number(param: str) -> int:
+    """The number of this field of LayerParameter in schema/."""
+    return int(schema.new("LayerParameter").DESCRIPTOR.fields_by_name[param].number)
 
 
 def _merge(buffer: Buffer, message: schema.Message, data: bytes, item: Field) -> None:
