@@ -29,6 +29,7 @@ class Binder:
     used: the names under which parameters were looked for. requested: by layer name, what layers asked for.
     zeroed_layers: the layers that the weights file lacks and that Caffe fills with zeros, in net order.
     parameter_count: the number of values in all parameters, shared ones counted once.
+    notes: what a person should know, by what it is about.
     """
 
     weights: Weights | None
@@ -38,6 +39,7 @@ class Binder:
     requested: dict[str, Sequence[Parameter]] = field(default_factory=dict)
     zeroed_layers: dict[str, None] = field(default_factory=dict)
     parameter_count: int = 0
+    notes: dict[str, str] = field(default_factory=dict)
     # by parameter name: the layers that have it, each with its index among the layer's parameters; the first
     # of them owns it
     _shared: dict[str, list[tuple[schema.Message, int]]] = field(default_factory=dict)

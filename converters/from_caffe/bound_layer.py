@@ -37,6 +37,7 @@ class ParameterSource(Protocol):
     """Where the arrays of parameters come from: a `Binder`."""
 
     weights: Weights | None
+    notes: dict[str, str]
 
     def parameters(self, layer: BoundLayer, wanted: Sequence[Parameter]) -> list[np.ndarray]:
         """See `BoundLayer.parameters`."""
@@ -88,6 +89,10 @@ class BoundLayer:
                 f"its {parameter.name} would have the shape {shape_text(parameter.shape)}",
             )
         return self.binder.parameters(self, wanted)
+
+    def note(self, text: str) -> None:
+        """Tell the person who converts the net what to know about this layer."""
+        self.binder.notes[f"layer {self.name}"] = f"layer {self.name!r} ({self.type}): {text}"
 
     def unsupported(self, why: str) -> UnsupportedError:
         """An error that names the layer: Caffe computes it, and this converter does not."""

@@ -38,14 +38,14 @@ class Conversion:
     """One conversion under way: the graph so far, and the values that the blob names stand for.
 
     made: the values of a layer's tops, by the id() of its message.
-    notes: what a person should know, by the name of the blob it is about.
+    notes: what a person should know, by what it is about: the binder's, and those about blobs.
     """
 
     def __init__(self, name: str, binder: Binder) -> None:
         self.graph = Graph(name)
         self.binder = binder
         self.made: dict[int, list[ir.Value]] = {}
-        self.notes: dict[str, str] = {}
+        self.notes = binder.notes
         self._blobs: dict[str, BlobVersion] = {}
         # blobs of a layer that could not be converted -> the name of that layer
         self._missing: dict[str, str] = {}

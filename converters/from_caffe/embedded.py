@@ -8,18 +8,20 @@ an error, and the definition must be given.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from google.protobuf import unknown_fields
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
 
 from converters.errors import FormatError, UnsupportedError
 from converters.from_caffe import schema
 from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.upgrade import upgrade
-from converters.wire import LENGTH, VARINT, Buffer, Field
+from converters.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer, Field
 
 _NET_NAME, _NET_V1_LAYER, _NET_LAYER = 1, 2, 100
 _LEGACY_INPUTS = (3, 4, 8)
@@ -28,8 +30,15 @@ _V1_BLOBS, _V1_V0_LAYER, _V0_BLOBS = 6, 1, 50
 _GENERAL = frozenset({1, 2, 3, 4, 5, 6, 10, 11, 100, 101})
 # blobs, and the rules (include, exclude) that Caffe has applied already
 _SKIPPED = frozenset({7, 8, 9})
+_INPUT_PARAM = 143
+# From here on, one number means different parameters in different forks.
+_FIRST_CONTESTED = 132
+# From here on, the schema has private numbers for what it knows by name only.
+_FIRST_PRIVATE = 20000
 # At these numbers forks store devices, element types and engines, as numbers or text; they change no result.
 _SETTINGS = frozenset({*range(12, 21), 95, 96, 97, *range(145, 151)})
+# The only one of them that is text (Intel).
+_ENGINE = 149
 
 
 def definition_in(path: Path) -> schema.Message:
@@ -82,17 +91,18 @@ def _layer(buffer: Buffer, item: Field) -> schema.Message:
             _merge(buffer, layer, buffer.bytes(inner.begin, inner.end), inner)
     rest = [inner for inner in fields if inner.number not in _GENERAL]
     layer_type = layer_types().get(layer.type)
-    own = layer_type.param if layer_type is not None else None
+    if layer_type is None:
+        return _without_type(buffer, layer, rest)
+    own = layer_type.param
     numbers = _parameter_numbers(layer_type)
-    bvlc = {field.number for field in layer.DESCRIPTOR.fields if field.number < 20000}
+    bvlc = {field.number for field in layer.DESCRIPTOR.fields if field.number < _FIRST_PRIVATE}
     for inner in rest:
         if own is not None and inner.number in numbers:
-            _merge(buffer, getattr(layer, own), buffer.bytes(inner.start, inner.end), inner)
-        elif inner.wire_type == LENGTH and inner.number in bvlc:
-            # Parameters of another type: kept for data layers and losses, which are no layer types here.
-            if own is None:
-                _merge(buffer, layer, buffer.bytes(inner.begin, inner.end), inner)
-        elif inner.number not in _SETTINGS:
+            names = layer_type.fork_message_fields.get(inner.number, {})
+            _merge_parameters(buffer, layer, own, inner, names)
+        elif inner.wire_type == LENGTH and inner.number in bvlc and not _is_forks(layer_type):
+            continue  # parameters of another type, which this one does not read
+        elif inner.number not in _SETTINGS or (inner.wire_type == LENGTH and inner.number != _ENGINE):
             raise UnsupportedError(
                 f"{buffer.name}: layer {layer.name!r} ({layer.type}): no dialect of Caffe declares "
                 f"the parameter field {inner.number} for this type; give the network definition (.prototxt)"
@@ -100,10 +110,20 @@ def _layer(buffer: Buffer, item: Field) -> schema.Message:
     if own is not None:
         _take_integers(getattr(layer, own))
     if unknown := _unknown(layer, layer.type or "layer"):
-        raise UnsupportedError(
-            f"{buffer.name}: layer {layer.name!r} ({layer.type}) has fields that BVLC Caffe does not declare "
-            f"({', '.join(unknown)}); give the network definition (.prototxt)"
-        )
+        raise _undeclared(buffer, layer, unknown)
+    return layer
+
+
+def _without_type(buffer: Buffer, layer: schema.Message, parameters: Sequence[Field]) -> schema.Message:
+    """A layer that is no layer type here: an input, data, a loss or an evaluation, or one that is refused.
+
+    Only what says the shape and the preprocessing of inputs matters. It is kept where the forks agree on its
+    number; all else is left out.
+    """
+    for inner in parameters:
+        if inner.number < _FIRST_CONTESTED or (layer.type == "Input" and inner.number == _INPUT_PARAM):
+            _merge(buffer, layer, buffer.bytes(inner.begin, inner.end), inner)
+    layer.DiscardUnknownFields()
     return layer
 
 
@@ -122,12 +142,71 @@ def _integer_for_float(message: schema.Message, item: Any) -> str | None:  # noq
     return str(known.name) if real and item.wire_type == VARINT and item.data < 2**31 else None
 
 
-def _parameter_numbers(layer_type: LayerType | None) -> frozenset[int]:
+def _parameter_numbers(layer_type: LayerType) -> frozenset[int]:
     """The field numbers at which BVLC or a fork stores the parameters of this type."""
-    if layer_type is None or layer_type.param is None:
+    if layer_type.param is None:
         return frozenset()
-    number = schema.new("LayerParameter").DESCRIPTOR.fields_by_name[layer_type.param].number
-    return layer_type.fork_field_numbers | {number}
+    return layer_type.fork_field_numbers | {_own_number(layer_type.param)}
+
+
+# The wire type of each kind of field in a parameter message; those that are left out are FIXED32 or FIXED64.
+_WIRE_TYPES = {
+    FieldDescriptor.CPPTYPE_MESSAGE: LENGTH,
+    FieldDescriptor.CPPTYPE_STRING: LENGTH,
+    FieldDescriptor.CPPTYPE_FLOAT: FIXED32,
+    FieldDescriptor.CPPTYPE_DOUBLE: FIXED64,
+}
+
+
+def _merge_parameters(
+    buffer: Buffer, layer: schema.Message, param: str, item: Field, names: Mapping[int, Sequence[str]]
+) -> None:
+    """Merge a stored parameter message; `names` is the entry of LayerType.fork_message_fields for it."""
+    message = getattr(layer, param)
+    message.SetInParent()
+    if not names:
+        _merge(buffer, message, buffer.bytes(item.start, item.end), item)
+        return
+    known = message.DESCRIPTOR.fields_by_name
+    for inner in buffer.fields(item.start, item.end):
+        data = buffer.bytes(inner.begin, inner.end)
+        if inner.number in names:
+            fitting = [
+                known[name].number
+                for name in names[inner.number]
+                if _WIRE_TYPES.get(known[name].cpp_type, VARINT) == inner.wire_type
+            ]
+            if not fitting:
+                raise _undeclared(buffer, layer, [f"{layer.type}.{param} field {inner.number}"])
+            _, after_tag = buffer.varint(inner.begin, inner.end)
+            data = _tag(fitting[0], inner.wire_type) + data[after_tag - inner.begin :]
+        _merge(buffer, message, data, inner)
+
+
+def _tag(number: int, wire_type: int) -> bytes:
+    """The tag of a field as a varint."""
+    value, encoded = number << 3 | wire_type, bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*encoded, value])
+
+
+def _undeclared(buffer: Buffer, layer: schema.Message, fields: Sequence[str]) -> UnsupportedError:
+    return UnsupportedError(
+        f"{buffer.name}: layer {layer.name!r} ({layer.type}) has fields that BVLC Caffe does not declare "
+        f"({', '.join(fields)}); give the network definition (.prototxt)"
+    )
+
+
+def _is_forks(layer_type: LayerType) -> bool:
+    """Whether BVLC Caffe has no such parameters: then a message at one of its numbers may be the fork's."""
+    return layer_type.param is not None and _own_number(layer_type.param) >= _FIRST_PRIVATE
+
+
+def _own_number(param: str) -> int:
+    """The number of this field of LayerParameter in schema/."""
+    return int(schema.new("LayerParameter").DESCRIPTOR.fields_by_name[param].number)
 
 
 def _merge(buffer: Buffer, message: schema.Message, data: bytes, item: Field) -> None:

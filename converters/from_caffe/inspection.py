@@ -41,6 +41,9 @@ class _PlaceholderWeights:
     def layers(self) -> Sequence[StoredLayer]:
         return []
 
+    def parameter_fields(self, layer_type: str) -> frozenset[int]:
+        return frozenset()
+
     def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
         if shapes is None:
             return None

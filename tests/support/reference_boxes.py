@@ -218,3 +218,11 @@ def yolo(
     if not rows:
         rows = [[n, *[-1] * 6] for n in range(len(maps[0]))]
     return np.array(rows)[None, None]
+
+
+def prior_text(**values: Any) -> str:
+    """A prior_box_param with these fields, lists being repeated ones."""
+    fields = []
+    for name, value in values.items():
+        fields += [f"{name}: {str(v).lower()}" for v in (value if isinstance(value, list) else [value])]
+    return f"prior_box_param {{ {' '.join(fields)} }}"

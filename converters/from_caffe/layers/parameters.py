@@ -17,6 +17,21 @@ def stored_shapes(layer: BoundLayer) -> list[tuple[int, ...]]:
     return stored.shapes if stored is not None else []
 
 
+def parameter_fields(layer: BoundLayer) -> frozenset[int]:
+    """The field numbers at which the weights file stores the parameters of all layers of this type."""
+    weights = layer.binder.weights
+    return weights.parameter_fields(layer.type) if weights is not None else frozenset()
+
+
+def has_other_weights(layer: BoundLayer) -> bool:
+    """Whether the weights file holds blobs, and none under this layer's name.
+
+    Then a layer that always has blobs in one fork must be that of another fork.
+    """
+    weights = layer.binder.weights
+    return weights is not None and len(weights.layers()) > 0 and not stored_shapes(layer)
+
+
 def vector_parameter(
     layer: BoundLayer, index: int, name: str, size: int, filler: schema.Message | None = None
 ) -> Parameter:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import onnx_ir as ir
@@ -17,6 +17,7 @@ from converters.graph import Graph, Symbol, dims, shape_text
 from converters.registry import Registry
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+ForkMessageFields = Mapping[int, Mapping[int, Sequence[str]]]
 # (parameter message, shape of the first stored blob) -> (channels, axes) of the first bottom, or None.
 BottomOfBlob = Callable[[schema.Message, tuple[int, ...]], tuple[int, int] | None]
 
@@ -33,6 +34,9 @@ class LayerType:
     param: the field of LayerParameter that holds its parameters, or None.
     fork_field_numbers: the numbers, beside that of `param` in schema/, at which some fork stores these
         parameters in a caffemodel. One number means different things in different forks; the type decides.
+    fork_message_fields: by such a number (or that of `param`), for forks that number the fields inside the
+        message otherwise than schema/ does: the field's number there -> the names it may have in schema/. Of
+        several names, the wire type decides. Numbers that are not listed are those of schema/.
     in_place: whether Caffe allows a top with the name of its bottom.
     shares_memory: whether its tops are the memory of its first bottom, so that a later in-place layer on
         either changes both.
@@ -49,6 +53,7 @@ class LayerType:
     function: Callable[..., Any]
     param: str | None = None
     fork_field_numbers: frozenset[int] = frozenset()
+    fork_message_fields: ForkMessageFields = field(default_factory=dict)
     in_place: bool = True
     shares_memory: bool | Callable[[schema.Message], bool] = False
     tops: tuple[int, int | None] = (1, 1)
@@ -93,6 +98,7 @@ def layer(
     *names: str,
     param: str | None = None,
     fork_field_numbers: Sequence[int] = (),
+    fork_message_fields: ForkMessageFields | None = None,
     in_place: bool = True,
     shares_memory: bool | Callable[[schema.Message], bool] = False,
     tops: tuple[int, int | None] = (1, 1),
@@ -114,6 +120,7 @@ def layer(
                 function,
                 param,
                 frozenset(fork_field_numbers),
+                fork_message_fields or {},
                 in_place,
                 shares_memory,
                 tops,

@@ -72,3 +72,10 @@ class Weights(Protocol):
 
     def layers(self) -> Sequence[StoredLayer]:
         """Every stored layer that has blobs, in file order."""
+
+    def parameter_fields(self, layer_type: str) -> frozenset[int]:
+        """The field numbers at which the file stores parameter messages of layers of this type.
+
+        Forks use different numbers, so they tell which fork wrote the file. Empty where no such message is
+        stored; a format other than a caffemodel of the current form stores none.
+        """

@@ -25,14 +25,19 @@ class CaffeModel:
     path: Path
     maps: dict[str, np.ndarray] = field(default_factory=dict)
     _layers: list[StoredLayer] = field(default_factory=list)
+    _parameter_fields: dict[str, set[int]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path) -> CaffeModel:
         """Map the file and find every blob in it; FormatError at the first byte that breaks a rule."""
         data = np.asarray(np.memmap(path, np.uint8, mode="r"))
         buffer = Buffer(data, str(path))
-        layers = [layer for layer in _stored_layers(buffer) if layer.blobs]
-        return cls(path, {str(path): data}, layers)
+        model = cls(path, {str(path): data})
+        for layer, parameters in _stored_layers(buffer):
+            model._parameter_fields.setdefault(layer.type, set()).update(parameters)
+            if layer.blobs:
+                model._layers.append(layer)
+        return model
 
     def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None = None) -> StoredLayer | None:
         """See Weights."""
@@ -42,9 +47,15 @@ class CaffeModel:
         """See Weights."""
         return self._layers
 
+    def parameter_fields(self, layer_type: str) -> frozenset[int]:
+        """See Weights."""
+        return frozenset(self._parameter_fields.get(layer_type, ()))
+
 
 # NetParameter.layer (V2) and .layers (V1), and V1LayerParameter.layer (V0).
 _NET_LAYER, _NET_V1_LAYER, _V1_V0_LAYER = 100, 2, 1
+# From here on, LayerParameter (V2) holds the parameter messages of the layer types.
+_FIRST_PARAMETERS = 100
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,8 @@ class _FieldNumbers:
 _V2, _V1, _V0 = _FieldNumbers(1, 2, 7), _FieldNumbers(4, 5, 6), _FieldNumbers(1, 2, 50)
 
 
-def _stored_layers(buffer: Buffer) -> Iterator[StoredLayer]:
+def _stored_layers(buffer: Buffer) -> Iterator[tuple[StoredLayer, set[int]]]:
+    """Each layer of the file, with the field numbers of the parameter messages stored in it."""
     position = 0
     for item in buffer.fields(0, len(buffer)):
         if item.wire_type != LENGTH or item.number not in (_NET_LAYER, _NET_V1_LAYER):
@@ -68,8 +80,10 @@ def _stored_layers(buffer: Buffer) -> Iterator[StoredLayer]:
         position += 1
 
 
-def _stored_layer(buffer: Buffer, item: Field, fields: _FieldNumbers, position: int) -> StoredLayer:
-    name, kind, blobs = "", "", []
+def _stored_layer(
+    buffer: Buffer, item: Field, fields: _FieldNumbers, position: int
+) -> tuple[StoredLayer, set[int]]:
+    name, kind, blobs, parameters = "", "", [], set()
     for inner in buffer.fields(item.start, item.end):
         if inner.number == fields.name and inner.wire_type == LENGTH:
             name = _text(buffer, inner)
@@ -79,7 +93,10 @@ def _stored_layer(buffer: Buffer, item: Field, fields: _FieldNumbers, position: 
             blobs.append(inner)
         elif fields is _V1 and inner.number == _V1_V0_LAYER and inner.wire_type == LENGTH:
             return _stored_layer(buffer, inner, _V0, position)
-    return StoredLayer(name, kind, [_blob(buffer, blob, name, k) for k, blob in enumerate(blobs)], position)
+        elif fields is _V2 and inner.number >= _FIRST_PARAMETERS and inner.wire_type == LENGTH:
+            parameters.add(inner.number)
+    stored = [_blob(buffer, blob, name, k) for k, blob in enumerate(blobs)]
+    return StoredLayer(name, kind, stored, position), parameters
 
 
 def _text(buffer: Buffer, item: Field) -> str:

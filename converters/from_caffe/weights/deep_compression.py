@@ -45,6 +45,10 @@ class DeepCompression:
         """The layers decoded so far."""
         return list(self._decoded.values())
 
+    def parameter_fields(self, layer_type: str) -> frozenset[int]:
+        """See Weights."""
+        return frozenset()
+
     def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
         """The weight and bias of a layer. The first requests must be in net order and give their shapes."""
         if layer not in self._decoded and shapes is not None and layer in self._counts:

@@ -48,6 +48,10 @@ class Hdf5Weights:
         """See Weights."""
         return self._layers
 
+    def parameter_fields(self, layer_type: str) -> frozenset[int]:
+        """See Weights."""
+        return frozenset()
+
     def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
         """See Weights."""
         found = next((stored for stored in self._layers if stored.name == layer), None)

@@ -89,6 +89,26 @@ def test_a_field_that_bvlc_does_not_declare_is_refused(tmp_path: Path) -> None:
         converters.load(stored_net(tmp_path, INPUT, layer))
 
 
+def test_the_parameters_of_a_fork_are_never_dropped(tmp_path: Path) -> None:
+    """BVLC has other messages at 145 and 149; in yutkin's fork, 149 holds the axis of Reverse."""
+    reverse = stored_layer("r", "Reverse", "data", "r", field(149, b"\x08\x02"))
+    (node,) = converters.load(stored_net(tmp_path, INPUT, reverse)).graph
+    assert node.op_type == "Slice"
+    assert node.inputs[3].const_value.numpy().tolist() == [2]
+    for number in (145, 147):
+        other = stored_layer("r", "Reverse", "data", "r", field(number, b"\x08\x02"))
+        with pytest.raises(converters.UnsupportedError, match=f"parameter field {number}"):
+            converters.load(stored_net(tmp_path, INPUT, other))
+
+
+def test_a_field_of_another_wire_type_than_the_forks_is_refused(tmp_path: Path) -> None:
+    """Field 3 of PSPNet's bn_param is a float, its momentum; SegNet's is a whole number, its bn_mode."""
+    blobs = [field(7, blob(np.ones((1, 2, 1, 1)))) for _ in range(4)]
+    layer = stored_layer("b", "BN", "data", "b", field(152, b"\x18\x01"), *blobs)
+    with pytest.raises(converters.UnsupportedError, match="bn_param field 3"):
+        converters.load(stored_net(tmp_path, INPUT, layer))
+
+
 def test_settings_of_a_fork_do_not_matter(tmp_path: Path) -> None:
     """NVCaffe stores its element types (numbers) where BVLC stores parameters (messages)."""
     relu = stored_layer("r", "ReLU", "data", "r", varint(145 << 3) + b"\x01", varint(146 << 3) + b"\x01")
@@ -122,3 +142,24 @@ def test_stored_phases_are_the_nets_own(tmp_path: Path) -> None:
     path = tmp_path / "trained.caffemodel"
     path.write_bytes(net.SerializeToString())
     assert [node.op_type for node in converters.load(path).graph] == ["BatchNormalization"]
+
+
+def test_what_forks_store_in_layers_that_are_left_out_does_not_matter(tmp_path: Path) -> None:
+    """A snapshot of an SSD training: annotated_data_param (200) and multibox_loss_param (201)."""
+    ones = [field(7, blob(np.ones((1, 3, 1, 1)))), field(7, blob(np.ones(1)))]
+    transform = field(100, varint(3 << 3) + b"\x08" + field(8, b"\x08\x01"))  # crop_size 8, and resize_param
+    data = stored_layer(
+        "d", "AnnotatedData", "", "data", transform, field(200, b"\x08\x01"), field(140, b"\x08\x01")
+    )
+    conv = stored_layer("c", "Convolution", "data", "c", field(106, b"\x08\x01\x20\x01"), *ones)
+    loss = stored_layer("l", "MultiBoxLoss", "c", "l", field(201, b"\x08\x01"))
+    model = converters.load(stored_net(tmp_path, data, conv, loss))
+    assert list(model.graph.inputs[0].shape or [])[1:] == [3, 8, 8]
+    assert [value.name for value in model.graph.outputs] == ["c"]
+
+
+def test_the_recorded_snapshot_with_annotated_data(tmp_path: Path) -> None:
+    folder = CORPUS / "field-caffe" / "caffemodel-alone-annotated"
+    case = Case.load(folder)
+    converters.convert([folder / "net.caffemodel"], tmp_path / "net.onnx")
+    assert_agrees(run_onnx(tmp_path / "net.onnx", case.inputs), case.outputs, DEFAULT_TOLERANCE)

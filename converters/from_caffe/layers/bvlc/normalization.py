@@ -47,7 +47,24 @@ def lrn(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     return g.node("Mul", x, g.node("Pow", scale, scalar(-p.beta)))
 
 
-@layer("BatchNorm", param="batch_norm_param", bottom_of_blob=one_value_per_channel)
+# What forks store from field 4 on. Two that change results and cannot be told apart are left out, and so
+# refused: numbers at 5 and 6 are Intel's use_weight_bias and bias_term, or happynear's disable_variance.
+_BATCH_NORM_FIELDS = {
+    4: (),
+    5: ("scale_filler",),
+    6: ("bias_filler",),
+    7: ("scale_bias", "filler"),
+    8: ("bias_filler",),
+    15: ("engine",),
+}
+
+
+@layer(
+    "BatchNorm",
+    param="batch_norm_param",
+    fork_message_fields={139: _BATCH_NORM_FIELDS},
+    bottom_of_blob=one_value_per_channel,
+)
 def batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """(x - mean) / sqrt(variance + eps), the stored statistics divided by the third blob.
 

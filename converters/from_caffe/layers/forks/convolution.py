@@ -34,7 +34,7 @@ def depthwise_convolution(g: Graph, layer: BoundLayer, x: ir.Value) -> list[ir.V
     return convolve(g, layer, (x,), channels, transposed=False)
 
 
-@layer("Convolution3D", param="convolution3d_param", fork_field_numbers=(147,), in_place=False)
+@layer("Convolution3D", param="convolution3d_param", fork_field_numbers=(147, 6661), in_place=False)
 def convolution_3d(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """Cross-correlation over (N, C, length, height, width); filter_group changes no number."""
     p, shape = layer.param, named_axes(layer, x, "num", "channels", "length", "height", "width")

@@ -8,7 +8,7 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import named_axes
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, dims, scalar, shape_text
+from converters.graph import Graph, Shape, dims, scalar, shape_text
 
 
 @layer(
@@ -20,32 +20,39 @@ from converters.graph import Graph, dims, scalar, shape_text
     time_major_bottoms=2,
 )
 def ctc_greedy_decoder(
-    g: Graph, layer: BoundLayer, probabilities: ir.Value, indicators: ir.Value
+    g: Graph, layer: BoundLayer, probabilities: ir.Value, indicators: ir.Value | None = None
 ) -> list[ir.Value]:
     """The best class of every step without blanks and repetitions: (N, T, 1, 1), with -1 behind the last.
 
-    probabilities: (T, N, C). indicators: (T, N), 0 where a new sequence begins, which ends the one before.
+    probabilities: (T, N, C). indicators: (T, N), 0 where a new sequence begins, which ends the one before;
+    without them, every sequence has all T steps (zqplgl's fork).
     The second top is minus the sum of the best classes' values, (N, 1, 1, 1). A negative blank_index is the
     last class.
     """
     p, shape = layer.param, named_axes(layer, probabilities, "time", "num", "classes")
     steps = layer.static(shape[0], "the number of steps")
     items, classes = shape[1], layer.static(shape[2], "the number of classes")
-    layer.check(
-        dims(indicators)[:2] == shape[:2] and all(size == 1 for size in dims(indicators)[2:]),
-        f"the indicators must be {shape_text(shape[:2])}, they are {shape_text(dims(indicators))}",
-    )
     best = g.node("ArgMax", probabilities, shape=(steps, items), dtype=ir.DataType.INT64, axis=2, keepdims=0)
-    alive = _within_first(g, g.reshape(indicators, (steps, items)))
+    alive = _alive(g, layer, indicators, (steps, items)) if indicators is not None else None
     blank = p.blank_index if p.blank_index >= 0 else classes - 1
     differs = g.node("Equal", best, np.array(blank, np.int64), dtype=ir.DataType.BOOL)
-    kept = g.node("And", alive, g.node("Not", differs))
+    kept = g.node("Not", differs)
+    if alive is not None:
+        kept = g.node("And", alive, kept)
     if p.ctc_merge_repeated and steps > 1:
         kept = g.node("And", kept, g.node("Not", _repeated(g, best)))
     tops = [_compressed(g, best, kept)]
     if layer.top_count == 2:
         tops.append(_score(g, probabilities, alive))
     return tops
+
+
+def _alive(g: Graph, layer: BoundLayer, indicators: ir.Value, shape: Shape) -> ir.Value:
+    layer.check(
+        dims(indicators)[:2] == shape and all(size == 1 for size in dims(indicators)[2:]),
+        f"the indicators must be {shape_text(shape)}, they are {shape_text(dims(indicators))}",
+    )
+    return _within_first(g, g.reshape(indicators, shape))
 
 
 def _within_first(g: Graph, indicators: ir.Value) -> ir.Value:
@@ -101,9 +108,10 @@ def _compressed(g: Graph, best: ir.Value, kept: ir.Value) -> ir.Value:
     return g.reshape(by_item, (items, steps, 1, 1))
 
 
-def _score(g: Graph, probabilities: ir.Value, alive: ir.Value) -> ir.Value:
-    steps, items = dims(alive)
+def _score(g: Graph, probabilities: ir.Value, alive: ir.Value | None) -> ir.Value:
+    steps, items = dims(probabilities)[:2]
     highest = g.node("ReduceMax", probabilities, np.array([2], np.int64), shape=(steps, items), keepdims=0)
-    counted = g.node("Where", alive, highest, scalar(0), shape=(steps, items), dtype=highest.dtype)
-    total = g.node("ReduceSum", counted, np.array([0], np.int64), shape=(items,), keepdims=0)
+    if alive is not None:
+        highest = g.node("Where", alive, highest, scalar(0), shape=(steps, items), dtype=highest.dtype)
+    total = g.node("ReduceSum", highest, np.array([0], np.int64), shape=(items,), keepdims=0)
     return g.reshape(g.node("Neg", total), (items, 1, 1, 1))

@@ -1,110 +1,16 @@
-"""SSD's layers: its prior boxes, and the choice of detections."""
+"""SSD's choice of detections."""
 
 from __future__ import annotations
-
-import itertools
-import math
 
 import numpy as np
 import onnx_ir as ir
 
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers import adaptive_nms, boxes
-from converters.from_caffe.layers.checks import image_size
-from converters.from_caffe.layers.limits import FLT_MAX
 from converters.from_caffe.layers.registry import layer
 from converters.graph import Graph, dims, scalar, shape_text
 
 _CORNER, _CENTER_SIZE, _CORNER_SIZE = 1, 2, 3
-_SAME_RATIO = 1e-6
-_DEFAULT_VARIANCE = 0.1
-
-
-@layer("PriorBox", param="prior_box_param", fork_field_numbers=(150, 203, 212), in_place=False)
-def prior_box(g: Graph, layer: BoundLayer, features: ir.Value, image: ir.Value) -> ir.Value:
-    """A constant (1, 2, 4 * boxes): corners relative to the image, and the variances to decode with.
-
-    Only the sizes of the two bottoms are used. Caffe reads min_size and max_size as integers: it drops their
-    fractions.
-    """
-    p = layer.param
-    height, width = image_size(layer, features)
-    img_width, img_height = _size_in_pixels(layer, image)
-    step_width, step_height = _steps(layer) or (img_width / width, img_height / height)
-    x, y = np.meshgrid(
-        (np.arange(width) + p.offset) * step_width, (np.arange(height) + p.offset) * step_height
-    )
-    half = np.array(_box_sizes(layer)) / 2
-    centres = np.stack([x, y], axis=-1)[:, :, None]
-    corners = np.concatenate([centres - half, centres + half], axis=-1) / ([img_width, img_height] * 2)
-    if p.clip:
-        corners = corners.clip(0, 1)
-    variances = np.broadcast_to(_variances(layer), corners.shape)
-    both = np.stack([corners.reshape(-1), variances.reshape(-1)])
-    layer.check(bool((np.abs(both) <= FLT_MAX).all()), "its boxes and variances must be finite numbers")
-    return g.parameter("priors", both.astype(np.float32)[None])
-
-
-def _size_in_pixels(layer: BoundLayer, image: ir.Value) -> tuple[int, int]:
-    """(width, height) of the image: as the parameters give it, or that of the second bottom."""
-    p = layer.param
-    by_axis = p.HasField("img_h") or p.HasField("img_w")
-    layer.check(not (by_axis and p.HasField("img_size")), "give either img_size, or img_h and img_w")
-    if not by_axis and not p.HasField("img_size"):
-        height, width = image_size(layer, image)
-        return width, height
-    size = (p.img_w, p.img_h) if by_axis else (p.img_size, p.img_size)
-    layer.check(min(size) > 0, "img_size, img_h and img_w must be positive")
-    return size
-
-
-def _steps(layer: BoundLayer) -> tuple[float, float] | None:
-    p = layer.param
-    by_axis = p.HasField("step_h") or p.HasField("step_w")
-    layer.check(not (by_axis and p.HasField("step")), "give either step, or step_h and step_w")
-    if not by_axis and not p.HasField("step"):
-        return None
-    steps = (p.step_w, p.step_h) if by_axis else (p.step, p.step)
-    layer.check(min(steps) > 0, "step, step_h and step_w must be positive")
-    return steps
-
-
-def _box_sizes(layer: BoundLayer) -> list[tuple[float, float]]:
-    """(width, height) of the boxes at each place, in pixels of the image."""
-    p = layer.param
-    smallest, largest = list(p.min_size), list(p.max_size)
-    layer.check(len(smallest) > 0, "needs a min_size")
-    layer.check(0 < min(smallest) <= max(smallest) < math.inf, "min_size must be positive")
-    layer.check(len(largest) in (0, len(smallest)), "give no max_size, or one for each min_size")
-    layer.check(
-        all(a < b < math.inf for a, b in zip(smallest, largest, strict=False)),
-        "max_size must be greater than min_size",
-    )
-    sizes: list[tuple[float, float]] = []
-    for low, high in itertools.zip_longest(map(int, smallest), map(int, largest)):
-        sizes.append((low, low))
-        if high is not None:
-            sizes.append((math.sqrt(low * high),) * 2)
-        roots = [math.sqrt(ratio) for ratio in _aspect_ratios(layer)[1:]]
-        sizes += [(low * root, low / root) for root in roots]
-    return sizes
-
-
-def _aspect_ratios(layer: BoundLayer) -> list[float]:
-    """1, then the given ratios, each followed by its inverse if `flip` is set; none of them twice."""
-    ratios = [1.0]
-    for ratio in layer.param.aspect_ratio:
-        layer.check(0 < ratio < math.inf, "aspect_ratio must be positive")
-        if all(abs(ratio - other) >= _SAME_RATIO for other in ratios):
-            ratios += [ratio, float(np.float32(1 / ratio))] if layer.param.flip else [ratio]
-    return ratios
-
-
-def _variances(layer: BoundLayer) -> np.ndarray:
-    variances = list(layer.param.variance) or [_DEFAULT_VARIANCE]
-    layer.check(len(variances) in (1, 4), f"needs 1 or 4 variances, there are {len(variances)}")
-    layer.check(min(variances) > 0, "variances must be positive")
-    return np.array(variances)
 
 
 @layer("DetectionOutput", param="detection_output_param", fork_field_numbers=(147, 204, 211), in_place=False)

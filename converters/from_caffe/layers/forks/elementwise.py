@@ -38,7 +38,7 @@ def cosine(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     return g.node("Cos", x)
 
 
-@layer("SpatialDropout", param="spatial_dropout_param", fork_field_numbers=(155,))
+@layer("SpatialDropout", param="spatial_dropout_param", fork_field_numbers=(149, 155))
 def spatial_dropout(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """The identity at inference: it drops and scales whole channels while training (ENet)."""
     if layer.param.sample_weights_test:

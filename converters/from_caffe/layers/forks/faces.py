@@ -13,7 +13,21 @@ from converters.from_caffe.layers.registry import layer
 from converters.graph import Graph, dims, filled, product, scalar, shape_text
 
 
-@layer("ChannelScale", param="channel_scale_param")
+@layer(
+    "ChannelScale",
+    param="channel_scale_param",
+    fork_field_numbers=(237,),
+    fork_message_fields={
+        237: {
+            1: ("do_forward",),
+            2: ("do_backward_feature",),
+            3: ("do_backward_scale",),
+            4: ("global_scale",),
+            5: ("max_global_scale",),
+            6: ("min_global_scale",),
+        }
+    },
+)
 def channel_scale(g: Graph, layer: BoundLayer, x: ir.Value, scale: ir.Value) -> ir.Value:
     """All channels of a pixel times the scale of that pixel."""
     p = layer.param
@@ -27,11 +41,15 @@ def channel_scale(g: Graph, layer: BoundLayer, x: ir.Value, scale: ir.Value) -> 
     return g.node("Mul", x, g.reshape(scale, shape)) if p.do_forward else x
 
 
-@layer("Truncation", param="truncation_param")
+@layer(
+    "Truncation",
+    param="truncation_param",
+    fork_field_numbers=(225,),
+    fork_message_fields={225: {1: ("lower_bound",), 2: ("upper_bound",)}},
+)
 def truncation(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """Values between lower_bound and upper_bound."""
+    """min(max(x, lower_bound), upper_bound); the bounds are 0 and 5 unless given."""
     p = layer.param
-    layer.check(p.HasField("lower_bound") and p.HasField("upper_bound"), "needs lower_bound and upper_bound")
     return g.node("Min", g.node("Max", x, scalar(p.lower_bound)), scalar(p.upper_bound))
 
 
@@ -58,19 +76,37 @@ def gram(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     return g.reshape(mean, (n, channels, channels, 1))
 
 
-@layer("InnerDistance", param="inner_distance_param", in_place=False)
+@layer(
+    "InnerDistance",
+    param="inner_distance_param",
+    fork_field_numbers=(213,),
+    fork_message_fields={
+        213: {
+            1: ("num_output",),
+            2: ("bias_term",),
+            3: ("weight_filler",),
+            4: ("bias_filler",),
+            5: ("axis",),
+            6: ("transpose",),
+            7: ("distance_type",),
+            8: ("normalize",),
+        }
+    },
+    in_place=False,
+)
 def inner_distance(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """The distance of everything from `axis` on to each row of the weight: squared L2, or L1."""
+    """The distance of everything from `axis` on to each row of the weight: squared L2, or L1.
+
+    Its fork declares bias_term and never reads it: the layer has one blob.
+    """
     p, shape = layer.param, dims(x)
     axis = layer.axis(p.axis, len(shape))
     layer.check(p.num_output > 0, "num_output must be positive")
-    layer.check(p.distance_type in ("L2", "L1"), "distance_type must say L2 or L1")
+    layer.check(p.distance_type in ("L2", "L1"), f"distance_type must be L2 or L1, it is {p.distance_type!r}")
     layer.check(not p.transpose, "transpose is not implemented in its fork")
     inputs = layer.static(product(shape[axis:]), f"the size of the axes from {axis} on")
-    wanted = [Parameter("weight", (p.num_output, inputs), declared_filler(p, "weight_filler"))]
-    if p.bias_term:
-        wanted.append(Parameter("bias", (p.num_output,), p.bias_filler))
-    weight, *bias = layer.parameters(*wanted)
+    wanted = Parameter("weight", (p.num_output, inputs), declared_filler(p, "weight_filler"))
+    (weight,) = layer.parameters(wanted)
     if p.normalize:
         weight = unit_rows(weight)
     rows = product(shape[:axis])
@@ -82,12 +118,10 @@ def inner_distance(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     )
     operator = "ReduceSumSquare" if p.distance_type == "L2" else "ReduceL1"
     distance = g.node(operator, apart, np.array([2], np.int64), shape=(rows, p.num_output), keepdims=0)
-    if bias:
-        distance = g.node("Add", distance, g.parameter("bias", bias[0]))
     return g.reshape(distance, (*shape[:axis], p.num_output))
 
 
-@layer("Local", param="local_param", in_place=False)
+@layer("Local", param="local_param", fork_field_numbers=(201,), in_place=False)
 def local(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """A convolution whose weights differ from place to place."""
     p = layer.param

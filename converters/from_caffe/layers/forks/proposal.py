@@ -9,17 +9,22 @@ import onnx_ir as ir
 
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers import boxes
+from converters.from_caffe.layers.parameters import parameter_fields
 from converters.from_caffe.layers.registry import layer
 from converters.graph import Graph, dims, product, scalar, shape_text
 
 # From here on float32 does not represent every pixel.
 _LARGEST = 2.0**24
+# The number at which happynear's fork stores the parameters.
+_HAPPYNEAR = 219
+# Scales above this multiple of base_size would make anchors larger than any image in use: they are pixels.
+_LARGEST_SCALE = 4
 
 
 @layer(
     "Proposal",
     param="proposal_param",
-    fork_field_numbers=(201, 219, 1200, 8266713),
+    fork_field_numbers=(201, _HAPPYNEAR, 1200, 8266713),
     in_place=False,
     tops=(1, 2),
 )
@@ -29,7 +34,8 @@ def proposal(
     """Regions (M, 5) and, as a second top, their scores (M,).
 
     scores: (N, 2 * anchors, H, W), with those of objects in the second half. deltas: (N, 4 * anchors, H, W).
-    info: height, width, and one scale for both or one for each; its first row is used for all images.
+    info: height, width, and one scale for both or one for each; what follows is not read. Its first row is
+    used for all images.
 
     The pre_nms_topn best boxes of an image compete: a box is dropped if a better one overlaps it by more than
     nms_thresh, and the post_nms_topn best of the others remain. A box is one pixel wider and higher than the
@@ -74,18 +80,35 @@ def _check(layer: BoundLayer, scores: ir.Value, deltas: ir.Value, anchors: int) 
 
 
 def _anchors(layer: BoundLayer) -> np.ndarray:
-    """(ratios * scales, 4): corners in pixels, every scale of the first ratio first."""
+    """(ratios * scales, 4): corners in pixels, every scale of the first ratio first.
+
+    PVANET's scales are multiples of a base box with rounded sides. happynear's are pixels: the side of a
+    square anchor. Only a weights file of its fork tells which they are.
+    """
     p = layer.param
     layer.check(len(p.ratio) > 0 and len(p.scale) > 0, "needs at least one ratio and one scale")
     layer.check(min(p.ratio) > 0, "ratios must be positive")
     layer.check(all(map(math.isfinite, [*p.ratio, *p.scale])), "ratios and scales must be finite numbers")
     centre = (p.base_size - 1) / 2
+    in_pixels = _HAPPYNEAR in parameter_fields(layer)
+    if not in_pixels and max(p.scale) > _LARGEST_SCALE * p.base_size:
+        layer.note(
+            "its scales are read as multiples of base_size, as in PVANET: the largest square anchor has "
+            f"{max(p.scale) * p.base_size:g} pixels a side. In happynear's fork they are pixels; its own "
+            "caffemodel tells that the net is its"
+        )
     corners = []
     for ratio in p.ratio:
-        width = math.floor(math.sqrt(p.base_size**2 / ratio) + 0.5)
-        height = math.floor(width * ratio + 0.5)
+        width = math.sqrt(p.base_size**2 / ratio)
+        if not in_pixels:
+            width = math.floor(width + 0.5)
+        height = width * ratio if in_pixels else math.floor(width * ratio + 0.5)
         for scale in p.scale:
-            reach = np.array([width * scale - 1, height * scale - 1]) / 2
+            if in_pixels:
+                sides = [math.trunc(side * scale / p.base_size - 1 + 0.5) for side in (width, height)]
+            else:
+                sides = [width * scale - 1, height * scale - 1]
+            reach = np.array(sides) / 2
             corners.append([*(centre - reach), *(centre + reach)])
     layer.check(np.abs(corners).max() < _LARGEST, "its anchors are larger than any image")
     return np.array(corners)
@@ -117,7 +140,7 @@ def _limited(g: Graph, layer: BoundLayer, corners: ir.Value, info: ir.Value) -> 
     """(corners within the image, the least width and height of a box)."""
     entries = product(dims(info)[1:])
     layer.check(
-        entries in (3, 4),
+        isinstance(entries, int) and entries >= 3,
         f"the image's info must be height, width and one or two scales, it is {shape_text(dims(info))}",
     )
     rows = g.reshape(info, (dims(info)[0], entries))
@@ -125,7 +148,7 @@ def _limited(g: Graph, layer: BoundLayer, corners: ir.Value, info: ir.Value) -> 
     size = g.node("Gather", first, np.array([1, 0, 1, 0], np.int64), shape=(4,), axis=0)
     last_pixel = g.node("Sub", size, scalar(1))
     inside = g.node("Max", g.node("Min", corners, last_pixel), scalar(0))
-    scale_of_width = 3 if entries == 4 else 2
+    scale_of_width = 2 if entries == 3 else 3
     scales = g.node("Gather", first, np.array([scale_of_width, 2], np.int64), shape=(2,), axis=0)
     return inside, g.node("Mul", scales, scalar(layer.param.min_size))
 

@@ -11,7 +11,7 @@ from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.bvlc.shape import MEAN, SUM, channels_to_pixels
 from converters.from_caffe.layers.checks import fixed_image, image_axes
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, dims, shape_text
+from converters.graph import Graph, dims, scalar, shape_text
 
 
 @layer("Permute", param="permute_param", fork_field_numbers=(148, 154, 202, 224), in_place=False)
@@ -26,7 +26,7 @@ def permute(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     return _transposed(g, x, [*order, *(axis for axis in range(rank) if axis not in order)])
 
 
-@layer("Transpose", param="transpose_param", fork_field_numbers=(8266710,), in_place=False)
+@layer("Transpose", param="transpose_param", fork_field_numbers=(145, 147, 8266710), in_place=False)
 def transpose(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """Axes in the order of `dim`, which names each axis once (forks for text recognition)."""
     order, rank = list(layer.param.dim), len(dims(x))
@@ -40,13 +40,19 @@ def _transposed(g: Graph, x: ir.Value, order: Sequence[int]) -> ir.Value:
     return g.node("Transpose", x, shape=[dims(x)[axis] for axis in order], perm=tuple(order))
 
 
-@layer("Reverse", param="reverse_param", fork_field_numbers=(160,), in_place=False)
+@layer("Reverse", param="reverse_param", fork_field_numbers=(149, 160), in_place=False)
 def reverse(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """One axis reversed (forks for text recognition)."""
     return _reversed(g, x, [layer.axis(layer.param.axis, len(dims(x)))])
 
 
-@layer("Flip", param="flip_param", in_place=False)
+@layer(
+    "Flip",
+    param="flip_param",
+    fork_field_numbers=(212,),
+    fork_message_fields={212: {1: ("flip_width",), 2: ("flip_height",)}},
+    in_place=False,
+)
 def flip(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """The image mirrored in width, height or both (happynear's fork)."""
     p = layer.param
@@ -70,7 +76,8 @@ def _reversed(g: Graph, x: ir.Value, axes: Sequence[int]) -> ir.Value:
 def reverse_time(g: Graph, layer: BoundLayer, x: ir.Value, lengths: ir.Value) -> ir.Value:
     """The first `lengths[n]` steps of item n of (T, N, ...) reversed.
 
-    The other steps are copied; without copy_remaining, Caffe leaves them undefined.
+    The other steps are copied, or zeros without copy_remaining: Caffe leaves them as its memory was, which is
+    zeros at the first run.
     """
     layer.check(len(dims(x)) >= 2, f"needs the axes time and item, the bottom is {shape_text(dims(x))}")
     layer.check(
@@ -78,7 +85,17 @@ def reverse_time(g: Graph, layer: BoundLayer, x: ir.Value, lengths: ir.Value) ->
         f"the lengths are {shape_text(dims(lengths))}, expected {shape_text(dims(x)[1:2])}",
     )
     whole = g.cast(lengths, ir.DataType.INT64)
-    return g.node("ReverseSequence", x, whole, time_axis=0, batch_axis=1)
+    reversed_steps = g.node("ReverseSequence", x, whole, time_axis=0, batch_axis=1)
+    if layer.param.copy_remaining:
+        return reversed_steps
+    layer.note(
+        "without copy_remaining, the steps behind the length of an item are zeros; Caffe leaves there what "
+        "its memory held, which is zeros only at the first run"
+    )
+    steps = np.arange(layer.static(dims(x)[0], "the number of steps")).reshape(-1, 1)
+    within = g.node("Less", g.constant(steps), whole, shape=dims(x)[:2], dtype=ir.DataType.BOOL)
+    mask = g.reshape(within, (*dims(x)[:2], *(1,) * (len(dims(x)) - 2)))
+    return g.node("Where", mask, reversed_steps, scalar(0), shape=dims(x), dtype=reversed_steps.dtype)
 
 
 @layer(

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers import boxes
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, dims, scalar, shape_text
+from converters.graph import Graph, dims, shape_text
 
 
 @dataclass(frozen=True)
@@ -80,19 +80,25 @@ def yolov3_detection_output(g: Graph, layer: BoundLayer, *maps: ir.Value) -> ir.
 def _candidates(
     g: Graph, layer: BoundLayer, x: ir.Value, anchors: np.ndarray, scale: int, *, exclusive: bool
 ) -> _Candidates:
-    """The predictions of a map (N, anchors * (5 + classes), size, size), image by image, place by place."""
+    """The predictions of a map (N, anchors * (5 + classes), H, W), image by image, place by place.
+
+    exclusive: the classes exclude each other, as in version 2, whose layer reads only square maps correctly.
+    """
     classes, count = layer.param.num_classes, len(anchors)
     shape = dims(x)
     layer.check(
-        len(shape) == 4 and shape[1] == count * (5 + classes) and shape[2] == shape[3],
-        f"{count} boxes of {classes} classes need a square map of {count * (5 + classes)} channels, "
-        f"it is {shape_text(shape)}",
+        len(shape) == 4 and shape[1] == count * (5 + classes) and (shape[2] == shape[3] or not exclusive),
+        f"{count} boxes of {classes} classes need a {'square ' if exclusive else ''}map of "
+        f"{count * (5 + classes)} channels, it is {shape_text(shape)}",
     )
     layer.check(classes > 0 and scale > 0, "num_classes and anchors_scale must be positive")
-    n, size = layer.static(shape[0], "the batch"), layer.static(shape[2], "the size of the map")
-    total = n * size * size * count
-    grouped = g.reshape(x, (n, count, 5 + classes, size, size))
-    by_place = g.node("Transpose", grouped, shape=(n, size, size, count, 5 + classes), perm=(0, 3, 4, 1, 2))
+    n = layer.static(shape[0], "the batch")
+    height, width = (layer.static(size, "the size of the map") for size in shape[2:])
+    total = n * height * width * count
+    grouped = g.reshape(x, (n, count, 5 + classes, height, width))
+    by_place = g.node(
+        "Transpose", grouped, shape=(n, height, width, count, 5 + classes), perm=(0, 3, 4, 1, 2)
+    )
     parts = (2, 2, 1, classes)
     place, growth, objects, scores = g.nodes(
         "Split",
@@ -101,11 +107,12 @@ def _candidates(
         shapes=[(1, total, part) for part in parts],
         axis=2,
     )
-    columns, rows = np.meshgrid(np.arange(size), np.arange(size))
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     cells = np.tile(np.repeat(np.stack([columns, rows], -1).reshape(-1, 2), count, axis=0), (n, 1))
     cell = g.constant(cells.astype(np.float32))
-    centre = g.node("Div", g.node("Add", g.node("Sigmoid", place), cell), scalar(size))
-    half = np.tile(anchors / (2 * size * scale), (n * size * size, 1)).astype(np.float32)
+    size = np.array([width, height], np.float32)
+    centre = g.node("Div", g.node("Add", g.node("Sigmoid", place), cell), size)
+    half = np.tile(anchors / (2 * size * scale), (n * height * width, 1)).astype(np.float32)
     reach = g.node("Mul", g.node("Exp", growth), half)
     ends = g.node("Sub", centre, reach), g.node("Add", centre, reach)
     corners = g.node("Concat", *ends, shape=(1, total, 4), axis=2)

@@ -92,6 +92,20 @@ def test_five_blobs_in_an_order_that_forks_read_differently_are_refused(tmp_path
         converters.load(*sources)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "counter"), [("", 1), ("scale_bias: true", 1), ("scale_bias: true", 250)]
+)
+def test_the_order_of_nvidias_version_015_takes_eps_as_it_is(
+    tmp_path: Path, parameters: str, counter: float
+) -> None:
+    x, b = rng().normal(size=(2, 3, 4, 5)), five_blobs()
+    b["variance"] = b["variance"] * np.float32(1e-6)
+    blobs = [b["scale"], b["bias"], b["mean"], b["variance"], np.array([counter])]
+    text = layer("BatchNorm", "x", "y", f"batch_norm_param {{ {parameters} eps: 1e-9 }}")
+    got = computed(tmp_path, text, {"x": x}, {"layer": blobs})
+    assert_close(got["y"], expected(x, b, 1e-9))
+
+
 def test_five_blobs_of_one_channel_do_not_tell_their_order(tmp_path: Path) -> None:
     text = layer("BatchNorm", "x", "y", "batch_norm_param { scale_bias: true }")
     sources = write_net(tmp_path, text, {"x": (1, 1, 2, 2)}, {"layer": [np.ones(1)] * 5})

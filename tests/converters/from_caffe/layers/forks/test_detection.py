@@ -4,72 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from corpus_cases import DEFAULT_TOLERANCE, assert_agrees, run_onnx
-from reference_boxes import Detection, prior_boxes
+from reference_boxes import Detection, prior_boxes, prior_text
 from reference_nets import assert_close, computed, layer, write_net
 
 import converters
-
-
-def prior_text(**values: Any) -> str:
-    fields = []
-    for name, value in values.items():
-        fields += [f"{name}: {str(v).lower()}" for v in (value if isinstance(value, list) else [value])]
-    return f"prior_box_param {{ {' '.join(fields)} }}"
-
-
-PRIORS: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    ({"min_size": [30]}, {"min_size": [30]}),
-    (
-        {"min_size": [60], "max_size": [111], "aspect_ratio": [2, 3], "variance": [0.1, 0.1, 0.2, 0.2]},
-        {"min_size": [60], "max_size": [111], "aspect_ratio": [2, 3], "variance": [0.1, 0.1, 0.2, 0.2]},
-    ),
-    (
-        {"min_size": [10, 16, 24], "flip": False, "aspect_ratio": [2], "clip": True, "variance": [0.3]},
-        {"min_size": [10, 16, 24], "flip": False, "aspect_ratio": [2], "clip": True, "variance": [0.3]},
-    ),
-    (
-        {"min_size": [20, 40], "max_size": [30, 77], "aspect_ratio": [1, 2, 0.5, 2.0000001], "step": 8},
-        {"min_size": [20, 40], "max_size": [30, 77], "aspect_ratio": [2], "step": (8, 8)},
-    ),
-    (
-        {"min_size": [32.9], "max_size": [64.5], "offset": 0, "step_h": 16, "step_w": 9.5},
-        {"min_size": [32], "max_size": [64], "offset": 0, "step": (16, 9.5)},
-    ),
-    ({"min_size": [30], "img_size": 300}, {"min_size": [30], "image": (300, 300)}),
-    ({"min_size": [30], "img_h": 200, "img_w": 150}, {"min_size": [30], "image": (200, 150)}),
-]
-
-
-@pytest.mark.parametrize(("given", "meant"), PRIORS)
-def test_prior_box(tmp_path: Path, given: dict[str, Any], meant: dict[str, Any]) -> None:
-    f, data = np.zeros((2, 8, 3, 5)), np.zeros((2, 3, 96, 120))
-    got = computed(tmp_path, layer("PriorBox", "f data", "y", prior_text(**given)), {"f": f, "data": data})
-    assert_close(got["y"], prior_boxes((3, 5), **{"image": (96, 120), **meant}))
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({}, "needs a min_size"),
-        ({"min_size": [0]}, "must be positive"),
-        ({"min_size": [30, 60], "max_size": [40]}, "one for each min_size"),
-        ({"min_size": [30], "max_size": [30]}, "greater than min_size"),
-        ({"min_size": [30], "variance": [0.1, 0.2]}, "1 or 4 variances"),
-        ({"min_size": [30], "img_size": 3, "img_h": 3, "img_w": 3}, "either img_size"),
-        ({"min_size": [30], "step": 8, "step_h": 8, "step_w": 8}, "either step"),
-    ],
-)
-def test_prior_box_refuses_what_ssd_refuses(tmp_path: Path, values: dict[str, Any], message: str) -> None:
-    shapes = {"f": (1, 8, 3, 5), "data": (1, 3, 96, 120)}
-    with pytest.raises(converters.FormatError, match=message):
-        converters.load(*write_net(tmp_path, layer("PriorBox", "f data", "y", prior_text(**values)), shapes))
-
 
 SSD = Detection(
     num_classes=4,

@@ -42,6 +42,15 @@ def test_truncation(tmp_path: Path, low: float, high: float) -> None:
     assert_close(computed(tmp_path, net, {"x": x})["y"], np.minimum(np.maximum(x, low), high))
 
 
+@pytest.mark.parametrize(
+    ("text", "low", "high"), [("", 0, 5), ("lower_bound: -1", -1, 5), ("upper_bound: 0.5", 0, 0.5)]
+)
+def test_truncation_by_default_bounds(tmp_path: Path, text: str, low: float, high: float) -> None:
+    x = 4 * normal(3, 7)
+    net = layer("Truncation", "x", "y", f"truncation_param {{ {text} }}")
+    assert_close(computed(tmp_path, net, {"x": x})["y"], np.clip(x, low, high))
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (1, 1, 1, 1), (3, 2, 1, 6), (2, 1, 7, 2), (1, 4, 3, 3)])
 def test_slope(tmp_path: Path, shape: tuple[int, ...]) -> None:
     x = normal(*shape)
@@ -70,19 +79,18 @@ def test_gram(tmp_path: Path, shape: tuple[int, ...]) -> None:
         ((2, 4), 'distance_type: "L2" normalize: true bias_term: false'),
         ((2, 3, 4), 'distance_type: "L1" axis: 2 normalize: true'),
         ((1, 1), 'distance_type: "L2" bias_term: false'),
+        ((3, 5), "bias_term: true"),  # declared, and never read: the layer has one blob
     ],
 )
 def test_inner_distance(tmp_path: Path, shape: tuple[int, ...], text: str) -> None:
     axis = 2 if "axis" in text else 1
-    x, weight, bias = normal(*shape), normal(4, int(np.prod(shape[axis:])), seed=1), normal(4, seed=2)
-    stored = [weight] if "bias_term" in text else [weight, bias]
+    x, weight = normal(*shape), normal(4, int(np.prod(shape[axis:])), seed=1)
     net = layer("InnerDistance", "x", "y", f"inner_distance_param {{ num_output: 4 {text} }}")
-    got = computed(tmp_path, net, {"x": x}, {"layer": stored})
+    got = computed(tmp_path, net, {"x": x}, {"layer": [weight]})
     if "normalize" in text:
         weight = weight / np.sqrt((weight**2).sum(axis=1, keepdims=True) + 1e-6)
     apart = x.reshape(*shape[:axis], 1, -1) - weight
-    wanted = (apart**2 if "L2" in text else np.abs(apart)).sum(axis=-1)
-    assert_close(got["y"], wanted if len(stored) == 1 else wanted + bias)
+    assert_close(got["y"], (np.abs(apart) if "L1" in text else apart**2).sum(axis=-1))
 
 
 @pytest.mark.parametrize(
@@ -120,8 +128,12 @@ def test_local(
     ("kind", "text", "error", "message"),
     [
         ("ChannelScale", "channel_scale_param { global_scale: true }", "UnsupportedError", "statistic"),
-        ("Truncation", "truncation_param { lower_bound: 0 }", "FormatError", "upper_bound"),
-        ("InnerDistance", "inner_distance_param { num_output: 2 }", "FormatError", "L2 or L1"),
+        (
+            "InnerDistance",
+            'inner_distance_param { num_output: 2 distance_type: "L3" }',
+            "FormatError",
+            "'L3'",
+        ),
         ("Local", "local_param { num_output: 2 kernel_size: 9 }", "FormatError", "larger than 4x5"),
         ("Local", "local_param { num_output: 2 }", "FormatError", "must be positive"),
     ],

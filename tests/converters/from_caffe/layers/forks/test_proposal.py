@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import reference_regions as reference
+from caffemodel_writer import field
+from corpus_cases import run_onnx
 from reference_nets import assert_close, computed, layer, write_net
 
 import converters
@@ -102,3 +104,45 @@ def test_proposal_refuses(tmp_path: Path, text: str, message: str) -> None:
     net = layer("Proposal", "s d info", "rois", f"proposal_param {{ {text} }}")
     with pytest.raises(converters.FormatError, match=message):
         converters.load(*write_net(tmp_path, net, shapes))
+
+
+def happynears_caffemodel(folder: Path) -> Path:
+    """A caffemodel of happynear's fork, which stores the parameters of Proposal at field 219."""
+    stored = field(1, b"prop") + field(2, b"Proposal")
+    path = folder / "face.caffemodel"
+    path.write_bytes(field(100, stored + field(219, b"")))
+    return path
+
+
+def test_happynears_scales_are_pixels(tmp_path: Path) -> None:
+    """Its anchors: unrounded ratios, scales divided by base_size, the sides less one rounded to half up."""
+    ratios, scales = [0.5, 1, 2], [24, 50]
+    generator = np.random.default_rng(5)
+    scores = (generator.permutation(2 * 6 * 12) + 1).astype(np.float32).reshape(1, 12, 3, 4) / 144
+    deltas = generator.normal(0, 0.3, (1, 24, 3, 4)).astype(np.float32)
+    info = np.array([[50, 70, 1, 1]], np.float32)
+    fields = " ".join([*(f"ratio: {r}" for r in ratios), *(f"scale: {s}" for s in scales)])
+    text = layer("Proposal", "s d info", "rois", f"proposal_param {{ {fields} min_size: 4 }}", "prop")
+    shapes = {"s": scores.shape, "d": deltas.shape, "info": info.shape}
+    sources = [*write_net(tmp_path, text, shapes), happynears_caffemodel(tmp_path)]
+    converters.convert(sources, tmp_path / "net.onnx")
+    got = run_onnx(tmp_path / "net.onnx", {"s": scores, "d": deltas, "info": info})
+    anchors = []
+    for ratio in ratios:
+        for scale in scales:
+            width = 16 / np.sqrt(ratio)
+            w, h = (np.floor(side * scale / 16 - 1 + 0.5) / 2 for side in (width, width * ratio))
+            anchors.append([7.5 - w, 7.5 - h, 7.5 + w, 7.5 + h])
+    wanted, _ = reference.proposals(
+        scores.astype(float), deltas.astype(float), info[0], np.array(anchors), 16, 4, 6000, 300, 0.7
+    )
+    assert len(wanted) > 3
+    assert_close(got["rois"], wanted)
+
+
+def test_scales_that_look_like_pixels_are_noted(tmp_path: Path) -> None:
+    shapes = {"s": (1, 2, 3, 4), "d": (1, 4, 3, 4), "info": (1, 4)}
+    for scale, noted in ((64, False), (128, True)):
+        text = layer("Proposal", "s d info", "rois", f"proposal_param {{ ratio: 1 scale: {scale} }}")
+        report = converters.load(*write_net(tmp_path, text, shapes)).meta["report"]
+        assert any("multiples of base_size" in note for note in report.notes) == noted
