@@ -85,7 +85,7 @@ class _Search:
             if len(layer.bottom) == 1:
                 self.unstored.append(layer)
             return None, False
-        param = layer_type.parameters(layer)
+        param: schema.Message = layer_type.parameters(layer)
         told = layer_type.bottom_of_blob(param, stored.shapes[0])
         if told is None:
             return None, False
@@ -141,7 +141,7 @@ def implied_channels(
     unstored: list[schema.Message] = []
     for sizes in [shape] if shape is not None else [(None,) * rank for rank in _RANKS]:
         graph = Graph("sizes")
-        blobs = {
+        blobs: dict[str, tuple[ir.Value, ...]] = {
             other: (graph.input(other, _tried(other, given, None)),) * 2
             for other, given in known.items()
             if other != name

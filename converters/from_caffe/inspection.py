@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ from converters.graph import dims, shape_text
 from converters.options import Options
 from converters.report import Inspection, LayerRow
 from converters.sniff import Kind, identify
+
+# The channels that are assumed of images where neither definition nor weights tell them.
+_COLOURS = 3
 
 
 class _EveryName(frozenset[str]):
@@ -48,7 +52,7 @@ class _PlaceholderWeights:
         return StoredLayer(layer, "", blobs, 0)
 
 
-def inspect(definition: Path | None, weights_path: Path | None) -> Inspection:
+def inspect(definition: Path | None, weights_path: Path | None, options: Options) -> Inspection:
     """What is in a definition, its weights, or both; at least one path must be given.
 
     Errors of the net go into the result; FormatError for a definition that cannot be parsed.
@@ -64,12 +68,14 @@ def inspect(definition: Path | None, weights_path: Path | None) -> Inspection:
     result.problems += [f"unknown field {field}; --ignore-field accepts it" for field in ignored]
     layers: Sequence[schema.Message] = message.layer
     try:
-        layers = filter_net(message, (), 0)
+        layers = filter_net(message, options.stages, options.level)
         net = deploy.prepare(message.name, layers, None)
         weights = (
             open_weights(weights_path, net.declared) if weights_path is not None else _PlaceholderWeights()
         )
-        _inspect_net(net, weights, result)
+        if weights_path is None:
+            _assume_channels(net, options, result)
+        _inspect_net(net, weights, options, result)
     except ConverterError as error:
         result.problems.append(str(error))
         result.layers = [_type_row(layer) for layer in layers]
@@ -87,11 +93,24 @@ def _definition(definition: Path | None, weights: Path | None) -> tuple[schema.M
     return definition_in(weights), []
 
 
-def _inspect_net(net: deploy.InferenceNet, weights: Weights, result: Inspection) -> None:
-    sizes = declared_batch_sizes(net.inputs, net.declared, weights, Options())
+def _assume_channels(net: deploy.InferenceNet, options: Options, result: Inspection) -> None:
+    """Take images to be in colour where only the weights, which are not there, tell their channels."""
+    shapes = dict(net.inputs.shapes)
+    for name, shape in net.inputs.shapes.items():
+        if shape is not None and len(shape) > 1 and shape[1] is None and name not in options.input_shapes:
+            shapes[name] = (shape[0], _COLOURS, *shape[2:])
+            result.notes.append(
+                f"the definition does not tell the channels of {name!r}: shown for {_COLOURS}; the weights "
+                f"or --input-shape {name}=N,C,H,W tell them"
+            )
+    net.inputs = replace(net.inputs, shapes=shapes)
+
+
+def _inspect_net(net: deploy.InferenceNet, weights: Weights, options: Options, result: Inspection) -> None:
+    sizes = declared_batch_sizes(net.inputs, net.declared, weights, options)
 
     def attempt(dynamic_batches: Collection[int | None]) -> Conversion:
-        conversion = Conversion.of(net, weights, Options(), dynamic_batches)
+        conversion = Conversion.of(net, weights, options, dynamic_batches)
         conversion.convert_layers()
         return conversion
 
@@ -99,7 +118,7 @@ def _inspect_net(net: deploy.InferenceNet, weights: Weights, result: Inspection)
     try:
         conversion, _ = widest_dynamic_batch(sizes, attempt)
     except ConverterError:
-        conversion = Conversion.of(net, weights, Options(), ())
+        conversion = Conversion.of(net, weights, options, ())
         problems = conversion.convert_what_is_possible()
     binder = conversion.binder
     result.layers = [_row(layer, conversion, problems.get(k)) for k, layer in enumerate(net.layers)]

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from reference_nets import write_net
+from training_nets import CONV, CROPPED, DATA, PRODUCT, blocks, chain, diamonds
 
 import converters
-
-DATA = 'layer {{ name: "data" type: "Data" top: "data" data_param {{ batch_size: 2 }} {} }} '
-CROPPED = DATA.format("transform_param { crop_size: 8 }")
-CONV = (
-    'layer {{ name: "conv" type: "Convolution" bottom: "{}" top: "out" '
-    "convolution_param {{ num_output: 2 kernel_size: 1 bias_term: false {} }} }} "
-)
-PRODUCT = (
-    'layer {{ name: "fc" type: "InnerProduct" bottom: "{}" top: "out" '
-    "inner_product_param {{ num_output: 2 bias_term: false {} }} }} "
-)
 
 
 def between(kind: str, text: str = "", top: str = '"x"') -> str:
@@ -103,39 +92,6 @@ def test_a_first_layer_that_the_weights_lack_is_named(tmp_path: Path) -> None:
     text = CROPPED + CONV.format("data", "").replace('"conv"', '"conv_new"')
     with pytest.raises(converters.MismatchError, match=r"'conv_new' \(Convolution\).*closest .* is 'conv'"):
         converters.load(*write_net(tmp_path, text, {}, {"conv": CONV_OF[3]}))
-
-
-def chain(layers: int) -> str:
-    kinds = itertools.cycle(["ReLU", "Power", "Dropout"])
-    return "".join(
-        f'layer {{ name: "l{k}" type: "{kind}" bottom: "data" top: "data" }} '
-        for k, kind in zip(range(layers), kinds, strict=False)
-    )
-
-
-def blocks(layers: int) -> str:
-    def block(k: int) -> str:
-        bottom = f"c{k - 1}" if k else "data"
-        return (
-            f'layer {{ name: "c{k}" type: "Convolution" bottom: "{bottom}" top: "c{k}" '
-            "convolution_param { num_output: 2 kernel_size: 1 } } "
-            f'layer {{ name: "b{k}" type: "BatchNorm" bottom: "c{k}" top: "c{k}" }} '
-            f'layer {{ name: "r{k}" type: "ReLU" bottom: "c{k}" top: "c{k}" }} '
-        )
-
-    return "".join(map(block, range(layers // 3)))
-
-
-def diamonds(layers: int) -> str:
-    def diamond(k: int) -> str:
-        bottom = f"x{k - 1}" if k else "data"
-        return (
-            f'layer {{ name: "a{k}" type: "ReLU" bottom: "{bottom}" top: "a{k}" }} '
-            f'layer {{ name: "b{k}" type: "Power" bottom: "{bottom}" top: "b{k}" }} '
-            f'layer {{ name: "x{k}" type: "Eltwise" bottom: "a{k}" bottom: "b{k}" top: "x{k}" }} '
-        )
-
-    return "".join(map(diamond, range(layers // 3)))
 
 
 @pytest.mark.parametrize("wiring", [chain, blocks, diamonds])
