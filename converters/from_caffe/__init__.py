@@ -50,8 +50,8 @@ def _definition(
     definition: Path | None, weights_path: Path | None, options: Options
 ) -> tuple[schema.Message, list[str]]:
     if definition is not None:
-        message, ignored = parse(definition, options.ignore_fields)
-        return message, [f"ignored the field {field}, as asked" for field in ignored]
+        read = parse(definition, options.ignore_fields, options.stages, options.level)
+        return read.net, [*(f"ignored the field {field}, as asked" for field in read.ignored), *read.notes]
     assert weights_path is not None
     if identify(weights_path) is not Kind.CAFFEMODEL:
         raise UsageError(

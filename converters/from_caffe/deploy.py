@@ -16,7 +16,7 @@ from converters.from_caffe import schema
 from converters.from_caffe.blob_aliasing import check_blob_names, in_place_tops, storage_ids
 from converters.from_caffe.inputs import Inputs, find_inputs
 from converters.from_caffe.layers import layer_types
-from converters.from_caffe.layers.dropped import DROPPED, LOSSES, PROBABILITY_OF_LOSS, why_dropped
+from converters.from_caffe.layers.dropped import PROBABILITY_OF_LOSS, is_dropped, is_loss, why_dropped
 from converters.report import Dropped
 
 # What the probabilities of a training definition are called, unless its loss names them.
@@ -83,7 +83,7 @@ def _without_training(
                 Dropped(layer.name, layer.type, f"loss: replaced by {PROBABILITY_OF_LOSS[layer.type]}")
             )
             not_computed |= set(layer.top) - set(kept[-1].top)
-        elif layer.type in DROPPED:
+        elif is_dropped(layer.type):
             dropped.append(Dropped(layer.name, layer.type, why_dropped(layer.type)))
             not_computed |= set(layer.top)
         elif not_computed.intersection(layer.bottom):
@@ -112,7 +112,7 @@ def _last_probability(
     layers: Sequence[schema.Message], wanted: Sequence[str] | None
 ) -> schema.Message | None:
     """The loss that becomes probabilities: the last SoftmaxWithLoss, or the one for an output in `wanted`."""
-    made = {top for layer in layers if layer.type not in LOSSES for top in layer.top}
+    made = {top for layer in layers if not is_loss(layer.type) for top in layer.top}
     already = {layer.bottom[0] for layer in layers if layer.type == "Softmax" and len(layer.bottom)}
     possible = [
         layer

@@ -13,10 +13,10 @@ from converters.from_caffe import deploy, schema
 from converters.from_caffe.conversion import Conversion, lookup
 from converters.from_caffe.embedded import definition_in
 from converters.from_caffe.input_shapes import declared_batch_sizes, widest_dynamic_batch
-from converters.from_caffe.inputs import DATA_LAYERS
-from converters.from_caffe.layers.dropped import DROPPED
+from converters.from_caffe.inputs import is_data_layer
+from converters.from_caffe.layers.dropped import is_dropped
 from converters.from_caffe.netstate import filter_net
-from converters.from_caffe.prototxt import parse
+from converters.from_caffe.prototxt import Definition, parse
 from converters.from_caffe.weights import Blob, StoredLayer, Weights, open_weights
 from converters.graph import dims, shape_text
 from converters.options import Options
@@ -59,14 +59,15 @@ def inspect(definition: Path | None, weights_path: Path | None, options: Options
     """
     files = [str(path) for path in (definition, weights_path) if path is not None]
     try:
-        message, ignored = _definition(definition, weights_path)
+        read = _definition(definition, weights_path, options)
     except UnsupportedError as error:
         if definition is not None or weights_path is None:
             raise
         return _weights_alone(weights_path, str(error))
     result = Inspection("Caffe network", files)
-    result.problems += [f"unknown field {field}; --ignore-field accepts it" for field in ignored]
-    layers: Sequence[schema.Message] = message.layer
+    result.problems += [f"unknown field {field}; --ignore-field accepts it" for field in read.ignored]
+    result.notes += read.notes
+    message, layers = read.net, read.net.layer
     try:
         layers = filter_net(message, options.stages, options.level)
         net = deploy.prepare(message.name, layers, None)
@@ -84,13 +85,13 @@ def inspect(definition: Path | None, weights_path: Path | None, options: Options
     return result
 
 
-def _definition(definition: Path | None, weights: Path | None) -> tuple[schema.Message, list[str]]:
+def _definition(definition: Path | None, weights: Path | None, options: Options) -> Definition:
     if definition is not None:
-        return parse(definition, _EveryName())
+        return parse(definition, _EveryName(), options.stages, options.level)
     assert weights is not None
     if identify(weights) is not Kind.CAFFEMODEL:
         raise UnsupportedError(f"{weights}: weights alone; give the network definition (.prototxt) with them")
-    return definition_in(weights), []
+    return Definition(definition_in(weights), [], [])
 
 
 def _assume_channels(net: deploy.InferenceNet, options: Options, result: Inspection) -> None:
@@ -141,7 +142,7 @@ def _type_row(layer: schema.Message) -> LayerRow:
     """The row of a layer in a net that could not be prepared: only its type is checked."""
     row = LayerRow(layer.name, layer.type)
     try:
-        if layer.type not in DROPPED | {"Input", *DATA_LAYERS}:
+        if layer.type != "Input" and not is_dropped(layer.type) and not is_data_layer(layer.type, layer):
             lookup(layer)
     except ConverterError as error:
         row.problem = str(error)
