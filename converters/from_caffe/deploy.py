@@ -8,12 +8,13 @@ only a dropped layer reads (labels, class weights) is dropped too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from converters.errors import UsageError
 from converters.from_caffe import schema
 from converters.from_caffe.blob_aliasing import check_blob_names, in_place_tops, storage_ids
+from converters.from_caffe.inference_layers import inference_layers, makers, training_loss_notes
 from converters.from_caffe.inputs import Inputs, find_inputs
 from converters.from_caffe.layers import layer_types
 from converters.from_caffe.layers.dropped import PROBABILITY_OF_LOSS, is_dropped, is_loss, why_dropped
@@ -27,7 +28,8 @@ PROBABILITIES = "prob"
 class InferenceNet:
     """The inference net of a definition.
 
-    declared: every layer of phase TEST; layers: those among them that compute the outputs.
+    declared: every layer of phase TEST; layers: those among them that compute the outputs. notes: what a
+    person should know about the choice of layers.
     """
 
     name: str
@@ -36,6 +38,7 @@ class InferenceNet:
     layers: list[schema.Message]
     outputs: list[str]
     dropped: list[Dropped]
+    notes: list[str] = field(default_factory=list)
 
     @property
     def preprocessing(self) -> dict[str, Any] | None:
@@ -43,13 +46,17 @@ class InferenceNet:
         return self.inputs.preprocessing
 
 
-def prepare(name: str, layers: Sequence[schema.Message], wanted: Sequence[str] | None) -> InferenceNet:
-    """The inference net among the layers of phase TEST.
+def prepare(
+    net: schema.Message, stages: Sequence[str], level: int, wanted: Sequence[str] | None
+) -> InferenceNet:
+    """The inference net of a definition in phase TEST, with these stages, at this level.
 
     `wanted` names its outputs; with None they are the tops that no layer reads. FormatError for blob names
-    that Caffe refuses, UsageError for outputs that the net does not have.
+    that Caffe refuses, UsageError for outputs that the net does not have, and where the state leaves open
+    which data layer makes an input.
     """
-    check_blob_names(layers)
+    layers, excluded, notes = inference_layers(net, stages, level)
+    check_blob_names(layers, makers(excluded))
     inputs, rest = find_inputs(layers)
     dropped = [
         Dropped(layer.name, layer.type, "data layer: its first top becomes an input")
@@ -61,7 +68,8 @@ def prepare(name: str, layers: Sequence[schema.Message], wanted: Sequence[str] |
     needed, unneeded = _needed(kept, outputs)
     inputs = inputs.only({bottom for layer in needed for bottom in layer.bottom} | set(outputs))
     dropped += [Dropped(layer.name, layer.type, "nothing that is left reads its tops") for layer in unneeded]
-    return InferenceNet(name, inputs, layers, needed, outputs, dropped)
+    notes += training_loss_notes(outputs, excluded)
+    return InferenceNet(net.name, inputs, layers, needed, outputs, dropped, notes)
 
 
 def _without_training(

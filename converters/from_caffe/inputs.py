@@ -88,6 +88,13 @@ def find_inputs(layers: Sequence[schema.Message]) -> tuple[Inputs, list[schema.M
     return Inputs(list(shapes), shapes, batches, data_layers, preprocessing), rest
 
 
+def data_made(layer: schema.Message) -> tuple[object, ...]:
+    """What a layer with data gives the net: its tops, their shapes without the batch, and preprocessing."""
+    shapes = [shape if shape is None else shape[1:] for shape in _declared_shapes(layer)]
+    preprocessing = {**_preprocessing(layer), "layer": None} if layer.type != "Input" else None
+    return list(layer.top), shapes, preprocessing
+
+
 def _declared_shapes(layer: schema.Message) -> list[PartialShape]:
     if layer.type == "Input":
         given: list[PartialShape] = [tuple(shape.dim) for shape in layer.input_param.shape]

@@ -70,7 +70,8 @@ def inspect(definition: Path | None, weights_path: Path | None, options: Options
     message, layers = read.net, read.net.layer
     try:
         layers = filter_net(message, options.stages, options.level)
-        net = deploy.prepare(message.name, layers, None)
+        net = deploy.prepare(message, options.stages, options.level, None)
+        result.notes += net.notes
         weights = (
             open_weights(weights_path, net.declared) if weights_path is not None else _PlaceholderWeights()
         )
