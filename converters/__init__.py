@@ -192,11 +192,20 @@ def convert(
     return report
 
 
-def inspect(*sources: PathLike) -> Inspection:
-    """What the files contain and which of it can be converted. Raises only for files that cannot be read."""
+def inspect(
+    *sources: PathLike,
+    input_shapes: Mapping[str, Sequence[int | str]] | None = None,
+    stages: Sequence[str] = (),
+    level: int = 0,
+) -> Inspection:
+    """What the files contain and which of it can be converted. Raises only for files that cannot be read.
+
+    input_shapes, stages, level: as in `load`. Raises ConverterError.
+    """
     from converters import reading
 
-    return reading.inspect([Path(source) for source in sources])
+    options = Options.of(input_shapes=input_shapes, stages=stages, level=level)
+    return reading.inspect([Path(source) for source in sources], options)
 
 
 def preprocessing_of(model: ir.Model) -> dict[str, object] | None:

@@ -35,14 +35,14 @@ class Options:
     def of(
         cls,
         *,
-        outputs: Sequence[str] | None,
-        input_shapes: Mapping[str, Sequence[int | str]] | None,
-        stages: Sequence[str],
-        level: int,
-        static_batch: int | None,
-        ignore_fields: Sequence[str],
-        fold: bool,
-        select: str | None,
+        outputs: Sequence[str] | None = None,
+        input_shapes: Mapping[str, Sequence[int | str]] | None = None,
+        stages: Sequence[str] = (),
+        level: int = 0,
+        static_batch: int | None = None,
+        ignore_fields: Sequence[str] = (),
+        fold: bool = False,
+        select: str | None = None,
     ) -> Options:
         """Options after a check; UsageError names the one with an invalid value."""
         for name, value in (("outputs", outputs), ("stages", stages), ("ignore_fields", ignore_fields)):

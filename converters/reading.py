@@ -44,18 +44,19 @@ def read(paths: Sequence[Path], options: Options, sha256: Sequence[str] | None =
     return model
 
 
-def inspect(paths: Sequence[Path]) -> Inspection:
+def inspect(paths: Sequence[Path], options: Options) -> Inspection:
     """What `paths` contain, and which of it can be converted."""
     kinds = files_by_kind(paths)
+    _check_options(kinds, options)
     if Kind.ONNX in kinds:
-        return _inspect_onnx(kinds[Kind.ONNX])
+        return _inspect_onnx(kinds[Kind.ONNX], options)
     if Kind.TORCH7 in kinds:
         from converters import from_torch7
 
-        return from_torch7.inspect(kinds[Kind.TORCH7])
+        return from_torch7.inspect(kinds[Kind.TORCH7], options)
     from converters import from_caffe
 
-    return from_caffe.inspect(kinds.get(Kind.PROTOTXT), _weights_in(kinds))
+    return from_caffe.inspect(kinds.get(Kind.PROTOTXT), _weights_in(kinds), options)
 
 
 def files_by_kind(paths: Sequence[Path]) -> Mapping[Kind, Path]:
@@ -94,8 +95,8 @@ def _weights_in(kinds: Mapping[Kind, Path]) -> Path | None:
     return next((kinds[kind] for kind in _WEIGHTS if kind in kinds), None)
 
 
-def _inspect_onnx(path: Path) -> Inspection:
-    model = read([path], Options())
+def _inspect_onnx(path: Path, options: Options) -> Inspection:
+    model = read([path], options)
     report: ConversionReport = model.meta["report"]
     rows = [
         LayerRow(node.name or "", node.op_type, [_shape(output) for output in node.outputs])

@@ -15,7 +15,6 @@ from converters.from_caffe.conversion import Conversion
 from converters.from_caffe.embedded import definition_in
 from converters.from_caffe.input_shapes import declared_batch_sizes, widest_dynamic_batch
 from converters.from_caffe.inspection import inspect
-from converters.from_caffe.netstate import filter_net
 from converters.from_caffe.prototxt import parse
 from converters.from_caffe.weights import Weights, open_weights
 from converters.options import Options
@@ -32,8 +31,8 @@ def read(definition: Path | None, weights_path: Path | None, options: Options) -
     the mapped weights files. Every error is a ConverterError.
     """
     message, notes = _definition(definition, weights_path, options)
-    layers = filter_net(message, options.stages, options.level)
-    net = deploy.prepare(message.name, layers, options.outputs)
+    net = deploy.prepare(message, options.stages, options.level, options.outputs)
+    notes += net.notes
     weights = open_weights(weights_path, net.declared) if weights_path is not None else None
     sizes = declared_batch_sizes(net.inputs, net.declared, weights, options)
     try:
@@ -50,8 +49,8 @@ def _definition(
     definition: Path | None, weights_path: Path | None, options: Options
 ) -> tuple[schema.Message, list[str]]:
     if definition is not None:
-        message, ignored = parse(definition, options.ignore_fields)
-        return message, [f"ignored the field {field}, as asked" for field in ignored]
+        read = parse(definition, options.ignore_fields, options.stages, options.level)
+        return read.net, [*(f"ignored the field {field}, as asked" for field in read.ignored), *read.notes]
     assert weights_path is not None
     if identify(weights_path) is not Kind.CAFFEMODEL:
         raise UsageError(

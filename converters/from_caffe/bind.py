@@ -13,6 +13,7 @@ from converters.errors import MismatchError
 from converters.from_caffe import schema
 from converters.from_caffe.bound_layer import BoundLayer, Parameter
 from converters.from_caffe.fillers import DEFAULT_FILLER, fill
+from converters.from_caffe.implied_channels import why_not_stored
 from converters.graph import filled, shape_text
 
 if TYPE_CHECKING:
@@ -177,19 +178,11 @@ class Binder:
         return filled(parameter.shape, 0)
 
     def _why_missing(self, name: str) -> str:
-        import difflib
-
         if self.weights is None:
             return "no weights file was given; add the .caffemodel to the command"
-        names = [stored.name for stored in self.weights.layers()]
-        if name in names:
+        if any(stored.name == name for stored in self.weights.layers()):
             return f"of several layers of this name, the first gets what {self._file} holds: rename them"
-        close = difflib.get_close_matches(name, names, n=1)
-        return f"{self._file} holds no layer of this name" + (
-            f"; the closest stored name is {close[0]!r}: do the two files belong together?"
-            if close
-            else f"; it holds {len(names)} layers with parameters, such as {', '.join(map(repr, names[:3]))}"
-        )
+        return why_not_stored(self.weights, name)
 
     @property
     def _file(self) -> str:

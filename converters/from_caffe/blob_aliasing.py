@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from converters.errors import FormatError
 from converters.from_caffe import schema
 from converters.from_caffe.layers import layer_types
+from converters.from_caffe.layers.dropped import is_dropped
 
 
 def in_place_tops(layer: schema.Message) -> set[str]:
@@ -15,19 +16,24 @@ def in_place_tops(layer: schema.Message) -> set[str]:
     return {top for top, bottom in zip(layer.top, layer.bottom, strict=False) if top == bottom}
 
 
-def check_blob_names(layers: Sequence[schema.Message]) -> None:
-    """FormatError for a blob read before it is made, made twice, or changed in place after it was read."""
+def check_blob_names(layers: Sequence[schema.Message], excluded: Mapping[str, str] | None = None) -> None:
+    """FormatError for a blob read before it is made, made twice, or changed in place after it was read.
+
+    Labels that nothing makes are let pass: a loss or an evaluation reads them, which is left out anyway.
+    excluded: what an error says of blobs that only layers outside of this net make, by name.
+    """
     reads: dict[str, int] = {}
     for layer in layers:
         where = f"layer {layer.name!r} ({layer.type})"
         in_place = in_place_tops(layer)
         if "" in (*layer.bottom, *layer.top):
             raise FormatError(f"{where} has a bottom or a top without a name")
-        for bottom in layer.bottom:
-            if bottom not in reads:
-                hint = _hint(bottom, reads)
+        for k, bottom in enumerate(layer.bottom):
+            if bottom in reads:
+                reads[bottom] += 1
+            elif k == 0 or not is_dropped(layer.type):
+                hint = _hint(bottom, reads, excluded or {})
                 raise FormatError(f"{where} reads the blob {bottom!r}, which no layer before it makes{hint}")
-            reads[bottom] += 1
         for top in layer.top:
             if top in in_place and reads[top] > 1:
                 raise FormatError(
@@ -61,6 +67,8 @@ def _tops_share_memory(layer: schema.Message) -> bool:
     return layer.type in layer_types() and layer_types()[layer.type].tops_share_memory(layer)
 
 
-def _hint(name: str, made: dict[str, int]) -> str:
+def _hint(name: str, made: Mapping[str, int], excluded: Mapping[str, str]) -> str:
+    if name in excluded:
+        return f"; {excluded[name]}"
     close = difflib.get_close_matches(name, made, n=1)
     return f"; did you mean {close[0]!r}?" if close else "; layers must stand in the order of computation"

@@ -8,15 +8,16 @@ only a dropped layer reads (labels, class weights) is dropped too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from converters.errors import UsageError
 from converters.from_caffe import schema
 from converters.from_caffe.blob_aliasing import check_blob_names, in_place_tops, storage_ids
+from converters.from_caffe.inference_layers import inference_layers, makers, training_loss_notes
 from converters.from_caffe.inputs import Inputs, find_inputs
 from converters.from_caffe.layers import layer_types
-from converters.from_caffe.layers.dropped import DROPPED, LOSSES, PROBABILITY_OF_LOSS, why_dropped
+from converters.from_caffe.layers.dropped import PROBABILITY_OF_LOSS, is_dropped, is_loss, why_dropped
 from converters.report import Dropped
 
 # What the probabilities of a training definition are called, unless its loss names them.
@@ -27,7 +28,8 @@ PROBABILITIES = "prob"
 class InferenceNet:
     """The inference net of a definition.
 
-    declared: every layer of phase TEST; layers: those among them that compute the outputs.
+    declared: every layer of phase TEST; layers: those among them that compute the outputs. notes: what a
+    person should know about the choice of layers.
     """
 
     name: str
@@ -36,6 +38,7 @@ class InferenceNet:
     layers: list[schema.Message]
     outputs: list[str]
     dropped: list[Dropped]
+    notes: list[str] = field(default_factory=list)
 
     @property
     def preprocessing(self) -> dict[str, Any] | None:
@@ -43,13 +46,17 @@ class InferenceNet:
         return self.inputs.preprocessing
 
 
-def prepare(name: str, layers: Sequence[schema.Message], wanted: Sequence[str] | None) -> InferenceNet:
-    """The inference net among the layers of phase TEST.
+def prepare(
+    net: schema.Message, stages: Sequence[str], level: int, wanted: Sequence[str] | None
+) -> InferenceNet:
+    """The inference net of a definition in phase TEST, with these stages, at this level.
 
     `wanted` names its outputs; with None they are the tops that no layer reads. FormatError for blob names
-    that Caffe refuses, UsageError for outputs that the net does not have.
+    that Caffe refuses, UsageError for outputs that the net does not have, and where the state leaves open
+    which data layer makes an input.
     """
-    check_blob_names(layers)
+    layers, excluded, notes = inference_layers(net, stages, level)
+    check_blob_names(layers, makers(excluded))
     inputs, rest = find_inputs(layers)
     dropped = [
         Dropped(layer.name, layer.type, "data layer: its first top becomes an input")
@@ -61,7 +68,8 @@ def prepare(name: str, layers: Sequence[schema.Message], wanted: Sequence[str] |
     needed, unneeded = _needed(kept, outputs)
     inputs = inputs.only({bottom for layer in needed for bottom in layer.bottom} | set(outputs))
     dropped += [Dropped(layer.name, layer.type, "nothing that is left reads its tops") for layer in unneeded]
-    return InferenceNet(name, inputs, layers, needed, outputs, dropped)
+    notes += training_loss_notes(outputs, excluded)
+    return InferenceNet(net.name, inputs, layers, needed, outputs, dropped, notes)
 
 
 def _without_training(
@@ -83,7 +91,7 @@ def _without_training(
                 Dropped(layer.name, layer.type, f"loss: replaced by {PROBABILITY_OF_LOSS[layer.type]}")
             )
             not_computed |= set(layer.top) - set(kept[-1].top)
-        elif layer.type in DROPPED:
+        elif is_dropped(layer.type):
             dropped.append(Dropped(layer.name, layer.type, why_dropped(layer.type)))
             not_computed |= set(layer.top)
         elif not_computed.intersection(layer.bottom):
@@ -112,7 +120,7 @@ def _last_probability(
     layers: Sequence[schema.Message], wanted: Sequence[str] | None
 ) -> schema.Message | None:
     """The loss that becomes probabilities: the last SoftmaxWithLoss, or the one for an output in `wanted`."""
-    made = {top for layer in layers if layer.type not in LOSSES for top in layer.top}
+    made = {top for layer in layers if not is_loss(layer.type) for top in layer.top}
     already = {layer.bottom[0] for layer in layers if layer.type == "Softmax" and len(layer.bottom)}
     possible = [
         layer

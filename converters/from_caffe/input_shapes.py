@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from converters.errors import ConverterError, UsageError
 from converters.from_caffe import schema
+from converters.from_caffe.implied_channels import implied_channels
 from converters.from_caffe.inputs import Inputs, PartialShape
 from converters.from_caffe.layers import layer_types
 from converters.from_caffe.weights import Weights
@@ -118,10 +119,12 @@ def _known_shapes(
         raise UsageError(
             f"--input-shape names {', '.join(sorted(unknown))}; inputs: {', '.join(inputs.names) or 'none'}"
         )
+    known: dict[str, Sequence[int | str | None]] = {**options.input_shapes}
+    known |= {name: shape for name, shape in inputs.shapes.items() if shape is not None and name not in known}
     return {
         name: shape
         if shape is not None and None not in shape[1:]
-        else _implied_shape(name, shape, inputs.batches.get(name), layers, weights)
+        else _implied_shape(name, shape, inputs.batches.get(name), known, layers, weights)
         for name, shape in inputs.shapes.items()
         if name not in options.input_shapes
     }
@@ -131,55 +134,21 @@ def _implied_shape(
     name: str,
     declared: PartialShape,
     batch: int | None,
+    known: Mapping[str, Sequence[int | str | None]],
     layers: Sequence[schema.Message],
     weights: Weights | None,
 ) -> tuple[int | None, ...]:
     """A shape completed from the weights of the layers that read it; unknown heights and widths stay None."""
-    found = _channels(name, layers, weights) if weights is not None else None
-    if found is None and (declared is None or declared[1] is None):
+    if declared is not None and (len(declared) < 2 or declared[1] is not None):
+        return declared
+    found = implied_channels(name, declared, known, layers, weights) if weights is not None else None
+    if found is None:
         raise UsageError(
             f"the definition does not tell the shape of input {name!r}; give it: --input-shape {name}=N,C,H,W"
         )
-    if declared is None:
-        assert found is not None
-        channels, rank = found
-        return (batch, channels, *(None,) * (rank - 2))
-    return (declared[0], declared[1] or (found[0] if found else None), *declared[2:])
-
-
-def _channels(blob: str, layers: Sequence[schema.Message], weights: Weights) -> tuple[int, int] | None:
-    """(channels, rank) that the stored parameters of the layers reading `blob` imply, or None.
-
-    A convolution tells more than a matrix product, which flattens its bottom, and so comes first.
-    """
-    fallback = None
-    for k, layer in enumerate(layers):
-        if not len(layer.bottom) or layer.bottom[0] != blob:
-            continue
-        found = _channels_by_own_blob(layer, weights) or _channels_by_tops(layer, layers[k + 1 :], weights)
-        if found is not None and found[1] > 2:
-            return found
-        fallback = fallback or found
-    return fallback
-
-
-def _channels_by_own_blob(layer: schema.Message, weights: Weights) -> tuple[int, int] | None:
-    layer_type = layer_types().get(layer.type)
-    if layer_type is None or layer_type.bottom_of_blob is None:
-        return None
-    stored = weights.stored(layer.name, None)
-    shape = stored.shapes[0] if stored is not None and stored.blobs else ()
-    return layer_type.bottom_of_blob(layer_type.parameters(layer), shape)
-
-
-def _channels_by_tops(
-    layer: schema.Message, rest: Sequence[schema.Message], weights: Weights
-) -> tuple[int, int] | None:
-    """What the layers behind this one imply, taking its channels for those of its first top."""
-    if layer.type == "Slice":
-        parts = [_channels(top, rest, weights) for top in layer.top]
-        known = [part for part in parts if part is not None]
-        if len(known) == len(parts):
-            return sum(channels for channels, _ in known), known[0][1]
-        return None
-    return _channels(layer.top[0], rest, weights) if len(layer.top) else None
+    channels, rank = found
+    return (
+        (batch, channels, *(None,) * (rank - 2))
+        if declared is None
+        else (declared[0], channels, *declared[2:])
+    )

@@ -59,9 +59,16 @@ class Inputs:
         return replace(self, shapes={name: shape for name, shape in self.shapes.items() if name in names})
 
 
+def is_data_layer(layer_type: str, layer: schema.Message) -> bool:
+    """Whether a layer reads data: a known type, or one of a fork without bottoms whose name ends in Data."""
+    return layer_type in DATA_LAYERS or (
+        layer_type.endswith("Data") and layer_type != "DummyData" and not len(layer.bottom)
+    )
+
+
 def find_inputs(layers: Sequence[schema.Message]) -> tuple[Inputs, list[schema.Message]]:
     """(the inputs of a net, its other layers). DummyData is an input only where the net has no other."""
-    input_layers = [layer for layer in layers if layer.type == "Input" or layer.type in DATA_LAYERS]
+    input_layers = [layer for layer in layers if layer.type == "Input" or is_data_layer(layer.type, layer)]
     if not input_layers:
         input_layers = [layer for layer in layers if layer.type == "DummyData"]
     shapes: dict[str, PartialShape] = {}
@@ -73,12 +80,19 @@ def find_inputs(layers: Sequence[schema.Message]) -> tuple[Inputs, list[schema.M
                     f"input {name!r} of layer {layer.name!r} has the shape {shape}: sizes start at 1"
                 )
             shapes[name] = shape
-        if preprocessing is None and layer.type in DATA_LAYERS:
+        if preprocessing is None and layer.type not in ("Input", "DummyData"):
             preprocessing = _preprocessing(layer)
     rest = [layer for layer in layers if all(layer is not other for other in input_layers)]
     data_layers = [layer for layer in input_layers if layer.type != "Input"]
     batches = {top: layer.hdf5_data_param.batch_size or None for layer in data_layers for top in layer.top}
     return Inputs(list(shapes), shapes, batches, data_layers, preprocessing), rest
+
+
+def data_made(layer: schema.Message) -> tuple[object, ...]:
+    """What a layer with data gives the net: its tops, their shapes without the batch, and preprocessing."""
+    shapes = [shape if shape is None else shape[1:] for shape in _declared_shapes(layer)]
+    preprocessing = {**_preprocessing(layer), "layer": None} if layer.type != "Input" else None
+    return list(layer.top), shapes, preprocessing
 
 
 def _declared_shapes(layer: schema.Message) -> list[PartialShape]:
@@ -87,9 +101,12 @@ def _declared_shapes(layer: schema.Message) -> list[PartialShape]:
         return _one_per_top(layer, given or [None])
     if layer.type == "DummyData":
         return list(dummy_data_shapes(layer))
-    batch = getattr(layer, DATA_LAYERS[layer.type]).batch_size or None
     if layer.type == "HDF5Data":
         return [None] * len(layer.top)
+    if layer.type not in DATA_LAYERS:  # only its first top is known to hold images
+        batch = layer.data_param.batch_size or layer.image_data_param.batch_size or None
+        return [_image_shape(layer, batch), *([None] * len(layer.top))][: len(layer.top)]
+    batch = getattr(layer, DATA_LAYERS[layer.type]).batch_size or None
     return [_image_shape(layer, batch), *([(batch,)] * len(layer.top))][: len(layer.top)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,18 @@ from converters.from_caffe import deploy, schema
 from converters.from_caffe.conversion import Conversion, lookup
 from converters.from_caffe.embedded import definition_in
 from converters.from_caffe.input_shapes import declared_batch_sizes, widest_dynamic_batch
-from converters.from_caffe.inputs import DATA_LAYERS
-from converters.from_caffe.layers.dropped import DROPPED
+from converters.from_caffe.inputs import is_data_layer
+from converters.from_caffe.layers.dropped import is_dropped
 from converters.from_caffe.netstate import filter_net
-from converters.from_caffe.prototxt import parse
+from converters.from_caffe.prototxt import Definition, parse
 from converters.from_caffe.weights import Blob, StoredLayer, Weights, open_weights
 from converters.graph import dims, shape_text
 from converters.options import Options
 from converters.report import Inspection, LayerRow
 from converters.sniff import Kind, identify
+
+# The channels that are assumed of images where neither definition nor weights tell them.
+_COLOURS = 3
 
 
 class _EveryName(frozenset[str]):
@@ -51,28 +55,32 @@ class _PlaceholderWeights:
         return StoredLayer(layer, "", blobs, 0)
 
 
-def inspect(definition: Path | None, weights_path: Path | None) -> Inspection:
+def inspect(definition: Path | None, weights_path: Path | None, options: Options) -> Inspection:
     """What is in a definition, its weights, or both; at least one path must be given.
 
     Errors of the net go into the result; FormatError for a definition that cannot be parsed.
     """
     files = [str(path) for path in (definition, weights_path) if path is not None]
     try:
-        message, ignored = _definition(definition, weights_path)
+        read = _definition(definition, weights_path, options)
     except UnsupportedError as error:
         if definition is not None or weights_path is None:
             raise
         return _weights_alone(weights_path, str(error))
     result = Inspection("Caffe network", files)
-    result.problems += [f"unknown field {field}; --ignore-field accepts it" for field in ignored]
-    layers: Sequence[schema.Message] = message.layer
+    result.problems += [f"unknown field {field}; --ignore-field accepts it" for field in read.ignored]
+    result.notes += read.notes
+    message, layers = read.net, read.net.layer
     try:
-        layers = filter_net(message, (), 0)
-        net = deploy.prepare(message.name, layers, None)
+        layers = filter_net(message, options.stages, options.level)
+        net = deploy.prepare(message, options.stages, options.level, None)
+        result.notes += net.notes
         weights = (
             open_weights(weights_path, net.declared) if weights_path is not None else _PlaceholderWeights()
         )
-        _inspect_net(net, weights, result)
+        if weights_path is None:
+            _assume_channels(net, options, result)
+        _inspect_net(net, weights, options, result)
     except ConverterError as error:
         result.problems.append(str(error))
         result.layers = [_type_row(layer) for layer in layers]
@@ -81,20 +89,33 @@ def inspect(definition: Path | None, weights_path: Path | None) -> Inspection:
     return result
 
 
-def _definition(definition: Path | None, weights: Path | None) -> tuple[schema.Message, list[str]]:
+def _definition(definition: Path | None, weights: Path | None, options: Options) -> Definition:
     if definition is not None:
-        return parse(definition, _EveryName())
+        return parse(definition, _EveryName(), options.stages, options.level)
     assert weights is not None
     if identify(weights) is not Kind.CAFFEMODEL:
         raise UnsupportedError(f"{weights}: weights alone; give the network definition (.prototxt) with them")
-    return definition_in(weights), []
+    return Definition(definition_in(weights), [], [])
 
 
-def _inspect_net(net: deploy.InferenceNet, weights: Weights, result: Inspection) -> None:
-    sizes = declared_batch_sizes(net.inputs, net.declared, weights, Options())
+def _assume_channels(net: deploy.InferenceNet, options: Options, result: Inspection) -> None:
+    """Take images to be in colour where only the weights, which are not there, tell their channels."""
+    shapes = dict(net.inputs.shapes)
+    for name, shape in net.inputs.shapes.items():
+        if shape is not None and len(shape) > 1 and shape[1] is None and name not in options.input_shapes:
+            shapes[name] = (shape[0], _COLOURS, *shape[2:])
+            result.notes.append(
+                f"the definition does not tell the channels of {name!r}: shown for {_COLOURS}; the weights "
+                f"or --input-shape {name}=N,C,H,W tell them"
+            )
+    net.inputs = replace(net.inputs, shapes=shapes)
+
+
+def _inspect_net(net: deploy.InferenceNet, weights: Weights, options: Options, result: Inspection) -> None:
+    sizes = declared_batch_sizes(net.inputs, net.declared, weights, options)
 
     def attempt(dynamic_batches: Collection[int | None]) -> Conversion:
-        conversion = Conversion.of(net, weights, Options(), dynamic_batches)
+        conversion = Conversion.of(net, weights, options, dynamic_batches)
         conversion.convert_layers()
         return conversion
 
@@ -102,7 +123,7 @@ def _inspect_net(net: deploy.InferenceNet, weights: Weights, result: Inspection)
     try:
         conversion, _ = widest_dynamic_batch(sizes, attempt)
     except ConverterError:
-        conversion = Conversion.of(net, weights, Options(), ())
+        conversion = Conversion.of(net, weights, options, ())
         problems = conversion.convert_what_is_possible()
     binder = conversion.binder
     result.layers = [_row(layer, conversion, problems.get(k)) for k, layer in enumerate(net.layers)]
@@ -125,7 +146,7 @@ def _type_row(layer: schema.Message) -> LayerRow:
     """The row of a layer in a net that could not be prepared: only its type is checked."""
     row = LayerRow(layer.name, layer.type)
     try:
-        if layer.type not in DROPPED | {"Input", *DATA_LAYERS}:
+        if layer.type != "Input" and not is_dropped(layer.type) and not is_data_layer(layer.type, layer):
             lookup(layer)
     except ConverterError as error:
         row.problem = str(error)

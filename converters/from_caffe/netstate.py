@@ -16,10 +16,11 @@ def filter_net(net: schema.Message, stages: Sequence[str], level: int) -> list[s
     FormatError for a layer with both include and exclude rules.
     """
     active = set(net.state.stage) | set(stages)
-    return [layer for layer in net.layer if _included(layer, active, level)]
+    return [layer for layer in net.layer if is_included(layer, active, level)]
 
 
-def _included(layer: schema.Message, stages: set[str], level: int) -> bool:
+def is_included(layer: schema.Message, stages: set[str], level: int) -> bool:
+    """Whether this layer exists in phase TEST, with these stages, at this level."""
     if len(layer.include) and len(layer.exclude):
         raise FormatError(f"layer {layer.name!r} has both include and exclude rules; Caffe allows one kind")
     if len(layer.include):

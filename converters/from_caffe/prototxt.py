@@ -1,7 +1,7 @@
 """Prototxt text -> typed net, in the current (V2) form.
 
 protobuf itself reads the text. This module turns its errors into errors that name the file, line, layer and
-field, and skips the unknown fields that a user chose to ignore.
+field, and passes over unknown fields that cannot matter or that a user chose to ignore.
 """
 
 from __future__ import annotations
@@ -9,48 +9,115 @@ from __future__ import annotations
 import difflib
 import re
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf import text_format
 
-from converters.errors import FormatError, UnsupportedError
+from converters.errors import ConverterError, FormatError, UnsupportedError
 from converters.from_caffe import schema
+from converters.from_caffe.legacy_types import V1_TYPES
+from converters.from_caffe.prototxt_numbers import as_caffe_reads_numbers, with_plain_boolean
+from converters.from_caffe.unread_fields import (
+    UNKNOWN_FIELD,
+    Unread,
+    is_harmless,
+    unknown_v1_types,
+    without_unread,
+)
 from converters.from_caffe.upgrade import upgrade
 
+# The most further unknown fields that one error names.
+_MOST_LISTED = 10
+
+MAX_BYTES = 2**24
 # GoogLeNet's definition has 0.04 MB and 2,000 fields. protobuf reads about 60,000 fields per second.
-MAX_BYTES = 2**20
-MAX_FIELDS = 40_000
-
-_UNKNOWN_FIELD = re.compile(r'Message type "caffe\.(\w+)" has no field named "(\w+)"')
+MAX_FIELDS = 700_000
 
 
-def parse(path: Path, ignore_fields: Collection[str] = ()) -> tuple[schema.Message, list[str]]:
-    """The NetParameter in `path`, upgraded to the current form, and the ignored fields as "name (line n)".
+@dataclass(frozen=True)
+class Definition:
+    """A definition as it was read.
 
-    FormatError for text that Caffe's parser would refuse; UnsupportedError for a field that neither BVLC
-    Caffe nor a known fork declares.
+    net: the NetParameter in the current form. ignored: the unknown fields that were ignored as asked.
+    notes: what else was not read, because it cannot matter.
     """
-    text = _read(path)
-    ignored: list[str] = []
+
+    net: schema.Message
+    ignored: Sequence[str]
+    notes: Sequence[str]
+
+
+def parse(
+    path: Path, ignore_fields: Collection[str] = (), stages: Sequence[str] = (), level: int = 0
+) -> Definition:
+    """The definition in `path`, upgraded to the current form.
+
+    stages, level: the NetState, which decides what layers inference leaves out: in these, what the schema
+    does not know is passed over. FormatError for text that Caffe's parser would refuse; UnsupportedError for
+    a field that neither BVLC Caffe nor a known fork declares.
+    """
+    text = as_caffe_reads_numbers(_read(path), path)
+    net, unread = _parsed(path, text)
+    if missing := net.FindInitializationErrors():
+        raise FormatError(f"{path}: required fields are missing: {', '.join(missing)}")
+    v1_types = unknown_v1_types(unread)
+    harmless = [item for item in unread if is_harmless(item, net, v1_types, stages, level)]
+    rest = [item for item in unread if item not in harmless]
+    ignored = [item for item in rest if item.is_unknown and item.field in ignore_fields]
+    refused = [item for item in rest if item not in ignored]
+    if refused:
+        raise _unread_error(refused, path, text)
+    notes = _notes(net, harmless)
+    _forget_repeated(net, harmless)
+    return Definition(upgrade(net, path, v1_types), [str(item) for item in ignored], notes)
+
+
+def _parsed(path: Path, text: str) -> tuple[schema.Message, list[Unread]]:
+    """The net in the text, and the fields that could not be read."""
+    unread: list[Unread] = []
     while True:
         net = schema.new("NetParameter")
         try:
             _parse_into(net, text)
         except text_format.ParseError as error:
-            unknown = _UNKNOWN_FIELD.search(str(error))
-            if unknown and unknown[2] in ignore_fields:
-                ignored.append(f"{unknown[2]} (line {error.GetLine()})")
-                text = _without_field(text, *_position(error), path)
+            plain = with_plain_boolean(text, error.GetLine(), error.GetColumn())
+            if plain is not None:
+                text = plain
                 continue
-            raise _explained(error, path, text) from None
+            read, found = without_unread(text)
+            if not found:
+                raise _explained(error, path, text) from None
+            text, unread = read, [*unread, *found]
         except DeprecationWarning as warning:
             raise FormatError(f"{path}: a string that Caffe refuses: {warning}") from None
         except RecursionError:
             raise FormatError(f"{path}: messages are nested too deeply for a network definition") from None
-        if missing := net.FindInitializationErrors():
-            raise FormatError(f"{path}: required fields are missing: {', '.join(missing)}")
-        return upgrade(net, path), ignored
+        else:
+            return net, unread
+
+
+def _notes(net: schema.Message, unread: Sequence[Unread]) -> list[str]:
+    """One note for each layer, or for the net, of which something was not read."""
+    fields: dict[int | None, list[str]] = {}
+    for item in unread:
+        fields.setdefault(item.layer, []).append(str(item))
+    layers = net.layers if len(net.layers) else net.layer
+    return [
+        f"not read, because inference leaves out layer {layers[layer].name!r}: {', '.join(listed)}"
+        if layer is not None
+        else f"not read, because it steers memory or training only: {', '.join(listed)}"
+        for layer, listed in fields.items()
+    ]
+
+
+def _forget_repeated(net: schema.Message, unread: Sequence[Unread]) -> None:
+    """Clear transformations of which a fork has several: which one an image gets is chosen at random."""
+    layers = net.layers if len(net.layers) else net.layer
+    for item in unread:
+        if item.is_repeated and item.layer is not None and item.message == "TransformationParameter":
+            layers[item.layer].transform_param.ClearField(item.field)
 
 
 def _parse_into(net: schema.Message, text: str) -> None:
@@ -82,14 +149,29 @@ def _read(path: Path) -> str:
         raise FormatError(f"{path}: byte {error.start} is not UTF-8 text; is this a prototxt?") from None
 
 
-def _explained(error: text_format.ParseError, path: Path, text: str) -> FormatError | UnsupportedError:
+def _explained(error: text_format.ParseError, path: Path, text: str) -> ConverterError:
     line = error.GetLine() or _last_line(error)
+    return _field_error(str(error), line, path, text)
+
+
+def _unread_error(unread: Sequence[Unread], path: Path, text: str) -> ConverterError:
+    """The error about the first of these fields, with the names of the others."""
+    first, *others = unread
+    error = _field_error(first.error, first.line, path, text)
+    if not others:
+        return error
+    listed = ", ".join(map(str, others[:_MOST_LISTED]))
+    more = f" and {len(others) - _MOST_LISTED} more" if len(others) > _MOST_LISTED else ""
+    return type(error)(f"{error}\n  Not known either: {listed}{more}")
+
+
+def _field_error(said: str, line: int | None, path: Path, text: str) -> ConverterError:
     where = f"{path}:{line}" if line else str(path)
     layer = _enclosing_layer(text, line) if line else None
     inside = f" in layer {layer!r}" if layer else ""
-    unknown = _UNKNOWN_FIELD.search(str(error))
+    unknown = UNKNOWN_FIELD.search(said)
     if unknown is None:
-        return FormatError(f"{where}: {_reason(error)}{inside}")
+        return FormatError(f"{where}: {_reason(said)}{inside}{_v1_advice(said)}")
     message, field = unknown.groups()
     known = [f.name for f in schema.new(message).DESCRIPTOR.fields]
     close = difflib.get_close_matches(field, known, n=3)
@@ -102,21 +184,24 @@ def _explained(error: text_format.ParseError, path: Path, text: str) -> FormatEr
     )
 
 
-def _reason(error: text_format.ParseError) -> str:
-    text = re.sub(r"^\d+:\d+ : ", "", str(error)).replace("caffe.", "")
+def _v1_advice(said: str) -> str:
+    """How to write a type that is a string in a V1 layer: `layers { type: "Softmax" }`."""
+    found = re.search(r'V1LayerParameter\.LayerType" has no value named "(\w+)"', said)
+    if found is None:
+        return ""
+    name = next((v1 for v1, v2 in V1_TYPES.items() if v2 == found[1]), None)
+    old = f"type: {name}, or " if name is not None else ""
+    return f'; in "layers {{" a type is a word without quotes: write {old}"layer {{" in all layers'
+
+
+def _reason(said: str) -> str:
+    text = re.sub(r"^\d+:\d+ : ", "", said).replace("caffe.", "")
     return text if len(text) <= 240 else f"{text[:80]} ... {text[-140:]}"  # protobuf quotes the whole line
 
 
 def _last_line(error: text_format.ParseError) -> int | None:
     found = re.match(r"(\d+):\d+ : ", str(error))
     return int(found[1]) if found else None
-
-
-def _position(error: text_format.ParseError) -> tuple[int, int]:
-    line, column = error.GetLine(), error.GetColumn()
-    assert line is not None
-    assert column is not None
-    return line, column
 
 
 def _enclosing_layer(text: str, line: int) -> str | None:
@@ -127,50 +212,3 @@ def _enclosing_layer(text: str, line: int) -> str | None:
         return None
     name = re.search(r"name\s*:\s*(\"([^\"]*)\"|'([^']*)')", text[starts[-1] :])
     return (name[2] or name[3]) if name else None
-
-
-def _without_field(text: str, line: int, column: int, path: Path) -> str:
-    """The text with spaces in place of the field whose name starts at, or ends before, this position."""
-    lines = text.split("\n")
-    offset = sum(len(part) + 1 for part in lines[: line - 1]) + column - 1
-    start = _word_start(text, offset)
-    end = _field_end(text, start)
-    if end is None:
-        raise FormatError(f"{path}:{line}: a field that does not end; is this a network definition at all?")
-    blank = re.sub(r"[^\n]", " ", text[start:end])  # keeps line numbers
-    return text[:start] + blank + text[end:]
-
-
-def _word_start(text: str, offset: int) -> int:
-    while offset > 0 and (text[offset - 1].isalnum() or text[offset - 1] == "_"):
-        offset -= 1
-    return offset
-
-
-_TOKEN = re.compile(r"\s+|#[^\n]*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[{}<>\[\]]|[^\s{}<>\[\]#\"']+")
-
-
-def _field_end(text: str, start: int) -> int | None:
-    """The end of the field that starts at `start`, behind its message or scalar. None if it has no end."""
-    depth, seen_value, position = 0, False, start
-    name_seen = False
-    for token in _TOKEN.finditer(text, start):
-        word = token.group()
-        position = token.end()
-        if word.isspace() or word.startswith("#"):
-            continue
-        if not name_seen:
-            name_seen = True
-            if ":" in word and not word.endswith(":"):
-                return position
-            continue
-        if word in "{<[":
-            depth += 1
-        elif word in "}>]":
-            depth -= 1
-            seen_value = True
-        elif word != ":":
-            seen_value = True
-        if depth == 0 and seen_value:
-            return position
-    return None

@@ -6,6 +6,7 @@ legacy `input` fields -> Input layer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from converters.errors import FormatError, UnsupportedError
@@ -16,9 +17,17 @@ _DATA_PARAMS = ("data_param", "image_data_param", "window_data_param")
 _TRANSFORM_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 
 
-def upgrade(net: schema.Message, path: Path) -> schema.Message:
+def v1_type_name(layer: schema.Message) -> str:
+    """The type that a V1 layer has in the current form; empty where there is none."""
+    return V1_TYPES.get(layer.LayerType.Name(layer.type), "")
+
+
+def upgrade(
+    net: schema.Message, path: Path, unknown_types: Mapping[int, str] | None = None
+) -> schema.Message:
     """`net`, changed in place: all layers are in `layer`, and no legacy field is set.
 
+    unknown_types: by position, the types of V1 layers that the schema does not know, in the current form.
     FormatError for a definition that Caffe refuses, UnsupportedError for an unknown V0 or V1 type or field.
     """
     if len(net.layers) and len(net.layer):
@@ -27,9 +36,9 @@ def upgrade(net: schema.Message, path: Path) -> schema.Message:
         )
     if any(layer.HasField("layer") for layer in net.layers):
         _upgrade_v0(net, path)
-    for layer in net.layers:
+    for k, layer in enumerate(net.layers):
         _move_transform_fields(layer)
-        net.layer.append(_from_v1(layer, path))
+        net.layer.append(_from_v1(layer, path, (unknown_types or {}).get(k) or v1_type_name(layer)))
     net.ClearField("layers")
     _upgrade_inputs(net, path)
     return net
@@ -116,15 +125,12 @@ def _move_transform_fields(layer: schema.Message) -> None:
                 param.ClearField(field)
 
 
-def _from_v1(old: schema.Message, path: Path) -> schema.Message:
+def _from_v1(old: schema.Message, path: Path, layer_type: str) -> schema.Message:
     new = schema.new("LayerParameter")
-    new.name = old.name
-    type_name = old.LayerType.Name(old.type)
-    if type_name not in V1_TYPES:
-        raise UnsupportedError(
-            f"{path}: layer {old.name!r} has the V1 type {type_name}, which names no layer"
-        )
-    new.type = V1_TYPES[type_name]
+    new.name, new.type = old.name, layer_type
+    if not layer_type:
+        name = old.LayerType.Name(old.type)
+        raise UnsupportedError(f"{path}: layer {old.name!r} has the V1 type {name}, which names no layer")
     for field, value in old.ListFields():
         target = new.DESCRIPTOR.fields_by_name.get(field.name)
         if (
@@ -148,6 +154,10 @@ def _from_v1(old: schema.Message, path: Path) -> schema.Message:
 def _upgrade_inputs(net: schema.Message, path: Path) -> None:
     """Turn the legacy fields `input`, `input_dim` and `input_shape` into an Input layer before all others."""
     names = list(net.input)
+    if not len(net.input_shape) and not len(net.input_dim):
+        # Caffe's UpgradeNetInput takes away an input without a shape: another layer makes it.
+        made = {top for layer in net.layer for top in layer.top}
+        names = [name for name in names if name not in made]
     if names:
         shapes = _legacy_shapes(net, path)
         layer = schema.new("LayerParameter")

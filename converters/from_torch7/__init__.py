@@ -62,8 +62,8 @@ def tensors(path: Path) -> dict[str, np.ndarray]:
         raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from error
 
 
-def inspect(path: Path) -> Inspection:
+def inspect(path: Path, options: Options) -> Inspection:
     """The contents of a .t7 file and what of them would convert; raises only for an unreadable file."""
     from converters.from_torch7.inspection import inspect as inspect_file
 
-    return inspect_file(path)
+    return inspect_file(path, options)

@@ -21,7 +21,7 @@ from converters.report import Inspection, LayerRow
 MAX_ROWS = 1000
 
 
-def inspect(path: Path) -> Inspection:
+def inspect(path: Path, options: Options) -> Inspection:
     """The layers of the network in a file; of a file without a network, the tensors and other data."""
     content = read(path)
     found = networks(content.value, is_module)
@@ -32,18 +32,18 @@ def inspect(path: Path) -> Inspection:
         result.kind = f"Torch7 file of {len(found)} networks"
         result.notes.append("choose one with --select: " + ", ".join(found))
     for network_path, item in found.items():
-        _inspect_network(result, network_path if len(found) > 1 else "", item)
+        _inspect_network(result, network_path if len(found) > 1 else "", item, options)
     return result
 
 
-def _inspect_network(result: Inspection, network_path: str, item: TorchObject) -> None:
+def _inspect_network(result: Inspection, network_path: str, item: TorchObject, options: Options) -> None:
     prefix = f"{network_path}: " if network_path else ""
     problems = _unsupported_rows(network_path, item)
     if problems:
         result.layers += problems
         return
     try:
-        converted = convert(network_path or "net", Module(item), Options())
+        converted = convert(network_path or "net", Module(item), options)
     except StaticSizeRequired as error:
         result.layers += [LayerRow(*row) for row in _module_rows(network_path, item)]
         result.notes.append(f"{prefix}{error}")

@@ -46,6 +46,12 @@ InputShapeOption = Annotated[
     ),
 ]
 
+StageOption = Annotated[
+    list[str] | None,
+    typer.Option("--stage", metavar="NAME", help="Stage of a Caffe net's state; may be repeated."),
+]
+LevelOption = Annotated[int, typer.Option(metavar="N", help="Level of a Caffe net's state.")]
+
 
 def numbers(option: str, text: str | None) -> list[float] | None:
     """`104,117,123` as numbers; None if the option is not given."""

@@ -60,8 +60,20 @@ OUTPUT_WRITERS = frozenset(
 DROPPED = LOSSES | EVALUATION | OUTPUT_WRITERS
 
 
+def is_loss(layer_type: str) -> bool:
+    """Whether a layer of this type is a loss: a known one, or by the end of its name."""
+    return layer_type in LOSSES or layer_type.endswith(("Loss", "LossOHEM"))
+
+
+def is_dropped(layer_type: str) -> bool:
+    """Whether inference does not need layers of this type."""
+    return layer_type in DROPPED or is_loss(layer_type) or layer_type.endswith("Accuracy")
+
+
 def why_dropped(layer_type: str) -> str:
     """The reason that the report gives for a layer of one of these types."""
-    if layer_type in LOSSES:
+    if is_loss(layer_type):
         return "loss: means nothing at inference; its scores remain"
-    return "evaluation" if layer_type in EVALUATION else "makes nothing that is computed with"
+    if layer_type in OUTPUT_WRITERS:
+        return "makes nothing that is computed with"
+    return "evaluation"

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.cli._options import InputShapeOption, JsonOption, ManifestsOption, input_shapes
+from zoo.cli._options import (
+    InputShapeOption,
+    JsonOption,
+    LevelOption,
+    ManifestsOption,
+    StageOption,
+    input_shapes,
+)
 from zoo.cli._output import counted, human_bytes, print_fields, print_json
 from zoo.cli.command import command
 from zoo.errors import UsageError
@@ -44,10 +51,8 @@ def convert(
     ] = None,
     input_shape: InputShapeOption = None,
     static_batch: Annotated[int | None, typer.Option(metavar="N", help="Fix the batch.", min=1)] = None,
-    stage: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Stage of a Caffe net's state; may be repeated.")
-    ] = None,
-    level: Annotated[int, typer.Option(metavar="N", help="Level of a Caffe net's state.")] = 0,
+    stage: StageOption = None,
+    level: LevelOption = 0,
     ignore_field: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="An unknown prototxt field that may be ignored; may be repeated."),

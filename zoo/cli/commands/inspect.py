@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.cli._options import JsonOption, ManifestsOption
+from zoo.cli._options import (
+    InputShapeOption,
+    JsonOption,
+    LevelOption,
+    ManifestsOption,
+    StageOption,
+    input_shapes,
+)
 from zoo.cli._output import print_fields, print_json, print_table
 from zoo.cli._subject import find_subject
 from zoo.cli._weights import show_weights
 from zoo.cli.command import command
+from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from converters import Inspection, LayerRow
@@ -31,6 +39,9 @@ def inspect(
             "--weights", help="Compare the weights of two nets, A B; files of one net are joined by commas."
         ),
     ] = False,
+    input_shape: InputShapeOption = None,
+    stage: StageOption = None,
+    level: LevelOption = 0,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
@@ -43,10 +54,18 @@ def inspect(
     import converters
 
     if weights:
+        given = {"--input-shape": input_shape, "--stage": stage, "--level": level}
+        if unused := [name for name, value in given.items() if value]:
+            raise UsageError(f"--weights compares weights alone; leave out {' and '.join(unused)}")
         show_weights(what, manifests, as_json=json)
         return
 
-    found = converters.inspect(*find_subject(what, manifests).sources)
+    found = converters.inspect(
+        *find_subject(what, manifests).sources,
+        input_shapes=input_shapes(input_shape),
+        stages=stage or (),
+        level=level,
+    )
     if json:
         print_json(found.to_dict())
     else:
@@ -73,8 +92,15 @@ def _print(found: Inspection) -> None:
     for row in found.layers:
         if row.problem is not None:
             print(f"\n{row.name} ({row.type}): {row.problem}")
-    verdict = "All of it converts." if found.complete else "Not all of it converts."
-    print(f"\n{found.convertible} of {len(found.layers)} layers convert. {verdict}")
+    print(f"\n{found.convertible} of {len(found.layers)} layers convert. {_verdict(found)}")
+
+
+def _verdict(found: Inspection) -> str:
+    if found.complete:
+        return "All of it converts."
+    if found.convertible < len(found.layers):
+        return "Not all of it converts."
+    return f"The net does not convert: {found.problems[0].splitlines()[0]}"
 
 
 def _line(row: LayerRow) -> tuple[str, ...]:
