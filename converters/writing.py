@@ -19,14 +19,10 @@ def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int
         raise UsageError("--link and --external exclude each other; give only one")
     if opset is not None and path.suffix == ".py":
         raise UsageError(f"{path}: --opset is for .onnx output")
-    if opset is not None:
-        from converters.to_onnx.opset import change_opset
-
-        change_opset(model, opset)
     if path.suffix == ".onnx":
         from converters import to_onnx
 
-        return to_onnx.save(model, path, link=link, external=external)
+        return to_onnx.save(_onnx_form(model, opset), path, link=link, external=external)
     if link or external:
         raise UsageError(f"{path}: --link and --external are for .onnx output")
     from converters import to_pytorch
@@ -34,7 +30,20 @@ def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int
     if path.suffix == ".py":
         return to_pytorch.save(model, path)
     if path.suffix == "" or path.is_dir():
-        return to_pytorch.save_bundle(model, path)
+        return to_pytorch.save_bundle(model, path, _onnx_form(model, opset))
     raise UsageError(
         f"{path}: the ending {path.suffix!r} is none of .onnx (ONNX), .py (PyTorch) or a directory (both)"
     )
+
+
+def _onnx_form(model: ir.Model, opset: int | None) -> ir.Model:
+    """The model as .onnx will contain it; `model` stays. One that came from an .onnx keeps its nodes."""
+    from converters.to_onnx.portable import portable_copy
+
+    report = model.meta.get("report")
+    copy = portable_copy(model, rewrite=report is not None and report.framework != "onnx")
+    if opset is not None:
+        from converters.to_onnx.opset import change_opset
+
+        change_opset(copy, opset)
+    return copy

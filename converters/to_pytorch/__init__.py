@@ -39,9 +39,10 @@ def save(model: ir.Model, path: Path) -> list[Path]:
     return [path, weights]
 
 
-def save_bundle(model: ir.Model, folder: Path) -> list[Path]:
+def save_bundle(model: ir.Model, folder: Path, onnx_form: ir.Model | None = None) -> list[Path]:
     """Writes net.onnx, net.py and the net.safetensors that both use into `folder`; all or none.
 
+    onnx_form: the net as net.onnx is to contain it, with the same arrays of weights; by default `model`.
     Small initializers, and those that PyTorch stores with other bytes, are inside net.onnx.
     """
     from converters.to_pytorch.conversion import convert
@@ -53,7 +54,8 @@ def save_bundle(model: ir.Model, folder: Path) -> list[Path]:
     with atomic_write_group(folder, names) as temporary:
         (temporary / "net.py").write_text(text, encoding="utf-8")
         places = write_tensors(temporary / "net.safetensors", _state_arrays(net))
-        save_with_external_data(model, temporary / "net.onnx", _shared_data(model, net, places))
+        onnx_form = onnx_form or model
+        save_with_external_data(onnx_form, temporary / "net.onnx", _shared_data(onnx_form, net, places))
     return [folder / name for name in names]
 
 

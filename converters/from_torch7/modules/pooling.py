@@ -21,6 +21,7 @@ from converters.from_torch7.modules.reduction import reduce
 from converters.from_torch7.modules.windows import Window, is_static, output_sizes, overhangs, pooling_window
 from converters.from_torch7.registry import module
 from converters.graph import dims, shape_text
+from converters.pooling_rule import mark_ceil_pooling
 
 
 def pool(
@@ -38,11 +39,12 @@ def pool(
     ends = overhangs(m, sizes, windows) if ceil and not by_mode else [0] * len(windows)
     shape = (*dims(x)[:2], *output_sizes(g, m, sizes, windows))
     pads = [(w.pad, w.pad + end) for w, end in zip(windows, ends, strict=True)]
-    if any(end >= w.kernel for w, (_, end) in zip(windows, pads, strict=True)):
+    too_wide = any(end >= w.kernel for w, (_, end) in zip(windows, pads, strict=True))
+    if too_wide:
         # ONNX Runtime refuses padding as wide as the kernel, which a dilated window can need.
         x = g.pad(x, [(0, 0), (0, 0), *pads], value=-math.inf)
         pads = [(0, 0)] * len(windows)
-    return g.node(
+    result = g.node(
         op_type,
         x,
         shape=shape,
@@ -53,6 +55,15 @@ def pool(
         ceil_mode=1 if by_mode else None,
         count_include_pad=include_pad,
     )
+    return result if too_wide else marked(result, windows)
+
+
+def marked(y: ir.Value, windows: Sequence[Window], *, counts_padding: bool = False) -> ir.Value:
+    """The result of a pooling, with the rule for its number of windows where that is rounded up."""
+    if all(window.ceil for window in windows):
+        extents, strides = [w.extent for w in windows], [w.stride for w in windows]
+        mark_ceil_pooling(y, extents, strides, [w.pad for w in windows], counts_padding=counts_padding)
+    return y
 
 
 def average_pool(
@@ -64,9 +75,9 @@ def average_pool(
         return pool(g, m, x, "AveragePool", windows, 0)
     ends = overhangs(m, sizes, windows) if any(window.ceil for window in windows) else []
     if not any(ends):
-        return pool(g, m, x, "AveragePool", windows, 1)
+        return marked(pool(g, m, x, "AveragePool", windows, 1), windows, counts_padding=True)
     # Padding first makes the padding part of the image, so that only the overhang is not counted.
-    return g.node(
+    result = g.node(
         "AveragePool",
         g.pad(x, [(0, 0), (0, 0), *((window.pad, window.pad) for window in windows)]),
         shape=(*dims(x)[:2], *output_sizes(g, m, sizes, windows)),
@@ -75,6 +86,7 @@ def average_pool(
         pads=[0] * len(ends) + ends,
         count_include_pad=0,
     )
+    return marked(result, windows, counts_padding=True)
 
 
 @module(

@@ -4,7 +4,7 @@ The output has ceil((H + 2 pad - kernel) / stride) + 1 rows; only where there is
 last window that would start at or past H + pad is dropped. A window may reach beyond the end: MAX ignores
 what is outside, AVE divides by the part of the window inside [-pad, H + pad), so padding counts and what lies
 beyond it does not. In ONNX both become explicit end pads without ceil_mode, which every runtime computes
-alike.
+alike; `converters.pooling_rule` makes them right for images of other sizes too.
 
 A stride beyond the kernel and no padding may leave a last window that starts outside the image: it holds
 -FLT_MAX (found at -1) or, for AVE, 0 divided by its negative or empty size.
@@ -23,6 +23,7 @@ from converters.from_caffe.layers.checks import image_axes
 from converters.from_caffe.layers.limits import FLT_MAX
 from converters.from_caffe.layers.registry import layer
 from converters.graph import Dim, Graph, Symbol, dims, product
+from converters.pooling_rule import mark_ceil_pooling
 
 MAX, AVE, STOCHASTIC = range(3)
 _FLOOR = 1
@@ -36,6 +37,7 @@ class PooledAxis:
     end: how far the last of them reaches beyond the padded input; None where the input size is symbolic, and
         ONNX's ceil_mode computes it at run time.
     outside: where Caffe has one more window, which starts outside the input: its size, which is 0 or less.
+    ceil: whether the number of windows is rounded up.
     """
 
     size: Dim
@@ -44,6 +46,7 @@ class PooledAxis:
     pad: int
     end: int | None
     outside: int | None = None
+    ceil: bool = True
 
 
 @layer("Pooling", param="pooling_param", in_place=False, tops=(1, 2))
@@ -187,7 +190,7 @@ def _axis(
         if stride == 1 and 2 * pad == kernel - 1:
             return PooledAxis(size, kernel, stride, pad, 0)
         if floor:
-            return PooledAxis(layer.window_count(size, name), kernel, stride, pad, 0)
+            return PooledAxis(layer.window_count(size, name), kernel, stride, pad, 0, ceil=False)
         layer.static(
             size if stride > kernel and not padded else 1, "the input size, with a stride beyond the kernel,"
         )
@@ -203,14 +206,14 @@ def _axis(
     if (pooled - 1) * stride >= size + pad:
         pooled -= 1
         outside = size - pooled * stride
-    return PooledAxis(pooled, kernel, stride, pad, max(0, (pooled - 1) * stride - span), outside)
+    end = max(0, (pooled - 1) * stride - span)
+    return PooledAxis(pooled, kernel, stride, pad, end, outside, ceil=not floor)
 
 
 def max_pool(g: Graph, x: ir.Value, height: PooledAxis, width: PooledAxis) -> ir.Value:
     """MAX over the part of each window inside the image."""
-    return g.node(
-        "MaxPool", x, shape=(*dims(x)[:2], height.size, width.size), **_max_attributes(height, width)
-    )
+    y = g.node("MaxPool", x, shape=(*dims(x)[:2], height.size, width.size), **_max_attributes(height, width))
+    return _marked(y, height, width)
 
 
 def max_pool_with_places(
@@ -225,10 +228,19 @@ def max_pool_with_places(
         dtypes=[ir.DataType.FLOAT, ir.DataType.INT64],
         **_max_attributes(height, width),
     )
+    _marked(y, height, width)
     # ONNX counts places over the whole tensor, Caffe within one plane.
     plane = layer.static(dims(x)[2], "the height") * layer.static(dims(x)[3], "the width")
     within = g.node("Mod", place, np.array(plane, np.int64))
     return [y, g.cast(within, ir.DataType.FLOAT)]
+
+
+def _marked(y: ir.Value, height: PooledAxis, width: PooledAxis, *, counts_padding: bool = False) -> ir.Value:
+    """y, with the rule for its number of windows where that is rounded up and none lies outside."""
+    if height.ceil and width.ceil and height.outside is None and width.outside is None:
+        extents, strides = (height.kernel, width.kernel), (height.stride, width.stride)
+        mark_ceil_pooling(y, extents, strides, (height.pad, width.pad), counts_padding=counts_padding)
+    return y
 
 
 def _max_attributes(height: PooledAxis, width: PooledAxis) -> dict[str, Any]:
@@ -249,14 +261,16 @@ def average_pool(
         "strides": (height.stride, width.stride),
     }
     if not count_padding:
-        return g.node("AveragePool", x, shape=shape, **_end_pads(height, width, begin=True), **attributes)
+        y = g.node("AveragePool", x, shape=shape, **_end_pads(height, width, begin=True), **attributes)
+        return _marked(y, height, width)
     padded = height.pad or width.pad
     if padded and height.end == width.end == 0:
         pads = (height.pad, width.pad) * 2
-        return g.node("AveragePool", x, shape=shape, pads=pads, count_include_pad=1, **attributes)
-    if padded:
-        x = zero_pad(g, x, height.pad, width.pad)
-    return g.node("AveragePool", x, shape=shape, **_end_pads(height, width, begin=False), **attributes)
+        y = g.node("AveragePool", x, shape=shape, pads=pads, count_include_pad=1, **attributes)
+    else:
+        x = zero_pad(g, x, height.pad, width.pad) if padded else x
+        y = g.node("AveragePool", x, shape=shape, **_end_pads(height, width, begin=False), **attributes)
+    return _marked(y, height, width, counts_padding=True)
 
 
 def zero_pad(g: Graph, x: ir.Value, height: int, width: int) -> ir.Value:

@@ -1,0 +1,135 @@
+"""Small changes of a finished onnx_ir graph: new nodes, constants and attributes, with unique names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+
+def size(size: Any) -> int | None:  # noqa: ANN401 - int or SymbolicDim
+    """A size as a number; None if it is symbolic."""
+    return size if isinstance(size, int) else None
+
+
+def sizes(value: ir.Value) -> list[int | None]:
+    """The sizes of a value of known rank; None for those that are symbolic."""
+    assert value.shape is not None
+    return [size(known) for known in value.shape]
+
+
+def ints(node: ir.Node, name: str) -> list[int]:
+    """An attribute that is a list of integers; [] if the node has it not."""
+    return list(node.attributes[name].as_ints()) if name in node.attributes else []
+
+
+def set_ints(node: ir.Node, name: str, values: Sequence[int]) -> None:
+    """Sets an attribute to a list of integers."""
+    import onnx_ir as ir
+
+    node.attributes[name] = ir.AttrInt64s(name, list(values))
+
+
+def set_int(node: ir.Node, name: str, value: int) -> None:
+    """Sets an attribute to an integer."""
+    import onnx_ir as ir
+
+    node.attributes[name] = ir.AttrInt64(name, value)
+
+
+def insert(
+    graph: ir.Graph,
+    before: ir.Node,
+    op_type: str,
+    inputs: Sequence[ir.Value],
+    shape: Sequence[int | None],
+    *,
+    replaces: int,
+    **attributes: Any,  # noqa: ANN401
+) -> ir.Node:
+    """Inserts a node whose result replaces one input of the node `before`."""
+    result = new_node(graph, before, op_type, inputs, shape, **attributes)
+    before.replace_input_with(replaces, result)
+    node = result.producer()
+    assert node is not None
+    return node
+
+
+def append(graph: ir.Graph, node: ir.Node, op_type: str, *others: ir.Value) -> None:
+    """Appends a node that takes the result of `node` and the others; its result replaces that of `node`."""
+    old = node.outputs[0]
+    shape = sizes(old)
+    result = new_node(graph, node, op_type, [old, *others], shape, after=True)
+    take_over(graph, old, result)
+
+
+def take_over(graph: ir.Graph, old: ir.Value, new: ir.Value) -> None:
+    """`new` gets the name and the readers of `old`, except the node that computes `new` from it."""
+    import onnx_ir as ir
+
+    name, old.name = old.name, new.name
+    reader = new.producer()
+    places = [use for use in old.uses() if use.node is reader]
+    ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+    for use in places:
+        use.node.replace_input_with(use.idx, old)
+    new.name, new.shape = name, old.shape
+
+
+def new_node(
+    graph: ir.Graph,
+    beside: ir.Node,
+    op_type: str,
+    inputs: Sequence[ir.Value],
+    shape: Sequence[int | None],
+    *,
+    after: bool = False,
+    **attributes: Any,  # noqa: ANN401
+) -> ir.Value:
+    """The result of a new node before (or after) the node `beside`, named after it."""
+    import onnx_ir as ir
+
+    names = {value.name for node in graph for value in node.outputs} | {node.name for node in graph}
+    names |= {value.name for value in graph.inputs} | set(graph.initializers)
+    name, k = f"{beside.name}/{op_type}", 1
+    while name in names:
+        k += 1
+        name = f"{beside.name}/{op_type}_{k}"
+    node = ir.node(op_type, list(inputs), attributes, name=name, doc_string=beside.doc_string)
+    node.outputs[0].name, node.outputs[0].shape = name, ir.Shape(shape)
+    node.outputs[0].type = inputs[0].type
+    if after:
+        graph.insert_after(beside, node)
+    else:
+        graph.insert_before(beside, node)
+    return node.outputs[0]
+
+
+def constant(graph: ir.Graph, array: np.ndarray) -> ir.Value:
+    """An initializer with this content; an equal constant of the net is used again."""
+    import onnx_ir as ir
+
+    from converters.weights import is_weight, mark_weight
+
+    for value in graph.initializers.values():
+        known = value.const_value
+        if (
+            known is None
+            or is_weight(value) is not False
+            or known.dtype != ir.DataType.from_numpy(array.dtype)
+        ):
+            continue
+        if tuple(known.shape) == array.shape and np.array_equal(known.numpy(), array):
+            return value
+    k = 0
+    while (name := f"constant_{k}") in graph.initializers:
+        k += 1
+    value = ir.Value(name=name, const_value=ir.Tensor(array, name=name))
+    value.shape, value.type = ir.Shape(array.shape), ir.TensorType(ir.DataType.from_numpy(array.dtype))
+    mark_weight(value, False)
+    graph.register_initializer(value)
+    return value

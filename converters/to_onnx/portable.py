@@ -1,0 +1,234 @@
+"""Rewrites a net so that other runtimes than ONNX Runtime compute it too, before it is written as .onnx.
+
+Every rewriting keeps the results in ONNX Runtime and replaces something that OpenCV 5.0, OpenVINO 2026.4 or
+tract 0.23 was measured to refuse or, without a word, to compute otherwise. `make test-runtimes` measures
+again. Only the copy that is written changes: the model that was read, and so its PyTorch form, stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from converters.pooling_rule import CeilPooling, ceil_pooling_of
+from converters.to_onnx.graph_edits import (
+    append,
+    constant,
+    insert,
+    ints,
+    new_node,
+    set_int,
+    set_ints,
+    sizes,
+    take_over,
+)
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+# From here on, tanh is 1 in float32.
+_TANH_IS_ONE = 20.0
+# From here on, the softplus of x is x in float32.
+_SOFTPLUS_IS_IDENTITY = 60.0
+
+
+def portable_copy(model: ir.Model, *, rewrite: bool = True) -> ir.Model:
+    """A copy of a model that shares the arrays of its weights; with `rewrite`, in the portable form."""
+    copy = model.clone()
+    copy.meta.update(model.meta)
+    if not rewrite:
+        return copy
+    graph = copy.graph
+    for node in list(graph):
+        _drop_trailing_empty_inputs(node)
+        if (rewriting := _REWRITES.get(node.op_type)) is not None:
+            rewriting(graph, node)
+    for name in [name for name, value in graph.initializers.items() if not value.uses()]:
+        if not graph.initializers[name].is_graph_output():
+            del graph.initializers[name]
+    _rename_nodes_named_like_inputs(graph)
+    _leave_symbolic_sizes_open(graph)
+    return copy
+
+
+def _drop_trailing_empty_inputs(node: ir.Node) -> None:
+    """OpenVINO refuses Gemm(a, b, "") and tract dies of Conv(x, w, "")."""
+    count = len(node.inputs)
+    while count and node.inputs[count - 1] is None:
+        count -= 1
+    if count < len(node.inputs):
+        node.resize_inputs(count)
+
+
+def _pad_before_pointwise_convolution(graph: ir.Graph, node: ir.Node) -> None:
+    """OpenCV ignores the pads of a convolution with a 1x1 kernel: they become a Pad before it."""
+    weight = node.inputs[1]
+    pads = ints(node, "pads")
+    if not any(pads) or weight is None or weight.shape is None or any(k != 1 for k in weight.shape[2:]):
+        return
+    node.attributes.pop("pads")
+    _pad_first_input(graph, node, pads)
+
+
+def _pad_first_input(graph: ir.Graph, node: ir.Node, pads: Sequence[int]) -> None:
+    """Puts a Pad with zeros before a node; pads: as in the attribute of a convolution."""
+    half = len(pads) // 2
+    amounts = np.array([0, 0, *pads[:half], 0, 0, *pads[half:]], np.int64)
+    x = node.inputs[0]
+    assert x is not None
+    assert x.shape is not None
+    shape = [
+        size + int(amounts[axis] + amounts[axis + half + 2]) if isinstance(size, int) else None
+        for axis, size in enumerate(x.shape)
+    ]
+    insert(graph, node, "Pad", [x, constant(graph, amounts)], shape, replaces=0)
+
+
+def _reduce_two_axes_at_a_time(graph: ir.Graph, node: ir.Node) -> None:
+    """OpenCV reduces three or more axes wrongly unless they are the last: first the last two."""
+    axes_value = node.inputs[1] if len(node.inputs) > 1 else None
+    x = node.inputs[0]
+    if axes_value is None or axes_value.const_value is None or x is None or x.shape is None:
+        return
+    rank = len(x.shape)
+    axes = sorted(int(axis) % rank for axis in axes_value.const_value.numpy().reshape(-1))
+    while len(axes) > 2 and axes != list(range(rank - len(axes), rank)):
+        axes, last = axes[:-2], axes[-2:]
+        keepdims = node.attributes.get_int("keepdims", 1)
+        shape = [1 if axis in last else size for axis, size in enumerate(sizes(x))]
+        shape = shape if keepdims else [size for axis, size in enumerate(shape) if axis not in last]
+        inputs = [x, constant(graph, np.array(last, np.int64))]
+        x = insert(graph, node, node.op_type, inputs, shape, replaces=0, keepdims=keepdims).outputs[0]
+        assert x.shape is not None
+        rank = len(x.shape)
+        node.replace_input_with(1, constant(graph, np.array(axes, np.int64)))
+
+
+def _hide_broadcast_constant(graph: ir.Graph, node: ir.Node) -> None:
+    """OpenCV multiplies wrongly by a constant matrix whose batch axes broadcast; an Identity prevents it."""
+    shapes = [list(value.shape or []) if value is not None else [] for value in node.inputs]
+    if len(shapes[0]) <= 2 and len(shapes[1]) <= 2:
+        return
+    for k, value in enumerate(node.inputs):
+        if value is None or value.const_value is None or shapes[0][:-2] == shapes[1][:-2]:
+            continue
+        insert(graph, node, "Identity", [value], sizes(value), replaces=k)
+
+
+def _bound_tanh(graph: ir.Graph, node: ir.Node) -> None:
+    """OpenCV's tanh is NaN from about 44 on: its input is cut where the result is 1 to the last bit."""
+    x = node.inputs[0]
+    assert x is not None
+    bounds = [constant(graph, np.array(bound, np.float32)) for bound in (-_TANH_IS_ONE, _TANH_IS_ONE)]
+    insert(graph, node, "Clip", [x, *bounds], sizes(x), replaces=0)
+
+
+def _bound_softplus(graph: ir.Graph, node: ir.Node) -> None:
+    """OpenCV's and tract's softplus is infinite from about 88 on: max(softplus(min(x, 60)), x) is not.
+
+    From about 20 on, softplus(x) is x in float32.
+    """
+    x = node.inputs[0]
+    assert x is not None
+    bound = constant(graph, np.array(_SOFTPLUS_IS_IDENTITY, np.float32))
+    insert(graph, node, "Min", [x, bound], sizes(x), replaces=0)
+    append(graph, node, "Max", x)
+
+
+def _stable_log_softmax(graph: ir.Graph, node: ir.Node) -> None:
+    """OpenCV and tract take the logarithm of the softmax, which is 0 far below the largest value.
+
+    Equal to x - max(x) - log(sum(exp(x - max(x)))).
+    """
+    x = node.inputs[0]
+    assert x is not None
+    assert x.shape is not None
+    axis = node.attributes.get_int("axis", -1) % len(x.shape)
+    shape = sizes(x)
+    reduced = [1 if k == axis else size for k, size in enumerate(shape)]
+    axes = constant(graph, np.array([axis], np.int64))
+    largest = new_node(graph, node, "ReduceMax", [x, axes], reduced, keepdims=1)
+    shifted = new_node(graph, node, "Sub", [x, largest], shape)
+    total = new_node(graph, node, "ReduceLogSumExp", [shifted, axes], reduced, keepdims=1)
+    result = new_node(graph, node, "Sub", [shifted, total], shape)
+    take_over(graph, node.outputs[0], result)
+    graph.remove(node, safe=True)
+
+
+def _pool_at_every_size(graph: ir.Graph, node: ir.Node) -> None:
+    """A pooling that rounds up gets pads that are right at every image size, not only at the stated one."""
+    rule = ceil_pooling_of(node.outputs[0])
+    if rule is None:
+        return
+    ends = rule.ends()
+    kernel = ints(node, "kernel_shape")
+    pads = list(rule.pads)
+    if ends == pads or any(end >= k for end, k in zip(ends, kernel, strict=True)):
+        return
+    stated = ints(node, "pads") or [0] * (2 * len(kernel))
+    half = len(kernel)
+    exact = stated[:half] == stated[half:]
+    if rule.never_clips and exact:
+        _counted_padding(graph, node, rule)
+        set_int(node, "ceil_mode", 1)
+        return
+    _counted_padding(graph, node, rule)
+    begins = [0] * half if rule.counts_padding else pads
+    if rule.counts_padding:
+        ends = [end - pad for end, pad in zip(ends, pads, strict=True)]
+    node.attributes.pop("ceil_mode", None)
+    set_ints(node, "pads", [*begins, *ends])
+
+
+def _counted_padding(graph: ir.Graph, node: ir.Node, rule: CeilPooling) -> None:
+    """Padding that counts in the mean becomes a Pad: what overhangs beyond it must not count."""
+    if not rule.counts_padding or node.attributes.get_int("count_include_pad", 0) == 0:
+        return
+    pads = ints(node, "pads")
+    node.attributes.pop("count_include_pad")
+    node.attributes.pop("pads", None)
+    if any(pads):
+        _pad_first_input(graph, node, pads)
+
+
+def _rename_nodes_named_like_inputs(graph: ir.Graph) -> None:
+    """In tract, a node may not have the name of an input."""
+    inputs = {value.name for value in graph.inputs}
+    names = {node.name for node in graph} | inputs
+    for node in graph:
+        if node.name in inputs:
+            wanted, k = f"{node.name}/{node.op_type}", 1
+            while wanted in names:
+                k += 1
+                wanted = f"{node.name}/{node.op_type}_{k}"
+            node.name = wanted
+            names.add(wanted)
+
+
+def _leave_symbolic_sizes_open(graph: ir.Graph) -> None:
+    """Inside the net a symbolic size becomes an unknown one.
+
+    tract takes the names of sizes literally: a model whose input gets the batch size 2 is refused where an
+    inner value says N.
+    """
+    import onnx_ir as ir
+
+    for node in graph:
+        for value in node.outputs:
+            if value.shape is not None and not value.is_graph_output():
+                value.shape = ir.Shape(sizes(value))
+
+
+_REWRITES: dict[str, Callable[[ir.Graph, ir.Node], None]] = {
+    "AveragePool": _pool_at_every_size,
+    "Conv": _pad_before_pointwise_convolution,
+    "MatMul": _hide_broadcast_constant,
+    "MaxPool": _pool_at_every_size,
+    "LogSoftmax": _stable_log_softmax,
+    **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceMax"), _reduce_two_axes_at_a_time),
+    **dict.fromkeys(("ReduceMean", "ReduceMin", "ReduceSum"), _reduce_two_axes_at_a_time),
+    "Softplus": _bound_softplus,
+    "Tanh": _bound_tanh,
+}
