@@ -35,6 +35,9 @@ class _AnyParameters:
 
     weights: Weights | None = None
 
+    def __init__(self) -> None:
+        self.notes: dict[str, str] = {}
+
     def parameters(self, layer: BoundLayer, wanted: Sequence[Parameter]) -> list[np.ndarray]:
         for parameter in wanted:
             if math.prod(parameter.shape) > _MOST_PARAMETERS:
