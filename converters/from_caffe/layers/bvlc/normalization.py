@@ -69,11 +69,15 @@ def batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """(x - mean) / sqrt(variance + eps), the stored statistics divided by the third blob.
 
     A third blob of 0 makes both statistics 0. With use_global_stats false, or in a layer that sets its own
-    phase to TRAIN, the statistics are those of the batch. Forks may scale, shift and rectify the result too.
+    phase to TRAIN, the statistics are those of the batch. Forks may scale, shift and rectify the result too,
+    or leave out the mean or the variance.
     """
     p = layer.param
     check_rank(layer, x, 2)
-    y = scaled_batch_norm(g, layer, x) if is_scaled(layer) else _plain_batch_norm(g, layer, x)
+    scaled = is_scaled(layer)
+    if scaled and (p.disable_mean or p.disable_variance):
+        raise layer.unsupported("no fork has disable_mean or disable_variance and its own scale")
+    y = scaled_batch_norm(g, layer, x) if scaled else _plain_batch_norm(g, layer, x)
     return g.node("Relu", y) if p.relu else y
 
 
@@ -81,6 +85,8 @@ def _plain_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     p = layer.param
     shape = dims(x)
     if not (p.use_global_stats if p.HasField("use_global_stats") else not layer.trains):
+        if p.disable_mean or p.disable_variance:
+            raise layer.unsupported("disable_mean and disable_variance need use_global_stats: true")
         return _normalise(g, x, [0, *range(2, len(shape))], p.eps)
     channels = layer.static(shape[1], "the number of channels")
     mean, variance, factor = layer.parameters(
@@ -89,6 +95,10 @@ def _plain_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     scale = np.float32(0) if factor[0] == 0 else np.float32(1) / factor[0]
     if scale != 1:
         mean, variance = mean * scale, variance * scale
+    if p.disable_mean:
+        mean = np.zeros(channels, np.float32)
+    if p.disable_variance:
+        variance = np.ones(channels, np.float32)
     return g.node(
         "BatchNormalization",
         x,
@@ -96,7 +106,7 @@ def _plain_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
         g.constant_per_channel(channels, 0.0),
         g.parameter("running_mean", mean),
         g.parameter("running_var", variance),
-        epsilon=p.eps,
+        epsilon=0.0 if p.disable_variance else p.eps,
     )
 
 

@@ -164,6 +164,8 @@ def reduction(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """Sum, sum of magnitudes, sum of squares or mean over all axes from `axis` on, times `coeff`."""
     p = layer.param
     operators = {SUM: "ReduceSum", ASUM: "ReduceL1", SUMSQ: "ReduceSumSquare", MEAN: "ReduceMean"}
+    if p.operation not in operators:
+        raise layer.unsupported("TOPK is an operation of BatchReduction only")
     shape = dims(x)
     axis = layer.axis(p.axis, len(shape))
     axes = np.arange(axis, len(shape), dtype=np.int64)

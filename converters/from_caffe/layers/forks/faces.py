@@ -25,14 +25,20 @@ from converters.graph import Graph, dims, filled, product, scalar, shape_text
             4: ("global_scale",),
             5: ("max_global_scale",),
             6: ("min_global_scale",),
+            7: ("init_global_scale",),
         }
     },
 )
 def channel_scale(g: Graph, layer: BoundLayer, x: ir.Value, scale: ir.Value) -> ir.Value:
-    """All channels of a pixel times the scale of that pixel."""
+    """All channels of a pixel times the scale of that pixel; with global_scale, all times one learned value.
+
+    The learned value is limited to min_global_scale and max_global_scale.
+    """
     p = layer.param
     if p.global_scale:
-        raise layer.unsupported("global_scale multiplies by a statistic of training")
+        (value,) = layer.parameters(Parameter("scale", (1,)))
+        limited = max(min(value[0], np.float32(p.max_global_scale)), np.float32(p.min_global_scale))
+        return g.node("Mul", x, scalar(float(limited))) if p.do_forward else x
     shape = (dims(x)[0], 1, *dims(x)[2:])
     layer.check(
         product(dims(scale)) == product(shape),

@@ -22,6 +22,8 @@ _NEAREST, _LINEAR, _CUBIC = 1, 2, 3
 def interp(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value | None = None) -> ir.Value:
     """Bilinear with aligned corners: to a size, by a factor, or to the size of a second bottom.
 
+    Zooming or shrinking goes before a size, and a size before zooming and shrinking in one layer.
+
     pad_beg and pad_end are 0 or negative, and first crop that many rows and columns. (DeepLab; in PSPNet
     there may be a second bottom, or shrinking and zooming in one layer.)
     """
@@ -39,15 +41,15 @@ def interp(g: Graph, layer: BoundLayer, x: ir.Value, reference: ir.Value | None 
 def _interp_size(layer: BoundLayer, height: int, width: int, reference: ir.Value | None) -> tuple[int, int]:
     p = layer.param
     by_size = p.HasField("height") and p.HasField("width")
-    by_factor = p.HasField("zoom_factor") or p.HasField("shrink_factor")
+    factors = p.HasField("zoom_factor") + p.HasField("shrink_factor")
     layer.check(
-        by_size + by_factor + (reference is not None) == 1,
+        bool(by_size or factors) != (reference is not None),
         "give either height and width, or zoom_factor or shrink_factor, or a second bottom",
     )
     if reference is not None:
         return image_size(layer, reference)
     layer.check(p.zoom_factor >= 1 and p.shrink_factor >= 1, "zoom_factor and shrink_factor must be positive")
-    if by_size:
+    if by_size and factors != 1:
         layer.check(p.height > 0 and p.width > 0, "height and width must be positive")
         return p.height, p.width
     shrunk = ((height - 1) // p.shrink_factor + 1, (width - 1) // p.shrink_factor + 1)

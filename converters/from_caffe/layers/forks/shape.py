@@ -154,13 +154,24 @@ def tiling(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     return channels_to_pixels(g, layer, x, layer.param.tile_dim)
 
 
+_TOPK = 5
+
+
 @layer("BatchReduction", param="batch_reduction_param", fork_field_numbers=(162,), in_place=False)
 def batch_reduction(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
-    """Sum or mean over one axis, or over consecutive parts of it with level^2 entries each (TSN)."""
+    """Sum or mean over one axis, or over consecutive parts of it with level^2 entries each (TSN).
+
+    TOPK is the mean of the k largest. With pos, the entries are the diagonal of two axes of equal size.
+    """
     reduction = layer.param.reduction_param
     axis = layer.axis(reduction.axis, len(dims(x)))
+    if layer.param.pos:
+        layer.check(len(layer.param.level) <= 1, "pos needs a single level")
+        x = _diagonal(g, layer, x, axis)
+    if reduction.operation == _TOPK:
+        return _mean_of_largest(g, layer, x, axis)
     if reduction.operation not in (SUM, MEAN):
-        raise layer.unsupported("its fork implements SUM and MEAN only")
+        raise layer.unsupported("its fork implements SUM, MEAN and TOPK only")
     op = "ReduceMean" if reduction.operation == MEAN else "ReduceSum"
     rest, behind = dims(x)[:axis], dims(x)[axis + 1 :]
     along = np.array([axis], np.int64)
@@ -177,6 +188,40 @@ def batch_reduction(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     pieces = g.nodes("Split", x, np.array(parts, np.int64), shapes=shapes, axis=axis)
     reduced = [g.node(op, piece, along, shape=(*rest, 1, *behind)) for piece in pieces]
     return g.node("Concat", *reduced, shape=(*rest, len(parts), *behind), axis=axis)
+
+
+def _diagonal(g: Graph, layer: BoundLayer, x: ir.Value, axis: int) -> ir.Value:
+    """The entries with the same index along `axis` and the axis behind it, as one axis."""
+    shape = dims(x)
+    layer.check(len(shape) > axis + 1, f"pos reduces the axes {axis} and {axis + 1}; there are {len(shape)}")
+    size = layer.static(shape[axis], "the size of the axis that it reduces")
+    if shape[axis + 1] != size:
+        raise layer.unsupported(
+            f"pos needs two axes of equal size, they are {shape[axis]} and {shape[axis + 1]}"
+        )
+    behind = shape[axis + 2 :]
+    flat = g.reshape(x, (*shape[:axis], size * size, *behind))
+    places = np.arange(size, dtype=np.int64) * (size + 1)
+    return g.node("Gather", flat, places, shape=(*shape[:axis], size, *behind), axis=axis)
+
+
+def _mean_of_largest(g: Graph, layer: BoundLayer, x: ir.Value, axis: int) -> ir.Value:
+    p, shape = layer.param, dims(x)
+    count = p.reduction_param.k
+    if p.pos or list(p.level) not in ([], [1]):
+        raise layer.unsupported("TOPK with pos or with a level other than 1 is used by no public net")
+    entries = layer.static(shape[axis], "the size of the axis that it reduces")
+    layer.check(0 < count <= entries, f"k is {count}, and there are {entries} entries")
+    largest, _ = g.nodes(
+        "TopK",
+        x,
+        np.array([count], np.int64),
+        shapes=[(*shape[:axis], count, *shape[axis + 1 :])] * 2,
+        dtypes=[ir.DataType.FLOAT, ir.DataType.INT64],
+        axis=axis,
+    )
+    reduced = (*shape[:axis], *shape[axis + 1 :])
+    return g.node("ReduceMean", largest, np.array([axis], np.int64), shape=reduced, keepdims=0)
 
 
 @layer(

@@ -127,7 +127,7 @@ def test_local(
 @pytest.mark.parametrize(
     ("kind", "text", "error", "message"),
     [
-        ("ChannelScale", "channel_scale_param { global_scale: true }", "UnsupportedError", "statistic"),
+        ("ChannelScale", "channel_scale_param { global_scale: true }", "MismatchError", "needs its scale"),
         (
             "InnerDistance",
             'inner_distance_param { num_output: 2 distance_type: "L3" }',
@@ -142,3 +142,14 @@ def test_faces_refused(tmp_path: Path, kind: str, text: str, error: str, message
     net = layer(kind, "x x" if kind == "ChannelScale" else "x", "y", text)
     with pytest.raises(getattr(converters, error), match=message):
         converters.load(*write_net(tmp_path, net, {"x": (1, 2, 4, 5)}))
+
+
+@pytest.mark.parametrize(
+    ("text", "factor"),
+    [("", 7.5), ("max_global_scale: 4", 4), ("min_global_scale: 9", 9), ("do_forward: false", 1)],
+)
+def test_global_scale_is_one_learned_value_within_limits(tmp_path: Path, text: str, factor: float) -> None:
+    x = normal(2, 3, 2, 2)
+    net = layer("ChannelScale", "x s", "y", f"channel_scale_param {{ global_scale: true {text} }}")
+    inputs = {"x": x, "s": normal(2, 1, 2, 2)}
+    assert_close(computed(tmp_path, net, inputs, {"layer": [np.array([7.5])]})["y"], factor * x)

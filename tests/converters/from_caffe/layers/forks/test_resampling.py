@@ -24,6 +24,8 @@ import converters
         ("shrink_factor: 2", {"shrink": 2}, (2, 2, 8, 5)),
         ("shrink_factor: 3 zoom_factor: 2", {"shrink": 3, "zoom": 2}, (1, 2, 11, 7)),
         ("zoom_factor: 3 pad_beg: -1 pad_end: -2", {"zoom": 3, "pad": (-1, -2)}, (1, 2, 6, 5)),
+        ("height: 6 width: 3 zoom_factor: 2", {"zoom": 2}, (1, 2, 4, 5)),
+        ("height: 6 width: 3 zoom_factor: 2 shrink_factor: 2", {"size": (6, 3)}, (1, 2, 4, 5)),
         ("height: 4 width: 9 pad_end: -1", {"size": (4, 9), "pad": (0, -1)}, (2, 2, 6, 5)),
     ],
 )
@@ -47,7 +49,7 @@ def test_interp_to_the_size_of_another_blob(tmp_path: Path) -> None:
     [
         ("", "either height and width"),
         ("height: 3", "either height and width"),
-        ("height: 3 width: 3 zoom_factor: 2", "either height and width"),
+        ("height: 3 zoom_factor: 0", "must be positive"),
         ("zoom_factor: 0", "must be positive"),
         ("zoom_factor: 2 pad_beg: 1", "must not be positive"),
         ("zoom_factor: 2 pad_beg: -3 pad_end: -1", "cropping leaves"),

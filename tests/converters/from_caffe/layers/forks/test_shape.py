@@ -187,3 +187,27 @@ def test_tiling_refuses(tmp_path: Path, parameters: str, message: str) -> None:
     net = layer("Tiling", "x", "y", parameters)
     with pytest.raises(converters.FormatError, match=message):
         converters.load(*write_net(tmp_path, net, {"x": (1, 6, 4, 4)}))
+
+
+def test_batch_reduction_over_a_diagonal(tmp_path: Path) -> None:
+    x = rng().normal(size=(2, 3, 3, 4))
+    text = "batch_reduction_param { pos: true reduction_param { axis: 1 } }"
+    got = computed(tmp_path, layer("BatchReduction", "x", "y", text), {"x": x})
+    assert_close(got["y"], x[:, 0, 0] + x[:, 1, 1] + x[:, 2, 2])
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        ("BatchReduction", "batch_reduction_param { pos: true reduction_param { axis: 1 } }", "equal size"),
+        (
+            "BatchReduction",
+            "batch_reduction_param { reduction_param { operation: TOPK axis: 1 k: 4 } }",
+            "k is 4",
+        ),
+        ("Reduction", "reduction_param { operation: TOPK }", "of BatchReduction only"),
+    ],
+)
+def test_reductions_that_are_refused(tmp_path: Path, kind: str, text: str, message: str) -> None:
+    with pytest.raises(converters.ConverterError, match=message):
+        converters.load(*write_net(tmp_path, layer(kind, "x", "y", text), {"x": (2, 3, 4)}))
