@@ -86,6 +86,7 @@ def load(
     ignore_fields: Sequence[str] = (),
     fold: bool = False,
     select: str | None = None,
+    proposal: str | None = None,
     sha256: Sequence[str] | None = None,
 ) -> ir.Model:
     """Read a net into an `onnx_ir.Model` whose inputs and outputs have the names of the source.
@@ -99,6 +100,7 @@ def load(
     ignore_fields: names of unknown prototxt fields to ignore.
     fold: fold BatchNorm, Scale and Bias into the convolution before them; changes the last bits.
     select: the path of the network in a Torch7 file that holds several ("model", "nets.2").
+    proposal: "py-faster-rcnn" or "py-R-FCN", whose numbers a Caffe net's Python proposal layers have.
     sha256: the hash of each source, in their order, if known; it is recorded instead of being computed.
 
     The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
@@ -114,6 +116,7 @@ def load(
         ignore_fields=ignore_fields,
         fold=fold,
         select=select,
+        proposal=proposal,
     )
     return read([Path(source) for source in sources], options, sha256)
 
@@ -148,6 +151,7 @@ def convert(
     ignore_fields: Sequence[str] = (),
     fold: bool = False,
     select: str | None = None,
+    proposal: str | None = None,
     sha256: Sequence[str] | None = None,
     metadata: Mapping[str, object] | None = None,
     embed_preprocessing: bool = False,
@@ -174,6 +178,7 @@ def convert(
         ignore_fields=ignore_fields,
         fold=fold,
         select=select,
+        proposal=proposal,
         sha256=sha256,
     )
     report: ConversionReport = model.meta["report"]
@@ -197,14 +202,15 @@ def inspect(
     input_shapes: Mapping[str, Sequence[int | str]] | None = None,
     stages: Sequence[str] = (),
     level: int = 0,
+    proposal: str | None = None,
 ) -> Inspection:
     """What the files contain and which of it can be converted. Raises only for files that cannot be read.
 
-    input_shapes, stages, level: as in `load`. Raises ConverterError.
+    input_shapes, stages, level, proposal: as in `load`. Raises ConverterError.
     """
     from converters import reading
 
-    options = Options.of(input_shapes=input_shapes, stages=stages, level=level)
+    options = Options.of(input_shapes=input_shapes, stages=stages, level=level, proposal=proposal)
     return reading.inspect([Path(source) for source in sources], options)
 
 

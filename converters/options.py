@@ -20,6 +20,7 @@ class Options:
     ignore_fields: names of unknown prototxt fields to ignore.
     fold: fold per-channel scaling into the layers before it.
     select: the path of the network in a Torch7 file that holds several.
+    proposal: the project whose numbers the Python proposal layers of a Caffe definition have.
     """
 
     outputs: tuple[str, ...] | None = None
@@ -30,6 +31,7 @@ class Options:
     ignore_fields: tuple[str, ...] = ()
     fold: bool = False
     select: str | None = None
+    proposal: str | None = None
 
     @classmethod
     def of(
@@ -43,6 +45,7 @@ class Options:
         ignore_fields: Sequence[str] = (),
         fold: bool = False,
         select: str | None = None,
+        proposal: str | None = None,
     ) -> Options:
         """Options after a check; UsageError names the one with an invalid value."""
         for name, value in (("outputs", outputs), ("stages", stages), ("ignore_fields", ignore_fields)):
@@ -60,6 +63,7 @@ class Options:
             ignore_fields=tuple(ignore_fields),
             fold=fold,
             select=select,
+            proposal=proposal,
         )
 
 

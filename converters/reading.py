@@ -85,7 +85,12 @@ def _check_options(kinds: Mapping[Kind, Path], options: Options) -> None:
     names = ", ".join(path.name for path in kinds.values())
     if options.select is not None and Kind.TORCH7 not in kinds:
         raise UsageError(f"{names}: select (--select) names a place in a Torch7 file; leave it out")
-    state = {"stages": options.stages, "level": options.level, "ignore_fields": options.ignore_fields}
+    state = {
+        "stages": options.stages,
+        "level": options.level,
+        "ignore_fields": options.ignore_fields,
+        "proposal": options.proposal,
+    }
     given = [name for name, value in state.items() if value]
     if given and kinds.keys() & {Kind.TORCH7, Kind.ONNX}:
         raise UsageError(f"{names}: {' and '.join(given)} are about a Caffe definition; leave them out")

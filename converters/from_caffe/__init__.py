@@ -16,6 +16,7 @@ from converters.from_caffe.embedded import definition_in
 from converters.from_caffe.input_shapes import declared_batch_sizes, widest_dynamic_batch
 from converters.from_caffe.inspection import inspect
 from converters.from_caffe.prototxt import parse
+from converters.from_caffe.python_proposals import replace_python_proposals
 from converters.from_caffe.weights import Weights, open_weights
 from converters.options import Options
 from converters.report import ConversionReport
@@ -31,6 +32,8 @@ def read(definition: Path | None, weights_path: Path | None, options: Options) -
     the mapped weights files. Every error is a ConverterError.
     """
     message, notes = _definition(definition, weights_path, options)
+    if options.proposal is not None:
+        notes += replace_python_proposals(message, options.proposal)
     net = deploy.prepare(message, options.stages, options.level, options.outputs)
     notes += net.notes
     weights = open_weights(weights_path, net.declared) if weights_path is not None else None

@@ -16,6 +16,7 @@ from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.input_shapes import resolve_shapes
 from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.layers.unsupported import UNSUPPORTED
+from converters.from_caffe.python_proposals import advice, is_python_proposal
 from converters.from_caffe.weights import Weights
 from converters.graph import Graph, Shape, dims, shape_text
 from converters.options import Options
@@ -158,6 +159,8 @@ def lookup(message: schema.Message) -> LayerType:
         return types[message.type]
     if not message.type:
         raise FormatError(f"layer {message.name!r} has no type")
+    if is_python_proposal(message):
+        raise UnsupportedError(advice(message))
     if message.type in UNSUPPORTED:
         raise UnsupportedError(f"layer {message.name!r} ({message.type}): {UNSUPPORTED[message.type]}")
     close = difflib.get_close_matches(message.type, types, n=3)

@@ -34,6 +34,7 @@ class _AnyParameters:
     """Parameters of every wanted shape, for layers of which only the shapes matter."""
 
     weights: Weights | None = None
+    notes: dict[str, str] = field(default_factory=dict)
 
     def __init__(self) -> None:
         self.notes: dict[str, str] = {}

@@ -17,6 +17,7 @@ from converters.from_caffe.inputs import is_data_layer
 from converters.from_caffe.layers.dropped import is_dropped
 from converters.from_caffe.netstate import filter_net
 from converters.from_caffe.prototxt import Definition, parse
+from converters.from_caffe.python_proposals import replace_python_proposals
 from converters.from_caffe.weights import Blob, StoredLayer, Weights, open_weights
 from converters.graph import dims, shape_text
 from converters.options import Options
@@ -72,6 +73,8 @@ def inspect(definition: Path | None, weights_path: Path | None, options: Options
     result.notes += read.notes
     message, layers = read.net, read.net.layer
     try:
+        if options.proposal is not None:
+            result.notes += replace_python_proposals(message, options.proposal)
         layers = filter_net(message, options.stages, options.level)
         net = deploy.prepare(message, options.stages, options.level, None)
         result.notes += net.notes

@@ -50,6 +50,13 @@ StageOption = Annotated[
     list[str] | None,
     typer.Option("--stage", metavar="NAME", help="Stage of a Caffe net's state; may be repeated."),
 ]
+ProposalOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PROJECT",
+        help="py-faster-rcnn or py-R-FCN: whose test settings a Caffe net's Python proposal layer has.",
+    ),
+]
 LevelOption = Annotated[int, typer.Option(metavar="N", help="Level of a Caffe net's state.")]
 
 

@@ -20,8 +20,8 @@ def _each(types: str, why: str) -> dict[str, str]:
 UNSUPPORTED: Mapping[str, str] = {
     **_each("Resize ImResize Nms Region Transformer SpatialTransformer SubRegion", _SEVERAL),
     "ROIAlign": f"{_SEVERAL}: a bin is sampled once, at several points, bicubically, or by its maximum",
-    "Python": "its computation is in a Python file; a Faster R-CNN's rpn.proposal_layer can be written as a "
-    "layer of type Proposal",
+    "Python": "its computation is in a Python file; of these only Faster R-CNN's rpn.proposal_layer is known "
+    "(--proposal)",
     "DenseBlock": "it is many layers in one; write out its BatchNorm, ReLU, Convolution and Concat layers",
     "MKLBatchNorm": "write it as a BatchNorm and a Scale",
     "TRT": "it holds a network that was compiled for one GPU",

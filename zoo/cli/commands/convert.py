@@ -14,6 +14,7 @@ from zoo.cli._options import (
     JsonOption,
     LevelOption,
     ManifestsOption,
+    ProposalOption,
     StageOption,
     input_shapes,
 )
@@ -53,6 +54,7 @@ def convert(
     static_batch: Annotated[int | None, typer.Option(metavar="N", help="Fix the batch.", min=1)] = None,
     stage: StageOption = None,
     level: LevelOption = 0,
+    proposal: ProposalOption = None,
     ignore_field: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="An unknown prototxt field that may be ignored; may be repeated."),
@@ -101,6 +103,7 @@ def convert(
         "input_shapes": input_shapes(input_shape),
         "stages": stage or (),
         "level": level,
+        "proposal": proposal,
         "static_batch": static_batch,
         "ignore_fields": ignore_field or (),
         "select": select,

@@ -11,6 +11,7 @@ from zoo.cli._options import (
     JsonOption,
     LevelOption,
     ManifestsOption,
+    ProposalOption,
     StageOption,
     input_shapes,
 )
@@ -42,6 +43,7 @@ def inspect(
     input_shape: InputShapeOption = None,
     stage: StageOption = None,
     level: LevelOption = 0,
+    proposal: ProposalOption = None,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
@@ -54,7 +56,7 @@ def inspect(
     import converters
 
     if weights:
-        given = {"--input-shape": input_shape, "--stage": stage, "--level": level}
+        given = {"--input-shape": input_shape, "--stage": stage, "--level": level, "--proposal": proposal}
         if unused := [name for name, value in given.items() if value]:
             raise UsageError(f"--weights compares weights alone; leave out {' and '.join(unused)}")
         show_weights(what, manifests, as_json=json)
@@ -65,6 +67,7 @@ def inspect(
         input_shapes=input_shapes(input_shape),
         stages=stage or (),
         level=level,
+        proposal=proposal,
     )
     if json:
         print_json(found.to_dict())

@@ -42,17 +42,29 @@ def proposal(
     distance of its corners. A box smaller than min_size times the scale has the score 0; if such boxes are
     among the result, Caffe's sort does not define their order.
     """
+    return proposed_regions(g, layer, scores, deltas, info, drop_small=False)
+
+
+def proposed_regions(
+    g: Graph, layer: BoundLayer, scores: ir.Value, deltas: ir.Value, info: ir.Value, *, drop_small: bool
+) -> list[ir.Value]:
+    """See `proposal`. drop_small: boxes below min_size do not compete, as in Faster R-CNN's Python code."""
     p = layer.param
     anchors = _anchors(layer)
     height, width = _check(layer, scores, deltas, len(anchors))
     corners, least = _limited(g, layer, _moved(g, layer, deltas, anchors), info)
-    ranked = g.node("Mul", _of_objects(g, scores, len(anchors)), _as_large_as(g, corners, least))
+    large = _as_large_as(g, corners, least)
+    ranked = g.node("Mul", _of_objects(g, scores, len(anchors)), large)
+    if drop_small:  # scores are not negative: -1 is below them all
+        ranked = g.node("Add", ranked, g.node("Sub", large, scalar(1)))
     taken = min(p.pre_nms_topn, height * width * len(anchors))
     ranked, places = boxes.top_per_row(g, ranked, taken)
     corners = boxes.gather_per_row(g, corners, places)
     extended = g.node("Add", corners, np.array([0, 0, 1, 1], np.float32))
     limit = min(p.post_nms_topn, taken)
-    mask = boxes.suppression_mask(g, layer, extended, ranked, overlap=p.nms_thresh, limit=limit)
+    mask = boxes.suppression_mask(
+        g, layer, extended, ranked, overlap=p.nms_thresh, least=-0.5 if drop_small else None, limit=limit
+    )
     found = boxes.nonzero_places(g, layer, mask)
     image = boxes.as_float_column(g, boxes.column(g, found, 0))
     regions = g.node(
