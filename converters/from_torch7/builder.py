@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
-from converters.errors import FormatError
-from converters.graph import Dim, Graph, Shape, Symbol, dims, scalar, shape_text
+from converters.errors import FormatError, StaticSizeRequired
+from converters.graph import Dim, Graph, Shape, Symbol, dims, product, scalar, shape_text
+
+
+@dataclass(frozen=True)
+class OpenProduct(Symbol):
+    """The product of several open sizes, such as the height times the width.
+
+    Only an output of the net may have such a size: see `Builder.check_open_products`.
+    """
 
 
 class Builder(Graph):
@@ -39,6 +49,28 @@ class Builder(Graph):
             count = sum(known.name.startswith(family) for known in self._sizes.values())
             self._sizes[key] = Symbol(f"{family}_{count + 1}")
         return self._sizes[key]
+
+    def element_count(self, shape: Sequence[Dim]) -> Dim:
+        """The product of the sizes; an `OpenProduct` if more than one of them is open."""
+        symbols = [size for size in shape if isinstance(size, Symbol)]
+        if len(symbols) < 2:
+            return product(shape)
+        factor = math.prod(size.factor if isinstance(size, Symbol) else size for size in shape)
+        name = self.derived_size(Symbol("P"), ("product", *sorted(symbol.name for symbol in symbols))).name
+        return OpenProduct(name, factor)
+
+    def check_open_products(self) -> None:
+        """StaticSizeRequired if a value that is used further has an `OpenProduct` as a size.
+
+        What follows would work with any number of features, and the net was made for one.
+        """
+        for node in self._nodes:
+            for value in node.outputs:
+                if value.uses() and any(isinstance(size, OpenProduct) for size in dims(value)):
+                    shape = shape_text(dims(value))
+                    raise StaticSizeRequired(
+                        f"{node.doc_string}: gives {shape}, a product of sizes that must be known beforehand"
+                    )
 
     def scaled_size(self, size: Dim, factor: int, offset: int = 0) -> Dim:
         """size * factor + offset; a new name if the size is symbolic and the offset is not 0."""
@@ -78,6 +110,16 @@ class Builder(Graph):
             return x
         shape[axis] = stop - start
         return self.node("Slice", x, *(np.array([n], np.int64) for n in (start, stop, axis)), shape=shape)
+
+    def crop(self, x: ir.Value, axis: int, before: int, after: int) -> ir.Value:
+        """x without its first `before` and its last `after` entries along `axis`, whose size may be open."""
+        size = dims(x)[axis]
+        if isinstance(size, int):
+            return self.slice(x, axis, before, size - after)
+        shape = list(dims(x))
+        shape[axis] = self.scaled_size(size, 1, -before - after)
+        stop = -after if after else np.iinfo(np.int64).max
+        return self.node("Slice", x, *(np.array([n], np.int64) for n in (before, stop, axis)), shape=shape)
 
     def full(self, shape: Sequence[int], value: float) -> ir.Value:
         """A tensor filled with a number."""

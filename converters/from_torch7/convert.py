@@ -75,7 +75,9 @@ def convert(name: str, root: Module, options: Options) -> ConvertedModel:
 
 def _run(conversion: Conversion, root: Module, x: NestedTensors, signature: Signature) -> NestedTensors:
     try:
-        return conversion.run(root, x)
+        result = conversion.run(root, x)
+        conversion.graph.check_open_products()
+        return result
     except StaticSizeRequired as error:
         message = f"{error}; fix the size of the input, such as {signature.shape_options()}"
         raise StaticSizeRequired(message) from error

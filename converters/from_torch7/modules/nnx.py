@@ -20,6 +20,7 @@ from converters.from_torch7.modules.linear import matrix_weight
 from converters.from_torch7.modules.padding import pad_or_crop
 from converters.from_torch7.modules.pooling import pool
 from converters.from_torch7.modules.reduction import reduce
+from converters.from_torch7.modules.single_run import single_run
 from converters.from_torch7.modules.upsampling import LINEAR
 from converters.from_torch7.modules.windows import Window
 from converters.from_torch7.registry import module, structure
@@ -75,7 +76,7 @@ def gather_axes(g: Builder, x: ir.Value, axes: tuple[int, int], places: list[np.
     return x
 
 
-@module("SpatialUpSampling", name="upsample")
+@single_run("SpatialUpSampling", name="upsample")
 def spatial_up_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Each pixel becomes dH x dW pixels (nnx)."""
     axes = image_axes(m, x)
@@ -111,21 +112,26 @@ def resize_linear(g: Builder, m: Module, x: ir.Value, axes: tuple[int, int], siz
     return g.node("Resize", x, None, None, target, shape=shape, axes=list(axes), **LINEAR)
 
 
-@module("SpatialReSampling", name="resample", rank=4)
+@single_run(
+    "SpatialReSampling", name="resample", reshapes=lambda m, x: not (m.has("oheight") and m.has("owidth"))
+)
 def spatial_re_sampling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Bilinear resizing to oheight x owidth, or by rheight and rwidth (nnx).
 
-    Torch keeps the sizes of its first run in oheight and owidth.
+    Torch keeps the sizes of its first run in oheight and owidth, so that a second run has the same.
     """
-    rows, columns = (m.static_size(size) for size in dims(x)[2:])
+    check_rank(m, x, 3, 4)
+    rows, columns = (m.static_size(size) for size in dims(x)[-2:])
     sizes = [
         wanted_size(m, rows, "oheight", "rheight", 0),
         wanted_size(m, columns, "owidth", "rwidth", 0),
     ]
-    return resize_linear(g, m, x, (2, 3), sizes)
+    if len(dims(x)) == 4:
+        return resize_linear(g, m, x, (2, 3), sizes)
+    return g.squeeze(resize_linear(g, m, g.unsqueeze(x, 0), (2, 3), sizes), [0])
 
 
-@module("SpatialReSamplingEx", name="resample")
+@single_run("SpatialReSamplingEx", name="resample")
 def spatial_re_sampling_ex(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """Resizing to oheight x owidth, or by rheight and rwidth: simple, average or bilinear (nnx).
 

@@ -28,11 +28,10 @@ def pad_or_crop(
     pads = [(0, 0)] * (len(dims(x)) - len(pads)) + list(pads)
     for axis, (before, after) in enumerate(pads):
         if min(before, after) < 0:
-            size = m.static_size(dims(x)[axis])
-            start, stop = max(0, -before), size - max(0, -after)
-            if start >= stop:
-                raise m.error(FormatError, f"cuts {-min(before, 0)} and {-min(after, 0)} entries off {size}")
-            x = g.slice(x, axis, start, stop)
+            size, start, end = dims(x)[axis], max(0, -before), max(0, -after)
+            if isinstance(size, int) and start + end >= size:
+                raise m.error(FormatError, f"cuts {start} and {end} entries off {size}")
+            x = g.crop(x, axis, start, end)
     grow = [(max(0, before), max(0, after)) for before, after in pads]
     for have, pair in zip(dims(x), grow, strict=True):
         if mode == "reflect" and isinstance(have, int) and max(pair) >= have:

@@ -11,16 +11,17 @@ from converters.from_torch7.builder import Builder
 from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.checks import as_table
+from converters.from_torch7.modules.single_run import single_run
 from converters.from_torch7.modules.table import MAX_ENTRIES
 from converters.from_torch7.modules.wrappers import inner_module
-from converters.from_torch7.registry import module, structure
+from converters.from_torch7.registry import structure
 from converters.from_torch7.tensor_references import NestedTensors, ValueStorage, read_values
 from converters.graph import dims
 
 _OPEN_END = np.iinfo(np.int64).min
 
 
-@module("SeqReverseSequence", name="reverse", expects=ANY)
+@single_run("SeqReverseSequence", name="reverse", expects=ANY, reshapes=lambda m, x: m.integer("dim", 1) > 1)
 def seq_reverse_sequence(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The entries of dimension `dim` in reverse order (rnn)."""
     axis = m.integer("dim", minimum=1) - 1

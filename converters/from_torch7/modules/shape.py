@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx_ir as ir
 
-from converters.errors import FormatError
-from converters.from_torch7.builder import Builder
+from converters.errors import FormatError, StaticSizeRequired
+from converters.from_torch7.builder import Builder, OpenProduct
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.windows import is_static
 from converters.from_torch7.objects import Table
@@ -21,37 +23,62 @@ def write_through_reshape(g: Builder, m: Module, base: ir.Value, new: ir.Value) 
 
 def checked_reshape(g: Builder, m: Module, x: ir.Value, shape: Shape) -> ir.Value:
     """A reshape; FormatError if the number of elements differs."""
-    elements, wanted = product(dims(x)), product(shape)
+    elements, wanted = g.element_count(dims(x)), g.element_count(shape)
     if isinstance(elements, int) and isinstance(wanted, int) and elements != wanted:
         raise m.error(FormatError, f"{shape_text(dims(x))} cannot be viewed as {shape_text(shape)}")
     return g.reshape(x, shape)
 
 
-def view_shape(m: Module, shape: Shape) -> Shape:
+def view_shape(g: Builder, m: Module, shape: Shape) -> Shape:
     """The output shape of nn.View (View.lua, batchsize): elements beyond those of `size` form the batch."""
     size = m.sizes("size")
     inner = m.optional_integer("numInputDims")
     kept = len(shape) if inner is None else inner
     if kept > len(shape):
         raise m.error(FormatError, f"takes {kept} dimensions or more, not {shape_text(shape)}")
-    lead, rest = shape[: len(shape) - kept], product(shape[len(shape) - kept :])
-    elements = product([s for s in size if s >= 0])
-    batch = product(lead) if -1 in size else product(lead) * exact_quotient(m, rest, elements)
+    lead, rest = shape[: len(shape) - kept], shape[len(shape) - kept :]
+    batch = product(lead) if -1 in size else product(lead) * sample_count(g, m, rest, size)
     if batch == 1 and (inner is None or len(shape) <= inner):
-        return resolve_sizes(m, size, product(shape))
-    return (batch, *resolve_sizes(m, size, rest))
+        return resolve_sizes(g, m, size, shape)
+    return (batch, *resolve_sizes(g, m, size, rest))
 
 
-def exact_quotient(m: Module, total: Dim, part: Dim) -> Dim:
-    """total / part; FormatError if that is not a whole number."""
-    divisor = static(part, "the size of a view")
-    if isinstance(total, int) and (divisor <= 0 or total % divisor):
-        raise m.error(FormatError, f"{total} elements do not divide into parts of {divisor}")
-    return total // divisor
+def sample_count(g: Builder, m: Module, shape: Shape, size: list[int]) -> Dim:
+    """How many samples of these sizes the elements of a shape are."""
+    if isinstance(g.element_count(shape), OpenProduct):
+        raise m.error(
+            StaticSizeRequired,
+            f"{times_text(shape)} elements become samples of {times_text(size)}: the sizes must be known",
+        )
+    return quotient(g, m, shape, product(size))
 
 
-def resolve_sizes(m: Module, size: list[int], total: Dim) -> Shape:
-    """The sizes with a -1 replaced so that their product is `total`."""
+def quotient(g: Builder, m: Module, shape: Shape, part: Dim) -> Dim:
+    """The number of elements of a shape, divided by a part of them.
+
+    FormatError if that is not a whole number, whatever the number of samples; StaticSizeRequired if it
+    depends on other open sizes.
+    """
+    total, divisor = g.element_count(shape), static(part, "the size of a view")
+    factor = total.factor if isinstance(total, Symbol) else total
+    if divisor > 0 and factor % divisor == 0:
+        return total // divisor
+    if is_static(shape[1:]):
+        count = f"{times_text(shape)} = {total}" if len(shape) > 1 else str(total)
+        raise m.error(FormatError, f"{count} elements do not divide into parts of {divisor}")
+    raise m.error(
+        StaticSizeRequired,
+        f"{times_text(shape)} elements must divide into parts of {divisor}: the sizes must be known",
+    )
+
+
+def times_text(sizes: Sequence[Dim]) -> str:
+    """Sizes as a product: 4 x 222 x 222."""
+    return " x ".join(map(str, sizes))
+
+
+def resolve_sizes(g: Builder, m: Module, size: list[int], shape: Shape) -> Shape:
+    """The sizes with a -1 replaced so that there are as many elements as in `shape`."""
     if min(size) < -1 or size.count(-1) > 1:
         raise m.error(
             FormatError, f"cannot view as {shape_text(size)}: only one size may be -1, and none less"
@@ -59,7 +86,7 @@ def resolve_sizes(m: Module, size: list[int], total: Dim) -> Shape:
     if -1 not in size:
         return tuple(size)
     known = product([s for s in size if s != -1])
-    return tuple(exact_quotient(m, total, known) if s == -1 else s for s in size)
+    return tuple(quotient(g, m, shape, known) if s == -1 else s for s in size)
 
 
 @view("View", write_through=write_through_reshape, copies_unless_contiguous=True)
@@ -69,7 +96,7 @@ def view_module(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     if inner is not None and inner < len(dims(x)) and -1 not in size and not is_static(dims(x)[1:]):
         # The batch size follows from the open sizes, whatever they are.
         return g.reshape(x, (g.derived_size(Symbol("N"), ("view", dims(x), tuple(size))), *size))
-    return checked_reshape(g, m, x, view_shape(m, dims(x)))
+    return checked_reshape(g, m, x, view_shape(g, m, dims(x)))
 
 
 @view("Reshape", write_through=write_through_reshape, copies_unless_contiguous=True)
@@ -87,16 +114,16 @@ def reshape(g: Builder, m: Module, x: ir.Value) -> ir.Value:
         if isinstance(total, Symbol) and total.factor != elements:
             m.static_size(total, "the number of elements it gets")
     if single:
-        return checked_reshape(g, m, x, resolve_sizes(m, size, product(dims(x))))
-    return checked_reshape(g, m, x, (dims(x)[0], *resolve_sizes(m, size, product(dims(x)[1:]))))
+        return checked_reshape(g, m, x, resolve_sizes(g, m, size, dims(x)))
+    return checked_reshape(g, m, x, (dims(x)[0], *resolve_sizes(g, m, size, dims(x)[1:])))
 
 
 @view("Collapse", write_through=write_through_reshape, copies_unless_contiguous=True)
 def collapse(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """All dimensions but the batch folded into one; without a batch, all of them."""
     if len(dims(x)) > m.integer("nInputDim"):
-        return g.reshape(x, (dims(x)[0], product(dims(x)[1:])))
-    return g.reshape(x, (product(dims(x)),))
+        return g.reshape(x, (dims(x)[0], g.element_count(dims(x)[1:])))
+    return g.reshape(x, (g.element_count(dims(x)),))
 
 
 @view("Squeeze", write_through=write_through_reshape)

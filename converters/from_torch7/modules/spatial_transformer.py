@@ -12,7 +12,8 @@ from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.arithmetic import repeat_per_sample
 from converters.from_torch7.modules.checks import as_tensor, check_channels, check_rank, first_two_tensors
-from converters.from_torch7.registry import module, structure
+from converters.from_torch7.modules.single_run import single_run
+from converters.from_torch7.registry import structure
 from converters.from_torch7.tensor_references import NestedTensors, ValueStorage, View
 from converters.graph import dims, shape_text
 
@@ -74,7 +75,12 @@ def transform_matrices(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.concat([cosine, g.node("Neg", sine), right, sine, cosine, below], 1)
 
 
-@module("AffineGridGeneratorBHWD", name="grid", expects=batch_first(2, 3))
+@single_run(
+    "AffineGridGeneratorBHWD",
+    name="grid",
+    expects=batch_first(2, 3),
+    reshapes=lambda m, x: isinstance(x, ir.Value) and len(dims(x)) == 2,
+)
 def affine_grid_generator(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The points (y, x, 1) of a grid of height x width, from -1 to 1, each times a 2x3 matrix (stn)."""
     height, width = m.integer("height", minimum=2), m.integer("width", minimum=2)
@@ -88,11 +94,12 @@ def affine_grid_generator(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     return g.reshape(moved, (*lead, height, width, 2))
 
 
-@module(
+@single_run(
     "BilinearSamplerBHWD",
     name="sample",
     takes="table",
     expects=[batch_first(None, None, None), batch_first(None, None, 2)],
+    reshapes=lambda m, x: isinstance(x, list) and isinstance(x[0], ir.Value) and len(dims(x[0])) == 3,
 )
 def bilinear_sampler(g: Builder, m: Module, x: list[ir.Value]) -> ir.Value:
     """{images, grids} -> the images, channels last, at points (y, x) from -1 to 1, and 0 outside (stn)."""

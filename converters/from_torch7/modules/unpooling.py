@@ -46,7 +46,7 @@ def unpool(conversion: Conversion, m: Module, x: NestedTensors, sides: str) -> N
         g = conversion.graph
         whole = g.unsqueeze(source, 0) if single else source
         given = g.unsqueeze(value, 0) if single else value
-        sizes = dims(whole)[2:]
+        sizes = tuple(m.static_size(size) for size in dims(whole)[2:])
         shape = (*dims(whole)[:2], *output_sizes(g, m, sizes, windows))
         if dims(given) != shape:
             raise m.error(
@@ -62,7 +62,7 @@ def unpool(conversion: Conversion, m: Module, x: NestedTensors, sides: str) -> N
             **attributes,
         )
         target = []
-        if not all(window.covers(m.static_size(size)) for window, size in zip(windows, sizes, strict=True)):
+        if not all(window.covers(size) for window, size in zip(windows, sizes, strict=True)):
             # Pixels that no window reaches make the output size ambiguous: it has to be given.
             target = [np.array([m.static_size(size) for size in dims(whole)], np.int64)]
         result = g.node("MaxUnpool", given, places, *target, shape=dims(whole), **attributes)

@@ -116,6 +116,23 @@ def test_what_torch_refuses(run_net, name, fields, given, message):
         run_net((name, fields), given)
 
 
+@pytest.mark.parametrize(
+    ("name", "fields", "given"),
+    [
+        ("nn.SpatialUpSampling", {"dW": 2, "dH": 2}, X3),
+        ("nn.SpatialReSamplingEx", {"owidth": 9, "oheight": 9}, X3),
+        ("nn.SpatialReSampling", {"rwidth": 2, "rheight": 2}, X3),
+        ("nn.SeqReverseSequence", {"dim": 2}, X3),
+        ("nn.AffineGridGeneratorBHWD", {"height": 3, "width": 5, "baseGrid": POINTS}, MATRICES[0]),
+    ],
+)
+def test_a_second_run_that_reshapes_the_first_output_is_refused(run_net, name, fields, given):
+    twice = (name, fields)
+    scaled = ("nn.Sequential", {"modules": [("nn.MulConstant", {"constant_scalar": 2}), twice]})
+    with pytest.raises(converters.UnsupportedError, match="runs more than once, and one run then changes"):
+        run_net(("nn.ConcatTable", {"modules": [twice, scaled]}), given)
+
+
 def test_images_and_grids_go_together(run_net):
     with pytest.raises(converters.FormatError, match="one grid for each image, but 2 and 1 arrive"):
         run_net(("nn.BilinearSamplerBHWD", {}), X4[:1], GRIDS)
