@@ -12,7 +12,7 @@ what a class does only in training is left out. The first line of its docstring 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
@@ -27,6 +27,7 @@ from converters.from_torch7.tensor_references import (
     NestedTensors,
     NestedValues,
     Overlap,
+    Part,
     TensorReference,
     View,
     flatten,
@@ -152,8 +153,7 @@ class _ViewClass(ModuleClass):
 
     function: Callable[[Builder, Module, ir.Value], ir.Value]
     write_through: Callable[[Builder, Module, ir.Value, ir.Value], ir.Value]
-    contiguous: Callable[[Module, Shape], bool]
-    part: Callable[[Module, Shape], Hashable | None]
+    part: Callable[[Module, Shape], Part]
     copies_unless_contiguous: bool
     expects: Expects
 
@@ -171,7 +171,6 @@ class _ViewClass(ModuleClass):
                 x,
                 lambda base: self.function(g, m, base),
                 lambda base, new: self.write_through(g, m, base, new),
-                x.contiguous and self.contiguous(m, dims(x.read())),
                 self.part(m, dims(x.read())),
             )
             layer.set_output(x.read(), output.read())
@@ -270,8 +269,7 @@ def view(
     *classes: str,
     write_through: Callable[[Builder, Module, ir.Value, ir.Value], ir.Value],
     name: str | None = None,
-    contiguous: Callable[[Module, Shape], bool] = lambda m, shape: True,
-    part: Callable[[Module, Shape], Hashable | None] = lambda m, shape: None,
+    part: Callable[[Module, Shape], Part] = lambda m, shape: None,
     copies_unless_contiguous: bool = False,
     expects: Expects = None,
 ) -> Callable[[Callable[[Builder, Module, ir.Value], ir.Value]], ModuleClass]:
@@ -280,9 +278,7 @@ def view(
     The function computes the value of the view from the value of the input.
     write_through: the value of the input after a new value is written to the view; it gets the old value of
     the input and the new value of the view.
-    contiguous: whether the view of a contiguous tensor of this shape is contiguous.
-    part: what tells the view from others of the same input, by the shape of the input; None if it has all
-    elements in the same order.
+    part: what the view shows, by the shape of the input; None for all elements in the same order.
     copies_unless_contiguous: Torch copies an input that is not contiguous, so that nothing is shared.
     """
     short = name or layer_name(classes[0])
@@ -294,7 +290,6 @@ def view(
             first_line(function),
             function,
             write_through,
-            contiguous,
             part,
             copies_unless_contiguous,
             expects,
@@ -347,11 +342,7 @@ def add_batch_dimension(g: Builder, x: TensorReference, rank: int) -> None:
     Torch copies a tensor that is not contiguous first, and leaves it as it is.
     """
     if len(dims(x.read())) == rank - 1 and x.contiguous:
-        x.set(
-            View(
-                x, lambda base: g.unsqueeze(base, 0), lambda base, new: g.reshape(new, dims(base)), True, None
-            )
-        )
+        x.set(View(x, lambda base: g.unsqueeze(base, 0), lambda base, new: g.reshape(new, dims(base))))
 
 
 def check_input_kind(m: Module, x: NestedTensors, takes: Kind) -> None:

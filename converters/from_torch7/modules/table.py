@@ -174,7 +174,6 @@ def split_views(conversion: Conversion, m: Module, x: TensorReference, axis: int
     size = m.static_size(dims(value)[axis])
     if size > MAX_ENTRIES:
         raise m.unsupported(f"makes a table of {size:,} entries, more than {MAX_ENTRIES:,}")
-    in_order = x.contiguous and all(before == 1 for before in dims(value)[:axis])
 
     def write_through(base: ir.Value, new: ir.Value, index: int) -> ir.Value:
         return replace_entries(g, base, g.unsqueeze(new, axis), axis, index, index + 1, size)
@@ -185,8 +184,7 @@ def split_views(conversion: Conversion, m: Module, x: TensorReference, axis: int
                 x,
                 partial(take_entry, g, axis=axis, index=k),
                 partial(write_through, index=k),
-                in_order,
-                Entry(((axis, dims(value)), k)),
+                Entry(axis, dims(value), k),
             )
             for k in range(size)
         ]
