@@ -205,11 +205,6 @@ class TensorReference:
             storage.mark_outdated()
             self.area = _Storage(value)
 
-    def replace(self, value: ir.Value) -> None:
-        """Point the tensor at new storage with this value; reading the earlier storage is refused."""
-        self.area.storage.mark_outdated()
-        self.area = _Storage(value)
-
 
 class ValueStorage(TensorReference):
     """A new tensor that fills a storage of its own."""
