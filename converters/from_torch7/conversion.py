@@ -259,6 +259,12 @@ class Conversion:
         output.set(tensor)
         return output
 
+    def new_output(self, m: Module, last: TensorReference, output: ir.Value) -> TensorReference:
+        """A new output tensor for a module; `last`, that of the run before, cannot be read from now on."""
+        last.area.storage.mark_outdated()
+        tensor = self._output_tensors[(*self._clones, m.original, ())] = ValueStorage(output)
+        return tensor
+
     def output_tensor(self, m: Module, position: tuple[int, ...] = ()) -> TensorReference | None:
         """The output tensor that a module got in an earlier run; None in its first run."""
         return self._output_tensors.get((*self._clones, m.original, position))

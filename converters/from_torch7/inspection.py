@@ -9,10 +9,10 @@ from converters.from_torch7.contents import ObjectPath, networks, walk
 from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.convert import ConvertedModel, convert, is_module
 from converters.from_torch7.module import Module, describe
+from converters.from_torch7.module_classes import Unsupported
 from converters.from_torch7.modules import CLASSES
 from converters.from_torch7.objects import Table, Tensor, TorchObject
 from converters.from_torch7.reader import read
-from converters.from_torch7.registry import Unsupported
 from converters.graph import dims, shape_text
 from converters.options import Options
 from converters.report import Inspection, LayerRow

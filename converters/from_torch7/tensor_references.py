@@ -9,25 +9,79 @@ that it has now. Modules point tensors at areas of storage: whole ones (`_Storag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Protocol
 
 import onnx_ir as ir
 
 from converters.errors import UnsupportedError
-from converters.graph import dims
+from converters.graph import Shape, Symbol, dims
+
+# The distance of neighbours along a dimension: a number times sizes that are open.
+Stride = tuple[int, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The part of a tensor of this shape that is one entry of the dimension `axis`, which it loses."""
+
+    axis: int
+    shape: Shape
+    index: int
+
+    def strides(self, base: tuple[Stride, ...]) -> tuple[Stride, ...]:
+        """The strides of the entry."""
+        place = len(longer(self.shape[: self.axis]))
+        return base if self.shape[self.axis] == 1 else base[:place] + base[place + 1 :]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """A tensor of this shape shown `count` times along a new dimension `axis`."""
+
+    axis: int
+    shape: Shape
+    count: int
+
+    def strides(self, base: tuple[Stride, ...]) -> tuple[Stride, ...]:
+        """The strides of the copies: 0 along the new dimension."""
+        place = len(longer(self.shape[: self.axis]))
+        return base if self.count == 1 else (*base[:place], (0, ()), *base[place:])
+
+
+# What a view shows of its base; None for all elements in the same order.
+Part = Entry | Copies | None
+
+
+def longer(shape: Shape) -> Shape:
+    """The sizes other than 1, the only ones whose strides matter."""
+    return tuple(size for size in shape if size != 1)
+
+
+def gapless_strides(shape: Shape) -> tuple[Stride, ...]:
+    """The strides of a tensor whose elements lie in order and without gaps, where the size is not 1."""
+    strides: list[Stride] = []
+    number, names = 1, list[str]()
+    for size in reversed(longer(shape)):
+        strides.insert(0, (number, tuple(sorted(names))))
+        if isinstance(size, Symbol):
+            number, names = number * size.factor, [*names, size.name]
+        else:
+            number *= size
+    return tuple(strides)
 
 
 class Area(Protocol):
     """What a tensor points at: a storage, or a part of one, with a shape.
 
-    contiguous: its elements lie in its storage in order and without gaps.
+    strides: of the dimensions whose size is not 1.
     storage: where its elements lie. parts: which of them, from the storage inwards; () for all in order.
     """
 
     @property
-    def contiguous(self) -> bool:
+    def strides(self) -> tuple[Stride, ...]:
         """See above."""
 
     @property
@@ -35,7 +89,7 @@ class Area(Protocol):
         """See above."""
 
     @property
-    def parts(self) -> tuple[Hashable, ...]:
+    def parts(self) -> tuple[Entry | Copies, ...]:
         """See above."""
 
     def read(self) -> ir.Value:
@@ -48,8 +102,7 @@ class Area(Protocol):
 class _Storage:
     """A storage, which holds one ONNX value at a time."""
 
-    contiguous = True
-    parts: tuple[Hashable, ...] = ()
+    parts: tuple[Entry | Copies, ...] = ()
 
     def __init__(self, value: ir.Value) -> None:
         self._value = value
@@ -58,6 +111,10 @@ class _Storage:
     @property
     def storage(self) -> _Storage:
         return self
+
+    @property
+    def strides(self) -> tuple[Stride, ...]:
+        return gapless_strides(dims(self._value))
 
     def read(self) -> ir.Value:
         if self._outdated:
@@ -83,10 +140,8 @@ class _ViewArea:
         base: Area,
         read_through: Callable[[ir.Value], ir.Value],
         write_through: Callable[[ir.Value, ir.Value], ir.Value],
-        contiguous: bool,
-        part: Hashable | None,
+        part: Part,
     ) -> None:
-        self.contiguous = contiguous
         self.storage = base.storage
         self.parts = base.parts if part is None else (*base.parts, part)
         self._base = base
@@ -94,6 +149,12 @@ class _ViewArea:
         self._write_through = write_through
         self._base_value = base.read()
         self._value = read_through(self._base_value)
+        if part is not None:
+            self.strides = part.strides(base.strides)
+        elif base.strides == gapless_strides(dims(self._base_value)):
+            self.strides = gapless_strides(dims(self._value))
+        else:
+            self.strides = base.strides  # only sizes of 1 were added or removed
 
     def read(self) -> ir.Value:
         """The value it shows now; computed again only if the base has changed."""
@@ -115,7 +176,7 @@ class TensorReference:
     @property
     def contiguous(self) -> bool:
         """Whether its elements lie in its storage in order and without gaps."""
-        return self.area.contiguous
+        return self.area.strides == gapless_strides(dims(self.area.read()))
 
     def read(self) -> ir.Value:
         """The value that the tensor has now."""
@@ -144,11 +205,6 @@ class TensorReference:
             storage.mark_outdated()
             self.area = _Storage(value)
 
-    def replace(self, value: ir.Value) -> None:
-        """Point the tensor at new storage with this value; reading the earlier storage is refused."""
-        self.area.storage.mark_outdated()
-        self.area = _Storage(value)
-
 
 class ValueStorage(TensorReference):
     """A new tensor that fills a storage of its own."""
@@ -162,8 +218,7 @@ class View(TensorReference):
 
     read_through: the value of the base -> the value of the view.
     write_through: (the value of the base, a new value of the view) -> the new value of the base.
-    part: None if the view has all elements of the base in the same order. Otherwise what tells it from other
-    views of the base; an `Entry` for one entry of a dimension.
+    part: what it shows; a base with gaps is shown in the same shape but for sizes of 1.
     """
 
     def __init__(
@@ -171,16 +226,9 @@ class View(TensorReference):
         base: TensorReference,
         read_through: Callable[[ir.Value], ir.Value],
         write_through: Callable[[ir.Value, ir.Value], ir.Value],
-        contiguous: bool,
-        part: Hashable | None,
+        part: Part = None,
     ) -> None:
-        super().__init__(_ViewArea(base.area, read_through, write_through, contiguous, part))
-
-
-class Entry(tuple[Hashable, int]):
-    """(which dimension of which shape, which entry of it): the part of a tensor that is this entry."""
-
-    __slots__ = ()
+        super().__init__(_ViewArea(base.area, read_through, write_through, part))
 
 
 class Overlap(Enum):
@@ -197,8 +245,12 @@ def overlap(a: TensorReference, b: TensorReference) -> Overlap:
         return Overlap.NONE
     for one, other in zip(a.area.parts, b.area.parts, strict=False):
         if one != other:
-            entries = isinstance(one, Entry) and isinstance(other, Entry) and one[0] == other[0]
-            return Overlap.NONE if entries else Overlap.OTHER
+            apart = (
+                isinstance(one, Entry)
+                and isinstance(other, Entry)
+                and replace(one, index=0) == replace(other, index=0)
+            )
+            return Overlap.NONE if apart else Overlap.OTHER
     return Overlap.SAME if a.area.parts == b.area.parts else Overlap.OTHER
 
 

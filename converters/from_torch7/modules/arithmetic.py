@@ -133,7 +133,8 @@ def repeat_per_sample(g: Builder, stored: ir.Value, x: ir.Value) -> ir.Value:
     return g.node("Expand", stored, target, shape=shape)
 
 
-@module("Dropout", supports_inplace=True, expects=ANY)
+# The package rnn, whose modules have the field `lazy`, returns the input itself.
+@module("Dropout", supports_inplace=True, returns_input=lambda m: m.has("lazy"), expects=ANY)
 def dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The input itself since version 2 (field v2); before that, the input times 1 - p."""
     check_not_stochastic(m)

@@ -222,8 +222,6 @@ def reshaped_view(conversion: Conversion, m: Module, x: NestedTensors, shape: Sh
             tensor,
             lambda base: g.reshape(base, shape),
             lambda base, new: g.reshape(new, dims(base)),
-            tensor.contiguous,
-            None,
         )
 
 

@@ -13,6 +13,7 @@ from converters.from_torch7.module import Module
 from converters.from_torch7.modules.windows import is_static
 from converters.from_torch7.objects import Table
 from converters.from_torch7.registry import module, view
+from converters.from_torch7.tensor_references import Copies
 from converters.graph import Dim, Shape, Symbol, dims, product, shape_text, static
 
 
@@ -224,8 +225,7 @@ def replicate_axis(m: Module, shape: Shape) -> int:
 @view(
     "Replicate",
     write_through=refuse_write,
-    contiguous=lambda m, shape: False,
-    part=lambda m, shape: ("copies", replicate_axis(m, shape), shape, m.integer("nfeatures")),
+    part=lambda m, shape: Copies(replicate_axis(m, shape), shape, m.integer("nfeatures")),
 )
 def replicate(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """A new dimension of nfeatures equal entries at `dim`, not counting a batch dimension (ndim)."""

@@ -10,7 +10,8 @@ from converters.from_torch7.backward_shape_inference import Expected
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.conversion import Conversion, ModuleClass
 from converters.from_torch7.module import Module
-from converters.from_torch7.registry import Kind, check_input_kind, structure
+from converters.from_torch7.module_classes import Kind, check_input_kind
+from converters.from_torch7.registry import structure
 from converters.from_torch7.tensor_references import NestedTensors, NestedValues, read_values
 
 

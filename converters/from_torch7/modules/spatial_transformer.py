@@ -42,12 +42,12 @@ def affine_transform_matrix_generator(conversion: Conversion, m: Module, x: Nest
     shape = (*dims(value)[:-1], 2, 3)
     with conversion.layer(m, "affine") as layer:
         if parameter_count(m) == 6:
+            if not tensor.contiguous:
+                raise m.error(FormatError, "shows its input in another shape, which must be contiguous")
             return View(
                 tensor,
                 lambda base: g.reshape(base, shape),
                 lambda base, new: g.reshape(new, dims(base)),
-                True,
-                None,
             )
         rows = value if len(dims(value)) == 2 else g.unsqueeze(value, 0)
         result = g.reshape(transform_matrices(g, m, rows), shape)

@@ -195,10 +195,8 @@ def entry_view(g: Builder, x: TensorReference, axis: int, index: int, size: int)
     def write_through(base: ir.Value, new: ir.Value) -> ir.Value:
         return replace_entries(g, base, g.unsqueeze(new, axis), axis, index, index + 1, size)
 
-    shape = dims(x.read())
-    in_order = x.contiguous and all(before == 1 for before in shape[:axis])
-    part = Entry(((axis, shape), index))
-    return View(x, partial(take_entry, g, axis=axis, index=index), write_through, in_order, part)
+    entry = Entry(axis, dims(x.read()), index)
+    return View(x, partial(take_entry, g, axis=axis, index=index), write_through, entry)
 
 
 @structure("SplitTable", expects=None)

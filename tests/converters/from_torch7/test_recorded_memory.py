@@ -33,6 +33,11 @@ def test_shared_memory_is_followed(case, check_case):
     check_case(COMMUNITY / case)
 
 
+@pytest.mark.parametrize("case", FOLLOWED)
+def test_pytorch_form_follows_shared_memory(case, check_pytorch):
+    check_pytorch(COMMUNITY / case)
+
+
 @pytest.mark.parametrize("case", ["row_sum", "fuzz0422", "fuzz0788", "fuzz0934"])
 def test_a_module_that_reads_what_it_overwrites_is_refused(case, check_case):
     with pytest.raises(UnsupportedError, match="it overwrites what it still reads"):

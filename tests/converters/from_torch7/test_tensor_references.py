@@ -92,6 +92,56 @@ def test_weights_over_one_storage_become_one_initializer(save_t7):
     assert sorted(model.graph.initializers) == ["linear1.bias", "linear1.weight"]
 
 
+def test_an_earlier_result_of_another_shape_cannot_be_read(run_net):
+    shared, first = ("nn.Tanh", {}), ("nn.Narrow", {"dimension": 1, "index": 1, "length": 1})
+    view = ("nn.View", {"size": sizes(8)})
+    later = seq(first, shared, ("nn.View", {"size": sizes(4)}))
+    with pytest.raises(converters.UnsupportedError, match="an earlier run of a module object"):
+        run_net(both(seq(shared, view), later), X)
+
+
+def test_a_branch_of_concat_whose_output_changes_its_shape_is_refused(run_net):
+    shared = ("nn.Tanh", {})
+    first = ("nn.Narrow", {"dimension": 1, "index": 1, "length": 1})
+    net = ("nn.Concat", {"modules": [shared, seq(first, shared)], "dimension": 1})
+    with pytest.raises(converters.UnsupportedError, match="changes the shape of an output from 2x4 to 1x4"):
+        run_net(net, X)
+
+
+def test_a_module_that_makes_a_new_output_leaves_other_numbers_in_the_old_one(run_net):
+    shared = ("nn.SAdd", {"addend": 2, "negate": False})
+    np.testing.assert_array_equal(run_net(seq(shared, shared), X), [X + 4])
+    with pytest.raises(converters.UnsupportedError, match="an earlier run of a module object"):
+        run_net(("nn.ParallelTable", {"modules": [shared, shared]}), X, X + 1)
+
+
+def test_dropout_of_the_package_rnn_returns_its_input(run_net):
+    fields = {"p": 0.5, "v2": True, "inplace": True}
+    for lazy, seen in ((None, [X + 1, X + 1]), (False, [X, X + 1])):
+        shared = ("nn.Dropout", fields if lazy is None else {**fields, "lazy": lazy})
+        got = run_net(("nn.ParallelTable", {"modules": [shared, shared]}), X, X + 1)
+        np.testing.assert_array_equal(got, seen)
+
+
+def test_a_sequencer_overwrites_its_first_outputs(run_net):
+    shared = ("nn.Sequencer", {"module": ("nn.Recursor", {"recurrentModule": ("nn.Tanh", {})})})
+    got = run_net(
+        ("nn.ParallelTable", {"modules": [seq(("nn.SplitTable", {"dimension": 1}), shared)] * 2}), X, X + 1
+    )
+    np.testing.assert_allclose(got, [*np.tanh(X + 1)] * 2, atol=1e-6)
+
+
+def test_an_entry_of_a_dimension_of_one_is_free_of_gaps(run_net):
+    entry = seq(
+        ("nn.SplitTable", {"dimension": 2}),
+        ("nn.SelectTable", {"index": 1}),
+        ("nn.Reshape", {"size": sizes(4, 1)}),
+        IN_PLACE,
+    )
+    got = run_net(both(entry, IDENTITY), X[:1].T)
+    np.testing.assert_array_equal(got[1], RELU[:1].T)
+
+
 def test_working_in_place_on_copies_in_one_storage_is_refused(run_net):
     net = seq(("nn.Replicate", {"nfeatures": 3}), IN_PLACE)
     with pytest.raises(converters.UnsupportedError, match="works in place, on storage that all copies share"):
