@@ -53,6 +53,22 @@ def portable_copy(model: ir.Model, *, rewrite: bool = True) -> ir.Model:
     return copy
 
 
+def runtime_limits(model: ir.Model) -> list[str]:
+    """What other runtimes than ONNX Runtime refuse or compute otherwise in this net, as notes."""
+    notes = []
+    for node in model.graph:
+        if node.op_type in ("MaxRoiPool", "ReverseSequence"):
+            notes.append(f"OpenCV 5 and tract refuse {node.op_type} (node {node.name})")
+        elif node.op_type == "MaxPool" and len(node.outputs) > 1 and len(node.outputs[0].shape or ()) != 4:
+            notes.append(f"OpenCV 5 refuses MaxPool with places on other than images (node {node.name})")
+        elif node.op_type == "NonMaxSuppression":
+            notes.append(
+                "OpenCV 5 and OpenVINO may keep other boxes where scores are equal or corners are swapped "
+                f"(node {node.name})"
+            )
+    return notes
+
+
 def _drop_trailing_empty_inputs(node: ir.Node) -> None:
     """OpenVINO refuses Gemm(a, b, "") and tract dies of Conv(x, w, "")."""
     count = len(node.inputs)

@@ -291,3 +291,12 @@ def test_a_convolution_of_a_constant_is_computed_beforehand(tmp_path: Path) -> N
     assert operators(nodes) == ["Div"]
     neighbours = np.outer([2, 3, 2], [2, 3, 3, 2])
     np.testing.assert_allclose(portable, array / (0.5 * neighbours), rtol=1e-6)
+
+
+def test_what_a_runtime_refuses_is_noted(tmp_path: Path) -> None:
+    net = CORPUS / "torch7" / "VolumetricMaxUnpooling" / "net.t7"
+    report = converters.convert([net], tmp_path / "net.onnx", input_shapes={"input": (2, 2, 4, 6, 6)})
+    assert [note for note in report.notes if "OpenCV 5 refuses MaxPool with places" in note]
+    case = Case.load(CORPUS / "caffe" / "arch-alexnet")
+    report = converters.convert(case.sources, tmp_path / "net.onnx", **case.options)
+    assert not [note for note in report.notes if "OpenCV" in note]
