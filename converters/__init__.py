@@ -39,6 +39,7 @@ from converters.version import __version__
 from converters.weights import weights_of
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx_ir as ir
 
 
@@ -155,11 +156,13 @@ def convert(
     sha256: Sequence[str] | None = None,
     metadata: Mapping[str, object] | None = None,
     embed_preprocessing: bool = False,
+    mean_image: np.ndarray | None = None,
 ) -> ConversionReport:
     """`load` the sources, `save` to `out`, and report what was done. If anything fails, nothing is written.
 
     metadata: values to store in the ONNX as `dsd-zoo.<key>`, in JSON, such as "preprocessing" or "labels".
     embed_preprocessing: mean and scale become the first nodes; see `converters.embedded_preprocessing`.
+    mean_image: (channels, height, width), for a net that subtracts one; with embed_preprocessing only.
     An `out` that ends in .safetensors receives the tensors of a Torch7 file unchanged, with or without a net.
     """
     if isinstance(sources, str | os.PathLike):
@@ -168,6 +171,8 @@ def convert(
         from converters.tensor_extraction import extract_tensors
 
         return extract_tensors([Path(source) for source in sources], Path(out))
+    if mean_image is not None and not embed_preprocessing:
+        raise UsageError("mean_image (--mean-image) is about --embed-preprocessing: give both, or neither")
     model = load(
         *sources,
         outputs=outputs,
@@ -186,7 +191,7 @@ def convert(
     if embed_preprocessing:
         from converters.embedded_preprocessing import add_preprocessing_nodes
 
-        entries["preprocessing"] = add_preprocessing_nodes(model, entries["preprocessing"] or {})
+        entries["preprocessing"] = add_preprocessing_nodes(model, entries["preprocessing"] or {}, mean_image)
         report.notes.append(
             "mean and scale are the first nodes: the input takes the cropped pixels unchanged"
         )

@@ -1,7 +1,8 @@
 """Adds mean and scale as the first nodes of a net (`--embed-preprocessing`).
 
 The input of the net is then the cropped image, in the channel order and range of its flavour (Caffe: BGR,
-0..255; Torch7: RGB, 0..1). Decoding, resizing and cropping stay outside the net.
+0..255; Torch7: RGB, 0..1). Decoding, resizing and cropping stay outside the net. A mean image is cropped
+at its centre to the size of the input, as Caffe's DataTransformer crops it in phase TEST.
 """
 
 from __future__ import annotations
@@ -15,29 +16,43 @@ import onnx_ir as ir
 from converters.errors import UsageError
 
 
-def add_preprocessing_nodes(model: ir.Model, preprocessing: Mapping[str, Any]) -> dict[str, Any]:
+def add_preprocessing_nodes(
+    model: ir.Model, preprocessing: Mapping[str, Any], mean_image: np.ndarray | None = None
+) -> dict[str, Any]:
     """Adds the nodes to `model` and returns the preprocessing that remains outside.
 
     preprocessing: `mean`, `std` (one value, or one per channel) and `scale`: (x - mean) * scale / std.
-    UsageError for a mean image, for a net with several inputs, or if there is nothing to embed.
+    mean_image: (channels, height, width) in the net's channel order and range, in place of `mean`.
+    UsageError for a mean image that is not given, is too small or comes beside mean values, for a net with
+    several inputs, or if there is nothing to embed.
     """
     inputs = [value for value in model.graph.inputs if value.name not in model.graph.initializers]
-    if preprocessing.get("mean_file") or preprocessing.get("mean_image"):
-        raise UsageError("--embed-preprocessing: a mean image cannot be embedded; only mean values can")
+    if mean_image is None and (preprocessing.get("mean_file") or preprocessing.get("mean_image")):
+        raise UsageError(
+            "--embed-preprocessing: this net subtracts a mean image"
+            + (f" ({preprocessing['mean_file']})" if preprocessing.get("mean_file") else "")
+            + "; give its file: --mean-image FILE"
+        )
+    if mean_image is not None and preprocessing.get("mean") is not None:
+        raise UsageError(
+            f"--mean-image: the net has the mean values {preprocessing['mean']}; a mean image would be the "
+            "second mean: leave it out"
+        )
     if len(inputs) != 1:
         raise UsageError(
             f"--embed-preprocessing: the net has {len(inputs)} inputs; this is for nets with one image input"
         )
-    steps = [
-        ("Sub", preprocessing.get("mean"), 0.0),
-        ("Mul", preprocessing.get("scale"), 1.0),
-        ("Div", preprocessing.get("std"), 1.0),
-    ]
     value = inputs[0]
+    steps = [
+        ("Sub", _per_channel(value, preprocessing.get("mean")), 0.0),
+        ("Mul", _per_channel(value, preprocessing.get("scale")), 1.0),
+        ("Div", _per_channel(value, preprocessing.get("std")), 1.0),
+    ]
+    if mean_image is not None:
+        steps[0] = ("Sub", _centre(value, mean_image), 0.0)
     consumers = list(value.uses())
     nodes: list[ir.Node] = []
-    for operator, operand, neutral in steps:
-        array = _per_channel(value, operand)
+    for operator, array, neutral in steps:
         if array is None or np.all(array == neutral):
             continue
         nodes.append(_node(model.graph, operator, value, array, f"preprocessing/{operator.lower()}"))
@@ -49,7 +64,8 @@ def add_preprocessing_nodes(model: ir.Model, preprocessing: Mapping[str, Any]) -
     for use in consumers:
         use.node.replace_input_with(use.idx, value)
     model.graph.insert_before(model.graph[0], nodes)
-    return {**preprocessing, "mean": None, "std": None, "scale": 1.0}
+    remaining = {**preprocessing, "mean": None, "std": None, "scale": 1.0}
+    return {name: value for name, value in remaining.items() if name not in ("mean_file", "mean_image")}
 
 
 def _per_channel(value: ir.Value, operand: Any) -> np.ndarray | None:  # noqa: ANN401
@@ -63,6 +79,24 @@ def _per_channel(value: ir.Value, operand: Any) -> np.ndarray | None:  # noqa: A
             "N x C x H x W and one value per channel"
         )
     return array.reshape(-1, 1, 1)
+
+
+def _centre(value: ir.Value, image: np.ndarray) -> np.ndarray:
+    """The centre of a mean image, of the size of the net's input."""
+    sizes = tuple(value.shape or ())[1:]
+    if len(sizes) != 3 or not all(isinstance(size, int) for size in sizes):
+        raise UsageError(
+            f"--mean-image: the net takes {value.shape}; expected images N x C x H x W of a fixed size"
+        )
+    channels, height, width = (int(size) for size in sizes if isinstance(size, int))
+    if image.ndim != 3 or image.shape[0] != channels or image.shape[1] < height or image.shape[2] < width:
+        raise UsageError(
+            f"--mean-image: it is {' x '.join(map(str, image.shape))}; expected {channels} x {height} x "
+            f"{width} or more rows and columns, of which the centre counts"
+        )
+    top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
+    cropped = image[:, top : top + height, left : left + width]
+    return np.ascontiguousarray(cropped, dtype=np.float32)
 
 
 def _node(graph: ir.Graph, operator: str, value: ir.Value, array: np.ndarray, name: str) -> ir.Node:

@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from converters.errors import FormatError, UsageError
+from converters.external_weights import map_external_weights
 from converters.folding import fold
 from converters.graph import shape_text
 from converters.options import Options
@@ -20,8 +21,17 @@ from converters.version import __version__
 _WEIGHTS = {Kind.CAFFEMODEL, Kind.CAFFE_HDF5, Kind.DEEP_COMPRESSION}
 
 
-def read(paths: Sequence[Path], options: Options, sha256: Sequence[str] | None = None) -> ir.Model:
-    """The model in `paths`, with its report in `meta` and its sources in the metadata."""
+def read(
+    paths: Sequence[Path],
+    options: Options,
+    sha256: Sequence[str] | None = None,
+    *,
+    external_weights: bool = True,
+) -> ir.Model:
+    """The model in `paths`, with its report in `meta` and its sources in the metadata.
+
+    external_weights: whether the files in which an .onnx keeps its weights are opened.
+    """
     if sha256 is not None and len(sha256) != len(paths):
         raise UsageError(
             f"sha256 has {len(sha256)} hashes for {len(paths)} files; give one for each, in their order"
@@ -30,6 +40,8 @@ def read(paths: Sequence[Path], options: Options, sha256: Sequence[str] | None =
     _check_options(kinds, options)
     if Kind.ONNX in kinds:
         model = _read_onnx(kinds[Kind.ONNX], options)
+        if external_weights:
+            map_external_weights(model, kinds[Kind.ONNX])
     elif Kind.TORCH7 in kinds:
         from converters import from_torch7
 
@@ -101,7 +113,7 @@ def _weights_in(kinds: Mapping[Kind, Path]) -> Path | None:
 
 
 def _inspect_onnx(path: Path, options: Options) -> Inspection:
-    model = read([path], options)
+    model = read([path], options, external_weights=False)
     report: ConversionReport = model.meta["report"]
     rows = [
         LayerRow(node.name or "", node.op_type, [_shape(output) for output in node.outputs])

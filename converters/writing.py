@@ -38,10 +38,13 @@ def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int
 
 def _onnx_form(model: ir.Model, opset: int | None) -> ir.Model:
     """The model as .onnx will contain it; `model` stays. One that came from an .onnx keeps its nodes."""
-    from converters.to_onnx.portable import portable_copy
+    from converters.to_onnx.portable import portable_copy, runtime_limits
 
     report = model.meta.get("report")
-    copy = portable_copy(model, rewrite=report is not None and report.framework != "onnx")
+    rewrite = report is not None and report.framework != "onnx"
+    copy = portable_copy(model, rewrite=rewrite)
+    if rewrite:
+        report.notes += [note for note in runtime_limits(copy) if note not in report.notes]
     if opset is not None:
         from converters.to_onnx.opset import change_opset
 

@@ -100,27 +100,35 @@ def convert(
     out: AnyPath,
     *,
     manifests: Sequence[AnyPath] = (),
+    mean_image: AnyPath | None = None,
     **options: Any,  # noqa: ANN401 - handed on
 ) -> ConversionReport:
     """Convert a model or the net in some files to ONNX and PyTorch, as `dsd-zoo convert` does.
 
     out: NET.onnx, NET.py, a folder for both, or DATA.safetensors.
+    mean_image: with embed_preprocessing, the mean image (.npy or .binaryproto); a model of the catalog
+        brings its own.
     options: those of `converters.convert`.
 
     The claims, preprocessing and label names of a model travel in the ONNX. Returns what was done.
 
     Raises:
         UsageError: no such model or file, or a file of the model is not in the cache yet.
+        DataError: the mean image cannot be read.
         converters.ConverterError: something cannot be converted exactly, or an option does not fit.
     """
     import converters
     from zoo.catalog.metadata import metadata_of
+    from zoo.preprocessing.mean_image import read_mean_image
     from zoo.store.cache import Cache
     from zoo.store.subject import find_subject
 
     subject = find_subject(model, load_catalog(manifests), Cache())
     metadata = None if subject.manifest is None else metadata_of(subject.manifest)
-    return converters.convert(subject.sources, out, metadata=metadata, **options)
+    if mean_image is None and options.get("embed_preprocessing"):
+        mean_image = subject.mean_image
+    mean = None if mean_image is None else read_mean_image(Path(mean_image), None)
+    return converters.convert(subject.sources, out, metadata=metadata, mean_image=mean, **options)
 
 
 def evaluate(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 
-if TYPE_CHECKING:
-    import onnx_ir as ir
+from converters.weights import is_weight, mark_weight
 
 
 def size(size: Any) -> int | None:  # noqa: ANN401 - int or SymbolicDim
@@ -29,15 +29,11 @@ def ints(node: ir.Node, name: str) -> list[int]:
 
 def set_ints(node: ir.Node, name: str, values: Sequence[int]) -> None:
     """Sets an attribute to a list of integers."""
-    import onnx_ir as ir
-
     node.attributes[name] = ir.AttrInt64s(name, list(values))
 
 
 def set_int(node: ir.Node, name: str, value: int) -> None:
     """Sets an attribute to an integer."""
-    import onnx_ir as ir
-
     node.attributes[name] = ir.AttrInt64(name, value)
 
 
@@ -69,8 +65,6 @@ def append(graph: ir.Graph, node: ir.Node, op_type: str, *others: ir.Value) -> N
 
 def take_over(graph: ir.Graph, old: ir.Value, new: ir.Value) -> None:
     """`new` gets the name and the readers of `old`, except the node that computes `new` from it."""
-    import onnx_ir as ir
-
     name, old.name = old.name, new.name
     reader = new.producer()
     places = [use for use in old.uses() if use.node is reader]
@@ -78,6 +72,12 @@ def take_over(graph: ir.Graph, old: ir.Value, new: ir.Value) -> None:
     for use in places:
         use.node.replace_input_with(use.idx, old)
     new.name, new.shape = name, old.shape
+
+
+def replace(graph: ir.Graph, node: ir.Node, result: ir.Value) -> None:
+    """Removes a node with one output, whose name and readers go to `result`."""
+    take_over(graph, node.outputs[0], result)
+    graph.remove(node, safe=True)
 
 
 def new_node(
@@ -88,11 +88,10 @@ def new_node(
     shape: Sequence[int | None],
     *,
     after: bool = False,
+    dtype: ir.DataType | None = None,
     **attributes: Any,  # noqa: ANN401
 ) -> ir.Value:
     """The result of a new node before (or after) the node `beside`, named after it."""
-    import onnx_ir as ir
-
     names = {value.name for node in graph for value in node.outputs} | {node.name for node in graph}
     names |= {value.name for value in graph.inputs} | set(graph.initializers)
     name, k = f"{beside.name}/{op_type}", 1
@@ -101,7 +100,7 @@ def new_node(
         name = f"{beside.name}/{op_type}_{k}"
     node = ir.node(op_type, list(inputs), attributes, name=name, doc_string=beside.doc_string)
     node.outputs[0].name, node.outputs[0].shape = name, ir.Shape(shape)
-    node.outputs[0].type = inputs[0].type
+    node.outputs[0].type = ir.TensorType(dtype) if dtype is not None else inputs[0].type
     if after:
         graph.insert_after(beside, node)
     else:
@@ -111,10 +110,6 @@ def new_node(
 
 def constant(graph: ir.Graph, array: np.ndarray) -> ir.Value:
     """An initializer with this content; an equal constant of the net is used again."""
-    import onnx_ir as ir
-
-    from converters.weights import is_weight, mark_weight
-
     for value in graph.initializers.values():
         known = value.const_value
         if (
@@ -128,6 +123,11 @@ def constant(graph: ir.Graph, array: np.ndarray) -> ir.Value:
     k = 0
     while (name := f"constant_{k}") in graph.initializers:
         k += 1
+    return named_constant(graph, name, array)
+
+
+def named_constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
+    """An initializer of this name that is no weight of the net."""
     value = ir.Value(name=name, const_value=ir.Tensor(array, name=name))
     value.shape, value.type = ir.Shape(array.shape), ir.TensorType(ir.DataType.from_numpy(array.dtype))
     mark_weight(value, False)

@@ -7,31 +7,31 @@ again. Only the copy that is written changes: the model that was read, and so it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 
-from converters.pooling_rule import CeilPooling, ceil_pooling_of
 from converters.to_onnx.graph_edits import (
     append,
     constant,
     insert,
     ints,
+    named_constant,
     new_node,
-    set_int,
-    set_ints,
+    replace,
     sizes,
-    take_over,
 )
+from converters.to_onnx.portable_pooling import pad_first_input, pool_at_every_size, scatter_maxima
 
-if TYPE_CHECKING:
-    import onnx_ir as ir
-
+_INT64 = ir.DataType.INT64
 # From here on, tanh is 1 in float32.
 _TANH_IS_ONE = 20.0
 # From here on, the softplus of x is x in float32.
 _SOFTPLUS_IS_IDENTITY = 60.0
+# The longest axis that is reversed by a list of places: the list is part of the file.
+_MAX_PLACES = 2**16
 
 
 def portable_copy(model: ir.Model, *, rewrite: bool = True) -> ir.Model:
@@ -53,6 +53,22 @@ def portable_copy(model: ir.Model, *, rewrite: bool = True) -> ir.Model:
     return copy
 
 
+def runtime_limits(model: ir.Model) -> list[str]:
+    """What other runtimes than ONNX Runtime refuse or compute otherwise in this net, as notes."""
+    notes = []
+    for node in model.graph:
+        if node.op_type in ("MaxRoiPool", "ReverseSequence"):
+            notes.append(f"OpenCV 5 and tract refuse {node.op_type} (node {node.name})")
+        elif node.op_type == "MaxPool" and len(node.outputs) > 1 and len(node.outputs[0].shape or ()) != 4:
+            notes.append(f"OpenCV 5 refuses MaxPool with places on other than images (node {node.name})")
+        elif node.op_type == "NonMaxSuppression":
+            notes.append(
+                "OpenCV 5 and OpenVINO may keep other boxes where scores are equal or corners are swapped "
+                f"(node {node.name})"
+            )
+    return notes
+
+
 def _drop_trailing_empty_inputs(node: ir.Node) -> None:
     """OpenVINO refuses Gemm(a, b, "") and tract dies of Conv(x, w, "")."""
     count = len(node.inputs)
@@ -69,21 +85,12 @@ def _pad_before_pointwise_convolution(graph: ir.Graph, node: ir.Node) -> None:
     if not any(pads) or weight is None or weight.shape is None or any(k != 1 for k in weight.shape[2:]):
         return
     node.attributes.pop("pads")
-    _pad_first_input(graph, node, pads)
+    pad_first_input(graph, node, pads)
 
 
-def _pad_first_input(graph: ir.Graph, node: ir.Node, pads: Sequence[int]) -> None:
-    """Puts a Pad with zeros before a node; pads: as in the attribute of a convolution."""
-    half = len(pads) // 2
-    amounts = np.array([0, 0, *pads[:half], 0, 0, *pads[half:]], np.int64)
-    x = node.inputs[0]
-    assert x is not None
-    assert x.shape is not None
-    shape = [
-        size + int(amounts[axis] + amounts[axis + half + 2]) if isinstance(size, int) else None
-        for axis, size in enumerate(x.shape)
-    ]
-    insert(graph, node, "Pad", [x, constant(graph, amounts)], shape, replaces=0)
+def _rewrite_convolution(graph: ir.Graph, node: ir.Node) -> None:
+    _pad_before_pointwise_convolution(graph, node)
+    _fold_convolution_of_constant(graph, node)
 
 
 def _reduce_two_axes_at_a_time(graph: ir.Graph, node: ir.Node) -> None:
@@ -125,6 +132,21 @@ def _bound_tanh(graph: ir.Graph, node: ir.Node) -> None:
     insert(graph, node, "Clip", [x, *bounds], sizes(x), replaces=0)
 
 
+def _reverse_by_places(graph: ir.Graph, node: ir.Node) -> None:
+    """tract fails on a reversed axis behind a Reshape: a Gather of the places from the last to the first."""
+    x = node.inputs[0]
+    bounds = [value.const_value for value in node.inputs[1:] if value is not None]
+    if x is None or len(bounds) != 4 or any(bound is None or bound.size != 1 for bound in bounds):
+        return
+    start, end, axis, step = (int(bound.numpy()[0]) for bound in bounds if bound is not None)
+    size = sizes(x)[axis]
+    if size is None or size > _MAX_PLACES or (start, step) != (-1, -1) or end > -size - 1:
+        return
+    places = np.arange(size - 1, -1, -1, dtype=np.int64)
+    inputs = [x, named_constant(graph, f"{node.name}/constant", places)]
+    replace(graph, node, new_node(graph, node, "Gather", inputs, sizes(x), axis=axis))
+
+
 def _bound_softplus(graph: ir.Graph, node: ir.Node) -> None:
     """OpenCV's and tract's softplus is infinite from about 88 on: max(softplus(min(x, 60)), x) is not.
 
@@ -153,44 +175,62 @@ def _stable_log_softmax(graph: ir.Graph, node: ir.Node) -> None:
     shifted = new_node(graph, node, "Sub", [x, largest], shape)
     total = new_node(graph, node, "ReduceLogSumExp", [shifted, axes], reduced, keepdims=1)
     result = new_node(graph, node, "Sub", [shifted, total], shape)
-    take_over(graph, node.outputs[0], result)
-    graph.remove(node, safe=True)
+    replace(graph, node, result)
 
 
-def _pool_at_every_size(graph: ir.Graph, node: ir.Node) -> None:
-    """A pooling that rounds up gets pads that are right at every image size, not only at the stated one."""
-    rule = ceil_pooling_of(node.outputs[0])
-    if rule is None:
-        return
-    ends = rule.ends()
-    kernel = ints(node, "kernel_shape")
-    pads = list(rule.pads)
-    if ends == pads or any(end >= k for end, k in zip(ends, kernel, strict=True)):
-        return
-    stated = ints(node, "pads") or [0] * (2 * len(kernel))
-    half = len(kernel)
-    exact = stated[:half] == stated[half:]
-    if rule.never_clips and exact:
-        _counted_padding(graph, node, rule)
-        set_int(node, "ceil_mode", 1)
-        return
-    _counted_padding(graph, node, rule)
-    begins = [0] * half if rule.counts_padding else pads
-    if rule.counts_padding:
-        ends = [end - pad for end, pad in zip(ends, pads, strict=True)]
-    node.attributes.pop("ceil_mode", None)
-    set_ints(node, "pads", [*begins, *ends])
+def _select_by_places(graph: ir.Graph, node: ir.Node) -> None:
+    """OpenCV and tract have no Compress: a Gather of the places where the condition holds."""
+    data, condition = node.inputs
+    assert data is not None
+    assert condition is not None
+    flat = constant(graph, np.array([-1], np.int64))
+    axis = node.attributes.get_int("axis", 0)
+    if "axis" not in node.attributes:
+        data = new_node(graph, node, "Reshape", [data, flat], [None])
+    places = new_node(graph, node, "NonZero", [condition], [1, None], dtype=_INT64)
+    places = new_node(graph, node, "Reshape", [places, flat], [None], dtype=_INT64)
+    result = new_node(graph, node, "Gather", [data, places], sizes(node.outputs[0]), axis=axis)
+    replace(graph, node, result)
 
 
-def _counted_padding(graph: ir.Graph, node: ir.Node, rule: CeilPooling) -> None:
-    """Padding that counts in the mean becomes a Pad: what overhangs beyond it must not count."""
-    if not rule.counts_padding or node.attributes.get_int("count_include_pad", 0) == 0:
+def _fold_convolution_of_constant(graph: ir.Graph, node: ir.Node) -> None:
+    """OpenCV refuses a convolution whose image is a constant: it and what it is made of are computed now."""
+    made: dict[ir.Node, None] = {}
+    if node.outputs[0].is_graph_output() or not _is_computed_from_constants(node, made):
         return
-    pads = ints(node, "pads")
-    node.attributes.pop("count_include_pad")
-    node.attributes.pop("pads", None)
-    if any(pads):
-        _pad_first_input(graph, node, pads)
+    arrays: dict[ir.Value, np.ndarray] = {}
+    for part in made:
+        _compute(part, arrays)
+    result = named_constant(graph, f"{node.name}/constant", arrays[node.outputs[0]])
+    ir.convenience.replace_all_uses_with(node.outputs[0], result)
+    for part in reversed(made):
+        if not any(output.uses() or output.is_graph_output() for output in part.outputs):
+            graph.remove(part, safe=True)
+
+
+def _is_computed_from_constants(node: ir.Node, made: dict[ir.Node, None]) -> bool:
+    """Whether the inputs of a node are constants or computed from them; adds the nodes in their order."""
+    for value in node.inputs:
+        if value is None or value.const_value is not None:
+            continue
+        producer = value.producer()
+        if producer is None or not (producer in made or _is_computed_from_constants(producer, made)):
+            return False
+    made[node] = None
+    return True
+
+
+def _compute(node: ir.Node, arrays: dict[ir.Value, np.ndarray]) -> None:
+    """Adds the outputs of a node to `arrays`, in which its inputs are unless they are constants."""
+    from onnx.reference import ReferenceEvaluator
+
+    given: dict[str, np.ndarray] = {}
+    for value in node.inputs:
+        if value is not None:
+            known = value.const_value
+            given[str(value.name)] = known.numpy() if known is not None else arrays[value]
+    results: Any = ReferenceEvaluator(ir.serde.serialize_node(node)).run(None, given)
+    arrays.update(zip(node.outputs, results, strict=True))
 
 
 def _rename_nodes_named_like_inputs(graph: ir.Graph) -> None:
@@ -213,8 +253,6 @@ def _leave_symbolic_sizes_open(graph: ir.Graph) -> None:
     tract takes the names of sizes literally: a model whose input gets the batch size 2 is refused where an
     inner value says N.
     """
-    import onnx_ir as ir
-
     for node in graph:
         for value in node.outputs:
             if value.shape is not None and not value.is_graph_output():
@@ -222,13 +260,16 @@ def _leave_symbolic_sizes_open(graph: ir.Graph) -> None:
 
 
 _REWRITES: dict[str, Callable[[ir.Graph, ir.Node], None]] = {
-    "AveragePool": _pool_at_every_size,
-    "Conv": _pad_before_pointwise_convolution,
+    "AveragePool": pool_at_every_size,
+    "Compress": _select_by_places,
+    "Conv": _rewrite_convolution,
     "MatMul": _hide_broadcast_constant,
-    "MaxPool": _pool_at_every_size,
+    "MaxPool": pool_at_every_size,
     "LogSoftmax": _stable_log_softmax,
     **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceMax"), _reduce_two_axes_at_a_time),
     **dict.fromkeys(("ReduceMean", "ReduceMin", "ReduceSum"), _reduce_two_axes_at_a_time),
+    "MaxUnpool": scatter_maxima,
+    "Slice": _reverse_by_places,
     "Softplus": _bound_softplus,
     "Tanh": _bound_tanh,
 }

@@ -47,6 +47,8 @@ def prepare(case: Path, folder: Path) -> str:
     except converters.ConverterError as error:
         return str(error).splitlines()[0]
     model = converters.load(folder / "net.onnx")
+    if missing := [str(v.name) for v in model.graph.inputs if v.name not in inputs]:
+        return f"nothing is recorded for the input {missing[0]}"
     fed = {str(v.name): inputs[str(v.name)].astype(v.dtype.numpy()) for v in model.graph.inputs}
     arrays = {f"in:{name}": array for name, array in fed.items()}
     arrays |= {f"out:{name}": array for name, array in outputs.items()}

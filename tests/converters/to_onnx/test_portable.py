@@ -231,3 +231,72 @@ def test_the_loaded_model_and_an_onnx_source_stay_as_they_are(tmp_path: Path) ->
     assert operators(list(onnx.load(tmp_path / "again.onnx").graph.node)) == operators(
         list(written.graph.node)
     )
+
+
+@pytest.mark.parametrize("axis", [0, 1, None])
+def test_compress_becomes_a_gather(tmp_path: Path, axis: int | None) -> None:
+    array = RNG.normal(size=(4, 3)).astype(np.float32)
+    condition = {0: [True, False, False, True], 1: [False, True, True], None: [False] * 11 + [True]}[axis]
+    g = Graph("net")
+    x = g.input("x", (4, 3))
+    shape = {0: (2, 3), 1: (4, 2), None: (1,)}[axis]
+    y = g.node("Compress", x, np.array(condition), shape=shape, axis=axis)
+    _, portable, nodes = both_forms(g, y, array, tmp_path)
+    assert "Compress" not in operators(nodes)
+    np.testing.assert_array_equal(portable, np.compress(condition, array, axis))
+
+
+@pytest.mark.parametrize("pad", [0, 1])
+def test_max_unpool_becomes_a_scatter(tmp_path: Path, pad: int) -> None:
+    array = RNG.normal(size=(2, 3, 4, 6)).astype(np.float32)
+    g = Graph("net")
+    x = g.input("x", (N, 3, 4, 6))
+    attributes = {"kernel_shape": [2, 2], "strides": [2, 2], "pads": [pad] * 4}
+    small = (N, 3, 2 + pad, 3 + pad)
+    kept, places = g.nodes(
+        "MaxPool", x, shapes=[small] * 2, dtypes=[ir.DataType.FLOAT, ir.DataType.INT64], **attributes
+    )
+    y = g.node("MaxUnpool", kept, places, shape=(N, 3, 4, 6), **attributes)
+    _, portable, nodes = both_forms(g, y, array, tmp_path)
+    assert "MaxUnpool" not in operators(nodes)
+    expected = np.zeros_like(array)
+    padded = np.pad(array, [(0, 0), (0, 0), (pad, pad), (pad, pad)], constant_values=-np.inf)
+    for n, c, row, column in np.ndindex(2, 3, 2 + pad, 3 + pad):
+        window = padded[n, c, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        down, right = divmod(int(window.argmax()), 2)
+        expected[n, c, 2 * row + down - pad, 2 * column + right - pad] = window.max()
+    np.testing.assert_array_equal(portable, expected)
+
+
+def test_a_reversed_axis_becomes_a_gather(tmp_path: Path) -> None:
+    array = RNG.normal(size=(2, 5)).astype(np.float32)
+    g = Graph("net")
+    bounds = [np.array([n], np.int64) for n in (-1, -(2**63), 1, -1)]
+    y = g.node("Slice", g.input("x", (N, 5)), *bounds)
+    _, portable, nodes = both_forms(g, y, array, tmp_path)
+    assert operators(nodes) == ["Gather"]
+    np.testing.assert_array_equal(portable, array[:, ::-1])
+
+
+def test_a_convolution_of_a_constant_is_computed_beforehand(tmp_path: Path) -> None:
+    array = RNG.normal(size=(2, 1, 3, 4)).astype(np.float32)
+    g = Graph("net")
+    x = g.input("x", (N, 1, 3, 4))
+    shape = np.array([1, 1, 3, 4], np.int64)
+    (ones,) = g.nodes("Expand", np.array(1, np.float32), shape, shapes=[(1, 1, 3, 4)])
+    weight = g.parameter("w", np.full((1, 1, 3, 3), 0.5, np.float32))
+    sums = g.node("Conv", ones, weight, shape=(1, 1, 3, 4), pads=[1, 1, 1, 1])
+    y = g.node("Div", x, sums, shape=(N, 1, 3, 4))
+    _, portable, nodes = both_forms(g, y, array, tmp_path)
+    assert operators(nodes) == ["Div"]
+    neighbours = np.outer([2, 3, 2], [2, 3, 3, 2])
+    np.testing.assert_allclose(portable, array / (0.5 * neighbours), rtol=1e-6)
+
+
+def test_what_a_runtime_refuses_is_noted(tmp_path: Path) -> None:
+    net = CORPUS / "torch7" / "VolumetricMaxUnpooling" / "net.t7"
+    report = converters.convert([net], tmp_path / "net.onnx", input_shapes={"input": (2, 2, 4, 6, 6)})
+    assert [note for note in report.notes if "OpenCV 5 refuses MaxPool with places" in note]
+    case = Case.load(CORPUS / "caffe" / "arch-alexnet")
+    report = converters.convert(case.sources, tmp_path / "net.onnx", **case.options)
+    assert not [note for note in report.notes if "OpenCV" in note]

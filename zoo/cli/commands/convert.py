@@ -77,6 +77,12 @@ def convert(
         bool,
         typer.Option("--embed-preprocessing", help="Put mean and scale into the net: it then takes pixels."),
     ] = False,
+    mean_image: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The mean image to embed (.npy or .binaryproto); with --embed-preprocessing."
+        ),
+    ] = None,
     select: Annotated[
         str | None, typer.Option(metavar="PATH", help="Where in a Torch7 file the net lies, such as model.")
     ] = None,
@@ -108,6 +114,7 @@ def convert(
         "ignore_fields": ignore_field or (),
         "select": select,
         "embed_preprocessing": embed_preprocessing,
+        "mean_image": mean_image,
     }
     given = [f"--{name.removesuffix('s').replace('_', '-')}" for name, value in options.items() if value]
     if given and Path(out).suffix == ".safetensors":
