@@ -18,6 +18,8 @@ OF_THE_FORK = [
     for name, meta in CASES.items()
     if meta["wire_format"] == "that of the fork" and (FORKS / name / "net.caffemodel").exists()
 ]
+# Alone, their fields 4 and 5 may be those of other forks: the definition decides by names.
+NOT_ALONE = {"hnbn-nomean": "batch_norm_param field 4", "hnbn-novar": "batch_norm_param field 5"}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -30,7 +32,13 @@ def test_both_forms_give_what_the_fork_gave(name: str, tmp_path: Path) -> None:
     assert_agrees(run_pytorch(tmp_path / "net.py", case.inputs, model), case.outputs, DEFAULT_TOLERANCE)
 
 
-@pytest.mark.parametrize("name", OF_THE_FORK)
+@pytest.mark.parametrize("name", NOT_ALONE)
+def test_fields_with_several_meanings_are_refused_without_the_definition(name: str) -> None:
+    with pytest.raises(converters.UnsupportedError, match=NOT_ALONE[name]):
+        converters.load(FORKS / name / "net.caffemodel")
+
+
+@pytest.mark.parametrize("name", [name for name in OF_THE_FORK if name not in NOT_ALONE])
 def test_the_caffemodel_alone_gives_what_the_fork_gave(name: str, tmp_path: Path) -> None:
     case = Case.load(FORKS / name)
     out = tmp_path / "net.onnx"
