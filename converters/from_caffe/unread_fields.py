@@ -88,7 +88,7 @@ def without_unread(text: str, path: Path) -> tuple[str, list[Unread]]:
         unread += found
         if len(unread) > MOST_UNREAD:
             raise FormatError(
-                f"{path}:{unread[-1].line}: more than {MOST_UNREAD:,} fields up to here that no known dialect "
+                f"{path}:{unread[-1].line}: more than {MOST_UNREAD:,} fields up to here that no dialect "
                 f"of Caffe declares, the first of them {unread[0]}: is this the file?"
             )
         layers += count
