@@ -128,6 +128,11 @@ def _inspect_net(net: deploy.InferenceNet, weights: Weights, options: Options, r
     except ConverterError:
         conversion = Conversion.of(net, weights, options, ())
         problems = conversion.convert_what_is_possible()
+        result.notes += [
+            f"the definition does not tell the size of input {name!r}; give it: --input-shape {name}=N,C,H,W"
+            for name in net.inputs.with_unknown_size
+            if name not in options.input_shapes
+        ]
     binder = conversion.binder
     result.layers = [_row(layer, conversion, problems.get(k)) for k, layer in enumerate(net.layers)]
     result.inputs = {str(value.name): shape_text(dims(value)) for value in conversion.graph.inputs}

@@ -63,10 +63,14 @@ def parse(
     if missing := net.FindInitializationErrors():
         raise FormatError(f"{path}: required fields are missing: {', '.join(missing)}")
     v1_types = unknown_v1_types(unread)
-    harmless = [item for item in unread if is_harmless(item, net, v1_types, stages, level)]
-    rest = [item for item in unread if item not in harmless]
-    ignored = [item for item in rest if item.is_unknown and item.field in ignore_fields]
-    refused = [item for item in rest if item not in ignored]
+    harmless, ignored, refused = [], [], []
+    for item in unread:
+        if is_harmless(item, net, v1_types, stages, level):
+            harmless.append(item)
+        elif item.is_unknown and item.field in ignore_fields:
+            ignored.append(item)
+        else:
+            refused.append(item)
     if refused:
         raise _unread_error(refused, path, text)
     notes = _notes(net, harmless)
@@ -86,7 +90,7 @@ def _parsed(path: Path, text: str) -> tuple[schema.Message, list[Unread]]:
             if plain is not None:
                 text = plain
                 continue
-            read, found = without_unread(text)
+            read, found = without_unread(text, path)
             if not found:
                 raise _explained(error, path, text) from None
             text, unread = read, [*unread, *found]

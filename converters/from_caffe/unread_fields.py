@@ -10,9 +10,11 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from google.protobuf import text_format
 
+from converters.errors import FormatError
 from converters.from_caffe import schema
 from converters.from_caffe.inputs import is_data_layer
 from converters.from_caffe.layers.dropped import is_dropped
@@ -22,6 +24,8 @@ from converters.from_caffe.upgrade import v1_type_name
 UNKNOWN_FIELD = re.compile(r'Message type "caffe\.(\w+)" has no field named "(\w+)"')
 _UNKNOWN_VALUE = re.compile(r'Enum type "caffe\.([\w.]+)" has no value (?:named|with number) ([^\s]+)\.$')
 _REPEATED = re.compile(r'Message type "caffe\.(\w+)" should not have multiple "(\w+)" fields')
+# Each costs another look at its layer. The definitions in use have up to a few hundred.
+MOST_UNREAD = 1_000
 # These decide which layers exist, so they must be read.
 _RULES = frozenset({"NetStateRule", "NetState", "Phase"})
 # Fields of a net by which forks save memory or time, and by which they train: yjxiong's, NVIDIA's, Intel's.
@@ -67,8 +71,11 @@ class Unread:
         return f"{self.field} (line {self.line})"
 
 
-def without_unread(text: str) -> tuple[str, list[Unread]]:
-    """(the text with spaces in place of what the schema cannot read, these fields in their order)."""
+def without_unread(text: str, path: Path) -> tuple[str, list[Unread]]:
+    """(the text with spaces in place of what the schema cannot read, these fields in their order).
+
+    FormatError where there are more than any definition has.
+    """
     parts: list[str] = []
     unread: list[Unread] = []
     end, line, layers = 0, 1, 0
@@ -79,6 +86,11 @@ def without_unread(text: str) -> tuple[str, list[Unread]]:
         read, found, count = _read_field(field, line, layers)
         parts.append(read)
         unread += found
+        if len(unread) > MOST_UNREAD:
+            raise FormatError(
+                f"{path}:{unread[-1].line}: more than {MOST_UNREAD:,} fields up to here that no dialect "
+                f"of Caffe declares, the first of them {unread[0]}: is this the file?"
+            )
         layers += count
         line += field.count("\n")
         end = stop
@@ -126,6 +138,8 @@ def _read_field(field: str, line: int, layers: int) -> tuple[str, list[Unread], 
         where = line + field.count("\n", 0, start)
         taken.append(Unread(name, where, layers if is_layer else None, message, str(error)))
         field = field[:start] + re.sub(r"[^\n]", " ", field[start:stop]) + field[stop:]  # keeps line numbers
+        if len(taken) > MOST_UNREAD:
+            break
     return field, taken, int(is_layer)
 
 

@@ -36,7 +36,11 @@ def test_mean_values_tell_the_channels(tmp_path: Path) -> None:
 
 def test_a_given_shape_is_taken(tmp_path: Path) -> None:
     text = DATA.format("") + PRODUCT.format("data", "")
-    assert not inspected(tmp_path, text).complete
+    asked = inspected(tmp_path, text)
+    assert not asked.complete
+    assert asked.notes[1] == (
+        "the definition does not tell the size of input 'data'; give it: --input-shape data=N,C,H,W"
+    )
     found = inspected(tmp_path, text, input_shapes={"data": ("N", 1, 5, 7)})
     assert found.complete
     assert found.layers[0].parameters == ["weight 2x35"]

@@ -114,3 +114,11 @@ def test_of_several_sizes_to_resize_to_none_is_taken(tmp_path: Path) -> None:
     text = DATA.format("", f"{resize} {resize}").replace("crop_size: 4", "")
     notes(tmp_path, text + BODY)
     assert converters.load(tmp_path / "net.prototxt").meta["report"].inputs == {"data": "Nx2xdata_2xdata_3"}
+
+
+def test_more_unknown_fields_than_any_definition_has_end_the_reading(tmp_path: Path) -> None:
+    text = BODY.replace('top: "body"', 'top: "body" ' + "odd: 1\n" * 2_000) + "odd: 1\n" * 1_000
+    with pytest.raises(
+        converters.FormatError, match=r"1001: more than 1,000 fields .* odd \(line 1\): is this"
+    ):
+        notes(tmp_path, text)
