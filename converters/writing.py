@@ -43,7 +43,7 @@ def _onnx_form(model: ir.Model, opset: int | None) -> ir.Model:
     report = model.meta.get("report")
     rewrite = report is not None and report.framework != "onnx"
     copy = portable_copy(model, rewrite=rewrite)
-    if rewrite:
+    if report is not None and rewrite:
         report.notes += [note for note in runtime_limits(copy) if note not in report.notes]
     if opset is not None:
         from converters.to_onnx.opset import change_opset

@@ -9,11 +9,13 @@ import onnx_ir as ir
 
 from converters.errors import FormatError, StaticSizeRequired
 from converters.from_torch7.builder import Builder, OpenProduct
+from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.module import Module
+from converters.from_torch7.modules.checks import as_tensor
 from converters.from_torch7.modules.windows import is_static
 from converters.from_torch7.objects import Table
-from converters.from_torch7.registry import module, view
-from converters.from_torch7.tensor_references import Copies
+from converters.from_torch7.registry import module, structure, view
+from converters.from_torch7.tensor_references import Copies, NestedTensors, View
 from converters.graph import Dim, Shape, Symbol, dims, product, shape_text, static
 
 
@@ -263,17 +265,38 @@ def swapped_pairs(m: Module) -> list[tuple[int, int]]:
     return pairs
 
 
-@module("Convert")
-def convert(g: Builder, m: Module, x: ir.Value) -> ir.Value:
+@structure("Convert")
+def convert(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
     """A change of layout, named by letters such as bchw, bhwc or bf (Convert.lua).
 
-    A single sample gets a batch dimension for it.
+    A single sample gets a batch dimension for it. Where nothing moves, the result shares the storage of x.
     """
     source, target = m.text("inputShape"), m.text("outputShape")
+    if source != target and set(source) != set(target) and target not in {"bf", "b", "bt"}:
+        raise m.unsupported(f"no conversion from {source} to {target} is defined")
+    tensor, g = as_tensor(m, x), conversion.graph
+    folds = set(source) != set(target) and target in {"bf", "bt"} and source.startswith("b")
+    with conversion.layer(m, "convert") as layer:
+        if source == target and len(dims(tensor.read())) == len(source):
+            layer.set_output(tensor.read(), tensor.read())
+            return tensor
+        if not (source == target or (folds and tensor.contiguous)):
+            result = convert_layout(g, m, tensor.read(), source, target)
+            layer.set_output(tensor.read(), result)
+            return conversion.output_of(m, result, x)
+        output = View(
+            tensor,
+            lambda base: convert_layout(g, m, base, source, target),
+            lambda base, new: g.reshape(new, dims(base)),
+        )
+        layer.set_output(tensor.read(), output.read())
+        return conversion.output_set(m, output)
+
+
+def convert_layout(g: Builder, m: Module, x: ir.Value, source: str, target: str) -> ir.Value:
+    """nn.Convert of a batch or a single sample."""
     if source == target:
         return x
-    if set(source) != set(target) and target not in {"bf", "b", "bt"}:
-        raise m.unsupported(f"no conversion from {source} to {target} is defined")
     single = len(dims(x)) < len(source)
     if single:
         x = g.unsqueeze(x, source.index("b"))

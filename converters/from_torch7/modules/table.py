@@ -45,8 +45,8 @@ def identity(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTenso
 
 
 @structure("ZeroGrad", "GradientReversal", expects=ANY)
-def shared(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
-    """The input, as a tensor of its own over the same storage."""
+def same_storage(conversion: Conversion, m: Module, x: NestedTensors) -> NestedTensors:
+    """The input, as another tensor over the same storage."""
     return conversion.output_set(m, as_tensor(m, x))
 
 

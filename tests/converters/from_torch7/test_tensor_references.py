@@ -37,6 +37,8 @@ CASES = [
     ("Narrow copies", both(seq(("nn.Narrow", {"dimension": 1, "index": 1, "length": 1}), IN_PLACE), IDENTITY), [RELU[:1], X]),
     ("Dropout copies", both(seq(("nn.Dropout", {"p": 0.5, "v2": True}), IN_PLACE), IDENTITY), [RELU, X]),
     ("Dropout in place", both(seq(("nn.Dropout", {"p": 0.5, "v2": True, "inplace": True}), IN_PLACE), IDENTITY), [RELU, RELU]),
+    ("through Convert", both(seq(("nn.Convert", {"inputShape": "bf", "outputShape": "bf"}), IN_PLACE), IDENTITY), [RELU, RELU]),
+    ("Convert that moves copies", both(seq(("nn.Convert", {"inputShape": "bf", "outputShape": "fb"}), IN_PLACE), IDENTITY), [RELU.T, X]),
     (
         "through an entry of SplitTable",
         both(seq(("nn.SplitTable", {"dimension": 2}), ("nn.SelectTable", {"index": 2}), IN_PLACE), IDENTITY),
@@ -140,6 +142,13 @@ def test_an_entry_of_a_dimension_of_one_is_free_of_gaps(run_net):
     )
     got = run_net(both(entry, IDENTITY), X[:1].T)
     np.testing.assert_array_equal(got[1], RELU[:1].T)
+
+
+def test_convert_that_folds_dimensions_shares_its_storage(run_net):
+    folded = seq(("nn.Convert", {"inputShape": "bct", "outputShape": "bf"}), IN_PLACE)
+    got = run_net(both(folded, IDENTITY), X.reshape(2, 2, 2))
+    for array, shape in zip(got, [(2, 4), (2, 2, 2)], strict=True):
+        np.testing.assert_array_equal(array, RELU.reshape(shape))
 
 
 def test_working_in_place_on_copies_in_one_storage_is_refused(run_net):
