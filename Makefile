@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check format lint types docs clean
+.PHONY: help demo test test-runtimes check format lint types docs clean
 help:
 	@echo "make demo    run the whole job on the embedded models, offline"
 	@echo "make test    run the test suite"
+	@echo "make test-runtimes  run all recorded nets in OpenCV, OpenVINO and tract; installs the last two"
 	@echo "make check   format check, lint, types, tests: the whole gate"
 	@echo "make format  format the code and sort its imports"
 	@echo "make docs    write the generated pages and the output of the examples in all pages"
@@ -23,6 +24,11 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto
+
+# Not part of `make test`: the other runtimes are no dependencies of the zoo.
+test-runtimes: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint .constraints.txt openvino==2026.4.1 tract==0.23.9
+	$(BIN)/python tests/runtimes/measure.py
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

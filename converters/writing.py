@@ -41,9 +41,9 @@ def _onnx_form(model: ir.Model, opset: int | None) -> ir.Model:
     from converters.to_onnx.portable import portable_copy, runtime_limits
 
     report = model.meta.get("report")
-    rewrite = report is not None and report.framework != "onnx"
-    copy = portable_copy(model, rewrite=rewrite)
-    if report is not None and rewrite:
+    from_reader = report is not None and report.framework != "onnx"
+    copy = portable_copy(model, rewrite=from_reader)
+    if report is not None and from_reader:
         report.notes += [note for note in runtime_limits(copy) if note not in report.notes]
     if opset is not None:
         from converters.to_onnx.opset import change_opset

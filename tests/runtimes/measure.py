@@ -1,9 +1,10 @@
 """Runs every recorded case in other runtimes than ONNX Runtime, and prints what holds.
 
-    python tests/runtimes/measure.py [--folder FOLDER] [--runtimes NAME,...] [--cases DIR ...] [--write]
+    make test-runtimes
+    python tests/runtimes/measure.py [--runtimes NAME,...] [--cases DIR ...] [--only TEXT] [--write]
 
 Each case is converted once. Exit status 1 if a runtime computes something else than what the original
-framework recorded, or refuses a case that `expected.json` does not list. `--write` writes that list again.
+framework recorded, or refuses a case that `refused.json` does not list.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 CORPUS = HERE.parent / "corpus"
-EXPECTED = HERE / "expected.json"
+REFUSED = HERE / "refused.json"
 OTHER_RUNTIMES = ("opencv", "openvino", "tract", "tract_with_sizes")
 
 
@@ -104,37 +105,52 @@ def run(runtime: str, folders: list[Path]) -> dict[str, dict[str, str]]:
     return results
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--folder", type=Path)
+def unexpected(runtime: str, results: dict[str, dict[str, str]], refused: dict[str, list[str]]) -> list[str]:
+    """The results that are wrong, or refused without being listed."""
+    listed = set(refused.get(runtime, ()))
+    return [
+        f"{result['result']} {name}: {result['why']}"
+        for name, result in results.items()
+        if result["result"] == "wrong" or (result["result"] == "refused" and name not in listed)
+    ]
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, help="keep the converted nets here")
     parser.add_argument("--runtimes", default=",".join(OTHER_RUNTIMES))
-    parser.add_argument("--cases", type=Path, nargs="*")
-    parser.add_argument("--only", default="")
-    parser.add_argument("--write", action="store_true")
-    given = parser.parse_args()
-    cases = recorded(given.cases or [CORPUS / "caffe", CORPUS / "torch7"])
-    cases = [case for case in cases if given.only in case.name]
+    parser.add_argument("--cases", type=Path, nargs="*", default=[CORPUS / "caffe", CORPUS / "torch7"])
+    parser.add_argument("--only", default="", help="only cases whose name contains this")
+    parser.add_argument("--write", action="store_true", help="write what is refused to refused.json")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = arguments()
+    cases = [case for case in recorded(given.cases) if given.only in case.name]
+    refused = json.loads(REFUSED.read_text())
+    problems = 0
     with tempfile.TemporaryDirectory() as temporary:
-        folder = given.folder or Path(temporary)
-        folders = [folder / f"{case.parent.name}+{case.name}" for case in cases]
+        places = [(given.folder or Path(temporary)) / f"{case.parent.name}+{case.name}" for case in cases]
         with ProcessPoolExecutor(2) as pool:
-            reasons = list(pool.map(prepare, cases, folders, chunksize=16))
+            reasons = list(pool.map(prepare, cases, places, chunksize=16))
         for case, reason in zip(cases, reasons, strict=True):
             if reason:
-                print(f"not converted: {case.name}: {reason}")
-        folders = [f for f, reason in zip(folders, reasons, strict=True) if not reason]
-        failed = 0
+                print(f"not run: {case.name}: {reason}")
+        folders = [place for place, reason in zip(places, reasons, strict=True) if not reason]
+        print("\n| runtime | right | refused | wrong |\n|---|---|---|---|")
         for runtime in given.runtimes.split(","):
             results = run(runtime, folders)
-            counts = dict.fromkeys(("right", "refused", "wrong"), 0)
-            for result in results.values():
-                counts[result["result"]] += 1
-            print(runtime, counts)
-            for name, result in results.items():
-                if result["result"] != "right":
-                    print(f"  {result['result']:8} {name}: {result['why'][:300]}")
-            failed += counts["wrong"]
-    return 1 if failed else 0
+            kinds = [result["result"] for result in results.values()]
+            counts = [kinds.count(kind) for kind in ("right", "refused", "wrong")]
+            print(f"| {runtime} | {' | '.join(map(str, counts))} |", flush=True)
+            for text in (found := unexpected(runtime, results, refused)):
+                print(f"  {text}")
+            problems += len(found)
+            refused[runtime] = [name for name, result in results.items() if result["result"] == "refused"]
+    if given.write:
+        REFUSED.write_text(json.dumps(refused, indent=2) + "\n")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

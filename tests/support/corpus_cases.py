@@ -40,6 +40,9 @@ class Case:
 
     @property
     def sources(self) -> list[Path]:
+        """The files named in case.json, or else the definition and, if there is one, its weights."""
+        if "sources" in self.meta:
+            return [self.folder / name for name in self.meta["sources"]]
         candidates = [self.folder / name for name in ("net.caffemodel", "net.caffemodel.h5")]
         weights = next((path for path in candidates if path.exists()), None)
         return [self.folder / "net.prototxt", *([weights] if weights else [])]
