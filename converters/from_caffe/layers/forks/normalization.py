@@ -79,9 +79,15 @@ def _is_happynears(layer: BoundLayer, x: ir.Value) -> bool:
         return False
     if ours or layer.top_count > 1 or _HAPPYNEAR_NORMALIZE in parameter_fields(layer):
         return True
+    one_pixel = all(size == 1 for size in dims(x)[2:])
     if not has_other_weights(layer):
+        if not one_pixel:
+            layer.note(
+                "nothing tells which fork's it is; each item is divided by its length, as in SSD's and "
+                "yjxiong's, while happynear's divides each pixel"
+            )
         return False
-    if all(size == 1 for size in dims(x)[2:]):
+    if one_pixel:
         return True
     raise layer.unsupported(
         "the weights file holds no scale for it, so it is not SSD's. happynear's fork divides each pixel by "

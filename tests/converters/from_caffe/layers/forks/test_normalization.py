@@ -184,3 +184,14 @@ def test_a_missing_scale_of_ssds_comes_only_from_a_filler_of_the_definition(
     converters.convert(sources, tmp_path / "net.onnx", outputs=["y"])
     got = run_onnx(tmp_path / "net.onnx", {"x": x})
     assert_close(got["y"], reference.normalize(x, np.array(20.0), 1e-10, False))
+
+
+@pytest.mark.parametrize(
+    ("shape", "text", "noted"),
+    [((1, 3, 2, 2), "", True), ((1, 3, 1, 1), "", False), ((1, 3, 2, 2), "norm_param { eps: 1e-9 }", False)],
+)
+def test_normalize_of_which_nothing_tells_the_fork_is_noted(
+    tmp_path: Path, shape: tuple[int, ...], text: str, noted: bool
+) -> None:
+    model = converters.load(*write_net(tmp_path, layer("Normalize", "x", "y", text), {"x": shape}))
+    assert any("which fork's it is" in note for note in model.meta["report"].notes) == noted
