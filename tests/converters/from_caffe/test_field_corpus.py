@@ -27,7 +27,8 @@ CONVERTED = [name for name in NAMES if "expect" not in case_json(name)]
 @pytest.mark.parametrize("name", CONVERTED)
 def test_both_forms_give_what_was_recorded(name: str, tmp_path: Path) -> None:
     case = Case.load(FIELD / name)
-    model = converters.load(*case.sources, **case.options)
+    named = [case.folder / source for source in case.meta.get("sources", ())]
+    model = converters.load(*(named or case.sources), **case.options)
     converters.save(model, tmp_path / "net.onnx")
     converters.save(model, tmp_path / "net.py")
     assert_agrees(run_onnx(tmp_path / "net.onnx", case.inputs), case.outputs, DEFAULT_TOLERANCE)
