@@ -1,4 +1,4 @@
-"""Write the pages that list what the converters know: caffe-layers.md and torch7-classes.md.
+"""Write the pages that list what the converters know: caffe-layers.md, torch7-classes.md and README's counts.
 
 `make docs` runs this. The lists come from the registries of layers and classes, so that no page can name
 something that the code does not have.
@@ -6,6 +6,7 @@ something that the code does not have.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from converters.from_caffe.layers import support as caffe_layers
@@ -89,10 +90,25 @@ def table(meaning: str, rows: list[tuple[str, str]]) -> str:
     )
 
 
+def readme(text: str) -> str:
+    """README with the numbers of layer types and classes that are converted."""
+    caffe, torch7 = (
+        sum(not says.startswith(REFUSED) for _, says in support())
+        for support in (caffe_layers, torch7_classes)
+    )
+    return re.sub(
+        r"\d+ Caffe layer types and \d+ Torch7 classes",
+        f"{caffe} Caffe layer types and {torch7} Torch7 classes",
+        text,
+    )
+
+
 def main() -> None:
-    """Write both pages beside this file."""
+    """Write both pages beside this file, and the counts in README.md."""
     for name, content in pages().items():
         (FOLDER / name).write_text(content, encoding="utf-8")
+    page = FOLDER.parent / "README.md"
+    page.write_text(readme(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@
     def leaky_relu(ctx: Context, x: Tensor, *, alpha: float = 0.01) -> Tensor:
         return ctx.module(nn.LeakyReLU, alpha)(x)
 
-The decorator is all that registers it. The positional parameters of the function are the operator's inputs,
-its keyword-only parameters the attributes. The annotation of an input lists the types that the function
-accepts; of those that fit the input, the function gets the first in this order:
+The decorator is all that registers it. What the function calls on tensors must be a function of `torch` or
+`torch.nn.functional` itself (torch.det, not torch.linalg.det) or of `helpers`: the generated file imports no
+more. The positional parameters of the function are the operator's inputs, its keyword-only parameters the
+attributes. The annotation of an input lists the types that the function accepts; of those that fit the input,
+the function gets the first in this order:
 
     Initializer   a stored tensor, for a parameter of a module
     np.ndarray    a value known at conversion, such as axes; an element that is a size known only at run time

@@ -78,11 +78,14 @@ def _check_precision(runtime: type[Runtime], kind: str, precision: Precision) ->
         raise DeviceError(
             "tf32 is a mode of NVIDIA GPUs; a processor has float32 (--device cuda asks for a GPU)"
         )
-    if precision in runtime.precisions[kind]:
+    own = runtime.precisions.get(kind, ())
+    if precision in own:
         return
-    able = [name for name, other in all_runtimes().items() if precision in other.precisions[kind]]
+    able = [name for name, other in all_runtimes().items() if precision in other.precisions.get(kind, ())]
     advice = f"; use --runtime {' or '.join(able)}" if able else ""
+    if not own:
+        raise DeviceError(f"{runtime.label} does not compute on {kind}{advice}")
     raise DeviceError(
-        f"{runtime.label} computes in {' or '.join(runtime.precisions[kind])} on {kind}, not in {precision}: "
+        f"{runtime.label} computes in {' or '.join(own)} on {kind}, not in {precision}: "
         f"it has no such kernels for all layers of a net{advice}"
     )

@@ -36,7 +36,7 @@ class Runtime(ABC):
     packages: ClassVar[tuple[str, ...]]
     """Those entries of `describe` that are versions: a run is only resumed with the same ones."""
     precisions: ClassVar[Mapping[str, tuple[Precision, ...]]]
-    """The precisions that it computes in on each kind of device, "cpu" and "cuda"."""
+    """The precisions that it computes in, by kind of device ("cpu", "cuda"); leave out a kind it has not."""
 
     input_shape: tuple[int | None, ...]
     batch: int | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from registry_entries import entries_restored
+from registry_entries import entries_restored, only_these_entries
 
 from zoo.errors import DeviceError, UsageError
 from zoo.runtimes import Ranking, Runtime, all_runtimes, form_of, open_runtime, register_runtime, registry
@@ -38,7 +38,15 @@ class Constant(Runtime):
 
 
 @pytest.fixture
-def toy():
+def shipped():
+    """Only these two runtimes, whatever else lies in zoo/runtimes/backends."""
+    all_runtimes()
+    with only_these_entries(registry._RUNTIMES, "onnx", "pytorch"):
+        yield
+
+
+@pytest.fixture
+def toy(shipped):
     """A runtime with the name of this module."""
     with entries_restored(registry._RUNTIMES):
         register_runtime(Constant)
@@ -46,10 +54,11 @@ def toy():
 
 
 def test_the_command_line_knows_the_names_of_the_registered_runtimes():
-    assert tuple(all_runtimes()) == RUNTIME_NAMES == ("onnx", "pytorch")
+    assert tuple(all_runtimes()) == RUNTIME_NAMES
+    assert {"onnx", "pytorch"} <= set(RUNTIME_NAMES)
 
 
-def test_a_runtime_says_all_that_the_zoo_asks_of_it():
+def test_a_runtime_says_all_that_the_zoo_asks_of_it(shipped):
     assert [(name, cls.label, cls.form, cls.packages) for name, cls in all_runtimes().items()] == [
         ("onnx", "ONNX Runtime", "onnx", ("onnxruntime",)),
         ("pytorch", "PyTorch", "pytorch", ("torch",)),

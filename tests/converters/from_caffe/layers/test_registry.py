@@ -68,7 +68,7 @@ TOY = '''
 from converters.from_caffe.layers.registry import layer
 
 
-@layer("Toy", param="power_param", keeps_time=True)
+@layer("OnlyInThisTest", param="power_param", keeps_time=True)
 def toy(g, layer, x, y=None):
     """x + x."""
     return g.node("Add", x, x)
@@ -77,33 +77,33 @@ def toy(g, layer, x, y=None):
 
 @pytest.fixture
 def toy_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A file toy.py that lies, during one test, in the folder of the forks' layers."""
+    """A file that lies, during one test, in the folder of the forks' layers."""
     folder = tmp_path / "added"
     folder.mkdir()
-    (folder / "toy.py").write_text(TOY)
+    (folder / "only_in_this_test.py").write_text(TOY)
     layer_types()
     monkeypatch.setattr(LAYER_TYPES, "_entries", dict(LAYER_TYPES))
     monkeypatch.setattr(forks, "__path__", [*forks.__path__, str(folder)])
     layer_types.cache_clear()
-    yield folder / "toy.py"
-    sys.modules.pop("converters.from_caffe.layers.forks.toy", None)
-    vars(forks).pop("toy", None)
+    yield folder / "only_in_this_test.py"
+    sys.modules.pop("converters.from_caffe.layers.forks.only_in_this_test", None)
+    vars(forks).pop("only_in_this_test", None)
     layer_types.cache_clear()
 
 
 def test_one_file_is_enough_for_a_new_type(tmp_path: Path, toy_module: Path) -> None:
     x = np.arange(6.0).reshape(2, 3)
-    assert_close(computed(tmp_path, layer("Toy", "x", "y"), {"x": x})["y"], 2 * x)
-    entry = layer_types()["Toy"]
+    assert_close(computed(tmp_path, layer("OnlyInThisTest", "x", "y"), {"x": x})["y"], 2 * x)
+    entry = layer_types()["OnlyInThisTest"]
     assert (entry.bottoms, entry.tops, entry.keeps_time) == ((1, 2), (1, 1), True)
 
 
 def test_the_new_type_is_gone_after_that_test() -> None:
-    assert "Toy" not in layer_types()
+    assert "OnlyInThisTest" not in layer_types()
 
 
 def test_which_bottoms_are_time_major() -> None:
-    assert types_with("time_major_bottoms") == {"LSTM", "RNN", "Lstm", "ReverseTime", "CTCGreedyDecoder"}
+    assert types_with("time_major_bottoms") >= {"LSTM", "RNN", "Lstm", "ReverseTime", "CTCGreedyDecoder"}
     exposed = "recurrent_param { expose_hidden: true }"
     for kind, bottoms, text, wanted in (
         ("LSTM", 3, "", ["b0", "b1"]),  # the third is x_static
@@ -121,7 +121,7 @@ def test_which_bottoms_are_time_major() -> None:
 
 def test_which_layers_keep_time() -> None:
     always = {"Bias", "Dropout", "Eltwise", "Embed", "ReLU", "Scale", "Sigmoid", "Split", "TanH"}
-    assert types_with("keeps_time") == always | {"InnerProduct", "Concat"}
+    assert types_with("keeps_time") >= always | {"InnerProduct", "Concat"}
     assert all(layer_types()[kind].passes_time_on(message(kind)) for kind in always)
     for kind, param in (("InnerProduct", "inner_product_param"), ("Concat", "concat_param")):
         for axis, wanted in ((0, False), (1, False), (2, True), (-1, True)):
@@ -130,14 +130,14 @@ def test_which_layers_keep_time() -> None:
 
 
 def test_which_layers_make_labels_of_labels() -> None:
-    assert types_with("keeps_labels") == {
+    assert types_with("keeps_labels") >= {
         "Slice", "Split", "Flatten", "Reshape", "Concat", "Power", "Crop", "Eltwise", "Silence", "Reduction",
         "DummyData",
     }  # fmt: skip
 
 
 def test_whose_tops_share_memory_with_the_bottom() -> None:
-    assert types_with("shares_memory") == {"Flatten", "Reshape", "Split", "Concat", "Slice"}
+    assert types_with("shares_memory") >= {"Flatten", "Reshape", "Split", "Concat", "Slice"}
     for kind in ("Flatten", "Reshape", "Split"):
         assert layer_types()[kind].tops_share_memory(message(kind))
         assert not layer_types()[kind].tops_share_memory(message(kind, bottoms=0))
@@ -175,7 +175,7 @@ def test_what_the_first_stored_blob_tells_of_the_bottom(
 
 
 def test_of_which_layers_the_first_stored_blob_tells_the_bottom() -> None:
-    assert types_with("bottom_of_blob") == {
+    assert types_with("bottom_of_blob") >= {
         "Convolution", "Deconvolution", "ConvolutionDepthwise", "DepthwiseConvolution", "InnerProduct",
         "BatchNorm", "Scale", "Bias", "PReLU",
     }  # fmt: skip

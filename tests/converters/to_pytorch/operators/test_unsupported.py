@@ -25,7 +25,7 @@ UNSUPPORTED = [
         "antialias",
     ),
     ("RoiAlign", [X, ROIS, np.zeros(5, np.int64)], {"mode": "max"}, (), "max"),
-    ("Det", [values(2, 3, 3)], {}, (), "no PyTorch form of this operator"),
+    ("NoSuchOperator", [values(2, 3, 3)], {}, (), "no PyTorch form of this operator"),
     ("Tile", [X, np.array([1, 2, 1, 1])], {}, (), "'repeats' must be a constant"),
     ("BatchNormalization", [X, *[values(6)] * 4], {"training_mode": 1}, (1, 2, 3, 4), "training_mode"),
     ("ReduceMean", [np.arange(3)], {}, (1, 2), "floating-point numbers only"),
