@@ -18,12 +18,11 @@ from zoo.datasets import Dataset, open_dataset
 from zoo.errors import IntegrityError
 from zoo.evaluation.evaluate import evaluate
 from zoo.evidence.run import Run, read_run, write_run
-from zoo.files import sha256
 from zoo.report.words import problems
 from zoo.runtimes import form_of
 from zoo.store.cache import Cache
 from zoo.store.converted import converted_model
-from zoo.verification.integrity import check_integrity
+from zoo.verification.integrity import check_integrity, source_hashes
 from zoo.verification.parity import Parity, against_recorded
 from zoo.vocabulary import RUNTIME_NAMES, RuntimeName
 
@@ -59,28 +58,35 @@ def run_demo(folder: Path, progress: Callable[[str], None]) -> Demo:
     runs: list[Run] = []
     with open_dataset(images) as data:
         for manifest in models:
-            sources = _verified(manifest, cache)
+            hashes = _verified(manifest, cache)
+            sources = cache.sources(manifest)
             for runtime in RUNTIME_NAMES:
                 net = converted_model(
-                    sources, form_of(runtime), folder, manifest.input_shape, manifest.scores
+                    sources,
+                    form_of(runtime),
+                    folder,
+                    manifest.input_shape,
+                    manifest.scores,
+                    list(hashes.values()),
                 )
                 recorded = cache.require(manifest, "recorded")
                 parity += against_recorded(manifest, net, runtime, data, recorded)
-                runs.append(_validated(manifest, net, runtime, data, sources, folder))
+                runs.append(_validated(manifest, net, runtime, data, hashes, folder))
             forms = f"{len(RUNTIME_NAMES)} forms converted and run"
             progress(f"{manifest.name}: {len(manifest.files)} files verified, {forms}")
     return Demo(audited_models(catalog, runs), parity)
 
 
-def _verified(manifest: Manifest, cache: Cache) -> list[Path]:
-    """The files to convert, after a check of every file of the model against its hashes."""
-    failed = [check for check in check_integrity(manifest, cache) if not check.ok]
+def _verified(manifest: Manifest, cache: Cache) -> dict[str, str]:
+    """Name to sha256 of the files to convert, after a check of every file against what is on record."""
+    checks = check_integrity(manifest, cache)
+    failed = [check for check in checks if not check.ok]
     if failed:
         raise IntegrityError(
             f"{manifest.name}: a file that ships with the zoo is not the one on record\n"
             + "\n".join(f"  {check.subject}: {check.detail}" for check in failed)
         )
-    return cache.sources(manifest)
+    return source_hashes(manifest, checks)
 
 
 def _validated(
@@ -88,7 +94,7 @@ def _validated(
     net: Path,
     runtime: RuntimeName,
     data: Dataset,
-    sources: list[Path],
+    files: dict[str, str],
     folder: Path,
 ) -> Run:
     run = evaluate(
@@ -98,7 +104,7 @@ def _validated(
         model=manifest.name,
         scores=manifest.scores,
         runtime=runtime,
-        files={path.name: sha256(path) for path in sources},
+        files=files,
         command=f"dsd-zoo validate {manifest.name} --runtime {runtime}",
     )
     place = folder / "runs" / f"{manifest.name}-{runtime}"

@@ -13,10 +13,14 @@ CheckKind = Literal["integrity", "structure", "parity"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of one check. `subject` is a file or a converted net; `detail` is one or more lines."""
+    """The result of one check. `subject` is a file or a converted net; `detail` is one or more lines.
+
+    `sha256` is that of the file, where the check has read it.
+    """
 
     kind: CheckKind
     subject: str
     ok: bool
     detail: str
     trust: Trust | None = None
+    sha256: str | None = None

@@ -22,6 +22,12 @@ def check_integrity(manifest: Manifest, cache: Cache) -> list[Check]:
     return [_check_file(file, cache) for file in manifest.model_files()]
 
 
+def source_hashes(manifest: Manifest, checks: Iterable[Check]) -> dict[str, str]:
+    """Name to sha256 of the files that the converter reads, in its order, from the integrity checks."""
+    found = {check.subject: check.sha256 for check in checks if check.sha256 is not None}
+    return {file.name: found[file.name] for file in manifest.source_files() if file.name in found}
+
+
 def _check_file(file: ModelFile, cache: Cache) -> Check:
     trust = cache.trust(file)
     path = cache.find(file)
@@ -37,7 +43,9 @@ def _check_file(file: ModelFile, cache: Cache) -> Check:
             else f"delete it and run: dsd-zoo fetch {file.model}"
         )
         return Check("integrity", file.name, False, f"{path}: {error}\n  {again}", trust)
-    return Check("integrity", file.name, True, _agreeing_properties(file, digests, trust), trust)
+    return Check(
+        "integrity", file.name, True, _agreeing_properties(file, digests, trust), trust, digests.sha256
+    )
 
 
 def _agreeing_properties(file: ModelFile, digests: Digests, trust: Trust) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.verification.check import Check
-from zoo.verification.integrity import check_integrity
+from zoo.verification.integrity import check_integrity, source_hashes
 from zoo.verification.parity import check_parity
 from zoo.verification.structure import check_structure
 
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 def verify_model(manifest: Manifest, cache: Cache, baseline: Manifest | None = None) -> list[Check]:
     """All checks of a model in order; after the first kind that fails, the rest are left out."""
     checks = check_integrity(manifest, cache)
+    hashes = list(source_hashes(manifest, checks).values())
     if all(check.ok for check in checks):
-        checks += check_structure(manifest, cache, baseline)
+        checks += check_structure(manifest, cache, baseline, hashes)
     if all(check.ok for check in checks):
-        checks += check_parity(manifest, cache)
+        checks += check_parity(manifest, cache, hashes)
     return checks

@@ -6,7 +6,7 @@ Converted nets must reproduce them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,7 +112,7 @@ def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: 
     return np.concatenate(rows).astype(np.float64)
 
 
-def check_parity(manifest: Manifest, cache: Cache) -> list[Check]:
+def check_parity(manifest: Manifest, cache: Cache, hashes: Sequence[str] | None = None) -> list[Check]:
     """Run the ONNX and the PyTorch form of the net, and compare their outputs.
 
     If the zoo has recorded outputs and the test images, each form is compared with the recording; else both
@@ -120,7 +120,7 @@ def check_parity(manifest: Manifest, cache: Cache) -> list[Check]:
     """
     sources = cache.sources(manifest)
     onnx, pytorch = (
-        converted_model(sources, target, cache.root, manifest.input_shape, manifest.scores)
+        converted_model(sources, target, cache.root, manifest.input_shape, manifest.scores, hashes)
         for target in ("onnx", "pytorch")
     )
     images = embedded_images(manifest.dataset)

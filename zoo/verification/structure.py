@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from zoo.store.cache import Cache
 
 
-def check_structure(manifest: Manifest, cache: Cache, baseline: Manifest | None = None) -> list[Check]:
+def check_structure(
+    manifest: Manifest,
+    cache: Cache,
+    baseline: Manifest | None = None,
+    hashes: Sequence[str] | None = None,
+) -> list[Check]:
     """Read definition and weights as a net; compare it with the manifest and, if in the cache, the baseline.
 
     Every layer must have parameters of the right shape, all of them finite; input and parameter count must be
@@ -28,7 +33,7 @@ def check_structure(manifest: Manifest, cache: Cache, baseline: Manifest | None 
     import converters
 
     try:
-        model = load_net(manifest, cache)
+        model = load_net(manifest, cache, hashes)
     except converters.ConverterError as error:
         return [Check("structure", "net", False, str(error))]
     report: ConversionReport = model.meta["report"]
@@ -60,8 +65,10 @@ def _check_against_baseline(model: ir.Model, baseline: Manifest, cache: Cache) -
     return Check("structure", subject, equal < 1, f"the same architecture; {weights}")
 
 
-def load_net(manifest: Manifest, cache: Cache) -> ir.Model:
+def load_net(manifest: Manifest, cache: Cache, hashes: Sequence[str] | None = None) -> ir.Model:
     """Load the net of a model, up to the output that ranks the classes.
+
+    hashes: the sha256 of each source file, in order; computed by default.
 
     Raises UsageError if a file is not in the cache, and converters.ConverterError if definition and weights
     do not fit together or cannot be converted.
@@ -71,9 +78,10 @@ def load_net(manifest: Manifest, cache: Cache) -> ir.Model:
     sources = cache.sources(manifest)
     outputs = None if manifest.scores is None else [manifest.scores]
     try:
-        return converters.load(*sources, outputs=outputs)
+        return converters.load(*sources, outputs=outputs, sha256=hashes)
     except converters.StaticSizeRequired:
-        return converters.load(*sources, outputs=outputs, input_shapes={"input": (1, *manifest.input_shape)})
+        shapes = {"input": (1, *manifest.input_shape)}
+        return converters.load(*sources, outputs=outputs, input_shapes=shapes, sha256=hashes)
 
 
 def contradictions(model: ir.Model, manifest: Manifest) -> list[str]:

@@ -118,3 +118,9 @@ def test_a_torch7_net_without_a_size_is_hashed_once(dsd_zoo, counts, tmp_path):
     for reads in ([[net], [net]], []):
         assert dsd_zoo(*line).code == 0
         assert counts.take([net]) == ([1], reads)
+
+
+def test_verify_hashes_each_file_of_a_model_once(dsd_zoo, counts):
+    assert dsd_zoo("verify", "digits-caffe-dsd").code == 0
+    hashed, _ = counts.take(CAFFE)
+    assert hashed == [1, 1]
