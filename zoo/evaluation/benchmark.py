@@ -13,7 +13,7 @@ from zoo.environment import environment, processors
 from zoo.errors import DataError
 from zoo.evaluation.batches import rank_batches
 from zoo.evaluation.distributed import SingleProcess
-from zoo.evaluation.job import Job
+from zoo.evaluation.job import Evaluation, Job
 from zoo.evaluation.sessions import BatchPlan, Session, choose_batch_size, open_sessions, plan_batches
 from zoo.evaluation.variants import Variant
 
@@ -70,9 +70,10 @@ def benchmark(job: Job, variant: Variant, seconds: float) -> Rates:
     that cannot be read is an error unless the job skips such images.
     """
     group = SingleProcess()
-    with open_sessions(job, [variant], group) as sessions:
-        size = choose_batch_size(job, sessions, [variant], group)
-        batch_plan = plan_batches(job, sessions, [variant], group, size)
+    evaluations = [Evaluation(job, [variant])]
+    with open_sessions(evaluations, group) as sessions:
+        size = choose_batch_size(evaluations, sessions, group)
+        batch_plan = plan_batches(evaluations, sessions, group, size)
         rounds = [_round(job, sessions[0], batch_plan, seconds / ROUNDS) for _ in range(ROUNDS)]
         decoding, inference, validation = (median(rates) for rates in zip(*rounds, strict=True))
         return Rates(
@@ -137,8 +138,11 @@ def _validation(job: Job, session: Session, batch_plan: BatchPlan, images: int, 
     """The rate of `rank_batches` over `images` images."""
     samples = tuple(islice(cycle(job.samples), images))
     repeated = replace(job, data=replace(job.data, samples=samples), limit=None)
-    batches = rank_batches(repeated, [session], batch_plan, range(-(-images // batch_plan.size)))
-    return _rate((len(batch.rows[0]) for batch in batches), WARM_UP * batch_plan.concurrent, seconds)
+    work = {number: [session] for number in range(-(-images // batch_plan.size))}
+    batches = rank_batches(repeated, work, batch_plan)
+    return _rate(
+        (len(batch[session.net].rows[0]) for batch in batches), WARM_UP * batch_plan.concurrent, seconds
+    )
 
 
 def _rate(counts: Iterator[int], warm_up: int, seconds: float) -> float:
