@@ -126,10 +126,15 @@ def _ranked(staged: Iterator[_PendingBatch], concurrent: int) -> Generator[_Pend
 
 
 def _rank(batch: _PendingBatch) -> _PendingBatch:
+    # A net that a pass has twice, under two names, is computed once.
+    ranked: dict[tuple[int, _StagedKey], Ranking] = {}
     for session in batch.sessions:
-        labels = [batch.images[at].sample.label for at in batch.usable[session.net]]
-        staged = batch.staged.get(batch.staged_key(session))
-        batch.rankings.append(None if staged is None else session.runtime.rank(staged, labels))
+        staged_key = batch.staged_key(session)
+        key = (id(session.runtime), staged_key)
+        if staged_key in batch.staged and key not in ranked:
+            labels = [batch.images[at].sample.label for at in batch.usable[session.net]]
+            ranked[key] = session.runtime.rank(batch.staged[staged_key], labels)
+        batch.rankings.append(ranked.get(key))
     batch.staged.clear()
     return batch
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +26,8 @@ COLOURS = 3
 
 # Preprocessing as JSON, the flavour that it is meant for, the SHA-256 of the mean image.
 _StagingKey = tuple[str, str | None, str | None]
+# The converted net, the output that ranks the classes, the precision.
+_NetKey = tuple[Path, str | None, Precision]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class BatchPlan:
 
 @contextlib.contextmanager
 def open_sessions(evaluations: Sequence[Evaluation], group: Group) -> Iterator[list[Session]]:
-    """A session for each variant of each net; variants of a net of the same precision share one loaded net.
+    """A session for each variant of each net; those of one net and precision share one loaded net.
 
     Raises:
         UsageError: net, preprocessing and options do not fit together.
@@ -76,13 +79,13 @@ def open_sessions(evaluations: Sequence[Evaluation], group: Group) -> Iterator[l
     job = evaluations[0].job
     device = local_device(job.device, group)
     with contextlib.ExitStack() as stack:
-        opened = []
+        loaded: dict[_NetKey, Runtime] = {}
         for evaluation in evaluations:
             with named_if(several, evaluation.job.model):
-                runtimes = _open_runtimes(evaluation, device, group, stack)
+                _load(evaluation, device, group, stack, loaded)
                 first = evaluation.variants[0]
-                _check_labels(evaluation.job, runtimes[first.precision], prepares[_key(evaluation, first)])
-            opened.append(runtimes)
+                runtime, prepare = loaded[_net_key(evaluation, first)], prepares[_key(evaluation, first)]
+                _check_labels(evaluation.job, runtime, prepare)
         stagings = {key: _staging(job, prepare, device) for key, prepare in prepares.items()}
         places = {key: index for index, key in enumerate(stagings)}
         yield [
@@ -91,28 +94,31 @@ def open_sessions(evaluations: Sequence[Evaluation], group: Group) -> Iterator[l
                 evaluation.job.model if several else "the net",
                 places[_key(evaluation, variant)],
                 stagings[_key(evaluation, variant)],
-                opened[net][variant.precision],
+                loaded[_net_key(evaluation, variant)],
             )
             for net, evaluation in enumerate(evaluations)
             for variant in evaluation.variants
         ]
 
 
-def _open_runtimes(
-    evaluation: Evaluation, device: str, group: Group, stack: contextlib.ExitStack
-) -> dict[Precision, Runtime]:
-    """The net, loaded once for each precision, and checked against what each variant prepares."""
+def _load(
+    evaluation: Evaluation,
+    device: str,
+    group: Group,
+    stack: contextlib.ExitStack,
+    loaded: dict[_NetKey, Runtime],
+) -> None:
+    """Load the net for each precision, unless that is done, and check what each variant prepares."""
     job = evaluation.job
     threads = local_processors(group) if group.size > 1 else None
-    runtimes: dict[Precision, Runtime] = {}
     for variant in evaluation.variants:
-        if variant.precision not in runtimes:
+        key = _net_key(evaluation, variant)
+        if key not in loaded:
             runtime = open_runtime(
                 job.runtime, job.net, device, scores=job.scores, threads=threads, precision=variant.precision
             )
-            runtimes[variant.precision] = stack.enter_context(contextlib.closing(runtime))
-        _check_input(job, runtimes[variant.precision], variant)
-    return runtimes
+            loaded[key] = stack.enter_context(contextlib.closing(runtime))
+        _check_input(job, loaded[key], variant)
 
 
 def local_device(device: str, group: Group) -> str:
@@ -184,6 +190,12 @@ def _key(evaluation: Evaluation, variant: Variant) -> _StagingKey:
     mean_image = evaluation.job.mean_image if variant.preprocessing.mean_image else None
     digest = None if mean_image is None else evaluation.files[mean_image.name]
     return variant.preprocessing.model_dump_json(), variant.meant_for, digest
+
+
+def _net_key(evaluation: Evaluation, variant: Variant) -> _NetKey:
+    """Equal for variants that one loaded net serves; sources of equal content are converted to one file."""
+    job = evaluation.job
+    return job.net.resolve(), job.scores, variant.precision
 
 
 def _preprocessor(job: Job, variant: Variant) -> Preprocessor:

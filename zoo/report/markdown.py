@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zoo.claims.gain_matrix import GainMatrix
 from zoo.claims.measurement import Accuracy
 from zoo.evidence.run import Result
 from zoo.report import words
@@ -35,6 +36,27 @@ def markdown(result: Result, accuracies: Sequence[Accuracy], cases: Sequence[Tes
             f"| {case.group}: {_cell(case.name)} | {MARKS[case.outcome]} | {_cell(case.detail)} |"
             for case in cases
         ]
+    return "\n".join(lines) + "\n"
+
+
+def markdown_matrix(pair: GainMatrix) -> str:
+    """A heading and a table of the gains of one net over another, a line for each preparation and metric."""
+    lines = [f"### {_cell(pair.model)} over {_cell(pair.baseline)}, image by image", ""]
+    if pair.rows:
+        lines += [
+            "| preparation | metric | right | baseline | won | lost | points | 95 % interval | McNemar |",
+            "|---|---|---:|---:|---:|---:|---:|---:|---|",
+        ]
+    for row in pair.rows:
+        name = row.flavour if row.precision == "float32" else f"{row.flavour}, {row.precision}"
+        lines += [
+            f"| {_cell(name)} | {METRIC_NAMES[metric]} | {row.correct[metric]:,} "
+            f"| {row.baseline_correct[metric]:,} | {gain.only_model:,} | {gain.only_baseline:,} "
+            f"| {words.points(gain.gain)} | {words.points_range(gain.interval)} "
+            f"| {words.p_value(gain.p_value)} |"
+            for metric, gain in row.gains.items()
+        ]
+    lines += [*([""] if pair.rows and pair.not_paired else []), *map(_cell, pair.not_paired)]
     return "\n".join(lines) + "\n"
 
 

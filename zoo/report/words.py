@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zoo.claims.audit import Audit, ClaimAudit
+from zoo.claims.gain_matrix import GainMatrix, MatrixRow
 from zoo.claims.gains import ClaimedGain, PairedGain
 from zoo.claims.statistics import Interval
 from zoo.runtimes import all_runtimes
-from zoo.vocabulary import METRIC_NAMES
+from zoo.vocabulary import METRIC_NAMES, Metric
 
 if TYPE_CHECKING:
+    from zoo.evidence.run import Result
     from zoo.verification.parity import Parity
 
 FRAMEWORK_NAMES = {"caffe": "Caffe", "torch7": "Torch7"}
@@ -115,6 +117,45 @@ def gain_verdict(gain: ClaimedGain | PairedGain) -> str:
     if not gain.significant:
         return "not significant"
     return "significant gain" if gain.gain > 0 else "significant loss"
+
+
+def result_settings(result: Result) -> str:
+    """How a run of a net differs from its other runs: `caffe-warp256, crop 227`, and a reduced precision."""
+    text = f"{result.flavour}, crop {result.preprocessing.get('crop')}"
+    return text if result.precision == "float32" else f"{text}, {result.precision}"
+
+
+def matrix_sentence(pair: GainMatrix, metric: Metric) -> str:
+    """Under how many of the preparations here the gain is significant, in one sentence."""
+    gains = [row.gains[metric] for row in pair.rows]
+    verdicts = [gain_verdict(gain) for gain in gains]
+    name = METRIC_NAMES[metric]
+    if len(gains) == 1:
+        return f"{name}: {verdicts[0]}."
+    if len(set(verdicts)) == 1:
+        return f"{name}: {verdicts[0]} under each of these {len(gains)} preparations."
+    counts = ", ".join(f"{verdict} under {verdicts.count(verdict)}" for verdict in dict.fromkeys(verdicts))
+    return f"{name}: {counts} of these {len(gains)} preparations."
+
+
+def matrix_notes(pair: GainMatrix) -> list[str]:
+    """What a reader of the matrix must know, in lines."""
+    notes = []
+    if pair.rows:
+        counts = " and ".join(dict.fromkeys(images(row.n) for row in pair.rows))
+        notes += [
+            f"Each row compares the two nets on the same {counts}, prepared in the same way.",
+            "WON, LOST: images right with one net only. GAIN: percentage points. P: exact McNemar test.",
+        ]
+    notes += [_own_settings(pair, row) for row in pair.rows if row.own_settings]
+    return notes + [f"not compared: {reason}" for reason in pair.not_paired]
+
+
+def _own_settings(pair: GainMatrix, row: MatrixRow) -> str:
+    return (
+        f"{row.flavour}: each net has its own {' and '.join(row.own_settings)}; "
+        f"{pair.model} and {pair.baseline} differ in that"
+    )
 
 
 def problems(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> list[tuple[str, str]]:

@@ -1,0 +1,119 @@
+"""From the nets and the options of a command or a call to what one pass evaluates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.datasets import Dataset
+from zoo.errors import UsageError
+from zoo.evaluation.job import Evaluation, job_for, named_if
+from zoo.evaluation.settings import Settings, settings_for, shipped_images
+from zoo.evaluation.variants import Variant, folder_of, variants_of
+from zoo.store.subject import Subject
+from zoo.vocabulary import Precision, RuntimeName
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What was chosen for all nets of a pass; None: as each model or net's files say.
+
+    flavour, crop, std, scale, mean, meant_for: as for `settings_for`.
+    scores: the output that ranks the classes.
+    sensitivity: also run all other flavours of the same size.
+    """
+
+    runtime: RuntimeName = "onnx"
+    scores: str | None = None
+    precision: Precision = "float32"
+    sensitivity: bool = False
+    flavour: str | None = None
+    crop: int | None = None
+    std: Sequence[float] | None = None
+    scale: float | None = None
+    mean: Sequence[float] | Path | None = None
+    meant_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenNet:
+    """A net with its settings, and the variants to run."""
+
+    subject: Subject
+    scores: str | None
+    settings: Settings
+    variants: list[Variant]
+
+    @property
+    def own_flavour(self) -> str:
+        """The flavour of the model; that of the run for files."""
+        manifest = self.subject.manifest
+        return (self.settings if manifest is None else manifest).preprocessing.flavour
+
+
+def choose_nets(subjects: Sequence[Subject], choices: Choices) -> list[ChosenNet]:
+    """The settings and variants of each net. Errors as for `settings_for` and `variants_of`."""
+    nets = []
+    for subject in subjects:
+        with named_if(len(subjects) > 1, subject.name):
+            nets.append(_chosen(subject, choices))
+    return nets
+
+
+def _chosen(subject: Subject, choices: Choices) -> ChosenNet:
+    scores = subject.scores(choices.scores)
+    settings = settings_for(
+        subject,
+        choices.runtime,
+        scores,
+        {
+            "flavour": choices.flavour,
+            "crop": choices.crop,
+            "std": None if choices.std is None else list(choices.std),
+            "scale": choices.scale,
+        },
+        mean=choices.mean,
+        meant_for=choices.meant_for,
+    )
+    variants = variants_of(settings.preprocessing, settings.meant_for, choices.precision, choices.sensitivity)
+    return ChosenNet(subject, scores, settings, variants)
+
+
+def common_images(subjects: Sequence[Subject]) -> Path:
+    """The images that ship with the zoo for all these models. UsageError if there are none."""
+    found = {subject.name: shipped_images(subject) for subject in subjects}
+    first, *others = found
+    for other in others:
+        if found[other] != found[first]:
+            raise UsageError(
+                f"{first} and {other} are made for different images, {found[first].name} and "
+                f"{found[other].name}: say with --data which ones to use for both"
+            )
+    return found[first]
+
+
+def folders_of(
+    net: ChosenNet, runtime: RuntimeName, device: str, limit: int | None, out: Path | None
+) -> list[Path]:
+    """The folder of each variant.
+
+    out: of the first variant; the others are inside. None: in results/, by model and options.
+    """
+    if out is not None:
+        return [out, *(out / variant.name for variant in net.variants[1:])]
+    name, flavour = net.subject.name, net.own_flavour
+    return [folder_of(name, runtime, device, variant, limit, flavour) for variant in net.variants]
+
+
+def evaluation_of(
+    net: ChosenNet,
+    data: Dataset,
+    folders: Sequence[Path],
+    runtime: RuntimeName,
+    **options: Any,  # noqa: ANN401 - the other fields of Job
+) -> Evaluation:
+    """What is evaluated of a net. Errors as for `job_for`."""
+    job = job_for(net.subject, net.settings, data, runtime, net.scores, **options)
+    return Evaluation(job, net.variants, folders)
