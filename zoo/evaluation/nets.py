@@ -11,7 +11,7 @@ from zoo.datasets import Dataset
 from zoo.errors import UsageError
 from zoo.evaluation.job import Evaluation, job_for, named_if
 from zoo.evaluation.settings import Settings, settings_for, shipped_images
-from zoo.evaluation.variants import Variant, folder_of, variants_of
+from zoo.evaluation.variants import Variant, folder_of, folders_inside, variants_of
 from zoo.store.subject import Subject
 from zoo.vocabulary import Precision, RuntimeName
 
@@ -102,7 +102,7 @@ def folders_of(
     out: of the first variant; the others are inside. None: in results/, by model and options.
     """
     if out is not None:
-        return [out, *(out / variant.name for variant in net.variants[1:])]
+        return folders_inside(out, net.variants)
     name, flavour = net.subject.name, net.own_flavour
     return [folder_of(name, runtime, device, variant, limit, flavour) for variant in net.variants]
 

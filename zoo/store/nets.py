@@ -28,6 +28,12 @@ def find_subjects(
         converters.ConverterError: a file is of no known kind.
     """
     subjects = [find_subject(names, catalog, cache) for names in split_into_nets(arguments, catalog)]
+    require_different_names(subjects)
+    return subjects
+
+
+def require_different_names(subjects: Sequence[Subject]) -> None:
+    """UsageError if two nets have the same name, which is where their evidence goes by."""
     seen: dict[str, Subject] = {}
     for subject in subjects:
         if subject.name in seen:
@@ -37,7 +43,6 @@ def find_subjects(
                 "  evidence is kept by name: name each net once, or rename the file of one"
             )
         seen[subject.name] = subject
-    return subjects
 
 
 def split_into_nets(
