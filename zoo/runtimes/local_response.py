@@ -10,7 +10,6 @@ have kernels for, and a GPU computes powers fast.
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
 BETA = 0.75
 # The sums over channels are a 1x1 convolution, whose work grows with their square. Known nets have up to 256.
 MOST_CHANNELS = 512
-# Field numbers of onnx.proto: ModelProto.graph; GraphProto.node, initializer; NodeProto.op_type; TensorProto's
-# dims, data_type, name.
+# Field numbers of onnx.proto: ModelProto.graph; GraphProto.node and initializer; NodeProto.op_type.
 GRAPH, NODE, INITIALIZER, OP_TYPE = 7, 1, 5, 4
+# TensorProto.dims, data_type and name.
 HEADER_OF_TENSOR = (1, 2, 8)
 # Larger initialisers are weights; smaller ones may be shapes, which shape inference reads.
 SMALL = 1024
@@ -41,9 +40,7 @@ def onnx_without_powers(net: Path) -> bytes | None:
     copied once, and never parsed.
     """
     try:
-        with net.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            with memoryview(content) as view:
-                return _rewritten(wire.Buffer(view, str(net), max_fields=None))
+        return _rewritten(wire.Buffer(np.memmap(net, mode="r"), str(net), max_fields=None))
     except (OSError, ValueError, ConverterError):
         return None
 
@@ -162,7 +159,9 @@ def _without_power(
         ("Mul", [f"{y}/root", f"{y}/fourth_root"], f"{y}/divisor"),
         ("Div", [x, f"{y}/divisor"], y),
     ]
-    return [helper.make_node(kind, inputs, [output], name=output) for kind, inputs, output in steps], constants
+    return [
+        helper.make_node(kind, inputs, [output], name=output) for kind, inputs, output in steps
+    ], constants
 
 
 def replace_in_module(module: Module) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -62,7 +62,7 @@ class OnnxRuntime(Runtime):
             _, gpu["gpu"] = use_gpu(index)
             session = _cuda_session(net, options, index, precision)
         else:
-            session = _session(net, options, "CPUExecutionProvider", {}, onnx_without_powers(net))
+            session = _session(net, options, "CPUExecutionProvider", {}, onnx_without_powers)
         self.at_once = 1 if kind == "cuda" else threads or processors()
         if len(session.get_inputs()) != 1:
             names = ", ".join(value.name for value in session.get_inputs())
@@ -157,8 +157,8 @@ def _cuda_session(net: Path, options: SessionOptions, index: int, precision: Pre
             # The default uses the fastest of several trials: next time perhaps another, with other last bits.
             "cudnn_conv_algo_search": "HEURISTIC",
         }
-        content = in_half_precision(net) if precision == "fp16" else None
-        session = _session(net, options, provider, settings, content)
+        rewrite = in_half_precision if precision == "fp16" else None
+        session = _session(net, options, provider, settings, rewrite)
     if session.get_providers()[0] != provider:
         missing = "".join(f"\n  {line}" for line in printed.getvalue().splitlines())
         raise DeviceError(
@@ -169,9 +169,13 @@ def _cuda_session(net: Path, options: SessionOptions, index: int, precision: Pre
 
 
 def _session(
-    net: Path, options: SessionOptions, provider: str, settings: dict[str, str], content: bytes | None
+    net: Path,
+    options: SessionOptions,
+    provider: str,
+    settings: dict[str, str],
+    rewrite: Callable[[Path], bytes | None] | None,
 ) -> InferenceSession:
-    """A session of the file `net`, or of `content`, its rewritten form."""
+    """A session of the model in `net`, or of what `rewrite` makes of it; None leaves the file as it is."""
     import onnxruntime
 
     # A model that is given as bytes does not know where its external data are.
@@ -180,7 +184,8 @@ def _session(
     # Errors are raised or show in the providers; the log would repeat them on stderr.
     onnxruntime.set_default_logger_severity(LOG_FATAL)
     try:
-        return onnxruntime.InferenceSession(content or net, options, providers=[(provider, settings)])
+        model = (rewrite and rewrite(net)) or net
+        return onnxruntime.InferenceSession(model, options, providers=[(provider, settings)])
     except Exception as error:  # see above
         raise UsageError(f"{net}: ONNX Runtime cannot load it: {error}") from error
     finally:

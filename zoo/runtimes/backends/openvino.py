@@ -52,12 +52,11 @@ class OpenVino(Runtime):
         outputs = tuple(port.any_name for port in self._model.outputs)
         self._output = select_output(outputs, scores, net)
         batch, *shape = (
-            None if size.is_dynamic else int(size.get_length())
-            for size in self._model.input(0).partial_shape
+            None if size.is_dynamic else int(size.get_length()) for size in self._model.input(0).partial_shape
         )
         self.batch, self.input_shape = batch, tuple(shape)
         self._requests = threading.local()
-        self._about = {"openvino": openvino.__version__, "threads": str(self.at_once)}
+        self._about = {"openvino": openvino.__version__.partition("-")[0], "threads": str(self.at_once)}
 
     def run(self, batch: Float32) -> Float32:
         """Scores (images, classes) of a batch."""
@@ -92,6 +91,7 @@ class OpenVino(Runtime):
 
 def _compiled(net: Path, threads: int) -> CompiledModel:
     import openvino
+    from openvino.frontend import FrontEndManager
 
     settings = {
         # On processors with bfloat16 it would compute in that.
@@ -101,7 +101,10 @@ def _compiled(net: Path, threads: int) -> CompiledModel:
         # The images are decoded on the same processors.
         "ENABLE_CPU_PINNING": False,
     }
+    # Core.read_model would try the readers of other frameworks too, which write to stderr.
+    reader = FrontEndManager().load_by_framework("onnx")
     try:
-        return openvino.Core().compile_model(net, "CPU", settings)
-    except RuntimeError as error:
+        model = reader.convert(reader.load(str(net)))
+        return openvino.Core().compile_model(model, "CPU", settings)
+    except Exception as error:  # the exception classes of its compiled module have no common base
         raise UsageError(f"{net}: OpenVINO cannot load it: {error}") from error
