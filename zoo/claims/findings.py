@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,6 +111,31 @@ class PassFindings:
             "nets": [found.to_json() for found in self.nets],
             "pairs": [pair.to_json() for pair in self.pairs],
         }
+
+
+def collect_pass(
+    manifests: Sequence[Manifest | None],
+    catalog: Catalog,
+    runs: Sequence[list[tuple[Path, Run]]],
+    earlier: Mapping[str, Run],
+    tolerance: int | None = None,
+    other: Run | None = None,
+    reference: str | None = None,
+) -> PassFindings:
+    """The findings of each net of a pass, each with the runs of the others beside it, and the pairs.
+
+    manifests, runs: of each net; no manifest for files of the user's own.
+    earlier: an earlier run of some of the nets, by name.
+    Other arguments and errors as for `collect_findings` and `collect_pairs`.
+    """
+    found = []
+    for manifest, of_net in zip(manifests, runs, strict=True):
+        beside = [placed for others in runs if others is not of_net for placed in others]
+        before = earlier.get(of_net[0][1].result.model)
+        found.append(collect_findings(manifest, catalog, of_net, before, tolerance, other, beside))
+    return PassFindings(
+        found, collect_pairs(manifests, [[run for _, run in of_net] for of_net in runs], reference)
+    )
 
 
 def collect_pairs(

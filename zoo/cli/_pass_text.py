@@ -35,6 +35,8 @@ def print_matrix(pair: GainMatrix) -> None:
     print()
     for line in words.matrix_notes(pair):
         print(line)
+    if pair.rows:
+        print("WON, LOST: images right with one net only. GAIN: percentage points. P: exact McNemar test.")
 
 
 def _print_metric(pair: GainMatrix, metric: Metric) -> None:

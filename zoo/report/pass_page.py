@@ -33,7 +33,7 @@ def render_pass(found: PassFindings) -> str:
     return template.render(
         headline=_headline(found),
         problems=[(of_net.run.result.model, text) for of_net in found.nets for text in _problems(of_net)],
-        results=[run.result for of_net in found.nets for _, run in of_net.runs],
+        nets=[(of_net.run.result.model, [run.result for _, run in of_net.runs]) for of_net in found.nets],
         pairs=[_section(pair) for pair in found.pairs],
         metrics=METRICS,
         commands=list(dict.fromkeys(of_net.run.result.command for of_net in found.nets)),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zoo.claims.audit import Audit, ClaimAudit
-from zoo.claims.gain_matrix import GainMatrix, MatrixRow
+from zoo.claims.gain_matrix import GainMatrix
 from zoo.claims.gains import ClaimedGain, PairedGain
 from zoo.claims.statistics import Interval
 from zoo.runtimes import all_runtimes
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from zoo.evidence.run import Result
     from zoo.verification.parity import Parity
 
+_VERDICT_NOUNS = {
+    "significant gain": "a significant gain",
+    "significant loss": "a significant loss",
+    "not significant": "no significant difference",
+}
 FRAMEWORK_NAMES = {"caffe": "Caffe", "torch7": "Torch7"}
 
 
@@ -126,16 +132,18 @@ def result_settings(result: Result) -> str:
 
 
 def matrix_sentence(pair: GainMatrix, metric: Metric) -> str:
-    """Under how many of the preparations here the gain is significant, in one sentence."""
-    gains = [row.gains[metric] for row in pair.rows]
-    verdicts = [gain_verdict(gain) for gain in gains]
+    """Under which of the preparations here the gain is significant, in one sentence."""
+    counts = Counter(gain_verdict(row.gains[metric]) for row in pair.rows)
+    total = len(pair.rows)
     name = METRIC_NAMES[metric]
-    if len(gains) == 1:
-        return f"{name}: {verdicts[0]}."
-    if len(set(verdicts)) == 1:
-        return f"{name}: {verdicts[0]} under each of these {len(gains)} preparations."
-    counts = ", ".join(f"{verdict} under {verdicts.count(verdict)}" for verdict in dict.fromkeys(verdicts))
-    return f"{name}: {counts} of these {len(gains)} preparations."
+    if total == 1:
+        return f"{name}: {_VERDICT_NOUNS[next(iter(counts))]}."
+    if len(counts) == 1:
+        (verdict,) = counts
+        under = "under any" if verdict == "not significant" else "under each"
+        return f"{name}: {_VERDICT_NOUNS[verdict]} {under} of these {total} preparations."
+    parts = [f"{_VERDICT_NOUNS[verdict]} under {count}" for verdict, count in counts.items()]
+    return f"{name}: {', '.join(parts)} of these {total} preparations."
 
 
 def matrix_notes(pair: GainMatrix) -> list[str]:
@@ -143,19 +151,13 @@ def matrix_notes(pair: GainMatrix) -> list[str]:
     notes = []
     if pair.rows:
         counts = " and ".join(dict.fromkeys(images(row.n) for row in pair.rows))
-        notes += [
-            f"Each row compares the two nets on the same {counts}, prepared in the same way.",
-            "WON, LOST: images right with one net only. GAIN: percentage points. P: exact McNemar test.",
-        ]
-    notes += [_own_settings(pair, row) for row in pair.rows if row.own_settings]
+        notes.append(f"Each row compares the two nets on the same {counts}, prepared in the same way.")
+    notes += [
+        f"{row.flavour}: the two nets differ in {' and '.join(row.own_settings)}, which belong to each net."
+        for row in pair.rows
+        if row.own_settings
+    ]
     return notes + [f"not compared: {reason}" for reason in pair.not_paired]
-
-
-def _own_settings(pair: GainMatrix, row: MatrixRow) -> str:
-    return (
-        f"{row.flavour}: each net has its own {' and '.join(row.own_settings)}; "
-        f"{pair.model} and {pair.baseline} differ in that"
-    )
 
 
 def problems(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> list[tuple[str, str]]:

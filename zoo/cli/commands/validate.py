@@ -137,7 +137,7 @@ def validate(
     --sensitivity and --precision). Of several nets: nets (all this of each), and pairs (model, baseline, a
     row of counts and gains for each preprocessing, and what was not compared).
     """
-    from zoo.claims.findings import PassFindings, collect_findings, collect_pairs
+    from zoo.claims.findings import collect_pass
     from zoo.cli._pass_text import print_pass
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
@@ -169,12 +169,15 @@ def validate(
         meant_for=meant_for,
     )
     chosen = choose_nets(subjects, choices)
+    folders = [
+        folders_of(net, runtime, device, limit, _place(out, net.subject.name, len(names))) for net in chosen
+    ]
     with open_dataset(data or common_images(subjects), labels) as dataset, join_group(device) as group:
         evaluations = [
             evaluation_of(
                 net,
                 dataset,
-                folders_of(net, runtime, device, limit, _place(out, net.subject.name, len(names))),
+                of_net,
                 runtime,
                 device=device,
                 batch_size=batch_size,
@@ -183,26 +186,19 @@ def validate(
                 preprocess_on=preprocess_on,
                 command=shlex.join(["dsd-zoo", *sys.argv[1:]]),
             )
-            for net in chosen
+            for net, of_net in zip(chosen, folders, strict=True)
         ]
-        kept = [evaluation.folders[0] for evaluation in evaluations]
+        kept = [of_net[0] for of_net in folders]
         title = names[0] if len(names) == 1 else f"{len(names)} nets"
         with _interruption_explained(kept, group), progress_bar(title) as progress:
             runs = evaluate_and_write(evaluations, resume=resume, group=group, progress=progress)
         if group.rank:
             return
-    placed = [list(zip(e.folders, of_net, strict=True)) for e, of_net in zip(evaluations, runs, strict=True)]
-    catalog = load_catalog(manifests)
-    findings = PassFindings(
-        [
-            collect_findings(
-                subject.manifest, catalog, of_net, earlier.get(subject.name), tolerance, other,
-                [run for others in placed if others is not of_net for run in others],
-            )
-            for subject, of_net in zip(subjects, placed, strict=True)
-        ],
-        collect_pairs([subject.manifest for subject in subjects], runs, reference),
-    )  # fmt: skip
+    placed = [list(zip(where, of_net, strict=True)) for where, of_net in zip(folders, runs, strict=True)]
+    known = [subject.manifest for subject in subjects]
+    findings = collect_pass(
+        known, load_catalog(manifests), placed, earlier, tolerance, other, reference=reference
+    )
     print_json(findings.to_json()) if json else print_pass(findings)
     # Last, so that the findings are printed even if a report cannot be written.
     write_reports(findings, junit, markdown, html)
