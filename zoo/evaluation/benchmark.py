@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -69,23 +70,19 @@ def benchmark(job: Job, variant: Variant, seconds: float) -> Rates:
     Images are read repeatedly if there are too few. Errors as in `zoo.evaluation.evaluate.evaluate`; an image
     that cannot be read is an error unless the job skips such images.
     """
-    group = SingleProcess()
-    evaluations = [Evaluation(job, [variant])]
-    with open_sessions(evaluations, group) as sessions:
-        size = choose_batch_size(evaluations, sessions, group)
-        batch_plan = plan_batches(evaluations, sessions, group, size)
-        rounds = [_round(job, sessions[0], batch_plan, seconds / ROUNDS) for _ in range(ROUNDS)]
+    with _opened(job, variant) as (session, batch_plan):
+        rounds = [_round(job, session, batch_plan, seconds / ROUNDS) for _ in range(ROUNDS)]
         decoding, inference, validation = (median(rates) for rates in zip(*rounds, strict=True))
         return Rates(
             decoding=decoding,
             inference=inference,
             validation=validation,
-            batch_size=size,
+            batch_size=batch_plan.size,
             at_once=batch_plan.concurrent,
             environment={
                 **environment(),
                 "processors": str(processors()),
-                **sessions[0].runtime.describe(),
+                **session.runtime.describe(),
             },
             shared=job.device == "cpu",
         )
@@ -96,11 +93,16 @@ def inference_rate(job: Job, variant: Variant, seconds: float) -> float:
 
     Errors as in `benchmark`.
     """
-    group = SingleProcess()
-    with open_sessions(job, [variant], group) as sessions:
-        size = choose_batch_size(job, sessions, [variant], group)
-        batch_plan = plan_batches(job, sessions, [variant], group, size)
-        return _inference(job, sessions[0], batch_plan, seconds)
+    with _opened(job, variant) as (session, batch_plan):
+        return _inference(job, session, batch_plan, seconds)
+
+
+@contextlib.contextmanager
+def _opened(job: Job, variant: Variant) -> Iterator[tuple[Session, BatchPlan]]:
+    group, evaluations = SingleProcess(), [Evaluation(job, [variant])]
+    with open_sessions(evaluations, group) as sessions:
+        size = choose_batch_size(evaluations, sessions, group)
+        yield sessions[0], plan_batches(evaluations, sessions, group, size)
 
 
 def _round(job: Job, session: Session, batch_plan: BatchPlan, seconds: float) -> tuple[float, float, float]:

@@ -132,18 +132,20 @@ def result_settings(result: Result) -> str:
 
 
 def matrix_sentence(pair: GainMatrix, metric: Metric) -> str:
-    """Under which of the preparations here the gain is significant, in one sentence."""
+    """In which rows of the matrix the gain is significant, in one sentence."""
     counts = Counter(gain_verdict(row.gains[metric]) for row in pair.rows)
-    total = len(pair.rows)
+    of = "preparations" if len({row.precision for row in pair.rows}) == 1 else "precisions"
+    under = "under" if of == "preparations" else "in"
+    total = f"of these {len(pair.rows)} {of}"
     name = METRIC_NAMES[metric]
-    if total == 1:
+    if len(pair.rows) == 1:
         return f"{name}: {_VERDICT_NOUNS[next(iter(counts))]}."
     if len(counts) == 1:
         (verdict,) = counts
-        under = "under any" if verdict == "not significant" else "under each"
-        return f"{name}: {_VERDICT_NOUNS[verdict]} {under} of these {total} preparations."
-    parts = [f"{_VERDICT_NOUNS[verdict]} under {count}" for verdict, count in counts.items()]
-    return f"{name}: {', '.join(parts)} of these {total} preparations."
+        each = "any" if verdict == "not significant" else "each"
+        return f"{name}: {_VERDICT_NOUNS[verdict]} {under} {each} {total}."
+    parts = [f"{_VERDICT_NOUNS[verdict]} {under} {count}" for verdict, count in counts.items()]
+    return f"{name}: {', '.join(parts)} {total}."
 
 
 def matrix_notes(pair: GainMatrix) -> list[str]:
