@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from converters import wire
+from converters import extras, wire
 from converters.atomic_writing import atomic_write, atomic_write_group
 from converters.deferred_imports import defer_imports
 from converters.errors import (
@@ -64,6 +64,7 @@ __all__ = [
     "atomic_write",
     "atomic_write_group",
     "convert",
+    "extras",
     "foreign",
     "identify",
     "inspect",
