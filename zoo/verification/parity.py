@@ -20,7 +20,7 @@ from zoo.datasets import Dataset, open_dataset
 from zoo.datasets.loader import load_samples
 from zoo.errors import DataError
 from zoo.preprocessing import preprocessor
-from zoo.runtimes import open_runtime
+from zoo.runtimes import all_runtimes, form_of, installed_runtimes, open_runtime
 from zoo.verification.check import Check
 from zoo.verification.difference import BOUND, difference
 
@@ -120,11 +120,17 @@ def check_parity(manifest: Manifest, net: SourceNet, cache: Cache) -> list[Check
 
     net: that of the model, see `zoo.store.converted.source_net`.
     """
-    onnx, pytorch = net.converted("onnx", cache.root), net.converted("pytorch", cache.root)
+    missing = [name for name in ("onnx", "pytorch") if name not in installed_runtimes()]
+    installed = [name for name in ("onnx", "pytorch") if name not in missing]
+    forms = {name: net.converted(form_of(name), cache.root) for name in installed}
     images = embedded_images(manifest.dataset)
-    if manifest.recorded and images is not None:
-        return _against_recorded(manifest, {"onnx": onnx, "pytorch": pytorch}, images, cache)
-    return [_against_each_other(manifest, onnx, pytorch)]
+    if manifest.recorded and images is not None and forms:
+        checks = _against_recorded(manifest, forms, images, cache)
+    elif missing:
+        checks = []
+    else:
+        checks = [_against_each_other(manifest, **forms)]
+    return checks + [_not_compared(name) for name in missing]
 
 
 def _against_recorded(
@@ -147,6 +153,12 @@ def _against_recorded(
         )
         for parity in found
     ]
+
+
+def _not_compared(runtime: str) -> Check:
+    missing = all_runtimes()[runtime]
+    advice = f"pip install 'dsd-zoo[{missing.extra}]'"
+    return Check("parity", runtime, True, f"not compared; {missing.label} is not installed: {advice}")
 
 
 def _against_each_other(manifest: Manifest, onnx: Path, pytorch: Path) -> Check:
