@@ -26,28 +26,28 @@ def print_pass(found: PassFindings) -> None:
 
 def print_matrix(pair: GainMatrix) -> None:
     """The gains of one net over another: a table for each metric with a row for each preprocessing."""
-    from zoo.report import words
+    from zoo.report.matrix import matrix_notes
 
     print(f"{pair.model} over {pair.baseline}, image by image")
     for metric in METRICS if pair.rows else ():
         print()
         _print_metric(pair, metric)
     print()
-    for line in words.matrix_notes(pair):
+    for line in matrix_notes(pair):
         print(line)
     if pair.rows:
         print("WON, LOST: images right with one net only. GAIN: percentage points. P: exact McNemar test.")
 
 
 def _print_metric(pair: GainMatrix, metric: Metric) -> None:
-    from zoo.report import words
+    from zoo.report.matrix import matrix_sentence
 
     by_precision = len({row.precision for row in pair.rows}) > 1
     lines = [_line(row, metric, row.precision if by_precision else row.flavour) for row in pair.rows]
     name = f"{METRIC_NAMES[metric].upper()} {'IN' if by_precision else 'BY'}"
     header = (name, "RIGHT", "BASELINE", "WON", "LOST", "GAIN", "95 % INTERVAL", "P")
     print_table(header, lines, right=(1, 2, 3, 4, 5, 6, 7))
-    print(words.matrix_sentence(pair, metric))
+    print(matrix_sentence(pair, metric))
 
 
 def _line(row: MatrixRow, metric: Metric, name: str) -> tuple[str, ...]:

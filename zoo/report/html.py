@@ -14,7 +14,7 @@ from converters import __version__, atomic_write
 from zoo.claims.audit import AuditedModel
 from zoo.claims.statistics import clopper_pearson_interval, wilson_interval
 from zoo.errors import UsageError
-from zoo.report import interval_plot, tables, words
+from zoo.report import interval_plot, matrix, tables, words
 from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _filters() -> dict[str, Callable[..., object]]:
         "points": words.points,
         "points_range": words.points_range,
         "prose": _prose,
-        "result_settings": words.result_settings,
+        "result_settings": matrix.result_settings,
         "runtime": words.runtime_label,
         "framework": words.FRAMEWORK_NAMES.__getitem__,
         "scientific": _scientific,

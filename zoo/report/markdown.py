@@ -39,6 +39,12 @@ def markdown(result: Result, accuracies: Sequence[Accuracy], cases: Sequence[Tes
     return "\n".join(lines) + "\n"
 
 
+def _cell(text: str) -> str:
+    """The text on one line, with escapes for what would end the cell or be markup."""
+    flat = " ".join(text.split())
+    return "".join(f"\\{c}" if c in "\\|`*_<>[]#" else c for c in flat)
+
+
 def markdown_matrix(pair: GainMatrix) -> str:
     """A heading and a table of the gains of one net over another, a line for each preparation and metric."""
     lines = [f"### {_cell(pair.model)} over {_cell(pair.baseline)}, image by image", ""]
@@ -58,9 +64,3 @@ def markdown_matrix(pair: GainMatrix) -> str:
         ]
     lines += [*([""] if pair.rows and pair.not_paired else []), *map(_cell, pair.not_paired)]
     return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    """The text on one line, with escapes for what would end the cell or be markup."""
-    flat = " ".join(text.split())
-    return "".join(f"\\{c}" if c in "\\|`*_<>[]#" else c for c in flat)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from converters import __version__
-from zoo.report import interval_plot, words
+from zoo.report import interval_plot, matrix, words
 from zoo.report.html import page_environment
 from zoo.vocabulary import METRICS
 
@@ -67,5 +67,5 @@ def _problems(of_net: Findings) -> list[str]:
 
 def _section(pair: GainMatrix) -> PairSection:
     intervals = [gain.interval for row in pair.rows for gain in row.gains.values()]
-    sentences = [words.matrix_sentence(pair, metric) for metric in METRICS] if pair.rows else []
-    return PairSection(pair, interval_plot.axis_over(intervals), sentences, words.matrix_notes(pair))
+    sentences = [matrix.matrix_sentence(pair, metric) for metric in METRICS] if pair.rows else []
+    return PairSection(pair, interval_plot.axis_over(intervals), sentences, matrix.matrix_notes(pair))

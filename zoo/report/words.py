@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zoo.claims.audit import Audit, ClaimAudit
-from zoo.claims.gain_matrix import GainMatrix
 from zoo.claims.gains import ClaimedGain, PairedGain
 from zoo.claims.statistics import Interval
 from zoo.runtimes import all_runtimes
-from zoo.vocabulary import METRIC_NAMES, Metric
+from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
-    from zoo.evidence.run import Result
     from zoo.verification.parity import Parity
 
-_VERDICT_NOUNS = {
-    "significant gain": "a significant gain",
-    "significant loss": "a significant loss",
-    "not significant": "no significant difference",
-}
 FRAMEWORK_NAMES = {"caffe": "Caffe", "torch7": "Torch7"}
 
 
@@ -123,43 +115,6 @@ def gain_verdict(gain: ClaimedGain | PairedGain) -> str:
     if not gain.significant:
         return "not significant"
     return "significant gain" if gain.gain > 0 else "significant loss"
-
-
-def result_settings(result: Result) -> str:
-    """How a run of a net differs from its other runs: `caffe-warp256, crop 227`, and a reduced precision."""
-    text = f"{result.flavour}, crop {result.preprocessing.get('crop')}"
-    return text if result.precision == "float32" else f"{text}, {result.precision}"
-
-
-def matrix_sentence(pair: GainMatrix, metric: Metric) -> str:
-    """In which rows of the matrix the gain is significant, in one sentence."""
-    counts = Counter(gain_verdict(row.gains[metric]) for row in pair.rows)
-    of = "preparations" if len({row.precision for row in pair.rows}) == 1 else "precisions"
-    under = "under" if of == "preparations" else "in"
-    total = f"of these {len(pair.rows)} {of}"
-    name = METRIC_NAMES[metric]
-    if len(pair.rows) == 1:
-        return f"{name}: {_VERDICT_NOUNS[next(iter(counts))]}."
-    if len(counts) == 1:
-        (verdict,) = counts
-        each = "any" if verdict == "not significant" else "each"
-        return f"{name}: {_VERDICT_NOUNS[verdict]} {under} {each} {total}."
-    parts = [f"{_VERDICT_NOUNS[verdict]} {under} {count}" for verdict, count in counts.items()]
-    return f"{name}: {', '.join(parts)} {total}."
-
-
-def matrix_notes(pair: GainMatrix) -> list[str]:
-    """What a reader of the matrix must know, in lines."""
-    notes = []
-    if pair.rows:
-        counts = " and ".join(dict.fromkeys(images(row.n) for row in pair.rows))
-        notes.append(f"Each row compares the two nets on the same {counts}, prepared in the same way.")
-    notes += [
-        f"{row.flavour}: the two nets differ in {' and '.join(row.own_settings)}, which belong to each net."
-        for row in pair.rows
-        if row.own_settings
-    ]
-    return notes + [f"not compared: {reason}" for reason in pair.not_paired]
 
 
 def problems(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> list[tuple[str, str]]:
