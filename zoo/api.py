@@ -249,52 +249,24 @@ def _evaluate(
     labels: AnyPath | None,
     place: Callable[[str], Path | None],
     manifests: Sequence[AnyPath],
-    *,
-    sensitivity: bool = False,
-    runtime: RuntimeName = "onnx",
-    precision: Precision = "float32",
-    resume: bool = False,
-    progress: Callable[[int, int], None] | None = None,
     **options: Any,  # noqa: ANN401 - handed on
 ) -> dict[str, list[Run]]:
     """The runs of each net by its name. place: the folder for the evidence of the net of a name, or None."""
-    from dataclasses import replace
+    from dataclasses import fields
 
-    from zoo.datasets import open_dataset
-    from zoo.errors import UsageError
-    from zoo.evaluation.evaluate import evaluate_and_write, evaluate_nets
-    from zoo.evaluation.nets import Choices, choose_nets, common_images, evaluation_of
-    from zoo.evaluation.variants import folders_inside
+    from zoo.evaluation.nets import Choices, evaluate_subjects
     from zoo.store.cache import Cache
     from zoo.store.nets import require_different_names
     from zoo.store.subject import find_subject
 
-    if not models:
-        raise UsageError("no nets given; expected names of models, or the files of nets")
     catalog, cache = load_catalog(manifests), Cache()
     subjects = [find_subject(model, catalog, cache) for model in models]
     require_different_names(subjects)
-    settings = ("scores", "flavour", "crop", "mean", "std", "scale", "meant_for")
-    given = {name: options.pop(name) for name in settings if name in options}
-    if isinstance(given.get("mean"), PathLike):
-        given["mean"] = Path(given["mean"])
-    choices = Choices(runtime=runtime, precision=precision, sensitivity=sensitivity, **given)
-    nets = choose_nets(subjects, choices)
-    if not sensitivity:
-        # Only the command compares a reduced precision with float32.
-        nets = [replace(net, variants=net.variants[:1]) for net in nets]
-    images = common_images(subjects) if data is None else Path(data)
-    with open_dataset(images, None if labels is None else Path(labels)) as dataset:
-        evaluations = []
-        for net in nets:
-            out = place(net.subject.name)
-            folders = [] if out is None else folders_inside(out, net.variants)
-            evaluations.append(evaluation_of(net, dataset, folders, runtime, **options))
-        if any(evaluation.folders for evaluation in evaluations):
-            runs = evaluate_and_write(evaluations, resume=resume, progress=progress)
-        else:
-            runs = evaluate_nets(evaluations, progress)
-    return {subject.name: of_net for subject, of_net in zip(subjects, runs, strict=True)}
+    if isinstance(options.get("mean"), PathLike):
+        options["mean"] = Path(options["mean"])
+    chosen = {field.name: options.pop(field.name) for field in fields(Choices) if field.name in options}
+    images, list_of_labels = (None if path is None else Path(path) for path in (data, labels))
+    return evaluate_subjects(subjects, Choices(**chosen), images, list_of_labels, place, **options)
 
 
 def paired_gains(runs: Sequence[Run], baseline_runs: Sequence[Run]) -> GainMatrix:

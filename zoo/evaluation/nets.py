@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.datasets import Dataset
+from zoo.datasets import Dataset, open_dataset
 from zoo.errors import UsageError
+from zoo.evaluation.evaluate import Progress, evaluate_and_write, evaluate_nets
 from zoo.evaluation.job import Evaluation, job_for, named_if
 from zoo.evaluation.settings import Settings, settings_for, shipped_images
 from zoo.evaluation.variants import Variant, folder_of, folders_inside, variants_of
+from zoo.evidence.run import Run
 from zoo.store.subject import Subject
 from zoo.vocabulary import Precision, RuntimeName
 
@@ -117,3 +119,43 @@ def evaluation_of(
     """What is evaluated of a net. Errors as for `job_for`."""
     job = job_for(net.subject, net.settings, data, runtime, net.scores, **options)
     return Evaluation(job, net.variants, folders)
+
+
+def evaluate_subjects(
+    subjects: Sequence[Subject],
+    choices: Choices,
+    images: Path | None,
+    labels: Path | None,
+    place: Callable[[str], Path | None],
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+    **options: Any,  # noqa: ANN401 - the other fields of Job
+) -> dict[str, list[Run]]:
+    """Rank the images in each net in one pass, in this process; returns the runs of each by its name.
+
+    images: None: those that ship with the zoo for the models.
+    place: the folder for the evidence of the net of a name; None: nothing is written.
+    resume, progress: as for `zoo.evaluation.evaluate.evaluate_and_write`.
+    """
+    if not subjects:
+        raise UsageError("no nets given; expected names of models, or the files of nets")
+    nets = choose_nets(subjects, choices)
+    if not choices.sensitivity:
+        # Only the command compares a reduced precision with float32.
+        nets = [replace(net, variants=net.variants[:1]) for net in nets]
+    places = [place(subject.name) for subject in subjects]
+    folders = [
+        [] if out is None else folders_inside(out, net.variants)
+        for out, net in zip(places, nets, strict=True)
+    ]
+    with open_dataset(images or common_images(subjects), labels) as data:
+        evaluations = [
+            evaluation_of(net, data, of_net, choices.runtime, **options)
+            for net, of_net in zip(nets, folders, strict=True)
+        ]
+        if any(folders):
+            runs = evaluate_and_write(evaluations, resume=resume, progress=progress)
+        else:
+            runs = evaluate_nets(evaluations, progress)
+    return {subject.name: of_net for subject, of_net in zip(subjects, runs, strict=True)}
