@@ -81,7 +81,7 @@ class OpenCV:
         """
         with tempfile.TemporaryDirectory(prefix="dsd-zoo-opencv-") as folder:
             given, out = Path(folder) / "inputs.npz", Path(folder) / "outputs.npz"
-            np.savez(given, **inputs)
+            np.savez(given, **dict[str, Any](inputs))
             places = [str(path.absolute()) for path in files]
             arguments = json.dumps([places, str(given), list(outputs), str(out)])
             try:
