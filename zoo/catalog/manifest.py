@@ -13,12 +13,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
-from zoo.bundled import KNOWN_DATASETS, LABEL_ORDERS
+from zoo.bundled import LABEL_ORDERS, TASKS
 from zoo.catalog.file import File, Role
+from zoo.catalog.interface import Input, Output
+from zoo.catalog.names import DatasetName, LabelOrderName, TaskName
+from zoo.catalog.reported import Reported
 from zoo.errors import UsageError
 from zoo.preprocessing.settings import Preprocessing
 from zoo.schema import Data, Name, RelativePath, Url
@@ -27,12 +30,6 @@ from zoo.vocabulary import Metric
 # A count and its published percentage must agree to two digits after the point.
 PERCENT_SLACK = Decimal("0.01")
 
-if TYPE_CHECKING:
-    DatasetName = str
-    LabelOrderName = str
-else:
-    DatasetName = Literal[*KNOWN_DATASETS]
-    LabelOrderName = Literal[*LABEL_ORDERS]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -134,13 +131,20 @@ class Manifest(Data):
     architecture: str
     recipe: str
     framework: Literal["caffe", "torch7"]
-    dataset: DatasetName
-    classes: Annotated[int, Field(gt=1)]
+    task: TaskName = "classification"
+    dataset: DatasetName | None = None
+    """The labelled images that the claims are about."""
+    classes: Annotated[int, Field(gt=1)] | None = None
+    """How many classes the outputs tell apart, a background class included, where that is known."""
     label_order: LabelOrderName | None = None
-    """What output k means. sorted-synsets: the k-th of the 1000 synset ids of ILSVRC2012 in sorted order;
+    """What class k means. sorted-synsets: the k-th of the 1000 synset ids of ILSVRC2012 in sorted order;
     digits: the digit k. None: not stated anywhere."""
-    input_shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)]
-    """Channels, height, width."""
+    input_shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)] | None = None
+    """Channels, height, width of a net whose only input is an image that `preprocessing` makes."""
+    inputs: list[Input] = []
+    """The inputs of any other net, in their order; instead of `input_shape` and `preprocessing`."""
+    outputs: list[Output] = []
+    """The outputs in words. Needed for all but classification."""
     parameters: Annotated[int, Field(gt=0)] | None = None
     """How many numbers the net for inference holds, running statistics included, where that is known."""
     scores: str | None = None
@@ -151,11 +155,16 @@ class Manifest(Data):
     baseline: Name | None = None
     license: License
     citation: str
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None = None
+    """How an image file becomes the input, where one of the zoo's flavours does exactly that."""
     files: Annotated[list[File], Field(min_length=1)]
+    definition_note: str | None = None
+    """Why no definition is among the files although the weights need one."""
     claims: list[Claim] = []
     loss: Loss | None = None
     conflicts: list[Conflict] = []
+    reported: list[Reported] = []
+    """Figures of other kinds, as published. The zoo cannot check them."""
     references: list[Url] = []
     notes: list[str] = []
 
@@ -200,6 +209,21 @@ class Manifest(Data):
         """`source_files`, each with this manifest."""
         return [ModelFile(self, file) for file in self.source_files()]
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether answers are right or wrong by a label, so that the zoo can measure the accuracy."""
+        return TASKS[self.task].is_counted
+
+    def input_shapes(self) -> dict[str, list[int]]:
+        """Shapes per image by the name of the input; empty if one is not known.
+
+        The only input of a net with `input_shape` has the name "" here, as the manifest does not tell it.
+        """
+        if self.input_shape is not None:
+            return {"": self.input_shape}
+        known = {given.name: given.shape for given in self.inputs if given.shape is not None}
+        return known if len(known) == len(self.inputs) else {}
+
     def claim(self, metric: Metric) -> Claim | None:
         """The claim for this metric, or None."""
         return next((claim for claim in self.claims if claim.metric == metric), None)
@@ -207,12 +231,12 @@ class Manifest(Data):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _refuse_duplicates("file name", (file.name for file in self.files))
-        _refuse_duplicates("file role", (file.role for file in self.files))
+        _refuse_duplicates("file role", (file.role for file in self.files if file.role != "data"))
         _refuse_duplicates("claim", (claim.metric for claim in self.claims))
+        if self.definition_note is not None and self.file("definition") is not None:
+            raise ValueError("definition_note: a file has the role 'definition', so nothing is missing")
         if self.file("weights") is None:
             raise ValueError("no file has the role 'weights'")
-        if self.preprocessing.mean_image and self.file("mean") is None:
-            raise ValueError("preprocessing.mean_image needs a file with the role 'mean'")
         if bool(self.recorded) != (self.file("recorded") is not None):
             raise ValueError("a file with the role 'recorded' and the table [recorded] go together")
         if self.baseline == self.name:
@@ -225,9 +249,42 @@ class Manifest(Data):
         return self
 
     @model_validator(mode="after")
+    def _task_fits(self) -> Self:
+        """Accuracies are about images with labels; other tasks say what their nets take and give."""
+        if not TASKS[self.task].is_counted:
+            if wrong := [name for name in ("dataset", "claims", "loss") if getattr(self, name)]:
+                raise ValueError(
+                    f"{', '.join(wrong)}: of a net for {self.task}, which is not right or wrong by a label of"
+                    " the image; give its figures as [[reported]]"
+                )
+            if not self.outputs:
+                raise ValueError(f"[[outputs]] is missing: say what a net for {self.task} gives")
+            return self
+        missing = [name for name in ("dataset", "classes") if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"{', '.join(missing)}: missing; needed for {self.task}")
+        return self
+
+    @model_validator(mode="after")
+    def _inputs_are_known(self) -> Self:
+        """Either the zoo makes the input from an image, or the manifest says in words what it is."""
+        _refuse_duplicates("input", (given.name for given in self.inputs))
+        _refuse_duplicates("output", (output.name for output in self.outputs))
+        image = [name for name in ("input_shape", "preprocessing") if getattr(self, name) is not None]
+        if image and self.inputs:
+            raise ValueError(f"[[inputs]] and {' and '.join(image)} exclude each other")
+        if not self.inputs and len(image) < 2:
+            raise ValueError("expected input_shape with preprocessing, or [[inputs]]")
+        return self
+
+    @model_validator(mode="after")
     def _images_fit(self) -> Self:
         from zoo.preprocessing import problems
 
+        if self.preprocessing is None or self.input_shape is None:
+            return self
+        if self.preprocessing.mean_image and self.file("mean") is None:
+            raise ValueError("preprocessing.mean_image needs a file with the role 'mean'")
         if found := list(problems(self.preprocessing)):
             raise ValueError("; ".join(f"preprocessing.{setting}: {sentence}" for setting, sentence in found))
         crop, (_, height, width) = self.preprocessing.crop, self.input_shape
