@@ -11,26 +11,21 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from zoo.bundled import LABEL_ORDERS, TASKS
+from zoo.catalog.claim import Claim, Conflict, Loss, PublishedMeasurement
 from zoo.catalog.file import File, Role
 from zoo.catalog.interface import Input, Output
 from zoo.catalog.names import DatasetName, LabelOrderName, TaskName
 from zoo.catalog.reported import Reported
 from zoo.errors import UsageError
 from zoo.preprocessing.settings import Preprocessing
-from zoo.schema import Data, Name, RelativePath, Url
+from zoo.schema import Data, Name, Url
 from zoo.vocabulary import Metric
-
-# A count and its published percentage must agree to two digits after the point.
-PERCENT_SLACK = Decimal("0.01")
-
-Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class License(Data):
@@ -38,86 +33,6 @@ class License(Data):
 
     name: str
     url: Url | None = None
-
-
-class Printing(Data):
-    """The number of a claim as another source prints it."""
-
-    published: str
-    """Exactly as printed there."""
-    percent: Percent
-    """The accuracy in percent, to the digits printed there."""
-    source: str
-    """URL or file."""
-
-
-class Claim(Data):
-    """A published accuracy, with where it comes from and how exactly it is known."""
-
-    metric: Metric
-    n: Annotated[int, Field(gt=0)]
-    """Images the number was measured on."""
-    correct: Annotated[int, Field(ge=0)] | None = None
-    """Images counted right, where the exact integer is known."""
-    published: str
-    """Exactly as the source prints it, e.g. `0.617579` or `42.56 % error`."""
-    percent: Percent
-    """The accuracy in percent, to the digits that were published."""
-    source: str
-    """URL or file the number comes from."""
-    how: str
-    """How it was measured and where the exact count comes from."""
-    trace: RelativePath | None = None
-    """CSV beside the manifest with columns batch, top1_correct, top5_correct and optionally loss."""
-    also: list[Printing] = []
-    """The same number in other places; a number that does not round to it is a conflict instead."""
-    tolerance_images: Annotated[int, Field(ge=0)] = 0
-    """How many images a re-measurement may be off and still count as agreeing."""
-
-    @model_validator(mode="after")
-    def _printings_agree(self) -> Self:
-        known = {Decimal(str(self.percent))}
-        if self.correct is not None:
-            known.add(Decimal(100 * self.correct) / self.n)
-        for printing in self.also:
-            given = Decimal(str(printing.percent))
-            if all(value.quantize(given, ROUND_HALF_UP) != given for value in known):
-                raise ValueError(
-                    f"'{printing.published}' is {given} %, which {self.percent} % does not round to"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _count_agrees(self) -> Self:
-        if self.correct is None:
-            return self
-        if self.correct > self.n:
-            raise ValueError(f"{self.correct} correct of only {self.n} images")
-        exact = Decimal(100) * self.correct / self.n
-        if abs(exact - Decimal(str(self.percent))) > PERCENT_SLACK:
-            raise ValueError(f"{self.correct} of {self.n} is {exact:.4f} %, but percent says {self.percent}")
-        return self
-
-
-class Loss(Data):
-    """The average loss that a test run printed beside its accuracies."""
-
-    published: str
-    """Exactly as printed, a number."""
-    source: str
-    """URL or file the number comes from."""
-    trace: RelativePath
-    """CSV beside the manifest with a column loss, one value per batch as printed."""
-
-
-class Conflict(Data):
-    """Another published value for the same thing."""
-
-    metric: Metric
-    published: str
-    percent: Percent
-    source: str
-    note: str
 
 
 class Manifest(Data):
@@ -162,6 +77,8 @@ class Manifest(Data):
     """Why no definition is among the files although the weights need one."""
     claims: list[Claim] = []
     loss: Loss | None = None
+    measurements: list[PublishedMeasurement] = []
+    """What others measured with the same weights, each under the preparation that it states."""
     conflicts: list[Conflict] = []
     reported: list[Reported] = []
     """Figures of other kinds, as published. The zoo cannot check them."""
@@ -233,6 +150,7 @@ class Manifest(Data):
         _refuse_duplicates("file name", (file.name for file in self.files))
         _refuse_duplicates("file role", (file.role for file in self.files if file.role != "data"))
         _refuse_duplicates("claim", (claim.metric for claim in self.claims))
+        _refuse_duplicates("measurement", (found.identity for found in self.measurements))
         if self.definition_note is not None and self.file("definition") is not None:
             raise ValueError("definition_note: a file has the role 'definition', so nothing is missing")
         if self.file("weights") is None:
@@ -249,10 +167,25 @@ class Manifest(Data):
         return self
 
     @model_validator(mode="after")
+    def _measurements_are_of_these_weights(self) -> Self:
+        weights = self.file("weights")
+        for found in self.measurements:
+            measured = {} if found.weights is None else found.weights.hashes
+            for kind, digest in measured.items():
+                if weights is not None and weights.hashes.get(kind, digest) != digest:
+                    raise ValueError(
+                        f"measurements: {found.identity} is of weights with {kind} {digest}, "
+                        f"those of this model have {weights.hashes[kind]}"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _task_fits(self) -> Self:
         """Accuracies are about images with labels; other tasks say what their nets take and give."""
         if not TASKS[self.task].is_counted:
-            if wrong := [name for name in ("dataset", "claims", "loss") if getattr(self, name)]:
+            if wrong := [
+                name for name in ("dataset", "claims", "measurements", "loss") if getattr(self, name)
+            ]:
                 raise ValueError(
                     f"{', '.join(wrong)}: of a net for {self.task}, which is not right or wrong by a label of"
                     " the image; give its figures as [[reported]]"
