@@ -27,7 +27,6 @@ from zoo.preprocessing.settings import Preprocessing
 from zoo.schema import Data, Name, Url
 from zoo.vocabulary import Metric
 
-
 # Roles that several files of a model may have.
 SEVERAL: frozenset[Role] = frozenset({"data", "alternative"})
 

@@ -20,8 +20,8 @@ from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
-    from zoo.catalog.file import Archive
     from zoo.catalog.claim import Claim
+    from zoo.catalog.file import Archive
     from zoo.catalog.manifest import Manifest, ModelFile
     from zoo.evidence.run import Result
     from zoo.store.cache import Cache
