@@ -138,10 +138,11 @@ class Manifest(Data):
 
     @property
     def image_shape(self) -> list[int] | None:
-        """The shape per image of the only input; None for several inputs, or if it is not stated."""
-        if self.input_shape is not None:
+        """The sizes of the only input, if it is an image and they are stated: in the order of its layout."""
+        if self.input_shape is not None or len(self.inputs) != 1:
             return self.input_shape
-        return self.inputs[0].shape if len(self.inputs) == 1 else None
+        (given,) = self.inputs
+        return None if given.layout is None else given.shape
 
     def input_shapes(self) -> list[list[int] | None]:
         """The shape per image of every input in order; None where it is not stated."""

@@ -87,7 +87,7 @@ def require_counted(subject: Subject) -> None:
         return
     task = TASKS[manifest.task]
     raise UsageError(
-        f"{manifest.name} cannot be counted: it is a net for {task.title.lower()}, which gives {task.answer},\n"
+        f"{manifest.name} cannot be counted: it is a net for {task.title.lower()} and gives {task.answer},\n"
         "  and top-1 and top-5 are shares of images whose class a net ranks first, or among the first five\n"
         f"  what was reported for it: dsd-zoo show {manifest.name}\n"
         f"  its forms against each other: dsd-zoo verify {manifest.name}"

@@ -6,7 +6,7 @@ Converted nets must reproduce them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +22,13 @@ from zoo.errors import DataError, UsageError
 from zoo.preprocessing import preprocessor
 from zoo.preprocessing.settings import Preprocessing
 from zoo.runtimes import open_runtime
-from zoo.store.converted import converted_model
 from zoo.verification.check import Check
 from zoo.verification.compare import compare_nets
 from zoo.verification.difference import BOUND, difference
 
 if TYPE_CHECKING:
     from zoo.store.cache import Cache
+    from zoo.store.converted import SourceNet
 
 Float64 = NDArray[np.float64]
 
@@ -115,17 +115,15 @@ def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: 
     return np.concatenate(rows).astype(np.float64)
 
 
-def check_parity(manifest: Manifest, cache: Cache, hashes: Sequence[str] | None = None) -> list[Check]:
+def check_parity(manifest: Manifest, net: SourceNet, cache: Cache) -> list[Check]:
     """Run the ONNX and the PyTorch form of the net, and compare their outputs.
 
     If the zoo has recorded outputs and the test images, each form is compared with the recording; else both
     forms are compared on a batch of random numbers. The bound is that of `zoo.verification.difference`.
+
+    net: that of the model, see `zoo.store.converted.source_net`.
     """
-    sources = cache.sources(manifest)
-    onnx, pytorch = (
-        converted_model(sources, target, cache.root, manifest.image_shape, manifest.scores, hashes)
-        for target in ("onnx", "pytorch")
-    )
+    onnx, pytorch = net.converted("onnx", cache.root), net.converted("pytorch", cache.root)
     images = embedded_images(manifest.dataset)
     if manifest.recorded and images is not None:
         return _against_recorded(manifest, {"onnx": onnx, "pytorch": pytorch}, images, cache)
