@@ -116,7 +116,12 @@ def compare_with_claim(claim: Claim, manifest: Manifest, result: Result) -> Meas
 
 def claimed_count(claim: Claim) -> int:
     """The number of right images that a claim states, or the nearest to its rounded percentage."""
-    return round(claim.percent * claim.n / 100) if claim.correct is None else claim.correct
+    return nearest_count(claim.percent, claim.n) if claim.correct is None else claim.correct
+
+
+def nearest_count(percent: float, n: int) -> int:
+    """The number of right images of `n` that is nearest to a rounded percentage."""
+    return round(percent * n / 100)
 
 
 def why_not_comparable(manifest: Manifest, result: Result) -> str | None:

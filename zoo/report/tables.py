@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from zoo.claims.audit import Audit, ClaimAudit
-from zoo.claims.gains import ClaimedGain, Gain, PairedGain
+from zoo.claims.gains import Gain, PairedGain, UnpairedGain
 from zoo.claims.measurement import Measurement
 from zoo.report import words
 from zoo.vocabulary import Metric
@@ -37,7 +37,7 @@ class GainLine:
     """One gain with its interval. `kind` is "claimed" or "measured", `basis` says what it rests on."""
 
     kind: str
-    value: ClaimedGain | PairedGain
+    value: UnpairedGain | PairedGain
     basis: str
 
 

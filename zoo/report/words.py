@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zoo.claims.audit import Audit, ClaimAudit
-from zoo.claims.gains import ClaimedGain, PairedGain
+from zoo.claims.gains import PairedGain, UnpairedGain
 from zoo.claims.statistics import Interval
 from zoo.runtimes import all_runtimes
 from zoo.vocabulary import METRIC_NAMES
@@ -92,7 +92,7 @@ def derivation(claim: ClaimAudit) -> str:
     return f"does NOT follow from its trace, which gives {found.printed}"
 
 
-def claimed_gain(gain: ClaimedGain) -> str:
+def claimed_gain(gain: UnpairedGain) -> str:
     """The published gain with its interval, as one clause."""
     rounded = "" if gain.exact else ", from rounded percentages"
     return (
@@ -110,7 +110,7 @@ def paired_gain(gain: PairedGain) -> str:
     )
 
 
-def gain_verdict(gain: ClaimedGain | PairedGain) -> str:
+def gain_verdict(gain: UnpairedGain | PairedGain) -> str:
     """`significant gain`, `significant loss` or `not significant`, at 5 %."""
     if not gain.significant:
         return "not significant"
