@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from zoo.catalog.claim import Claim
 from zoo.catalog.manifest import Manifest
-from zoo.claims.measurement import claimed_count, why_not_comparable
+from zoo.claims.measurement import published_count, why_not_comparable
 from zoo.claims.statistics import (
     Interval,
     mcnemar_exact,
@@ -94,7 +94,7 @@ def gains_over_baseline(manifest: Manifest, baseline: Manifest, runs: Sequence[R
 
 def _claimed(ours: Claim, theirs: Claim) -> UnpairedGain:
     exact = ours.correct is not None and theirs.correct is not None
-    return unpaired_gain(claimed_count(ours), ours.n, claimed_count(theirs), theirs.n, exact=exact)
+    return unpaired_gain(published_count(ours), ours.n, published_count(theirs), theirs.n, exact=exact)
 
 
 def unpaired_gain(

@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.claims.gains import PairedGain, UnpairedGain, paired_gain, unpaired_gain
-from zoo.claims.measurement import claimed_count, nearest_count
+from zoo.claims.measurement import published_count
 from zoo.claims.preparation import Preparation, of_claim, of_measurement, of_run
+from zoo.claims.trace import percent_decimals
 from zoo.evidence.pairing import find_difference
 from zoo.vocabulary import METRICS, Metric
 
@@ -37,6 +38,8 @@ class Figure:
     """Whether the count is known; otherwise it is the nearest to a rounded percentage."""
     percent: float
     """As published, else computed from the counts."""
+    decimals: int | None = None
+    """How many digits after the point of `percent` were published; None where the count is known."""
     source: str | None = None
     """Where it is published; None for a run here."""
     note: str | None = None
@@ -218,16 +221,25 @@ def _here(
 
 
 def _of_claim(claim: Claim) -> Figure:
-    exact = claim.correct is not None
-    return Figure(
-        "as published", claimed_count(claim), claim.n, exact, claim.percent, claim.source, claim.how
-    )
+    return _published_figure(claim, "as published", claim.how)
 
 
 def _of_measurement(found: PublishedMeasurement) -> Figure:
-    correct = nearest_count(found.percent, found.n) if found.correct is None else found.correct
-    exact = found.correct is not None
-    return Figure(found.who, correct, found.n, exact, found.percent, found.source, found.note)
+    return _published_figure(found, found.who, found.note)
+
+
+def _published_figure(entry: Claim | PublishedMeasurement, who: str, note: str | None) -> Figure:
+    exact = entry.correct is not None
+    return Figure(
+        who=who,
+        correct=published_count(entry),
+        n=entry.n,
+        exact=exact,
+        percent=entry.percent,
+        decimals=None if exact else percent_decimals(entry.published),
+        source=entry.source,
+        note=note,
+    )
 
 
 def _of_run(run: Run, metric: Metric) -> Figure:
@@ -245,5 +257,5 @@ def _with_change(figure: Figure | None, claim: Claim | None) -> Figure | None:
     """The figure with its distance from the claim, which another set of images would not tell."""
     if figure is None or claim is None or figure.n != claim.n:
         return figure
-    change = Fraction(figure.correct - claimed_count(claim), claim.n)
+    change = Fraction(figure.correct - published_count(claim), claim.n)
     return replace(figure, change=float(change))
