@@ -60,7 +60,9 @@ def render(models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> str
         models=models,
         audits=audits,
         gains=gains,
-        axis=interval_plot.axis_over([line.value.interval for row in gains for line in row.lines]),
+        axis=interval_plot.axis_over(
+            [line.value.interval for row in gains for line in row.lines if line.value is not None]
+        ),
         pairs=[table for audit in audits for table in tables.pair_tables(audit)],
         conflicts=[(audit.model, conflict) for audit in audits for conflict in audit.conflicts],
         parity=parity,
@@ -82,6 +84,7 @@ def _filters() -> dict[str, Callable[..., object]]:
         "percent_range": words.percent_range,
         "place": words.place,
         "points": words.points,
+        "preparation_of": words.preparation_of,
         "points_range": words.points_range,
         "prose": _prose,
         "runtime": words.runtime_label,

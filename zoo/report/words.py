@@ -14,12 +14,13 @@ from zoo.runtimes import all_runtimes
 from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
-    from zoo.claims.prepared_gains import Figure, PreparedGain, Standing
+    from zoo.catalog.claim import PublishedMeasurement
+    from zoo.claims.prepared_gains import Figure, PreparedGain
     from zoo.verification.parity import Parity
 
 NOT_STATED = "not stated"
 # What became of claimed gains, for one and for more.
-STANDINGS: dict[Standing, tuple[str, str]] = {
+STANDINGS: dict[str, tuple[str, str]] = {
     "stands": ("stands", "stand"),
     "shrinks": ("shrinks", "shrink"),
     "depends on the preparation": ("depends on the preparation", "depend on the preparation"),
@@ -135,6 +136,15 @@ def preparation(row: PreparedGain) -> str:
     return "as the authors did, not stated" if row.basis == "published" else NOT_STATED
 
 
+def preparation_of(found: PublishedMeasurement) -> str:
+    """The preparation of what somebody else measured, in the zoo's terms where it is known so exactly."""
+    from zoo.preprocessing.settings import in_words
+
+    if found.preprocessing is not None:
+        return in_words(found.preprocessing.model_dump())
+    return found.preparation or "a preparation that is not stated"
+
+
 def as_published(figure: Figure | None) -> str:
     """The accuracy in percent, with as many digits after the point as are known, at most two; "" for None."""
     if figure is None:
@@ -198,7 +208,7 @@ def claimed_gains(audits: Sequence[Audit]) -> str:
     pairs = [gains for gains in found if gains.claimed is not None]
     if len(pairs) < 2:
         return ""
-    standings = Counter(gains.standing for gains in pairs if gains.standing != "nothing claimed")
+    standings = Counter[str](gains.standing for gains in pairs if gains.standing != "nothing claimed")
     claiming = standings.total()
     sentence = (
         f"Of the {len(pairs)} pairs with published numbers, {_count(claiming, len(pairs))} "
