@@ -69,7 +69,7 @@ source = "https://example.org/results"
 """
 ONE_INPUT = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }
-layer { name: "ip" type: "InnerProduct" bottom: "data" top: "scores" 
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "scores"
   inner_product_param { num_output: 1000 } }
 """
 TWO_INPUTS = """
