@@ -11,7 +11,6 @@ from zoo.claims.audit import Audit, ClaimAudit
 from zoo.claims.gains import PairedGain, UnpairedGain
 from zoo.claims.statistics import Interval
 from zoo.runtimes import all_runtimes
-from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     from zoo.catalog.claim import PublishedMeasurement
@@ -102,15 +101,6 @@ def derivation(claim: ClaimAudit) -> str:
     if found.holds:
         return f"follows from {found.batches} batches of {found.batch_size}"
     return f"does NOT follow from its trace, which gives {found.printed}"
-
-
-def claimed_gain(gain: UnpairedGain) -> str:
-    """The published gain with its interval, as one clause."""
-    rounded = "" if gain.exact else ", from rounded percentages"
-    return (
-        f"claimed {points(gain.gain)} points (95 % interval {points_range(gain.interval)}, "
-        f"images unpaired{rounded})"
-    )
 
 
 def paired_gain(gain: PairedGain) -> str:
@@ -243,23 +233,3 @@ def _measured_gains_sentence(audits: Sequence[Audit]) -> str:
 
 def _count(count: int, of: int) -> str:
     return "none" if not count else "all" if count == of else str(count)
-
-
-def gain_sentences(audit: Audit) -> list[str]:
-    """The gains of a model over its baseline: as measured, or as claimed where nothing was measured.
-
-    Equal runs give one sentence. A metric on which the two nets agree for every image gives none.
-    """
-    sentences = []
-    for gain in audit.gains:
-        clauses = {
-            paired_gain(pair): gain_verdict(pair)
-            for pair in gain.measured
-            if pair.only_model or pair.only_baseline
-        }
-        if not gain.measured and gain.claimed is not None:
-            clauses = {claimed_gain(gain.claimed): gain_verdict(gain.claimed)}
-        sentences += [
-            f"{METRIC_NAMES[gain.metric]}: {clause}: {verdict}" for clause, verdict in clauses.items()
-        ]
-    return sentences
