@@ -53,7 +53,7 @@ def settings_for(
         UsageError: a setting is missing or out of range.
         converters.ConverterError: the net cannot be converted.
     """
-    require_counted(subject)
+    require_counted(subject.manifest)
     mean_image = subject.mean_image
     if isinstance(mean, Path):
         chosen, mean_image = {**chosen, "mean_image": True}, mean
@@ -80,9 +80,8 @@ def _stated(manifest: Manifest) -> dict[str, Any]:
     return {} if manifest.preprocessing is None else manifest.preprocessing.model_dump()
 
 
-def require_counted(subject: Subject) -> None:
-    """UsageError if the answers of a model are not right or wrong by one label per image."""
-    manifest = subject.manifest
+def require_counted(manifest: Manifest | None) -> None:
+    """UsageError if the answers of a model are not right or wrong by one label per image. None: no model."""
     if manifest is None or manifest.is_counted:
         return
     task = TASKS[manifest.task]

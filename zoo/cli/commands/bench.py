@@ -23,7 +23,7 @@ from zoo.cli._options import (
     mean_option,
 )
 from zoo.cli._output import print_fields, print_json, print_table
-from zoo.cli._subject import find_subject
+from zoo.cli._subject import find_counted_subject
 from zoo.cli.command import command
 from zoo.vocabulary import Precision
 
@@ -71,7 +71,7 @@ def bench(
 
     sleep_while_waiting()
     parse_device(device)
-    subject = find_subject(net, manifests)
+    subject = find_counted_subject(net, manifests)
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop}
     settings = settings_for(subject, runtime, scores, chosen, mean=mean_option(mean))
