@@ -33,6 +33,11 @@ def all_runtimes() -> dict[str, type[Runtime]]:
     return dict(sorted(_RUNTIMES.items()))
 
 
+def installed_runtimes() -> dict[str, type[Runtime]]:
+    """Those of `all_runtimes` whose packages are installed."""
+    return {name: runtime for name, runtime in all_runtimes().items() if runtime.is_installed()}
+
+
 def form_of(name: str) -> Form:
     """The form of a converted net that the runtime `name` runs. UsageError if there is no such runtime."""
     return _runtime(name).form
@@ -55,10 +60,15 @@ def open_runtime(
         two). Together they compute one batch, or `Runtime.at_once` batches.
 
     Raises:
-        UsageError: no such runtime or device name, or not a net for it.
+        UsageError: no such runtime or device name, it is not installed, or not a net for it.
         DeviceError: the device or the precision is not available; neither is ever replaced by another one.
     """
     runtime = _runtime(name)
+    if not runtime.is_installed():
+        raise UsageError(
+            f"the runtime {name} needs {' and '.join(runtime.packages)}, which is not installed\n"
+            f"  pip install 'dsd-zoo[{runtime.extra}]'"
+        )
     if not net.is_file():
         raise UsageError(f"{net}: no such file")
     _check_precision(runtime, parse_device(device)[0], precision)
