@@ -171,21 +171,23 @@ def _claims_sentence(audits: Sequence[Audit]) -> str:
     claims = [claim for audit in audits for claim in audit.claims]
     agreeing = sum(claim.verdict == "agrees" for claim in claims)
     derived = sum(claim.derivation is not None for claim in claims)
-    about = f"{len(claims)} published accuracies of {_models(audits)}"
     if not claims:
         return f"No accuracy of {_models(audits)} is claimed."
     if len(claims) == 1:
-        return (
-            f"The published accuracy of {_models(audits)} was {'' if agreeing else 'not '}measured here"
-            + (" and agrees." if agreeing else "; it follows from its trace." if derived else ".")
-        )
+        what = f"The published accuracy of {_models(audits)}"
+        trace = "; it follows from its trace" if derived else ""
+        return f"{what} {'was measured here and agrees' if agreeing else f'was not measured here{trace}'}."
+    about = f"published accuracies of {_models(audits)}"
     if agreeing == len(claims):
-        return f"All {about} were measured here and agree."
+        return f"{'Both' if agreeing == 2 else f'All {agreeing}'} {about} were measured here and agree."
+    of = f"Of the {len(claims)} {about},"
     if agreeing:
-        return f"Of the {about}, {agreeing} were measured here in full and agree."
-    count = "all follow" if derived == len(claims) else f"{derived} follow{'s' if derived == 1 else ''}"
-    traces = f"; {count} from their traces" if derived else ""
-    return f"Of the {about}, none was measured here in full{traces}."
+        verbs = ("was", "agrees") if agreeing == 1 else ("were", "agree")
+        return f"{of} {agreeing} {verbs[0]} measured here in full and {verbs[1]}."
+    follow = (
+        "both follow" if derived == len(claims) == 2 else f"{derived} follow{'s' if derived == 1 else ''}"
+    )
+    return f"{of} none was measured here in full{f'; {follow} from their traces' if derived else ''}."
 
 
 def _models(audits: Sequence[Audit]) -> str:

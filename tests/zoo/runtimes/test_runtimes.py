@@ -242,7 +242,9 @@ def test_what_is_no_net_is_named(tmp_path):
             open_runtime("pytorch", tmp_path / "net.py")
     with pytest.raises(UsageError, match="no such file"):
         open_runtime("onnx", tmp_path / "absent.onnx")
-    with pytest.raises(UsageError, match="no runtime is called 'tensorrt': expected onnx or openvino or pytorch"):
+    with pytest.raises(
+        UsageError, match="no runtime is called 'tensorrt': expected onnx or openvino or pytorch"
+    ):
         open_runtime("tensorrt", tmp_path / "net.onnx")
 
 
