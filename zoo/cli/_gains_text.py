@@ -49,8 +49,7 @@ def print_measurements(manifest: Manifest, width: int) -> None:
             print(f'    {name} {found.percent:g} %: {known}, of {found.n:,}; printed as "{found.published}"')
         for label, text in (("under", preparation), ("with", tool), ("note", note)):
             if text:
-                indents = {"initial_indent": "    ", "subsequent_indent": "      "}
-                print(textwrap.fill(f"{label}: {text}", width, **indents))
+                print("    " + textwrap.fill(f"{label}: {text}", width - 4, subsequent_indent=" " * 6))
         print(f"    from: {source}")
 
 

@@ -16,7 +16,8 @@ def is_on_claimed_images(manifest: Manifest, result: Result) -> bool:
 
 def published_images(manifest: Manifest) -> int:
     """How many images the model's published numbers are about; 0 if nothing is published."""
-    return max((entry.n for entry in (*manifest.claims, *manifest.measurements)), default=0)
+    counts = [claim.n for claim in manifest.claims] + [found.n for found in manifest.measurements]
+    return max(counts, default=0)
 
 
 def in_short(result: Result, whole: int = 0) -> str:

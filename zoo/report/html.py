@@ -15,6 +15,7 @@ from zoo.claims.audit import AuditedModel
 from zoo.claims.statistics import clopper_pearson_interval
 from zoo.errors import UsageError
 from zoo.report import interval_plot, tables, words
+from zoo.report.standing import gain_sentences
 from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def render(models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> str
     gains = [row for audit in audits for row in tables.gain_blocks(audit)]
     return environment.get_template("page.html.jinja").render(
         headline=words.headline(audits, parity),
-        findings=[(audit, found) for audit in audits if (found := words.gain_sentences(audit))],
+        findings=[(audit, found) for audit in audits if (found := gain_sentences(audit))],
         problems=words.problems(audits, parity),
         overview=_overview(models),
         models=models,

@@ -152,18 +152,33 @@ def test_what_was_measured_is_listed_and_shown(dsd_zoo, made_run, tmp_path, monk
     write_run(Path("results/a"), made_run("digits-caffe-dsd"))
     write_run(Path("results/b"), made_run("digits-caffe-dsd", images=100, device="cuda", runtime="pytorch"))
     lines = dsd_zoo("list").out.splitlines()
-    at = next(at for at, line in enumerate(lines) if line.startswith("digits-caffe-dsd"))
-    assert lines[at + 1 : at + 4] == [
+    row = next(number for number, line in enumerate(lines) if line.startswith("digits-caffe-dsd"))
+    assert lines[row + 1 : row + 3] == [
         "  measured here: top-1 98.40 onnx",
         "  measured here: top-1 97.00 pytorch on cuda of 100 images",
-        lines[at + 3],
     ]
-    assert lines[at + 3].startswith("digits-caffe-sparse")
     shown = dsd_zoo("show", "digits-caffe-dsd").out
     assert "98.40 onnx: top-1 492, top-5 500 of 500 images; caffe-warp36, float32" in shown
     entry = json.loads(dsd_zoo("show", "digits-caffe-dsd", "--json").out)["measured"][0]
     assert (entry["runtime"], entry["top1_correct"], entry["n"]) == ("onnx", 492, 500)
     assert "measured here" not in dsd_zoo("list", "--evidence", "elsewhere").out
+
+
+def test_no_accuracy_over_other_images_stands_beside_a_claim(dsd_zoo, made_run, tmp_path, monkeypatch):
+    """A folder with a part of the images is a part, though its run covers all of the folder."""
+    monkeypatch.chdir(tmp_path)
+    part = {"images": 100, "n_dataset": 100, "runtime": "pytorch"}
+    write_run(Path("results/other"), made_run("digits-caffe-dsd", wrong=range(222), dataset="photographs"))
+    write_run(Path("results/part"), made_run("digits-caffe-dsd", **part))
+    lines = dsd_zoo("list").out.splitlines()
+    row = next(number for number, line in enumerate(lines) if line.startswith("digits-caffe-dsd"))
+    assert lines[row + 1 : row + 3] == [
+        "  measured here: top-1 97.00 pytorch of 100 images",
+        "  measured here over other images (photographs): dsd-zoo show digits-caffe-dsd",
+    ]
+    assert "55.60" not in "".join(lines)
+    shown = dsd_zoo("show", "digits-caffe-dsd").out
+    assert "of 500 images; caffe-warp36, float32; other images (photographs)" in shown
 
 
 def test_a_broken_result_is_named(dsd_zoo, tmp_path):
@@ -183,7 +198,8 @@ def test_show_prints_everything_about_a_model(dsd_zoo):
         "30,879 of 50,000 images",
         'printed as "0.617579"',
         "SqueezeNet/accuracy.log",
-        "claimed gain is +4.32 points",
+        "claimed gain of 4.32 points",
+        "28,842 right, of 50,000",
         "57.61 % according to the web page",
         "pinned: a hash known beforehand",
         "ffce3635e4a837e7bc783fea3f48fcc48a1e93a6",
@@ -195,7 +211,7 @@ def test_show_prints_everything_about_a_model(dsd_zoo):
         assert expected in text
     assert "dsd-zoo verify squeezenet-dsd" not in text
     digits = dsd_zoo("show", "digits-caffe-dsd").out
-    assert "not significant" in digits
+    assert "No significant gain is published" in digits
     assert "dsd-zoo demo" in digits
     assert "dsd-zoo fetch" not in digits
 
