@@ -44,21 +44,21 @@ def test_the_sentences_about_vgg16():
     top1, top5 = (standing(found) for found in audits("vgg16-dsd")[0].by_preparation)
     assert top1 == (
         "Top-1: Under shorter side 256, crop 224 (soeaver/caffe-model) the claimed gain of 4.31 points "
-        "shrinks to +1.41 (+0.85 to +1.97, significant). The other 2.90 points come with the preparation: with it "
-        "vgg16-vgg wins 2.47 and vgg16-dsd loses 0.43."
+        "shrinks to +1.41 (+0.85 to +1.97, significant). The other 2.90 points come with the "
+        "preparation: with it vgg16-vgg wins 2.47 and vgg16-dsd loses 0.43."
     )
     assert top5 == (
         "Top-5: Under shorter side 256, crop 224 (soeaver/caffe-model) the claimed gain of 2.65 points "
-        "shrinks to +1.10 (+0.74 to +1.46, significant). The other 1.55 points come with the preparation: with it "
-        "vgg16-vgg wins 1.20 and vgg16-dsd loses 0.35."
+        "shrinks to +1.10 (+0.74 to +1.46, significant). The other 1.55 points come with the "
+        "preparation: with it vgg16-vgg wins 1.20 and vgg16-dsd loses 0.35."
     )
 
 
 def test_an_unknown_claim_names_what_is_known_of_one_net():
     assert standing(audits("squeezenet-dsd")[0].by_preparation[0]) == (
         "Top-1: Whether the claimed gain of 4.32 points stands is unknown: nobody else is known to have "
-        "measured both nets under one preparation. The baseline alone has 57.68 % under warped to 256x256, crop 227 "
-        "(Open Model Zoo), +0.24 points from its claim."
+        "measured both nets under one preparation. The baseline alone has 57.68 % under warped to 256x256, "
+        "crop 227 (Open Model Zoo), +0.24 points from its claim."
     )
 
 
