@@ -15,12 +15,12 @@ from zoo.catalog.catalog import Catalog
 from zoo.catalog.manifest import Manifest
 from zoo.claims.audit import AuditedModel, audited_models
 from zoo.datasets import Dataset, open_dataset
-from zoo.errors import IntegrityError
+from zoo.errors import IntegrityError, UsageError
 from zoo.evaluation.evaluate import evaluate
 from zoo.evidence.run import Run, read_run, write_run
 from zoo.preprocessing.settings import Preprocessing
 from zoo.report.words import problems
-from zoo.runtimes import form_of, installed_runtimes
+from zoo.runtimes import NO_RUNTIME, form_of, installed_runtimes
 from zoo.store.cache import Cache
 from zoo.store.converted import source_net
 from zoo.verification.integrity import check_integrity, source_hashes
@@ -58,6 +58,8 @@ def run_demo(folder: Path, progress: Callable[[str], None]) -> Demo:
     parity: list[Parity] = []
     runs: list[Run] = []
     runtimes = list(installed_runtimes())
+    if not runtimes:
+        raise UsageError(NO_RUNTIME)
     with open_dataset(images) as data:
         for manifest in models:
             hashes = _verified(manifest, cache)

@@ -13,7 +13,7 @@ from zoo.datasets import Dataset, kinds_of_sources
 from zoo.errors import UsageError
 from zoo.evaluation.variants import made_for_another
 from zoo.preprocessing.settings import Preprocessing, carried_settings, settings
-from zoo.runtimes import form_of, installed_runtimes
+from zoo.runtimes import NO_RUNTIME, form_of, installed_runtimes
 from zoo.store.subject import Subject
 from zoo.vocabulary import Form, Precision, RuntimeName
 
@@ -117,6 +117,8 @@ def runtimes_for(subject: Subject, kind: str, precision: Precision) -> list[Runt
         UsageError: there is none.
     """
     forms = {"pytorch"} if subject.sources[0].suffix == ".py" else set(get_args(Form))
+    if not installed_runtimes():
+        raise UsageError(NO_RUNTIME)
     found = [
         name
         for name, runtime in installed_runtimes().items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zoo.runtimes.ranking import Ranking, best
 from zoo.runtimes.registry import (
+    NO_RUNTIME,
     all_runtimes,
     form_of,
     installed_runtimes,
@@ -13,6 +14,7 @@ from zoo.runtimes.registry import (
 from zoo.runtimes.runtime import Runtime
 
 __all__ = [
+    "NO_RUNTIME",
     "Ranking",
     "Runtime",
     "all_runtimes",

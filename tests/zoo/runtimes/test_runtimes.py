@@ -219,11 +219,11 @@ def test_threads_share_one_openvino_net(make_net):
 
 def test_a_runtime_that_is_not_installed_says_what_to_type(make_net, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.setattr(runtime_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(runtime_module, "find_spec", lambda name: None if name == "openvino" else sys)
     assert "openvino" not in installed_runtimes()
     assert {"onnx", "pytorch"} <= set(installed_runtimes())
     with pytest.raises(
-        UsageError, match=r"needs openvino, which is not installed\n  pip install 'dsd-zoo\[openvino\]'"
+        UsageError, match=r"needs OpenVINO, which is not installed\n  pip install 'dsd-zoo\[openvino\]'"
     ):
         open_runtime("openvino", make_net("openvino"))
 

@@ -35,6 +35,7 @@ class OnnxRuntime(Runtime):
     label: ClassVar[str] = "ONNX Runtime"
     form: ClassVar[Form] = "onnx"
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
+    extra: ClassVar[str | None] = "onnxruntime"
     # On a processor it computes in float32 what a net has in fp16. On CUDA it has no pooling in bf16.
     precisions: ClassVar[Mapping[str, tuple[Precision, ...]]] = {
         "cpu": ("float32",),

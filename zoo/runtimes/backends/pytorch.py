@@ -36,6 +36,7 @@ class PyTorch(Runtime):
     label: ClassVar[str] = "PyTorch"
     form: ClassVar[Form] = "pytorch"
     packages: ClassVar[tuple[str, ...]] = ("torch",)
+    extra: ClassVar[str | None] = "torch"
     precisions: ClassVar[Mapping[str, tuple[Precision, ...]]] = {
         "cpu": ("float32", "fp16", "bf16"),
         "cuda": ("float32", "tf32", "fp16", "bf16"),
