@@ -255,11 +255,15 @@ def _evaluate(
     from dataclasses import fields
 
     from zoo.evaluation.nets import Choices, evaluate_subjects
+    from zoo.evaluation.settings import require_counted
     from zoo.store.cache import Cache
     from zoo.store.nets import require_different_names
     from zoo.store.subject import find_subject
 
     catalog, cache = load_catalog(manifests), Cache()
+    for model in models:
+        if isinstance(model, str) and model in catalog:
+            require_counted(catalog.get(model))
     subjects = [find_subject(model, catalog, cache) for model in models]
     require_different_names(subjects)
     if isinstance(options.get("mean"), PathLike):

@@ -157,3 +157,9 @@ def test_several_nets_in_one_pass_and_their_gains(tmp_path):
         zoo.evaluate_together([])
     with pytest.raises(UsageError, match="two nets are called"):
         zoo.evaluate_together([names[0], names[0]])
+
+
+def test_evaluate_refuses_a_net_for_another_task_before_its_files_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path))
+    with pytest.raises(UsageError, match="mtcnn-o cannot be counted: it is a net for face detection"):
+        zoo.evaluate("mtcnn-o", tmp_path)

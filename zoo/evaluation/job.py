@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from zoo.datasets import Dataset, Sample
 from zoo.errors import ZooError
-from zoo.evaluation.settings import Settings
+from zoo.evaluation.settings import Settings, check_label_order
 from zoo.evaluation.variants import Variant
 from zoo.files import sha256
 from zoo.runtimes import form_of
@@ -90,9 +90,11 @@ def job_for(
     """The job of ranking `data` with the net of `subject`, converted for `runtime` if it is not yet.
 
     Raises:
+        UsageError: the labels number the classes in another order than the model does.
         IntegrityError: a file of the model has changed since it was fetched.
         converters.ConverterError: the net cannot be converted.
     """
+    check_label_order(subject, data)
     return Job(
         net=subject.converted(form_of(runtime), scores, subject.image_shape(settings.preprocessing.crop)),
         data=data,

@@ -50,9 +50,10 @@ class ChosenNet:
 
     @property
     def own_flavour(self) -> str:
-        """The flavour of the model; that of the run for files."""
+        """The flavour of the model; that of the run for files, and where none is known of a model."""
         manifest = self.subject.manifest
-        return (self.settings if manifest is None else manifest).preprocessing.flavour
+        own = None if manifest is None else manifest.preprocessing
+        return (own or self.settings.preprocessing).flavour
 
 
 def choose_nets(subjects: Sequence[Subject], choices: Choices) -> list[ChosenNet]:

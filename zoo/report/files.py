@@ -24,6 +24,7 @@ def write_reports(
     from zoo.report.junit import junit_of_runs
     from zoo.report.markdown import markdown, markdown_matrix
     from zoo.report.pass_page import render_pass
+    from zoo.report.tables import gain_blocks
 
     checked = [(of_net, cases_of(of_net.audit, of_net.regression)) for of_net in found.nets]
     path = junit_path
@@ -34,7 +35,15 @@ def write_reports(
                 temporary.write_text(junit_of_runs(suites), encoding="utf-8")
         path = markdown_path
         if markdown_path is not None:
-            parts = [markdown(of_net.run.result, of_net.accuracies, cases) for of_net, cases in checked]
+            parts = [
+                markdown(
+                    of_net.run.result,
+                    of_net.accuracies,
+                    cases,
+                    [] if of_net.audit is None else gain_blocks(of_net.audit),
+                )
+                for of_net, cases in checked
+            ]
             parts += [markdown_matrix(pair) for pair in found.pairs]
             with markdown_path.open("a", encoding="utf-8") as file:
                 file.write("\n".join(parts))

@@ -93,6 +93,21 @@ def test_a_model_and_its_baseline_under_every_flavour(validate, tmp_path):
     assert contents(results) == together
 
 
+def test_audit_finds_the_same_gains_in_the_evidence(validate, monkeypatch, capsys):
+    (pair,) = json.loads(validate(*PAIR, "--sensitivity", "--limit", 100, "--json").out)["pairs"]
+    outcome = runner(monkeypatch, capsys)("audit", PAIR[0], "--evidence", "results", "--json")
+    (audit,) = json.loads(outcome.out)
+    for by_metric in audit["by_preparation"]:
+        here = [row for row in by_metric["rows"] if row["basis"] == "here"]
+        assert sorted(row["preparation"]["terms"] for row in here) == sorted(
+            f"{flavour}, crop 32" for flavour in FLAVOURS
+        )
+        for row in here:
+            flavour = row["preparation"]["terms"].partition(",")[0]
+            (mine,) = [other for other in pair["rows"] if other["flavour"] == flavour]
+            assert row["gain"] == mine["gains"][by_metric["metric"]]
+
+
 def test_the_text_has_the_findings_of_each_net_and_then_the_matrix(validate):
     outcome = validate(*PAIR)
     assert outcome.code == 0

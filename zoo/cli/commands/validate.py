@@ -30,6 +30,7 @@ from zoo.cli._options import (
 )
 from zoo.cli._output import print_json
 from zoo.cli._subject import find_subjects, load_catalog
+from zoo.cli._tasks import refuse_uncounted
 from zoo.cli.command import command
 from zoo.datasets import kinds_of_sources
 from zoo.errors import UsageError
@@ -151,6 +152,7 @@ def validate(
     parse_device(device)
     if tolerance is not None and not baseline:
         raise UsageError("--tolerance says what may differ from --baseline RESULT.json; give that, too")
+    refuse_uncounted(nets, manifests)
     subjects = find_subjects(nets, manifests)
     names = [subject.name for subject in subjects]
     earlier = _earlier_runs(baseline or [], names)
