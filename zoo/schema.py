@@ -54,10 +54,6 @@ RelativePath = Annotated[
         "a relative path with '/' that stays inside the manifest's folder",
     ),
 ]
-# Only compared with the paths in an archive, never a path on this disk.
-MemberPath = Annotated[
-    str, Pattern(r"(?!/)[^\x00-\x1f]{1,1024}", "a path in an archive, of at most 1,024 characters")
-]
 Url = Annotated[
     str,
     Pattern(

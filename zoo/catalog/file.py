@@ -1,19 +1,19 @@
-"""The entry of a manifest for one file of the model, and for the archive that holds it."""
+"""The entry of a manifest for one file of the model."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from zoo.schema import Data, Hex40, Hex64, Hex96, MemberPath, Name, RelativePath, Url
+from zoo.schema import Data, Hex40, Hex64, Hex96, Name, RelativePath, Url
 
-Role = Literal["definition", "weights", "mean", "log", "recorded"]
+Role = Literal["definition", "weights", "mean", "log", "recorded", "data"]
 HASH_KINDS = ("sha256", "sha384", "sha1", "git_blob")
 
 
-class Content(Data):
-    """What is known beforehand of some content, and where it comes from."""
+class Identified(Data):
+    """What is known of the bytes of a file."""
 
     bytes: Annotated[int, Field(gt=0)] | None = None
     sha256: Hex64 | None = None
@@ -21,8 +21,6 @@ class Content(Data):
     sha1: Hex40 | None = None
     git_blob: Hex40 | None = None
     """SHA-1 of `blob <size>` + NUL + content, as `git hash-object` prints it."""
-    urls: list[Url] = Field(default=[])
-    """In order of preference."""
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -31,28 +29,26 @@ class Content(Data):
         return {kind: digest for kind, digest in known.items() if digest is not None}
 
 
-class FileArchive(Content):
-    """The zip or tar archive in which a file was published: sizes, hashes and URLs are the archive's own."""
+class Archive(Identified):
+    """The archive that the URLs of a file deliver, where it is known which one it is."""
 
-    member: MemberPath | None = None
-    """The path of the file in the archive. None: not known; the file is found by name, ending or size."""
-
-    @model_validator(mode="after")
-    def _leads_somewhere(self) -> Self:
-        if not self.urls and not self.hashes:
-            raise ValueError("an archive needs a URL or a hash")
-        return self
+    name: Name
+    member: str | None = None
+    """The file in it, with folders; None: not stated."""
 
 
-class File(Content):
+class File(Identified):
     """One file of a model: how it is called, what it is for, where it comes from, how it is recognised."""
 
     name: Name
     role: Role
+    """`data`: numbers that are no part of the net, but needed to use it."""
+    urls: list[Url] = Field(default=[])
+    """In order of preference."""
+    archive: Archive | None = None
+    """Where the URLs deliver an archive with the file in it."""
     path: RelativePath | None = None
     """For a file that ships with the zoo: where it lies, relative to the manifest's folder."""
-    archive: FileArchive | None = None
-    """The archive that holds the file; its URLs are asked after those of the file itself."""
     note: str | None = None
 
     @property
