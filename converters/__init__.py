@@ -155,12 +155,14 @@ def convert(
     proposal: str | None = None,
     sha256: Sequence[str] | None = None,
     metadata: Mapping[str, object] | None = None,
+    default_preprocessing: Mapping[str, object] | None = None,
     embed_preprocessing: bool = False,
     mean_image: np.ndarray | None = None,
 ) -> ConversionReport:
     """`load` the sources, `save` to `out`, and report what was done. If anything fails, nothing is written.
 
     metadata: values to store in the ONNX as `dsd-zoo.<key>`, in JSON, such as "preprocessing" or "labels".
+    default_preprocessing: what counts as the preprocessing if neither the files nor `metadata` state it.
     embed_preprocessing: mean and scale become the first nodes; see `converters.embedded_preprocessing`.
     mean_image: (channels, height, width), for a net that subtracts one; with embed_preprocessing only.
     An `out` that ends in .safetensors receives the tensors of a Torch7 file unchanged, with or without a net.
@@ -170,7 +172,7 @@ def convert(
     if Path(out).suffix == ".safetensors":
         from converters.tensor_extraction import extract_tensors
 
-        return extract_tensors([Path(source) for source in sources], Path(out))
+        return extract_tensors([Path(source) for source in sources], Path(out), sha256)
     if mean_image is not None and not embed_preprocessing:
         raise UsageError("mean_image (--mean-image) is about --embed-preprocessing: give both, or neither")
     model = load(
@@ -187,7 +189,8 @@ def convert(
         sha256=sha256,
     )
     report: ConversionReport = model.meta["report"]
-    entries: dict[str, Any] = {"preprocessing": report.preprocessing, **(metadata or {})}
+    stated = report.preprocessing or default_preprocessing
+    entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
     if embed_preprocessing:
         from converters.embedded_preprocessing import add_preprocessing_nodes
 

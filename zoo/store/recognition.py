@@ -1,0 +1,156 @@
+"""Finds out which known file a file is, by whichever hashes are on record, in one pass over it.
+
+The catalog is searched by size first. Only kinds of hashes that a known file of this size has, or one whose
+size nobody recorded, are computed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.errors import UsageError
+from zoo.files import require_file
+from zoo.store.digests import hash_file
+
+if TYPE_CHECKING:
+    from zoo.catalog.catalog import Catalog
+    from zoo.catalog.manifest import Manifest, ModelFile
+    from zoo.store.cache import Cache
+
+
+@dataclass(frozen=True, slots=True)
+class KnownContent:
+    """Some content on record: the file of a model, or the archive in which it was published.
+
+    bytes: its size, None if it is not on record. hashes: kind to lower-case hex digest, may be empty.
+    """
+
+    file: ModelFile
+    name: str
+    bytes: int | None
+    hashes: Mapping[str, str]
+    is_archive: bool = False
+
+    def agrees(self, size: int, hashes: Mapping[str, str]) -> bool:
+        """Whether a file of this size and these hashes is it: at least one hash agrees and none differs."""
+        common = self.hashes.keys() & hashes.keys()
+        same = all(self.hashes[kind] == hashes[kind] for kind in common)
+        return bool(common) and same and self.bytes in (None, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What is known of one file.
+
+    bytes, hashes: its size, and the hashes that were computed.
+    known_as: the files of models that have this content.
+    archive_of: the files of models that were published in this archive.
+    namesakes: if none of these, the contents on record under its name, which is not what it holds.
+    """
+
+    path: Path
+    bytes: int
+    hashes: Mapping[str, str]
+    known_as: tuple[ModelFile, ...] = ()
+    archive_of: tuple[ModelFile, ...] = ()
+    namesakes: tuple[KnownContent, ...] = ()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is on record."""
+        return bool(self.known_as or self.archive_of)
+
+
+@dataclass
+class Recognizer:
+    """Recognizes files by the manifests of `catalog`, and by the records of first use of `cache`.
+
+    The manifests are read when the first file is looked at. One that cannot be read affects no other:
+    `unreadable` says what is wrong with it.
+    """
+
+    catalog: Catalog
+    cache: Cache
+    unreadable: list[str] = field(default_factory=list)
+
+    def recognize(self, path: Path, also: Collection[str] = (), *, every_hash: bool = False) -> Recognition:
+        """What is known of the file at `path`, which is read once, or not at all if no hash is needed.
+
+        also: kinds of hashes to compute in any case.
+        every_hash: compute every kind that is on record for a file of this size, not only as many as tell
+            the files apart.
+        UsageError if it is not a file.
+        """
+        require_file(path)
+        size = path.stat().st_size
+        candidates = [*self._by_size[size], *self._by_size[None]]
+        hashes = hash_file(path, _needed(candidates, also, every_hash=every_hash))
+        found = [known for known in candidates if known.agrees(size, hashes)]
+        return Recognition(
+            path,
+            size,
+            hashes,
+            tuple(known.file for known in found if not known.is_archive),
+            tuple(known.file for known in found if known.is_archive),
+            () if found else self._namesakes(path.name),
+        )
+
+    @cached_property
+    def _by_size(self) -> Mapping[int | None, Sequence[KnownContent]]:
+        found: dict[int | None, list[KnownContent]] = defaultdict(list)
+        for known in self._known:
+            if known.hashes:
+                found[known.bytes].append(known)
+        return found
+
+    @cached_property
+    def _known(self) -> Sequence[KnownContent]:
+        return [
+            known
+            for manifest in self._manifests()
+            for file in manifest.model_files()
+            for known in _contents(file, self.cache)
+        ]
+
+    def _manifests(self) -> Iterable[Manifest]:
+        for name in self.catalog.names():
+            try:
+                yield self.catalog.get(name)
+            except UsageError as error:
+                self.unreadable.append(str(error))
+
+    def _namesakes(self, name: str) -> tuple[KnownContent, ...]:
+        """What is on record under this name; nothing if definitions of several nets have it."""
+        found = [known for known in self._known if known.name == name and (known.hashes or known.bytes)]
+        definitions = [known for known in found if known.file.entry.role == "definition"]
+        nets = {known.file.manifest.architecture for known in definitions}
+        return tuple(found) if len(nets) < 2 else ()
+
+
+def _contents(file: ModelFile, cache: Cache) -> Iterable[KnownContent]:
+    """What is on record of a file and of its archive; without a known hash, its first use counts."""
+    entry = file.entry
+    record = None if entry.hashes else cache.record(file)
+    if record is None:
+        yield KnownContent(file, file.name, entry.bytes, entry.hashes)
+    else:
+        yield KnownContent(file, file.name, record.digests.bytes, {"sha256": record.digests.sha256})
+    if (archive := entry.archive) is not None:
+        yield KnownContent(file, archive.name, archive.bytes, archive.hashes, is_archive=True)
+
+
+def _needed(candidates: Sequence[KnownContent], also: Collection[str], *, every_hash: bool) -> set[str]:
+    """The kinds to compute: `also`, and for each candidate one that it has, or all."""
+    needed = set(also)
+    # Those with the fewest kinds leave the least choice, so they come first.
+    for known in sorted(candidates, key=lambda known: len(known.hashes)):
+        if every_hash:
+            needed |= known.hashes.keys()
+        elif not needed & known.hashes.keys():
+            needed.add(next(iter(known.hashes)))
+    return needed
