@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from zoo.catalog.manifest import Claim, Manifest
+from zoo.catalog.claim import Claim
+from zoo.catalog.manifest import Manifest
 from zoo.claims.derivation import Derivation, Reprint, derive, derive_loss
 from zoo.claims.gains import Gain, gains_over_baseline
 from zoo.claims.measurement import Measurement, Verdict, compare_with_claim

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from zoo.catalog.manifest import Claim, Manifest
+from zoo.catalog.claim import Claim
+from zoo.catalog.manifest import Manifest
 from zoo.claims.measurement import claimed_count, why_not_comparable
 from zoo.claims.statistics import (
     Interval,

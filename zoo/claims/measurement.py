@@ -15,7 +15,8 @@ from zoo.claims.statistics import (
 from zoo.vocabulary import METRICS, Metric
 
 if TYPE_CHECKING:
-    from zoo.catalog.manifest import Claim, Manifest
+    from zoo.catalog.claim import Claim
+    from zoo.catalog.manifest import Manifest
     from zoo.evidence.run import Result
 
 Verdict = Literal["agrees", "differs", "subset only", "not measured"]

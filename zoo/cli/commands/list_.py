@@ -14,7 +14,8 @@ from zoo.vocabulary import METRICS
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
-    from zoo.catalog.manifest import Claim, Manifest
+    from zoo.catalog.claim import Claim
+    from zoo.catalog.manifest import Manifest
     from zoo.evidence.run import Result
     from zoo.store.cache import Cache, Trust
 

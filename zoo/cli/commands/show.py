@@ -19,7 +19,8 @@ from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
-    from zoo.catalog.manifest import Claim, Manifest, ModelFile
+    from zoo.catalog.claim import Claim
+    from zoo.catalog.manifest import Manifest, ModelFile
     from zoo.evidence.run import Result
     from zoo.store.cache import Cache
 
