@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from zoo.download.requesting import raise_for_status, request
 from zoo.download.retry import RetryPolicy
 from zoo.download.stream import SourceError, Stream, TransientError, Validators
 
@@ -20,19 +18,23 @@ if TYPE_CHECKING:
 
 # Small enough to notice a slow server soon, large enough to cost nothing.
 CHUNK_BYTES = 1 << 16
-RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-MAX_JSON_BYTES = 1 << 20
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
 @dataclass(frozen=True, slots=True)
 class HttpSource:
-    """The body of a GET of `url`; `label` is its name in messages, by default the URL."""
+    """The body of a GET of `url`.
+
+    label: its name in messages, by default the URL.
+    headers: what the request says beside the range. session: keeps cookies from an earlier request.
+    """
 
     url: str
     retry_policy: RetryPolicy
     label: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    session: requests.Session | None = None
 
     @property
     def name(self) -> str:
@@ -42,7 +44,8 @@ class HttpSource:
     @contextmanager
     def open(self, start: int, validators: Validators) -> Iterator[Stream]:
         """See `DownloadSource`. A server without ranges, or with changed content, sends all of it."""
-        with request(self.url, self.retry_policy, _range_headers(start, validators)) as response:
+        headers = {**self.headers, **_range_headers(start, validators)}
+        with request(self.url, self.retry_policy, headers, session=self.session) as response:
             if response.status_code == RANGE_NOT_SATISFIABLE and start:
                 # The server's content is shorter than the partial download, so it has changed.
                 with self.open(0, Validators()) as stream:
@@ -52,71 +55,15 @@ class HttpSource:
             begins = _start_of_range(response, start) if response.status_code == PARTIAL_CONTENT else 0
             validators = _validators(response, begins)
             framed = validators.size is not None or bool(getattr(response.raw, "chunked", False))
-            yield Stream(begins, validators, _chunks(response, self.retry_policy), framed)
-
-
-def request_json(
-    url: str, retry_policy: RetryPolicy, headers: Mapping[str, str], body: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """The JSON object that a GET of `url` returns, or a POST of `body` as JSON.
-
-    Raises SourceError if there is no such answer (TransientError where a retry may help).
-    """
-    with request(url, retry_policy, headers, body) as response:
-        raise_for_status(response, retry_policy)
-        text = response.raw.read(MAX_JSON_BYTES, decode_content=True)
-    try:
-        answer = json.loads(text)
-    except ValueError as error:
-        raise SourceError("answered something else than JSON") from error
-    if not isinstance(answer, dict):
-        raise SourceError("answered JSON that is no object")
-    return answer
-
-
-@contextmanager
-def request(
-    url: str, retry_policy: RetryPolicy, headers: Mapping[str, str], body: Mapping[str, str] | None = None
-) -> Iterator[requests.Response]:
-    """The response to a GET, or to a POST of `body` as JSON, of any status; its body is not read yet.
-
-    `requests` handles proxies and certificates (HTTPS_PROXY, REQUESTS_CA_BUNDLE, ...).
-
-    Raises:
-        SourceError: the server cannot be reached.
-        TransientError: the connection broke or timed out, also while the body is read inside the `with`.
-    """
-    import requests
-    import urllib3
-
-    from converters import __version__
-
-    # Else a server may compress the body, and announce the size of the compressed bytes.
-    sent = {"Accept-Encoding": "identity", "User-Agent": f"dsd-zoo/{__version__}", **headers}
-    method = "GET" if body is None else "POST"
-    timeout = (retry_policy.connect_timeout, retry_policy.read_timeout)
-    try:
-        with requests.request(method, url, json=body, stream=True, timeout=timeout, headers=sent) as response:
-            yield response
-    except requests.ConnectTimeout as error:
-        raise SourceError(f"no connection within {retry_policy.connect_timeout:g} s") from error
-    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-        raise TransientError(f"silent for {retry_policy.read_timeout:g} s") from error
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise _connection_error(error) from error
-
-
-def raise_for_status(response: requests.Response, retry_policy: RetryPolicy) -> None:
-    """SourceError for any status but success; TransientError where a retry may help."""
-    if response.ok:
-        return
-    text = f"HTTP {response.status_code} {response.reason}".rstrip()
-    if response.status_code not in RETRYABLE_STATUSES:
-        raise SourceError(text)
-    after = _retry_after(response)
-    if after is not None and after > retry_policy.max_delay:
-        raise SourceError(f"{text}; it asks to come back in {after:.0f} s: try again then")
-    raise TransientError(text, after)
+            media_type = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
+            yield Stream(
+                begins,
+                validators,
+                _chunks(response, self.retry_policy),
+                framed,
+                media_type=media_type or None,
+                url=str(response.url),
+            )
 
 
 def _range_headers(start: int, validators: Validators) -> dict[str, str]:
@@ -171,49 +118,3 @@ def _chunks(response: requests.Response, retry_policy: RetryPolicy) -> Iterator[
             if came < retry_policy.low_speed_bytes:
                 raise TransientError(f"only {came} bytes in {lasted:.0f} s")
             since, came = time.monotonic(), 0
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Retry-After in seconds, from either form of the header; None if there is none."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-
-
-def _connection_error(error: Exception) -> SourceError:
-    import requests
-    import urllib3
-
-    cause = _root_cause(error)
-    if isinstance(error, requests.exceptions.ProxyError):
-        return SourceError(f"the proxy does not let it through: {cause}; see HTTPS_PROXY and NO_PROXY")
-    if isinstance(error, requests.exceptions.SSLError):
-        return SourceError(
-            f"no trusted connection: {cause}; a CA of your own goes into REQUESTS_CA_BUNDLE=FILE"
-        )
-    never_established = isinstance(error, requests.ConnectionError) and any(
-        isinstance(inner, urllib3.exceptions.NewConnectionError) for inner in _causes(error)
-    )
-    if never_established or not isinstance(error, requests.ConnectionError | urllib3.exceptions.HTTPError):
-        return SourceError(f"connection failed: {cause}")
-    return TransientError(f"connection broke: {cause}")
-
-
-def _root_cause(error: BaseException) -> str:
-    """The text of the innermost wrapped error, which says what happened."""
-    inner = [*_causes(error)][-1]
-    return str(inner) or type(inner).__name__
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    yield error
-    while (wrapped := error.__cause__ or error.__context__) is not None:
-        yield wrapped
-        error = wrapped

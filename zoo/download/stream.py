@@ -52,6 +52,8 @@ class Stream:
 
     framed: whether the protocol marks the end of the content, so that a broken connection is noticed.
     hashes: the hashes that the source announces, kind to lower-case hex digest.
+    media_type: what the source calls it, such as "text/html"; None: it does not say.
+    url: where it came from after all redirects, if anywhere.
     """
 
     start: int
@@ -59,6 +61,8 @@ class Stream:
     chunks: Iterator[bytes]
     framed: bool = True
     hashes: Mapping[str, str] = field(default_factory=dict)
+    media_type: str | None = None
+    url: str | None = None
 
 
 class DownloadSource(Protocol):

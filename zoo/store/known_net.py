@@ -57,15 +57,17 @@ class KnownNet:
         """What is known of the model, as options of `converters.convert`.
 
         A definition that is not the published one may describe other inputs and outputs. Then what it states
-        of the preprocessing counts, the crop is left to it, and the claims, which are about another net, are
-        left out.
+        of the preprocessing counts, sizes are left to it, and what is about another net is left out.
         """
         known = metadata_of(self.manifest)
         if self.published is not False:
             return {"metadata": known}
         stated = known.pop("preprocessing", None) or {}
-        known.pop("claims", None)
         stated.pop("crop", None)
+        for name in ("claims", "outputs"):
+            known.pop(name, None)
+        for given in known.get("inputs", ()):
+            given.pop("shape", None)
         return {"metadata": known, "default_preprocessing": stated}
 
     def notes(self) -> list[str]:
@@ -150,9 +152,8 @@ def input_shapes(manifest: Manifest) -> dict[str, list[int | str]] | None:
 
     Only for Torch7: a Caffe definition has its own sizes. A net with one input calls it "input".
     """
-    if manifest.framework != "torch7" or manifest.input_shape is None:
-        return None
-    return {"input": ["N", *manifest.input_shape]}
+    shapes = manifest.input_shapes() if manifest.framework == "torch7" else {}
+    return {name or "input": ["N", *shape] for name, shape in shapes.items()} or None
 
 
 @contextmanager
