@@ -88,6 +88,7 @@ def load(
     fold: bool = False,
     select: str | None = None,
     proposal: str | None = None,
+    image_shape: Sequence[int | str] | None = None,
     sha256: Sequence[str] | None = None,
 ) -> ir.Model:
     """Read a net into an `onnx_ir.Model` whose inputs and outputs have the names of the source.
@@ -102,6 +103,8 @@ def load(
     fold: fold BatchNorm, Scale and Bias into the convolution before them; changes the last bits.
     select: the path of the network in a Torch7 file that holds several ("model", "nets.2").
     proposal: "py-faster-rcnn" or "py-R-FCN", whose numbers a Caffe net's Python proposal layers have.
+    image_shape: (channels, height, width), used only for a net with one input that must know its size and
+        does not state it; `meta["image_shape_used"]` tells whether it was.
     sha256: the hash of each source, in their order, if known; it is recorded instead of being computed.
 
     The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
@@ -118,6 +121,7 @@ def load(
         fold=fold,
         select=select,
         proposal=proposal,
+        image_shape=image_shape,
     )
     return read([Path(source) for source in sources], options, sha256)
 
@@ -146,6 +150,7 @@ def convert(
     opset: int | None = None,
     outputs: Sequence[str] | None = None,
     input_shapes: Mapping[str, Sequence[int | str]] | None = None,
+    image_shape: Sequence[int | str] | None = None,
     stages: Sequence[str] = (),
     level: int = 0,
     static_batch: int | None = None,
@@ -161,6 +166,7 @@ def convert(
 ) -> ConversionReport:
     """`load` the sources, `save` to `out`, and report what was done. If anything fails, nothing is written.
 
+    image_shape: as in `load`; a note of the report says that it was used.
     metadata: values to store in the ONNX as `dsd-zoo.<key>`, in JSON, such as "preprocessing" or "labels".
     default_preprocessing: what counts as the preprocessing if neither the files nor `metadata` state it.
     embed_preprocessing: mean and scale become the first nodes; see `converters.embedded_preprocessing`.
@@ -179,6 +185,7 @@ def convert(
         *sources,
         outputs=outputs,
         input_shapes=input_shapes,
+        image_shape=image_shape,
         stages=stages,
         level=level,
         static_batch=static_batch,
@@ -189,6 +196,11 @@ def convert(
         sha256=sha256,
     )
     report: ConversionReport = model.meta["report"]
+    if image_shape is not None and model.meta.get("image_shape_used"):
+        shape = "x".join(map(str, image_shape))
+        report.notes.append(
+            f"the net must know the size of its input and does not state it: {shape} was given"
+        )
     stated = report.preprocessing or default_preprocessing
     entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
     if embed_preprocessing:

@@ -18,10 +18,11 @@ from zoo.datasets import Dataset, open_dataset
 from zoo.errors import IntegrityError
 from zoo.evaluation.evaluate import evaluate
 from zoo.evidence.run import Run, read_run, write_run
+from zoo.preprocessing.settings import Preprocessing
 from zoo.report.words import problems
 from zoo.runtimes import form_of
 from zoo.store.cache import Cache
-from zoo.store.converted import converted_model
+from zoo.store.converted import source_net
 from zoo.verification.integrity import check_integrity, source_hashes
 from zoo.verification.parity import Parity, against_recorded
 from zoo.vocabulary import RUNTIME_NAMES, RuntimeName
@@ -59,16 +60,9 @@ def run_demo(folder: Path, progress: Callable[[str], None]) -> Demo:
     with open_dataset(images) as data:
         for manifest in models:
             hashes = _verified(manifest, cache)
-            sources = cache.sources(manifest)
+            source = source_net(manifest, cache, list(hashes.values()))
             for runtime in RUNTIME_NAMES:
-                net = converted_model(
-                    sources,
-                    form_of(runtime),
-                    folder,
-                    manifest.input_shape,
-                    manifest.scores,
-                    list(hashes.values()),
-                )
+                net = source.converted(form_of(runtime), folder)
                 recorded = cache.require(manifest, "recorded")
                 parity += against_recorded(manifest, net, runtime, data, recorded)
                 runs.append(_validated(manifest, net, runtime, data, hashes, folder))
@@ -89,6 +83,11 @@ def _verified(manifest: Manifest, cache: Cache) -> dict[str, str]:
     return source_hashes(manifest, checks)
 
 
+def _preprocessing(manifest: Manifest) -> Preprocessing:
+    assert manifest.preprocessing is not None
+    return manifest.preprocessing
+
+
 def _validated(
     manifest: Manifest,
     net: Path,
@@ -100,7 +99,7 @@ def _validated(
     run = evaluate(
         net,
         data,
-        manifest.preprocessing,
+        _preprocessing(manifest),
         model=manifest.name,
         scores=manifest.scores,
         runtime=runtime,

@@ -15,6 +15,7 @@ from zoo.bundled.folder import bundled_folder
 from zoo.bundled.label_orders import (
     LABEL_ORDERS,
     LabelOrder,
+    devkit_order,
     imagenet_names,
     imagenet_synsets,
     register_label_order,
@@ -30,6 +31,7 @@ __all__ = [
     "LabelOrder",
     "Task",
     "bundled_folder",
+    "devkit_order",
     "embedded_images",
     "ilsvrc2012_val_labels",
     "imagenet_names",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from converters import Registry
 from zoo.bundled.folder import bundled_folder
+from zoo.bundled.label_orders import devkit_order
 
 ILSVRC2012_VAL = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
 
@@ -21,6 +22,11 @@ def ilsvrc2012_val_labels() -> list[int]:
 
 def _ilsvrc2012_val() -> dict[str, int]:
     return {f"ILSVRC2012_val_{i:08d}.JPEG": label for i, label in enumerate(ilsvrc2012_val_labels(), 1)}
+
+
+def _ilsvrc2015_val() -> dict[str, int]:
+    kit_ids = {label: number for number, label in enumerate(devkit_order())}
+    return {name: kit_ids[label] for name, label in _ilsvrc2012_val().items()}
 
 
 def _digits_test() -> dict[str, int]:
@@ -61,6 +67,15 @@ register_dataset(
         ILSVRC2012_VAL,
         _ilsvrc2012_val,
         "sorted-synsets",
+    ),
+)
+register_dataset(
+    "ilsvrc2015-val",
+    KnownDataset(
+        "ILSVRC2015 validation: the 50,000 images of 2012, labels in the order of 2015 (not included)",
+        ILSVRC2012_VAL,
+        _ilsvrc2015_val,
+        "ilsvrc2015",
     ),
 )
 register_dataset(

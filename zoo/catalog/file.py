@@ -8,7 +8,7 @@ from pydantic import Field
 
 from zoo.schema import Data, Hex40, Hex64, Hex96, Name, RelativePath, Url
 
-Role = Literal["definition", "weights", "mean", "log", "recorded", "data"]
+Role = Literal["definition", "weights", "mean", "log", "recorded", "data", "alternative"]
 HASH_KINDS = ("sha256", "sha384", "sha1", "git_blob")
 
 
@@ -32,7 +32,7 @@ class Identified(Data):
 class Archive(Identified):
     """The archive that the URLs of a file deliver, where it is known which one it is."""
 
-    name: Name
+    name: Name | None = None
     member: str | None = None
     """The file in it, with folders; None: not stated."""
 
@@ -42,7 +42,8 @@ class File(Identified):
 
     name: Name
     role: Role
-    """`data`: numbers that are no part of the net, but needed to use it."""
+    """`data`: numbers that are no part of the net, but needed to use it. `alternative`: another file for the
+    purpose of one of the others, which the zoo does not use but recognises."""
     urls: list[Url] = Field(default=[])
     """In order of preference."""
     archive: Archive | None = None

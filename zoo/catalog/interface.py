@@ -17,7 +17,7 @@ class Input(Data):
     """One input of a net. Where a field is None, no source tells it, or it does not apply."""
 
     name: str | None = None
-    """Of the blob or, of a Torch7 net, of the ONNX input."""
+    """Of the blob or, of a Torch7 net, of the ONNX input; None: not stated."""
     shape: Annotated[list[Size], Field(min_length=1)] | None = None
     """Per image, in the order of `layout`. None: any size, or not stated."""
     layout: Literal["CHW", "CWH", "HWC"] | None = None
@@ -57,5 +57,5 @@ class Output(Data):
     """One output of a net, in words."""
 
     name: str | None = None
-    """Of the blob or, of a Torch7 net, of the ONNX output."""
+    """Of the blob or, of a Torch7 net, of the ONNX output; None: not stated."""
     description: str

@@ -27,6 +27,9 @@ from zoo.preprocessing.settings import Preprocessing
 from zoo.schema import Data, Name, Url
 from zoo.vocabulary import Metric
 
+# Roles that several files of a model may have.
+SEVERAL: frozenset[Role] = frozenset({"data", "alternative"})
+
 
 class License(Data):
     """Under which licence the files may be used; `name` is an SPDX id where there is one."""
@@ -41,6 +44,8 @@ class Manifest(Data):
     schema_version: Literal[1]
     name: Name
     """`architecture-recipe`; the TOML file has the same name."""
+    aliases: list[str] = []
+    """Names under which others list the same files."""
     title: str
     summary: str
     architecture: str
@@ -131,15 +136,17 @@ class Manifest(Data):
         """Whether answers are right or wrong by a label, so that the zoo can measure the accuracy."""
         return TASKS[self.task].is_counted
 
-    def input_shapes(self) -> dict[str, list[int]]:
-        """Shapes per image by the name of the input; empty if one is not known.
+    @property
+    def image_shape(self) -> list[int] | None:
+        """The sizes of the only input, if it is an image and they are stated: in the order of its layout."""
+        if self.input_shape is not None or len(self.inputs) != 1:
+            return self.input_shape
+        (given,) = self.inputs
+        return None if given.layout is None else given.shape
 
-        The only input of a net with `input_shape` has the name "" here, as the manifest does not tell it.
-        """
-        if self.input_shape is not None:
-            return {"": self.input_shape}
-        known = {given.name: given.shape for given in self.inputs if given.shape is not None}
-        return known if len(known) == len(self.inputs) else {}
+    def input_shapes(self) -> list[list[int] | None]:
+        """The shape per image of every input in order; None where it is not stated."""
+        return [given.shape for given in self.inputs] or [self.input_shape]
 
     def claim(self, metric: Metric) -> Claim | None:
         """The claim for this metric, or None."""
@@ -148,7 +155,7 @@ class Manifest(Data):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _refuse_duplicates("file name", (file.name for file in self.files))
-        _refuse_duplicates("file role", (file.role for file in self.files if file.role != "data"))
+        _refuse_duplicates("file role", (file.role for file in self.files if file.role not in SEVERAL))
         _refuse_duplicates("claim", (claim.metric for claim in self.claims))
         _refuse_duplicates("measurement", (found.identity for found in self.measurements))
         if self.definition_note is not None and self.file("definition") is not None:
@@ -201,8 +208,8 @@ class Manifest(Data):
     @model_validator(mode="after")
     def _inputs_are_known(self) -> Self:
         """Either the zoo makes the input from an image, or the manifest says in words what it is."""
-        _refuse_duplicates("input", (given.name for given in self.inputs))
-        _refuse_duplicates("output", (output.name for output in self.outputs))
+        _refuse_duplicates("input", (given.name for given in self.inputs if given.name))
+        _refuse_duplicates("output", (output.name for output in self.outputs if output.name))
         image = [name for name in ("input_shape", "preprocessing") if getattr(self, name) is not None]
         if image and self.inputs:
             raise ValueError(f"[[inputs]] and {' and '.join(image)} exclude each other")

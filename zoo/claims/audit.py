@@ -62,7 +62,7 @@ class Audit:
     model: str
     title: str
     framework: str
-    dataset: str
+    dataset: str | None
     baseline: str | None
     trust: Literal["pinned", "unpinned"]
     unpinned_files: list[str]

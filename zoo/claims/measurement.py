@@ -121,6 +121,8 @@ def claimed_count(claim: Claim) -> int:
 
 def why_not_comparable(manifest: Manifest, result: Result) -> str | None:
     """Why a run says nothing about the claims: other preprocessing or less than float32; None if it does."""
+    if manifest.preprocessing is None:
+        return "and the model states no preprocessing"
     settings = manifest.preprocessing.model_dump(exclude_none=True)
     if settings != {name: value for name, value in result.preprocessing.items() if value is not None}:
         return f"under other preprocessing than the claim's {manifest.preprocessing.flavour}"

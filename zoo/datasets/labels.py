@@ -23,10 +23,14 @@ MOST_LIST_BYTES = 1 << 27
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Image names with their labels, in the order of the dataset, and where the labels came from."""
+    """Image names with their labels, in the order of the dataset, and where the labels came from.
+
+    `order` is the name of the order that the labels count in, where the source tells it.
+    """
 
     labels: Mapping[str, int]
     source: str
+    order: str | None = None
 
 
 def label_images(files: Files, where: str, labels: Path | None = None) -> Labelled:
@@ -113,7 +117,7 @@ def _from_names(files: Files, where: str) -> Labelled:
     for source, rule in _rules().items():
         labels = {name: label for name in names if (label := rule(name)) is not None}
         if len(labels) == len(names):
-            answers.append(Labelled(labels, source))
+            answers.append(Labelled(labels, source, "sorted-synsets"))
     if not answers:
         raise UsageError(_no_labels(where, names))
     for other in answers[1:]:

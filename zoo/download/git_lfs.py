@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from zoo.download.http import HttpSource
 from zoo.download.requesting import request_json, shown
@@ -109,8 +108,8 @@ class RepositoryFile:
         except SourceError as error:
             raise SourceError(f"a Git LFS pointer; its server: {error}") from error
         href, header = _download_action(answer, pointer)
-        secure = urlsplit(self.batch).scheme == "https"
-        if urlsplit(href).scheme not in ({"https"} if secure else {"https", "http"}):
+        allowed = ("https://",) if self.batch.startswith("https://") else ("https://", "http://")
+        if not href.startswith(allowed):
             raise SourceError(f"the Git LFS server sends to {shown(href)}; expected an https:// address")
         return HttpSource(href, self.retry_policy, self.url, header)
 

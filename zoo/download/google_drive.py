@@ -51,7 +51,7 @@ def sources(link: str, retry_policy: RetryPolicy, services: Services) -> list[Do
 
 @dataclass(frozen=True, slots=True)
 class SharedFile:
-    """A file of Google Drive. `url` returns it, or a page that asks to confirm; `hosts` are those of Drive."""
+    """A file of Google Drive. `url` returns it, or a page that asks to confirm and leads to one of `hosts`."""
 
     name: str
     url: str
@@ -78,11 +78,14 @@ class SharedFile:
     def _confirmed(self, stream: Stream) -> str:
         """The URL behind the button of the page. SourceError if it has none: then the page says why."""
         page = _read_page(stream)
-        url = page.confirmed(stream.url or self.url)
+        try:
+            url = page.confirmed(stream.url or self.url)
+            parts = urlsplit(url or "")
+        except ValueError as error:
+            raise SourceError("the page of Google Drive leads to a malformed address") from error
         if url is None:
             raise SourceError(f"Google Drive does not deliver it: {page.reason()}")
         # The same rule as for redirects: a page must not lead anywhere else.
-        parts = urlsplit(url)
         if parts.hostname not in self.hosts or parts.scheme not in ("https", urlsplit(self.url).scheme):
             raise SourceError(f"the page of Google Drive leads to {shown(url)}, which is not Google Drive")
         return url

@@ -21,7 +21,7 @@ class Network:
 
     mirrors: URLs that have the files at <URL>/<model>/<file name>; they are tried first.
     offline: use file:// sources only.
-    onedrive, google_drive, dropbox, git_lfs: the services of hosts whose links do not lead to the file itself.
+    onedrive, google_drive, dropbox, git_lfs: the services of hosts whose links do not lead to the file.
     """
 
     mirrors: tuple[str, ...] = ()

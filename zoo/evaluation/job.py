@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zoo.datasets import Dataset, Sample
-from zoo.evaluation.settings import Settings
+from zoo.evaluation.settings import Settings, check_label_order
 from zoo.files import sha256
 from zoo.runtimes import form_of
 from zoo.store.subject import Subject
@@ -69,9 +69,11 @@ def job_for(
     """The job of ranking `data` with the net of `subject`, converted for `runtime` if it is not yet.
 
     Raises:
+        UsageError: the labels number the classes in another order than the model does.
         IntegrityError: a file of the model has changed since it was fetched.
         converters.ConverterError: the net cannot be converted.
     """
+    check_label_order(subject, data)
     return Job(
         net=subject.converted(form_of(runtime), scores, subject.image_shape(settings.preprocessing.crop)),
         data=data,

@@ -8,23 +8,32 @@ arithmetic on arrays, which `zoo.preprocessing.tensors` does for a whole batch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing.decode import EncodedImage
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
-Float32 = NDArray[np.float32]
-Pixels = NDArray[Any]
+    Float32 = NDArray[np.float32]
+    Pixels = NDArray[Any]
+else:
+    # numpy is loaded by the functions that compute, so that manifests can be checked without it.
+    Float32 = Pixels = Any
+
 # 64 times as long as wide at size 256. Larger: a line of pixels would become gigabytes.
 MOST_SCALED_PIXELS = 1 << 22
+
+
+def _one() -> np.float32:
+    import numpy as np
+
+    return np.float32(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +48,10 @@ class Normalisation:
     crop: int
     mean: Float32 | None = None
     std: Float32 | None = None
-    scale: np.float32 = np.float32(1)  # noqa: RUF009 - an immutable scalar
+    scale: np.float32 = field(default_factory=_one)
     swap_channels: bool = False
-    multiplier: np.float32 = np.float32(1)  # noqa: RUF009
-    divisor: np.float32 = np.float32(1)  # noqa: RUF009
+    multiplier: np.float32 = field(default_factory=_one)
+    divisor: np.float32 = field(default_factory=_one)
 
 
 class Flavour(ABC):
@@ -143,6 +152,8 @@ class Flavour(ABC):
         Raises:
             DataError: the resized image is smaller than the window, or does not fit the mean image.
         """
+        import numpy as np
+
         rows, columns = self.window(resized.shape[0], resized.shape[1], normalisation.crop)
         window = resized[rows, columns].transpose(2, 0, 1)
         result = np.empty(window.shape, np.float32)

@@ -1,4 +1,4 @@
-"""Converts a model of the catalog, or files of the user's own with what the catalog knows of them."""
+"""Converts, and inspects, models of the catalog and files of the user's own with what is known of them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import converters
-from zoo.catalog.metadata import metadata_of
 from zoo.files import sha256
 from zoo.preprocessing.mean_image import read_mean_image
-from zoo.store.known_net import KnownNet, input_shapes, with_advice
+from zoo.store.known_net import KnownNet, stated_metadata, with_advice
 
 if TYPE_CHECKING:
-    from converters import ConversionReport
+    from converters import ConversionReport, Inspection
+    from zoo.catalog.manifest import Manifest
     from zoo.store.subject import Subject
 
 
@@ -27,39 +27,63 @@ def convert_subject(
     """
     recognized = subject.recognize(also=["sha256"])
     known = subject.known_net()
-    if known is None:
-        metadata = None if subject.manifest is None else metadata_of(subject.manifest)
-        given, notes = {"metadata": metadata}, []
-    else:
-        given, notes = known.metadata(), known.notes()
+    given = _given(subject.manifest, known)
     if options.get("embed_preprocessing"):
+        given = _embeddable(given, subject.manifest if known is None else known.manifest)
         mean_image = mean_image or (subject.mean_image if known is None else known.mean_image)
-    chosen = {**given, **options}
     if mean_image is not None:
-        chosen["mean_image"] = read_mean_image(mean_image, None)
+        given["mean_image"] = read_mean_image(mean_image, None)
+    added = _added_sources(known)
+    hashes = [*map(sha256, added), *subject.hashes.values()]
     with with_advice(recognized, known):
-        report = _convert(subject, known, out, chosen)
-    report.notes += notes
+        report = converters.convert([*added, *subject.sources], out, sha256=hashes, **{**given, **options})
     if known is not None:
+        report.notes += known.notes()
         report.preprocessing = report.preprocessing or given["metadata"].get("preprocessing")
     return report
 
 
-def _convert(
-    subject: Subject, known: KnownNet | None, out: Path, options: Mapping[str, Any]
-) -> ConversionReport:
-    """Convert; if a Torch7 net needs a size that no option gives, once more with that of the model."""
-    added = [] if known is None or known.added_source is None else [known.added_source]
-    sources = [*added, *subject.sources]
-    hashes = [*map(sha256, added), *subject.hashes.values()]
-    try:
-        return converters.convert(sources, out, sha256=hashes, **options)
-    except converters.StaticSizeRequired:
-        manifest = subject.manifest if known is None else known.manifest
-        shapes = None if manifest is None else input_shapes(manifest)
-        if shapes is None or options.get("input_shapes"):
-            raise
-        report = converters.convert(sources, out, sha256=hashes, **{**options, "input_shapes": shapes})
-        sizes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
-        report.notes.append(f"the net needs the size of its input: {sizes}, as known of {manifest.name}")
-        return report
+def inspect_subject(subject: Subject, **options: Any) -> Inspection:  # noqa: ANN401 - handed on
+    """What is in the files of `subject`, and what would convert; `options` are those of `converters.inspect`.
+
+    What a conversion would take from the model that the net is known to be, this takes too.
+    """
+    recognized, known = subject.recognize(), subject.known_net()
+    sources = [*_added_sources(known), *subject.sources]
+    manifest = subject.manifest
+    shape = known.image_shape if known is not None else None if manifest is None else manifest.image_shape
+    with with_advice(recognized, known):
+        found = converters.inspect(*sources, **options)
+        if not (found.complete or shape is None or options.get("input_shapes")) and len(found.inputs) == 1:
+            shapes = dict.fromkeys(found.inputs, ("N", *shape))
+            sized = converters.inspect(*sources, **{**options, "input_shapes": shapes})
+            if sized.complete:
+                sized.notes.append(f"the size of its input is that of the model: {'x'.join(map(str, shape))}")
+                found = sized
+    found.notes += [] if known is None else known.notes()
+    return found
+
+
+def _added_sources(known: KnownNet | None) -> list[Path]:
+    """The published definition, where it was not given and the cache has it."""
+    return [] if known is None or known.added_source is None else [known.added_source]
+
+
+def _given(manifest: Manifest | None, known: KnownNet | None) -> dict[str, Any]:
+    """Options of `converters.convert` from what is known of the model."""
+    if known is not None:
+        return {**known.metadata(), "image_shape": known.image_shape}
+    if manifest is not None:
+        return {"metadata": stated_metadata(manifest), "image_shape": manifest.image_shape}
+    return {}
+
+
+def _embeddable(given: dict[str, Any], manifest: Manifest | None) -> dict[str, Any]:
+    """The same options, where mean and scale are those of the only input and move into the net."""
+    if manifest is None or manifest.preprocessing is not None or len(manifest.inputs) != 1:
+        return given
+    (whole,) = given["metadata"]["inputs"]
+    numbers = {name: whole[name] for name in ("mean", "scale") if name in whole}
+    left = {name: value for name, value in whole.items() if name not in numbers}
+    metadata = {**given["metadata"], "inputs": [left]}
+    return {**given, "metadata": metadata, "default_preprocessing": numbers}

@@ -53,20 +53,25 @@ class KnownNet:
             return None
         return self.mean_image_path
 
+    @property
+    def image_shape(self) -> list[int] | None:
+        """See `Manifest.image_shape`. A definition that is not the published one may be of another size."""
+        return None if self.published is False else self.manifest.image_shape
+
     def metadata(self) -> dict[str, Any]:
         """What is known of the model, as options of `converters.convert`.
 
         A definition that is not the published one may describe other inputs and outputs. Then what it states
         of the preprocessing counts, sizes are left to it, and what is about another net is left out.
         """
-        known = metadata_of(self.manifest)
+        known = stated_metadata(self.manifest)
         if self.published is not False:
             return {"metadata": known}
-        stated = known.pop("preprocessing", None) or {}
+        stated = known.pop("preprocessing", {})
         stated.pop("crop", None)
         for name in ("claims", "outputs"):
-            known.pop(name, None)
-        for given in known.get("inputs", ()):
+            known.pop(name)
+        for given in known["inputs"]:
             given.pop("shape", None)
         return {"metadata": known, "default_preprocessing": stated}
 
@@ -76,7 +81,7 @@ class KnownNet:
         if self.published:
             return []
         if self.definition is None:
-            why = getattr(self.manifest, "definition_note", None)
+            why = self.manifest.definition_note
             return [] if self.published is False or why is None else [f"{model}: {why}"]
         if self.published is False:
             return [
@@ -109,6 +114,11 @@ def known_net(recognitions: Sequence[Recognition], cache: Cache) -> KnownNet | N
         published,
         None if mean is None else cache.find(ModelFile(manifest, mean)),
     )
+
+
+def stated_metadata(manifest: Manifest) -> dict[str, Any]:
+    """`metadata_of` without what the manifest does not state, so that it hides nothing of the files' own."""
+    return {name: value for name, value in metadata_of(manifest).items() if value is not None}
 
 
 def candidates(recognitions: Sequence[Recognition]) -> list[Manifest]:
@@ -145,15 +155,6 @@ def _is_pinned(manifest: Manifest) -> bool:
 
 def _is_weights(one: Recognition, manifest: Manifest) -> bool:
     return any(file.model == manifest.name and file.entry.role == "weights" for file in one.known_as)
-
-
-def input_shapes(manifest: Manifest) -> dict[str, list[int | str]] | None:
-    """The shapes of a model's inputs by their names in a converted net, the batch open; None if not known.
-
-    Only for Torch7: a Caffe definition has its own sizes. A net with one input calls it "input".
-    """
-    shapes = manifest.input_shapes() if manifest.framework == "torch7" else {}
-    return {name or "input": ["N", *shape] for name, shape in shapes.items()} or None
 
 
 @contextmanager

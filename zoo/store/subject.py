@@ -15,7 +15,7 @@ from zoo.catalog.manifest import Manifest
 from zoo.errors import IntegrityError, UsageError
 from zoo.files import require_file, sha256
 from zoo.store.cache import Cache
-from zoo.store.converted import converted_model, recorded_preprocessing
+from zoo.store.converted import SourceNet, recorded_preprocessing
 from zoo.store.known_net import KnownNet, known_net
 from zoo.store.recognition import Recognition, Recognizer
 from zoo.vocabulary import Form
@@ -82,14 +82,15 @@ class Subject:
 
     def image_shape(self, crop: int) -> Sequence[int]:
         """(channels, height, width) of the net's input; three channels unless a manifest says otherwise."""
-        return (3, crop, crop) if self.manifest is None else self.manifest.input_shape
+        known = None if self.manifest is None else self.manifest.image_shape
+        return (3, crop, crop) if known is None else known
 
     def converted(
         self, form: Form, scores: str | None = None, input_shape: Sequence[int] | None = None
     ) -> Path:
-        """The net in the form that a runtime needs; see `zoo.store.converted.converted_model`."""
-        hashes = list(self.hashes.values())
-        return converted_model(self.sources, form, self.cache, input_shape, scores, hashes)
+        """The net in the form that a runtime needs; see `zoo.store.converted.SourceNet`."""
+        net = SourceNet(self.sources, scores, input_shape, list(self.hashes.values()))
+        return net.converted(form, self.cache)
 
     def carried_preprocessing(self, form: Form, scores: str | None = None) -> dict[str, Any] | None:
         """The preprocessing that the files themselves describe; None for a net.py and a .t7, which do not.
@@ -148,7 +149,8 @@ def _of_model(manifest: Manifest, cache: Cache) -> Subject:
     sources = manifest.source_model_files()
     files = dict(zip((file.name for file in sources), cache.sources(manifest), strict=True))
     expected = {file.name: cache.expected_sha256(file) for file in sources}
-    mean = cache.require(manifest, "mean") if manifest.preprocessing.mean_image else None
+    subtracts_image = manifest.preprocessing is not None and manifest.preprocessing.mean_image
+    mean = cache.require(manifest, "mean") if subtracts_image else None
     return Subject(manifest.name, files, cache.root, manifest, mean, expected)
 
 

@@ -6,7 +6,7 @@ Converted nets must reproduce them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,15 +18,17 @@ from zoo.bundled import embedded_images
 from zoo.catalog.manifest import Manifest
 from zoo.datasets import Dataset, open_dataset
 from zoo.datasets.loader import load_samples
-from zoo.errors import DataError
+from zoo.errors import DataError, UsageError
 from zoo.preprocessing import preprocessor
+from zoo.preprocessing.settings import Preprocessing
 from zoo.runtimes import open_runtime
-from zoo.store.converted import converted_model
 from zoo.verification.check import Check
+from zoo.verification.compare import compare_nets
 from zoo.verification.difference import BOUND, difference
 
 if TYPE_CHECKING:
     from zoo.store.cache import Cache
+    from zoo.store.converted import SourceNet
 
 Float64 = NDArray[np.float64]
 
@@ -92,11 +94,12 @@ def _recording(path: Path, array: str, images: int) -> Float64:
 
 def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: str) -> Float64:
     """All rows of one output, (images, classes) float64."""
+    prepare = preprocessor(_preprocessing(manifest))
     session = open_runtime(runtime, net, scores=output if len(manifest.recorded) > 1 else manifest.scores)
     try:
         size = session.batch or BATCH
         rows, waiting = [], []
-        for image in load_samples(data.samples, preprocessor(manifest.preprocessing), ahead=2 * size):
+        for image in load_samples(data.samples, prepare, ahead=2 * size):
             if image.pixels is None:
                 raise DataError(f"{data.source}: {image.sample.id}: {image.problem}") from image.problem
             waiting.append(image.pixels)
@@ -112,21 +115,27 @@ def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: 
     return np.concatenate(rows).astype(np.float64)
 
 
-def check_parity(manifest: Manifest, cache: Cache, hashes: Sequence[str] | None = None) -> list[Check]:
+def check_parity(manifest: Manifest, net: SourceNet, cache: Cache) -> list[Check]:
     """Run the ONNX and the PyTorch form of the net, and compare their outputs.
 
     If the zoo has recorded outputs and the test images, each form is compared with the recording; else both
     forms are compared on a batch of random numbers. The bound is that of `zoo.verification.difference`.
+
+    net: that of the model, see `zoo.store.converted.source_net`.
     """
-    sources = cache.sources(manifest)
-    onnx, pytorch = (
-        converted_model(sources, target, cache.root, manifest.input_shape, manifest.scores, hashes)
-        for target in ("onnx", "pytorch")
-    )
+    onnx, pytorch = net.converted("onnx", cache.root), net.converted("pytorch", cache.root)
     images = embedded_images(manifest.dataset)
     if manifest.recorded and images is not None:
         return _against_recorded(manifest, {"onnx": onnx, "pytorch": pytorch}, images, cache)
-    return [_against_each_other(manifest, onnx, pytorch)]
+    if manifest.is_counted and manifest.preprocessing is not None:
+        return [_against_each_other(manifest, onnx, pytorch, manifest.preprocessing)]
+    return [_value_by_value(manifest, onnx, pytorch)]
+
+
+def _preprocessing(manifest: Manifest) -> Preprocessing:
+    if manifest.preprocessing is None:
+        raise DataError(f"{manifest.name}: no preprocessing is stated, so images cannot be its input")
+    return manifest.preprocessing
 
 
 def _against_recorded(
@@ -151,12 +160,30 @@ def _against_recorded(
     ]
 
 
-def _against_each_other(manifest: Manifest, onnx: Path, pytorch: Path) -> Check:
+def _value_by_value(manifest: Manifest, onnx: Path, pytorch: Path) -> Check:
+    """Any net, with any inputs and outputs: both forms on the same random input."""
+    subject = "onnx and pytorch"
+    try:
+        found = compare_nets([onnx], [pytorch], usual_shape=manifest.image_shape)
+    except UsageError as error:
+        return Check("parity", subject, True, f"not compared: {error}")
+    outputs = [row for row in found.rows if row.is_output]
+    worst = max(outputs or found.rows, key=lambda row: row.relative)
+    return Check(
+        "parity",
+        subject,
+        found.agrees,
+        f"largest difference on random input: {worst.relative:.1e} of the largest magnitude of {worst.name} "
+        f"(bound {BOUND:g})",
+    )
+
+
+def _against_each_other(manifest: Manifest, onnx: Path, pytorch: Path, prepared: Preprocessing) -> Check:
     session = open_runtime("onnx", onnx, scores=manifest.scores)
     count = session.batch or 2
     # About the range of real inputs: scaled pixel values in Caffe, standard deviations in Torch7.
-    range_ = 100 * manifest.preprocessing.scale if manifest.framework == "caffe" else 2.0
-    shape = (count, *manifest.input_shape)
+    range_ = 100 * prepared.scale if manifest.framework == "caffe" else 2.0
+    shape = (count, *(manifest.input_shape or ()))
     batch = np.random.default_rng(0).uniform(-range_, range_, shape).astype(np.float32)
     scores = [session.run(batch), open_runtime("pytorch", pytorch, scores=manifest.scores).run(batch)]
     subject = "onnx and pytorch"

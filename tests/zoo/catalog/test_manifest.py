@@ -126,7 +126,7 @@ def test_a_manifest_cannot_be_changed(tmp_path):
         (
             MINIMAL + "label_order = 'sorted'" + WEIGHTS,
             "label_order",
-            "expected one of 'sorted-synsets', 'digits'",
+            "no label order of that name is known: expected one of 'sorted-synsets', ",
         ),
         (MINIMAL.replace("= 1", "= 2", 1) + WEIGHTS, "schema_version", "Input should be 1"),
         (MINIMAL.replace("[3, 32, 32]", "[32, 32]") + WEIGHTS, "input_shape", "at least 3 items"),

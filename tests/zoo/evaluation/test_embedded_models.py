@@ -13,7 +13,7 @@ from zoo.catalog.catalog import Catalog
 from zoo.datasets import open_dataset
 from zoo.evaluation.evaluate import evaluate
 from zoo.runtimes import best
-from zoo.store.converted import converted_model
+from zoo.store.converted import SourceNet
 
 MODELS = [name for name in Catalog.load().names() if name.startswith("digits-")]
 
@@ -28,7 +28,7 @@ def cache(tmp_path_factory):
 def test_every_image_is_scored_as_the_original_framework_did(model, runtime, cache):
     manifest = Catalog.load().get(model)
     sources = [manifest.directory / file.path for file in manifest.source_files()]
-    net = converted_model(sources, runtime, cache, manifest.input_shape)
+    net = SourceNet(sources, image_shape=manifest.input_shape).converted(runtime, cache)
     with open_dataset(bundled_folder() / "digits" / "images" / "test_images.tar") as data:
         run = evaluate(net, data, manifest.preprocessing, model=model, runtime=runtime)
     (key,) = manifest.recorded.values()

@@ -56,7 +56,7 @@ def inspect(
     magnitudes are distributed.
     """
     from zoo.cli._known_files import known_json, warn_of_manifests, warn_of_namesakes
-    from zoo.store.inspection import inspect_subject
+    from zoo.store.conversion import inspect_subject
 
     if weights:
         given = {"--input-shape": input_shape, "--stage": stage, "--level": level, "--proposal": proposal}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.bundled import KNOWN_DATASETS, LABEL_ORDERS, embedded_images
+from zoo.bundled import embedded_images
+from zoo.cli._interface_text import interface_fields, reported_lines
 from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
 from zoo.cli._output import human_bytes, print_fields, print_json
 from zoo.cli._results import as_json, in_short
@@ -20,6 +21,7 @@ from zoo.vocabulary import METRIC_NAMES
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
     from zoo.catalog.claim import Claim
+    from zoo.catalog.file import Archive
     from zoo.catalog.manifest import Manifest, ModelFile
     from zoo.evidence.run import Result
     from zoo.store.cache import Cache
@@ -49,7 +51,9 @@ def show(
         print_json(_as_json(manifest, catalog, cache) | {"measured": [as_json(result) for result in results]})
         return
     _print_identity(manifest)
-    _print_claims(manifest)
+    if manifest.is_counted:
+        _print_claims(manifest)
+    _print_reported(manifest)
     _print_measured(results)
     _print_baseline(manifest, catalog)
     _print_files(manifest, cache)
@@ -60,16 +64,13 @@ def show(
 def _print_identity(manifest: Manifest) -> None:
     print(f"{manifest.name}: {manifest.title}\n")
     print(textwrap.fill(manifest.summary, WIDTH, initial_indent="  ", subsequent_indent="  ") + "\n")
-    channels, height, width = manifest.input_shape
     fields = [
         ("architecture", manifest.architecture),
         ("recipe", manifest.recipe),
         ("framework", manifest.framework),
         ("parameters", "" if manifest.parameters is None else f"{manifest.parameters:,}"),
-        ("input", f"{channels} channels, {height} x {width} pixels"),
-        ("output", f"{manifest.classes} classes{_label_order(manifest)}"),
-        ("images", KNOWN_DATASETS[manifest.dataset].description),
-        ("preprocessing", _preprocessing(manifest)),
+        *interface_fields(manifest, WIDTH - 17),
+        ("also called", ", ".join(manifest.aliases)),
         ("licence", " ".join(filter(None, (manifest.license.name, manifest.license.url)))),
         ("cite", textwrap.fill(manifest.citation, WIDTH - 17)),
         ("see", "\n".join(manifest.references)),
@@ -77,24 +78,11 @@ def _print_identity(manifest: Manifest) -> None:
     print_fields([field for field in fields if field[1]])
 
 
-def _label_order(manifest: Manifest) -> str:
-    if manifest.label_order is None:
-        return "; in which order is not stated"
-    return LABEL_ORDERS[manifest.label_order].description
-
-
-def _preprocessing(manifest: Manifest) -> str:
-    steps = manifest.preprocessing
-    parts = [steps.flavour, f"centre crop {steps.crop}"]
-    if steps.mean_image:
-        parts.append("minus the mean image")
-    if steps.mean is not None:
-        parts.append("minus " + ", ".join(f"{value:g}" for value in steps.mean))
-    if steps.std is not None:
-        parts.append("divided by " + ", ".join(f"{value:g}" for value in steps.std))
-    if steps.scale != 1:
-        parts.append(f"times {steps.scale:g}")
-    return "; ".join(parts)
+def _print_reported(manifest: Manifest) -> None:
+    lines = reported_lines(manifest, WIDTH)
+    if lines:
+        print("\nReported; it is no accuracy over labelled images, so the zoo cannot check it")
+        print("\n".join(lines))
 
 
 def _print_claims(manifest: Manifest) -> None:
@@ -160,14 +148,23 @@ def _print_baseline(manifest: Manifest, catalog: Catalog) -> None:
 
 def _print_files(manifest: Manifest, cache: Cache) -> None:
     print("\nFiles")
+    if manifest.definition_note is not None:
+        print(textwrap.fill(manifest.definition_note, WIDTH, initial_indent="  ", subsequent_indent="  "))
     for file in manifest.model_files():
         entry = file.entry
         size = "size unknown" if entry.bytes is None else human_bytes(entry.bytes)
         print(f"  {file.name} ({entry.role}, {size}): {_where(file, cache)}")
         known = [("trust", _trust(file, cache)), *file.hashes.items()]
         known += [("from", "\n".join(entry.urls))] if entry.urls else []
+        known += [("archive", _archive(entry.archive))] if entry.archive is not None else []
         known += [("note", textwrap.fill(entry.note, WIDTH - 14))] if entry.note else []
         print_fields(known, indent=4)
+
+
+def _archive(archive: Archive) -> str:
+    size = None if archive.bytes is None else human_bytes(archive.bytes)
+    lines = [", ".join(filter(None, (archive.name, size))), archive.member and f"in it: {archive.member}"]
+    return "\n".join(filter(None, [*lines, *(f"{kind} {value}" for kind, value in archive.hashes.items())]))
 
 
 def _where(file: ModelFile, cache: Cache) -> str:
@@ -198,11 +195,13 @@ def _print_next(manifest: Manifest, cache: Cache) -> None:
     here = all(cache.find(file) is not None for file in manifest.source_model_files())
     data = "/path/to/ILSVRC2012_img_val.tar"
     steps = [] if here else [(f"dsd-zoo fetch {name}", "download and verify")]
-    steps += [
-        (f"dsd-zoo convert {name} -o {name}.onnx", "or .py, or a folder for both"),
-        (f"dsd-zoo validate {name} --data {data}", "measure it on the images"),
-        (f"dsd-zoo audit {name}", "hold the claims against what is known"),
-    ]
+    steps += [(f"dsd-zoo convert {name} -o {name}.onnx", "or .py, or a folder for both")]
+    if not manifest.is_counted:
+        steps += [(f"dsd-zoo verify {name}", "its files, and its converted forms against each other")]
+    else:
+        steps += [(f"dsd-zoo validate {name} --data {data}", "measure it on the images")]
+    if manifest.claims:
+        steps += [(f"dsd-zoo audit {name}", "hold the claims against what is known")]
     if embedded_images(manifest.dataset) is not None:
         steps = [
             ("dsd-zoo demo", "all of it on the embedded models"),

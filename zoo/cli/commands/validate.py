@@ -147,7 +147,8 @@ def validate(
     chosen = {"flavour": flavour, "crop": crop, "std": numbers("std", std), "scale": scale}
     settings = settings_for(subject, runtime, scores, chosen, mean=mean_option(mean), meant_for=meant_for)
     variants = variants_of(settings.preprocessing, settings.meant_for, precision, sensitivity)
-    own_flavour = settings.preprocessing.flavour if known is None else known.preprocessing.flavour
+    own = None if known is None else known.preprocessing
+    own_flavour = (own or settings.preprocessing).flavour
     if out is None:
         folders = [
             folder_of(subject.name, runtime, device, variant, limit, own_flavour) for variant in variants

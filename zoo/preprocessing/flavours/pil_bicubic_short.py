@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-
 from zoo.preprocessing.decode import EncodedImage
 from zoo.preprocessing.flavour import Flavour, Pixels
 from zoo.preprocessing.registry import register_flavour
@@ -42,6 +40,7 @@ class PilBicubicShort(Flavour):
 
     def scale(self, pixels: Pixels) -> Pixels:
         """Stage 1 of a decoded image: (height, width, 3) uint8, RGB, the shorter side `size` pixels."""
+        import numpy as np
         from PIL import Image
 
         height, width = self.resized(pixels.shape[0], pixels.shape[1])
@@ -92,6 +91,8 @@ def _bicubic_axis(pixels: Tensor, size: int) -> Tensor:
 
 def _bicubic_taps(length: int, size: int) -> tuple[Int32, Int32]:
     """First tap and weights (size, taps) of every target pixel, as Pillow's precompute_coeffs rounds them."""
+    import numpy as np
+
     ratio = length / size
     wide = max(ratio, 1.0)
     support = CUBIC_SUPPORT * wide
