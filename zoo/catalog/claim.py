@@ -116,9 +116,8 @@ class PublishedMeasurement(Data):
     """The preparation of images in the zoo's own terms, where a flavour gives exactly their pixels: the same
     decoder, resize, rounding and window, and the same numbers subtracted and multiplied."""
     preparation: Line | None = None
-    """Else the preparation in words: `shorter side 256, crop 224` or `warped to 256x256, crop 227`, with other
-    numbers, where that is what it is, so that numbers of different people can be put side by side. Neither:
-    not stated."""
+    """Else the preparation in words: `shorter side 256, crop 224` or `warped to 256x256, crop 227` where it
+    is of that kind: numbers with the same words are put side by side. Neither: not stated."""
     weights: Identified | None = None
     """What identifies the weights that were measured, where that is published."""
     note: Line | None = None

@@ -51,7 +51,10 @@ def sources(link: str, retry_policy: RetryPolicy, services: Services) -> list[Do
 
 @dataclass(frozen=True, slots=True)
 class SharedFile:
-    """A file of Google Drive. `url` returns it, or a page that asks to confirm and leads to one of `hosts`."""
+    """A file of Google Drive.
+
+    url: returns it, or a page that asks to confirm. hosts: those that the page may lead to.
+    """
 
     name: str
     url: str

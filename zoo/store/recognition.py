@@ -6,7 +6,6 @@ size nobody recorded, are computed.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from zoo.catalog.manifest import Manifest, ModelFile
     from zoo.store.cache import Cache
 
+# No known model file is larger, so a larger one is not hashed for those whose size nobody recorded.
+MAX_UNSIZED_BYTES = 1 << 31
+
 
 @dataclass(frozen=True, slots=True)
 class KnownContent:
@@ -36,11 +38,10 @@ class KnownContent:
     hashes: Mapping[str, str]
     is_archive: bool = False
 
-    def agrees(self, size: int, hashes: Mapping[str, str]) -> bool:
-        """Whether a file of this size and these hashes is it: at least one hash agrees and none differs."""
+    def agrees(self, hashes: Mapping[str, str]) -> bool:
+        """Whether content with these hashes is it: at least one of them agrees, and none differs."""
         common = self.hashes.keys() & hashes.keys()
-        same = all(self.hashes[kind] == hashes[kind] for kind in common)
-        return bool(common) and same and self.bytes in (None, size)
+        return bool(common) and all(self.hashes[kind] == hashes[kind] for kind in common)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,43 +80,12 @@ class Recognizer:
     unreadable: list[str] = field(default_factory=list)
 
     def recognize(self, path: Path, also: Collection[str] = (), *, every_hash: bool = False) -> Recognition:
-        """What is known of the file at `path`, which is read once, or not at all if no hash is needed.
-
-        also: kinds of hashes to compute in any case.
-        every_hash: compute every kind that is on record for a file of this size, not only as many as tell
-            the files apart.
-        UsageError if it is not a file.
-        """
-        require_file(path)
-        size = path.stat().st_size
-        candidates = [*self._by_size[size], *self._by_size[None]]
-        hashes = hash_file(path, _needed(candidates, also, every_hash=every_hash))
-        found = [known for known in candidates if known.agrees(size, hashes)]
-        return Recognition(
-            path,
-            size,
-            hashes,
-            tuple(known.file for known in found if not known.is_archive),
-            tuple(known.file for known in found if known.is_archive),
-            () if found else self._namesakes(path.name),
-        )
-
-    @cached_property
-    def _by_size(self) -> Mapping[int | None, Sequence[KnownContent]]:
-        found: dict[int | None, list[KnownContent]] = defaultdict(list)
-        for known in self._known:
-            if known.hashes:
-                found[known.bytes].append(known)
-        return found
+        """What is known of the file at `path`; see `recognize`. UsageError if it is not a file."""
+        return recognize(path, self._known, also, every_hash=every_hash)
 
     @cached_property
     def _known(self) -> Sequence[KnownContent]:
-        return [
-            known
-            for manifest in self._manifests()
-            for file in manifest.model_files()
-            for known in _contents(file, self.cache)
-        ]
+        return [known for manifest in self._manifests() for known in contents(manifest, self.cache)]
 
     def _manifests(self) -> Iterable[Manifest]:
         for name in self.catalog.names():
@@ -124,12 +94,44 @@ class Recognizer:
             except UsageError as error:
                 self.unreadable.append(str(error))
 
-    def _namesakes(self, name: str) -> tuple[KnownContent, ...]:
-        """What is on record under this name; nothing if definitions of several nets have it."""
-        found = [known for known in self._known if known.name == name and (known.hashes or known.bytes)]
-        definitions = [known for known in found if known.file.entry.role == "definition"]
-        nets = {known.file.manifest.architecture for known in definitions}
-        return tuple(found) if len(nets) < 2 else ()
+
+def recognize(
+    path: Path, on_record: Sequence[KnownContent], also: Collection[str] = (), *, every_hash: bool = False
+) -> Recognition:
+    """What `on_record` tells of the file at `path`, which is read once, or not at all if no hash is needed.
+
+    also: kinds of hashes to compute in any case.
+    every_hash: compute every kind that is on record for a file of this size, not only as many as tell the
+        files apart.
+    UsageError if it is not a file.
+    """
+    require_file(path)
+    size = path.stat().st_size
+    sizes = (None, size) if size <= MAX_UNSIZED_BYTES else (size,)
+    candidates = [known for known in on_record if known.hashes and known.bytes in sizes]
+    hashes = hash_file(path, _needed(candidates, also, every_hash=every_hash))
+    found = [known for known in candidates if known.agrees(hashes)]
+    return Recognition(
+        path,
+        size,
+        hashes,
+        tuple(known.file for known in found if not known.is_archive),
+        tuple(known.file for known in found if known.is_archive),
+        () if found else _namesakes(path.name, on_record),
+    )
+
+
+def contents(manifest: Manifest, cache: Cache) -> list[KnownContent]:
+    """What is on record of the files of a model and of their archives."""
+    return [known for file in manifest.model_files() for known in _contents(file, cache)]
+
+
+def _namesakes(name: str, on_record: Iterable[KnownContent]) -> tuple[KnownContent, ...]:
+    """What is on record under this name; nothing if definitions of several nets have it."""
+    found = [known for known in on_record if known.name == name and (known.hashes or known.bytes)]
+    definitions = [known for known in found if known.file.entry.role == "definition"]
+    nets = {known.file.manifest.architecture for known in definitions}
+    return tuple(found) if len(nets) < 2 else ()
 
 
 def _contents(file: ModelFile, cache: Cache) -> Iterable[KnownContent]:
