@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zoo.cli._output import print_table
+from zoo.cli._output import WIDTH, print_table
 from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
@@ -41,30 +42,17 @@ def print_claims(audits: Sequence[Audit]) -> None:
 
 
 def print_gains(audits: Sequence[Audit]) -> None:
-    """One line per comparison, as claimed and as measured; nothing where no model has a baseline."""
+    """A table by preparation for each pair and metric; nothing where no model has a baseline."""
+    from zoo.cli._gains_text import print_gain_blocks
     from zoo.report import words
     from zoo.report.tables import gain_blocks
 
-    lines = [
-        (
-            row.model,
-            row.baseline,
-            METRIC_NAMES[row.metric],
-            words.points(line.value.gain),
-            words.points_range(line.value.interval),
-            line.basis,
-            words.gain_verdict(line.value),
-        )
-        for audit in audits
-        for row in gain_blocks(audit)
-        for line in row.lines
-    ]
-    if lines:
+    blocks = [block for audit in audits for block in gain_blocks(audit)]
+    if blocks:
         print()
-        header = ("MODEL", "AGAINST", "METRIC", "GAIN", "95 % INTERVAL", "BASIS", "VERDICT")
-        print_table(header, _blank_repeats(lines, columns=3), right=(3, 4))
-        print("Gains in percentage points. Published pairs are compared by their totals, runs image by image")
-        print("(exact McNemar test).")
+        print_gain_blocks(blocks)
+        if sentence := words.claimed_gains(audits):
+            print(textwrap.fill(sentence, WIDTH))
 
 
 def print_conflicts(audits: Sequence[Audit]) -> None:
@@ -90,7 +78,7 @@ def print_verdict(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> Non
     print()
     for model, problem in words.problems(audits, parity):
         print(f"{model}: {problem}")
-    print(words.headline(audits, parity))
+    print(textwrap.fill(words.headline(audits, parity), WIDTH))
 
 
 def _claim(row: ClaimBlock) -> list[tuple[str, ...]]:

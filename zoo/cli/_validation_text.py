@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli._output import print_fields, print_table
+from zoo.preprocessing.settings import in_words
 from zoo.vocabulary import METRIC_NAMES, METRICS
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from zoo.claims.measurement import Accuracy, Measurement
     from zoo.claims.regression import Regression
     from zoo.claims.trace import TraceAgreement
-    from zoo.evidence.run import Result, Run
+    from zoo.evidence.run import Run
 
 # At most this many classes that gained or lost most, and images that changed.
 CLASSES_SHOWN, IMAGES_SHOWN = 3, 10
@@ -107,7 +108,7 @@ def _circumstances(run: Run, folder: Path) -> list[tuple[str, str]]:
         fields.append(("label order", f"IN DOUBT: no known one fits what the net finds on the first {asked}"))
     if result.unreadable:
         fields.append(("left out", f"unreadable: {', '.join(result.unreadable)}"))
-    fields.append(("preprocessing", _settings_words(result)))
+    fields.append(("preprocessing", in_words(result.preprocessing)))
     if result.exif_rotated:
         fields.append(("EXIF", f"orientation of {words.images(result.exif_rotated)} ignored"))
     place = words.place(result.runtime, result.device)
@@ -115,22 +116,6 @@ def _circumstances(run: Run, folder: Path) -> list[tuple[str, str]]:
     if result.resumed:
         fields.append(("resumed", f"{words.images(result.resumed)} were ranked before an interruption"))
     return [*fields, ("evidence", str(folder))]
-
-
-def _settings_words(result: Result) -> str:
-    """`caffe-warp256, crop 227, mean 104 117 123`."""
-    settings = result.preprocessing
-    parts = [result.flavour, f"crop {settings['crop']}"]
-    for name in ("mean", "std"):
-        if settings.get(name) is not None:
-            parts.append(f"{name} {' '.join(f'{value:g}' for value in settings[name])}")
-    if settings.get("mean_image"):
-        parts.append("mean image")
-    if settings.get("scale", 1) != 1:
-        parts.append(f"scale {settings['scale']:g}")
-    if settings.get("meant_for"):
-        parts.append(f"for a net made for {settings['meant_for']}")
-    return ", ".join(parts)
 
 
 def _print_variants(runs: Sequence[Run]) -> None:

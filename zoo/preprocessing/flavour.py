@@ -77,6 +77,9 @@ class Flavour(ABC):
     """Whether images are resized, so that the name ends with the size."""
     is_square: ClassVar[bool] = True
     """Whether stage 1 makes every image size x size."""
+    geometry: ClassVar[str] = ""
+    """The resize in words that fit other tools, too: `shorter side {size}`. The pixels depend on the kernel,
+    too, so two flavours may have the same words. Empty: only the name tells."""
     position: ClassVar[int] = 1000
     """The place in lists of flavours, which begin with the lowest number."""
 
@@ -87,6 +90,10 @@ class Flavour(ABC):
     def name(self) -> str:
         """The full name, as in manifests and results."""
         return f"{self.family}{self.size}" if self.has_size else self.family
+
+    def in_words(self, crop: int) -> str:
+        """Resize and crop, without the kernel: `shorter side 256, crop 224`."""
+        return f"{self.geometry.format(size=self.size) or self.name}, crop {crop}"
 
     def decode(self, image: EncodedImage) -> Pixels:
         """The pixels of an image file as the tool decodes it: (height, width, 3).

@@ -16,7 +16,7 @@ from zoo.cli.command import command
 def audit(
     model: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODEL]...", help="Names of models; all of the catalog if none is given."),
+        typer.Argument(metavar="[MODEL]...", help="Names of models; all with claims if none is given."),
     ] = None,
     evidence: EvidenceOption = EVIDENCE_DEFAULT,
     json: JsonOption = False,
@@ -36,7 +36,8 @@ def audit(
 
     catalog = load_catalog(manifests)
     runs = [] if evidence == EVIDENCE_DEFAULT and not evidence.is_dir() else read_runs(evidence)
-    audits = [audit_model(catalog.get(name), catalog, runs) for name in model or catalog.names()]
+    claimed = [catalog.get(name) for name in model] if model else [known for known in catalog if known.claims]
+    audits = [audit_model(manifest, catalog, runs) for manifest in claimed]
     if json:
         print_json([found.to_json() for found in audits])
     else:

@@ -30,6 +30,7 @@ class Torch7Bicubic(Flavour):
     """The shorter side scaled to `size` by Torch7's bicubic; RGB, pixels 0..1 (with over- and undershoot)."""
 
     family: ClassVar[str] = "torch7-bicubic"
+    geometry: ClassVar[str] = "shorter side {size}"
     channels: ClassVar[Literal["BGR", "RGB"]] = "RGB"
     max_value: ClassVar[int] = 1
     normalisation_max_value: ClassVar[int] = 1

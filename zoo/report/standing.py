@@ -1,0 +1,123 @@
+"""What is known of a claimed gain, in sentences for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from zoo.claims.gains import PairedGain
+from zoo.report import words
+from zoo.vocabulary import METRIC_NAMES
+
+if TYPE_CHECKING:
+    from zoo.claims.prepared_gains import GainsByPreparation, PreparedGain
+
+
+def standing(found: GainsByPreparation) -> str:
+    """Under which preparation the claimed gain stands or shrinks, or that it is unknown; for one metric."""
+    measured = _measured(found.rows)
+    name = METRIC_NAMES[found.metric].capitalize()
+    if found.standing == "nothing claimed":
+        clauses = [_nothing_claimed(found), *(_measured_clause(row) for row in measured)]
+    elif found.standing == "unknown":
+        clauses = [_unknown(found), *_measured_alone(found)]
+    else:
+        clauses = [_verdict_clause(found, row) for row in measured]
+    return f"{name}: " + " ".join(f"{clause[:1].upper()}{clause[1:]}." for clause in clauses)
+
+
+def _nothing_claimed(found: GainsByPreparation) -> str:
+    claimed = found.claimed
+    if claimed is None:
+        return "no gain is published"
+    if not claimed.significant:
+        return f"no significant gain is published ({words.points(claimed.gain)} points)"
+    return f"what is published is a loss of {_size(claimed.gain)} points"
+
+
+def _unknown(found: GainsByPreparation) -> str:
+    assert found.claimed is not None
+    return (
+        f"whether the claimed gain of {_size(found.claimed.gain)} points stands is unknown: nobody else is "
+        "known to have measured both nets under one preparation"
+    )
+
+
+def _measured_alone(found: GainsByPreparation) -> Iterator[str]:
+    """What one other party found for one of the nets, under a preparation that it states."""
+    for row in found.rows:
+        for net, figure in (("the model", row.model), ("the baseline", row.baseline)):
+            alone = row.gain is None and row.preparation.words is not None
+            if alone and figure is not None and figure.change is not None:
+                yield (
+                    f"{net} alone has {words.as_published(figure)} % {_where(row)}, "
+                    f"{words.points(figure.change)} points from its claim"
+                )
+
+
+def _verdict_clause(found: GainsByPreparation, row: PreparedGain) -> str:
+    claimed, gain = found.claimed, row.gain
+    assert claimed is not None
+    assert gain is not None
+    head, size = f"{_where(row)} the claimed gain of {_size(claimed.gain)} points", words.points(gain.gain)
+    interval = words.points_range(gain.interval)
+    if row.verdict == "stands":
+        return f"{head} stands: {size} ({interval})"
+    if row.verdict == "undecided":
+        return f"{head} is undecided: {size} ({interval}) fits it, and fits no gain at all"
+    significance = "significant" if gain.significant else "not significant"
+    return f"{head} shrinks to {size} ({interval}, {significance}){_share_of_preparation(found, row)}"
+
+
+def _share_of_preparation(found: GainsByPreparation, row: PreparedGain) -> str:
+    """How much of the claimed gain comes with the preparation, and what each net wins or loses by it."""
+    published = next(line for line in found.rows if line.basis == "published")
+    model, baseline = row.model, row.baseline
+    if row.preparation.is_same_as(published.preparation) or model is None or baseline is None:
+        return ""
+    if model.change is None or baseline.change is None:
+        return ""
+    return (
+        f". The other {_size(baseline.change - model.change)} points come with the preparation: with it "
+        f"{found.baseline} {_moves(baseline.change)} and {found.model} {_moves(model.change)}"
+    )
+
+
+def _measured_clause(row: PreparedGain) -> str:
+    assert row.gain is not None
+    return (
+        f"{_where(row)} it is {words.points(row.gain.gain)} ({words.points_range(row.gain.interval)}), "
+        f"{words.gain_verdict(row.gain)}"
+    )
+
+
+def _where(row: PreparedGain) -> str:
+    place = "one preparation, not stated," if row.preparation.words is None else row.preparation.words
+    if row.basis == "here":
+        return f"measured here under {place}"
+    figures = [figure for figure in (row.model, row.baseline) if figure is not None]
+    who = " and ".join(dict.fromkeys(figure.who for figure in figures))
+    return f"under {place} ({who})"
+
+
+def _measured(rows: Sequence[PreparedGain]) -> list[PreparedGain]:
+    """The gains that say something of the claimed one; runs that found the same with another runtime once."""
+    chosen: dict[object, PreparedGain] = {}
+    for row in rows:
+        if row.basis == "published" or row.gain is None or row.other_images is not None:
+            continue
+        gain = row.gain
+        key = (gain.only_model, gain.only_baseline, gain.n) if isinstance(gain, PairedGain) else gain
+        chosen.setdefault((row.basis, row.preparation, key), row)
+    return list(chosen.values())
+
+
+def _moves(change: float) -> str:
+    size = _size(change)
+    if not float(size):
+        return "stays the same"
+    return f"{'wins' if change > 0 else 'loses'} {size}"
+
+
+def _size(points: float) -> str:
+    return f"{abs(100 * points):.2f}"
