@@ -45,7 +45,9 @@ def imagenet_names() -> list[str]:
 
 def devkit_order() -> list[int]:
     """The sorted-synset label of each development kit id, 1 to 1000 (ILSVRC2012_ID in its meta.mat)."""
-    return [int(line) for line in _lines("ilsvrc2012/ilsvrc2012-devkit-order.txt")]
+    return [
+        int(number) for line in _lines("ilsvrc2012/ilsvrc2012-devkit-order.txt") for number in line.split()
+    ]
 
 
 def _ilsvrc2015_names() -> list[str]:
