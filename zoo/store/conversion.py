@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import converters
 from zoo.files import sha256
 from zoo.preprocessing.mean_image import read_mean_image
-from zoo.store.known_net import KnownNet, stated_metadata, with_advice
+from zoo.store.known_net import KnownNet, net_notes, stated_metadata, with_advice
 
 if TYPE_CHECKING:
     from converters import ConversionReport, Inspection
@@ -37,8 +37,8 @@ def convert_subject(
     hashes = [*map(sha256, added), *subject.hashes.values()]
     with with_advice(recognized, known):
         report = converters.convert([*added, *subject.sources], out, sha256=hashes, **{**given, **options})
+    report.notes += net_notes(recognized, known)
     if known is not None:
-        report.notes += known.notes()
         report.preprocessing = report.preprocessing or given["metadata"].get("preprocessing")
     return report
 
@@ -60,7 +60,7 @@ def inspect_subject(subject: Subject, **options: Any) -> Inspection:  # noqa: AN
             if sized.complete:
                 sized.notes.append(f"the size of its input is that of the model: {'x'.join(map(str, shape))}")
                 found = sized
-    found.notes += [] if known is None else known.notes()
+    found.notes += net_notes(recognized, known)
     return found
 
 

@@ -135,6 +135,19 @@ def candidates(recognitions: Sequence[Recognition]) -> list[Manifest]:
     return manifests
 
 
+def net_notes(recognitions: Sequence[Recognition], known: KnownNet | None) -> list[str]:
+    """What a person should know of a net's files: see `KnownNet.notes`; or that several models fit."""
+    if known is not None:
+        return known.notes()
+    names = [manifest.name for manifest in candidates(recognitions)]
+    if not names:
+        return []
+    return [
+        f"the files fit {' and '.join(names)} alike, so what is known of them is not used; "
+        "name the model instead of its files"
+    ]
+
+
 def fetch_advice(model: str) -> str:
     """How to get the files of a model that are not here."""
     return f"dsd-zoo fetch {model} (what is here already: dsd-zoo add FILE)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,7 +92,7 @@ def _with_what_it_is(error: ZooError, path: Path, file: ModelFile, recognizer: R
     others = [other for other in (*found.known_as, *found.archive_of) if other != file]
     if not others:
         return error
-    return type(error)(f"{error}\n  it is known as {others[0]}")
+    return type(error)(f"{error}\n  it is {others[0]}: dsd-zoo add {shlex.quote(str(path))}")
 
 
 def _print_missing(manifest: Manifest, cache: Cache) -> None:
