@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.download.http import HttpSource
-from zoo.download.requesting import request_json, shown
+from zoo.download.requesting import request_json
 from zoo.download.retry import RetryPolicy
-from zoo.download.stream import DownloadSource, SourceError, Stream, TransientError, Validators
+from zoo.download.stream import DownloadSource, SourceError, Stream, TransientError, Validators, shown
 
 MEDIA_TYPE = "application/vnd.git-lfs+json"
 # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: a pointer is shorter than this.

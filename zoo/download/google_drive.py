@@ -15,9 +15,8 @@ from html.parser import HTMLParser
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit, urlunsplit
 
 from zoo.download.http import HttpSource
-from zoo.download.requesting import shown
 from zoo.download.retry import RetryPolicy
-from zoo.download.stream import DownloadSource, SourceError, Stream, Validators
+from zoo.download.stream import DownloadSource, SourceError, Stream, Validators, shown
 
 MAX_PAGE_BYTES = 1 << 20
 _ID = re.compile(r"[A-Za-z0-9_-]+")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from zoo.download.retry import RetryPolicy
-from zoo.download.stream import SourceError, TransientError
+from zoo.download.stream import SourceError, TransientError, shown
 
 if TYPE_CHECKING:
     import requests
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 MAX_JSON_BYTES = 1 << 20
 MAX_REDIRECTS = 10
-MAX_SHOWN = 200
 # What every host may be told; any other header, such as a token, is for the host it was meant for.
 _HEADERS_FOR_ALL = frozenset({"accept", "accept-encoding", "if-range", "range", "user-agent"})
 _SEE_OTHER = 303
@@ -112,17 +111,8 @@ def _after_redirects(
     body: Mapping[str, Any] | None,
 ) -> Iterator[requests.Response]:
     """The first response that is no redirect."""
-    timeout = (retry_policy.connect_timeout, retry_policy.read_timeout)
     for _ in range(MAX_REDIRECTS + 1):
-        with session.request(
-            "GET" if body is None else "POST",
-            url,
-            json=body,
-            stream=True,
-            timeout=timeout,
-            headers=headers,
-            allow_redirects=False,
-        ) as response:
+        with _response(session, url, retry_policy, headers, body) as response:
             target = session.get_redirect_target(response)
             if target is None:
                 yield response
@@ -136,25 +126,40 @@ def _after_redirects(
     raise SourceError(f"redirects more than {MAX_REDIRECTS} times, last to {shown(url)}")
 
 
+def _response(
+    session: requests.Session,
+    url: str,
+    retry_policy: RetryPolicy,
+    headers: Mapping[str, str],
+    body: Mapping[str, Any] | None,
+) -> requests.Response:
+    """One response. `Session.request` would read the body of a redirect, of any length, into memory."""
+    import requests
+
+    asked = session.prepare_request(
+        requests.Request("GET" if body is None else "POST", url, headers=dict(headers), json=body)
+    )
+    settings = session.merge_environment_settings(url, {}, True, None, None)
+    timeout = (retry_policy.connect_timeout, retry_policy.read_timeout)
+    response = session.get_adapter(url).send(asked, timeout=timeout, **settings)
+    requests.cookies.extract_cookies_to_jar(session.cookies, asked, response.raw)
+    return response
+
+
 def _checked_target(url: str, target: str) -> str:
     """Where a redirect leads, as a whole URL. SourceError if no request should go there."""
-    whole = urljoin(url, target)
+    whole, host = target, None
     try:
+        whole = urljoin(url, target)
         before, after = urlsplit(url), urlsplit(whole)
-        host = after.hostname
-    except ValueError:
+        host, _ = after.hostname, after.port
+    except ValueError:  # a malformed host or port
         host = None
     if host is None or after.scheme not in ("http", "https"):
         raise SourceError(f"redirects to {shown(whole)}, which is no http:// or https:// address")
     if before.scheme == "https" and after.scheme == "http":
         raise SourceError(f"redirects from https to {shown(whole)}, where anybody on the way can change it")
     return whole
-
-
-def shown(text: str) -> str:
-    """Text of a server, short and on one line, for a message."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * MAX_SHOWN]).split())
-    return line if len(line) <= MAX_SHOWN else f"{line[:MAX_SHOWN]}..."
 
 
 def _with_message_of_server(error: SourceError, response: requests.Response) -> SourceError:
