@@ -118,7 +118,7 @@ def _after_redirects(
                 yield response
                 return
             target = _checked_target(url, target)
-            if session.should_strip_auth(url, target):
+            if session.should_strip_auth(url, target):  # type: ignore[no-untyped-call]
                 headers = {name: value for name, value in headers.items() if name.lower() in _HEADERS_FOR_ALL}
             # RFC 9110, 15.4: a redirect may keep the method, except this one.
             body = None if response.status_code == _SEE_OTHER else body
@@ -139,10 +139,12 @@ def _response(
     asked = session.prepare_request(
         requests.Request("GET" if body is None else "POST", url, headers=dict(headers), json=body)
     )
-    settings = session.merge_environment_settings(url, {}, True, None, None)
+    settings: dict[str, Any] = {**session.merge_environment_settings(url, {}, True, True, None)}
     timeout = (retry_policy.connect_timeout, retry_policy.read_timeout)
     response = session.get_adapter(url).send(asked, timeout=timeout, **settings)
-    requests.cookies.extract_cookies_to_jar(session.cookies, asked, response.raw)
+    requests.cookies.extract_cookies_to_jar(  # type: ignore[no-untyped-call]
+        session.cookies, asked, response.raw
+    )
     return response
 
 

@@ -29,7 +29,8 @@ MAX_UNSIZED_BYTES = 1 << 31
 class KnownContent:
     """Some content on record: the file of a model, or the archive in which it was published.
 
-    bytes: its size, None if it is not on record. hashes: kind to lower-case hex digest, may be empty.
+    name: empty if it is not on record. bytes: its size, None if it is not on record.
+    hashes: kind to lower-case hex digest, may be empty.
     """
 
     file: ModelFile
@@ -143,7 +144,7 @@ def _contents(file: ModelFile, cache: Cache) -> Iterable[KnownContent]:
     else:
         yield KnownContent(file, file.name, record.digests.bytes, {"sha256": record.digests.sha256})
     if (archive := entry.archive) is not None:
-        yield KnownContent(file, archive.name, archive.bytes, archive.hashes, is_archive=True)
+        yield KnownContent(file, archive.name or "", archive.bytes, archive.hashes, is_archive=True)
 
 
 def _needed(candidates: Sequence[KnownContent], also: Collection[str], *, every_hash: bool) -> set[str]:
