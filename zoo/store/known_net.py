@@ -89,7 +89,8 @@ class KnownNet:
                 "the claims about that model are left out"
             ]
         if self.definition_path is not None:
-            return [f"the definition is {self.definition}: {self.definition_path}"]
+            place = "from the cache" if self.definition.bundled_path is None else "which ships with the zoo"
+            return [f"the definition is {self.definition}, {place}"]
         return [f"no definition was given; that of {model} is {self.definition.name}: {fetch_advice(model)}"]
 
 

@@ -76,6 +76,16 @@ class Subject:
         recognized = self.recognize()
         return None if self.recognizer is None else known_net(recognized, self.recognizer.cache)
 
+    def names(self) -> list[str]:
+        """How to name the net to a command: the model where all its files are here, else the files read."""
+        known = self.known_net()
+        if known is None or known.added_source is None or self.recognizer is None:
+            return [str(path) for path in self.files.values()]
+        cache = self.recognizer.cache
+        if all(cache.find(file) is not None for file in known.manifest.source_model_files()):
+            return [known.manifest.name]
+        return [str(known.added_source), *(str(path) for path in self.files.values())]
+
     def scores(self, chosen: str | None) -> str | None:
         """The output that ranks the classes: as chosen, or as the manifest says; None: the only one."""
         return chosen or (None if self.manifest is None else self.manifest.scores)

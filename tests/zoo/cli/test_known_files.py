@@ -131,17 +131,19 @@ def test_weights_alone_say_where_their_definition_is(run, toy, command):
     assert run("fetch", "toy").code == 0
     outcome = run(command, toy.weights, *options)
     assert (outcome.code, outcome.err) == (0, "")
-    assert "the definition is toy.prototxt of toy: " in outcome.out
+    assert "the definition is toy.prototxt of toy, from the cache" in outcome.out
 
 
 def test_weights_with_the_definition_of_the_cache_are_the_whole_net(run, toy):
     toy.manifest()
-    run("fetch", "toy")
-    outcome = run("convert", toy.weights, "-o", "alone.onnx")
-    assert metadata("alone.onnx")["model"] == "toy"
-    (line,) = [line for line in outcome.out.splitlines() if "dsd-zoo compare" in line]
-    compared = run(*line.split("dsd-zoo ")[1].split())
-    assert compared.code == 0, compared.err
+    for fetched in ("add", "fetch"):
+        run(fetched, toy.definition if fetched == "add" else "toy")
+        outcome = run("convert", toy.weights, "-o", "alone.onnx")
+        assert metadata("alone.onnx")["model"] == "toy"
+        (line,) = [line for line in outcome.out.splitlines() if "dsd-zoo compare" in line]
+        compared = run(*line.split("dsd-zoo ")[1].split())
+        assert compared.code == 0, compared.err
+    assert line.endswith("dsd-zoo compare toy alone.onnx")
     run("convert", toy.definition, toy.weights, "-o", "both.onnx")
     image = {"data": np.random.default_rng(0).normal(size=(1, 3, 32, 32)).astype(np.float32)}
     alone, both = (run_onnx(Path(name), image)["prob"] for name in ("alone.onnx", "both.onnx"))

@@ -139,9 +139,12 @@ def convert(
 def _print_report(report: ConversionReport, what: Sequence[str], subject: Subject) -> None:
     from zoo.cli._known_files import known_fields
 
-    known = subject.known_net()
-    read = [*what] if known is None or known.added_source is None else [str(known.added_source), *what]
-    preprocessing = {name: value for name, value in (report.preprocessing or {}).items() if value is not None}
+    named = what if subject.recognizer is None else subject.names()
+    preprocessing = {
+        name: value
+        for name, value in (report.preprocessing or {}).items()
+        if value is not None and value is not False
+    }
     nets = [path for path in report.files if path.suffix in (".onnx", ".py")]
     parts = (report.layers, "layer"), (report.nodes, "ONNX node"), (report.parameters, "parameter")
     fields = [
@@ -157,7 +160,7 @@ def _print_report(report: ConversionReport, what: Sequence[str], subject: Subjec
         ("preprocessing", ", ".join(f"{name} {value}" for name, value in preprocessing.items())),
         ("notes", "\n".join(report.notes)),
         ("written", "\n".join(f"{path}  {human_bytes(path.stat().st_size)}" for path in report.files)),
-        ("next", "\n".join(shlex.join(["dsd-zoo", "compare", ",".join(read), str(net)]) for net in nets)),
+        ("next", "\n".join(shlex.join(["dsd-zoo", "compare", ",".join(named), str(net)]) for net in nets)),
     ]
     forms = [FORMS[path.suffix] for path in nets or report.files]
     print(f"{report.framework} to {' and '.join(forms)}")
