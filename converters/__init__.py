@@ -20,8 +20,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from converters import wire
+from converters import extras, wire
 from converters.atomic_writing import atomic_write, atomic_write_group
+from converters.deferred_imports import defer_imports
 from converters.errors import (
     ConverterError,
     FormatError,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx_ir as ir
 
+defer_imports()
 
 __all__ = [
     "ConversionReport",
@@ -62,6 +64,7 @@ __all__ = [
     "atomic_write",
     "atomic_write_group",
     "convert",
+    "extras",
     "foreign",
     "identify",
     "inspect",

@@ -45,9 +45,8 @@ def imagenet_names() -> list[str]:
 
 def devkit_order() -> list[int]:
     """The sorted-synset label of each development kit id, 1 to 1000 (ILSVRC2012_ID in its meta.mat)."""
-    return [
-        int(number) for line in _lines("ilsvrc2012/ilsvrc2012-devkit-order.txt") for number in line.split()
-    ]
+    path = bundled_folder() / "ilsvrc2012" / "ilsvrc2012-devkit-order.txt"
+    return [int(number) for number in path.read_text(encoding="ascii").split()]
 
 
 def _ilsvrc2015_names() -> list[str]:

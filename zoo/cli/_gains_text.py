@@ -10,13 +10,18 @@ from zoo.cli._output import WIDTH
 from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
+    from zoo.catalog.claim import PublishedMeasurement
+    from zoo.catalog.manifest import Manifest
     from zoo.report.tables import GainBlock, GainLine
 
 HEADER = ("", "BASELINE", "MODEL", "GAIN", "95 % INTERVAL", "SIGNIFICANT")
 
 
-def print_gain_blocks(blocks: Sequence[GainBlock]) -> None:
-    """For each pair and metric a table by preparation, and what follows; nothing if there is no block."""
+def print_gain_blocks(blocks: Sequence[GainBlock], *, sources: bool = True) -> None:
+    """For each pair and metric a table by preparation, and what follows; nothing if there is no block.
+
+    sources: say where the sources are shown.
+    """
     for block in blocks:
         title = f"{METRIC_NAMES[block.metric]} in %: {block.model} over its baseline {block.baseline}"
         print(f"{title[:1].upper()}{title[1:]}")
@@ -24,7 +29,28 @@ def print_gain_blocks(blocks: Sequence[GainBlock]) -> None:
         print(textwrap.fill(block.sentence, WIDTH))
         print()
     if blocks:
-        print(textwrap.fill(_legend([line for block in blocks for line in block.lines]), WIDTH))
+        legend = _legend([line for block in blocks for line in block.lines])
+        print(textwrap.fill(f"{legend} Sources: dsd-zoo show MODEL." if sources else legend, WIDTH))
+
+
+def print_measurements(manifest: Manifest, width: int) -> None:
+    """What others measured, with who, how and where; both metrics of one source together."""
+    from zoo.report import words
+
+    groups: dict[tuple[str | None, ...], list[PublishedMeasurement]] = {}
+    for found in manifest.measurements:
+        key = (found.who, found.source, words.preparation_of(found), found.tool, found.note)
+        groups.setdefault(key, []).append(found)
+    for (who, source, preparation, tool, note), entries in groups.items():
+        print(f"  {who}")
+        for found in entries:
+            known = "the exact count is unknown" if found.correct is None else f"{found.correct:,} right"
+            name = METRIC_NAMES[found.metric]
+            print(f'    {name} {found.percent:g} %: {known}, of {found.n:,}; printed as "{found.published}"')
+        for label, text in (("under", preparation), ("with", tool), ("note", note)):
+            if text:
+                print("    " + textwrap.fill(f"{label}: {text}", width - 4, subsequent_indent=" " * 6))
+        print(f"    from: {source}")
 
 
 def _print_lines(lines: Sequence[GainLine]) -> None:
@@ -85,5 +111,4 @@ def _legend(lines: Sequence[GainLine]) -> str:
         parts.append(
             "A preparation is the same if resize and crop are; two tools may still interpolate differently"
         )
-        parts.append("Sources: dsd-zoo show MODEL")
     return " ".join(f"{part}." for part in parts)

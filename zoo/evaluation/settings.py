@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from zoo.bundled import LABEL_ORDERS, TASKS, embedded_images
 from zoo.catalog.manifest import Manifest
@@ -13,9 +13,9 @@ from zoo.datasets import Dataset, kinds_of_sources
 from zoo.errors import UsageError
 from zoo.evaluation.variants import made_for_another
 from zoo.preprocessing.settings import Preprocessing, carried_settings, settings
-from zoo.runtimes import form_of
+from zoo.runtimes import NO_RUNTIME, form_of, installed_runtimes
 from zoo.store.subject import Subject
-from zoo.vocabulary import RuntimeName
+from zoo.vocabulary import Form, Precision, RuntimeName
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def settings_for(
         UsageError: a setting is missing or out of range.
         converters.ConverterError: the net cannot be converted.
     """
-    require_counted(subject)
+    require_counted(subject.manifest)
     mean_image = subject.mean_image
     if isinstance(mean, Path):
         chosen, mean_image = {**chosen, "mean_image": True}, mean
@@ -80,9 +80,8 @@ def _stated(manifest: Manifest) -> dict[str, Any]:
     return {} if manifest.preprocessing is None else manifest.preprocessing.model_dump()
 
 
-def require_counted(subject: Subject) -> None:
-    """UsageError if the answers of a model are not right or wrong by one label per image."""
-    manifest = subject.manifest
+def require_counted(manifest: Manifest | None) -> None:
+    """UsageError if the answers of a model are not right or wrong by one label per image. None: no model."""
     if manifest is None or manifest.is_counted:
         return
     task = TASKS[manifest.task]
@@ -109,6 +108,25 @@ def check_label_order(subject: Subject, data: Dataset) -> None:
         "  so the net would be right by chance only\n"
         f"  {ours.advice or 'give a list of labels in the order of the net: --labels FILE'}"
     )
+
+
+def runtimes_for(subject: Subject, kind: str, precision: Precision) -> list[RuntimeName]:
+    """The installed runtimes that can run the net of `subject` on a kind of device ("cpu", "cuda").
+
+    Raises:
+        UsageError: there is none.
+    """
+    forms = {"pytorch"} if subject.sources[0].suffix == ".py" else set(get_args(Form))
+    if not installed_runtimes():
+        raise UsageError(NO_RUNTIME)
+    found = [
+        name
+        for name, runtime in installed_runtimes().items()
+        if runtime.form in forms and precision in runtime.precisions.get(kind, ())
+    ]
+    if not found:
+        raise UsageError(f"no installed runtime computes {subject.name} in {precision} on {kind}")
+    return found
 
 
 def shipped_images(subject: Subject) -> Path:

@@ -21,6 +21,7 @@ def write_reports(found: Findings, junit_path: Path | None, markdown_path: Path 
     from zoo.report.cases import cases_of
     from zoo.report.junit import junit
     from zoo.report.markdown import markdown
+    from zoo.report.tables import gain_blocks
 
     cases = cases_of(found.audit, found.regression)
     path = junit_path
@@ -31,6 +32,7 @@ def write_reports(found: Findings, junit_path: Path | None, markdown_path: Path 
         path = markdown_path
         if markdown_path is not None:
             with markdown_path.open("a", encoding="utf-8") as file:
-                file.write(markdown(found.run.result, found.accuracies, cases))
+                gains = [] if found.audit is None else gain_blocks(found.audit)
+                file.write(markdown(found.run.result, found.accuracies, cases, gains))
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from error

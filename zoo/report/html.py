@@ -15,6 +15,7 @@ from zoo.claims.audit import AuditedModel
 from zoo.claims.statistics import clopper_pearson_interval
 from zoo.errors import UsageError
 from zoo.report import interval_plot, tables, words
+from zoo.report.standing import gain_sentences
 from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
@@ -54,13 +55,15 @@ def render(models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> str
     gains = [row for audit in audits for row in tables.gain_blocks(audit)]
     return environment.get_template("page.html.jinja").render(
         headline=words.headline(audits, parity),
-        findings=[(audit, found) for audit in audits if (found := words.gain_sentences(audit))],
+        findings=[(audit, found) for audit in audits if (found := gain_sentences(audit))],
         problems=words.problems(audits, parity),
         overview=_overview(models),
         models=models,
         audits=audits,
         gains=gains,
-        axis=interval_plot.axis_over([line.value.interval for row in gains for line in row.lines]),
+        axis=interval_plot.axis_over(
+            [line.value.interval for row in gains for line in row.lines if line.value is not None]
+        ),
         pairs=[table for audit in audits for table in tables.pair_tables(audit)],
         conflicts=[(audit.model, conflict) for audit in audits for conflict in audit.conflicts],
         parity=parity,
@@ -82,6 +85,7 @@ def _filters() -> dict[str, Callable[..., object]]:
         "percent_range": words.percent_range,
         "place": words.place,
         "points": words.points,
+        "preparation_of": words.preparation_of,
         "points_range": words.points_range,
         "prose": _prose,
         "runtime": words.runtime_label,

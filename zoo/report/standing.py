@@ -10,6 +10,7 @@ from zoo.report import words
 from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
+    from zoo.claims.audit import Audit
     from zoo.claims.prepared_gains import GainsByPreparation, PreparedGain
 
 
@@ -24,6 +25,24 @@ def standing(found: GainsByPreparation) -> str:
     else:
         clauses = [_verdict_clause(found, row) for row in measured]
     return f"{name}: " + " ".join(f"{clause[:1].upper()}{clause[1:]}." for clause in clauses)
+
+
+def gain_sentences(audit: Audit) -> list[str]:
+    """The gains of a model over its baseline: as measured here, and what is known of the claimed ones.
+
+    Equal runs give one sentence. A metric on which the two nets agree for every image gives none.
+    """
+    sentences = []
+    for gain in audit.gains:
+        clauses = {
+            words.paired_gain(pair): words.gain_verdict(pair)
+            for pair in gain.measured
+            if pair.only_model or pair.only_baseline
+        }
+        name = METRIC_NAMES[gain.metric]
+        sentences += [f"{name}: {clause}: {verdict}" for clause, verdict in clauses.items()]
+    claimed = [found for found in audit.by_preparation if found.standing != "nothing claimed"]
+    return sentences + [standing(found) for found in claimed]
 
 
 def _nothing_claimed(found: GainsByPreparation) -> str:

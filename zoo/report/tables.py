@@ -9,7 +9,7 @@ from typing import TypeVar
 from zoo.claims.audit import Audit, ClaimAudit
 from zoo.claims.gains import Gain, PairedGain, UnpairedGain
 from zoo.claims.measurement import Measurement
-from zoo.claims.prepared_gains import PreparedGain
+from zoo.claims.prepared_gains import GainsByPreparation, PreparedGain
 from zoo.report import words
 from zoo.report.standing import standing
 from zoo.vocabulary import Metric
@@ -89,9 +89,14 @@ def claim_blocks(audit: Audit) -> list[ClaimBlock]:
 
 def gain_blocks(audit: Audit) -> list[GainBlock]:
     """The gains of one model over its baseline by preparation; equal runs with two runtimes are one line."""
+    return gain_blocks_of(audit.by_preparation)
+
+
+def gain_blocks_of(gains: Sequence[GainsByPreparation]) -> list[GainBlock]:
+    """As `gain_blocks`, without an audit."""
     return [
         GainBlock(found.model, found.baseline, found.metric, gain_lines(found.rows), standing(found))
-        for found in audit.by_preparation
+        for found in gains
     ]
 
 

@@ -11,15 +11,15 @@ from zoo.claims.audit import Audit, ClaimAudit
 from zoo.claims.gains import PairedGain, UnpairedGain
 from zoo.claims.statistics import Interval
 from zoo.runtimes import all_runtimes
-from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
-    from zoo.claims.prepared_gains import Figure, PreparedGain, Standing
+    from zoo.catalog.claim import PublishedMeasurement
+    from zoo.claims.prepared_gains import Figure, PreparedGain
     from zoo.verification.parity import Parity
 
 NOT_STATED = "not stated"
 # What became of claimed gains, for one and for more.
-STANDINGS: dict[Standing, tuple[str, str]] = {
+STANDINGS: dict[str, tuple[str, str]] = {
     "stands": ("stands", "stand"),
     "shrinks": ("shrinks", "shrink"),
     "depends on the preparation": ("depends on the preparation", "depend on the preparation"),
@@ -103,15 +103,6 @@ def derivation(claim: ClaimAudit) -> str:
     return f"does NOT follow from its trace, which gives {found.printed}"
 
 
-def claimed_gain(gain: UnpairedGain) -> str:
-    """The published gain with its interval, as one clause."""
-    rounded = "" if gain.exact else ", from rounded percentages"
-    return (
-        f"claimed {points(gain.gain)} points (95 % interval {points_range(gain.interval)}, "
-        f"images unpaired{rounded})"
-    )
-
-
 def paired_gain(gain: PairedGain) -> str:
     """The measured gain with its interval and test, as one clause."""
     change = gain.only_model - gain.only_baseline
@@ -133,6 +124,15 @@ def preparation(row: PreparedGain) -> str:
     if row.preparation.words is not None:
         return row.preparation.words
     return "as the authors did, not stated" if row.basis == "published" else NOT_STATED
+
+
+def preparation_of(found: PublishedMeasurement) -> str:
+    """The preparation of what somebody else measured, in the zoo's terms where it is known so exactly."""
+    from zoo.preprocessing.settings import in_words
+
+    if found.preprocessing is not None:
+        return in_words(found.preprocessing.model_dump())
+    return found.preparation or "a preparation that is not stated"
 
 
 def as_published(figure: Figure | None) -> str:
@@ -171,21 +171,23 @@ def _claims_sentence(audits: Sequence[Audit]) -> str:
     claims = [claim for audit in audits for claim in audit.claims]
     agreeing = sum(claim.verdict == "agrees" for claim in claims)
     derived = sum(claim.derivation is not None for claim in claims)
-    about = f"{len(claims)} published accuracies of {_models(audits)}"
     if not claims:
         return f"No accuracy of {_models(audits)} is claimed."
     if len(claims) == 1:
-        return (
-            f"The published accuracy of {_models(audits)} was {'' if agreeing else 'not '}measured here"
-            + (" and agrees." if agreeing else "; it follows from its trace." if derived else ".")
-        )
+        what = f"The published accuracy of {_models(audits)}"
+        trace = "; it follows from its trace" if derived else ""
+        return f"{what} {'was measured here and agrees' if agreeing else f'was not measured here{trace}'}."
+    about = f"published accuracies of {_models(audits)}"
     if agreeing == len(claims):
-        return f"All {about} were measured here and agree."
+        return f"{'Both' if agreeing == 2 else f'All {agreeing}'} {about} were measured here and agree."
+    of = f"Of the {len(claims)} {about},"
     if agreeing:
-        return f"Of the {about}, {agreeing} were measured here in full and agree."
-    count = "all follow" if derived == len(claims) else f"{derived} follow{'s' if derived == 1 else ''}"
-    traces = f"; {count} from their traces" if derived else ""
-    return f"Of the {about}, none was measured here in full{traces}."
+        verbs = ("was", "agrees") if agreeing == 1 else ("were", "agree")
+        return f"{of} {agreeing} {verbs[0]} measured here in full and {verbs[1]}."
+    follow = (
+        "both follow" if derived == len(claims) == 2 else f"{derived} follow{'s' if derived == 1 else ''}"
+    )
+    return f"{of} none was measured here in full{f'; {follow} from their traces' if derived else ''}."
 
 
 def _models(audits: Sequence[Audit]) -> str:
@@ -198,7 +200,7 @@ def claimed_gains(audits: Sequence[Audit]) -> str:
     pairs = [gains for gains in found if gains.claimed is not None]
     if len(pairs) < 2:
         return ""
-    standings = Counter(gains.standing for gains in pairs if gains.standing != "nothing claimed")
+    standings = Counter[str](gains.standing for gains in pairs if gains.standing != "nothing claimed")
     claiming = standings.total()
     sentence = (
         f"Of the {len(pairs)} pairs with published numbers, {_count(claiming, len(pairs))} "
@@ -233,23 +235,3 @@ def _measured_gains_sentence(audits: Sequence[Audit]) -> str:
 
 def _count(count: int, of: int) -> str:
     return "none" if not count else "all" if count == of else str(count)
-
-
-def gain_sentences(audit: Audit) -> list[str]:
-    """The gains of a model over its baseline: as measured, or as claimed where nothing was measured.
-
-    Equal runs give one sentence. A metric on which the two nets agree for every image gives none.
-    """
-    sentences = []
-    for gain in audit.gains:
-        clauses = {
-            paired_gain(pair): gain_verdict(pair)
-            for pair in gain.measured
-            if pair.only_model or pair.only_baseline
-        }
-        if not gain.measured and gain.claimed is not None:
-            clauses = {claimed_gain(gain.claimed): gain_verdict(gain.claimed)}
-        sentences += [
-            f"{METRIC_NAMES[gain.metric]}: {clause}: {verdict}" for clause, verdict in clauses.items()
-        ]
-    return sentences

@@ -21,7 +21,7 @@ from zoo.datasets.loader import load_samples
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing import preprocessor
 from zoo.preprocessing.settings import Preprocessing
-from zoo.runtimes import open_runtime
+from zoo.runtimes import all_runtimes, form_of, installed_runtimes, open_runtime
 from zoo.verification.check import Check
 from zoo.verification.compare import compare_nets
 from zoo.verification.difference import BOUND, difference
@@ -123,13 +123,19 @@ def check_parity(manifest: Manifest, net: SourceNet, cache: Cache) -> list[Check
 
     net: that of the model, see `zoo.store.converted.source_net`.
     """
-    onnx, pytorch = net.converted("onnx", cache.root), net.converted("pytorch", cache.root)
+    missing = [name for name in ("onnx", "pytorch") if name not in installed_runtimes()]
+    installed = [name for name in ("onnx", "pytorch") if name not in missing]
+    forms = {name: net.converted(form_of(name), cache.root) for name in installed}
     images = embedded_images(manifest.dataset)
-    if manifest.recorded and images is not None:
-        return _against_recorded(manifest, {"onnx": onnx, "pytorch": pytorch}, images, cache)
-    if manifest.is_counted and manifest.preprocessing is not None:
-        return [_against_each_other(manifest, onnx, pytorch, manifest.preprocessing)]
-    return [_value_by_value(manifest, onnx, pytorch)]
+    if manifest.recorded and images is not None and forms:
+        checks = _against_recorded(manifest, forms, images, cache)
+    elif missing:
+        checks = []
+    elif manifest.is_counted and manifest.preprocessing is not None:
+        checks = [_against_each_other(manifest, manifest.preprocessing, **forms)]
+    else:
+        checks = [_value_by_value(manifest, **forms)]
+    return checks + [_not_compared(name) for name in missing]
 
 
 def _preprocessing(manifest: Manifest) -> Preprocessing:
@@ -160,6 +166,12 @@ def _against_recorded(
     ]
 
 
+def _not_compared(runtime: str) -> Check:
+    missing = all_runtimes()[runtime]
+    advice = f"pip install 'dsd-zoo[{missing.extra}]'"
+    return Check("parity", runtime, True, f"not compared; {missing.label} is not installed: {advice}")
+
+
 def _value_by_value(manifest: Manifest, onnx: Path, pytorch: Path) -> Check:
     """Any net, with any inputs and outputs: both forms on the same random input."""
     subject = "onnx and pytorch"
@@ -178,7 +190,7 @@ def _value_by_value(manifest: Manifest, onnx: Path, pytorch: Path) -> Check:
     )
 
 
-def _against_each_other(manifest: Manifest, onnx: Path, pytorch: Path, prepared: Preprocessing) -> Check:
+def _against_each_other(manifest: Manifest, prepared: Preprocessing, onnx: Path, pytorch: Path) -> Check:
     session = open_runtime("onnx", onnx, scores=manifest.scores)
     count = session.batch or 2
     # About the range of real inputs: scaled pixel values in Caffe, standard deviations in Torch7.

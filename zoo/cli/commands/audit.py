@@ -41,9 +41,15 @@ def audit(
     if json:
         print_json([found.to_json() for found in audits])
     else:
-        _audit_text.print_claims(audits)
+        if any(found.claims for found in audits):
+            _audit_text.print_claims([found for found in audits if found.claims])
         _audit_text.print_gains(audits)
         _audit_text.print_conflicts(audits)
         _audit_text.print_verdict(audits)
+        for manifest in claimed:
+            if manifest.reported:
+                print(
+                    f"What was reported for {manifest.name} cannot be checked: dsd-zoo show {manifest.name}"
+                )
     if not all(found.holds for found in audits):
         raise typer.Exit(1)

@@ -12,7 +12,7 @@ from zoo.bundled import TASKS
 from zoo.cli._columns import Column, table_lines, terminal_width, wrap
 from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
 from zoo.cli._output import counted, print_json
-from zoo.cli._results import as_json, in_short
+from zoo.cli._results import as_json, in_short, is_on_claimed_images, published_images
 from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
 from zoo.errors import UsageError
@@ -137,10 +137,18 @@ class _Listing:
         return {name for manifest in with_baseline for name in (manifest.name, str(manifest.baseline))}
 
     def _print_measured(self, manifest: Manifest, results: Sequence[Result], width: int) -> None:
-        """The runs here, never beside a claim: those over other images say so."""
+        """The runs here. An accuracy over other images is left out: it must not stand beside a claim."""
+        others = set()
         for result in results:
-            images = "" if result.dataset == manifest.dataset else f" over other images ({result.dataset})"
-            print(wrap(f"  measured here: top-1 {in_short(result)}{images}", width, indent="    "))
+            if is_on_claimed_images(manifest, result):
+                short = in_short(result, published_images(manifest))
+                print(wrap(f"  measured here: top-1 {short}", width, indent="    "))
+            else:
+                others.add(result.dataset)
+        if others:
+            names = ", ".join(sorted(others))
+            said = f"  measured here over other images ({names}): dsd-zoo show {manifest.name}"
+            print(wrap(said, width, indent="    "))
 
     def _row(self, manifest: Manifest, is_dsd: bool) -> tuple[str, ...]:
         numbers = _claims(manifest) or _by_others(manifest)

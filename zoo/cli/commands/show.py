@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoo.bundled import embedded_images
+from zoo.cli._gains_text import print_measurements
 from zoo.cli._interface_text import interface_fields, reported_lines
 from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
 from zoo.cli._output import human_bytes, print_fields, print_json
-from zoo.cli._results import as_json, in_short
+from zoo.cli._results import as_json, in_short, is_on_claimed_images
 from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
 from zoo.vocabulary import METRIC_NAMES
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from zoo.catalog.claim import Claim
     from zoo.catalog.file import Archive
     from zoo.catalog.manifest import Manifest, ModelFile
+    from zoo.claims.prepared_gains import GainsByPreparation
     from zoo.evidence.run import Result
     from zoo.store.cache import Cache
 
@@ -39,7 +42,8 @@ def show(
     """Show one model: its claims, its files, what to run.
 
     --json prints the manifest as it is, with `trust` and `here` (its path, or null) for each file,
-    `gain` over the baseline per metric, in points, and `measured` as in `dsd-zoo list --json`.
+    `gain` over the baseline per metric, in points, `by_preparation` as in `dsd-zoo audit --json`, and
+    `measured` as in `dsd-zoo list --json`.
     """
     from zoo.evidence.run import read_results
     from zoo.store.cache import Cache
@@ -48,14 +52,16 @@ def show(
     manifest = catalog.get(model)
     results = read_results(evidence).get(manifest.name, [])
     if json:
-        print_json(_as_json(manifest, catalog, cache) | {"measured": [as_json(result) for result in results]})
+        data = _as_json(manifest, catalog, cache, evidence)
+        print_json(data | {"measured": [as_json(result) for result in results]})
         return
     _print_identity(manifest)
     if manifest.is_counted:
         _print_claims(manifest)
     _print_reported(manifest)
-    _print_measured(results)
-    _print_baseline(manifest, catalog)
+    _print_measurements_of(manifest)
+    _print_measured(manifest, results)
+    _print_baseline(manifest, catalog, evidence)
     _print_files(manifest, cache)
     _print_notes(manifest)
     _print_next(manifest, cache)
@@ -117,33 +123,42 @@ def _count(claim: Claim) -> str:
     return f"{claim.correct:,} of {claim.n:,} images"
 
 
-def _print_measured(results: Sequence[Result]) -> None:
+def _print_measurements_of(manifest: Manifest) -> None:
+    if manifest.measurements:
+        print("\nMeasured by others")
+        print_measurements(manifest, WIDTH)
+
+
+def _print_measured(manifest: Manifest, results: Sequence[Result]) -> None:
     if results:
         print("\nMeasured here")
     for result in results:
+        images = "" if is_on_claimed_images(manifest, result) else f"; other images ({result.dataset})"
         print(
             f"  {in_short(result)}: top-1 {result.top1_correct:,}, top-5 {result.top5_correct:,} "
-            f"of {result.n:,} images; {result.flavour}, {result.precision}"
+            f"of {result.n:,} images; {result.flavour}, {result.precision}{images}"
         )
 
 
-def _print_baseline(manifest: Manifest, catalog: Catalog) -> None:
-    from zoo.claims.gains import gains_over_baseline
+def _print_baseline(manifest: Manifest, catalog: Catalog, evidence: Path) -> None:
+    from zoo.cli._gains_text import print_gain_blocks
+    from zoo.report.tables import gain_blocks_of
 
     baseline = catalog.baseline(manifest)
     if baseline is None:
         return
     print(f"\nBaseline\n  {baseline.name}: {baseline.title}")
-    for gain in gains_over_baseline(manifest, baseline, ()):
-        theirs = baseline.claim(gain.metric)
-        if gain.claimed is None or theirs is None:
-            continue
-        name, points = METRIC_NAMES[gain.metric], 100 * gain.claimed.gain
-        low, high = 100 * gain.claimed.interval.low, 100 * gain.claimed.interval.high
-        verdict = "" if gain.claimed.significant else "; not significant"
-        print(f"  {name} {theirs.percent:g} %, so the claimed gain is {points:+.2f} points")
-        print(f"    (95 % interval {low:+.2f} to {high:+.2f}, counting the images as unrelated{verdict})")
+    print_measurements(baseline, WIDTH)
     _print_conflicts(baseline)
+    print("\nGain over the baseline")
+    print_gain_blocks(gain_blocks_of(_gains(manifest, baseline, evidence)), sources=False)
+
+
+def _gains(manifest: Manifest, baseline: Manifest, evidence: Path) -> list[GainsByPreparation]:
+    from zoo.claims.prepared_gains import gains_by_preparation
+    from zoo.evidence.run import read_runs_of
+
+    return gains_by_preparation(manifest, baseline, read_runs_of((manifest.name, baseline.name), evidence))
 
 
 def _print_files(manifest: Manifest, cache: Cache) -> None:
@@ -211,15 +226,14 @@ def _print_next(manifest: Manifest, cache: Cache) -> None:
     print_fields(steps)
 
 
-def _as_json(manifest: Manifest, catalog: Catalog, cache: Cache) -> dict[str, object]:
-    from zoo.claims.gains import gains_over_baseline
-
+def _as_json(manifest: Manifest, catalog: Catalog, cache: Cache, evidence: Path) -> dict[str, object]:
     data = manifest.model_dump()
     for entry, file in zip(data["files"], manifest.model_files(), strict=True):
         path = cache.find(file)
         entry["trust"] = cache.trust(file)
         entry["here"] = None if path is None else str(path)
     baseline = catalog.baseline(manifest)
-    gains = [] if baseline is None else gains_over_baseline(manifest, baseline, ())
-    data["gain"] = {gain.metric: round(100 * gain.claimed.gain, 4) for gain in gains if gain.claimed}
+    found = [] if baseline is None else _gains(manifest, baseline, evidence)
+    data["gain"] = {gains.metric: round(100 * gains.claimed.gain, 4) for gains in found if gains.claimed}
+    data["by_preparation"] = [gains.to_json() for gains in found]
     return data
