@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from zoo.catalog.manifest import Manifest, ModelFile
     from zoo.store.cache import Cache
 
-# No known model file is larger, so a larger one is not hashed for those whose size nobody recorded.
+# A file is not hashed for one whose size nobody recorded if it is larger than that can be: no known model file
+# has more bytes than this, and no weights more for each parameter of the net, twice over as double precision
+# with gradients, beside what training adds.
 MAX_UNSIZED_BYTES = 1 << 31
+MAX_BYTES_PER_PARAMETER, MAX_OTHER_BYTES = 64, 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,15 @@ class KnownContent:
     bytes: int | None
     hashes: Mapping[str, str]
     is_archive: bool = False
+
+    def may_have(self, size: int) -> bool:
+        """Whether its size is, or may be, this one."""
+        if self.bytes is not None:
+            return self.bytes == size
+        parameters = self.file.manifest.parameters if self.file.entry.role == "weights" else None
+        if parameters is None or self.is_archive:
+            return size <= MAX_UNSIZED_BYTES
+        return size <= min(MAX_UNSIZED_BYTES, MAX_BYTES_PER_PARAMETER * parameters + MAX_OTHER_BYTES)
 
     def agrees(self, hashes: Mapping[str, str]) -> bool:
         """Whether content with these hashes is it: at least one of them agrees, and none differs."""
@@ -108,8 +120,7 @@ def recognize(
     """
     require_file(path)
     size = path.stat().st_size
-    sizes = (None, size) if size <= MAX_UNSIZED_BYTES else (size,)
-    candidates = [known for known in on_record if known.hashes and known.bytes in sizes]
+    candidates = [known for known in on_record if known.hashes and known.may_have(size)]
     hashes = hash_file(path, _needed(candidates, also, every_hash=every_hash))
     found = [known for known in candidates if known.agrees(hashes)]
     return Recognition(

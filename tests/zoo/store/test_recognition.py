@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from manifest_files import catalog_of, hashes_of, write_manifest
+from manifest_files import CLASSIFIER, catalog_of, hashes_of, write_manifest
 
 from zoo.catalog.catalog import Catalog
 from zoo.catalog.file import HASH_KINDS
@@ -110,6 +110,16 @@ def test_a_huge_file_is_not_hashed_for_files_of_unknown_size(recognizer, file, r
     os.truncate(file, MAX_UNSIZED_BYTES + 1)
     assert not recognizer(tiny=[weights(sha1=HASHES["sha1"])]).recognize(file).is_known
     assert not reads
+
+
+def test_a_file_is_not_hashed_for_a_net_that_is_too_small_for_it(recognizer, file, tmp_path, reads):
+    files = [weights(sha1=HASHES["sha1"])]
+    for parameters, kinds in ((1, set()), (10**6, {"sha1"})):
+        path = write_manifest(tmp_path / "sized", "sized", *files, **CLASSIFIER, parameters=parameters)
+        known = Recognizer(catalog_of(path), Cache(tmp_path / "cache"))
+        os.truncate(file, 60_000_000)
+        assert set(known.recognize(file).hashes) == kinds
+    assert reads == {file: 1}
 
 
 def test_first_use_counts_where_no_hash_was_known(recognizer, file):
