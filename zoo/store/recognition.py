@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from zoo.catalog.manifest import Manifest, ModelFile
     from zoo.store.cache import Cache
 
-# A file is not hashed for one whose size nobody recorded if it is larger than that can be: no known model file
-# has more bytes than this, and no weights more for each parameter of the net, twice over as double precision
-# with gradients, beside what training adds.
+# A file is not hashed for one of unrecorded size that cannot be as large. No known model file has more bytes;
+# of weights, a parameter takes at most 8 bytes, and as much for its gradient: here four times that, as nets
+# for inference have fewer parameters than those that were trained.
 MAX_UNSIZED_BYTES = 1 << 31
 MAX_BYTES_PER_PARAMETER, MAX_OTHER_BYTES = 64, 1 << 24
 
