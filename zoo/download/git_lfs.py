@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zoo.download.http import HttpSource
-from zoo.download.requesting import request_json
+from zoo.download.http import HttpSource, request_json
 from zoo.download.retry import RetryPolicy
 from zoo.download.stream import DownloadSource, SourceError, Stream, TransientError, Validators, shown
 

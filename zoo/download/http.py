@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
 
-from zoo.download.requesting import raise_for_status, request
+from zoo.download.redirects import response_after_redirects
 from zoo.download.retry import RetryPolicy
-from zoo.download.stream import SourceError, Stream, TransientError, Validators
+from zoo.download.stream import SourceError, Stream, TransientError, Validators, shown
 
 if TYPE_CHECKING:
     import requests
 
 # Small enough to notice a slow server soon, large enough to cost nothing.
 CHUNK_BYTES = 1 << 16
+RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+MAX_JSON_BYTES = 1 << 20
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
@@ -64,6 +69,92 @@ class HttpSource:
                 media_type=media_type or None,
                 url=str(response.url),
             )
+
+
+def request_json(
+    url: str, retry_policy: RetryPolicy, headers: Mapping[str, str], body: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The JSON object that a GET of `url` returns, or a POST of `body` as JSON.
+
+    Raises SourceError if there is no such answer (TransientError where a retry may help).
+    """
+    with request(url, retry_policy, headers, body) as response:
+        try:
+            raise_for_status(response, retry_policy)
+        except SourceError as error:
+            raise _with_message_of_server(error, response) from None
+        text = response.raw.read(MAX_JSON_BYTES, decode_content=True)
+    try:
+        answer = json.loads(text)
+    except ValueError as error:
+        raise SourceError("answered something else than JSON") from error
+    if not isinstance(answer, dict):
+        raise SourceError("answered JSON that is no object")
+    return answer
+
+
+@contextmanager
+def request(
+    url: str,
+    retry_policy: RetryPolicy,
+    headers: Mapping[str, str],
+    body: Mapping[str, Any] | None = None,
+    session: requests.Session | None = None,
+) -> Iterator[requests.Response]:
+    """The response to a GET, or to a POST of `body` as JSON, of any status; its body is not read yet.
+
+    Redirects are followed as `zoo.download.redirects` says. session: keeps cookies for the next request.
+    `requests` handles proxies and certificates (HTTPS_PROXY, REQUESTS_CA_BUNDLE, ...).
+
+    Raises:
+        SourceError: the server cannot be reached, or redirects to where no request should go.
+        TransientError: the connection broke or timed out, also while the body is read inside the `with`.
+    """
+    import requests
+    import urllib3
+
+    from converters import __version__
+
+    # Else a server may compress the body, and announce the size of the compressed bytes.
+    sent = {"Accept-Encoding": "identity", "User-Agent": f"dsd-zoo/{__version__}", **headers}
+    try:
+        with (
+            requests.Session() if session is None else nullcontext(session) as used,
+            response_after_redirects(used, url, retry_policy, sent, body) as response,
+        ):
+            yield response
+    except requests.ConnectTimeout as error:
+        raise SourceError(f"no connection within {retry_policy.connect_timeout:g} s") from error
+    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+        raise TransientError(f"silent for {retry_policy.read_timeout:g} s") from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise _connection_error(error) from error
+
+
+def raise_for_status(response: requests.Response, retry_policy: RetryPolicy) -> None:
+    """SourceError for any status but success; TransientError where a retry may help."""
+    if 200 <= response.status_code < 300:
+        return
+    text = f"HTTP {response.status_code} {response.reason}".rstrip()
+    if response.status_code not in RETRYABLE_STATUSES:
+        raise SourceError(text)
+    after = _retry_after(response)
+    if after is not None and after > retry_policy.max_delay:
+        raise SourceError(f"{text}; it asks to come back in {after:.0f} s: try again then")
+    raise TransientError(text, after)
+
+
+def _with_message_of_server(error: SourceError, response: requests.Response) -> SourceError:
+    """The error with the `message` that an API put into its JSON, as GitHub's do."""
+    try:
+        answer = json.loads(response.raw.read(MAX_JSON_BYTES, decode_content=True))
+    except (ValueError, RecursionError):
+        return error
+    message = answer.get("message") if isinstance(answer, dict) else None
+    if not isinstance(message, str) or not message.strip():
+        return error
+    text = f"{error}: {shown(message)}"
+    return TransientError(text, error.after) if isinstance(error, TransientError) else SourceError(text)
 
 
 def _range_headers(start: int, validators: Validators) -> dict[str, str]:
@@ -118,3 +209,49 @@ def _chunks(response: requests.Response, retry_policy: RetryPolicy) -> Iterator[
             if came < retry_policy.low_speed_bytes:
                 raise TransientError(f"only {came} bytes in {lasted:.0f} s")
             since, came = time.monotonic(), 0
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Retry-After in seconds, from either form of the header; None if there is none."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def _connection_error(error: Exception) -> SourceError:
+    import requests
+    import urllib3
+
+    cause = _root_cause(error)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return SourceError(f"the proxy does not let it through: {cause}; see HTTPS_PROXY and NO_PROXY")
+    if isinstance(error, requests.exceptions.SSLError):
+        return SourceError(
+            f"no trusted connection: {cause}; a CA of your own goes into REQUESTS_CA_BUNDLE=FILE"
+        )
+    never_established = isinstance(error, requests.ConnectionError) and any(
+        isinstance(inner, urllib3.exceptions.NewConnectionError) for inner in _causes(error)
+    )
+    if never_established or not isinstance(error, requests.ConnectionError | urllib3.exceptions.HTTPError):
+        return SourceError(f"connection failed: {cause}")
+    return TransientError(f"connection broke: {cause}")
+
+
+def _root_cause(error: BaseException) -> str:
+    """The text of the innermost wrapped error, which says what happened."""
+    inner = [*_causes(error)][-1]
+    return str(inner) or type(inner).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    yield error
+    while (wrapped := error.__cause__ or error.__context__) is not None:
+        yield wrapped
+        error = wrapped

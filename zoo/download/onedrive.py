@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from zoo.download.http import HttpSource
-from zoo.download.requesting import request_json
+from zoo.download.http import HttpSource, request_json
 from zoo.download.retry import RetryPolicy
 from zoo.download.stream import DownloadSource, SourceError, Stream, TransientError, Validators
 

@@ -9,8 +9,8 @@ import pytest
 from misbehaving_server import CONTENT, answer, known, model, running, serve, status
 
 from zoo.download import RetryPolicy, fetch_file
-from zoo.download.http import HttpSource
-from zoo.download.requesting import MAX_REDIRECTS, request_json
+from zoo.download.http import HttpSource, request_json
+from zoo.download.redirects import MAX_REDIRECTS
 from zoo.download.stream import SourceError, Validators
 from zoo.errors import FetchError
 
