@@ -80,7 +80,8 @@ def _fetch(file: ModelFile, cache: Cache, network: Network, progress: DownloadPr
         # Another process may have downloaded it while this one waited.
         path = cache.find(file)
         fetched = _try_sources(file, cache, folder, network, progress) if path is None else Fetched(path)
-        _remove_leftovers(folder)
+        if not cache.is_awaited(file):
+            _remove_leftovers(folder)
         return fetched
 
 

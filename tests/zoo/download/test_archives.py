@@ -15,12 +15,24 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from misbehaving_server import CONTENT, answer, drop_after, known, left_behind, model, raw, serve, stored
+from misbehaving_server import (
+    CONTENT,
+    answer,
+    drop_after,
+    known,
+    left_behind,
+    model,
+    raw,
+    serve,
+    status,
+    stored,
+)
 
-from zoo.catalog.manifest import ModelFile
-from zoo.download import add_file, fetch_file
+from zoo.catalog.manifest import Manifest, ModelFile
+from zoo.download import Fetched, add_file, fetch_file
 from zoo.download import archive as archive_module
 from zoo.download.archive import find_member, read_member
+from zoo.download.parallel import fetch_all
 from zoo.download.stream import ContentError
 from zoo.errors import FetchError, IntegrityError
 
@@ -368,3 +380,35 @@ def test_a_file_that_was_added_may_come_in_the_archive_on_record_only(cache, tmp
     path.write_bytes(ARCHIVES["tar"])
     added, stored_at = add_file(file.manifest, path, cache)
     assert (added, stored_at.read_bytes()) == (file, CONTENT)
+
+
+PAIR = (("n/tiny.prototxt", b"name: 'tiny'\n"), ("n/tiny.caffemodel", CONTENT))
+
+
+def pair_in_archive(url: str, body: bytes) -> Manifest:
+    """A model whose two files were published in one archive."""
+    archive = {"name": "tiny.tar.gz", "sha384": known(body)["sha384"]}
+    roles = (("tiny.prototxt", "definition"), ("tiny.caffemodel", "weights"))
+    files = [{"name": name, "role": role, "urls": [url], "archive": archive} for name, role in roles]
+    return Manifest.model_validate({**model().manifest.model_dump(), "files": files})
+
+
+@pytest.mark.parametrize("validators", [{"etag": '"1"'}, {"etag": None}], ids=["tag", "no tag"])
+def test_an_archive_comes_once_for_all_the_files_in_it(site, cache, hasty, validators):
+    site.content, site.etag = gzip.compress(tarred(*PAIR)), validators["etag"]
+    files = pair_in_archive(site.url(), site.content).model_files()
+    found = list(fetch_all(files, cache, hasty))
+    assert all(isinstance(one, Fetched) for one in found), found
+    assert [cache.find(file).read_bytes() for file in files] == [content for _, content in PAIR]  # type: ignore[union-attr]
+    assert len(site.requests) == 1
+    assert not list((cache.root / "partial").iterdir())
+
+
+def test_an_archive_that_is_still_wanted_outlives_an_error(site, cache, hasty, monkeypatch):
+    site.content = gzip.compress(tarred(*PAIR))
+    definition, weights = pair_in_archive(site.url(), site.content).model_files()
+    fetch_file(definition, cache, hasty)
+    fetch_file(definition, cache, hasty)
+    site.script = [status(503)]
+    assert fetch_file(weights, cache, hasty).path.read_bytes() == CONTENT
+    assert len(site.requests) == 1
