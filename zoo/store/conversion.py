@@ -50,18 +50,34 @@ def inspect_subject(subject: Subject, **options: Any) -> Inspection:  # noqa: AN
     """
     recognized, known = subject.recognize(), subject.known_net()
     sources = [*_added_sources(known), *subject.sources]
-    manifest = subject.manifest
-    shape = known.image_shape if known is not None else None if manifest is None else manifest.image_shape
     with with_advice(recognized, known):
         found = converters.inspect(*sources, **options)
-        if not (found.complete or shape is None or options.get("input_shapes")) and len(found.inputs) == 1:
-            shapes = dict.fromkeys(found.inputs, ("N", *shape))
+        shapes = None if options.get("input_shapes") else _missing_shape(found, subject.manifest, known)
+        if shapes is not None:
             sized = converters.inspect(*sources, **{**options, "input_shapes": shapes})
-            if sized.complete:
-                sized.notes.append(f"the size of its input is that of the model: {'x'.join(map(str, shape))}")
+            if sized.complete and sized.outputs:
+                (shape,) = shapes.values()
+                size = "x".join(map(str, shape[1:]))
+                sized.notes.append(f"the size of its input is that of the model: {size}")
                 found = sized
     found.notes += net_notes(recognized, known)
     return found
+
+
+def _missing_shape(
+    found: Inspection, manifest: Manifest | None, known: KnownNet | None
+) -> dict[str, tuple[int | str, ...]] | None:
+    """The shape of the only input, by its name, if the net must know it and the model tells it."""
+    if known is not None:
+        framework, shape = known.manifest.framework, known.image_shape
+    elif manifest is not None:
+        framework, shape = manifest.framework, manifest.image_shape
+    else:
+        return None
+    if found.complete and found.outputs:
+        return None
+    names = ["input"] if framework == "torch7" else list(found.inputs)
+    return {names[0]: ("N", *shape)} if shape and len(names) == 1 else None
 
 
 def _added_sources(known: KnownNet | None) -> list[Path]:

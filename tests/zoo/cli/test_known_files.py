@@ -11,8 +11,9 @@ import numpy as np
 import onnx
 import pytest
 from caffemodel_writer import write_caffemodel
-from corpus_cases import run_onnx
+from corpus_cases import CORPUS, run_onnx
 from manifest_files import CLASSIFIER, hashes_of, write_manifest
+from torch7_cases import recorded
 
 import zoo
 from zoo.bundled import bundled_folder
@@ -310,3 +311,45 @@ def test_an_archive_is_added_with_all_it_holds(run, toy):
         ]
     assert run("inspect", "toy").code == 0
     assert run("verify", toy.weights).out == f"{toy.weights}\n  this is toy.caffemodel of toy\n"
+
+
+UNPOOLING = CORPUS / "torch7" / "SpatialMaxUnpooling" / "net.t7"
+SEGMENTER = {
+    "framework": "torch7",
+    "task": "segmentation",
+    "inputs": [{"name": "input", "shape": [3, 8, 8], "layout": "CHW", "scale": 0.5}],
+    "outputs": [{"description": "scores of the classes at every pixel"}],
+}
+
+
+@pytest.fixture
+def segmenter(toy) -> Path:
+    """A Torch7 file that does not state the size that its net must know, and is known by its hash."""
+    path = toy.folder / "saved.net"
+    path.write_bytes(UNPOOLING.read_bytes())
+    file = {"name": "model-best.net", "role": "weights", "sha1": hashes_of(path.read_bytes())["sha1"]}
+    write_manifest(toy.manifests, "segmenter", file, **SEGMENTER)
+    return path
+
+
+def test_a_known_torch7_net_gets_the_size_that_it_needs(run, segmenter):
+    outcome = run("inspect", segmenter)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "known as    saved.net is model-best.net of segmenter" in outcome.out
+    assert "the size of its input is that of the model: 3x8x8" in outcome.out
+    outcome = run("convert", segmenter, "-o", "net.onnx")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "does not state it: 3x8x8" in outcome.out
+    assert metadata("net.onnx")["inputs"][0]["scale"] == 0.5  # type: ignore[index]
+    inputs, wanted = recorded(UNPOOLING.parent)
+    np.testing.assert_array_equal(run_onnx(Path("net.onnx"), inputs)["output"], wanted["output"])
+
+
+def test_the_size_that_an_option_gives_wins(run, segmenter):
+    outcome = run("convert", segmenter, "-o", "net.onnx", "--input-shape", "input=N,3,16,16")
+    assert "inputs    input  Nx3x16x16" in outcome.out
+    assert "3x8x8" not in outcome.out
+    segmenter.write_bytes(segmenter.read_bytes() + b"\0")
+    unknown = run("convert", segmenter, "-o", "net.onnx")
+    assert unknown.code == 2
+    assert "--input-shape" in unknown.err
