@@ -181,12 +181,15 @@ def evaluate(
     from zoo.datasets import open_dataset
     from zoo.evaluation.evaluate import evaluate_and_write, evaluate_variants
     from zoo.evaluation.job import job_for
-    from zoo.evaluation.settings import settings_for, shipped_images
+    from zoo.evaluation.settings import require_counted, settings_for, shipped_images
     from zoo.evaluation.variants import Variant
     from zoo.store.cache import Cache
     from zoo.store.subject import find_subject
 
-    subject = find_subject(model, load_catalog(manifests), Cache())
+    catalog = load_catalog(manifests)
+    if isinstance(model, str) and model in catalog:
+        require_counted(catalog.get(model))
+    subject = find_subject(model, catalog, Cache())
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop, "std": None if std is None else list(std), "scale": scale}
     mean = Path(mean) if isinstance(mean, PathLike) else mean

@@ -134,3 +134,9 @@ def test_audit_holds_claims_against_runs(tmp_path):
         audit = zoo.audit(MODEL, runs)
         assert audit.holds
         assert [claim.verdict for claim in audit.claims] == ["agrees", "agrees"]
+
+
+def test_evaluate_refuses_a_net_for_another_task_before_its_files_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path))
+    with pytest.raises(UsageError, match="mtcnn-o cannot be counted: it is a net for face detection"):
+        zoo.evaluate("mtcnn-o", tmp_path)

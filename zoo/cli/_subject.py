@@ -33,16 +33,3 @@ def find_subject(arguments: Sequence[str], manifests: Sequence[Path] | None = No
     from zoo.store.cache import Cache
 
     return subject.find_subject(arguments, load_catalog(manifests), Cache())
-
-
-def find_counted_subject(arguments: Sequence[str], manifests: Sequence[Path] | None = None) -> Subject:
-    """`find_subject`, of a net whose answers are right or wrong by a label.
-
-    UsageError for a model of another task, before its files are asked for.
-    """
-    from zoo.evaluation.settings import require_counted
-
-    catalog = load_catalog(manifests)
-    for name in arguments:
-        require_counted(catalog.get(name) if name in catalog else None)
-    return find_subject(arguments, manifests)

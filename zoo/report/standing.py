@@ -105,7 +105,7 @@ def _share_of_preparation(found: GainsByPreparation, row: PreparedGain) -> str:
 def _measured_clause(row: PreparedGain) -> str:
     assert row.gain is not None
     return (
-        f"{_where(row)} it is {words.points(row.gain.gain)} ({words.points_range(row.gain.interval)}), "
+        f"{_where(row)} it is {words.points(row.gain.gain)} ({words.points_range(row.gain.interval)}): "
         f"{words.gain_verdict(row.gain)}"
     )
 

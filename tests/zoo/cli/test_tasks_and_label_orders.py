@@ -226,3 +226,23 @@ def test_the_real_mtcnn_is_known_and_runs(dsd_zoo, shared, tmp_path):
     assert verified.code == 0, verified.out
     assert verified.out.count("parity     onnx and pytorch: ok") == 3
     assert dsd_zoo("list", "--search", "mtcnn").out.count("2 of 2") == 3
+
+
+def test_a_classifier_whose_input_is_told_in_words_needs_the_options_that_say_it(dsd_zoo, tmp_path, images):
+    words = '[[inputs]]\nname = "data"\nshape = [3, 8, 8]\nlayout = "CHW"\nchannels = "BGR"\n'
+    start, end = CLASSIFIER.index("input_shape"), CLASSIFIER.index("citation")
+    text = CLASSIFIER[:start] + CLASSIFIER[end:].replace(
+        'preprocessing = { flavour = "caffe-warp8", crop = 8 }\n', words
+    )
+    folder = make_model(tmp_path / "models", text, ONE_INPUT, 1000)
+    (tmp_path / "labels.txt").write_text(labels_of_2015(images))
+    dsd_zoo("fetch", "tiny", "--manifests", folder)
+    options = ["--data", images, "--labels", tmp_path / "labels.txt", "--manifests", folder]
+    refused = dsd_zoo("validate", "tiny", *options)
+    assert refused.code == 2
+    assert "how images become this net's input is not known: give --flavour and --crop" in refused.err
+    assert "what is known of it, in words: dsd-zoo show tiny" in refused.err
+    chosen = ["--flavour", "caffe-warp8", "--crop", "8", "--out", tmp_path / "run"]
+    done = dsd_zoo("validate", "tiny", *options, *chosen)
+    assert done.code == 0, done.err
+    assert dsd_zoo("verify", "tiny", "--manifests", folder).code == 0

@@ -17,6 +17,7 @@ from zoo.evidence.run import Row
 from zoo.report.cases import cases_of
 from zoo.report.junit import junit
 from zoo.report.markdown import markdown
+from zoo.report.tables import gain_blocks
 
 MODEL = "digits-caffe-dsd"
 
@@ -65,6 +66,23 @@ def test_markdown_keeps_every_name_in_its_cell(cases):
     assert any(line.startswith("| claims: top-1 | **does not hold** |") for line in lines)
     odd = next(line for line in lines if "png" in line and "\\<b\\>" in line)
     assert odd.replace("\\|", "").count("|") == 4
+
+
+def test_markdown_has_the_gains_by_preparation(made_run):
+    catalog = Catalog.load()
+    runs = [made_run(name) for name in (MODEL, "digits-caffe-baseline")]
+    found = audit(catalog.get(MODEL), catalog, runs)
+    lines = markdown(runs[0].result, accuracies(runs[0].result), [], gain_blocks(found)).splitlines()
+    at = lines.index("#### top-1: gain over digits-caffe-baseline, by preparation of the images")
+    words = "warped to 36x36, crop 32"
+    assert lines[at + 4 : at + 6] == [
+        f"| {words} | as published | 98.60 | 98.40 | -0.20 | -1.89 to +1.46 | not significant |",
+        f"| {words} | ONNX Runtime, 500 images, p = 1 | 98.60 | 98.40 | -0.20 | -1.27 to +0.76 "
+        "| not significant |",
+    ]
+    assert lines[at + 7].startswith("Top-1: No significant gain is published")
+    tables = [line for line in lines if line.startswith("|") and words in line]
+    assert {line.count("|") for line in tables} == {8}
 
 
 def test_a_claim_that_a_part_cannot_decide_is_skipped(made_run):

@@ -23,7 +23,8 @@ from zoo.cli._options import (
     mean_option,
 )
 from zoo.cli._output import print_fields, print_json, print_table
-from zoo.cli._subject import find_counted_subject
+from zoo.cli._subject import find_subject
+from zoo.cli._tasks import refuse_uncounted
 from zoo.cli.command import command
 from zoo.vocabulary import Precision, RuntimeName
 
@@ -73,7 +74,8 @@ def bench(
 
     sleep_while_waiting()
     parse_device(device)
-    subject = find_counted_subject(net, manifests)
+    refuse_uncounted(net, manifests)
+    subject = find_subject(net, manifests)
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop}
     names = [runtime] if runtime else runtimes_for(subject, parse_device(device)[0], precision)

@@ -29,7 +29,8 @@ from zoo.cli._options import (
     numbers,
 )
 from zoo.cli._output import print_json
-from zoo.cli._subject import find_counted_subject, load_catalog
+from zoo.cli._subject import find_subject, load_catalog
+from zoo.cli._tasks import refuse_uncounted
 from zoo.cli.command import command
 from zoo.datasets import kinds_of_sources
 from zoo.errors import UsageError
@@ -141,7 +142,8 @@ def validate(
         raise UsageError("--tolerance says what may differ from --baseline RESULT.json; give that, too")
     earlier = None if baseline is None else read_run(baseline)
     other = None if against is None else read_run(against)
-    subject = find_counted_subject(net, manifests)
+    refuse_uncounted(net, manifests)
+    subject = find_subject(net, manifests)
     known = subject.manifest
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop, "std": numbers("std", std), "scale": scale}
