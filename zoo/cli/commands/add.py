@@ -92,7 +92,8 @@ def _with_what_it_is(error: ZooError, path: Path, file: ModelFile, recognizer: R
     others = [other for other in (*found.known_as, *found.archive_of) if other != file]
     if not others:
         return error
-    return type(error)(f"{error}\n  it is {others[0]}: dsd-zoo add {shlex.quote(str(path))}")
+    advice = "" if others[0].entry.path is not None else f": dsd-zoo add {shlex.quote(str(path))}"
+    return type(error)(f"{error}\n  it is {others[0]}{advice}")
 
 
 def _print_missing(manifest: Manifest, cache: Cache) -> None:
