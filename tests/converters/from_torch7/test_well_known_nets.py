@@ -2,7 +2,7 @@
 
 Small nets of the same code, recorded from the real Torch7, are in the corpus: `fns_reflect_in` and
 `fns_none_bn` (fast-neural-style), `dpnn_inception` (a block of OpenFace). Of a whole OpenFace and ENet there
-is none: each of their classes is recorded in other nets, and `test_enet.py` holds a thin ENet against PyTorch.
+is none: their classes are recorded in other nets, and `test_enet.py` holds a thin ENet against PyTorch.
 """
 
 from __future__ import annotations
