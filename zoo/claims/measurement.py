@@ -125,7 +125,10 @@ def why_not_comparable(manifest: Manifest, result: Result) -> str | None:
         return "and the model states no preprocessing"
     settings = manifest.preprocessing.model_dump(exclude_none=True)
     if settings != {name: value for name, value in result.preprocessing.items() if value is not None}:
-        return f"under other preprocessing than the claim's {manifest.preprocessing.flavour}"
+        own = manifest.preprocessing.flavour
+        if result.flavour != own:
+            return f"under {result.flavour}, not the claim's {own}"
+        return f"under other preprocessing than the claim's {own}"
     return None if result.precision == "float32" else f"computed in {result.precision}, not in float32"
 
 

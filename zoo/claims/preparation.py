@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo.errors import UsageError
+
 if TYPE_CHECKING:
     from zoo.catalog.claim import Claim, PublishedMeasurement
     from zoo.catalog.manifest import Manifest
@@ -64,11 +66,19 @@ def of_measurement(found: PublishedMeasurement, manifest: Manifest) -> Preparati
 
 
 def of_run(result: Result, manifest: Manifest) -> Preparation:
-    """The preparation of a run; `meant_for` changes no pixel and counts for nothing here."""
+    """The preparation of a run; `meant_for` changes no pixel and counts for nothing here.
+
+    Not stated if the result says it in another way than runs of this version do.
+    """
+    from pydantic import ValidationError
+
     from zoo.preprocessing.settings import Preprocessing
 
     given = {name: value for name, value in result.preprocessing.items() if name != "meant_for"}
-    return _known(Preprocessing.model_validate(given), manifest)
+    try:
+        return _known(Preprocessing.model_validate(given), manifest)
+    except (ValidationError, UsageError):
+        return NOT_STATED
 
 
 def _known(settings: Preprocessing, manifest: Manifest) -> Preparation:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from zoo.cli._columns import wrap
 from zoo.cli._output import WIDTH, print_table
 from zoo.vocabulary import METRIC_NAMES
 
@@ -35,7 +35,7 @@ def print_claims(audits: Sequence[Audit]) -> None:
     if not any(line[5] for line in lines):
         header = header[:5]
     cut = [line[: len(header)] for line in lines]
-    print_table(header, _blank_repeats(cut, columns=2), right=(2, 3, 5))
+    print_table(header, _blank_repeats(cut, columns=5), right=(2, 3, 5))
     for audit in audits:
         if audit.unpinned_files:
             print(f"{audit.model}: no hash was known beforehand for {', '.join(audit.unpinned_files)}")
@@ -52,7 +52,7 @@ def print_gains(audits: Sequence[Audit]) -> None:
         print()
         print_gain_blocks(blocks)
         if sentence := words.claimed_gains(audits):
-            print(textwrap.fill(sentence, WIDTH))
+            print(wrap(sentence, WIDTH))
 
 
 def print_conflicts(audits: Sequence[Audit]) -> None:
@@ -78,7 +78,7 @@ def print_verdict(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> Non
     print()
     for model, problem in words.problems(audits, parity):
         print(f"{model}: {problem}")
-    print(textwrap.fill(words.headline(audits, parity), WIDTH))
+    print(wrap(words.headline(audits, parity), WIDTH))
 
 
 def _claim(row: ClaimBlock) -> list[tuple[str, ...]]:

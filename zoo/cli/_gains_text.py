@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from zoo.cli._columns import wrap
 from zoo.cli._output import WIDTH
 from zoo.vocabulary import METRIC_NAMES
 
@@ -26,11 +26,11 @@ def print_gain_blocks(blocks: Sequence[GainBlock], *, sources: bool = True) -> N
         title = f"{METRIC_NAMES[block.metric]} in %: {block.model} over its baseline {block.baseline}"
         print(f"{title[:1].upper()}{title[1:]}")
         _print_lines(block.lines)
-        print(textwrap.fill(block.sentence, WIDTH))
+        print(wrap(block.sentence, WIDTH))
         print()
     if blocks:
         legend = _legend([line for block in blocks for line in block.lines])
-        print(textwrap.fill(f"{legend} Sources: dsd-zoo show MODEL." if sources else legend, WIDTH))
+        print(wrap(f"{legend} Sources: dsd-zoo show MODEL." if sources else legend, WIDTH))
 
 
 def print_measurements(manifest: Manifest, width: int) -> None:
@@ -49,7 +49,7 @@ def print_measurements(manifest: Manifest, width: int) -> None:
             print(f'    {name} {found.percent:g} %: {known}, of {found.n:,}; printed as "{found.published}"')
         for label, text in (("under", preparation), ("with", tool), ("note", note)):
             if text:
-                print("    " + textwrap.fill(f"{label}: {text}", width - 4, subsequent_indent=" " * 6))
+                print(wrap(f"    {label}: {text}", width, " " * 6))
         print(f"    from: {source}")
 
 
@@ -67,9 +67,12 @@ def _print_lines(lines: Sequence[GainLine]) -> None:
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         print("  ".join(cells).rstrip())
+    measured: dict[str, list[str]] = {}
     for name, line in zip(names, lines, strict=True):
         if line.kind == "measured":
-            print(f"{name.strip()}: {line.basis}")
+            measured.setdefault(line.basis, []).append(name.strip().removeprefix("here, "))
+    for basis, flavours in measured.items():
+        print(wrap(f"here, {', '.join(flavours)}: {basis}", WIDTH, "  "))
 
 
 def _names(lines: Sequence[GainLine]) -> list[str]:

@@ -23,8 +23,11 @@ CLASSES_SHOWN, IMAGES_SHOWN = 3, 10
 SAME_ORDER = 0.9
 
 
-def print_findings(found: Findings) -> None:
-    """Print the counts, how they were obtained, then everything they were compared with."""
+def print_findings(found: Findings, nets: int = 1) -> None:
+    """Print the counts, how they were obtained, then everything they were compared with.
+
+    nets: how many nets shared the pass over the images.
+    """
     from zoo.report import words
 
     result = found.run.result
@@ -32,7 +35,7 @@ def print_findings(found: Findings) -> None:
     print(f"{result.model} on {result.dataset}: {part}{words.images(result.n_dataset)}\n")
     _print_accuracies(found.accuracies)
     print()
-    print_fields(_circumstances(found.run, found.folder))
+    print_fields(_circumstances(found.run, found.folder, nets))
     if len(found.runs) > 1:
         print()
         _print_variants([run for _, run in found.runs])
@@ -88,7 +91,7 @@ def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
         print("The last column holds if the images that ran are as good as drawn at random.")
 
 
-def _circumstances(run: Run, folder: Path) -> list[tuple[str, str]]:
+def _circumstances(run: Run, folder: Path, nets: int) -> list[tuple[str, str]]:
     from zoo.evaluation.label_order import AS_GIVEN, IMAGES_CHECKED, MIN_IMAGES, detect_label_order
     from zoo.report import words
 
@@ -97,6 +100,7 @@ def _circumstances(run: Run, folder: Path) -> list[tuple[str, str]]:
     if result.n > result.resumed:
         speed = f"{result.images_per_second:,.1f} images/s, {result.seconds:,.1f} s, {speed}"
     shared = "" if result.processes == 1 else f", {result.processes} processes"
+    shared += "" if nets == 1 else f", one pass for {nets} nets"
     fields = [("images", f"{result.dataset_source}, labels from {result.labels}")]
     order = detect_label_order(
         [row.label for row in rows[:IMAGES_CHECKED]], [row.top5[0] for row in rows[:IMAGES_CHECKED]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zoo.claims.gain_matrix import GainMatrix
 from zoo.claims.gains import PairedGain, UnpairedGain
 from zoo.claims.measurement import Accuracy
 from zoo.evidence.run import Result
@@ -74,3 +75,24 @@ def _cell(text: str) -> str:
     """The text on one line, with escapes for what would end the cell or be markup."""
     flat = " ".join(text.split())
     return "".join(f"\\{c}" if c in "\\|`*_<>[]#" else c for c in flat)
+
+
+def markdown_matrix(pair: GainMatrix) -> str:
+    """A heading and a table of the gains of one net over another, a line for each preparation and metric."""
+    lines = [f"### {_cell(pair.model)} over {_cell(pair.baseline)}, image by image", ""]
+    if pair.rows:
+        lines += [
+            "| preparation | metric | right | baseline | won | lost | points | 95 % interval | McNemar |",
+            "|---|---|---:|---:|---:|---:|---:|---:|---|",
+        ]
+    for row in pair.rows:
+        name = row.flavour if row.precision == "float32" else f"{row.flavour}, {row.precision}"
+        lines += [
+            f"| {_cell(name)} | {METRIC_NAMES[metric]} | {row.correct[metric]:,} "
+            f"| {row.baseline_correct[metric]:,} | {gain.only_model:,} | {gain.only_baseline:,} "
+            f"| {words.points(gain.gain)} | {words.points_range(gain.interval)} "
+            f"| {words.p_value(gain.p_value)} |"
+            for metric, gain in row.gains.items()
+        ]
+    lines += [*([""] if pair.rows and pair.not_paired else []), *map(_cell, pair.not_paired)]
+    return "\n".join(lines) + "\n"

@@ -19,11 +19,11 @@ def standing(found: GainsByPreparation) -> str:
     measured = _measured(found.rows)
     name = METRIC_NAMES[found.metric].capitalize()
     if found.standing == "nothing claimed":
-        clauses = [_nothing_claimed(found), *(_measured_clause(row) for row in measured)]
+        clauses = [_nothing_claimed(found), *_measured_clauses(measured)]
     elif found.standing == "unknown":
         clauses = [_unknown(found), *_measured_alone(found)]
     else:
-        clauses = [_verdict_clause(found, row) for row in measured]
+        clauses = list(_verdict_clauses(found, measured))
     return f"{name}: " + " ".join(f"{clause[:1].upper()}{clause[1:]}." for clause in clauses)
 
 
@@ -74,6 +74,20 @@ def _measured_alone(found: GainsByPreparation) -> Iterator[str]:
                 )
 
 
+def _verdict_clauses(found: GainsByPreparation, measured: Sequence[PreparedGain]) -> Iterator[str]:
+    """One clause for each measurement, but several runs here share one for each verdict."""
+    here = [row for row in measured if row.basis == "here"]
+    alone = [row for row in measured if row not in here or len(here) == 1]
+    yield from (_verdict_clause(found, row) for row in alone)
+    if len(here) < 2 or found.claimed is None:
+        return
+    for verdict in dict.fromkeys(row.verdict for row in here):
+        gains = [f"{_terms(row)} ({_gain(row)})" for row in here if row.verdict == verdict]
+        says = "is undecided" if verdict == "undecided" else verdict
+        claim = f"the claimed gain of {_size(found.claimed.gain)} points"
+        yield f"measured here, {claim} {says} under {words.listed(gains)}"
+
+
 def _verdict_clause(found: GainsByPreparation, row: PreparedGain) -> str:
     claimed, gain = found.claimed, row.gain
     assert claimed is not None
@@ -102,18 +116,34 @@ def _share_of_preparation(found: GainsByPreparation, row: PreparedGain) -> str:
     )
 
 
-def _measured_clause(row: PreparedGain) -> str:
-    assert row.gain is not None
-    return (
-        f"{_where(row)} it is {words.points(row.gain.gain)} ({words.points_range(row.gain.interval)}): "
-        f"{words.gain_verdict(row.gain)}"
-    )
+def _measured_clauses(measured: Sequence[PreparedGain]) -> Iterator[str]:
+    """What was measured where nothing is claimed; all that is not significant in one clause."""
+    gains = [(row, row.gain) for row in measured if row.gain is not None]
+    small = [row for row, gain in gains if not gain.significant]
+    several = len(small) > 1
+    for row, gain in gains:
+        if gain.significant or not several:
+            verdict = words.gain_verdict(gain)
+            yield f"{_where(row)} it is {_gain(row)} ({words.points_range(gain.interval)}): {verdict}"
+    if several:
+        parts = words.listed([f"{_terms(row)} ({_gain(row)})" for row in small])
+        place = "measured here" if all(row.basis == "here" for row in small) else "measured"
+        yield f"{place}, it is not significant under {parts}"
+
+
+def _gain(row: PreparedGain) -> str:
+    return "" if row.gain is None else words.points(row.gain.gain)
+
+
+def _terms(row: PreparedGain) -> str:
+    """The preparation as exactly as it is known."""
+    return row.preparation.terms or row.preparation.words or "one that is not stated"
 
 
 def _where(row: PreparedGain) -> str:
-    place = "one preparation, not stated," if row.preparation.words is None else row.preparation.words
     if row.basis == "here":
-        return f"measured here under {place}"
+        return f"measured here under {_terms(row)}"
+    place = "one preparation, not stated," if row.preparation.words is None else row.preparation.words
     figures = [figure for figure in (row.model, row.baseline) if figure is not None]
     who = " and ".join(dict.fromkeys(figure.who for figure in figures))
     return f"under {place} ({who})"

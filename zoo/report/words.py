@@ -78,6 +78,11 @@ def trust(audit: Audit) -> str:
     return "files pinned by hash" if audit.trust == "pinned" else "not all files pinned by hash"
 
 
+def listed(parts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
 def images(count: int) -> str:
     """`1 image`, `2 images`, `50,000 images`."""
     return f"{count:,} image" if count == 1 else f"{count:,} images"

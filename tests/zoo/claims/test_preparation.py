@@ -81,6 +81,14 @@ def test_a_run_under_another_flavour_keeps_the_net_s_numbers(made_run):
     assert of_run(run.result, manifest).terms == "caffe-warp36, crop 32, mean 0 0 0, scale 0.0078125"
 
 
+@pytest.mark.parametrize(
+    "settings", [{}, {"flavour": "caffe-warp36"}, {"flavour": "of-later", "crop": 32}, {"crop": "wide"}]
+)
+def test_a_run_that_says_it_otherwise_is_compared_with_none(made_run, settings):
+    run = made_run("digits-caffe-dsd", preprocessing=settings)
+    assert of_run(run.result, CATALOG.get("digits-caffe-dsd")) == NOT_STATED
+
+
 def test_every_flavour_says_what_it_does_to_an_image():
     words = {family: flavour(256).in_words(224) for family, flavour in all_flavours().items()}
     assert words["caffe-stored"] == "in stored size, crop 224"

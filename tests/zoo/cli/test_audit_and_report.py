@@ -52,7 +52,8 @@ def test_audit_with_evidence(dsd_zoo, runs) -> None:
     assert "492 of 500  ONNX Runtime  agrees" in outcome.out
     assert "here, caffe-warp36: ONNX Runtime, 500 images, p = 1" in outcome.out
     assert "Both published accuracies of digits-caffe-dsd were measured here" in outcome.out
-    assert "The\npair measured here shows no significant gain in top-1." in outcome.out
+    text = " ".join(outcome.out.split())
+    assert "The pair measured here shows no significant gain in top-1." in text
 
 
 def test_audit_finds_evidence_in_its_usual_place(dsd_zoo, made_run) -> None:

@@ -17,6 +17,7 @@ from zoo.report.tables import gain_blocks
 
 CATALOG = Catalog.load()
 PAIR = "digits-caffe-dsd", "digits-caffe-baseline"
+RUNS = {"caffe-warp256": 30690, "caffe-short256": 30200, "pil-bicubic-short256": 30250}
 SHORT = Preparation("shorter side 256, crop 224")
 
 
@@ -83,6 +84,22 @@ def test_every_preparation_has_its_own_sentence():
     assert "Under shorter side 256, crop 224 (A) the claimed gain of 1.40 points stands" in sentence
     assert (
         "Under warped to 256x256, crop 224 (A) the claimed gain of 1.40 points shrinks to +0.20" in sentence
+    )
+
+
+def test_runs_under_many_flavours_share_a_sentence_for_each_verdict():
+    found = made(*((Preparation("w", f"{name}, crop 224"), right, 50000) for name, right in RUNS.items()))
+    rows = [found.rows[0], *(replace(row, basis="here") for row in found.rows[1:])]
+    assert standing(replace(found, rows=rows)) == (
+        "Top-1: Measured here, the claimed gain of 1.40 points stands under caffe-warp256, crop 224 (+1.38). "
+        "Measured here, the claimed gain of 1.40 points shrinks under caffe-short256, crop 224 (+0.40) and "
+        "pil-bicubic-short256, crop 224 (+0.50)."
+    )
+    none = replace(found.rows[0], gain=gain_of(30010))
+    small = [none, *(replace(row, gain=gain_of(30010), verdict=None) for row in rows[2:])]
+    assert standing(replace(found, rows=small)) == (
+        "Top-1: No significant gain is published (+0.02 points). Measured here, it is not significant under "
+        "caffe-short256, crop 224 (+0.02) and pil-bicubic-short256, crop 224 (+0.02)."
     )
 
 

@@ -142,7 +142,9 @@ class _Listing:
         for result in results:
             if is_on_claimed_images(manifest, result):
                 short = in_short(result, published_images(manifest))
-                print(wrap(f"  measured here: top-1 {short}", width, indent="    "))
+                own = manifest.preprocessing is not None and result.flavour == manifest.preprocessing.flavour
+                under = "" if own else f" under {result.flavour}"
+                print(wrap(f"  measured here: top-1 {short}{under}", width, indent="    "))
             else:
                 others.add(result.dataset)
         if others:
