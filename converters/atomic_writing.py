@@ -14,7 +14,7 @@ from converters.temporary_folders import is_busy, locked, temporary_folder
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a temporary path on the disk of `path`; moves it to `path` on success, removes it on any failure.
+    """Yields a temporary path on the same disk; moves it to `path` on success, removes it on any failure.
 
     First removes what a killed process left behind in the same folder. Where `path` is a link, its target is
     replaced and the link stays. Raises OSError as writing does, if another process is writing the same file,

@@ -97,23 +97,34 @@ def open_external(
     path: Path, location: str, records: Mapping[str, WeightsRecord], *, verify: bool
 ) -> SourceFile:
     """The file at `location`, a path relative to the folder of the .onnx at `path`, checked if on record."""
-    folder = path.resolve().parent
-    place = path.parent / location
-    inside = (folder / location).resolve()
-    if not location or Path(location).is_absolute() or not inside.is_relative_to(folder):
-        raise UsageError(
-            f"{path}: its weights are in {location or 'a file without a name'}, which leads to {inside}, outside "
-            "the folder of the model; copy that file into the folder"
-        )
-    if not inside.is_file():
-        raise UsageError(f"{path}: its weights are in {place}, which is missing; put that file there")
+    inside = _inside(path, location)
     try:
         file = SourceFile(inside)
     except OSError as error:
-        raise UsageError(f"{place}: the weights cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path.parent / location}: the weights cannot be read: {error.strerror}") from error
     if location in records:
         records[location].check(file, path, verify=verify)
     return file
+
+
+def _inside(path: Path, location: str) -> Path:
+    """The file at `location`; UsageError if it is missing or lies outside the folder of the model."""
+    folder = path.resolve().parent
+    try:
+        inside = (folder / location).resolve()
+        is_file = inside.is_file()
+    except (OSError, ValueError) as error:  # no name that a file can have
+        raise FormatError(f"{path}: its weights are in {location!r}, which names no file: damaged") from error
+    if not location or Path(location).is_absolute() or not inside.is_relative_to(folder):
+        raise UsageError(
+            f"{path}: its weights are in {location or 'a file without a name'}, which leads to {inside}, "
+            "outside the folder of the model; copy that file into the folder"
+        )
+    if not is_file:
+        raise UsageError(
+            f"{path}: its weights are in {path.parent / location}, which is missing; put that file there"
+        )
+    return inside
 
 
 @dataclass(frozen=True)
@@ -171,7 +182,7 @@ def _in_place(tensor: ir.ExternalTensor, file: SourceFile, path: Path) -> ir.Ten
     if tensor.length not in (None, size):
         raise FormatError(
             f"{path}: the weight {tensor.name!r} of shape {'x'.join(map(str, shape)) or 'one number'} takes "
-            f"{size:,} bytes, and the model says that {tensor.length:,} of {tensor.location} are its own: damaged"
+            f"{size:,} bytes, and the model gives it {tensor.length:,} bytes of {tensor.location}: damaged"
         )
     if start < 0 or start + size > file.state.size:
         raise _too_short(

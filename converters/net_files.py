@@ -152,7 +152,7 @@ def _link(existing: Path, new: Path) -> None:
 
 
 def _remove_interim(folder: Path, weights: str, own: str) -> None:
-    """Removes the interim name of these weights, and those that killed processes left, if no net needs them."""
+    """Removes the interim name of these weights, and what killed processes left and no net needs."""
     path = Path(weights)
     pattern = re.compile(rf"{re.escape(path.stem)}\.[0-9a-f]{{{HASH_DIGITS}}}{re.escape(path.suffix)}")
     for found in folder.iterdir():

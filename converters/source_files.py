@@ -1,8 +1,8 @@
 """Files that are read: opened once, and held against what they were whenever a result rests on them.
 
 A file can be truncated, rewritten or replaced while it is read. Touching the memory map of a file beyond its
-new end would end the process (SIGBUS), so only large files are mapped, to make views of their weights. What is
-in them is looked at and copied by reads, which come back short instead. That a file has not changed is checked
+new end would end the process (SIGBUS), so only large files are mapped, to make views of their weights. Their
+bytes are looked at and copied by reads, which come back short instead. That a file has not changed is checked
 before the last step that rests on it: before the rename that makes an output visible.
 """
 
@@ -113,7 +113,7 @@ class SourceFile:
         self.state.check()
 
     def check_content(self) -> None:
-        """SourceChangedError if the open file has changed. It may have lost its name, which changes nothing."""
+        """SourceChangedError if the open file has changed; its name may lead to another one by now."""
         self.state.check_against(FileState._from(self.path, os.fstat(self._descriptor)))
 
     def read(self, offset: int = 0, size: int | None = None) -> bytes:

@@ -1,8 +1,8 @@
 """Folders for files in the making, and the removal of those that killed processes left behind.
 
-A process holds a lock on each of its folders (flock), which ends with the process however it ends. So a folder
-without a lock is left over, and the next process that makes one in the same place removes it. Where there are
-no such locks (Windows, some network drives) nobody can tell, and leftovers stay until someone deletes them.
+A process holds a lock on each of its folders (flock), which ends with the process however it ends. So a
+folder without a lock is left over, and the next process that makes one in the same place removes it. Where
+there are no such locks (Windows, some network drives) nobody can tell, and what is left over stays.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PREFIX, SUFFIX = ".dsd-zoo-", ".part"
 
 @contextlib.contextmanager
 def temporary_folder(parent: Path, purpose: str = "") -> Iterator[Path]:
-    """Yields a new folder in `parent`, which only this user can enter, and removes it with what is left in it.
+    """Yields a new folder in `parent`, which only this user can enter, and removes it with its content.
 
     First removes the folders of this kind that no living process holds. `purpose`: see `is_busy`.
     Raises OSError as making a folder does.

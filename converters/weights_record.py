@@ -2,7 +2,7 @@
 
 The metadata of the model has a record for each such file, by its location:
 
-    {"net.caffemodel": {"bytes": 243862414, "sha256": "...", "sample": "...", "modified_ns": 1600000000000000000}}
+    {"net.caffemodel": {"bytes": 243862414, "sha256": "...", "sample": "...", "modified_ns": 1600000000}}
 
 `sample` is a SHA-256 of a few blocks. `modified_ns` is there for the original file that a model is linked to:
 if size, time and sample are as recorded, the file counts as unchanged; otherwise all of it is hashed.

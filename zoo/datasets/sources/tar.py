@@ -39,7 +39,7 @@ class Tar(Files):
         return True
 
     def read(self, name: str) -> bytes:
-        """The content of a member. converters.SourceChangedError if the tar has changed since it was opened."""
+        """The content of a member. converters.SourceChangedError if the tar has changed meanwhile."""
         content = self._file.read(*self._locations[name])
         self._file.check_content()
         return content
