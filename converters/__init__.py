@@ -9,9 +9,9 @@ reports. `inspect` describes the files and also reports what cannot be converted
 
 For programs that handle such files themselves: `identify` says what a file is, `weights_of` and
 `preprocessing_of` what a model contains, `external_files` where an .onnx keeps its weights, `wire` reads
-protobuf messages in place, `SourceFile`, `FileView` and `FileState` are about files that may change while they
-are read, `atomic_write` writes a file whole or not at all, `temporary_folder` leaves nothing behind even if
-killed, and `Registry` holds what can be added by name.
+protobuf messages in place, `SourceFile`, `FileView` and `FileState` are about files that may change while
+they are read, `atomic_write` writes a file whole or not at all, `temporary_folder` leaves nothing behind even
+if killed, and `Registry` holds what can be added by name.
 """
 
 from __future__ import annotations

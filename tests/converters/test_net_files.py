@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -67,11 +67,11 @@ def onnx_output(path: Path) -> np.ndarray:
     return onnxruntime.InferenceSession(path).run(None, {"data": X})[0]
 
 
-def pytorch_output(path: Path, counter: Iterator[int] = itertools.count()) -> np.ndarray:
-    spec = importlib.util.spec_from_file_location(f"replaced_net_{next(counter)}", path)
+def pytorch_output(path: Path, *weights: Path) -> np.ndarray:
+    spec = importlib.util.spec_from_file_location("replaced_net", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.load()(torch.from_numpy(X)).detach().numpy()
+    return module.load(*weights)(torch.from_numpy(X)).detach().numpy()
 
 
 RUNS = {"net.onnx": onnx_output, "net.py": pytorch_output}
@@ -186,16 +186,13 @@ def test_other_weights_beside_a_net_are_refused(folder):
 def test_other_weights_can_be_given(folder):
     converters.save(load(folder, "old"), folder / "net.py")
     converters.save(load(folder, "new"), folder / "other.py")
-    spec = importlib.util.spec_from_file_location("net_with_other_weights", folder / "net.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found = module.load(folder / "other.safetensors")(torch.from_numpy(X)).detach().numpy()
+    found = pytorch_output(folder / "net.py", folder / "other.safetensors")
     np.testing.assert_allclose(found, expected("new"), atol=1e-5)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_source_that_changes_before_the_last_rename_is_found(folder, form, monkeypatch):
-    out, options, names = FORMS[form]
+    out, options, _ = FORMS[form]
     model = load(folder, "new")
     path = folder / "new" / "w.caffemodel"
     check, calls = FileState.check, []
