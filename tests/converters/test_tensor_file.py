@@ -89,5 +89,7 @@ def test_a_mapped_file_that_is_cut_off_is_an_error_and_no_sigbus(tmp_path, mappe
     array = view(mapped.data.view(np.float32).reshape(12, 100))
     with (tmp_path / "source").open("r+b") as file:
         file.truncate(0)
-    with pytest.raises(SourceChangedError, match=r"source: the file was changed .* byte \d+ of 4,800 is gone"):
+    with pytest.raises(
+        SourceChangedError, match=r"source: the file was changed .* byte \d+ of 4,800 is gone"
+    ):
         write_tensors(tmp_path / "out", {"whole": array}, [mapped])
