@@ -174,7 +174,7 @@ def _session(
     # Errors are raised or show in the providers; the log would repeat them on stderr.
     onnxruntime.set_default_logger_severity(LOG_FATAL)
     # Not read by ONNX Runtime itself, which maps them: a file cut off meanwhile would end the process.
-    files = {} if half else converters.external_files(net)
+    files = {} if half else _external_files(net)
     contents = [file.read() for file in files.values()]
     if files:
         sizes = [len(content) for content in contents]
@@ -189,3 +189,11 @@ def _session(
     for file in files.values():
         file.check()
     return session
+
+
+def _external_files(net: Path) -> Mapping[str, converters.SourceFile]:
+    """The files in which the net keeps its weights, by their location in it, checked."""
+    try:
+        return converters.external_files(net)
+    except converters.FormatError as error:
+        raise UsageError(f"{net}: ONNX Runtime cannot load it: {error}") from error
