@@ -17,6 +17,7 @@ DIGITS = bundled_folder() / "digits" / "caffe"
 FORMS = {
     "linked": ("onnx", "net.onnx", "dsd.caffemodel", {"link": True}),
     "external": ("onnx", "net.onnx", "net.safetensors", {"external": True}),
+    "openvino": ("openvino", "net.onnx", "dsd.caffemodel", {"link": True}),
     "pytorch": ("pytorch", "net.py", "net.safetensors", {}),
 }
 BATCH = np.random.default_rng(0).standard_normal((4, 3, 32, 32), np.float32)
