@@ -160,6 +160,7 @@ def evaluate(
     meant_for: str | None = None,
     preprocess_on: Literal["host", "device"] = "host",
     skip_unreadable: bool = False,
+    verify: bool = False,
     out: AnyPath | None = None,
     resume: bool = False,
     manifests: Sequence[AnyPath] = (),
@@ -176,6 +177,7 @@ def evaluate(
         a `mean` that is a path is a mean image.
     preprocess_on: where images are resized.
     skip_unreadable: leave out images that cannot be decoded.
+    verify: hash the files in which an .onnx keeps its weights, even if they look unchanged.
     out: folder for the evidence; None: nothing is written. resume: continue an interrupted run in `out`.
     progress: called with (images done, images in all) after each batch.
 
@@ -210,6 +212,7 @@ def evaluate(
         meant_for=meant_for,
         preprocess_on=preprocess_on,
         skip_unreadable=skip_unreadable,
+        verify=verify,
     ).values()
     return runs[0]
 
@@ -266,6 +269,9 @@ def _evaluate(
             require_counted(catalog.get(model))
     subjects = [find_subject(model, catalog, cache) for model in models]
     require_different_names(subjects)
+    if options.pop("verify", False):
+        for subject in subjects:
+            subject.verify_external_files()
     if isinstance(options.get("mean"), PathLike):
         options["mean"] = Path(options["mean"])
     chosen = {field.name: options.pop(field.name) for field in fields(Choices) if field.name in options}

@@ -23,6 +23,7 @@ from converters.graph import dims, shape_text
 from converters.options import Options
 from converters.report import Inspection, LayerRow
 from converters.sniff import Kind, identify
+from converters.source_files import SourceFile
 
 # The channels that are assumed of images where neither definition nor weights tell them.
 _COLOURS = 3
@@ -41,7 +42,7 @@ class _PlaceholderWeights:
     path = Path("(no weights)")
 
     def __init__(self) -> None:
-        self.maps: dict[str, np.ndarray] = {}
+        self.files: list[SourceFile] = []
 
     def layers(self) -> Sequence[StoredLayer]:
         return []

@@ -47,6 +47,7 @@ class Subject:
     @cached_property
     def hashes(self) -> dict[str, str]:
         """Name to sha256, computed once. IntegrityError if a model's file is not the verified one."""
+        _ = self.states  # computed before the files are read
         read = {name: one.hashes.get("sha256") for name, one in self._recognized.items()}
         found = {name: read.get(name) or sha256(path) for name, path in self.files.items()}
         for name, digest in found.items():
@@ -66,6 +67,7 @@ class Subject:
         """
         if self.recognizer is None:
             return []
+        _ = self.states  # computed before the files are read
         for name, path in self.files.items():
             if name not in self._recognized and path.suffix not in (".onnx", ".py"):
                 self._recognized[name] = self.recognizer.recognize(path, also)
@@ -86,6 +88,20 @@ class Subject:
             return [known.manifest.name]
         return [str(known.added_source), *(str(path) for path in self.files.values())]
 
+    @cached_property
+    def states(self) -> list[converters.FileState]:
+        """What the files were just before `hashes` read them."""
+        return [converters.FileState.of(path) for path in self.files.values()]
+
+    def verify_external_files(self) -> None:
+        """Hash the files in which an .onnx keeps its weights, where it says which they were.
+
+        converters.ConverterError if one is another file, is missing or is cut off.
+        """
+        for path in self.sources:
+            if path.suffix == ".onnx":
+                converters.external_files(path, verify=True)
+
     def scores(self, chosen: str | None) -> str | None:
         """The output that ranks the classes: as chosen, or as the manifest says; None: the only one."""
         return chosen or (None if self.manifest is None else self.manifest.scores)
@@ -99,7 +115,7 @@ class Subject:
         self, form: Form, scores: str | None = None, input_shape: Sequence[int] | None = None
     ) -> Path:
         """The net in the form that a runtime needs; see `zoo.store.converted.SourceNet`."""
-        net = SourceNet(self.sources, scores, input_shape, list(self.hashes.values()))
+        net = SourceNet(self.sources, scores, input_shape, list(self.hashes.values()), self.states)
         return net.converted(form, self.cache)
 
     def carried_preprocessing(self, form: Form, scores: str | None = None) -> dict[str, Any] | None:

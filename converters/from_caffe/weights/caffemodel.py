@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from converters.from_caffe.weights.blobs import Blob, StoredLayer
+from converters.source_files import SourceFile
 from converters.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer, Field, signed
 
 # NVCaffe's BlobProto.Type, the element types of raw_data.
@@ -23,16 +24,16 @@ class CaffeModel:
     """A binary .caffemodel of any generation (V0, V1 or V2)."""
 
     path: Path
-    maps: dict[str, np.ndarray] = field(default_factory=dict)
+    files: list[SourceFile] = field(default_factory=list)
     _layers: list[StoredLayer] = field(default_factory=list)
     _parameter_fields: dict[str, set[int]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path) -> CaffeModel:
-        """Map the file and find every blob in it; FormatError at the first byte that breaks a rule."""
-        data = np.asarray(np.memmap(path, np.uint8, mode="r"))
-        buffer = Buffer(data, str(path))
-        model = cls(path, {str(path): data})
+        """Open the file and find every blob in it; FormatError at the first byte that breaks a rule."""
+        file = SourceFile(path)
+        buffer = Buffer(file.view, str(path))
+        model = cls(path, [file])
         for layer, parameters in _stored_layers(buffer):
             model._parameter_fields.setdefault(layer.type, set()).update(parameters)
             if layer.blobs:

@@ -11,6 +11,7 @@ import numpy as np
 
 from converters.errors import FormatError
 from converters.from_caffe.weights.blobs import Blob, StoredLayer
+from converters.source_files import SourceFile
 
 # Trained weights hardly compress: a dataset may claim at most this many times the size of the file.
 MOST_COMPRESSION = 64
@@ -23,7 +24,7 @@ class Hdf5Weights:
 
     def __init__(self, path: Path, layers: list[StoredLayer]) -> None:
         self.path = path
-        self.maps: dict[str, np.ndarray] = {}
+        self.files: list[SourceFile] = []
         self._layers = layers
 
     @classmethod

@@ -13,6 +13,7 @@ from zoo.cli._options import (
     ManifestsOption,
     ProposalOption,
     StageOption,
+    VerifyOption,
     input_shapes,
 )
 from zoo.cli._output import print_fields, print_json, print_table
@@ -45,6 +46,7 @@ def inspect(
     stage: StageOption = None,
     level: LevelOption = 0,
     proposal: ProposalOption = None,
+    verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
@@ -62,7 +64,7 @@ def inspect(
         given = {"--input-shape": input_shape, "--stage": stage, "--level": level, "--proposal": proposal}
         if unused := [name for name, value in given.items() if value]:
             raise UsageError(f"--weights compares weights alone; leave out {' and '.join(unused)}")
-        show_weights(what, manifests, as_json=json)
+        show_weights(what, manifests, as_json=json, verify=verify)
         return
 
     subject = find_subject(what, manifests)
@@ -74,6 +76,7 @@ def inspect(
         stages=stage or (),
         level=level,
         proposal=proposal,
+        verify=verify,
     )
     if json:
         print_json(found.to_dict() | {"known": known_json(subject)})

@@ -25,6 +25,7 @@ from zoo.cli._options import (
     PreprocessOnOption,
     RuntimeOption,
     ScoresOption,
+    VerifyOption,
     mean_option,
     numbers,
 )
@@ -115,6 +116,7 @@ def validate(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the counts and gains as an HTML page.")
     ] = None,
+    verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
@@ -154,6 +156,9 @@ def validate(
         raise UsageError("--tolerance says what may differ from --baseline RESULT.json; give that, too")
     refuse_uncounted(nets, manifests)
     subjects = find_subjects(nets, manifests)
+    if verify:
+        for subject in subjects:
+            subject.verify_external_files()
     names = [subject.name for subject in subjects]
     earlier = _earlier_runs(baseline or [], names)
     reference = against if against in names and len(names) > 1 else None
