@@ -6,7 +6,6 @@ field, and passes over unknown fields that cannot matter or that a user chose to
 
 from __future__ import annotations
 
-import difflib
 import re
 import warnings
 from collections.abc import Collection, Sequence
@@ -27,6 +26,7 @@ from converters.from_caffe.unread_fields import (
     without_unread,
 )
 from converters.from_caffe.upgrade import upgrade
+from converters.suggestions import close_names
 
 # The most further unknown fields that one error names.
 _MOST_LISTED = 10
@@ -178,7 +178,7 @@ def _field_error(said: str, line: int | None, path: Path, text: str) -> Converte
         return FormatError(f"{where}: {_reason(said)}{inside}{_v1_advice(said)}")
     message, field = unknown.groups()
     known = [f.name for f in schema.new(message).DESCRIPTOR.fields]
-    close = difflib.get_close_matches(field, known, n=3)
+    close = close_names(field, known, 3)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
     if message == "NetParameter" and not close:
         hint = "; is this a network definition at all?"
