@@ -32,6 +32,8 @@ from converters.suggestions import close_names
 _MOST_LISTED = 10
 
 MAX_BYTES = 2**24
+# Each way to write a boolean that Python does not take costs another reading of the text; files use one.
+MOST_READINGS = 10
 # GoogLeNet's definition has 0.04 MB and 2,000 fields. protobuf reads about 60,000 fields per second.
 MAX_FIELDS = 700_000
 
@@ -81,7 +83,7 @@ def parse(
 def _parsed(path: Path, text: str) -> tuple[schema.Message, list[Unread]]:
     """The net in the text, and the fields that could not be read."""
     unread: list[Unread] = []
-    while True:
+    for _ in range(MOST_READINGS):
         net = schema.new("NetParameter")
         try:
             _parse_into(net, text)
@@ -100,6 +102,7 @@ def _parsed(path: Path, text: str) -> tuple[schema.Message, list[Unread]]:
             raise FormatError(f"{path}: messages are nested too deeply for a network definition") from None
         else:
             return net, unread
+    raise FormatError(f"{path}: more than {MOST_READINGS} ways to write a boolean: is this the file?")
 
 
 def _notes(net: schema.Message, unread: Sequence[Unread]) -> list[str]:
@@ -211,7 +214,7 @@ def _last_line(error: text_format.ParseError) -> int | None:
 def _enclosing_layer(text: str, line: int) -> str | None:
     """The name of the layer that contains `line`, for error messages; None where there is none."""
     head = "\n".join(text.split("\n")[:line])
-    starts = [m.start() for m in re.finditer(r"^\s*layers?\s*:?\s*[{<]", head, re.MULTILINE)]
+    starts = [m.start() for m in re.finditer(r"^[^\S\n]*+layers?\s*+:?\s*+[{<]", head, re.MULTILINE)]
     if not starts:
         return None
     name = re.search(r"name\s*:\s*(\"([^\"]*)\"|'([^']*)')", text[starts[-1] :])
