@@ -5,7 +5,8 @@
     ├── WrongFileError           the file is something else: HTML page, Git LFS pointer, archive, ...
     ├── FormatError              the file is damaged or breaks a rule of its format
     ├── UnsupportedError         understood, but cannot be converted exactly; says why
-    │   └── StaticSizeRequired   can be converted only if a size is known beforehand
+    │   ├── StaticSizeRequired   can be converted only if a size is known beforehand
+    │   └── LimitError           would take far more memory or operations than any real net
     └── MismatchError            definition and weights do not fit together
 
 Every message names the file, the layer, the line or byte offset, what was expected, what was found and what
@@ -37,6 +38,10 @@ class UnsupportedError(ConverterError):
 
 class StaticSizeRequired(UnsupportedError):
     """A layer needs a size as a number, and the size is symbolic, such as the batch."""
+
+
+class LimitError(UnsupportedError):
+    """The net asks for more memory or operations than any real net, or than there is."""
 
 
 class MismatchError(ConverterError):

@@ -38,7 +38,7 @@ def read(path: Path, options: Options) -> ir.Model:
     content = read_content(path)
     try:
         network, place = contents.select_network(content.value, options.select, is_module)
-        model = convert(path.stem, network, options).model
+        model = convert(path.stem, network, options, path.stat().st_size).model
     except ConverterError as error:
         raise type(error)(f"{path}: {error}") from error
     model.meta["maps"] = {path: content.data}
