@@ -28,6 +28,8 @@ MAX_CONSTANT_ELEMENTS = 2**25
 # The largest array that is computed from sizes alone, such as places and prior boxes: with what is computed on
 # the way, it takes some hundred MB.
 MAX_COMPUTED_ELEMENTS = 2**22
+# The largest size of a tensor along one dimension. No memory holds as many numbers.
+MAX_SIZE = 2**40
 # The most inputs of a model.
 MAX_INPUTS = 4_096
 # All arrays of a model together may take this many bytes, and this many times the bytes that are stored.
@@ -359,6 +361,8 @@ class Graph:
 
     @staticmethod
     def _value(value: ir.Value, shape: Shape, dtype: ir.DataType) -> ir.Value:
+        if any((s.factor if isinstance(s, Symbol) else s) > MAX_SIZE for s in shape):
+            raise LimitError(f"a tensor would be {shape_text(shape)}; the largest size is {MAX_SIZE:,}")
         value.meta["dims"] = shape
         value.shape = ir.Shape([str(s) if isinstance(s, Symbol) else s for s in shape])
         value.type = ir.TensorType(dtype)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
 
-from converters.errors import FormatError, UsageError
+from converters.errors import FormatError, LimitError, UsageError
 from converters.external_weights import map_external_weights
 from converters.folding import fold
 from converters.graph import shape_text
@@ -38,6 +39,30 @@ def read(
         )
     kinds = files_by_kind(paths)
     _check_options(kinds, options)
+    with limits_as_errors(paths):
+        model = _model(paths, kinds, options, external_weights=external_weights)
+        _complete(model, paths, sha256 or [None] * len(paths))
+    return model
+
+
+@contextlib.contextmanager
+def limits_as_errors(paths: Sequence[Path]) -> Iterator[None]:
+    """LimitError where Python's memory or stack ends inside: the last resort, behind limits that say more."""
+    try:
+        yield
+    except MemoryError as error:
+        raise LimitError(f"{_names(paths)}: needs more memory than there is ({error})") from error
+    except RecursionError as error:
+        raise LimitError(f"{_names(paths)}: is nested too deeply") from error
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths))
+
+
+def _model(
+    paths: Sequence[Path], kinds: Mapping[Kind, Path], options: Options, *, external_weights: bool
+) -> ir.Model:
     if Kind.ONNX in kinds:
         model = _read_onnx(kinds[Kind.ONNX], options)
         if external_weights:
@@ -52,7 +77,6 @@ def read(
         model = from_caffe.read(kinds.get(Kind.PROTOTXT), _weights_in(kinds), options)
     if options.fold and (folded := fold(model)):
         model.meta["report"].notes.append(f"folded {folded} scaling layer(s) into the one before, as asked")
-    _complete(model, paths, sha256 or [None] * len(paths))
     return model
 
 
@@ -60,6 +84,11 @@ def inspect(paths: Sequence[Path], options: Options) -> Inspection:
     """What `paths` contain, and which of it can be converted."""
     kinds = files_by_kind(paths)
     _check_options(kinds, options)
+    with limits_as_errors(paths):
+        return _inspection(kinds, options)
+
+
+def _inspection(kinds: Mapping[Kind, Path], options: Options) -> Inspection:
     if Kind.ONNX in kinds:
         return _inspect_onnx(kinds[Kind.ONNX], options)
     if Kind.TORCH7 in kinds:
