@@ -26,11 +26,13 @@ from converters.deferred_imports import defer_imports
 from converters.errors import (
     ConverterError,
     FormatError,
+    LimitError,
     MismatchError,
     StaticSizeRequired,
     UnsupportedError,
     UsageError,
     WrongFileError,
+    shortened,
 )
 from converters.options import Options
 from converters.registry import Registry, modules_in
@@ -53,6 +55,7 @@ __all__ = [
     "Inspection",
     "Kind",
     "LayerRow",
+    "LimitError",
     "MismatchError",
     "Registry",
     "Source",
@@ -73,6 +76,7 @@ __all__ = [
     "modules_in",
     "preprocessing_of",
     "save",
+    "shortened",
     "weights_of",
     "wire",
 ]

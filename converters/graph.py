@@ -25,8 +25,8 @@ IR_VERSION = 8
 
 # The largest constant that the converters create: only a hostile definition asks for more elements.
 MAX_CONSTANT_ELEMENTS = 2**25
-# The largest array that is computed from sizes alone, such as places and prior boxes: with what is computed on
-# the way, it takes some hundred MB.
+# The largest array that is computed from sizes alone, such as places and prior boxes: with what is computed
+# on the way, it takes some hundred MB.
 MAX_COMPUTED_ELEMENTS = 2**22
 # The largest size of a tensor along one dimension. No memory holds as many numbers.
 MAX_SIZE = 2**40

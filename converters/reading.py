@@ -10,7 +10,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from converters.errors import FormatError, LimitError, UsageError
+from converters.errors import FormatError, LimitError, UsageError, shortened
 from converters.external_weights import map_external_weights
 from converters.folding import fold
 from converters.graph import shape_text
@@ -85,7 +85,9 @@ def inspect(paths: Sequence[Path], options: Options) -> Inspection:
     kinds = files_by_kind(paths)
     _check_options(kinds, options)
     with limits_as_errors(paths):
-        return _inspection(kinds, options)
+        inspection = _inspection(kinds, options)
+    inspection.notes = [shortened(note) for note in inspection.notes]
+    return inspection
 
 
 def _inspection(kinds: Mapping[Kind, Path], options: Options) -> Inspection:
@@ -171,6 +173,7 @@ def _complete(model: ir.Model, paths: Sequence[Path], sha256: Sequence[str | Non
     report.sources = [source_record(path, known) for path, known in zip(paths, sha256, strict=True)]
     report.inputs = {str(v.name): _shape(v) for v in model.graph.inputs}
     report.outputs = {str(v.name): _shape(v) for v in model.graph.outputs}
+    report.notes = [shortened(note) for note in report.notes]
     report.nodes = len(model.graph)
     report.parameters = report.parameters or sum(
         v.const_value.size for v in model.graph.initializers.values() if v.const_value is not None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from converters.errors import FormatError, LimitError, UnsupportedError
+from converters.errors import FormatError, UnsupportedError
 from converters.from_caffe import schema
 from converters.from_caffe.netstate import TRAIN
 from converters.graph import Dim, Symbol, check_computed, shape_text, static
@@ -109,10 +109,7 @@ class BoundLayer:
 
     def check_computed(self, *sizes: int) -> None:
         """LimitError where an array of these sizes, computed from sizes alone, would be too large."""
-        try:
-            check_computed(*sizes)
-        except LimitError as error:
-            raise LimitError(f"layer {self.name!r} ({self.type}): {error}") from None
+        check_computed(*sizes)
 
     def check_element_count(self, made: Dim, have: Dim) -> None:
         """FormatError unless a rearrangement keeps the number of elements."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from converters.errors import ConverterError, FormatError, UnsupportedError
+from converters.errors import ConverterError, FormatError, LimitError, UnsupportedError
 from converters.from_caffe import deploy, schema
 from converters.from_caffe.bind import MOST_SUGGESTIONS, Binder
 from converters.from_caffe.blob_aliasing import in_place_tops, storage_ids
@@ -15,8 +15,8 @@ from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.input_shapes import resolve_shapes
 from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.layers.unsupported import UNSUPPORTED
-from converters.from_caffe.python_proposals import advice, is_python_proposal
 from converters.from_caffe.limits import blob_problem
+from converters.from_caffe.python_proposals import advice, is_python_proposal
 from converters.from_caffe.weights import Weights
 from converters.graph import Graph, Shape, Symbol, dims, shape_text
 from converters.options import Options
@@ -127,7 +127,11 @@ class Conversion:
         reader = f"layer {layer.name!r} ({layer.type})"
         bottoms = [self._read(name, reader) for name in message.bottom]
         with self.graph.layer(layer.name, f"Caffe {layer.type}"):
-            tops = layer_type(self.graph, layer, bottoms)
+            try:
+                tops = layer_type(self.graph, layer, bottoms)
+            except LimitError as error:  # from the graph, which knows no layers
+                named = f"layer {layer.name!r}" in str(error)
+                raise error if named else LimitError(f"{reader}: {error}") from None
         self._assign_tops(position, layer, bottoms, tops)
 
     def _read(self, name: str, reader: str) -> ir.Value:

@@ -50,7 +50,9 @@ def _inspect_network(
 ) -> None:
     prefix = f"{network_path}: " if network_path else ""
     if len(result.layers) > MAX_LAYERS:
-        result.notes.append(f"{prefix}not looked into: the networks before have {len(result.layers):,} layers")
+        result.notes.append(
+            f"{prefix}not looked into: the networks before have {len(result.layers):,} layers"
+        )
         return
     problems = _unsupported_rows(network_path, item)
     if problems:

@@ -13,7 +13,7 @@ from converters.errors import ConverterError, FormatError, LimitError, MismatchE
 from converters.from_torch7.objects import Function, Storage, Table, Tensor, TorchObject
 from converters.graph import Dim, shape_text, static
 
-# A tensor whose strides are 0 or overlap takes little room in the file, but as a weight it is written in full.
+# A tensor whose strides are 0 or overlap takes little room in the file, but is written out in full.
 MAX_EXPANDED_ELEMENTS = 2**24
 
 # Torch keeps sizes of modules in C ints.

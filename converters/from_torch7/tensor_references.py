@@ -20,7 +20,7 @@ from converters.errors import LimitError, UnsupportedError
 from converters.graph import Shape, Symbol, dims
 
 # How many views values may pass on their way to and from one storage; each takes some microseconds.
-MAX_STEPS = 200_000
+MAX_STEPS = 100_000
 
 # The distance of neighbours along a dimension: a number times sizes that are open.
 Stride = tuple[int, tuple[str, ...]]
@@ -139,12 +139,12 @@ class _Storage:
             )
 
     def count_step(self) -> None:
-        """Count a view on the way of a value to or from the storage. LimitError for more than any real net."""
+        """Count a view on the way of a value to or from the storage; LimitError for too many."""
         self._steps += 1
         if self._steps > MAX_STEPS:
             raise LimitError(
-                f"modules in place change views of views more than {MAX_STEPS:,} times: give the net fewer of "
-                "them in a row"
+                f"modules in place change views of views more than {MAX_STEPS:,} times: give the net fewer "
+                "of them in a row"
             )
 
     def mark_outdated(self) -> None:

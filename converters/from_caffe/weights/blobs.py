@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+
 @dataclass(frozen=True)
 class Blob:
     """A stored parameter blob.

@@ -189,7 +189,9 @@ def flow_warp(g: Graph, layer: BoundLayer, image: ir.Value, flow: ir.Value) -> i
     return g.node("Where", inside, warped, scalar(outside), shape=dims(warped), dtype=warped.dtype)
 
 
-def _targets(g: Graph, layer: BoundLayer, flow: ir.Value, height: int, width: int) -> tuple[ir.Value, ir.Value]:
+def _targets(
+    g: Graph, layer: BoundLayer, flow: ir.Value, height: int, width: int
+) -> tuple[ir.Value, ir.Value]:
     """(x, y) that every pixel's flow points to, each (N, 1, H, W)."""
     n = dims(flow)[0]
     shapes = [(n, 1, height, width)] * 2
