@@ -59,11 +59,16 @@ class StoredLayer:
 class Weights(Protocol):
     """A weights file, from which `bind` takes the parameters.
 
+    are_placeholders: whether the blobs only stand for what a layer asks for, and hold no weights.
     files: the open files of which blobs are views, for links into them.
     """
 
     path: Path
     files: list[SourceFile]
+
+    @property
+    def are_placeholders(self) -> bool:
+        """See above."""
 
     def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
         """The blobs stored under this layer name, or None; of two layers with this name, those of the last.

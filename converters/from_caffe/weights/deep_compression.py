@@ -33,6 +33,7 @@ class DeepCompression:
 
     def __init__(self, path: Path, layers: Sequence[schema.Message]) -> None:
         self.path = path
+        self.are_placeholders = False
         self.files: list[SourceFile] = []
         file = SourceFile(path)
         # Never mapped, as most of it is decoded anyway.
