@@ -73,18 +73,21 @@ class Journal:
         self._file.close()
 
 
-def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batch]:
+def start(
+    folder: Path, plan: Mapping[str, Any], resume: bool = False, restart: bool = False
+) -> dict[int, Batch]:
     """Prepare `folder` for a run of `plan` and return the batches that are already done.
 
-    Without `resume` an unfinished run there is deleted; a finished one stays until it is replaced.
+    resume: go on with an unfinished run there. restart: delete it. A finished run stays until it is replaced.
 
     Raises:
-        UsageError: the unfinished run has another plan (the message says what differs), a finished run saw
-            more images than this one will or preprocessed them differently, or the folder is not writable.
+        UsageError: neither was chosen and an unfinished run has evidence, the unfinished run has another plan
+            (the message says what differs), a finished run saw more images than this one will or
+            preprocessed them differently, or the folder is not writable.
         DataError: the unfinished run is damaged.
     """
     partial = folder / FOLDER_NAME
-    if check(folder, plan, resume):
+    if check(folder, plan, resume, restart):
         return read(folder)
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -101,14 +104,32 @@ def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batc
     return {}
 
 
-def check(folder: Path, plan: Mapping[str, Any], resume: bool) -> bool:
-    """Whether `start` would go on with an unfinished run; UsageError as there. Nothing is changed."""
+def check(folder: Path, plan: Mapping[str, Any], resume: bool = False, restart: bool = False) -> bool:
+    """Whether `start` would go on with an unfinished run; errors as there. Nothing is changed."""
     _protect_finished_run(folder, plan)
+    if not resume and not restart:
+        _protect_unfinished_run(folder)
     before = read_plan(folder) if resume else None
     if before is None:
         return False
     _check_plan(folder / FOLDER_NAME, before, plan)
     return True
+
+
+def _protect_unfinished_run(folder: Path) -> None:
+    """UsageError if an unfinished run in `folder` has evidence; one that ranked no image yet has none."""
+    count = images_kept(folder)
+    if count:
+        raise UsageError(
+            f"{folder} holds an unfinished run with the evidence of {count:,} "
+            f"{'image' if count == 1 else 'images'}\n"
+            "  --resume goes on with it; --restart throws it away and starts from the first image"
+        )
+
+
+def images_kept(folder: Path) -> int:
+    """How many images the unfinished run in `folder` has ranked; 0 without one. DataError as for `read`."""
+    return sum(len(batch.rows[0]) for batch in read(folder).values())
 
 
 def _protect_finished_run(folder: Path, plan: Mapping[str, Any]) -> None:
@@ -136,7 +157,10 @@ def read(folder: Path) -> dict[int, Batch]:
             try:
                 batch = _batch(json.loads(line))
             except (ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{path}, line {number}: not a batch of evidence: {error}") from error
+                raise DataError(
+                    f"{path}, line {number}: not a batch of evidence: {error}\n"
+                    "  --restart throws the unfinished run away"
+                ) from error
             batches[batch.number] = batch
     return batches
 
@@ -150,7 +174,7 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
         plan = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{path}: the unfinished run cannot be read: {error}; delete {path.parent}"
+            f"{path}: the unfinished run cannot be read: {error}; --restart throws it away"
         ) from error
     return plan if isinstance(plan, dict) else {}
 
@@ -187,7 +211,7 @@ def _check_plan(partial: Path, before: Mapping[str, Any], plan: Mapping[str, Any
         raise UsageError(
             f"{partial}: the interrupted run cannot be resumed, because this one measures something else\n  "
             + "\n  ".join(different)
-            + "\n  give the same options again, or start over without --resume"
+            + "\n  give the same options again, or throw the interrupted run away with --restart"
         )
 
 

@@ -91,6 +91,9 @@ def validate(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from where an interrupted run was ended.")
     ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Throw away what an interrupted run left, and start over.")
+    ] = False,
     baseline: Annotated[
         list[Path] | None,
         typer.Option(
@@ -124,8 +127,10 @@ def validate(
 
     A model of the zoo brings its preprocessing; files need --flavour, --crop and mostly --mean. The evidence
     is one row per image (evidence.csv) and the counts with everything they rest on (result.json); it is kept
-    as it comes, so that --resume goes on after any interruption. Several processes share the images, also on
-    several machines, which need no common folder: torchrun --nproc-per-node=N -m zoo validate ...
+    as it comes, so that --resume goes on after any interruption; of a complete run it prints what was found.
+    Without --resume or --restart, what an interrupted run left is never touched. Several processes share the
+    images, also on several machines, which need no common folder: torchrun --nproc-per-node=N -m zoo validate
+    ...
 
     Several nets share one pass: every image is read and decoded once. Each net gets the evidence of a run of
     it alone. A model and its baseline are compared image by image under each preprocessing that both ran;
@@ -152,6 +157,10 @@ def validate(
 
     sleep_while_waiting()
     parse_device(device)
+    if resume and restart:
+        raise UsageError(
+            "--resume goes on with an interrupted run, --restart throws it away; give one of them"
+        )
     if tolerance is not None and not baseline:
         raise UsageError("--tolerance says what may differ from --baseline RESULT.json; give that, too")
     refuse_uncounted(nets, manifests)
@@ -198,7 +207,14 @@ def validate(
         kept = [of_net[0] for of_net in folders]
         title = names[0] if len(names) == 1 else f"{len(names)} nets"
         with _interruption_explained(kept, group), progress_bar(title) as progress:
-            runs = evaluate_and_write(evaluations, resume=resume, group=group, progress=progress)
+            runs = evaluate_and_write(
+                evaluations,
+                resume=resume,
+                restart=restart,
+                complete=_say_complete,
+                group=group,
+                progress=progress,
+            )
         if group.rank:
             return
     placed = [list(zip(where, of_net, strict=True)) for where, of_net in zip(folders, runs, strict=True)]
@@ -211,6 +227,15 @@ def validate(
     write_reports(findings, junit, markdown, html)
     if not findings.holds:
         raise typer.Exit(1)
+
+
+def _say_complete(folder: Path) -> None:
+    """Say on stderr that --resume had nothing left to do."""
+    print(
+        f"dsd-zoo: {folder}: this run is complete, nothing was left to do; "
+        "the same command without --resume measures again",
+        file=sys.stderr,
+    )
 
 
 def _place(out: Path | None, name: str, nets: int) -> Path | None:
@@ -260,7 +285,7 @@ def _interruption_explained(folders: Sequence[Path], group: Group) -> Iterator[N
     from zoo.evidence import journal
 
     def kept() -> str:
-        counts = [sum(len(batch.rows[0]) for batch in journal.read(folder).values()) for folder in folders]
+        counts = [journal.images_kept(folder) for folder in folders]
         parts = [
             f"{count:,} images is kept in {folder}" for folder, count in zip(folders, counts, strict=True)
         ]
