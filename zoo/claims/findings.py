@@ -138,6 +138,11 @@ def collect_pass(
     )
 
 
+def without_comparisons(runs: Sequence[list[tuple[Path, Run]]]) -> PassFindings:
+    """What the runs of a pass say by themselves, where they could not be compared with anything."""
+    return PassFindings([Findings(of_net, accuracies(of_net[0][1].result, None)) for of_net in runs])
+
+
 def collect_pairs(
     manifests: Sequence[Manifest | None], runs: Sequence[Sequence[Run]], reference: str | None = None
 ) -> list[GainMatrix]:

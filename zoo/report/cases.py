@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 # If a run goes wrong altogether, thousands of images change; the evidence names them all.
 MAX_IMAGES = 100
 
-Outcome = Literal["passed", "failed", "skipped"]
+Outcome = Literal["passed", "failed", "skipped", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class TestCase:
-    """One thing that was checked. `group` says against what: "claims" or "baseline"."""
+    """One thing that was checked. `group` says against what: "claims" or "baseline".
+
+    An "error" is of the group "run": it kept the run from being held against something.
+    """
 
     group: str
     name: str
@@ -27,10 +30,16 @@ class TestCase:
     detail: str
 
 
-def cases_of(audit: Audit | None, regression: Regression | None) -> list[TestCase]:
-    """One case per claim of the audit, then those of the comparison with an earlier run."""
+def cases_of(audit: Audit | None, regression: Regression | None, error: str | None = None) -> list[TestCase]:
+    """One case per claim of the audit, then those of the comparison with an earlier run, then an error."""
     claims = [] if audit is None else _claim_cases(audit)
-    return claims if regression is None else [*claims, *_baseline_cases(regression)]
+    baseline = [] if regression is None else _baseline_cases(regression)
+    return [*claims, *baseline, *([] if error is None else [error_case(error)])]
+
+
+def error_case(error: str) -> TestCase:
+    """The error that ended a run, or kept it from being compared."""
+    return TestCase("run", "completed", "error", error)
 
 
 def _claim_cases(audit: Audit) -> list[TestCase]:

@@ -6,23 +6,8 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from command_line import runner
 
 from zoo.evidence.run import Run, read_run, write_run
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """Converted once for all tests here."""
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def dsd_zoo(monkeypatch, capsys, tmp_path, cache):
-    """Runs a command in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DSD_ZOO_CACHE", str(cache))
-    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture
@@ -42,20 +27,20 @@ def interrupted(monkeypatch):
 
 
 @pytest.mark.usefixtures("interrupted")
-def test_an_interrupted_command_says_how_to_go_on(dsd_zoo):
-    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--batch-size", 10)
+def test_an_interrupted_command_says_how_to_go_on(dsd_zoo_here):
+    outcome = dsd_zoo_here("validate", "digits-caffe-dsd", "--batch-size", 10)
     assert outcome.code == 130
     assert "interrupted; the evidence of 30 images is kept in results/digits-caffe-dsd/onnx" in outcome.err
-    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--batch-size", 11, "--resume")
+    outcome = dsd_zoo_here("validate", "digits-caffe-dsd", "--batch-size", 11, "--resume")
     assert outcome.code == 2
     assert "batch size was 10 and is 11" in outcome.err
-    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--batch-size", 10, "--resume")
+    outcome = dsd_zoo_here("validate", "digits-caffe-dsd", "--batch-size", 10, "--resume")
     assert outcome.code == 0
     assert "30 images were ranked before an interruption" in outcome.out
     assert read_run(Path("results/digits-caffe-dsd/onnx")).result.top1_correct == 492
 
 
-def test_a_run_that_had_ranked_all_images_before_gives_no_rate(dsd_zoo, monkeypatch):
+def test_a_run_that_had_ranked_all_images_before_gives_no_rate(dsd_zoo_here, monkeypatch):
     import zoo.evaluation.evaluate
 
     def interrupt(*arguments: object) -> None:
@@ -63,57 +48,57 @@ def test_a_run_that_had_ranked_all_images_before_gives_no_rate(dsd_zoo, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(zoo.evaluation.evaluate, "gather", interrupt)
-        assert dsd_zoo("validate", "digits-caffe-dsd").code == 130
-    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--resume")
+        assert dsd_zoo_here("validate", "digits-caffe-dsd").code == 130
+    outcome = dsd_zoo_here("validate", "digits-caffe-dsd", "--resume")
     assert "500 images were ranked before an interruption" in outcome.out
     assert "492  500" in outcome.out
     assert "images/s" not in outcome.out
 
 
 @pytest.mark.usefixtures("interrupted")
-def test_what_an_interrupted_run_left_is_thrown_away_only_by_restart(dsd_zoo):
+def test_what_an_interrupted_run_left_is_thrown_away_only_by_restart(dsd_zoo_here):
     partial = Path("results/digits-caffe-dsd/onnx/partial")
-    assert dsd_zoo("validate", "digits-caffe-dsd", "--batch-size", 10).code == 130
+    assert dsd_zoo_here("validate", "digits-caffe-dsd", "--batch-size", 10).code == 130
     kept = {path.name: path.read_bytes() for path in partial.iterdir()}
     for options in ([], ["--batch-size", 11]):
-        outcome = dsd_zoo("validate", "digits-caffe-dsd", *options)
+        outcome = dsd_zoo_here("validate", "digits-caffe-dsd", *options)
         assert (outcome.code, outcome.out) == (2, "")
         assert "holds an unfinished run with the evidence of 30 images" in outcome.err
         assert "--resume goes on with it; --restart throws it away" in outcome.err
-    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--resume", "--restart")
+    outcome = dsd_zoo_here("validate", "digits-caffe-dsd", "--resume", "--restart")
     assert outcome.code == 2
     assert "give one of them" in outcome.err
     assert {path.name: path.read_bytes() for path in partial.iterdir()} == kept
-    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--restart")
+    outcome = dsd_zoo_here("validate", "digits-caffe-dsd", "--restart")
     assert outcome.code == 0
     assert read_run(partial.parent).result.resumed == 0
     assert not partial.exists()
 
 
-def test_resume_of_a_complete_run_says_so_and_computes_nothing(dsd_zoo, monkeypatch):
+def test_resume_of_a_complete_run_says_so_and_computes_nothing(dsd_zoo_here, monkeypatch):
     import zoo.evaluation.evaluate
 
-    first = dsd_zoo("validate", "digits-caffe-dsd", "--sensitivity", "--json")
+    first = dsd_zoo_here("validate", "digits-caffe-dsd", "--sensitivity", "--json")
     result = Path("results/digits-caffe-dsd/onnx/result.json")
     before = result.read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(zoo.evaluation.evaluate, "open_sessions", None)
-        outcome = dsd_zoo("validate", "digits-caffe-dsd", "--sensitivity", "--resume", "--json")
+        outcome = dsd_zoo_here("validate", "digits-caffe-dsd", "--sensitivity", "--resume", "--json")
     assert (outcome.code, outcome.out) == (0, first.out)
     assert (
         "dsd-zoo: results/digits-caffe-dsd/onnx: this run is complete, nothing was left to do" in outcome.err
     )
     assert result.read_bytes() == before
     # Another batch size is another run, and so are other weights under the same name.
-    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--batch-size", 7, "--resume")
+    outcome = dsd_zoo_here("validate", "digits-caffe-dsd", "--batch-size", 7, "--resume")
     assert (outcome.code, outcome.err) == (0, "")
     assert read_run(result).result.batch_size == 7
 
 
 @pytest.mark.parametrize("name", ["files", "scores", "labels", "runtime"])
-def test_a_finished_run_of_something_else_is_not_taken_for_this_one(dsd_zoo, monkeypatch, name):
+def test_a_finished_run_of_something_else_is_not_taken_for_this_one(dsd_zoo_here, monkeypatch, name):
     folder = Path("results/digits-caffe-dsd/onnx")
-    assert dsd_zoo("validate", "digits-caffe-dsd").code == 0
+    assert dsd_zoo_here("validate", "digits-caffe-dsd").code == 0
     run = read_run(folder)
     changes = {
         "files": {"files": {**run.result.files, "net.onnx": "0" * 64}},
@@ -130,19 +115,19 @@ def test_a_finished_run_of_something_else_is_not_taken_for_this_one(dsd_zoo, mon
             "top5_correct": sum(row.top5_correct for row in rows),
         }
     write_run(folder, Run(run.result.model_copy(update=changes), rows))
-    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--resume")
+    outcome = dsd_zoo_here("validate", "digits-caffe-dsd", "--resume")
     assert (outcome.code, outcome.err) == (0, "")
     assert read_run(folder).rows == run.rows
 
 
 @pytest.mark.usefixtures("interrupted")
-def test_resume_keeps_the_batch_size_of_the_interrupted_run(dsd_zoo, monkeypatch):
+def test_resume_keeps_the_batch_size_of_the_interrupted_run(dsd_zoo_here, monkeypatch):
     """The free memory decides the size, so the next run could choose another."""
     import zoo.evaluation.sessions
 
     monkeypatch.setattr(zoo.evaluation.sessions, "batch_size", lambda *arguments: 10)
-    assert dsd_zoo("validate", "digits-caffe-dsd").code == 130
+    assert dsd_zoo_here("validate", "digits-caffe-dsd").code == 130
     monkeypatch.setattr(zoo.evaluation.sessions, "batch_size", lambda *arguments: 20)
-    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--resume")
+    outcome = dsd_zoo_here("validate", "digits-caffe-dsd", "--resume")
     assert outcome.code == 0
     assert "batches of 10" in outcome.out

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -29,20 +27,15 @@ from zoo.cli._options import (
     mean_option,
     numbers,
 )
+from zoo.cli._other_runs import earlier_runs, other_run, require_same_images
 from zoo.cli._output import print_json
+from zoo.cli._pass_errors import ending_explained, errors_in_junit
 from zoo.cli._subject import find_subjects, load_catalog
 from zoo.cli._tasks import refuse_uncounted
 from zoo.cli.command import command
 from zoo.datasets import kinds_of_sources
 from zoo.errors import UsageError
 from zoo.vocabulary import Precision
-
-if TYPE_CHECKING:
-    from zoo.evaluation.distributed import Group
-    from zoo.evidence.run import Run
-
-# The exit code that shells report of a command that Ctrl-C ended.
-INTERRUPTED = 130
 
 
 @command("validate", order=120)
@@ -145,7 +138,7 @@ def validate(
     --sensitivity and --precision). Of several nets: nets (all this of each), and pairs (model, baseline, a
     row of counts and gains for each preprocessing, and what was not compared).
     """
-    from zoo.claims.findings import collect_pass
+    from zoo.claims.findings import collect_pass, without_comparisons
     from zoo.cli._pass_text import print_pass
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
@@ -169,9 +162,9 @@ def validate(
         for subject in subjects:
             subject.verify_external_files()
     names = [subject.name for subject in subjects]
-    earlier = _earlier_runs(baseline or [], names)
+    earlier = earlier_runs(baseline or [], names)
     reference = against if against in names and len(names) > 1 else None
-    other = None if against is None or reference is not None else _other_run(against, names)
+    other = None if against is None or reference is not None else other_run(against, names)
     choices = Choices(
         runtime=runtime,
         scores=scores,
@@ -188,7 +181,12 @@ def validate(
     folders = [
         folders_of(net, runtime, device, limit, _place(out, net.subject.name, len(names))) for net in chosen
     ]
-    with open_dataset(data or common_images(subjects), labels) as dataset, join_group(device) as group:
+    with (
+        open_dataset(data or common_images(subjects), labels) as dataset,
+        join_group(device) as group,
+        errors_in_junit(junit, names, group),
+    ):
+        require_same_images(earlier, other, dataset, limit, skip_unreadable)
         evaluations = [
             evaluation_of(
                 net,
@@ -206,7 +204,7 @@ def validate(
         ]
         kept = [of_net[0] for of_net in folders]
         title = names[0] if len(names) == 1 else f"{len(names)} nets"
-        with _interruption_explained(kept, group), progress_bar(title) as progress:
+        with ending_explained(kept, group), progress_bar(title) as progress:
             runs = evaluate_and_write(
                 evaluations,
                 resume=resume,
@@ -219,12 +217,19 @@ def validate(
             return
     placed = [list(zip(where, of_net, strict=True)) for where, of_net in zip(folders, runs, strict=True)]
     known = [subject.manifest for subject in subjects]
-    findings = collect_pass(
-        known, load_catalog(manifests), placed, earlier, tolerance, other, reference=reference
-    )
+    problem = None
+    try:
+        findings = collect_pass(
+            known, load_catalog(manifests), placed, earlier, tolerance, other, reference=reference
+        )
+    except Exception as error:
+        # What was measured is not lost with what it was to be compared with.
+        findings, problem = without_comparisons(placed), error
     print_json(findings.to_json()) if json else print_pass(findings)
     # Last, so that the findings are printed even if a report cannot be written.
-    write_reports(findings, junit, markdown, html)
+    write_reports(findings, junit, markdown, html, None if problem is None else str(problem))
+    if problem is not None:
+        raise problem
     if not findings.holds:
         raise typer.Exit(1)
 
@@ -241,60 +246,3 @@ def _say_complete(folder: Path) -> None:
 def _place(out: Path | None, name: str, nets: int) -> Path | None:
     """Where --out puts the evidence of a net: one net there, several in a folder each."""
     return out if out is None or nets == 1 else out / name
-
-
-def _other_run(against: str, names: Sequence[str]) -> Run:
-    """The run that --against names. UsageError if there is none, DataError if it is damaged."""
-    from zoo.evidence.run import read_run
-
-    if not Path(against).exists():
-        raise UsageError(
-            f"--against {against}: neither the result.json of a run nor another one of the nets given "
-            f"here, {', '.join(names)}"
-        )
-    return read_run(Path(against))
-
-
-def _earlier_runs(paths: Sequence[Path], names: Sequence[str]) -> dict[str, Run]:
-    """The earlier run of each net. Where there are several, the name in the run says which net it is of.
-
-    Raises:
-        UsageError: a run is of none of the nets, or two are of the same one.
-        DataError: a run cannot be read.
-    """
-    from zoo.evidence.run import read_run
-
-    runs = [(path, read_run(path)) for path in paths]
-    if len(names) == 1 and len(runs) == 1:
-        return {names[0]: runs[0][1]}
-    found: dict[str, Run] = {}
-    for path, run in runs:
-        model = run.result.model
-        if model not in names:
-            raise UsageError(f"--baseline {path}: a run of {model}, expected one of {', '.join(names)}")
-        if model in found:
-            raise UsageError(f"--baseline {path}: a second earlier run of {model}; give one for each net")
-        found[model] = run
-    return found
-
-
-@contextlib.contextmanager
-def _interruption_explained(folders: Sequence[Path], group: Group) -> Iterator[None]:
-    """Say what is kept of a pass that Ctrl-C or the loss of a process ends, and how to continue it."""
-    from zoo.evaluation.distributed import RankLostError
-    from zoo.evidence import journal
-
-    def kept() -> str:
-        counts = [journal.images_kept(folder) for folder in folders]
-        parts = [
-            f"{count:,} images is kept in {folder}" for folder, count in zip(folders, counts, strict=True)
-        ]
-        return f"the evidence of {' and of '.join(parts)}; the same command with --resume goes on"
-
-    try:
-        yield
-    except RankLostError as error:
-        raise RankLostError(f"rank {group.rank} of {group.size}: {error}\n  {kept()}") from error
-    except KeyboardInterrupt:
-        print(f"dsd-zoo: interrupted; {kept()}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
