@@ -129,5 +129,14 @@ def _change(row: Row, other: Row) -> Change:
 def _circumstances(result: Result, base: Result) -> list[str]:
     pairs = [(name, getattr(base, name), getattr(result, name)) for name in FIELDS]
     pairs += [(name, base.environment.get(name), result.environment.get(name)) for name in ENVIRONMENT]
-    pairs += [("preprocessing", base.preprocessing, result.preprocessing)]
-    return [f"{name}: {was} then, {now} now" for name, was, now in pairs if was != now]
+    pairs += [
+        (f"preprocessing {name}", base.preprocessing.get(name), result.preprocessing.get(name))
+        for name in dict.fromkeys([*base.preprocessing, *result.preprocessing])
+    ]
+    return [f"{name}: {_recorded(was)} then, {_recorded(now)} now" for name, was, now in pairs if was != now]
+
+
+def _recorded(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return "not recorded" if value is None else str(value)

@@ -203,9 +203,9 @@ def _batch(line: Any) -> Batch:  # noqa: ANN401 - what JSON holds
 def _check_plan(partial: Path, before: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     now = json.loads(json.dumps(plan))
     different = [
-        f"{name} was {_short(before.get(name))} and is {_short(now.get(name))}"
+        f"{field} was {_short(was)} and is {_short(is_now)}"
         for name in sorted({*before, *now})
-        if before.get(name) != now.get(name)
+        for field, was, is_now in _differences(name, before.get(name), now.get(name))
     ]
     if different:
         raise UsageError(
@@ -215,6 +215,27 @@ def _check_plan(partial: Path, before: Mapping[str, Any], plan: Mapping[str, Any
         )
 
 
+def _differences(name: str, before: object, now: object) -> list[tuple[str, object, object]]:
+    """What differs, with both values: of two records the fields, of two lists of one length the entries."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return [
+            found
+            for key in sorted({*before, *now})
+            for found in _differences(f"{name}: {key}", before.get(key), now.get(key))
+        ]
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        if len(now) == 1 or any(isinstance(entry, dict) for entry in now):
+            return [found for pair in zip(before, now, strict=True) for found in _differences(name, *pair)]
+    return [] if before == now else [(name, before, now)]
+
+
 def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    """The value in words; long texts, such as hashes, are cut."""
+    if value is None:
+        return "not given"
+    if isinstance(value, list):
+        return " ".join(map(_short, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_short(part)}" for key, part in value.items()) or "none"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from zoo.claims.audit import Audit, ClaimAudit
@@ -76,6 +78,35 @@ def place(runtime: str, device: str) -> str:
 def trust(audit: Audit) -> str:
     """Whether the manifest pins all source files by hash."""
     return "files pinned by hash" if audit.trust == "pinned" else "not all files pinned by hash"
+
+
+def reproduction(command: str) -> str:
+    """The command of a run as another person gives it: without folders of this machine, and from the start.
+
+    Options that say how an interrupted run goes on, and where files are written, are left out.
+    """
+    try:
+        parts, kept = iter(shlex.split(command)), []
+    except ValueError:  # a result of other people, with no command in it
+        return command
+    for part in parts:
+        option, equals, _ = part.partition("=")
+        if part in ("--resume", "--restart", "--json"):
+            continue
+        if option in ("-o", "--out", "--junit", "--markdown", "--html"):
+            if not equals:
+                next(parts, None)
+            continue
+        kept.append(_without_folder(part))
+    return shlex.join(kept)
+
+
+def _without_folder(part: str) -> str:
+    option, equals, value = part.partition("=") if part.startswith("-") else ("", "", part)
+    for flavour in (PurePosixPath, PureWindowsPath):
+        if flavour(value).is_absolute():
+            return f"{option}{equals}{flavour(value).name}"
+    return part
 
 
 def listed(parts: Sequence[str]) -> str:
