@@ -57,8 +57,8 @@ def save_linked(model: ir.Model, path: Path) -> list[Path]:
                 linked[location] = source
     if large and not references:
         raise UsageError(
-            f"--link: none of the {len(large)} large weights lies in its file as the ONNX needs it, in one piece "
-            f"of the same numbers, such as {large[0][0]} (compressed and converted weights never do)\n"
+            f"--link: none of the {len(large)} large weights lies in its file as the ONNX needs it, in one "
+            f"piece of the same numbers, such as {large[0][0]} (compressed and converted weights never do)\n"
             "  leave --link out, or use --external for a weights file of its own"
         )
     records = {

@@ -26,16 +26,14 @@ def other_run(against: str, names: Sequence[str]) -> Run:
     return read_run(Path(against))
 
 
-def earlier_runs(paths: Sequence[Path], names: Sequence[str]) -> dict[str, Run]:
+def earlier_runs(paths: Sequence[str], names: Sequence[str]) -> dict[str, Run]:
     """The earlier run of each net. Where there are several, the name in the run says which net it is of.
 
     Raises:
         UsageError: a run is of none of the nets, or two are of the same one.
-        DataError: a run cannot be read.
+        DataError: a run cannot be read. FetchError: or not downloaded.
     """
-    from zoo.evidence.run import read_run
-
-    runs = [(path, read_run(path)) for path in paths]
+    runs = [(path, _read(path)) for path in paths]
     if len(names) == 1 and len(runs) == 1:
         return {names[0]: runs[0][1]}
     found: dict[str, Run] = {}
@@ -47,6 +45,20 @@ def earlier_runs(paths: Sequence[Path], names: Sequence[str]) -> dict[str, Run]:
             raise UsageError(f"--baseline {path}: a second earlier run of {model}; give one for each net")
         found[model] = run
     return found
+
+
+def _read(place: str) -> Run:
+    """The run in a folder, or at the path or URL of its result.json."""
+    import tempfile
+
+    from zoo.evidence.run import read_run
+
+    if not place.lower().startswith(("http://", "https://")):
+        return read_run(Path(place))
+    from zoo.download.run import fetch_run
+
+    with tempfile.TemporaryDirectory() as folder:
+        return read_run(fetch_run(place, Path(folder)))
 
 
 def require_same_images(

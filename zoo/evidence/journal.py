@@ -223,9 +223,13 @@ def _differences(name: str, before: object, now: object) -> list[tuple[str, obje
             for key in sorted({*before, *now})
             for found in _differences(f"{name}: {key}", before.get(key), now.get(key))
         ]
-    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        if len(now) == 1 or any(isinstance(entry, dict) for entry in now):
-            return [found for pair in zip(before, now, strict=True) for found in _differences(name, *pair)]
+    if (
+        isinstance(before, list)
+        and isinstance(now, list)
+        and len(before) == len(now)
+        and any(isinstance(entry, dict) for entry in now)
+    ):
+        return [found for pair in zip(before, now, strict=True) for found in _differences(name, *pair)]
     return [] if before == now else [(name, before, now)]
 
 

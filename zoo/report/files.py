@@ -38,13 +38,13 @@ def write_reports(
     Raises UsageError if a file cannot be written.
     """
     from converters import atomic_write
-    from zoo.report.cases import cases_of
+    from zoo.report.cases import all_cases
     from zoo.report.junit import junit_of_runs
     from zoo.report.markdown import markdown, markdown_matrix
     from zoo.report.pass_page import render_pass
     from zoo.report.tables import gain_blocks
 
-    checked = [(of_net, cases_of(of_net.audit, of_net.regression, error)) for of_net in found.nets]
+    checked = [(of_net, all_cases(of_net, error)) for of_net in found.nets]
     path = junit_path
     try:
         if junit_path is not None:

@@ -42,12 +42,14 @@ def _suite_of(title: str, cases: Sequence[TestCase], **attributes: str) -> Eleme
     name = _printable(title)
     suite = ElementTree.Element(
         "testsuite",
-        name=name,
-        tests=str(len(cases)),
-        failures=str(sum(case.outcome == "failed" for case in cases)),
-        errors=str(sum(case.outcome == "error" for case in cases)),
-        skipped=str(sum(case.outcome == "skipped" for case in cases)),
-        **attributes,
+        {
+            "name": name,
+            "tests": str(len(cases)),
+            "failures": str(sum(case.outcome == "failed" for case in cases)),
+            "errors": str(sum(case.outcome == "error" for case in cases)),
+            "skipped": str(sum(case.outcome == "skipped" for case in cases)),
+            **attributes,
+        },
     )
     for case in cases:
         element = ElementTree.SubElement(

@@ -114,6 +114,21 @@ def listed(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
 
 
+def class_label(label: int, names: Sequence[str] = ()) -> str:
+    """`class 281 (tabby)`; `class 3` where the name is not known, or is the number itself."""
+    return f"class {_class(label, names)}"
+
+
+def ranked(labels: Sequence[int], names: Sequence[str] = ()) -> str:
+    """The best classes, best first, with the name of the first: `281 (tabby) 282 285 287 283`."""
+    return " ".join([_class(label, names) if at == 0 else str(label) for at, label in enumerate(labels)])
+
+
+def _class(label: int, names: Sequence[str]) -> str:
+    name = names[label].partition(",")[0] if 0 <= label < len(names) else ""
+    return str(label) if name in ("", str(label)) else f"{label} ({name})"
+
+
 def images(count: int) -> str:
     """`1 image`, `2 images`, `50,000 images`."""
     return f"{count:,} image" if count == 1 else f"{count:,} images"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -35,7 +36,7 @@ from zoo.cli._tasks import refuse_uncounted
 from zoo.cli.command import command
 from zoo.datasets import kinds_of_sources
 from zoo.errors import UsageError
-from zoo.vocabulary import Precision
+from zoo.vocabulary import Metric, Precision
 
 
 @command("validate", order=120)
@@ -88,15 +89,27 @@ def validate(
         bool, typer.Option("--restart", help="Throw away what an interrupted run left, and start over.")
     ] = False,
     baseline: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
-            metavar="RESULT.json",
+            metavar="RESULT.json|URL",
             help="An earlier run: compare image by image, end with 1 on change. Once for each net.",
         ),
     ] = None,
     tolerance: Annotated[
         int | None,
         typer.Option(metavar="N", min=0, help="Images that may change their verdict against --baseline."),
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(metavar="POINTS", min=0, help="Points of accuracy that may be lost against --baseline."),
+    ] = None,
+    min_top1: Annotated[
+        float | None,
+        typer.Option("--min-top1", metavar="PERCENT", min=0, max=100, help="End with 1 if top-1 is lower."),
+    ] = None,
+    min_top5: Annotated[
+        float | None,
+        typer.Option("--min-top5", metavar="PERCENT", min=0, max=100, help="End with 1 if top-5 is lower."),
     ] = None,
     against: Annotated[
         str | None,
@@ -129,14 +142,15 @@ def validate(
     it alone. A model and its baseline are compared image by image under each preprocessing that both ran;
     --against NET does so for files.
 
-    Ends with 1 if a run contradicts a claim of its model, used other files than the pinned ones, or differs
-    from the --baseline; with 130 if Ctrl-C ended it.
+    Ends with 1 if a run contradicts a claim of its model, used other files than the pinned ones, differs from
+    the --baseline, or is less accurate than --min-top1, --min-top5 or --max-drop allow; with 130 if Ctrl-C
+    ended it. With --max-drop and no --tolerance, images may change as long as no more points are lost.
 
     --json prints: result (the content of result.json), out (its folder), accuracies (with intervals), claims
     (images off, and the tolerance), trace (agreement with the published batches), audit (as `dsd-zoo audit`,
-    or null), against (paired gains and classes, or null), baseline (what changed, or null), variants (of
-    --sensitivity and --precision). Of several nets: nets (all this of each), and pairs (model, baseline, a
-    row of counts and gains for each preprocessing, and what was not compared).
+    or null), against (paired gains and classes, or null), baseline (what changed, or null), minimums,
+    variants (of --sensitivity and --precision). Of several nets: nets (all this of each), and pairs (model,
+    baseline, a row of counts and gains for each preprocessing, and what was not compared).
     """
     from zoo.claims.findings import collect_pass, without_comparisons
     from zoo.cli._pass_text import print_pass
@@ -145,6 +159,7 @@ def validate(
     from zoo.evaluation.distributed import join_group
     from zoo.evaluation.evaluate import evaluate_and_write
     from zoo.evaluation.nets import Choices, choose_nets, common_images, evaluation_of, folders_of
+    from zoo.report.annotations import error_lines
     from zoo.report.files import write_reports
     from zoo.runtimes.runtime import parse_device
 
@@ -156,6 +171,13 @@ def validate(
         )
     if tolerance is not None and not baseline:
         raise UsageError("--tolerance says what may differ from --baseline RESULT.json; give that, too")
+    if max_drop is not None and not baseline:
+        raise UsageError("--max-drop says what may be lost against --baseline RESULT.json; give that, too")
+    minimums: dict[Metric, float] = {}
+    if min_top1 is not None:
+        minimums["top1"] = min_top1
+    if min_top5 is not None:
+        minimums["top5"] = min_top5
     refuse_uncounted(nets, manifests)
     subjects = find_subjects(nets, manifests)
     if verify:
@@ -220,12 +242,24 @@ def validate(
     problem = None
     try:
         findings = collect_pass(
-            known, load_catalog(manifests), placed, earlier, tolerance, other, reference=reference
+            known,
+            load_catalog(manifests),
+            placed,
+            earlier,
+            tolerance,
+            other,
+            reference=reference,
+            max_drop=max_drop,
+            minimums=minimums,
+            label_order=dataset.label_order,
         )
     except Exception as error:
         # What was measured is not lost with what it was to be compared with.
         findings, problem = without_comparisons(placed), error
     print_json(findings.to_json()) if json else print_pass(findings)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in error_lines(findings):
+            print(line, file=sys.stderr)
     # Last, so that the findings are printed even if a report cannot be written.
     write_reports(findings, junit, markdown, html, None if problem is None else str(problem))
     if problem is not None:
