@@ -78,6 +78,8 @@ def validate(
     out: Annotated[
         Path | None,
         typer.Option(
+            "--out",
+            "-o",
             metavar="DIR",
             help="For the evidence, of several nets in DIR/MODEL; default results/MODEL/RUNTIME.",
         ),
