@@ -26,7 +26,7 @@ def doctor(json: JsonOption = False) -> None:
     --json prints: machine (versions, platform, processors), cache (its folder), packages (of each: name,
     extra, purpose, version or null, install or null) and runtimes (of each: label, installed, devices).
     """
-    found = {
+    found: dict[str, Any] = {
         "machine": _machine(),
         "cache": _cache(),
         "packages": _packages(),
