@@ -13,6 +13,19 @@ conversion itself are `converters.ConverterError` and live in `converters.errors
 
 from __future__ import annotations
 
+# What a message quotes at most of anything that came from a file.
+MOST_QUOTED = 200
+
+
+def excerpt(text: object) -> str:
+    """What comes from a file, as a message quotes it: at most MOST_QUOTED characters, the middle left out."""
+    shown = str(text)
+    if len(shown) <= MOST_QUOTED:
+        return shown
+    left_out = f"... ({len(shown):,} characters) ..."
+    half = (MOST_QUOTED - len(left_out)) // 2
+    return f"{shown[:half]}{left_out}{shown[-half:]}"
+
 
 class ZooError(Exception):
     """Base of all errors of the zoo; `exit_code` is what the command line ends with."""

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from converters import atomic_write
 from zoo.errors import DataError, UsageError
 from zoo.files import printable
+from zoo.schema import first_problem
 from zoo.vocabulary import BEST, Metric, Precision, RuntimeName
 
 RESULT_NAME = "result.json"
@@ -282,6 +283,4 @@ def _read_result(path: Path) -> Result:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(map(str, problem["loc"])) or "the file"
-        raise DataError(f"{path}: not the result of a run: {where}: {problem['msg']}") from error
+        raise DataError(f"{path}: not the result of a run: {first_problem(error)}") from error

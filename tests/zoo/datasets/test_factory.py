@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tarfile
 
 import cv2
@@ -12,6 +13,7 @@ from image_sources import FORMS, add, write, write_packed, write_parquet, write_
 
 from zoo.datasets import open_dataset
 from zoo.datasets.loader import load_samples
+from zoo.datasets.packed_format import MAGIC, TRAILER, PackedIndex
 from zoo.datasets.packing import pack
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing import preprocessor, resolve
@@ -146,22 +148,35 @@ def test_damage_to_a_packed_file_is_found(tmp_path, images):
         assert data.samples[1].read().pixels.shape == (32, 32, 3)
 
 
-def test_an_index_that_reaches_beyond_the_file_is_refused(tmp_path, images):
-    from zoo.datasets.packed_format import MAGIC, TRAILER, PackedIndex
-
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"height": 10**6}, "img_03.jpg reaches beyond the pixels"),
+        ({"offset": 10**9}, "img_03.jpg reaches beyond the pixels"),
+        ({"height": 10**9}, "images.3.height: .* less than"),
+        ({"width": -1}, "images.3.width: .* greater than"),
+        # A product would not show these.
+        ({"height": 0}, "img_03.jpg is 0 pixels high and 32 wide"),
+        ({"width": 0}, "img_03.jpg is 32 pixels high and 0 wide"),
+        ({"height": 0, "width": 2**62}, "images.3.width: .* less than"),
+        ({"height": 2**62, "width": 0}, "images.3.height: .* less than"),
+        ({"label": 2**70}, "images.3.label"),
+        ({"offset": 2**70, "height": 1, "width": 1}, "images.3.offset"),
+        ({"name": "img_05.jpg"}, "x.pack: 2 images are called img_05.jpg"),
+    ],
+)
+def test_an_index_of_impossible_images_is_refused(tmp_path, images, change, message):
     path = write_packed(tmp_path / "x.pack", images, FLAVOUR)
     whole = path.read_bytes()
     offset, length, _, _ = TRAILER.unpack(whole[-TRAILER.size :])
     index = PackedIndex.model_validate_json(whole[offset : offset + length])
-    changes = [({"height": 10**9}, "reaches beyond the pixels"), ({"width": -1}, "greater than")]
-    for change, message in changes:
-        damaged = index.model_dump()
-        damaged["images"][3].update(change)
-        text = str(damaged).replace("'", '"').replace("False", "false").replace("None", "null").encode()
-        trailer = TRAILER.pack(offset, len(text), hashlib.sha256(text).digest(), MAGIC)
-        path.write_bytes(whole[:offset] + text + trailer)
-        with pytest.raises(DataError, match=message):
-            open_dataset(path)
+    damaged = index.model_dump()
+    damaged["images"][3].update(change)
+    text = json.dumps(damaged).encode()
+    trailer = TRAILER.pack(offset, len(text), hashlib.sha256(text).digest(), MAGIC)
+    path.write_bytes(whole[:offset] + text + trailer)
+    with pytest.raises(DataError, match=message):
+        open_dataset(path)
 
 
 def test_one_shard_is_a_dataset_too(tmp_path, images):

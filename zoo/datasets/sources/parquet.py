@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo.datasets.registry import register_source
 from zoo.datasets.source import Record, Records
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError, UsageError, excerpt
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -54,11 +54,11 @@ class Parquet(Records):
                 self._files.append(file)
                 self._index(file, shard)
             except (OSError, ValueError, ArrowException) as error:
-                raise DataError(f"{shard}: the parquet file cannot be read: {error}") from error
+                raise DataError(f"{shard}: the parquet file cannot be read: {excerpt(error)}") from error
         names = Counter(record.name for record in self.records)
         name, count = max(names.items(), key=itemgetter(1), default=("", 0))
         if count > 1:
-            raise DataError(f"{path}: {count} images are called {name} in the column 'image'")
+            raise DataError(f"{path}: {count} images are called {excerpt(name)} in the column 'image'")
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -76,7 +76,7 @@ class Parquet(Records):
         try:
             image = self._group(shard, group)[row]
         except (OSError, ValueError, ArrowException) as error:
-            raise DataError(f"its row group cannot be read, the file is damaged: {error}") from error
+            raise DataError(f"its row group cannot be read, the file is damaged: {excerpt(error)}") from error
         if not isinstance(image, bytes):
             raise DataError("the row has no image bytes")
         return image
@@ -113,7 +113,9 @@ class Parquet(Records):
         )
         for at, (path, label, (group, row)) in enumerate(zip(paths, labels, rows, strict=True)):
             if not isinstance(label, int) or isinstance(label, bool) or label < 0:
-                raise DataError(f"{shard}, row {at}: expected a class number from 0, the label is {label!r}")
+                raise DataError(
+                    f"{shard}, row {at}: expected a class number from 0, the label is {excerpt(repr(label))}"
+                )
             self.records.append(Record(str(path or f"{shard.stem}-{at:06d}"), label))
             self._locations.append((number, group, row))
 
@@ -121,11 +123,15 @@ class Parquet(Records):
 def _check_columns(columns: Any, shard: Path) -> bool:  # noqa: ANN401 - pyarrow's types are not typed
     """Whether the images have paths. DataError unless there are columns of images and labels."""
     if "image" not in columns.names or "label" not in columns.names:
-        raise DataError(f"{shard}: expected columns image and label, it has {', '.join(columns.names)}")
+        raise DataError(
+            f"{shard}: expected columns image and label, it has {excerpt(', '.join(columns.names))}"
+        )
     kind = columns.field("image").type
     parts = {} if _is_binary(kind) else {part.name: part.type for part in getattr(kind, "fields", ())}
     if not _is_binary(parts.get("bytes", kind)):
-        raise DataError(f"{shard}: expected encoded images (bytes) in the column image, it holds {kind}")
+        raise DataError(
+            f"{shard}: expected encoded images (bytes) in the column image, it holds {excerpt(kind)}"
+        )
     return "path" in parts
 
 

@@ -1,0 +1,148 @@
+"""Fuzzes every reader of the zoo, one after the other, and prints a table of executions and findings.
+
+    make fuzz [SECONDS=60]
+    python tests/fuzz/measure.py [--seconds 60] [--only TEXT] [--folder .fuzz] [--write]
+
+An input is a finding if a reader answers it with another error than those of the zoo, ends or hangs the
+process, or takes more than 1.5 s of processor time or 300 MB beyond the start of the process. Exit status 1
+if there is a finding. Inputs stay in the folder, outside of the repository: those of findings may also be
+crashes of other people's software. `--write` puts the table into docs/robustness.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from limits import MOST_MEMORY, MOST_SECONDS
+from reader import HERE, all_readers
+
+from table import replace_table
+
+ROOT = HERE.parents[1]
+# A process that a finding ends is started again, for the time that is left.
+LEAST_SECONDS = 5
+START_SECONDS = 120
+REPLAY_SECONDS = 120
+
+
+@dataclass
+class Outcome:
+    """What fuzzing one reader gave."""
+
+    name: str
+    seeds: int
+    executions: int = 0
+    findings: list[str] = field(default_factory=list)
+
+    def cells(self) -> list[str]:
+        """The row of the table."""
+        return [self.name, f"{self.seeds:,}", f"{self.executions:,}", "; ".join(self.findings) or "none"]
+
+
+def fuzz(name: str, folder: Path, seconds: int) -> Outcome:
+    """Fuzz a reader for so many seconds, and replay what was found."""
+    folder.mkdir(parents=True, exist_ok=True)
+    executions = folder / "executions"
+    executions.unlink(missing_ok=True)
+    environment = {**os.environ, "OPENCV_LOG_LEVEL": "SILENT", "OMP_NUM_THREADS": "1"}
+    left = float(seconds)
+    ends: list[str] = []
+    while left >= LEAST_SECONDS:
+        began = time.monotonic()
+        command = [sys.executable, str(HERE / "one_reader.py"), name, str(folder), str(int(left))]
+        with (folder / "log").open("wb") as log:
+            try:
+                process = subprocess.run(
+                    command, stdout=log, stderr=log, env=environment, timeout=left + START_SECONDS
+                )
+                status = process.returncode
+            except subprocess.TimeoutExpired:
+                status = -1
+        if not status:
+            break
+        if not executions.exists():
+            sys.exit(f"{name}: fuzzing does not start; see {folder / 'log'}")
+        ends.append(f"the process ended with {status}")
+        left -= time.monotonic() - began
+    (count,) = struct.unpack("<q", executions.read_bytes())
+    outcome = Outcome(name, len(list((folder / "corpus").iterdir())), count)
+    outcome.findings = findings(name, folder)
+    if ends and not outcome.findings:
+        outcome.findings = sorted(set(ends))
+    return outcome
+
+
+def findings(name: str, folder: Path) -> list[str]:
+    """What still happens without the fuzzer, for each input that it put aside."""
+    found = set()
+    for path in sorted((folder / "findings").iterdir()):
+        if path.suffix == ".json":
+            continue
+        try:
+            replay = subprocess.run(
+                [sys.executable, str(HERE / "replay.py"), name, str(path)],
+                capture_output=True, text=True, timeout=REPLAY_SECONDS,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            found.add(f"hangs ({path.name})")
+            continue
+        if replay.returncode:
+            found.add(f"ends the process with {replay.returncode} ({path.name})")
+            continue
+        came = json.loads(replay.stdout.splitlines()[-1])
+        if came["raised"]:
+            known = path.with_suffix(".json")
+            what = json.loads(known.read_text())["what"] if known.exists() else came["raised"]
+            found.add(f"{what} ({path.name})")
+        elif came["seconds"] > MOST_SECONDS:
+            found.add(f"{came['seconds']} s ({path.name})")
+        elif came["memory"] > MOST_MEMORY:
+            found.add(f"{came['memory'] >> 20} MB ({path.name})")
+    return sorted(found)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=60, help="for each reader")
+    parser.add_argument("--only", help="readers with this text in their name; several: TEXT,TEXT")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".fuzz")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/robustness.md")
+    arguments = parser.parse_args()
+    if importlib.util.find_spec("atheris") is None:
+        sys.exit(
+            "atheris is not installed: python -m pip install --editable '.[fuzz]' on Linux, Python 3.11 to 3.13"
+        )
+    chosen = [
+        name
+        for name in all_readers()
+        if arguments.only is None or any(text in name for text in arguments.only.split(","))
+    ]
+    outcomes = []
+    for name in chosen:
+        slug = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+        outcomes.append(fuzz(name, arguments.folder / slug, arguments.seconds))
+        print("  ".join(outcomes[-1].cells()), flush=True)
+    rows = [["reader", "inputs kept", "executions", "findings"], *(outcome.cells() for outcome in outcomes)]
+    total = sum(outcome.executions for outcome in outcomes)
+    failed = sum(bool(outcome.findings) for outcome in outcomes)
+    summary = (
+        f"{total:,} executions over {len(outcomes)} readers, {arguments.seconds} s each, "
+        f"{os.cpu_count()} processors; findings in {failed} of them."
+    )
+    print(summary)
+    if arguments.write:
+        replace_table(ROOT / "docs" / "robustness.md", "fuzz", rows, summary)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
