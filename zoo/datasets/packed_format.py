@@ -25,7 +25,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zoo.errors import DataError, excerpt
-from zoo.preprocessing.decode import MOST_PIXELS
+from zoo.preprocessing.image_header import MOST_PIXELS
 from zoo.schema import first_problem
 
 MAGIC = b"dsdpack1"

@@ -62,7 +62,7 @@ class Listed(Files):
 
 
 class _Present:
-    """Whether files are there. A folder of which many are asked for is listed, which is a hundredth of the work."""
+    """Whether files are there. A folder of which many are asked for is listed, which is much less work."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder)
