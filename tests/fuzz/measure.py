@@ -24,7 +24,6 @@ from pathlib import Path
 
 from limits import MOST_MEMORY, MOST_SECONDS
 from reader import HERE, all_readers
-
 from table import replace_table
 
 ROOT = HERE.parents[1]
@@ -119,7 +118,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if importlib.util.find_spec("atheris") is None:
         sys.exit(
-            "atheris is not installed: python -m pip install --editable '.[fuzz]' on Linux, Python 3.11 to 3.13"
+            "atheris is not installed; it has wheels for Linux and Python 3.11 to 3.13: make fuzz installs it"
         )
     chosen = [
         name

@@ -73,7 +73,7 @@ class _Socket:
 
 
 def _response(url: str, content: bytes) -> requests.Response:
-    """The answer in these bytes, read as urllib3 and requests read one. Their own errors, as they raise them."""
+    """The answer in these bytes, read by urllib3 and requests, with the errors that they raise."""
     answer = http.client.HTTPResponse(_Socket(content), method="GET")  # type: ignore[arg-type]
     try:
         answer.begin()

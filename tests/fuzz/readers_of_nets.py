@@ -118,7 +118,7 @@ reader("Torch7, ASCII", _ascii)(_read_torch7)
 
 
 def _onnx(folder: Path, external: bool) -> Iterator[bytes]:
-    """The nets as the zoo writes them; those with weights of their own have the number of the net in front."""
+    """The nets as the zoo writes them; in front of those with external data the number of the net."""
     for number, net in enumerate(ONNX_NETS):
         case = CORPUS / net
         weights = [path for path in (case / "net.caffemodel",) if path.exists()]

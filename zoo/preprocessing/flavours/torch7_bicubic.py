@@ -105,8 +105,8 @@ def scaled_size(height: int, width: int, size: int) -> tuple[int, int]:
 def scale_rows(source: Pixels, length: int, wanted: slice, unit: np.float32 = ONE) -> Float32:
     """One pass of `image.scale(..., "bicubic")` along the first axis of an array (rows, columns, channels).
 
-    source: numbers of any type, which `unit` brings to 0..1 as they are gathered: as float32 the whole of a
-    large photograph would take gigabytes.
+    source: float32, or whole numbers which `unit` brings to 0..1 as they are gathered: as float32 a large
+    photograph would take gigabytes.
 
     Returns the rows `wanted` of the `length` rows of the result. `x` and the polynomial are float32; the last
     product and sum are double, because of the literal 0.5 in the C code, and rounded once.
@@ -133,7 +133,10 @@ def scale_rows(source: Pixels, length: int, wanted: slice, unit: np.float32 = ON
         buffers = workspace[:, : len(taps)]
         for tap in range(4):
             at = taps + (tap - 1)
-            np.multiply(source.take(at, 0, mode="clip"), unit, out=buffers[tap])
+            if source.dtype == np.float32:
+                source.take(at, 0, buffers[tap], "clip")
+            else:
+                np.multiply(source.take(at, 0, mode="clip"), unit, out=buffers[tap])
             buffers[tap][at < 0] = before_first
             buffers[tap][at >= available] = after_last
         result[start : start + len(taps)] = _catmull_rom(buffers, x, doubles[: len(taps)])
