@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import UsageError
 
@@ -39,6 +41,14 @@ def require_file(path: Path) -> None:
         raise UsageError(f"{path} is a folder; name the file in it that is meant")
     if not path.is_file():
         raise UsageError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
+
+
+def parse_json(content: bytes | str) -> Any:  # noqa: ANN401 - what JSON holds
+    """What the JSON text holds. ValueError for anything else, and for JSON that is nested too deeply."""
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def printable(text: str) -> str:

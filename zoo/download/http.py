@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -14,16 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.download.retry import RetryPolicy
 from zoo.download.stream import SourceError, Stream, TransientError, Validators
+from zoo.errors import excerpt
+from zoo.files import parse_json
 
 if TYPE_CHECKING:
     import requests
 
 # Small enough to notice a slow server soon, large enough to cost nothing.
 CHUNK_BYTES = 1 << 16
+# How a body may be compressed, though nothing was asked for. Others can make gigabytes of a few bytes.
+ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 MAX_JSON_BYTES = 1 << 20
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
-CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+# No file has a size of more digits.
+CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+SIZE = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +69,13 @@ def request_json(
     """
     with request(url, retry_policy, headers, body) as response:
         raise_for_status(response, retry_policy)
-        text = response.raw.read(MAX_JSON_BYTES, decode_content=True)
+        text = b""
+        for chunk in _chunks(response, retry_policy):
+            text += chunk
+            if len(text) > MAX_JSON_BYTES:
+                raise SourceError(f"answered more than {MAX_JSON_BYTES:,} bytes")
     try:
-        answer = json.loads(text)
+        answer = parse_json(text)
     except ValueError as error:
         raise SourceError("answered something else than JSON") from error
     if not isinstance(answer, dict):
@@ -110,7 +119,7 @@ def raise_for_status(response: requests.Response, retry_policy: RetryPolicy) -> 
     """SourceError for any status but success; TransientError where a retry may help."""
     if response.ok:
         return
-    text = f"HTTP {response.status_code} {response.reason}".rstrip()
+    text = f"HTTP {response.status_code} {excerpt(response.reason)}".rstrip()
     if response.status_code not in RETRYABLE_STATUSES:
         raise SourceError(text)
     after = _retry_after(response)
@@ -132,7 +141,7 @@ def _start_of_range(response: requests.Response, asked: int) -> int:
     came = response.headers.get("Content-Range", "")
     match = CONTENT_RANGE.fullmatch(came)
     if match is None or int(match[1]) != asked:
-        raise SourceError(f"asked for bytes {asked}-, the server sent the range '{came}'")
+        raise SourceError(f"asked for bytes {asked}-, the server sent the range '{excerpt(came)}'")
     return asked
 
 
@@ -151,7 +160,7 @@ def _total_size(response: requests.Response, begins: int) -> int | None:
     if part is not None and part[3] != "*":
         return int(part[3])
     length = response.headers.get("Content-Length", "")
-    return begins + int(length) if length.isdecimal() and not _is_compressed(response) else None
+    return begins + int(length) if SIZE.fullmatch(length) and not _is_compressed(response) else None
 
 
 def _is_compressed(response: requests.Response) -> bool:
@@ -161,6 +170,11 @@ def _is_compressed(response: requests.Response) -> bool:
 def _chunks(response: requests.Response, retry_policy: RetryPolicy) -> Iterator[bytes]:
     """The body as it arrives. TransientError if it arrives at less than the lowest speed."""
     if _is_compressed(response):
+        encoding = response.headers["Content-Encoding"]
+        if encoding.lower() not in ENCODINGS:
+            raise SourceError(
+                f"sends its content compressed by '{excerpt(encoding)}', which nobody asked for"
+            )
         yield from response.iter_content(CHUNK_BYTES)
         return
     since, came = time.monotonic(), 0
@@ -176,15 +190,15 @@ def _chunks(response: requests.Response, retry_policy: RetryPolicy) -> Iterator[
 def _retry_after(response: requests.Response) -> float | None:
     """Retry-After in seconds, from either form of the header; None if there is none."""
     text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
+    if SIZE.fullmatch(text):
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, LookupError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
 def _connection_error(error: Exception) -> SourceError:
@@ -209,7 +223,7 @@ def _connection_error(error: Exception) -> SourceError:
 def _root_cause(error: BaseException) -> str:
     """The text of the innermost wrapped error, which says what happened."""
     inner = [*_causes(error)][-1]
-    return str(inner) or type(inner).__name__
+    return excerpt(inner) or type(inner).__name__
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError, UsageError, excerpt
 from zoo.evidence.run import Row, read_run, row_from_cells, row_to_cells
+from zoo.files import parse_json
 
 FOLDER_NAME = "partial"
 PLAN_NAME = "plan.json"
@@ -127,9 +128,11 @@ def read(folder: Path) -> dict[int, Batch]:
     for path in sorted((folder / FOLDER_NAME).glob(f"*{SUFFIX}")):
         for number, line in enumerate(_whole_lines(path), 1):
             try:
-                batch = _batch(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{path}, line {number}: not a batch of evidence: {error}") from error
+                batch = _batch(parse_json(line))
+            except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+                raise DataError(
+                    f"{path}, line {number}: not a batch of evidence: {excerpt(error)}"
+                ) from error
             batches[batch.number] = batch
     return batches
 
@@ -140,10 +143,10 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        plan = json.loads(path.read_bytes())
+        plan = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{path}: the unfinished run cannot be read: {error}; delete {path.parent}"
+            f"{path}: the unfinished run cannot be read: {excerpt(error)}; delete {path.parent}"
         ) from error
     return plan if isinstance(plan, dict) else {}
 
