@@ -18,7 +18,7 @@ import urllib3
 from misbehaving_server import model
 from reader import reader, written
 
-from zoo.download.archive import find_member, read_member
+from zoo.download.archive import find_member, most_unpacked, read_member
 from zoo.download.content import HEAD_BYTES, kind_of_content
 from zoo.download.http import HttpSource
 from zoo.download.onedrive import SharedItem
@@ -57,8 +57,9 @@ def read_archive(content: bytes, folder: Path) -> None:
     if kind is None:
         return
     path = written(folder / "archive", content)
-    member = find_member(path, kind, FILE, MOST_UNPACKED)
-    for _ in read_member(path, kind, member, MOST_UNPACKED):
+    most = most_unpacked(path)
+    member = find_member(path, kind, FILE, most)
+    for _ in read_member(path, kind, member, most):
         pass
 
 

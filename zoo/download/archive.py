@@ -35,7 +35,7 @@ UNPACKED_OF_ANY, UNPACKED_OF_A_BYTE = 1 << 25, 64
 ZIP_READ_BYTES = 1 << 12
 MAX_NAMES_SHOWN = 8
 BLOCK = 512
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError, LookupError)
 _ZIP_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2})
 _ZIP_END, _ZIP_END_BYTES, _ZIP_LONGEST_COMMENT = b"PK\x05\x06", 22, 1 << 16
 
@@ -63,7 +63,7 @@ def find_member(path: Path, kind: Archive, file: File, max_bytes: int) -> Member
     ContentError if no member or several qualify, it is larger than `max_bytes`, or the archive is damaged.
     """
     try:
-        found = [member for member, _ in _members(path, kind)]
+        found = [member for member, _ in _members(path, kind, max_bytes)]
     except _DAMAGED as error:
         raise _damaged(kind, error) from error
     wanted = _candidates(found, file)
@@ -85,23 +85,25 @@ def find_member(path: Path, kind: Archive, file: File, max_bytes: int) -> Member
 def read_member(path: Path, kind: Archive, wanted: Member, max_bytes: int) -> Iterator[bytes]:
     """The content of a member in chunks. ContentError if it is damaged or longer than `max_bytes`."""
     came = 0
-    most = min(max_bytes, _most_unpacked(path))
     step = ZIP_READ_BYTES if kind == "zip" else CHUNK_BYTES
     try:
-        for member, stream in _members(path, kind):
+        for member, stream in _members(path, kind, max_bytes):
             if member.number != wanted.number:
                 continue
             while chunk := stream.read(step):
                 came += len(chunk)
-                if came > most:
-                    raise ContentError(f"delivered a {kind} archive that unpacks to more than {most} bytes")
+                if came > max_bytes:
+                    raise ContentError(
+                        f"delivered a {kind} archive that unpacks to more than {max_bytes} bytes"
+                    )
                 yield chunk
             return
     except _DAMAGED as error:
         raise _damaged(kind, error) from error
 
 
-def _most_unpacked(path: Path) -> int:
+def most_unpacked(path: Path) -> int:
+    """How many bytes may come out of the archive at `path`, where nothing on record says how many are right."""
     return min(MAX_UNPACKED_BYTES, max(UNPACKED_OF_ANY, UNPACKED_OF_A_BYTE * path.stat().st_size))
 
 
@@ -124,7 +126,7 @@ def _damaged(kind: Archive, error: Exception) -> ContentError:
     return ContentError(f"delivered a {kind} archive that is damaged: {excerpt(error)}")
 
 
-def _members(path: Path, kind: Archive) -> Iterator[tuple[Member, IO[bytes]]]:
+def _members(path: Path, kind: Archive, max_bytes: int) -> Iterator[tuple[Member, IO[bytes]]]:
     """Every regular file with a stream of its content, valid until the next file is asked for."""
     if kind == "zip":
         yield from _zip_members(path)
@@ -133,7 +135,7 @@ def _members(path: Path, kind: Archive) -> Iterator[tuple[Member, IO[bytes]]]:
         is_tar = archive_kind(stream.read(BLOCK)) == "tar"
         stream.seek(0)
         if is_tar:
-            yield from _tar_members(stream, _most_unpacked(path))
+            yield from _tar_members(stream, max(max_bytes, most_unpacked(path)))
         else:
             yield Member(0, "its content", None), stream
 

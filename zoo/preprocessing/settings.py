@@ -11,7 +11,7 @@ from zoo.errors import UsageError, excerpt
 from zoo.schema import Data
 
 
-def carried_settings(metadata: Any) -> dict[str, Any]:
+def carried_settings(metadata: object) -> dict[str, Any]:
     """The settings in a converted net's metadata ("dsd-zoo.preprocessing"), which may be incomplete.
 
     They are either a manifest's own table, or the parameters of a Caffe definition's data layer: crop, mean,

@@ -87,11 +87,11 @@ class Index:
         except FileNotFoundError:
             return {}
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise UsageError(
-                f"{self.path}: the file is damaged: {excerpt(repr(error))}\n  {self._remedy}"
-            ) from error
+            what = f"the file is damaged: {excerpt(repr(error))}"
+            raise UsageError(f"{self.path}: {what}\n  {self._remedy}") from error
+        came = excerpt(repr(version))
         raise UsageError(
-            f"{self.path}: expected version {VERSION} of its format, came {excerpt(repr(version))}\n  {self._remedy}"
+            f"{self.path}: expected version {VERSION} of its format, came {came}\n  {self._remedy}"
         )
 
 
