@@ -180,6 +180,7 @@ def evaluate(
     """
     from zoo.datasets import open_dataset
     from zoo.evaluation.evaluate import evaluate_and_write, evaluate_variants
+    from zoo.evaluation.folders import hold_folders
     from zoo.evaluation.job import job_for
     from zoo.evaluation.settings import settings_for, shipped_images
     from zoo.evaluation.variants import Variant
@@ -192,7 +193,10 @@ def evaluate(
     mean = Path(mean) if isinstance(mean, PathLike) else mean
     settings = settings_for(subject, runtime, scores, chosen, mean=mean, meant_for=meant_for)
     images = shipped_images(subject) if data is None else Path(data)
-    with open_dataset(images, None if labels is None else Path(labels)) as dataset:
+    with (
+        hold_folders([] if out is None else [Path(out)]),
+        open_dataset(images, None if labels is None else Path(labels)) as dataset,
+    ):
         job = job_for(
             subject,
             settings,

@@ -11,11 +11,8 @@ from pydantic import (
     ConfigDict,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
-    ValidationError,
 )
 from pydantic_core import CoreSchema, core_schema
-
-from zoo.errors import excerpt
 
 
 @dataclass(frozen=True)
@@ -64,13 +61,6 @@ Url = Annotated[
         "a URL without blanks that starts with https://, http:// or file://",
     ),
 ]
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first thing that does not fit, as `FIELD: WHAT`; a field inside lists and tables by its path."""
-    problem = error.errors(include_url=False)[0]
-    where = ".".join(map(str, problem["loc"])) or "the file"
-    return f"{excerpt(where)}: {excerpt(problem['msg'].removeprefix('Value error, '))}"
 
 
 class Data(BaseModel):

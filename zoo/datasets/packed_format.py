@@ -25,8 +25,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zoo.errors import DataError, excerpt
+from zoo.files import first_problem
 from zoo.preprocessing.image_header import MOST_PIXELS
-from zoo.schema import first_problem
 
 MAGIC = b"dsdpack1"
 ALIGNMENT = 64

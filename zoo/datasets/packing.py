@@ -16,6 +16,8 @@ from zoo.datasets.loader import LoadedSample, load_samples
 from zoo.datasets.packed_format import ALIGNMENT, CHANNELS, MAGIC, TRAILER, PackedImage, PackedIndex
 from zoo.environment import processors
 from zoo.errors import DataError, UsageError
+from zoo.files import cannot_write
+from zoo.locks import Held, hold
 from zoo.preprocessing import Flavour
 from zoo.preprocessing.flavour import Pixels
 
@@ -32,16 +34,25 @@ def pack(
     as a run over the source. Returns the file's index.
 
     Raises:
-        UsageError: the file cannot be written, or the data were packed already.
+        UsageError: the file cannot be written, another process writes it, or the data were packed already.
         DataError: no image can be decoded, or an image does not have three channels.
     """
     if data.flavour is not None:
         raise UsageError(f"{data.source}: already packed by {data.flavour}; pack the original images")
     try:
-        with atomic_write(out) as temporary, temporary.open("xb") as file:
+        with (
+            hold(out.with_name(f".{out.name}.running")),
+            atomic_write(out) as temporary,
+            temporary.open("xb") as file,
+        ):
             return _write(file, data, flavour, progress)
+    except Held as error:
+        who = error.holder or "another process"
+        raise UsageError(
+            f"{out}: is being written already, by {who}: wait, or choose another name"
+        ) from error
     except OSError as error:
-        raise UsageError(f"{out}: the packed file cannot be written: {error.strerror}") from error
+        raise cannot_write(out, "the packed file", error) from error
 
 
 def _write(

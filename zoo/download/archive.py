@@ -103,7 +103,7 @@ def read_member(path: Path, kind: Archive, wanted: Member, max_bytes: int) -> It
 
 
 def most_unpacked(path: Path) -> int:
-    """How many bytes may come out of the archive at `path`, where nothing on record says how many are right."""
+    """How many bytes may come out of the archive at `path` if no size is on record."""
     return min(MAX_UNPACKED_BYTES, max(UNPACKED_OF_ANY, UNPACKED_OF_A_BYTE * path.stat().st_size))
 
 
@@ -135,7 +135,8 @@ def _members(path: Path, kind: Archive, max_bytes: int) -> Iterator[tuple[Member
         is_tar = archive_kind(stream.read(BLOCK)) == "tar"
         stream.seek(0)
         if is_tar:
-            yield from _tar_members(stream, max(max_bytes, most_unpacked(path)))
+            most = min(MAX_UNPACKED_BYTES, max(max_bytes, most_unpacked(path)))
+            yield from _tar_members(stream, most)
         else:
             yield Member(0, "its content", None), stream
 

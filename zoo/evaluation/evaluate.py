@@ -90,13 +90,14 @@ def evaluate_and_write(
 ) -> list[Run]:
     """`evaluate_variants`, after which rank 0 writes each run into its own one of `folders`.
 
-    During the run, every machine keeps the evidence of its share in its first folder.
+    During the run, every machine keeps the evidence of its share in its first folder. The caller holds the
+    folders (`zoo.evaluation.folders`).
     """
     group = group or SingleProcess()
     runs = evaluate_variants(job, variants, folder=folders[0], resume=resume, group=group, progress=progress)
     if group.rank == 0:
         for folder, run in zip(folders, runs, strict=True):
-            write_run(folder, run)
+            write_run(folder, run, journal.RESUME)
     # No process removes its part before the whole is written.
     group.broadcast(None)
     journal.finish(folders[0])

@@ -14,6 +14,7 @@ from zoo.evaluation.job import Job
 from zoo.evaluation.variants import Variant
 from zoo.evidence import journal
 from zoo.evidence.journal import Batch
+from zoo.files import cannot_write
 from zoo.runtimes import all_runtimes
 
 # Larger than any device takes at a time.
@@ -88,6 +89,9 @@ def start(folder: Path, plan: Mapping[str, Any], resume: bool, group: Group) -> 
         found: dict[int, Batch] = {}
         if rank == group.rank and not (id_file.is_file() and id_file.read_text(encoding="ascii") == run_id):
             found = journal.start(folder, plan, resume)
-            id_file.write_text(run_id, encoding="ascii")
+            try:
+                id_file.write_text(run_id, encoding="ascii")
+            except OSError as error:
+                raise cannot_write(id_file, "the evidence", error) from error
         before |= group.broadcast(found, source=rank)
     return before

@@ -24,11 +24,13 @@ from typing import Any
 
 from zoo.errors import DataError, UsageError, excerpt
 from zoo.evidence.run import Row, read_run, row_from_cells, row_to_cells
-from zoo.files import parse_json
+from zoo.files import cannot_write, parse_json
 
 FOLDER_NAME = "partial"
 PLAN_NAME = "plan.json"
 SUFFIX = ".jsonl"
+# What to do about a full disk.
+RESUME = "what has been ranked is kept: free some space, then the same command with --resume goes on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Journal:
         try:
             self._file = self._path.open("xb", buffering=0)
         except OSError as error:
-            raise UsageError(f"{self._path}: the evidence cannot be written: {error.strerror}") from error
+            raise cannot_write(self._path, "the evidence", error, RESUME) from error
 
     def append(self, batch: Batch) -> None:
         """Write a batch; from then on it survives the end of the process. UsageError if the disk is full."""
@@ -67,7 +69,7 @@ class Journal:
             while content:
                 content = content[self._file.write(content) :]
         except OSError as error:
-            raise UsageError(f"{self._path}: the evidence cannot be written: {error.strerror}") from error
+            raise cannot_write(self._path, "the evidence", error, RESUME) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -101,7 +103,7 @@ def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batc
             f"{folder}: another run is starting there; choose another folder with --out"
         ) from error
     except OSError as error:
-        raise UsageError(f"{folder}: the evidence cannot be written: {error.strerror}") from error
+        raise cannot_write(folder, "the evidence", error) from error
     return {}
 
 

@@ -25,8 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from converters import atomic_write
 from zoo.errors import DataError, UsageError, excerpt
-from zoo.files import printable
-from zoo.schema import first_problem
+from zoo.files import cannot_write, first_problem, printable
 from zoo.vocabulary import BEST, Metric, Precision, RuntimeName
 
 RESULT_NAME = "result.json"
@@ -131,11 +130,13 @@ class Run:
     rows: list[Row]
 
 
-def write_run(folder: Path, run: Run) -> None:
+def write_run(folder: Path, run: Run, when_full: str = "") -> None:
     """Write evidence.csv and result.json into `folder`, each completely or not at all.
 
     An earlier run there is replaced. The old result is deleted before the new rows appear and the new result
     is written after them, so that a result never lies beside the rows of another run.
+
+    when_full: what to do after a full disk, see `zoo.files.cannot_write`.
 
     Raises:
         UsageError: the folder cannot be written to.
@@ -152,7 +153,7 @@ def write_run(folder: Path, run: Run) -> None:
         with atomic_write(folder / RESULT_NAME) as temporary:
             temporary.write_text(run.result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{folder}: the evidence cannot be written: {error.strerror}") from error
+        raise cannot_write(folder, "the evidence", error, when_full) from error
 
 
 def read_run(path: Path) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tarfile
 
 import cv2
@@ -116,18 +117,21 @@ def interrupt(done: int, total: int) -> None:
     raise KeyboardInterrupt
 
 
-def test_of_two_that_pack_to_one_file_the_first_says_so(tmp_path, images):
-    def start_another(done: int, total: int) -> None:
-        if done == 1:
-            write_packed(tmp_path / "x.pack", images[:3], FLAVOUR)
+def test_of_two_that_pack_to_one_file_the_second_says_who_the_first_is(tmp_path, images):
+    refused = []
 
-    with (
-        open_dataset(write("folder", tmp_path, images, FLAVOUR)) as data,
-        pytest.raises(UsageError, match="cannot be written: another process is writing the same file"),
-    ):
+    def start_another(done: int, total: int) -> None:
+        with pytest.raises(UsageError) as caught:
+            pack(data, resolve(FLAVOUR), tmp_path / "x.pack")
+        refused.append(str(caught.value))
+
+    with open_dataset(write("folder", tmp_path, images, FLAVOUR)) as data:
         pack(data, resolve(FLAVOUR), tmp_path / "x.pack", progress=start_another)
+    assert len(refused) == len(images)
+    assert all(f"x.pack: written already, by process {os.getpid()} on " in text for text in refused)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "x.pack"]
     with open_dataset(tmp_path / "x.pack") as data:
-        assert len(data) == 3
+        assert len(data) == len(images)
 
 
 def test_damage_to_a_packed_file_is_found(tmp_path, images):

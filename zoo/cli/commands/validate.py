@@ -128,6 +128,7 @@ def validate(
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.distributed import join_group
     from zoo.evaluation.evaluate import evaluate_and_write
+    from zoo.evaluation.folders import hold_folders
     from zoo.evaluation.job import job_for
     from zoo.evaluation.settings import settings_for, shipped_images
     from zoo.evaluation.variants import folder_of, variants_of
@@ -154,7 +155,11 @@ def validate(
         ]
     else:
         folders = [out, *(out / variant.name for variant in variants[1:])]
-    with open_dataset(data or shipped_images(subject), labels) as dataset, join_group(device) as group:
+    with (
+        join_group(device) as group,
+        hold_folders(folders, group),
+        open_dataset(data or shipped_images(subject), labels) as dataset,
+    ):
         job = job_for(
             subject,
             settings,
