@@ -24,10 +24,10 @@ def cannot_write(path: Path, what: str, error: OSError, when_full: str = "") -> 
 
     when_full: what to do after the disk was full and has room again; by default the same command again.
     """
+    text = f"{path}: {what} cannot be written: {error.strerror}"
     if error.errno in _FULL:
-        advice = when_full or "free some space, and run the command again"
-        return UsageError(f"{path}: the disk is full: {error.strerror}\n  {advice}")
-    return UsageError(f"{path}: {what} cannot be written: {error.strerror}")
+        text += f"\n  {when_full or 'free some space, and run the command again'}"
+    return UsageError(text)
 
 
 @contextmanager

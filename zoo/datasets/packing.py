@@ -48,9 +48,7 @@ def pack(
             return _write(file, data, flavour, progress)
     except Held as error:
         who = error.holder or "another process"
-        raise UsageError(
-            f"{out}: is being written already, by {who}: wait, or choose another name"
-        ) from error
+        raise UsageError(f"{out}: already written by {who}\n  wait, or choose another name") from error
     except OSError as error:
         raise cannot_write(out, "the packed file", error) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.errors import UsageError
+from zoo.files import cannot_write
 
 if TYPE_CHECKING:
     from zoo.claims.findings import Findings
@@ -33,4 +33,5 @@ def write_reports(found: Findings, junit_path: Path | None, markdown_path: Path 
             with markdown_path.open("a", encoding="utf-8") as file:
                 file.write(markdown(found.run.result, found.accuracies, cases))
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+        assert path is not None
+        raise cannot_write(path, "the report", error) from error

@@ -128,7 +128,7 @@ def test_of_two_that_pack_to_one_file_the_second_says_who_the_first_is(tmp_path,
     with open_dataset(write("folder", tmp_path, images, FLAVOUR)) as data:
         pack(data, resolve(FLAVOUR), tmp_path / "x.pack", progress=start_another)
     assert len(refused) == len(images)
-    assert all(f"x.pack: written already, by process {os.getpid()} on " in text for text in refused)
+    assert all(f"x.pack: already written by process {os.getpid()} on " in text for text in refused)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "x.pack"]
     with open_dataset(tmp_path / "x.pack") as data:
         assert len(data) == len(images)
