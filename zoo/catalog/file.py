@@ -17,7 +17,7 @@ class File(Data):
 
     name: Name
     role: Role
-    bytes: Annotated[int, Field(gt=0)] | None = None
+    bytes: Annotated[int, Field(gt=0, le=10**15)] | None = None
     sha256: Hex64 | None = None
     sha384: Hex96 | None = None
     sha1: Hex40 | None = None

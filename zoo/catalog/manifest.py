@@ -7,11 +7,12 @@ it; whatever does not fit the schema is an error that names the file and the fie
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -19,13 +20,19 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from zoo.bundled import KNOWN_DATASETS, LABEL_ORDERS
 from zoo.catalog.file import File, Role
-from zoo.errors import UsageError
+from zoo.errors import UsageError, excerpt
 from zoo.preprocessing.settings import Preprocessing
 from zoo.schema import Data, Name, RelativePath, Url
 from zoo.vocabulary import Metric
 
 # A count and its published percentage must agree to two digits after the point.
 PERCENT_SLACK = Decimal("0.01")
+# Ten times the longest one. The time for a key of many parts grows with their square.
+MOST_BYTES = 1 << 17
+MOST_KEY_PARTS = 20
+# Lines of a message.
+MOST_PROBLEMS = 20
+KEY_PART = re.compile("""[\\w"'-]*""")
 
 if TYPE_CHECKING:
     DatasetName = str
@@ -33,6 +40,9 @@ if TYPE_CHECKING:
 else:
     DatasetName = Literal[*KNOWN_DATASETS]
     LabelOrderName = Literal[*LABEL_ORDERS]
+# Larger than any; a number without end would make others that cannot be printed.
+MOST_COUNT = 10**15
+Count = Annotated[int, Field(gt=0, le=MOST_COUNT)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -58,9 +68,9 @@ class Claim(Data):
     """A published accuracy, with where it comes from and how exactly it is known."""
 
     metric: Metric
-    n: Annotated[int, Field(gt=0)]
+    n: Count
     """Images the number was measured on."""
-    correct: Annotated[int, Field(ge=0)] | None = None
+    correct: Annotated[int, Field(ge=0, le=MOST_COUNT)] | None = None
     """Images counted right, where the exact integer is known."""
     published: str
     """Exactly as the source prints it, e.g. `0.617579` or `42.56 % error`."""
@@ -74,7 +84,7 @@ class Claim(Data):
     """CSV beside the manifest with columns batch, top1_correct, top5_correct and optionally loss."""
     also: list[Printing] = []
     """The same number in other places; a number that does not round to it is a conflict instead."""
-    tolerance_images: Annotated[int, Field(ge=0)] = 0
+    tolerance_images: Annotated[int, Field(ge=0, le=MOST_COUNT)] = 0
     """How many images a re-measurement may be off and still count as agreeing."""
 
     @model_validator(mode="after")
@@ -84,9 +94,13 @@ class Claim(Data):
             known.add(Decimal(100 * self.correct) / self.n)
         for printing in self.also:
             given = Decimal(str(printing.percent))
-            if all(value.quantize(given, ROUND_HALF_UP) != given for value in known):
+            try:
+                rounded = [value.quantize(given, ROUND_HALF_UP) for value in known]
+            except InvalidOperation as error:
+                raise ValueError(f"{given} % has far too many digits") from error
+            if given not in rounded:
                 raise ValueError(
-                    f"'{printing.published}' is {given} %, which {self.percent} % does not round to"
+                    f"'{excerpt(printing.published)}' is {given} %, which {self.percent} % does not round to"
                 )
         return self
 
@@ -135,13 +149,13 @@ class Manifest(Data):
     recipe: str
     framework: Literal["caffe", "torch7"]
     dataset: DatasetName
-    classes: Annotated[int, Field(gt=1)]
+    classes: Annotated[int, Field(gt=1, le=MOST_COUNT)]
     label_order: LabelOrderName | None = None
     """What output k means. sorted-synsets: the k-th of the 1000 synset ids of ILSVRC2012 in sorted order;
     digits: the digit k. None: not stated anywhere."""
-    input_shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)]
+    input_shape: Annotated[list[Count], Field(min_length=3, max_length=3)]
     """Channels, height, width."""
-    parameters: Annotated[int, Field(gt=0)] | None = None
+    parameters: Count | None = None
     """How many numbers the net for inference holds, running statistics included, where that is known."""
     scores: str | None = None
     """Name of the output that ranks the classes; None: the only output."""
@@ -165,16 +179,17 @@ class Manifest(Data):
     def read(cls, path: Path) -> Manifest:
         """The manifest in the TOML file `path`. UsageError says what does not fit, and where."""
         try:
-            manifest = cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+            manifest = cls.model_validate(tomllib.loads(_text(path)))
         except OSError as error:
             raise UsageError(f"{path}: the manifest cannot be read: {error.strerror}") from error
         except ValidationError as error:
             raise UsageError(f"{path}: the manifest does not fit the schema\n{_explain(error)}") from error
         except (ValueError, RecursionError) as error:  # RecursionError: nested too deeply
-            raise UsageError(f"{path}: not a TOML file: {error}") from error
+            raise UsageError(f"{path}: not a TOML file: {excerpt(error)}") from error
         if manifest.name != path.stem:
             raise UsageError(
-                f"{path}: the manifest is of '{manifest.name}'; rename the file to {manifest.name}.toml"
+                f"{path}: the manifest is of '{excerpt(manifest.name)}'; "
+                f"rename the file to {excerpt(manifest.name)}.toml"
             )
         manifest._directory = path.parent.resolve()
         return manifest
@@ -269,9 +284,22 @@ class ModelFile:
         return None if self.entry.path is None else self.manifest.directory / self.entry.path
 
 
+def _text(path: Path) -> str:
+    """The text of a manifest. ValueError for one that would take tomllib minutes."""
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"a manifest has at most {MOST_BYTES:,} bytes")
+    text = path.read_text(encoding="utf-8")
+    joined = 0
+    for part in text.split("."):
+        joined = joined + 1 if KEY_PART.fullmatch(part.strip()) else 0
+        if joined > MOST_KEY_PARTS:
+            raise ValueError(f"more than {MOST_KEY_PARTS} names joined by dots")
+    return text
+
+
 def _refuse_duplicates(what: str, values: Iterable[str]) -> None:
     if duplicates := sorted(value for value, count in Counter(values).items() if count > 1):
-        raise ValueError(f"{what} given twice: {', '.join(duplicates)}")
+        raise ValueError(f"{what} given twice: {excerpt(', '.join(duplicates))}")
 
 
 def _explain(error: ValidationError) -> str:
@@ -281,5 +309,5 @@ def _explain(error: ValidationError) -> str:
         came = (
             "" if problem["type"] == "missing" or not problem["loc"] else f" (came: {problem['input']!r:.80})"
         )
-        lines.append(f"  {where}: {problem['msg'].removeprefix('Value error, ')}{came}")
-    return "\n".join(lines)
+        lines.append(f"  {excerpt(where)}: {problem['msg'].removeprefix('Value error, ')}{came}")
+    return "\n".join(lines[:MOST_PROBLEMS])

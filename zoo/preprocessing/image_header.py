@@ -37,8 +37,10 @@ PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # Ten times the largest ImageNet photograph; a larger image is an attack or a mistake.
 MOST_PIXELS = 1 << 27
 # A smaller file of so many pixels would take memory and time out of proportion: a photograph of 16 million
-# pixels has a megabyte and more.
-PIXELS_OF_ANY_FILE, PIXELS_OF_A_BYTE = 1 << 24, 16
+# pixels has a megabyte and more. (4096 x 3072.)
+PIXELS_OF_ANY_FILE, PIXELS_OF_A_BYTE = 12 << 20, 16
+# As long as a JPEG can be. Pillow allocates something for every row.
+MOST_SIDE = 1 << 16
 # Every scan of a progressive JPEG goes over all pixels again. Encoders write some ten.
 MOST_SCANS, MOST_SCANNED_PIXELS = 100, 1 << 28
 # The least bytes that pixels can take: deflate makes 1032 bytes of one; a block of 8 x 8 pixels takes a bit.
@@ -110,9 +112,10 @@ def check_image(data: bytes, header: ImageHeader) -> None:
 def check_pixels(width: int, height: int, size: int) -> None:
     """DataError if an image file of `size` bytes has too many pixels."""
     most = min(MOST_PIXELS, max(PIXELS_OF_ANY_FILE, PIXELS_OF_A_BYTE * size))
-    if width * height > most:
+    if width * height > most or max(width, height) > MOST_SIDE:
         raise DataError(
-            f"an image of {width}x{height} pixels in {size:,} bytes; at most {most} are read of such a file"
+            f"an image of {width}x{height} pixels in {size:,} bytes; of such a file at most {most} are read, "
+            f"and {MOST_SIDE} in a row"
         )
 
 
