@@ -29,7 +29,7 @@ from table import replace_table
 ROOT = HERE.parents[1]
 # A process that a finding ends is started again, for the time that is left.
 LEAST_SECONDS = 5
-START_SECONDS = 120
+START_SECONDS = 300
 REPLAY_SECONDS = 120
 
 
