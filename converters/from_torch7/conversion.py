@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +25,7 @@ from converters.from_torch7.tensor_references import (
     overlap,
 )
 from converters.report import Dropped
+from converters.suggestions import close_names
 
 # Real nets nest about ten levels deep; a hostile file must not exhaust Python's stack.
 MAX_NESTING = 100
@@ -163,7 +163,7 @@ class Conversion:
         finally:
             self._active.pop()
 
-    def class_of(self, m: Module) -> ModuleClass:
+    def class_of(self, m: Module, *, suggest: bool = True) -> ModuleClass:
         """The registered class of a module.
 
         UnsupportedError if there is none, or if the object replaces what its class computes.
@@ -175,7 +175,7 @@ class Conversion:
         if found is None:
             if m.class_name.endswith("Criterion"):
                 raise m.unsupported("a training loss has no place in an inference net")
-            near = difflib.get_close_matches(m.class_name.split(".")[-1], self._classes, 1)
+            near = close_names(m.class_name.split(".")[-1], self._classes) if suggest else []
             hint = f" (the nearest known is {near[0]})" if near else ""
             raise m.unsupported(f"no module class of this name is known{hint}")
         for method in _COMPUTING_METHODS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,7 @@ from converters.from_torch7.signature import (
 from converters.from_torch7.tensor_references import NestedTensors, ValueStorage, flatten, nest_like
 from converters.options import Options
 from converters.report import ConversionReport
+from converters.suggestions import close_names
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _run(conversion: Conversion, root: Module, x: NestedTensors, signature: Sign
 def _select_outputs(known: dict[str, ir.Value], wanted: tuple[str, ...]) -> dict[str, ir.Value]:
     for name in wanted:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 3)
+            near = close_names(name, known, 3)
             hint = (
                 f"; did you mean {' or '.join(near)}?"
                 if near

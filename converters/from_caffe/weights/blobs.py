@@ -9,7 +9,6 @@ from typing import Protocol
 
 import numpy as np
 
-
 @dataclass(frozen=True)
 class Blob:
     """A stored parameter blob.
@@ -57,10 +56,12 @@ class StoredLayer:
 class Weights(Protocol):
     """A weights file, from which `bind` takes the parameters.
 
+    are_placeholders: whether the blobs only stand for what a layer asks for, and hold no weights.
     maps: a uint8 array over each file that is mapped, by path, for links into it.
     """
 
     path: Path
+    are_placeholders: bool
     maps: dict[str, np.ndarray]
 
     def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:

@@ -32,6 +32,7 @@ class DeepCompression:
 
     def __init__(self, path: Path, layers: Sequence[schema.Message]) -> None:
         self.path = path
+        self.are_placeholders = False
         self.maps: dict[str, np.ndarray] = {}
         self._data = np.asarray(np.memmap(path, np.uint8, mode="r"))
         self._names = [layer.name for layer in layers if layer.type in _CODE_BITS]
