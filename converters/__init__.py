@@ -8,8 +8,10 @@ reports. `inspect` describes the files and also reports what cannot be converted
 `converters.errors`.
 
 For programs that handle such files themselves: `identify` says what a file is, `weights_of` and
-`preprocessing_of` what a model contains, `wire` reads protobuf messages in place, `atomic_write` writes a
-file whole or not at all, and `Registry` holds what can be added by name.
+`preprocessing_of` what a model contains, `external_files` where an .onnx keeps its weights, `wire` reads
+protobuf messages in place, `SourceFile`, `FileView` and `FileState` are about files that may change while
+they are read, `atomic_write` writes a file whole or not at all, `temporary_folder` leaves nothing behind even
+if killed, and `Registry` holds what can be added by name.
 """
 
 from __future__ import annotations
@@ -26,15 +28,19 @@ from converters.errors import (
     ConverterError,
     FormatError,
     MismatchError,
+    SourceChangedError,
     StaticSizeRequired,
     UnsupportedError,
     UsageError,
     WrongFileError,
 )
+from converters.external_weights import external_files
 from converters.options import Options
 from converters.registry import Registry, modules_in
 from converters.report import ConversionReport, Dropped, Inspection, LayerRow, Source
 from converters.sniff import Kind, foreign, identify, is_text
+from converters.source_files import FileState, FileView, SourceFile
+from converters.temporary_folders import temporary_folder
 from converters.version import __version__
 from converters.weights import weights_of
 
@@ -47,6 +53,8 @@ __all__ = [
     "ConversionReport",
     "ConverterError",
     "Dropped",
+    "FileState",
+    "FileView",
     "FormatError",
     "Inspection",
     "Kind",
@@ -54,6 +62,8 @@ __all__ = [
     "MismatchError",
     "Registry",
     "Source",
+    "SourceChangedError",
+    "SourceFile",
     "StaticSizeRequired",
     "UnsupportedError",
     "UsageError",
@@ -62,6 +72,7 @@ __all__ = [
     "atomic_write",
     "atomic_write_group",
     "convert",
+    "external_files",
     "foreign",
     "identify",
     "inspect",
@@ -70,6 +81,7 @@ __all__ = [
     "modules_in",
     "preprocessing_of",
     "save",
+    "temporary_folder",
     "weights_of",
     "wire",
 ]
@@ -89,6 +101,7 @@ def load(
     select: str | None = None,
     proposal: str | None = None,
     sha256: Sequence[str] | None = None,
+    verify: bool = False,
 ) -> ir.Model:
     """Read a net into an `onnx_ir.Model` whose inputs and outputs have the names of the source.
 
@@ -103,6 +116,8 @@ def load(
     select: the path of the network in a Torch7 file that holds several ("model", "nets.2").
     proposal: "py-faster-rcnn" or "py-R-FCN", whose numbers a Caffe net's Python proposal layers have.
     sha256: the hash of each source, in their order, if known; it is recorded instead of being computed.
+    verify: hash the files in which an .onnx keeps weights, if it records their hash, even where size, time
+        and a sample say that nothing changed.
 
     The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
     """
@@ -119,7 +134,7 @@ def load(
         select=select,
         proposal=proposal,
     )
-    return read([Path(source) for source in sources], options, sha256)
+    return read([Path(source) for source in sources], options, sha256, verify=verify)
 
 
 def save(
@@ -154,6 +169,7 @@ def convert(
     select: str | None = None,
     proposal: str | None = None,
     sha256: Sequence[str] | None = None,
+    verify: bool = False,
     metadata: Mapping[str, object] | None = None,
     embed_preprocessing: bool = False,
     mean_image: np.ndarray | None = None,
@@ -185,6 +201,7 @@ def convert(
         select=select,
         proposal=proposal,
         sha256=sha256,
+        verify=verify,
     )
     report: ConversionReport = model.meta["report"]
     entries: dict[str, Any] = {"preprocessing": report.preprocessing, **(metadata or {})}
@@ -208,15 +225,16 @@ def inspect(
     stages: Sequence[str] = (),
     level: int = 0,
     proposal: str | None = None,
+    verify: bool = False,
 ) -> Inspection:
     """What the files contain and which of it can be converted. Raises only for files that cannot be read.
 
-    input_shapes, stages, level, proposal: as in `load`. Raises ConverterError.
+    input_shapes, stages, level, proposal, verify: as in `load`. Raises ConverterError.
     """
     from converters import reading
 
     options = Options.of(input_shapes=input_shapes, stages=stages, level=level, proposal=proposal)
-    return reading.inspect([Path(source) for source in sources], options)
+    return reading.inspect([Path(source) for source in sources], options, verify=verify)
 
 
 def preprocessing_of(model: ir.Model) -> dict[str, object] | None:

@@ -4,6 +4,7 @@
     ├── UsageError               the call itself: unknown output, wrong combination of files, bad option
     ├── WrongFileError           the file is something else: HTML page, Git LFS pointer, archive, ...
     ├── FormatError              the file is damaged or breaks a rule of its format
+    ├── SourceChangedError       the file was changed, replaced or cut off while it was read
     ├── UnsupportedError         understood, but cannot be converted exactly; says why
     │   └── StaticSizeRequired   can be converted only if a size is known beforehand
     └── MismatchError            definition and weights do not fit together
@@ -29,6 +30,10 @@ class WrongFileError(ConverterError):
 
 class FormatError(ConverterError):
     """The file is damaged, truncated or breaks a rule of its own format."""
+
+
+class SourceChangedError(ConverterError):
+    """A file was changed, replaced or cut off while it was read, so nothing was made of it."""
 
 
 class UnsupportedError(ConverterError):

@@ -10,12 +10,13 @@ from pathlib import Path
 import onnx_ir as ir
 
 from converters.errors import FormatError, UsageError
-from converters.external_weights import map_external_weights
+from converters.external_weights import external_problems, map_external_weights
 from converters.folding import fold
 from converters.graph import shape_text
 from converters.options import Options
 from converters.report import ConversionReport, Inspection, LayerRow, Source
 from converters.sniff import Kind, identify
+from converters.source_files import FileState, check_unchanged, watch
 from converters.version import __version__
 
 _WEIGHTS = {Kind.CAFFEMODEL, Kind.CAFFE_HDF5, Kind.DEEP_COMPRESSION}
@@ -26,11 +27,14 @@ def read(
     options: Options,
     sha256: Sequence[str] | None = None,
     *,
+    verify: bool = False,
     external_weights: bool = True,
 ) -> ir.Model:
     """The model in `paths`, with its report in `meta` and its sources in the metadata.
 
+    verify: see `converters.external_weights.external_files`.
     external_weights: whether the files in which an .onnx keeps its weights are opened.
+    SourceChangedError if a file changes meanwhile; `check_unchanged` tells later on.
     """
     if sha256 is not None and len(sha256) != len(paths):
         raise UsageError(
@@ -38,10 +42,11 @@ def read(
         )
     kinds = files_by_kind(paths)
     _check_options(kinds, options)
+    states = [FileState.of(path) for path in paths]
     if Kind.ONNX in kinds:
         model = _read_onnx(kinds[Kind.ONNX], options)
         if external_weights:
-            map_external_weights(model, kinds[Kind.ONNX])
+            map_external_weights(model, kinds[Kind.ONNX], verify=verify)
     elif Kind.TORCH7 in kinds:
         from converters import from_torch7
 
@@ -53,15 +58,17 @@ def read(
     if options.fold and (folded := fold(model)):
         model.meta["report"].notes.append(f"folded {folded} scaling layer(s) into the one before, as asked")
     _complete(model, paths, sha256 or [None] * len(paths))
+    watch(model, states)
+    check_unchanged(model)
     return model
 
 
-def inspect(paths: Sequence[Path], options: Options) -> Inspection:
-    """What `paths` contain, and which of it can be converted."""
+def inspect(paths: Sequence[Path], options: Options, *, verify: bool = False) -> Inspection:
+    """What `paths` contain, and which of it can be converted. `verify`: as for `read`."""
     kinds = files_by_kind(paths)
     _check_options(kinds, options)
     if Kind.ONNX in kinds:
-        return _inspect_onnx(kinds[Kind.ONNX], options)
+        return _inspect_onnx(kinds[Kind.ONNX], options, verify=verify)
     if Kind.TORCH7 in kinds:
         from converters import from_torch7
 
@@ -112,15 +119,23 @@ def _weights_in(kinds: Mapping[Kind, Path]) -> Path | None:
     return next((kinds[kind] for kind in _WEIGHTS if kind in kinds), None)
 
 
-def _inspect_onnx(path: Path, options: Options) -> Inspection:
+def _inspect_onnx(path: Path, options: Options, *, verify: bool) -> Inspection:
     model = read([path], options, external_weights=False)
     report: ConversionReport = model.meta["report"]
+    problems = external_problems(model, path, verify=verify)
     rows = [
         LayerRow(node.name or "", node.op_type, [_shape(output) for output in node.outputs])
         for node in model.graph
     ]
     return Inspection(
-        "ONNX model", [str(path)], rows, report.inputs, report.outputs, report.parameters, notes=report.notes
+        "ONNX model",
+        [str(path)],
+        rows,
+        report.inputs,
+        report.outputs,
+        report.parameters,
+        problems=problems,
+        notes=report.notes,
     )
 
 

@@ -22,14 +22,16 @@ def extract_tensors(paths: Sequence[Path], out: Path) -> ConversionReport:
         )
     from converters import from_torch7
 
-    arrays = from_torch7.tensors(paths[0])
+    file, arrays = from_torch7.open_tensors(paths[0])
     if not arrays:
         raise UsageError(f"{paths[0]}: holds no tensors; dsd-zoo inspect shows what is in it")
     with atomic_write_group(out.parent, [out.name]) as temporary:
-        write_tensors(temporary / out.name, arrays)
+        write_tensors(temporary / out.name, arrays, [file])
+        source = source_record(paths[0])
+        file.check()
     return ConversionReport(
         framework="torch7",
-        sources=[source_record(paths[0])],
+        sources=[source],
         parameters=sum(array.size for array in arrays.values()),
         notes=[f"{len(arrays)} tensors, under their paths in the file"],
         files=[out],

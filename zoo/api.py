@@ -150,6 +150,7 @@ def evaluate(
     meant_for: str | None = None,
     preprocess_on: Literal["host", "device"] = "host",
     skip_unreadable: bool = False,
+    verify: bool = False,
     out: AnyPath | None = None,
     resume: bool = False,
     manifests: Sequence[AnyPath] = (),
@@ -166,6 +167,7 @@ def evaluate(
         a `mean` that is a path is a mean image.
     preprocess_on: where images are resized.
     skip_unreadable: leave out images that cannot be decoded.
+    verify: hash the files in which an .onnx keeps its weights, even if they look unchanged.
     out: folder for the evidence; None: nothing is written. resume: continue an interrupted run in `out`.
     progress: called with (images done, images in all) after each batch.
 
@@ -188,6 +190,8 @@ def evaluate(
     from zoo.store.subject import find_subject
 
     subject = find_subject(model, load_catalog(manifests), Cache())
+    if verify:
+        subject.verify_external_files()
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop, "std": None if std is None else list(std), "scale": scale}
     mean = Path(mean) if isinstance(mean, PathLike) else mean

@@ -96,11 +96,7 @@ class Binder:
     def _check_namesake(self, layer: BoundLayer) -> None:
         """MismatchError where the blobs of this name belong to an earlier layer, which has no parameters."""
         first = self._first[layer.name]
-        if (
-            first is layer.message
-            or layer.name in self.requested
-            or id(first) not in self._computed
-        ):
+        if first is layer.message or layer.name in self.requested or id(first) not in self._computed:
             return
         if self.weights is not None and self.weights.stored(layer.name, None) is not None:
             raise MismatchError(

@@ -15,8 +15,8 @@ from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.input_shapes import resolve_shapes
 from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.layers.unsupported import UNSUPPORTED
-from converters.from_caffe.python_proposals import advice, is_python_proposal
 from converters.from_caffe.limits import blob_problem
+from converters.from_caffe.python_proposals import advice, is_python_proposal
 from converters.from_caffe.weights import Weights
 from converters.graph import Graph, Shape, Symbol, dims, shape_text
 from converters.options import Options

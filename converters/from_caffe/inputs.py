@@ -78,7 +78,9 @@ def find_inputs(layers: Sequence[schema.Message]) -> tuple[Inputs, list[schema.M
         for name, shape in zip(layer.top, _declared_shapes(layer), strict=True):
             where = f"input {name!r} of layer {layer.name!r}"
             if shape is not None and len(shape) > MAX_BLOB_AXES:
-                raise FormatError(f"{where} has {len(shape):,} axes; a blob of Caffe has {MAX_BLOB_AXES} at most")
+                raise FormatError(
+                    f"{where} has {len(shape):,} axes; a blob of Caffe has {MAX_BLOB_AXES} at most"
+                )
             if shape is not None and any(size is not None and size < 1 for size in shape):
                 raise FormatError(f"{where} has the shape {shape}: sizes start at 1")
             shapes[name] = shape

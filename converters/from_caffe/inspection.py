@@ -24,6 +24,7 @@ from converters.graph import dims, shape_text
 from converters.options import Options
 from converters.report import Inspection, LayerRow
 from converters.sniff import Kind, identify
+from converters.source_files import SourceFile
 
 # The channels that are assumed of images where neither definition nor weights tell them.
 _COLOURS = 3
@@ -43,7 +44,7 @@ class _PlaceholderWeights:
 
     def __init__(self) -> None:
         self.are_placeholders = True
-        self.maps: dict[str, np.ndarray] = {}
+        self.files: list[SourceFile] = []
 
     def layers(self) -> Sequence[StoredLayer]:
         return []

@@ -124,12 +124,16 @@ def evaluate_variants(
     Raises:
         UsageError, DataError, DeviceError: as `evaluate`.
         RankLostError: another process of the run has ended.
+        converters.SourceChangedError: a file of the net changed while it was loaded.
     """
     group = group or SingleProcess()
     if job.limit is not None and job.limit < 1:
         raise UsageError(f"the limit must be 1 image or more, not {job.limit}")
+    states = job.all_states()
     with open_sessions(job, variants, group) as sessions:
         files, runtimes = job.all_files(), [session.runtime.describe() for session in sessions]
+        for state in states:  # the hashes are those of the files that were loaded
+            state.check()
         chosen = choose_batch_size(job, sessions, variants, group)
         size = agreed_batch_size(job, folder if resume else None, chosen, group)
         plan = evaluation_plan(job, variants, files, runtimes[0], size)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import converters
 from zoo.datasets import Dataset, Sample
 from zoo.evaluation.settings import Settings
 from zoo.files import sha256
@@ -28,6 +29,7 @@ class Job:
     limit: only this many images, the first ones.
     files: name to sha256 of what the net was made from.
     skip_unreadable: leave out images that cannot be decoded, instead of stopping at the first one.
+    states: what the files in `files` were when they were hashed.
     preprocess_on: where images are resized; with a GPU the later steps always run there.
     """
 
@@ -44,6 +46,7 @@ class Job:
     skip_unreadable: bool = False
     preprocess_on: PreprocessOn = "host"
     command: str = ""
+    states: Sequence[converters.FileState] = ()
 
     @property
     def samples(self) -> tuple[Sample, ...]:
@@ -53,9 +56,15 @@ class Job:
     def all_files(self) -> dict[str, str]:
         """Name to sha256 of all files the result depends on: sources, mean image, converted form."""
         # A net that runs without conversion is one of the sources.
-        parts = [path for path in net_files(self.net) if path.name not in self.files]
-        parts += [] if self.mean_image is None else [self.mean_image]
+        parts = [path for path in self._own_files() if path.name not in self.files]
         return {**self.files, **{path.name: sha256(path) for path in parts}}
+
+    def all_states(self) -> list[converters.FileState]:
+        """What all files the result depends on are now; what the sources were when they were hashed."""
+        return [*self.states, *(converters.FileState.of(path) for path in self._own_files())]
+
+    def _own_files(self) -> list[Path]:
+        return net_files(self.net) + ([] if self.mean_image is None else [self.mean_image])
 
 
 def job_for(
@@ -80,11 +89,14 @@ def job_for(
         scores=scores,
         runtime=runtime,
         files=subject.hashes,
+        states=subject.states,
         **options,
     )
 
 
 def net_files(net: Path) -> list[Path]:
-    """A converted net, and the weights file beside it if there is one."""
-    beside = (net.with_suffix(".safetensors"), net.with_name(f"{net.name}.data"))
-    return [net, *(path for path in beside if path.is_file())]
+    """A converted net, and the files with its weights if they are not inside."""
+    if net.suffix == ".onnx":
+        return [net, *(file.path for file in converters.external_files(net).values())]
+    beside = net.with_suffix(".safetensors")
+    return [net, beside] if beside.is_file() else [net]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ def converted_model(
     input_shape: Sequence[int] | None = None,
     scores: str | None = None,
     hashes: Sequence[str] | None = None,
+    states: Sequence[converters.FileState] | None = None,
 ) -> Path:
     """The net in `sources` (what `converters.load` takes) in the form that a runtime needs.
 
@@ -38,8 +38,10 @@ def converted_model(
     input_shape: (channels, height, width), for a Torch7 net that does not imply it.
     scores: the output to keep, if the net has several.
     hashes: the sha256 of each source, in order; computed by default.
+    states: what each source was when it was hashed; by default, what it is now.
 
     Raises:
+        converters.SourceChangedError: a source has changed since it was hashed.
         UsageError: a .py file cannot become anything else, or the cache cannot be written.
         converters.ConverterError: the net cannot be converted.
     """
@@ -51,8 +53,10 @@ def converted_model(
             raise UsageError(f"{source}: a net.py runs in PyTorch only; use --runtime pytorch")
         require_file(source)
     outputs = None if scores is None or sources[0].suffix == ".onnx" else [scores]
+    if states is None:
+        states = [converters.FileState.of(source) for source in sources]
     hashes = [sha256(source) for source in sources] if hashes is None else list(hashes)
-    net = _Net(sources, hashes, outputs)
+    net = _Net(sources, hashes, states, outputs)
     # Most nets fix all their sizes. The shape is used, and is part of the key, only for a net that does not.
     shapes = [None] if input_shape is None else [None, list(input_shape)]
     folders = [cache_root / "converted" / net.key(shape) / form for shape in shapes]
@@ -76,10 +80,11 @@ def recorded_preprocessing(form: Path) -> dict[str, Any] | None:
 
 @dataclass(frozen=True, slots=True)
 class _Net:
-    """The files of a net, their sha256 in the same order, and the outputs to keep (None: all)."""
+    """The files of a net, their sha256 and states in the same order, and the outputs to keep (None: all)."""
 
     sources: Sequence[Path]
     hashes: Sequence[str]
+    states: Sequence[converters.FileState]
     outputs: list[str] | None
 
     def key(self, shape: list[int] | None) -> str:
@@ -102,27 +107,27 @@ class _Net:
             raise
         preprocessing = json.dumps(converters.preprocessing_of(model))
         out.with_name(PREPROCESSING_NAME).write_text(preprocessing, encoding="utf-8")
+        # The key says which content this is the net of.
+        for state in self.states:
+            state.check()
 
 
 def _make(folder: Path, net: _Net, name: str, shape: list[int] | None) -> Path:
     """Create the folder of a converted net with one rename, so that it is complete whenever it exists.
 
-    One process creates it while others wait, so a leftover temporary folder is that of a killed process.
+    One process creates it while others wait. What killed processes left of any net is removed first.
     """
     from filelock import FileLock
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    incoming = folder.with_name(f".incoming-{folder.name}")
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         if folder.is_dir():
             return folder
-        shutil.rmtree(incoming, ignore_errors=True)
-        incoming.mkdir()
-        try:
+        with converters.temporary_folder(folder.parent.parent) as temporary:
+            incoming = temporary / folder.name
+            incoming.mkdir()
             net.write(incoming / name, shape)
             incoming.rename(folder)
-        finally:
-            shutil.rmtree(incoming, ignore_errors=True)
     return folder
 
 

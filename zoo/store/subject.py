@@ -42,6 +42,7 @@ class Subject:
     @cached_property
     def hashes(self) -> dict[str, str]:
         """Name to sha256, computed once. IntegrityError if a model's file is not the verified one."""
+        _ = self.states  # computed before the files are read
         found = {name: sha256(path) for name, path in self.files.items()}
         for name, digest in found.items():
             if self.expected.get(name) not in (None, digest):
@@ -51,6 +52,20 @@ class Subject:
                     f"  what is wrong with it: dsd-zoo verify {self.name}"
                 )
         return found
+
+    @cached_property
+    def states(self) -> list[converters.FileState]:
+        """What the files were just before `hashes` read them."""
+        return [converters.FileState.of(path) for path in self.files.values()]
+
+    def verify_external_files(self) -> None:
+        """Hash the files in which an .onnx keeps its weights, where it says which they were.
+
+        converters.ConverterError if one is another file, is missing or is cut off.
+        """
+        for path in self.sources:
+            if path.suffix == ".onnx":
+                converters.external_files(path, verify=True)
 
     def scores(self, chosen: str | None) -> str | None:
         """The output that ranks the classes: as chosen, or as the manifest says; None: the only one."""
@@ -65,7 +80,7 @@ class Subject:
     ) -> Path:
         """The net in the form that a runtime needs; see `zoo.store.converted.converted_model`."""
         hashes = list(self.hashes.values())
-        return converted_model(self.sources, form, self.cache, input_shape, scores, hashes)
+        return converted_model(self.sources, form, self.cache, input_shape, scores, hashes, self.states)
 
     def carried_preprocessing(self, form: Form, scores: str | None = None) -> dict[str, Any] | None:
         """The preprocessing that the files themselves describe; None for a net.py and a .t7, which do not.

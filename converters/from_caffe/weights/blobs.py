@@ -9,6 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
+from converters.source_files import SourceFile
+
+
 @dataclass(frozen=True)
 class Blob:
     """A stored parameter blob.
@@ -57,12 +60,12 @@ class Weights(Protocol):
     """A weights file, from which `bind` takes the parameters.
 
     are_placeholders: whether the blobs only stand for what a layer asks for, and hold no weights.
-    maps: a uint8 array over each file that is mapped, by path, for links into it.
+    files: the open files of which blobs are views, for links into them.
     """
 
     path: Path
     are_placeholders: bool
-    maps: dict[str, np.ndarray]
+    files: list[SourceFile]
 
     def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
         """The blobs stored under this layer name, or None; of two layers with this name, those of the last.

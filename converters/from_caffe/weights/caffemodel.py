@@ -12,6 +12,7 @@ import numpy as np
 
 from converters.from_caffe.limits import MAX_BLOB_AXES, blob_problem
 from converters.from_caffe.weights.blobs import Blob, StoredLayer
+from converters.source_files import SourceFile
 from converters.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer, Field, signed
 
 # NVCaffe's BlobProto.Type, the element types of raw_data.
@@ -25,17 +26,17 @@ class CaffeModel:
 
     path: Path
     are_placeholders: ClassVar[bool] = False
-    maps: dict[str, np.ndarray] = field(default_factory=dict)
+    files: list[SourceFile] = field(default_factory=list)
     _layers: list[StoredLayer] = field(default_factory=list)
     _by_name: dict[str, StoredLayer] = field(default_factory=dict)
     _parameter_fields: dict[str, set[int]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path) -> CaffeModel:
-        """Map the file and find every blob in it; FormatError at the first byte that breaks a rule."""
-        data = np.asarray(np.memmap(path, np.uint8, mode="r"))
-        buffer = Buffer(data, str(path))
-        model = cls(path, {str(path): data})
+        """Open the file and find every blob in it; FormatError at the first byte that breaks a rule."""
+        file = SourceFile(path)
+        buffer = Buffer(file.view, str(path))
+        model = cls(path, [file])
         for layer, parameters in _stored_layers(buffer):
             model._parameter_fields.setdefault(layer.type, set()).update(parameters)
             if layer.blobs:

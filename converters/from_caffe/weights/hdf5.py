@@ -17,6 +17,7 @@ import numpy as np
 from converters.errors import ConverterError, FormatError
 from converters.from_caffe.limits import blob_problem
 from converters.from_caffe.weights.blobs import Blob, StoredLayer
+from converters.source_files import SourceFile
 
 # Trained weights hardly compress: all datasets together may claim this many times the size of the file.
 MOST_COMPRESSION = 64
@@ -33,7 +34,7 @@ class Hdf5Weights:
     def __init__(self, path: Path, layers: list[StoredLayer]) -> None:
         self.path = path
         self.are_placeholders = False
-        self.maps: dict[str, np.ndarray] = {}
+        self.files: list[SourceFile] = []
         self._layers = layers
         self._by_name = {stored.name: stored for stored in reversed(layers)}
 

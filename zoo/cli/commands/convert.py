@@ -16,6 +16,7 @@ from zoo.cli._options import (
     ManifestsOption,
     ProposalOption,
     StageOption,
+    VerifyOption,
     input_shapes,
 )
 from zoo.cli._output import counted, human_bytes, print_fields, print_json
@@ -86,6 +87,7 @@ def convert(
     select: Annotated[
         str | None, typer.Option(metavar="PATH", help="Where in a Torch7 file the net lies, such as model.")
     ] = None,
+    verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
@@ -115,6 +117,7 @@ def convert(
         "select": select,
         "embed_preprocessing": embed_preprocessing,
         "mean_image": mean_image,
+        "verify": verify,
     }
     given = [f"--{name.removesuffix('s').replace('_', '-')}" for name, value in options.items() if value]
     if given and Path(out).suffix == ".safetensors":

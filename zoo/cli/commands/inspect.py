@@ -13,6 +13,7 @@ from zoo.cli._options import (
     ManifestsOption,
     ProposalOption,
     StageOption,
+    VerifyOption,
     input_shapes,
 )
 from zoo.cli._output import print_fields, print_json, print_table
@@ -44,6 +45,7 @@ def inspect(
     stage: StageOption = None,
     level: LevelOption = 0,
     proposal: ProposalOption = None,
+    verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
@@ -59,7 +61,7 @@ def inspect(
         given = {"--input-shape": input_shape, "--stage": stage, "--level": level, "--proposal": proposal}
         if unused := [name for name, value in given.items() if value]:
             raise UsageError(f"--weights compares weights alone; leave out {' and '.join(unused)}")
-        show_weights(what, manifests, as_json=json)
+        show_weights(what, manifests, as_json=json, verify=verify)
         return
 
     found = converters.inspect(
@@ -68,6 +70,7 @@ def inspect(
         stages=stage or (),
         level=level,
         proposal=proposal,
+        verify=verify,
     )
     if json:
         print_json(found.to_dict())

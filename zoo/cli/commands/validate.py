@@ -25,6 +25,7 @@ from zoo.cli._options import (
     PreprocessOnOption,
     RuntimeOption,
     ScoresOption,
+    VerifyOption,
     mean_option,
     numbers,
 )
@@ -104,6 +105,7 @@ def validate(
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append a summary in Markdown.")
     ] = None,
+    verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
@@ -143,6 +145,8 @@ def validate(
     earlier = None if baseline is None else read_run(baseline)
     other = None if against is None else read_run(against)
     subject = find_subject(net, manifests)
+    if verify:
+        subject.verify_external_files()
     known = subject.manifest
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop, "std": numbers("std", std), "scale": scale}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+import converters
 from zoo.environment import processors
 from zoo.errors import DeviceError, UsageError
 from zoo.runtimes.half import in_half_precision
@@ -172,10 +173,19 @@ def _session(
 
     # Errors are raised or show in the providers; the log would repeat them on stderr.
     onnxruntime.set_default_logger_severity(LOG_FATAL)
+    # Not read by ONNX Runtime itself, which maps them: a file cut off meanwhile would end the process.
+    files = {} if half else converters.external_files(net)
+    contents = [file.read() for file in files.values()]
+    if files:
+        sizes = [len(content) for content in contents]
+        options.add_external_initializers_from_files_in_memory(list(files), contents, sizes)
     try:
         model = in_half_precision(net) if half else net
-        return onnxruntime.InferenceSession(model, options, providers=[(provider, settings)])
+        session = onnxruntime.InferenceSession(model, options, providers=[(provider, settings)])
     except Exception as error:  # see above
         raise UsageError(f"{net}: ONNX Runtime cannot load it: {error}") from error
     finally:
         onnxruntime.set_default_logger_severity(LOG_WARNING)
+    for file in files.values():
+        file.check()
+    return session
