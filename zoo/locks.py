@@ -58,10 +58,7 @@ def hold(path: Path, run: str = "") -> Iterator[None]:
         try:
             if not _lock(descriptor, path):
                 raise Held(path, holder_of(path))
-            since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-            holder = Holder(socket.gethostname(), os.getpid(), since, run)
-            os.truncate(descriptor, 0)
-            os.write(descriptor, json.dumps(asdict(holder)).encode())
+            _write_holder(descriptor, path, run)
         except BaseException:
             os.close(descriptor)
             raise
@@ -72,6 +69,18 @@ def hold(path: Path, run: str = "") -> Iterator[None]:
             with contextlib.suppress(OSError):
                 path.unlink()
             os.close(descriptor)
+
+
+def _write_holder(descriptor: int, path: Path, run: str) -> None:
+    """Say who holds the file. It is removed again where it cannot say so, as on a full disk."""
+    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    holder = Holder(socket.gethostname(), os.getpid(), since, run)
+    try:
+        os.truncate(descriptor, 0)
+        os.write(descriptor, json.dumps(asdict(holder)).encode())
+    except OSError:
+        path.unlink()
+        raise
 
 
 def holder_of(path: Path) -> Holder | None:

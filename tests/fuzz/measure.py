@@ -19,18 +19,19 @@ import struct
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from limits import MOST_MEMORY, MOST_SECONDS
+from measured_tables import replace_table
 from reader import HERE, all_readers
-from table import replace_table
 
 ROOT = HERE.parents[1]
 # A process that a finding ends is started again, for the time that is left.
 LEAST_SECONDS = 5
 START_SECONDS = 300
 REPLAY_SECONDS = 120
+RESULT_NAME = "result.json"
 
 
 @dataclass
@@ -38,13 +39,15 @@ class Outcome:
     """What fuzzing one reader gave."""
 
     name: str
-    seeds: int
+    seconds: int
+    inputs: int
     executions: int = 0
     findings: list[str] = field(default_factory=list)
 
     def cells(self) -> list[str]:
         """The row of the table."""
-        return [self.name, f"{self.seeds:,}", f"{self.executions:,}", "; ".join(self.findings) or "none"]
+        counts = [f"{count:,}" for count in (self.seconds, self.inputs, self.executions)]
+        return [self.name, *counts, "; ".join(self.findings) or "none"]
 
 
 def fuzz(name: str, folder: Path, seconds: int) -> Outcome:
@@ -73,7 +76,7 @@ def fuzz(name: str, folder: Path, seconds: int) -> Outcome:
         ends.append(f"the process ended with {status}")
         left -= time.monotonic() - began
     (count,) = struct.unpack("<q", executions.read_bytes())
-    outcome = Outcome(name, len(list((folder / "corpus").iterdir())), count)
+    outcome = Outcome(name, seconds, len(list((folder / "corpus").iterdir())), count)
     outcome.findings = findings(name, folder)
     if ends and not outcome.findings:
         outcome.findings = sorted(set(ends))
@@ -125,22 +128,30 @@ def main() -> int:
         for name in all_readers()
         if arguments.only is None or any(text in name for text in arguments.only.split(","))
     ]
-    outcomes = []
     for name in chosen:
-        slug = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
-        outcomes.append(fuzz(name, arguments.folder / slug, arguments.seconds))
-        print("  ".join(outcomes[-1].cells()), flush=True)
-    rows = [["reader", "inputs kept", "executions", "findings"], *(outcome.cells() for outcome in outcomes)]
+        folder = arguments.folder / _slug(name)
+        outcome = fuzz(name, folder, arguments.seconds)
+        (folder / RESULT_NAME).write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+        print("  ".join(outcome.cells()), flush=True)
+    # Those of earlier calls, too: a call may fuzz a part of the readers.
+    results = [arguments.folder / _slug(name) / RESULT_NAME for name in all_readers()]
+    outcomes = [Outcome(**json.loads(path.read_text(encoding="utf-8"))) for path in results if path.exists()]
     total = sum(outcome.executions for outcome in outcomes)
     failed = sum(bool(outcome.findings) for outcome in outcomes)
     summary = (
-        f"{total:,} executions over {len(outcomes)} readers, {arguments.seconds} s each, "
-        f"{os.cpu_count()} processors; findings in {failed} of them."
+        f"{total:,} executions over {len(outcomes)} readers, {os.cpu_count()} processors; "
+        f"findings in {failed} of them."
     )
     print(summary)
     if arguments.write:
+        head = ["reader", "seconds", "inputs kept", "executions", "findings"]
+        rows = [head, *(outcome.cells() for outcome in outcomes)]
         replace_table(ROOT / "docs" / "robustness.md", "fuzz", rows, summary)
     return 1 if failed else 0
+
+
+def _slug(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
 
 
 if __name__ == "__main__":
