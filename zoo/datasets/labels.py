@@ -131,7 +131,7 @@ def _from_names(files: Files, where: str) -> Labelled:
         if other.labels != answers[0].labels:
             name = next(name for name in names if other.labels[name] != answers[0].labels[name])
             raise DataError(
-                f"{where}: {name} is class {answers[0].labels[name]} by its {answers[0].source} "
+                f"{where}: {excerpt(name)} is class {answers[0].labels[name]} by its {answers[0].source} "
                 f"and {other.labels[name]} by its {other.source}"
             )
     return answers[0]
@@ -164,7 +164,7 @@ def _rules() -> dict[str, Callable[[str], int | None]]:
 
 def _no_labels(where: str, names: list[str]) -> str:
     return (
-        f"{where}: nothing says what its {len(names)} images show (the first is {names[0]})\n"
+        f"{where}: nothing says what its {len(names)} images show (the first is {excerpt(names[0])})\n"
         f"  looked for a list {' or '.join(LIST_NAMES)} inside; for names such as "
         "ILSVRC2012_val_00000001.JPEG,\n"
         "  n01440764/any.JPEG or n01440764_any.JPEG in all images\n"

@@ -15,7 +15,7 @@ from zoo.datasets.dataset import Dataset
 from zoo.datasets.loader import LoadedSample, load_samples
 from zoo.datasets.packed_format import ALIGNMENT, CHANNELS, MAGIC, TRAILER, PackedImage, PackedIndex
 from zoo.environment import processors
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError, UsageError, excerpt
 from zoo.files import cannot_write
 from zoo.locks import Held, hold
 from zoo.preprocessing import Flavour
@@ -67,7 +67,8 @@ def _write(
         if progress is not None:
             progress(len(images), len(data))
     if len(dtypes) != 1:
-        raise DataError(f"{data.source}: none of its {len(data)} images can be decoded, such as {images[0]}")
+        first = f"{excerpt(images[0].name)}: {images[0].problem}"
+        raise DataError(f"{data.source}: none of its {len(data)} images can be decoded, such as {first}")
     index = PackedIndex.model_validate(
         {
             "flavour": flavour.name,
@@ -94,8 +95,8 @@ def _append(file: BinaryIO, image: LoadedSample[Pixels], dtypes: set[str], sourc
     dtypes.add(str(pixels.dtype))
     if pixels.shape[2] != CHANNELS or len(dtypes) > 1:
         raise DataError(
-            f"{source}: {sample.id}: {pixels.shape[2]} channels of {pixels.dtype}: a packed file holds "
-            f"{CHANNELS} channels of one kind"
+            f"{source}: {excerpt(sample.id)}: {pixels.shape[2]} channels of {pixels.dtype}: "
+            f"a packed file holds {CHANNELS} channels of one kind"
         )
     file.write(bytes(-file.tell() % ALIGNMENT))
     offset = file.tell()

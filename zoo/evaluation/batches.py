@@ -12,7 +12,7 @@ from typing import Any
 
 from zoo.datasets import Sample
 from zoo.datasets.loader import LoadedSample, load_samples
-from zoo.errors import DataError
+from zoo.errors import DataError, excerpt
 from zoo.evaluation.job import Job
 from zoo.evaluation.sessions import BatchPlan, Session
 from zoo.evidence.journal import Batch
@@ -169,7 +169,7 @@ def _add_image(job: Job, batch: _PendingBatch, image: LoadedSample[Loaded]) -> N
         batch.unreadable.append(image.sample.id)
     else:
         raise DataError(
-            f"{job.data.source}: {image.sample.id}: {image.problem}\n"
+            f"{job.data.source}: {excerpt(image.sample.id)}: {image.problem}\n"
             "  --skip-unreadable leaves such images out and lists them in the result"
         ) from image.problem
 
@@ -179,7 +179,9 @@ def _rows(job: Job, batch: _PendingBatch, ranking: Ranking) -> tuple[Row, ...]:
     for at, image in enumerate(batch.images):
         sample = image.sample
         if not ranking.finite[at]:
-            raise DataError(f"{job.data.source}: {sample.id}: the net's scores are not numbers (NaN)")
+            raise DataError(
+                f"{job.data.source}: {excerpt(sample.id)}: the net's scores are not numbers (NaN)"
+            )
         top5, scores = tuple(ranking.ids[at].tolist()), tuple(ranking.scores[at].tolist())
         rows.append(Row(sample.id, sample.label, top5, scores, int(ranking.ranks[at]), image.sha256))
     return tuple(rows)

@@ -177,7 +177,7 @@ def _batch(line: Any) -> Batch:  # noqa: ANN401 - what JSON holds
 def _check_plan(partial: Path, before: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     now = json.loads(json.dumps(plan))
     different = [
-        f"{name} was {_short(before.get(name))} and is {_short(now.get(name))}"
+        f"{excerpt(name)} was {_short(before.get(name))} and is {_short(now.get(name))}"
         for name in sorted({*before, *now})
         if before.get(name) != now.get(name)
     ]
