@@ -15,21 +15,22 @@ import argparse
 import importlib.util
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
 import time
+import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from limits import MOST_MEMORY, MOST_SECONDS
-from measured_tables import replace_table
-from reader import HERE, all_readers
+from reader import HERE, Reader, all_readers
 
 ROOT = HERE.parents[1]
 # A process that a finding ends is started again, for the time that is left.
 LEAST_SECONDS = 5
-START_SECONDS = 300
+SETTLING_SECONDS = 300
 REPLAY_SECONDS = 120
 RESULT_NAME = "result.json"
 
@@ -50,37 +51,54 @@ class Outcome:
         return [self.name, *counts, "; ".join(self.findings) or "none"]
 
 
-def fuzz(name: str, folder: Path, seconds: int) -> Outcome:
+def fuzz(reader: Reader, folder: Path, seconds: int) -> Outcome:
     """Fuzz a reader for so many seconds, and replay what was found."""
     folder.mkdir(parents=True, exist_ok=True)
     executions = folder / "executions"
     executions.unlink(missing_ok=True)
-    environment = {**os.environ, "OPENCV_LOG_LEVEL": "SILENT", "OMP_NUM_THREADS": "1"}
     left = float(seconds)
     ends: list[str] = []
-    while left >= LEAST_SECONDS:
+    while left >= LEAST_SECONDS or not ends:
         began = time.monotonic()
-        command = [sys.executable, str(HERE / "one_reader.py"), name, str(folder), str(int(left))]
-        with (folder / "log").open("wb") as log:
-            try:
-                process = subprocess.run(
-                    command, stdout=log, stderr=log, env=environment, timeout=left + START_SECONDS
-                )
-                status = process.returncode
-            except subprocess.TimeoutExpired:
-                status = -1
+        status = _in_a_child(reader, folder, max(1, int(left)))
         if not status:
             break
         if not executions.exists():
-            sys.exit(f"{name}: fuzzing does not start; see {folder / 'log'}")
+            sys.exit(f"{reader.name}: fuzzing does not start; see {folder / 'log'}")
         ends.append(f"the process ended with {status}")
         left -= time.monotonic() - began
     (count,) = struct.unpack("<q", executions.read_bytes())
-    outcome = Outcome(name, seconds, len(list((folder / "corpus").iterdir())), count)
-    outcome.findings = findings(name, folder)
+    outcome = Outcome(reader.name, seconds, len(list((folder / "corpus").iterdir())), count)
+    outcome.findings = findings(reader.name, folder)
     if ends and not outcome.findings:
         outcome.findings = sorted(set(ends))
     return outcome
+
+
+def _in_a_child(reader: Reader, folder: Path, seconds: int) -> int:
+    """Fuzz in a fork of this process, in which all code is instrumented; returns its exit status."""
+    from one_reader import fuzz_and_exit
+
+    child = os.fork()
+    if not child:
+        log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        try:
+            fuzz_and_exit(reader, folder, seconds)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)
+    deadline = time.monotonic() + seconds + SETTLING_SECONDS
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return -signal.SIGKILL
+        time.sleep(0.05)
 
 
 def findings(name: str, folder: Path) -> list[str]:
@@ -123,6 +141,10 @@ def main() -> int:
         sys.exit(
             "atheris is not installed; it has wheels for Linux and Python 3.11 to 3.13: make fuzz installs it"
         )
+    os.environ["OPENCV_LOG_LEVEL"] = "SILENT"
+    from one_reader import instrument
+
+    instrument()  # before anything imports the zoo
     chosen = [
         name
         for name in all_readers()
@@ -130,7 +152,7 @@ def main() -> int:
     ]
     for name in chosen:
         folder = arguments.folder / _slug(name)
-        outcome = fuzz(name, folder, arguments.seconds)
+        outcome = fuzz(all_readers()[name], folder, arguments.seconds)
         (folder / RESULT_NAME).write_text(json.dumps(asdict(outcome)), encoding="utf-8")
         print("  ".join(outcome.cells()), flush=True)
     # Those of earlier calls, too: a call may fuzz a part of the readers.
@@ -144,6 +166,8 @@ def main() -> int:
     )
     print(summary)
     if arguments.write:
+        from measured_tables import replace_table
+
         head = ["reader", "seconds", "inputs kept", "executions", "findings"]
         rows = [head, *(outcome.cells() for outcome in outcomes)]
         replace_table(ROOT / "docs" / "robustness.md", "fuzz", rows, summary)

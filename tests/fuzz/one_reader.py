@@ -1,6 +1,4 @@
-"""Fuzzes one reader in this process, with the zoo's code instrumented; `measure.py` starts it.
-
-    python one_reader.py READER FOLDER SECONDS
+"""Fuzzes one reader in a process of its own, with the zoo's code instrumented; `measure.py` forks it.
 
 FOLDER/corpus holds the inputs that reached new code, FOLDER/findings what was found: an error that is not one
 of the zoo's, or an input that took more than the limits, beside a .json that says what happened. A crash of
@@ -9,6 +7,7 @@ the process itself leaves its input there, too. FOLDER/executions counts the inp
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
 import importlib
@@ -17,7 +16,6 @@ import mmap
 import os
 import pkgutil
 import struct
-import sys
 import tempfile
 import time
 import traceback
@@ -26,7 +24,7 @@ from pathlib import Path
 
 import atheris
 from limits import MOST_MEMORY, MOST_SECONDS, forget_peak, limit_address_space, peak_memory
-from reader import HERE, MOST_BYTES, Reader, all_readers, own_errors
+from reader import HERE, MOST_BYTES, Reader, own_errors
 
 HANG_SECONDS = 30
 COLLECT_EVERY = 500
@@ -107,28 +105,23 @@ def _place(error: BaseException) -> str:
     return f"{type(error).__name__} at {path}:{ours[-1].lineno}"
 
 
-def main() -> None:
-    name, folder, seconds = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+def fuzz_and_exit(reader: Reader, folder: Path, seconds: int) -> None:
+    """Fuzz for so many seconds. It ends the process."""
     warnings.simplefilter("ignore")
-    instrument()
-    reader = all_readers()[name]
     corpus, findings = folder / "corpus", folder / "findings"
     corpus.mkdir(parents=True, exist_ok=True)
     findings.mkdir(exist_ok=True)
     shared = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as place:
-        seeds = Path(place) / "seeds"
+        seeds, work = Path(place) / "seeds", Path(place) / "work"
         seeds.mkdir()
+        work.mkdir()
         for content in reader.seeds(seeds):
             (corpus / hashlib.sha256(content).hexdigest()[:16]).write_bytes(content)
-        work = Path(place) / "work"
-        work.mkdir()
         fuzzed = Fuzzed(reader, folder, work)
         for path in sorted(corpus.iterdir())[:5]:  # what is imported late
-            try:
+            with contextlib.suppress(*own_errors()):
                 reader.read(path.read_bytes(), work)
-            except own_errors():
-                pass
         fuzzed.settle()
         limit_address_space()
         options = {
@@ -143,7 +136,3 @@ def main() -> None:
         arguments = [f"-{key}={value}" for key, value in options.items()]
         atheris.Setup([str(HERE / "one_reader.py"), *arguments, str(corpus)], fuzzed)
         atheris.Fuzz()
-
-
-if __name__ == "__main__":
-    main()

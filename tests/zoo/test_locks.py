@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -44,6 +45,16 @@ def test_a_file_that_was_left_behind_holds_nobody_up(tmp_path, left):
 def test_a_folder_that_is_not_there_is_an_error_of_the_disk(tmp_path):
     with pytest.raises(FileNotFoundError), hold(tmp_path / "nowhere" / ".running"):
         pass
+
+
+def test_on_a_full_disk_no_lock_file_is_left(tmp_path, monkeypatch):
+    def full(descriptor: int, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left"), hold(tmp_path / ".running"):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_locks_whoever_finds_the_file_takes_it_as_held(tmp_path, monkeypatch):
