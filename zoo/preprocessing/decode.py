@@ -105,6 +105,8 @@ def decode_pillow(data: bytes) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
             check_pixels(*image.size, len(data))
+            if 0 in image.size:
+                raise DataError("an image without pixels")
             return np.asarray(image.convert("RGB"))
     except DataError:
         raise
