@@ -22,8 +22,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from converters import wire
+from converters import extras, wire
 from converters.atomic_writing import atomic_write, atomic_write_group
+from converters.deferred_imports import defer_imports
 from converters.errors import (
     ConverterError,
     FormatError,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx_ir as ir
 
+defer_imports()
 
 __all__ = [
     "ConversionReport",
@@ -73,6 +75,7 @@ __all__ = [
     "atomic_write_group",
     "convert",
     "external_files",
+    "extras",
     "foreign",
     "identify",
     "inspect",
@@ -100,6 +103,7 @@ def load(
     fold: bool = False,
     select: str | None = None,
     proposal: str | None = None,
+    image_shape: Sequence[int | str] | None = None,
     sha256: Sequence[str] | None = None,
     verify: bool = False,
 ) -> ir.Model:
@@ -115,6 +119,8 @@ def load(
     fold: fold BatchNorm, Scale and Bias into the convolution before them; changes the last bits.
     select: the path of the network in a Torch7 file that holds several ("model", "nets.2").
     proposal: "py-faster-rcnn" or "py-R-FCN", whose numbers a Caffe net's Python proposal layers have.
+    image_shape: (channels, height, width), used only for a net with one input that must know its size and
+        does not state it; `meta["image_shape_used"]` tells whether it was.
     sha256: the hash of each source, in their order, if known; it is recorded instead of being computed.
     verify: hash the files in which an .onnx keeps weights, if it records their hash, even where size, time
         and a sample say that nothing changed.
@@ -133,6 +139,7 @@ def load(
         fold=fold,
         select=select,
         proposal=proposal,
+        image_shape=image_shape,
     )
     return read([Path(source) for source in sources], options, sha256, verify=verify)
 

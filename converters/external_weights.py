@@ -135,7 +135,7 @@ class _Holder:
     node: ir.Node | None = None
     index: int | None = None
 
-    def set(self, tensor: ir.Tensor | ir.PackedTensor) -> None:
+    def set(self, tensor: ir.TensorProtocol) -> None:
         import onnx_ir as ir
 
         if isinstance(self.owner, ir.Value):
@@ -171,7 +171,7 @@ def _external_tensors(model: ir.Model) -> Iterator[tuple[_Holder, ir.ExternalTen
                             yield _Holder(attribute, node, index), tensor
 
 
-def _in_place(tensor: ir.ExternalTensor, file: SourceFile, path: Path) -> ir.Tensor | ir.PackedTensor:
+def _in_place(tensor: ir.ExternalTensor, file: SourceFile, path: Path) -> ir.TensorProtocol:
     """The tensor as a view of the open file. FormatError if its bytes are not all there."""
     import numpy as np
     import onnx_ir as ir

@@ -208,6 +208,13 @@ def sources_of(model: ir.Model) -> list[SourceFile]:
     return list(model.meta.get(_OPEN_FILES, ()))
 
 
+def replaced(model: ir.Model, written: Iterable[Path]) -> None:
+    """Says that these files were written from `model`: where they were its sources, that is no change."""
+    paths = {path.resolve() for path in written}
+    states = model.meta.get(_STATES, [])
+    states[:] = [state for state in states if state.path.resolve() not in paths]
+
+
 def check_unchanged(model: ir.Model) -> None:
     """SourceChangedError if a file that `model` was read from has changed since reading began."""
     for state in model.meta.get(_STATES, ()):

@@ -106,7 +106,7 @@ def _write_mapped(
 
 
 def _bytes_of(array: np.ndarray) -> memoryview:
-    return memoryview(little_endian(array).reshape(-1).view(np.uint8))
+    return little_endian(array).reshape(-1).view(np.uint8).data
 
 
 def _header(location: str, arrays: Mapping[str, np.ndarray]) -> tuple[bytes, dict[str, ExternalData]]:

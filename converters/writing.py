@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters.errors import UsageError
+from converters.extras import require
+from converters.source_files import check_unchanged, replaced
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -13,6 +15,13 @@ if TYPE_CHECKING:
 
 def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int | None) -> list[Path]:
     """Writes `model` in the format of the ending of `path`; see `converters.save`."""
+    check_unchanged(model)
+    written = _write(model, path, link=link, external=external, opset=opset)
+    replaced(model, written)
+    return written
+
+
+def _write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int | None) -> list[Path]:
     if path.name in (".onnx", ".py", ".safetensors"):
         raise UsageError(f"{path}: is an ending without a name; expected one such as net{path.name}")
     if link and external:
@@ -27,6 +36,9 @@ def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int
         raise UsageError(f"{path}: --link and --external are for .onnx output")
     from converters import to_pytorch
 
+    if path.suffix in (".py", ""):
+        also = "" if path.suffix else "\n  or write ONNX alone: -o NET.onnx"
+        require("torch", f"{path}: writing PyTorch", also)
     if path.suffix == ".py":
         return to_pytorch.save(model, path)
     if path.suffix == "" or path.is_dir():

@@ -210,6 +210,16 @@ def test_a_source_that_changes_before_the_last_rename_is_found(folder, form, mon
     assert not leftovers(folder)
 
 
+def test_a_net_may_be_written_over_its_own_source_and_again(folder):
+    converters.save(load(folder, "new"), folder / "net.onnx", external=True)
+    model = converters.load(folder / "net.onnx")
+    converters.save(model, folder / "net.onnx", external=True)
+    converters.save(model, folder / "other.py")
+    converters.save(model, folder / "net.onnx")
+    assert which_net(folder / "net.onnx") == "new"
+    np.testing.assert_allclose(pytorch_output(folder / "other.py"), expected("new"), atol=1e-5)
+
+
 def run_all(action: Callable[[], object]) -> int:
     return sum(1 for _ in itertools.takewhile(lambda k: killed_before(k, action), itertools.count(1)))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+import converters
 from zoo.errors import DeviceError, UsageError
 from zoo.runtimes.ranking import Float32, Ranking
 from zoo.vocabulary import Form, Precision
@@ -35,6 +37,8 @@ class Runtime(ABC):
     """The form of a converted net that it runs."""
     packages: ClassVar[tuple[str, ...]]
     """Those entries of `describe` that are versions: a run is only resumed with the same ones."""
+    extra: ClassVar[str | None] = None
+    """The extra of the zoo that installs `packages`, where the zoo works without them."""
     precisions: ClassVar[Mapping[str, tuple[Precision, ...]]]
     """The precisions that it computes in, by kind of device ("cpu", "cuda"); leave out a kind it has not."""
 
@@ -52,6 +56,11 @@ class Runtime(ABC):
         precision: Precision = "float32",
     ) -> None:
         """Parameters and errors as for `open_runtime`, which has checked the precision."""
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        """Whether `packages` can be imported."""
+        return cls.extra is None or all(find_spec(package) is not None for package in cls.packages)
 
     @abstractmethod
     def run(self, batch: Float32) -> Float32:
@@ -101,6 +110,17 @@ def use_gpu(index: int) -> tuple[torch.device, str]:
         )
     torch.cuda.set_device(index)
     return torch.device("cuda", index), torch.cuda.get_device_name(index)
+
+
+def external_files(net: Path, label: str) -> dict[str, converters.SourceFile]:
+    """The files in which an .onnx keeps its weights, by their location in it, opened and checked.
+
+    UsageError if the .onnx is damaged, or if a file is missing or is not the one that it was written with.
+    """
+    try:
+        return converters.external_files(net)
+    except converters.ConverterError as error:
+        raise UsageError(f"{net}: {label} cannot load it: {error}") from error
 
 
 def select_output(names: tuple[str, ...], scores: str | None, net: object) -> int:

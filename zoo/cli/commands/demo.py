@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.cli._output import print_table
+from zoo.cli._output import print_table, show_progress
 from zoo.cli.command import command
 from zoo.errors import UsageError
-from zoo.vocabulary import METRICS, RUNTIME_NAMES, Metric
+from zoo.vocabulary import METRICS, Metric
 
 if TYPE_CHECKING:
     from zoo.claims.audit import AuditedModel
@@ -52,8 +51,8 @@ def demo(
     with ExitStack() as stack:
         if out is None:
             out = stack.enter_context(temporary_folder(Path(gettempdir())))
-        done = run_demo(out, progress=_progress)
-        _progress("")
+        done = run_demo(out, progress=show_progress)
+        show_progress("")
     _print(done)
     write_page(output, done.models, done.parity)
     print(f"The whole story, with what every number rests on: {output}")
@@ -61,21 +60,17 @@ def demo(
         raise typer.Exit(1)
 
 
-def _progress(line: str) -> None:
-    """Show one line, which the next call replaces; only on a terminal."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-
-
 def _print(done: Demo) -> None:
     from zoo.cli import _audit_text
     from zoo.report import words
+    from zoo.runtimes import installed_runtimes
 
     header = ("MODEL", "FILES", "OFF BY", "TOP-1 CLAIMED", "MEASURED", "TOP-5 CLAIMED", "MEASURED", "VERDICT")
     print_table(header, [_line(model, done) for model in done.models], right=(2, 3, 4, 5, 6))
     print("OFF BY: largest difference of the converted nets from what the original framework put out,")
-    labels = " and ".join(words.runtime_label(name) for name in RUNTIME_NAMES)
-    print(f"relative to its largest value. MEASURED: with {labels}, a / b where they differ.\n")
+    *others, last = (words.runtime_label(name) for name in installed_runtimes())
+    print(f"relative to its largest value. MEASURED: with {', '.join(others)} and {last},")
+    print("separated by / where they differ.\n")
     _print_gains(done)
     _audit_text.print_verdict([model.audit for model in done.models], done.parity)
 
