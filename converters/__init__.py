@@ -28,12 +28,14 @@ from converters.deferred_imports import defer_imports
 from converters.errors import (
     ConverterError,
     FormatError,
+    LimitError,
     MismatchError,
     SourceChangedError,
     StaticSizeRequired,
     UnsupportedError,
     UsageError,
     WrongFileError,
+    shortened,
 )
 from converters.external_weights import external_files
 from converters.options import Options
@@ -61,6 +63,7 @@ __all__ = [
     "Inspection",
     "Kind",
     "LayerRow",
+    "LimitError",
     "MismatchError",
     "Registry",
     "Source",
@@ -84,6 +87,7 @@ __all__ = [
     "modules_in",
     "preprocessing_of",
     "save",
+    "shortened",
     "temporary_folder",
     "weights_of",
     "wire",

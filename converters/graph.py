@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from converters.errors import StaticSizeRequired, UnsupportedError
+from converters.errors import LimitError, StaticSizeRequired
 from converters.weights import mark_weight
 
 # Opset 18 in IR version 8 loads in ONNX Runtime 1.14 and later, OpenCV 5 and TensorRT 8.6 and later.
@@ -25,11 +25,18 @@ IR_VERSION = 8
 
 # The largest constant that the converters create: only a hostile definition asks for more elements.
 MAX_CONSTANT_ELEMENTS = 2**25
+# The largest array that is computed from sizes alone, such as places and prior boxes: with what is computed
+# on the way, it takes some hundred MB.
+MAX_COMPUTED_ELEMENTS = 2**22
+# The largest size of a tensor along one dimension. No memory holds as many numbers.
+MAX_SIZE = 2**40
+# The most inputs of a model.
+MAX_INPUTS = 4_096
 # All arrays of a model together may take this many bytes, and this many times the bytes that are stored.
 MAX_CREATED_BYTES = 2**27
 MOST_EXPANSION = 4
 # The most nodes of a model. Real nets have a few thousand; a sequence that is unrolled has more.
-MAX_NODES = 32_768
+MAX_NODES = 16_384
 # Constants up to this many elements (pads, shapes, axes) are shared by content.
 SHARED_CONSTANT_SIZE = 64
 
@@ -88,10 +95,19 @@ def product(sizes: Sequence[Dim]) -> Dim:
     return total
 
 
+def check_computed(*sizes: int) -> None:
+    """LimitError for an array of these sizes, which the definition alone asks for, that is too large."""
+    if math.prod(sizes) > MAX_COMPUTED_ELEMENTS or any(size > MAX_COMPUTED_ELEMENTS for size in sizes):
+        raise LimitError(
+            f"the net asks for {shape_text(sizes)} numbers that are computed from sizes alone; the limit is "
+            f"{MAX_COMPUTED_ELEMENTS:,}"
+        )
+
+
 def filled(shape: Sequence[int], value: float) -> np.ndarray:
-    """A float32 array of one value; UnsupportedError for a size that no real net needs."""
+    """A float32 array of one value; LimitError for a size that no real net needs."""
     if any(size < 0 for size in shape) or math.prod(shape) > MAX_CONSTANT_ELEMENTS:
-        raise UnsupportedError(
+        raise LimitError(
             f"the net asks for a constant of shape {shape_text(shape)}; the largest that is created has "
             f"{MAX_CONSTANT_ELEMENTS:,} values"
         )
@@ -108,7 +124,7 @@ class Graph:
     """An ONNX graph under construction.
 
     stored_bytes: how many bytes of weights there are; None where arrays only stand for weights. The graph
-    may grow in proportion to them: UnsupportedError for more nodes or larger arrays.
+    may grow in proportion to them: LimitError for more nodes or larger arrays.
     """
 
     def __init__(self, name: str, stored_bytes: int | None = 0) -> None:
@@ -127,6 +143,8 @@ class Graph:
 
     def input(self, name: str, shape: Sequence[Dim], dtype: ir.DataType = ir.DataType.FLOAT) -> ir.Value:
         """A graph input of exactly this name."""
+        if len(self._inputs) == MAX_INPUTS:
+            raise LimitError(f"the net has more than {MAX_INPUTS:,} inputs, more than any real net")
         value = self._value(ir.Value(name=self._value_names.unique(name)), tuple(shape), dtype)
         self._inputs.append(value)
         return value
@@ -195,16 +213,17 @@ class Graph:
     ) -> list[ir.Value]:
         """Appends a node with one output per entry of `shapes`; their types default to float32."""
         if len(self._nodes) == MAX_NODES:
-            raise UnsupportedError(
+            raise LimitError(
                 f"the net would become more than {MAX_NODES:,} operations: sequences or a number of tops, "
                 "bottoms or modules that no real net has"
             )
         values = [self.constant(x) if isinstance(x, np.ndarray) else x for x in inputs]
         name = self._node_names.unique(f"{self._layer}/{op_type}" if self._layer else op_type)
-        node = ir.node(
+        node = ir.Node(
+            "",
             op_type,
             values,
-            {key: value for key, value in attributes.items() if value is not None},
+            [_attribute(key, value) for key, value in attributes.items() if value is not None],
             num_outputs=len(shapes),
             name=name,
             doc_string=self._layer_doc or None,
@@ -334,7 +353,7 @@ class Graph:
             return
         self._bytes_left -= array.nbytes
         if self._bytes_left < 0:
-            raise UnsupportedError(
+            raise LimitError(
                 f"its weights and constants would take far more memory than the file has bytes (the last of "
                 f"them is {shape_text(array.shape)}); they may take {MOST_EXPANSION} times the bytes stored, "
                 f"and {MAX_CREATED_BYTES:,} more"
@@ -342,10 +361,23 @@ class Graph:
 
     @staticmethod
     def _value(value: ir.Value, shape: Shape, dtype: ir.DataType) -> ir.Value:
+        if any((s.factor if isinstance(s, Symbol) else s) > MAX_SIZE for s in shape):
+            raise LimitError(f"a tensor would be {shape_text(shape)}; the largest size is {MAX_SIZE:,}")
         value.meta["dims"] = shape
         value.shape = ir.Shape([str(s) if isinstance(s, Symbol) else s for s in shape])
         value.type = ir.TensorType(dtype)
         return value
+
+
+def _attribute(name: str, value: Any) -> ir.Attr:  # noqa: ANN401
+    """An attribute; onnx_ir takes a tenth of a millisecond to find out the type of each."""
+    if type(value) is int:
+        return ir.AttrInt64(name, value)
+    if type(value) is str:
+        return ir.AttrString(name, value)
+    if type(value) in (list, tuple) and value and all(type(entry) is int for entry in value):
+        return ir.AttrInt64s(name, value)
+    return ir.convenience.convert_attribute(name, value)
 
 
 class UniqueNames:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
 
-from converters.errors import FormatError, UsageError
+from converters.errors import FormatError, LimitError, UsageError, shortened
 from converters.external_weights import external_problems, map_external_weights
 from converters.folding import fold
 from converters.graph import shape_text
@@ -43,6 +44,37 @@ def read(
     kinds = files_by_kind(paths)
     _check_options(kinds, options)
     states = [FileState.of(path) for path in paths]
+    with limits_as_errors(paths):
+        model = _model(paths, kinds, options, verify=verify, external_weights=external_weights)
+        _complete(model, paths, sha256 or [None] * len(paths))
+    watch(model, states)
+    check_unchanged(model)
+    return model
+
+
+@contextlib.contextmanager
+def limits_as_errors(paths: Sequence[Path]) -> Iterator[None]:
+    """LimitError where Python's memory or stack ends inside: the last resort, behind limits that say more."""
+    try:
+        yield
+    except MemoryError as error:
+        raise LimitError(f"{_names(paths)}: needs more memory than there is ({error})") from error
+    except RecursionError as error:
+        raise LimitError(f"{_names(paths)}: is nested too deeply") from error
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths))
+
+
+def _model(
+    paths: Sequence[Path],
+    kinds: Mapping[Kind, Path],
+    options: Options,
+    *,
+    verify: bool,
+    external_weights: bool,
+) -> ir.Model:
     if Kind.ONNX in kinds:
         model = _read_onnx(kinds[Kind.ONNX], options)
         if external_weights:
@@ -57,9 +89,6 @@ def read(
         model = from_caffe.read(kinds.get(Kind.PROTOTXT), _weights_in(kinds), options)
     if options.fold and (folded := fold(model)):
         model.meta["report"].notes.append(f"folded {folded} scaling layer(s) into the one before, as asked")
-    _complete(model, paths, sha256 or [None] * len(paths))
-    watch(model, states)
-    check_unchanged(model)
     return model
 
 
@@ -67,6 +96,13 @@ def inspect(paths: Sequence[Path], options: Options, *, verify: bool = False) ->
     """What `paths` contain, and which of it can be converted. `verify`: as for `read`."""
     kinds = files_by_kind(paths)
     _check_options(kinds, options)
+    with limits_as_errors(paths):
+        inspection = _inspection(kinds, options, verify=verify)
+    inspection.notes = [shortened(note) for note in inspection.notes]
+    return inspection
+
+
+def _inspection(kinds: Mapping[Kind, Path], options: Options, *, verify: bool) -> Inspection:
     if Kind.ONNX in kinds:
         return _inspect_onnx(kinds[Kind.ONNX], options, verify=verify)
     if Kind.TORCH7 in kinds:
@@ -157,6 +193,7 @@ def _complete(model: ir.Model, paths: Sequence[Path], sha256: Sequence[str | Non
     report.sources = [source_record(path, known) for path, known in zip(paths, sha256, strict=True)]
     report.inputs = {str(v.name): _shape(v) for v in model.graph.inputs}
     report.outputs = {str(v.name): _shape(v) for v in model.graph.outputs}
+    report.notes = [shortened(note) for note in report.notes]
     report.nodes = len(model.graph)
     report.parameters = report.parameters or sum(
         v.const_value.size for v in model.graph.initializers.values() if v.const_value is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from converters.errors import ConverterError, FormatError, UnsupportedError
+from converters.errors import ConverterError, FormatError, LimitError, UnsupportedError
 from converters.from_caffe import deploy, schema
 from converters.from_caffe.bind import MOST_SUGGESTIONS, Binder
 from converters.from_caffe.blob_aliasing import in_place_tops, storage_ids
@@ -127,7 +127,11 @@ class Conversion:
         reader = f"layer {layer.name!r} ({layer.type})"
         bottoms = [self._read(name, reader) for name in message.bottom]
         with self.graph.layer(layer.name, f"Caffe {layer.type}"):
-            tops = layer_type(self.graph, layer, bottoms)
+            try:
+                tops = layer_type(self.graph, layer, bottoms)
+            except LimitError as error:  # from the graph, which knows no layers
+                named = f"layer {layer.name!r}" in str(error)
+                raise error if named else LimitError(f"{reader}: {error}") from None
         self._assign_tops(position, layer, bottoms, tops)
 
     def _read(self, name: str, reader: str) -> ir.Value:

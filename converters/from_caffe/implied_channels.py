@@ -167,7 +167,10 @@ def implied_channels(
 
 
 def why_not_stored(weights: Weights, name: str, *, suggest: bool = True) -> str:
-    """What an error says where the weights file holds no layer of this name; `suggest`: which name may be meant."""
+    """What an error says where the weights file holds no layer of this name.
+
+    suggest: whether to look for the name that may be meant.
+    """
     names = [stored.name for stored in weights.layers()]
     close = close_names(name, names) if suggest else []
     return f"{weights.path.name} holds no layer of this name" + (

@@ -6,6 +6,7 @@ the shape of what they make does.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from converters.errors import UsageError
@@ -86,7 +87,7 @@ def state_text(layer: schema.Message) -> str:
 
 def _rule_text(rule: schema.Message) -> str:
     parts = [f"phase {'TRAIN' if rule.phase == TRAIN else 'TEST'}"] if rule.HasField("phase") else []
-    parts += [f"stage {stage!r} (--stage {stage})" for stage in rule.stage]
+    parts += [f"stage {stage!r} (--stage {shlex.quote(stage)})" for stage in rule.stage]
     parts += [f"states without stage {stage!r}" for stage in rule.not_stage]
     if rule.HasField("min_level"):
         parts.append(f"levels from {rule.min_level} on (--level)")

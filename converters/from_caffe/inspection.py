@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from converters.errors import ConverterError, UnsupportedError
+from converters.errors import ConverterError, LimitError, UnsupportedError
 from converters.from_caffe import deploy, schema
 from converters.from_caffe.bind import MOST_SUGGESTIONS
 from converters.from_caffe.conversion import Conversion, lookup
@@ -128,6 +128,8 @@ def _inspect_net(net: deploy.InferenceNet, weights: Weights, options: Options, r
     problems: dict[int, ConverterError] = {}
     try:
         conversion, _ = widest_dynamic_batch(sizes, attempt)
+    except LimitError:
+        raise
     except ConverterError:
         conversion = Conversion.of(net, weights, options, ())
         problems = conversion.convert_what_is_possible()

@@ -101,9 +101,10 @@ def without_unread(text: str, path: Path) -> tuple[str, list[Unread]]:
         parts.append(read)
         unread += found
         if len(unread) > MOST_UNREAD or effort.spent > MOST_READ_AGAIN:
+            taken = min(len(unread) - 1, MOST_UNREAD)
             raise FormatError(
-                f"{path}:{unread[-1].line}: more than {min(len(unread) - 1, MOST_UNREAD):,} fields up to here that no dialect "
-                f"of Caffe declares, the first of them {unread[0]}: is this the file?"
+                f"{path}:{unread[-1].line}: more than {taken:,} fields up to here that no dialect of Caffe "
+                f"declares, the first of them {unread[0]}: is this the file?"
             )
         layers += count
         line += field.count("\n")

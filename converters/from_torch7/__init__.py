@@ -39,12 +39,14 @@ def read(path: Path, options: Options) -> ir.Model:
     content = read_content(path)
     try:
         network, place = contents.select_network(content.value, options.select, is_module)
+        stored_bytes = path.stat().st_size
         try:
-            model = convert(path.stem, network, options).model
+            model = convert(path.stem, network, options, stored_bytes).model
         except StaticSizeRequired:
             if options.image_shape is None or options.input_shapes:
                 raise
-            model = convert(path.stem, network, options.with_image_shape_for("input")).model
+            shaped = options.with_image_shape_for("input")
+            model = convert(path.stem, network, shaped, stored_bytes).model
             model.meta["image_shape_used"] = True
     except ConverterError as error:
         raise type(error)(f"{path}: {error}") from error

@@ -41,13 +41,13 @@ def is_module(item: TorchObject) -> bool:
 
 
 @np.errstate(all="ignore")
-def convert(name: str, root: Module, options: Options) -> ConvertedModel:
-    """Convert a network; raises ConverterError.
+def convert(name: str, root: Module, options: Options, stored_bytes: int = 0) -> ConvertedModel:
+    """Convert a network; raises ConverterError. stored_bytes: the size of its file.
 
     Stored numbers may be anything, also infinite: what is computed from them is what Torch would compute,
     without a warning.
     """
-    conversion = Conversion(name, CLASSES)
+    conversion = Conversion(name, CLASSES, stored_bytes)
     signature = infer_signature(conversion, root, options)
     graph = conversion.graph
     # A net in double precision takes and gives doubles; between them it is computed in float32.

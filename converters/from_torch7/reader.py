@@ -285,6 +285,8 @@ def _view_problem(sizes: list[int], strides: list[int], offset: int, available: 
     """Why this is not a valid view of the storage; empty if it is valid."""
     if any(size < 0 for size in sizes):
         return "a size is negative"
+    if any(size > MAX_ELEMENTS for size in sizes):
+        return f"a size is larger than any memory ({max(sizes):,})"
     if not sizes or 0 in sizes:
         return ""
     if not available:

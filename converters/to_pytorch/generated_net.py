@@ -79,6 +79,7 @@ class GeneratedNet:
         parts of the expressions for such values. All have the name of their layer in `meta["layer"]`.
     submodules: by attribute. attributes_by_signature: the attribute of each `Submodule.signature`.
     tensors: by the name of their initializer.
+    weight_shapes: by constructor call: the shapes of the weights that the module has.
     names: the attribute names given so far.
     """
 
@@ -86,6 +87,7 @@ class GeneratedNet:
     submodules: dict[str, Submodule] = field(default_factory=dict)
     attributes_by_signature: dict[str, str] = field(default_factory=dict)
     tensors: dict[str, NetTensor] = field(default_factory=dict)
+    weight_shapes: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     names: Names = field(default_factory=lambda: Names(dir(nn.Module())))
 
     def __post_init__(self) -> None:

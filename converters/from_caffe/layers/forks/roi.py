@@ -62,6 +62,7 @@ def psroi_pooling(g: Graph, layer: BoundLayer, x: ir.Value, rois: ir.Value) -> i
     columns = _bins(g, regions, (1, 3), (1, 1, bins), p.spatial_scale, width)
     shape = (dims(regions)[0], outputs, bins, bins)
     image = g.cast(_column(g, regions, 0), ir.DataType.INT64)
+    layer.check_computed(channels)
     of_bin = np.arange(channels).reshape(1, outputs, bins, bins)
     plane = g.node("Add", g.node("Mul", image, _whole(channels)), of_bin, shape=shape)
     sums = _sums(g, x, height, width)
@@ -95,6 +96,7 @@ def _bins(
     end = g.node("Mul", g.node("Add", last, scalar(1)), scalar(scale))
     extent = g.node("Max", g.node("Sub", end, start), scalar(_LEAST_SIZE))
     count = math.prod(grid)
+    layer.check_computed(count)
     one_bin = g.node("Div", extent, scalar(count))
     shape = (dims(regions)[0], *grid)
     limits = []
