@@ -1,15 +1,19 @@
-"""What is evaluated: a net, images, settings."""
+"""What is evaluated: nets, images, settings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import converters
 from zoo.datasets import Dataset, Sample
-from zoo.evaluation.settings import Settings
+from zoo.errors import ZooError
+from zoo.evaluation.settings import Settings, check_label_order
+from zoo.evaluation.variants import Variant
 from zoo.files import sha256
 from zoo.runtimes import form_of
 from zoo.store.subject import Subject
@@ -67,6 +71,23 @@ class Job:
         return net_files(self.net) + ([] if self.mean_image is None else [self.mean_image])
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """One net under its variants. The evaluations of several nets over the same images can share a pass.
+
+    folders: one for each variant, for the evidence; none: it is not written.
+    """
+
+    job: Job
+    variants: Sequence[Variant]
+    folders: Sequence[Path] = ()
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """`Job.all_files`, hashed once."""
+        return self.job.all_files()
+
+
 def job_for(
     subject: Subject,
     settings: Settings,
@@ -78,9 +99,11 @@ def job_for(
     """The job of ranking `data` with the net of `subject`, converted for `runtime` if it is not yet.
 
     Raises:
+        UsageError: the labels number the classes in another order than the model does.
         IntegrityError: a file of the model has changed since it was fetched.
         converters.ConverterError: the net cannot be converted.
     """
+    check_label_order(subject, data)
     return Job(
         net=subject.converted(form_of(runtime), scores, subject.image_shape(settings.preprocessing.crop)),
         data=data,
@@ -92,6 +115,17 @@ def job_for(
         states=subject.states,
         **options,
     )
+
+
+@contextlib.contextmanager
+def named_if(several: bool, model: str) -> Iterator[None]:
+    """Put the name of the model before the message of an error, if a pass has several nets."""
+    try:
+        yield
+    except ZooError as error:
+        if not several:
+            raise
+        raise type(error)(f"{model}: {error}") from error
 
 
 def net_files(net: Path) -> list[Path]:

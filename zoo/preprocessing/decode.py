@@ -10,10 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, excerpt
 from zoo.preprocessing.image_header import (
@@ -27,6 +24,10 @@ from zoo.preprocessing.image_header import (
 
 # What Pillow may open (JPEG includes MPO); its plugin of EPS would start another program.
 PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM")
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class EncodedImage:
@@ -71,6 +72,8 @@ def decode_bgr(data: bytes) -> NDArray[np.uint8]:
     DataError if the bytes cannot be decoded. Other formats than JPEG, PNG and BMP are errors too, even those
     that OpenCV reads, because their size is not checked here: 35 bytes of GIF may take gigabytes.
     """
+    import numpy as np
+
     return np.asarray(_decode(data, deep=False), np.uint8)
 
 
@@ -81,6 +84,7 @@ def decode_deep_bgr(data: bytes) -> NDArray[Any]:
 
 def _decode(data: bytes, *, deep: bool) -> NDArray[Any]:
     import cv2
+    import numpy as np
 
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_ANYDEPTH if deep else 0)
     try:
@@ -100,6 +104,7 @@ def decode_pillow(data: bytes) -> NDArray[np.uint8]:
     Palettes are looked up, alpha is dropped, CMYK is converted by Pillow's own rule. DataError if Pillow does
     not take the bytes (unlike OpenCV it takes no file that ends early), or if the image is far too large.
     """
+    import numpy as np
     from PIL import Image
 
     try:

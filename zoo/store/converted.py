@@ -154,7 +154,7 @@ def source_net(manifest: Manifest, cache: Cache, hashes: Sequence[str] | None = 
     hashes: the sha256 of each source file, in order; computed by default.
     Raises UsageError if a file is not in the cache.
     """
-    return SourceNet(cache.sources(manifest), manifest.scores, manifest.input_shape, hashes)
+    return SourceNet(cache.sources(manifest), manifest.scores, manifest.image_shape, hashes)
 
 
 def recorded_preprocessing(form: Path) -> dict[str, Any] | None:

@@ -73,7 +73,8 @@ class Subject:
 
     def image_shape(self, crop: int) -> Sequence[int]:
         """(channels, height, width) of the net's input; three channels unless a manifest says otherwise."""
-        return (3, crop, crop) if self.manifest is None else self.manifest.input_shape
+        known = None if self.manifest is None else self.manifest.image_shape
+        return (3, crop, crop) if known is None else known
 
     def converted(
         self, form: Form, scores: str | None = None, input_shape: Sequence[int] | None = None
@@ -134,7 +135,8 @@ def _of_model(manifest: Manifest, cache: Cache) -> Subject:
     sources = manifest.source_model_files()
     files = dict(zip((file.name for file in sources), cache.sources(manifest), strict=True))
     expected = {file.name: cache.expected_sha256(file) for file in sources}
-    mean = cache.require(manifest, "mean") if manifest.preprocessing.mean_image else None
+    subtracts_image = manifest.preprocessing is not None and manifest.preprocessing.mean_image
+    mean = cache.require(manifest, "mean") if subtracts_image else None
     return Subject(manifest.name, files, cache.root, manifest, mean, expected)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 import converters
 from zoo.errors import UsageError
-from zoo.verification.difference import BOUND, difference
+from zoo.verification.difference import BOUND, difference, difference_of_boxes, is_list_of_boxes
 from zoo.verification.intermediates import SYMBOLIC, Shape, Value, open_net
 
 # For nets with a symbolic batch.
@@ -31,7 +31,7 @@ class ValueComparison:
     shape: Shape
     other_shape: Shape
     difference: float
-    """`Difference.absolute`; the first form is the reference."""
+    """`Difference.absolute`; the first form is the reference. Boxes may be listed in any order."""
     relative: float
     """`Difference.relative`."""
     agrees: bool
@@ -118,6 +118,8 @@ def _matched(values: Sequence[Value], others: Sequence[Value]) -> list[tuple[Val
 
 def _row(value: Value, other: Value, bound: float) -> ValueComparison:
     found = difference(value.array, other.array)
+    if not found.within(bound) and is_list_of_boxes(value.array):
+        found = difference_of_boxes(value.array, other.array)
     return ValueComparison(
         name=value.name,
         shape=value.array.shape,

@@ -78,7 +78,7 @@ def test_the_second_of_two_commands_says_who_the_first_is(tmp_path):
         process = subprocess.Popen(
             [sys.executable, "-c", WAITING, *arguments, str(go)], env=environment, stdout=subprocess.DEVNULL
         )
-        while not (out / "partial").exists():
+        while (holder := holder_of(out / LOCK_NAME)) is None or holder.pid != process.pid:
             assert process.poll() is None
             time.sleep(0.01)
         return process

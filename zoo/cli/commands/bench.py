@@ -24,6 +24,7 @@ from zoo.cli._options import (
 )
 from zoo.cli._output import print_fields, print_json, print_table
 from zoo.cli._subject import find_subject
+from zoo.cli._tasks import refuse_uncounted
 from zoo.cli.command import command
 from zoo.vocabulary import Precision, RuntimeName
 
@@ -73,6 +74,7 @@ def bench(
 
     sleep_while_waiting()
     parse_device(device)
+    refuse_uncounted(net, manifests)
     subject = find_subject(net, manifests)
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop}

@@ -51,7 +51,7 @@ def compare(
     found = compare_nets(
         *(subject.sources for subject in subjects),
         input_shapes=fixed_input_shapes(input_shape),
-        usual_shape=known[0].input_shape if known else None,
+        usual_shape=known[0].image_shape if known else None,
         seed=seed,
         bound=bound,
         verify=verify,

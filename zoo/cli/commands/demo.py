@@ -102,9 +102,8 @@ def _print_gains(done: Demo) -> None:
     header = ("MODEL", "AGAINST", "TOP-1 IMAGES", "POINTS", "95 % INTERVAL", "EXACT MCNEMAR", "VERDICT")
     print_table(header, lines, right=(2, 3, 4))
     least = min(pair.minimum_detectable for _, _, pair in found)
-    print(
-        f"With this many images a true gain shows up in 80 % of cases only from {100 * least:.1f} points on."
-    )
+    count = words.images(min(pair.n for _, _, pair in found))
+    print(f"With {count} a true gain shows up in 80 % of cases only from {100 * least:.1f} points on.")
 
 
 def _line(model: AuditedModel, done: Demo) -> tuple[str, ...]:
