@@ -172,6 +172,7 @@ def convert(
     opset: int | None = None,
     outputs: Sequence[str] | None = None,
     input_shapes: Mapping[str, Sequence[int | str]] | None = None,
+    image_shape: Sequence[int | str] | None = None,
     stages: Sequence[str] = (),
     level: int = 0,
     static_batch: int | None = None,
@@ -182,12 +183,15 @@ def convert(
     sha256: Sequence[str] | None = None,
     verify: bool = False,
     metadata: Mapping[str, object] | None = None,
+    default_preprocessing: Mapping[str, object] | None = None,
     embed_preprocessing: bool = False,
     mean_image: np.ndarray | None = None,
 ) -> ConversionReport:
     """`load` the sources, `save` to `out`, and report what was done. If anything fails, nothing is written.
 
+    image_shape: as in `load`; a note of the report says that it was used.
     metadata: values to store in the ONNX as `dsd-zoo.<key>`, in JSON, such as "preprocessing" or "labels".
+    default_preprocessing: what counts as the preprocessing if neither the files nor `metadata` state it.
     embed_preprocessing: mean and scale become the first nodes; see `converters.embedded_preprocessing`.
     mean_image: (channels, height, width), for a net that subtracts one; with embed_preprocessing only.
     An `out` that ends in .safetensors receives the tensors of a Torch7 file unchanged, with or without a net.
@@ -197,13 +201,14 @@ def convert(
     if Path(out).suffix == ".safetensors":
         from converters.tensor_extraction import extract_tensors
 
-        return extract_tensors([Path(source) for source in sources], Path(out))
+        return extract_tensors([Path(source) for source in sources], Path(out), sha256)
     if mean_image is not None and not embed_preprocessing:
         raise UsageError("mean_image (--mean-image) is about --embed-preprocessing: give both, or neither")
     model = load(
         *sources,
         outputs=outputs,
         input_shapes=input_shapes,
+        image_shape=image_shape,
         stages=stages,
         level=level,
         static_batch=static_batch,
@@ -215,7 +220,13 @@ def convert(
         verify=verify,
     )
     report: ConversionReport = model.meta["report"]
-    entries: dict[str, Any] = {"preprocessing": report.preprocessing, **(metadata or {})}
+    if image_shape is not None and model.meta.get("image_shape_used"):
+        shape = "x".join(map(str, image_shape))
+        report.notes.append(
+            f"the net must know the size of its input and does not state it: {shape} was given"
+        )
+    stated = report.preprocessing or default_preprocessing
+    entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
     if embed_preprocessing:
         from converters.embedded_preprocessing import add_preprocessing_nodes
 

@@ -45,7 +45,7 @@ def read(
     _check_options(kinds, options)
     states = [FileState.of(path) for path in paths]
     with limits_as_errors(paths):
-        model = _model(paths, kinds, options, verify=verify, external_weights=external_weights)
+        model = _model(kinds, options, external_weights=external_weights, verify=verify)
         _complete(model, paths, sha256 or [None] * len(paths))
     watch(model, states)
     check_unchanged(model)
@@ -67,14 +67,7 @@ def _names(paths: Sequence[Path]) -> str:
     return ", ".join(map(str, paths))
 
 
-def _model(
-    paths: Sequence[Path],
-    kinds: Mapping[Kind, Path],
-    options: Options,
-    *,
-    verify: bool,
-    external_weights: bool,
-) -> ir.Model:
+def _model(kinds: Mapping[Kind, Path], options: Options, *, external_weights: bool, verify: bool) -> ir.Model:
     if Kind.ONNX in kinds:
         model = _read_onnx(kinds[Kind.ONNX], options)
         if external_weights:

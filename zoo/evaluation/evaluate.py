@@ -155,6 +155,7 @@ def _evaluate(
     limit = evaluations[0].job.limit
     if limit is not None and limit < 1:
         raise UsageError(f"the limit must be 1 image or more, not {limit}")
+    states = [state for evaluation in evaluations for state in evaluation.job.all_states()]
     with open_sessions(evaluations, group) as sessions:
         size = choose_batch_size(evaluations, sessions, group)
         for evaluation, folder in zip(evaluations, folders, strict=True):
@@ -164,6 +165,8 @@ def _evaluate(
             evaluation_plan(evaluation.job, evaluation.variants, evaluation.files, of_net[0], size)
             for evaluation, of_net in zip(evaluations, about, strict=True)
         ]
+        for state in states:  # the hashes are those of the files that were loaded
+            state.check()
         resumed = start_all(folders, plans, resume, group)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         clock = time.perf_counter()

@@ -64,8 +64,11 @@ class Weights(Protocol):
     """
 
     path: Path
-    are_placeholders: bool
     files: list[SourceFile]
+
+    @property
+    def are_placeholders(self) -> bool:
+        """See above."""
 
     def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
         """The blobs stored under this layer name, or None; of two layers with this name, those of the last.

@@ -113,10 +113,10 @@ def validate(
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Append a summary in Markdown.")
     ] = None,
-    verify: VerifyOption = False,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the counts and gains as an HTML page.")
     ] = None,
+    verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import fixed_image, image_axes
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, dims, product, scalar, shape_text
+from converters.graph import Graph, check_computed, dims, product, scalar, shape_text
 
 # PSROIPooling's smallest region, in pixels of the feature map.
 _LEAST_SIZE = 0.1
@@ -96,7 +96,7 @@ def _bins(
     end = g.node("Mul", g.node("Add", last, scalar(1)), scalar(scale))
     extent = g.node("Max", g.node("Sub", end, start), scalar(_LEAST_SIZE))
     count = math.prod(grid)
-    layer.check_computed(count)
+    check_computed(count)
     one_bin = g.node("Div", extent, scalar(count))
     shape = (dims(regions)[0], *grid)
     limits = []
