@@ -73,7 +73,7 @@ class _Socket:
         return io.BytesIO(self._content)
 
 
-def _response(url: str, content: bytes) -> requests.Response:
+def _response(asked: requests.PreparedRequest, content: bytes) -> requests.Response:
     """The answer in these bytes, read by urllib3 and requests, with the errors that they raise."""
     answer = http.client.HTTPResponse(_Socket(content), method="GET")  # type: ignore[arg-type]
     try:
@@ -91,18 +91,19 @@ def _response(url: str, content: bytes) -> requests.Response:
         original_response=answer,
         request_method="GET",
     )
-    prepared = requests.Request("GET", url).prepare()
-    return requests.adapters.HTTPAdapter().build_response(prepared, raw)
+    return requests.adapters.HTTPAdapter().build_response(asked, raw)
 
 
 @contextlib.contextmanager
 def _server(answers: Callable[[str], bytes]) -> Iterator[None]:
     """Every request is answered with the bytes for its URL."""
 
-    def request(method: str, url: str, **options: object) -> requests.Response:
-        return _response(url, answers(url))
+    def send(
+        adapter: requests.adapters.HTTPAdapter, asked: requests.PreparedRequest, **options: object
+    ) -> requests.Response:
+        return _response(asked, answers(str(asked.url)))
 
-    with mock.patch.object(requests, "request", request):
+    with mock.patch.object(requests.adapters.HTTPAdapter, "send", send):
         yield
 
 
