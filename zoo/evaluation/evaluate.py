@@ -99,7 +99,7 @@ def evaluate_and_write(
 
     Rank 0 writes each run into its folder. During the pass, every machine keeps the evidence of its share for
     each net in the net's first folder, as a run of that net alone does: each can be resumed alone, or with
-    others.
+    others. The caller holds the folders (`zoo.evaluation.folders`).
 
     With `resume` a net whose folders hold the finished runs of the same nets, images and settings is not run
     again: those runs are returned, and on rank 0 `complete` is called with its first folder.
@@ -128,7 +128,7 @@ def _evaluate_and_write(
     if group.rank == 0:
         for evaluation, of_net in zip(evaluations, runs, strict=True):
             for folder, run in zip(evaluation.folders, of_net, strict=True):
-                write_run(folder, run)
+                write_run(folder, run, journal.RESUME)
     # No process removes its part before the whole is written.
     group.broadcast(None)
     for folder in folders:

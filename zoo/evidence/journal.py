@@ -22,12 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError, UsageError, excerpt
 from zoo.evidence.run import Row, read_run, row_from_cells, row_to_cells
+from zoo.files import cannot_write, parse_json
 
 FOLDER_NAME = "partial"
 PLAN_NAME = "plan.json"
 SUFFIX = ".jsonl"
+# What to do about a full disk.
+RESUME = "what has been ranked is kept: free some space, then the same command with --resume goes on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Journal:
         try:
             self._file = self._path.open("xb", buffering=0)
         except OSError as error:
-            raise UsageError(f"{self._path}: the evidence cannot be written: {error.strerror}") from error
+            raise cannot_write(self._path, "the evidence", error, RESUME) from error
 
     def append(self, batch: Batch) -> None:
         """Write a batch; from then on it survives the end of the process. UsageError if the disk is full."""
@@ -66,7 +69,7 @@ class Journal:
             while content:
                 content = content[self._file.write(content) :]
         except OSError as error:
-            raise UsageError(f"{self._path}: the evidence cannot be written: {error.strerror}") from error
+            raise cannot_write(self._path, "the evidence", error, RESUME) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -100,7 +103,7 @@ def start(
             f"{folder}: another run is starting there; choose another folder with --out"
         ) from error
     except OSError as error:
-        raise UsageError(f"{folder}: the evidence cannot be written: {error.strerror}") from error
+        raise cannot_write(folder, "the evidence", error) from error
     return {}
 
 
@@ -155,10 +158,10 @@ def read(folder: Path) -> dict[int, Batch]:
     for path in sorted((folder / FOLDER_NAME).glob(f"*{SUFFIX}")):
         for number, line in enumerate(_whole_lines(path), 1):
             try:
-                batch = _batch(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
+                batch = _batch(parse_json(line))
+            except (ValueError, LookupError, TypeError, ArithmeticError) as error:
                 raise DataError(
-                    f"{path}, line {number}: not a batch of evidence: {error}\n"
+                    f"{path}, line {number}: not a batch of evidence: {excerpt(error)}\n"
                     "  --restart throws the unfinished run away"
                 ) from error
             batches[batch.number] = batch
@@ -171,10 +174,10 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        plan = json.loads(path.read_bytes())
+        plan = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{path}: the unfinished run cannot be read: {error}; --restart throws it away"
+            f"{path}: the unfinished run cannot be read: {excerpt(error)}; --restart throws it away"
         ) from error
     return plan if isinstance(plan, dict) else {}
 
@@ -203,7 +206,7 @@ def _batch(line: Any) -> Batch:  # noqa: ANN401 - what JSON holds
 def _check_plan(partial: Path, before: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     now = json.loads(json.dumps(plan))
     different = [
-        f"{field} was {_short(was)} and is {_short(is_now)}"
+        f"{excerpt(field)} was {_short(was)} and is {_short(is_now)}"
         for name in sorted({*before, *now})
         for field, was, is_now in _differences(name, before.get(name), now.get(name))
     ]
@@ -237,9 +240,7 @@ def _short(value: object) -> str:
     """The value in words; long texts, such as hashes, are cut."""
     if value is None:
         return "not given"
-    if isinstance(value, list):
-        return " ".join(map(_short, value)) or "none"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_short(part)}" for key, part in value.items()) or "none"
+    if isinstance(value, list) and not any(isinstance(part, list | dict) for part in value):
+        value = " ".join(map(str, value)) or "none"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from zoo.errors import UsageError
+from zoo.errors import UsageError, excerpt
 
 if TYPE_CHECKING:
     from zoo.evidence.run import Row
@@ -39,7 +39,8 @@ def find_difference(rows: Sequence[Row], others: Sequence[Row], *, same_files: b
     for row in rows:
         other = by_image[row.image]
         if same_files and row.sha256 and other.sha256 and row.sha256 != other.sha256:
-            return f"both must see the same image files, {row.image} has another SHA-256 in the other run"
+            name = excerpt(row.image)
+            return f"both must see the same image files, {name} has another SHA-256 in the other run"
     return None
 
 
@@ -47,11 +48,12 @@ def find_label_difference(labels: Mapping[str, int], others: Mapping[str, int]) 
     """Why runs over images of these names and labels cannot be paired, as a clause; None if they can."""
     unpaired = sorted(labels.keys() ^ others.keys())
     if unpaired:
-        return f"both must see the same images, {len(unpaired)} in only one of them, such as {unpaired[0]}"
+        one = excerpt(unpaired[0])
+        return f"both must see the same images, {len(unpaired)} in only one of them, such as {one}"
     for image, label in labels.items():
         if label != others[image]:
             return (
-                f"both must have the same labels, {image} is class {label} in this run "
+                f"both must have the same labels, {excerpt(image)} is class {label} in this run "
                 f"and {others[image]} in the other"
             )
     return None

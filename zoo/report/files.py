@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.errors import UsageError
+from zoo.files import cannot_write
 
 if TYPE_CHECKING:
     from zoo.claims.findings import PassFindings
@@ -21,7 +21,7 @@ def write_error(junit_path: Path, nets: Sequence[str], error: str) -> None:
         with atomic_write(junit_path) as temporary:
             temporary.write_text(junit_of_error(nets, error), encoding="utf-8")
     except OSError as problem:
-        raise UsageError(f"{junit_path}: cannot be written: {problem.strerror}") from problem
+        raise cannot_write(junit_path, "the report", problem) from problem
 
 
 def write_reports(
@@ -70,4 +70,5 @@ def write_reports(
             with atomic_write(html_path) as temporary:
                 temporary.write_text(render_pass(found), encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+        assert path is not None
+        raise cannot_write(path, "the report", error) from error
