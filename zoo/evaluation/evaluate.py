@@ -206,7 +206,7 @@ def _evaluate(
             evaluation,
             gather(evaluation.job, group, own[net], resumed[net], seconds),
             batch_size=size,
-            environments=[{**environment(), **runtime} for runtime in about[net]],
+            environments=[{**environment(), **runtime, **evaluation.job.noted} for runtime in about[net]],
             started=started,
             processes=group.size,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,6 @@ from zoo.cli._options import (
     MeanOption,
     NetsArgument,
     PreprocessOnOption,
-    RuntimeOption,
     ScoresOption,
     VerifyOption,
     mean_option,
@@ -36,7 +36,7 @@ from zoo.cli._tasks import refuse_uncounted
 from zoo.cli.command import command
 from zoo.datasets import kinds_of_sources
 from zoo.errors import UsageError
-from zoo.vocabulary import Metric, Precision
+from zoo.vocabulary import FASTEST, Metric, Precision, RuntimeChoice, RuntimeName
 
 
 @command("validate", order=120)
@@ -50,7 +50,9 @@ def validate(
         ),
     ] = None,
     labels: LabelsOption = None,
-    runtime: RuntimeOption = "onnx",
+    runtime: Annotated[
+        RuntimeChoice, typer.Option(help="What runs the net; fastest measures all that are installed.")
+    ] = "onnx",
     device: DeviceOption = "cpu",
     precision: Annotated[
         Precision,
@@ -160,6 +162,7 @@ def validate(
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.distributed import join_group
     from zoo.evaluation.evaluate import evaluate_and_write
+    from zoo.evaluation.fastest import common_runtimes, fastest_runtime, runtime_of_evidence
     from zoo.evaluation.folders import hold_folders
     from zoo.evaluation.nets import Choices, choose_nets, common_images, evaluation_of, folders_of
     from zoo.report.annotations import error_lines
@@ -191,7 +194,6 @@ def validate(
     reference = against if against in names and len(names) > 1 else None
     other = None if against is None or reference is not None else other_run(against, names)
     choices = Choices(
-        runtime=runtime,
         scores=scores,
         precision=precision,
         sensitivity=sensitivity,
@@ -202,10 +204,29 @@ def validate(
         mean=mean_option(mean),
         meant_for=meant_for,
     )
+
+    def folders_in(name: RuntimeName) -> list[list[Path]]:
+        chosen = choose_nets(subjects, replace(choices, runtime=name))
+        return [
+            folders_of(net, name, device, limit, _place(out, net.subject.name, len(names))) for net in chosen
+        ]
+
+    noted: dict[str, str] = {}
+    if runtime == FASTEST:
+        if "WORLD_SIZE" in os.environ:
+            raise UsageError("--runtime fastest measures in one process; for several, name the runtime")
+        able = common_runtimes(subjects, choices, device)
+        choices = replace(choices, runtime=able[0])
+        choose_nets(subjects, choices)  # finds what is wrong with the options before any image is read
+        found = None if restart else runtime_of_evidence(able, lambda name: folders_in(name)[0][0], resume)
+        if found is None:
+            with open_dataset(data or common_images(subjects), labels) as dataset:
+                measured = fastest_runtime(subjects, choices, dataset, device, batch_size=batch_size)
+            found, noted = measured.name, measured.noted
+        runtime = found
+    choices = replace(choices, runtime=runtime)
     chosen = choose_nets(subjects, choices)
-    folders = [
-        folders_of(net, runtime, device, limit, _place(out, net.subject.name, len(names))) for net in chosen
-    ]
+    folders = folders_in(runtime)
     with (
         join_group(device) as group,
         errors_in_junit(junit, names, group),
@@ -224,6 +245,7 @@ def validate(
                 limit=limit,
                 skip_unreadable=skip_unreadable,
                 preprocess_on=preprocess_on,
+                noted=noted,
                 command=shlex.join(["dsd-zoo", *sys.argv[1:]]),
             )
             for net, of_net in zip(chosen, folders, strict=True)
