@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -164,7 +165,7 @@ def validate(
     from zoo.evaluation.evaluate import evaluate_and_write
     from zoo.evaluation.fastest import common_runtimes, fastest_runtime, runtime_of_evidence
     from zoo.evaluation.folders import hold_folders
-    from zoo.evaluation.nets import Choices, choose_nets, common_images, evaluation_of, folders_of
+    from zoo.evaluation.nets import Choices, ChosenNet, choose_nets, common_images, evaluation_of, folders_of
     from zoo.report.annotations import error_lines
     from zoo.report.files import write_reports
     from zoo.runtimes.runtime import parse_device
@@ -205,10 +206,9 @@ def validate(
         meant_for=meant_for,
     )
 
-    def folders_in(name: RuntimeName) -> list[list[Path]]:
-        chosen = choose_nets(subjects, replace(choices, runtime=name))
+    def folders_in(name: RuntimeName, nets: Sequence[ChosenNet]) -> list[list[Path]]:
         return [
-            folders_of(net, name, device, limit, _place(out, net.subject.name, len(names))) for net in chosen
+            folders_of(net, name, device, limit, _place(out, net.subject.name, len(names))) for net in nets
         ]
 
     noted: dict[str, str] = {}
@@ -217,8 +217,11 @@ def validate(
             raise UsageError("--runtime fastest measures in one process; for several, name the runtime")
         able = common_runtimes(subjects, choices, device)
         choices = replace(choices, runtime=able[0])
-        choose_nets(subjects, choices)  # finds what is wrong with the options before any image is read
-        found = None if restart else runtime_of_evidence(able, lambda name: folders_in(name)[0][0], resume)
+        # Finds what is wrong with the options before any image is read.
+        first = choose_nets(subjects, choices)
+        found = (
+            None if restart else runtime_of_evidence(able, lambda name: folders_in(name, first)[0][0], resume)
+        )
         if found is None:
             with open_dataset(data or common_images(subjects), labels) as dataset:
                 measured = fastest_runtime(subjects, choices, dataset, device, batch_size=batch_size)
@@ -226,7 +229,7 @@ def validate(
         runtime = found
     choices = replace(choices, runtime=runtime)
     chosen = choose_nets(subjects, choices)
-    folders = folders_in(runtime)
+    folders = folders_in(runtime, chosen)
     with (
         join_group(device) as group,
         errors_in_junit(junit, names, group),
