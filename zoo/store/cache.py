@@ -95,7 +95,7 @@ class Cache:
         return index.get(file.model, file.name)
 
     def trust(self, file: ModelFile) -> Trust:
-        """What identifies `file`: a hash known beforehand (of it or its archive), its first use, or nothing."""
+        """What identifies `file`: a hash known beforehand (its own, its archive's), first use, or nothing."""
         record = None if file.hashes else self.record(file)
         if record is None:
             return "pinned" if file.entry.trust == "pinned" else "unverified"
