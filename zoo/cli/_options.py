@@ -22,7 +22,8 @@ NetsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL|FILE...",
-        help="Models of the zoo, or the files of nets: each prototxt before its weights, .t7, .onnx or .py.",
+        help="Models of the zoo, or the files of nets: each prototxt before its weights, .t7, .onnx or .py, "
+        "or the folder of `convert -o DIR`.",
     ),
 ]
 LabelsOption = Annotated[

@@ -25,7 +25,6 @@ def main() -> None:
     app = typer.Typer(
         name="dsd-zoo",
         no_args_is_help=True,
-        add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

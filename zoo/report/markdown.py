@@ -13,7 +13,7 @@ from zoo.report.cases import TestCase
 from zoo.report.tables import GainBlock
 from zoo.vocabulary import METRIC_NAMES
 
-MARKS = {"passed": "holds", "failed": "**does not hold**", "skipped": "not decided"}
+MARKS = {"passed": "holds", "failed": "**does not hold**", "skipped": "not decided", "error": "**error**"}
 
 
 def markdown(
