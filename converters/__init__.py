@@ -243,19 +243,34 @@ def convert(
 
 def inspect(
     *sources: PathLike,
+    outputs: Sequence[str] | None = None,
     input_shapes: Mapping[str, Sequence[int | str]] | None = None,
     stages: Sequence[str] = (),
     level: int = 0,
+    static_batch: int | None = None,
+    ignore_fields: Sequence[str] = (),
+    select: str | None = None,
     proposal: str | None = None,
     verify: bool = False,
 ) -> Inspection:
-    """What the files contain and which of it can be converted. Raises only for files that cannot be read.
+    """What the files contain and which of it can be converted.
 
-    input_shapes, stages, level, proposal, verify: as in `load`. Raises ConverterError.
+    The options are those of `load`, and so is the verdict: `complete` if it would succeed with them. Of a
+    definition alone it says what would be with its weights. Raises ConverterError only for files that cannot
+    be read and options that do not fit them.
     """
     from converters import reading
 
-    options = Options.of(input_shapes=input_shapes, stages=stages, level=level, proposal=proposal)
+    options = Options.of(
+        outputs=outputs,
+        input_shapes=input_shapes,
+        stages=stages,
+        level=level,
+        static_batch=static_batch,
+        ignore_fields=ignore_fields,
+        select=select,
+        proposal=proposal,
+    )
     return reading.inspect([Path(source) for source in sources], options, verify=verify)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Run, runner
+from corpus_cases import CORPUS
 
 from zoo.bundled import bundled_folder
 from zoo.evidence.run import write_run
@@ -195,6 +196,19 @@ def test_inspect_shows_the_layers(dsd_zoo) -> None:
     assert "All of it converts." in outcome.out
     found = json.loads(dsd_zoo("inspect", *NET, "--json").out)
     assert found["complete"] is True
+
+
+def test_inspect_says_what_else_a_conversion_needs(dsd_zoo) -> None:
+    alone = dsd_zoo("inspect", NET[0])
+    assert alone.code == 0
+    assert "With its weights, all of it converts." in alone.out
+    net = str(CORPUS / "torch7" / "ReLU" / "net.t7")
+    refused = dsd_zoo("inspect", net)
+    assert refused.code == dsd_zoo("convert", net, "-o", "net.onnx").code - 1 == 1
+    assert "does not convert: the net does not say what shape its input 'input' has" in refused.out
+    given = dsd_zoo("inspect", net, "--input-shape", "input=N,4", "--static-batch", "3")
+    assert given.code == 0
+    assert "All of it converts." in given.out
 
 
 def test_inspect_ends_with_1_when_a_layer_does_not_convert(dsd_zoo) -> None:

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo.cli._options import (
+    IgnoreFieldOption,
     InputShapeOption,
     JsonOption,
     LevelOption,
     ManifestsOption,
+    OutputOption,
     ProposalOption,
+    SelectOption,
     StageOption,
+    StaticBatchOption,
     VerifyOption,
     input_shapes,
 )
@@ -49,19 +53,13 @@ def convert(
             help="NET.onnx, NET.py (with NET.safetensors), a folder for both, or DATA.safetensors of a .t7.",
         ),
     ],
-    output: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Expose this blob instead of the net's outputs; may be repeated."),
-    ] = None,
+    output: OutputOption = None,
     input_shape: InputShapeOption = None,
-    static_batch: Annotated[int | None, typer.Option(metavar="N", help="Fix the batch.", min=1)] = None,
+    static_batch: StaticBatchOption = None,
     stage: StageOption = None,
     level: LevelOption = 0,
     proposal: ProposalOption = None,
-    ignore_field: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="An unknown prototxt field that may be ignored; may be repeated."),
-    ] = None,
+    ignore_field: IgnoreFieldOption = None,
     link: Annotated[
         bool, typer.Option("--link", help="ONNX: point into the original weights file, copy nothing.")
     ] = False,
@@ -86,9 +84,7 @@ def convert(
             metavar="FILE", help="The mean image to embed (.npy or .binaryproto); with --embed-preprocessing."
         ),
     ] = None,
-    select: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Where in a Torch7 file the net lies, such as model.")
-    ] = None,
+    select: SelectOption = None,
     verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
