@@ -225,6 +225,7 @@ def convert(
         report.notes.append(
             f"the net must know the size of its input and does not state it: {shape} was given"
         )
+    report.notes += model.meta.pop("size_notes", list)()
     stated = report.preprocessing or default_preprocessing
     entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
     if embed_preprocessing:
