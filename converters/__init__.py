@@ -229,11 +229,12 @@ def convert(
     stated = report.preprocessing or default_preprocessing
     entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
     if embed_preprocessing:
-        from converters.embedded_preprocessing import add_preprocessing_nodes
+        from converters.embedded_preprocessing import add_preprocessing_nodes, pixels_text
 
         entries["preprocessing"] = add_preprocessing_nodes(model, entries["preprocessing"] or {}, mean_image)
         report.notes.append(
             "mean and scale are the first nodes: the input takes the cropped pixels unchanged"
+            + pixels_text(model, stated or {}, metadata or {})
         )
     model.metadata_props.update(
         {f"dsd-zoo.{key}": json.dumps(value) for key, value in entries.items() if value}

@@ -12,6 +12,7 @@ import pytest
 from command_line import Run, runner
 from corpus_cases import CORPUS
 
+import converters
 from zoo.bundled import bundled_folder
 from zoo.evidence.run import write_run
 
@@ -187,6 +188,25 @@ def test_a_folded_net_agrees_at_its_outputs(dsd_zoo) -> None:
     assert outcome.code == 0
     assert "First divergence: conv1" in outcome.out
     assert "The outputs agree all the same" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("name", "order", "limits", "words"),
+    [
+        ("digits-caffe-dsd", "BGR", [0, 255], "BGR, 0 to 255"),
+        ("digits-torch7-dsd", "RGB", [0, 1], "RGB, 0 to 1"),
+    ],
+)
+def test_channel_order_and_range_are_said_wherever_pixels_are(dsd_zoo, name, order, limits, words) -> None:
+    report = json.loads(dsd_zoo("convert", name, "-o", "net.onnx", "--json").out)
+    assert report["preprocessing"]["crop"] == 32
+    assert report["preprocessing"]["channel_order"] == order
+    assert report["preprocessing"]["value_range"] == limits
+    written = converters.load("net.onnx").metadata_props
+    assert json.loads(written["dsd-zoo.channel_order"]) == order
+    assert json.loads(written["dsd-zoo.value_range"]) == limits
+    embedded = dsd_zoo("convert", name, "-o", "pixels.onnx", "--embed-preprocessing")
+    assert f"the input takes the cropped pixels unchanged, {words}" in embedded.out
 
 
 def test_inspect_shows_the_layers(dsd_zoo) -> None:
