@@ -102,7 +102,7 @@ def open_independently(
     if name == "caffe":
         return CaffeNet(paths, model, folder, python)
     if name == "pytorch":
-        return _pytorch(model, folder)
+        return ConvertedToPyTorch(model, folder)
     return ReferenceNet(model, folder)
 
 
@@ -176,6 +176,30 @@ class CaffeNet:
         ]
 
 
+class ConvertedToPyTorch(PyTorchNet):
+    """A net in its PyTorch form; unlike a net.py it states its inputs and the names of its outputs."""
+
+    def __init__(self, model: ir.Model, folder: Path) -> None:
+        shapes = input_shapes(model)
+        self._names = [str(output.name) for output in model.graph.outputs]
+        folder.mkdir()
+        converters.save(model, folder / "net.py")
+        super().__init__(folder / "net.py")
+        self.inputs = shapes
+
+    def run(self, inputs: Sequence[Array]) -> list[Value]:
+        """See `Net`. A layer that makes an output is that output."""
+        found = super().run(inputs)
+        outputs = [one for one in found if one.is_output]
+        inner = [
+            one
+            for one in found
+            if not one.is_output
+            and not any(np.array_equal(one.array, output.array, equal_nan=True) for output in outputs)
+        ]
+        return inner + [value(outputs[k].array, name, None, k) for k, name in enumerate(self._names)]
+
+
 class ReferenceNet(OnnxNet):
     """A net in onnx's ReferenceEvaluator, with the first output of every node."""
 
@@ -197,15 +221,6 @@ class ReferenceNet(OnnxNet):
         except Exception as error:  # an operator may raise anything
             raise UsageError(f"onnx's ReferenceEvaluator cannot run the net: {error}") from error
         return dict(zip(self._names, results, strict=True))
-
-
-def _pytorch(model: ir.Model, folder: Path) -> Net:
-    shapes = input_shapes(model)
-    folder.mkdir()
-    converters.save(model, folder / "net.py")
-    net = PyTorchNet(folder / "net.py")
-    net.inputs = shapes
-    return net
 
 
 def _check_reference(model: ir.Model) -> None:

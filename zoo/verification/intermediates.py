@@ -130,9 +130,8 @@ class PyTorchNet:
         import torch
 
         values: list[Value] = []
-        tensors: list[object] = []
         handles = [
-            module.register_forward_hook(_recorder(name, values, tensors))
+            module.register_forward_hook(_recorder(name, values))
             for name, module in self._module.named_children()
         ]
         try:
@@ -143,21 +142,14 @@ class PyTorchNet:
         for handle in handles:
             handle.remove()
         outputs = [result] if isinstance(result, torch.Tensor) else list(result)
-        for k, output in enumerate(outputs):
-            at = next((at for at, tensor in enumerate(tensors) if tensor is output), None)
-            if at is not None and np.array_equal(values[at].array, output.numpy(), equal_nan=True):
-                values[at] = value(values[at].array, values[at].name, values[at].name, k)
-            else:
-                values.append(value(output.numpy(), f"output {k}", None, k))
-        return values
+        return values + [value(output.numpy(), f"output {k}", None, k) for k, output in enumerate(outputs)]
 
 
-def _recorder(layer: str, values: list[Value], tensors: list[object]) -> Callable[..., None]:
+def _recorder(layer: str, values: list[Value]) -> Callable[..., None]:
     def record(module: object, inputs: object, output: Any) -> None:  # noqa: ANN401
         if hasattr(output, "numpy"):
             # A copy, since a later layer may work in place.
             values.append(value(output.numpy().copy(), layer, layer, None))
-            tensors.append(output)
 
     return record
 

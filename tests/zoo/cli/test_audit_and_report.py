@@ -209,6 +209,21 @@ def test_channel_order_and_range_are_said_wherever_pixels_are(dsd_zoo, name, ord
     assert f"the input takes the cropped pixels unchanged, {words}" in embedded.out
 
 
+def test_what_convert_suggests_runs_and_can_be_independent(dsd_zoo) -> None:
+    net = str(CORPUS / "torch7-models" / "resnet18-thin" / "net.t7")
+    text = dsd_zoo("convert", net, "-o", "net.onnx").out
+    line = next(line for line in text.splitlines() if "dsd-zoo compare" in line)
+    command = line[line.index("compare") :].split()
+    assert command[-2:] == ["--input-shape", "input=2,3,224,224"]
+    assert "with --with pytorch the source runs in something else" in text
+    found = dsd_zoo(*command, "--with", "pytorch")
+    assert found.code == 0
+    assert "A was converted to PyTorch and run there." in found.out
+    told = json.loads(dsd_zoo(*command, "--with", "pytorch", "--json").out)
+    assert (told["with"], told["agrees"]) == ("pytorch", True)
+    assert dsd_zoo("compare", net, "net.onnx", "--with-python", sys.executable).code == 2
+
+
 def test_inspect_shows_the_layers(dsd_zoo) -> None:
     outcome = dsd_zoo("inspect", "digits-caffe-dsd")
     assert outcome.code == 0
