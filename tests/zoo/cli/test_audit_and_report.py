@@ -215,7 +215,7 @@ def test_what_convert_suggests_runs_and_can_be_independent(dsd_zoo) -> None:
     line = next(line for line in text.splitlines() if "dsd-zoo compare" in line)
     command = line[line.index("compare") :].split()
     assert command[-2:] == ["--input-shape", "input=2,3,224,224"]
-    assert "with --with pytorch the source runs in something else" in text
+    assert "add --with pytorch: the source then runs in something else" in text
     found = dsd_zoo(*command, "--with", "pytorch")
     assert found.code == 0
     assert "A was converted to PyTorch and run there." in found.out

@@ -174,11 +174,13 @@ def _next(report: ConversionReport, nets: Sequence[Path], named: Sequence[str], 
 
     Source files and .onnx run alike, after the same reader: so such a comparison is of the written file only.
     """
-    shapes = [] if subject.manifest is not None else _shapes_to_compare(report.inputs)
+    known = subject.known_net()
+    usual = None if known is None else known.image_shape
+    shapes = [] if subject.manifest is not None else _shapes_to_compare(report.inputs, usual)
     lines = [shlex.join(["dsd-zoo", "compare", ",".join(named), str(net), *shapes]) for net in nets]
     if any(net.suffix == ".onnx" for net in nets):
         lines.append(
-            f"with --with {_independent(report.framework)} the source runs in something else than the .onnx"
+            f"add --with {_independent(report.framework)}: the source then runs in something else than the .onnx"
         )
     return "\n".join(lines)
 
@@ -198,13 +200,17 @@ def _independent(framework: str) -> str:
     return "pytorch"
 
 
-def _shapes_to_compare(inputs: dict[str, str]) -> list[str]:
-    """The options of `compare` for inputs that leave more open than the batch: those of a usual image."""
+def _shapes_to_compare(inputs: dict[str, str], known: Sequence[int] | None) -> list[str]:
+    """The options of `compare` for inputs that leave more open than the batch.
+
+    known: what the model takes, without the batch; None: open sizes get those of a usual image.
+    """
     options = []
     for name, text in inputs.items():
         batch, *sizes = text.split("x")
         if not all(size.isdecimal() for size in sizes):
-            usual = [size if size.isdecimal() else str(USUAL_SIDE) for size in sizes]
+            wanted = known if known is not None and len(known) == len(sizes) else [USUAL_SIDE] * len(sizes)
+            usual = [size if size.isdecimal() else str(k) for size, k in zip(sizes, wanted, strict=True)]
             shape = ",".join([batch if batch.isdecimal() else "2", *usual])
             options += ["--input-shape", f"{name}={shape}"]
     return options
