@@ -225,14 +225,16 @@ def convert(
         report.notes.append(
             f"the net must know the size of its input and does not state it: {shape} was given"
         )
+    report.notes += model.meta.pop("size_notes", list)()
     stated = report.preprocessing or default_preprocessing
     entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
     if embed_preprocessing:
-        from converters.embedded_preprocessing import add_preprocessing_nodes
+        from converters.embedded_preprocessing import add_preprocessing_nodes, pixels_text
 
         entries["preprocessing"] = add_preprocessing_nodes(model, entries["preprocessing"] or {}, mean_image)
         report.notes.append(
             "mean and scale are the first nodes: the input takes the cropped pixels unchanged"
+            + pixels_text(model, stated or {}, metadata or {})
         )
     model.metadata_props.update(
         {f"dsd-zoo.{key}": json.dumps(value) for key, value in entries.items() if value}
@@ -243,19 +245,34 @@ def convert(
 
 def inspect(
     *sources: PathLike,
+    outputs: Sequence[str] | None = None,
     input_shapes: Mapping[str, Sequence[int | str]] | None = None,
     stages: Sequence[str] = (),
     level: int = 0,
+    static_batch: int | None = None,
+    ignore_fields: Sequence[str] = (),
+    select: str | None = None,
     proposal: str | None = None,
     verify: bool = False,
 ) -> Inspection:
-    """What the files contain and which of it can be converted. Raises only for files that cannot be read.
+    """What the files contain and which of it can be converted.
 
-    input_shapes, stages, level, proposal, verify: as in `load`. Raises ConverterError.
+    The options are those of `load`, and so is the verdict: `complete` if it would succeed with them. Of a
+    definition alone it says what would be with its weights. Raises ConverterError only for files that cannot
+    be read and options that do not fit them.
     """
     from converters import reading
 
-    options = Options.of(input_shapes=input_shapes, stages=stages, level=level, proposal=proposal)
+    options = Options.of(
+        outputs=outputs,
+        input_shapes=input_shapes,
+        stages=stages,
+        level=level,
+        static_batch=static_batch,
+        ignore_fields=ignore_fields,
+        select=select,
+        proposal=proposal,
+    )
     return reading.inspect([Path(source) for source in sources], options, verify=verify)
 
 

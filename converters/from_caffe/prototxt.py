@@ -47,7 +47,7 @@ class Definition:
     """
 
     net: schema.Message
-    ignored: Sequence[str]
+    ignored: Sequence[Unread]
     notes: Sequence[str]
 
 
@@ -77,7 +77,7 @@ def parse(
         raise _unread_error(refused, path, text)
     notes = _notes(net, harmless)
     _forget_repeated(net, harmless)
-    return Definition(upgrade(net, path, v1_types), [str(item) for item in ignored], notes)
+    return Definition(upgrade(net, path, v1_types), ignored, notes)
 
 
 def _parsed(path: Path, text: str) -> tuple[schema.Message, list[Unread]]:
