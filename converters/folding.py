@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from converters.dropout import remove_dropout
 from converters.weights import mark_weight
 
 # The axis of the output channels in the weight of each operator.
@@ -25,7 +26,11 @@ class Affine:
 
 
 def fold(model: ir.Model) -> int:
-    """Folds BatchNormalization, Mul and Add of constants into the node before; returns the number folded."""
+    """Folds BatchNormalization, Mul and Add of constants into the node before; returns the number folded.
+
+    Dropout is left out first: the folded net is one for inference.
+    """
+    remove_dropout(model.graph)
     folded = 0
     for node in list(model.graph):
         if node.op_type in _OUTPUT_AXIS and _foldable(node):

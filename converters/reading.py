@@ -9,6 +9,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from converters.dropout import inference_nodes, is_ratio
 from converters.errors import FormatError, UsageError
 from converters.external_weights import map_external_weights
 from converters.folding import fold
@@ -142,9 +143,11 @@ def _complete(model: ir.Model, paths: Sequence[Path], sha256: Sequence[str | Non
     report.sources = [source_record(path, known) for path, known in zip(paths, sha256, strict=True)]
     report.inputs = {str(v.name): _shape(v) for v in model.graph.inputs}
     report.outputs = {str(v.name): _shape(v) for v in model.graph.outputs}
-    report.nodes = len(model.graph)
+    report.nodes = inference_nodes(model.graph)
     report.parameters = report.parameters or sum(
-        v.const_value.size for v in model.graph.initializers.values() if v.const_value is not None
+        v.const_value.size
+        for v in model.graph.initializers.values()
+        if v.const_value is not None and not is_ratio(v)
     )
     if report.framework == "onnx":  # keeps the record that the file has
         return

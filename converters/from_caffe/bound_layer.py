@@ -72,6 +72,11 @@ class BoundLayer:
         return len(self.message.top)
 
     @property
+    def in_place(self) -> bool:
+        """Whether its first top overwrites its first bottom."""
+        return list(self.message.top[:1]) == list(self.message.bottom[:1])
+
+    @property
     def trains(self) -> bool:
         """Whether the definition sets the phase of this layer to TRAIN, which also holds in a TEST net."""
         return bool(self.message.HasField("phase") and self.message.phase == TRAIN)
