@@ -1,83 +1,165 @@
-"""Dropout in a model: the identity at inference, kept for nets that are trained further.
+"""Dropout in a model: the identity at inference, remembered for nets that are trained further.
 
-Both readers add it as ONNX's Dropout, with the ratio of the source. The PyTorch form has a module for it; from
-the written .onnx it is left out (`remove_dropout`), as what inference does not compute.
+A reader adds each dropout as a node (`add_dropout`). `detach_dropout` then takes these nodes out of the
+finished model, which so holds what inference computes, and notes them in the `meta` of the nodes that read
+their results. `attach_dropout` puts them back, for the PyTorch form.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
-from converters.graph import Graph, scalar
+from converters.graph import Graph
+from converters.weights import mark_weight
 
-_RECORD = "dropout"
+_OWN, _READ, _OUTPUTS = "dropout", "dropout_of_inputs", "dropout_of_outputs"
+
+
+@dataclass(frozen=True, eq=False)
+class Dropout:
+    """In training each value is 0 with probability `ratio`, and the others are divided by 1 - ratio.
+
+    layer: its name in the source. whole_channels: all values of one channel of one item are dropped together.
+    unnamed: the name of its result if that is to be forgotten, because the source does not overwrite a blob.
+    """
+
+    layer: str
+    ratio: float
+    whole_channels: bool
+    unnamed: str | None
 
 
 def add_dropout(
     g: Graph, x: ir.Value, ratio: float, *, whole_channels: bool = False, in_place: bool = False
 ) -> ir.Value:
-    """x after dropout: in training each value is 0 with probability `ratio`, the others are / (1 - ratio).
+    """x after dropout.
 
-    whole_channels: all values of one channel of one item are dropped together, as in torch's Dropout2d.
-    in_place: the source overwrites x, so that the result has the name of x's blob.
-    A ratio outside 0..1 has no meaning, and a ratio of 0 drops nothing: x itself is returned.
+    whole_channels: as torch's Dropout2d. in_place: the source overwrites x, so that the result has the name
+    of x's blob. A ratio that is not in 0..1 has no meaning, and 0 drops nothing: x itself is returned.
     """
     if not 0 < ratio <= 1 or math.isnan(ratio):
         return x
-    y = g.node("Dropout", x, g.unshared_constant("ratio", scalar(ratio)))
+    y = g.node("Dropout", x)
     node = y.producer()
     assert node is not None
-    node.meta[_RECORD] = {"whole_channels": whole_channels, "in_place": in_place, "unnamed": y.name}
+    layer = str(node.name).removesuffix("/Dropout")
+    node.meta[_OWN] = Dropout(layer, ratio, whole_channels, str(y.name) if in_place else None)
     return y
+
+
+def is_dropout(node: ir.Node) -> bool:
+    """Whether a node is one of `add_dropout`."""
+    return _OWN in node.meta
 
 
 def drops_whole_channels(node: ir.Node) -> bool:
     """Whether a Dropout node drops the channels of an item as a whole."""
-    return bool(node.meta.get(_RECORD, {}).get("whole_channels"))
+    return is_dropout(node) and bool(node.meta[_OWN].whole_channels)
 
 
-def is_from_source(node: ir.Node) -> bool:
-    """Whether a node is a dropout that a reader has added; an .onnx file may have others."""
-    return _RECORD in node.meta
+def dropout_before(node: ir.Node) -> bool:
+    """Whether dropout was taken out before one of the inputs of a node."""
+    return bool(node.meta.get(_READ))
 
 
-def inference_nodes(graph: ir.Graph) -> int:
-    """The number of nodes that are left after `remove_dropout`."""
-    return sum(not is_from_source(node) or _needs_identity(node) for node in graph)
-
-
-def is_ratio(value: ir.Value) -> bool:
-    """Whether an initializer is the ratio of a dropout that a reader has added."""
-    uses = list(value.uses())
-    return bool(uses) and all(is_from_source(use.node) and use.idx == 1 for use in uses)
-
-
-def remove_dropout(graph: ir.Graph) -> None:
-    """Takes the dropouts that a reader has added out of a graph; names become those of a net without them."""
-    for node in [node for node in graph if is_from_source(node)]:
-        ratio = node.inputs[1]
-        assert ratio is not None
-        if _needs_identity(node):
+def detach_dropout(model: ir.Model) -> None:
+    """Takes the nodes of `add_dropout` out of a model; names become those of a net without them."""
+    graph = model.graph
+    for node in [node for node in graph if is_dropout(node)]:
+        records = [*node.meta.get(_READ, {}).get(0, ()), node.meta[_OWN]]
+        y = node.outputs[0]
+        for use in y.uses():
+            use.node.meta.setdefault(_READ, {})[use.idx] = records
+        for index, output in enumerate(graph.outputs):
+            if output is y:
+                model.meta.setdefault(_OUTPUTS, {})[index] = records
+        if y.is_graph_output() and _has_own_name(node.inputs[0]):
             _replace_by_identity(graph, node)
         else:
             _bypass(graph, node)
-        if not ratio.uses():
-            del graph.initializers[str(ratio.name)]
 
 
-def _needs_identity(node: ir.Node) -> bool:
-    """Whether its output is one of the graph while its input has a name of its own in the graph."""
-    x = node.inputs[0]
-    assert x is not None
-    return node.outputs[0].is_graph_output() and (x.producer() is None or x.is_graph_output())
+def attach_dropout(model: ir.Model) -> None:
+    """Puts the dropouts that `detach_dropout` took out of a model back into it, each as one node."""
+    graph = model.graph
+    made: dict[tuple[ir.Value, int], ir.Value] = {}
+    for node in list(graph):
+        for index, records in node.meta.pop(_READ, {}).items():
+            x = node.inputs[index]
+            if x is not None:
+                node.replace_input_with(index, _dropped(graph, x, records, node, made))
+    for index, records in model.meta.pop(_OUTPUTS, {}).items():
+        x = graph.outputs[index]
+        name = x.name
+        y = _dropped(graph, x, records, None, made)
+        x.name, y.name = f"{name}:inner", name
+        graph.outputs[index] = y
+
+
+def _dropped(
+    graph: ir.Graph,
+    x: ir.Value,
+    records: Sequence[Dropout],
+    reader: ir.Node | None,
+    made: dict[tuple[ir.Value, int], ir.Value],
+) -> ir.Value:
+    """x after these dropouts, computed before `reader`; at the end of the graph if that is None."""
+    for record in records:
+        key = x, id(record)
+        if key not in made:
+            names = {str(node.name) for node in graph} | set(_value_names(graph))
+            # Named as a part of its layer where the layer does more, as a reader names its nodes.
+            name = _free_name(names, f"{record.layer}/Dropout") if record.layer in names else record.layer
+            ratio = _ratio(graph, _free_name(names, f"{record.layer}/constant"), record.ratio)
+            node = ir.node("Dropout", [x, ratio], name=name)
+            node.meta[_OWN] = record
+            made[key] = node.outputs[0]
+            made[key].name, made[key].shape, made[key].type = name, x.shape, x.type
+            if reader is None:
+                graph.append(node)
+            else:
+                graph.insert_before(reader, node)
+        x = made[key]
+    return x
+
+
+def _ratio(graph: ir.Graph, name: str, ratio: float) -> ir.Value:
+    array = np.array(ratio, np.float32)
+    value = ir.Value(name=name, const_value=ir.Tensor(array, name=name))
+    value.shape, value.type = ir.Shape(()), ir.TensorType(ir.DataType.FLOAT)
+    mark_weight(value, False)
+    graph.register_initializer(value)
+    return value
+
+
+def _free_name(taken: set[str], wanted: str) -> str:
+    name, k = wanted, 1
+    while name in taken:
+        k += 1
+        name = f"{wanted}_{k}"
+    return name
+
+
+def _value_names(graph: ir.Graph) -> Iterable[str]:
+    yield from (str(value.name) for value in graph.inputs)
+    yield from graph.initializers
+    yield from (str(value.name) for node in graph for value in node.outputs)
+
+
+def _has_own_name(x: ir.Value | None) -> bool:
+    return x is not None and (x.producer() is None or x.is_graph_output())
 
 
 def _bypass(graph: ir.Graph, node: ir.Node) -> None:
-    record, x, y = node.meta[_RECORD], node.inputs[0], node.outputs[0]
+    record, x, y = node.meta[_OWN], node.inputs[0], node.outputs[0]
     assert x is not None
-    renames = y.is_graph_output() or (record["in_place"] and y.name != record["unnamed"])
+    named = record.unnamed is not None and y.name != record.unnamed
+    renames = y.is_graph_output() or (named and not x.is_graph_output())
     name, y.name = y.name, None
     ir.convenience.replace_all_uses_with(y, x, replace_graph_outputs=True)
     graph.remove(node, safe=True)
@@ -95,4 +177,3 @@ def _replace_by_identity(graph: ir.Graph, node: ir.Node) -> None:
     ir.convenience.replace_all_uses_with(y, new, replace_graph_outputs=True)
     graph.remove(node, safe=True)
     new.name = name
-

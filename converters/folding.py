@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from converters.dropout import remove_dropout
 from converters.weights import mark_weight
 
 # The axis of the output channels in the weight of each operator.
@@ -26,11 +25,7 @@ class Affine:
 
 
 def fold(model: ir.Model) -> int:
-    """Folds BatchNormalization, Mul and Add of constants into the node before; returns the number folded.
-
-    Dropout is left out first: the folded net is one for inference.
-    """
-    remove_dropout(model.graph)
+    """Folds BatchNormalization, Mul and Add of constants into the node before; returns the number folded."""
     folded = 0
     for node in list(model.graph):
         if node.op_type in _OUTPUT_AXIS and _foldable(node):
@@ -131,6 +126,7 @@ def _replace(graph: ir.Graph, node: ir.Node, follower: ir.Node, affine: Affine) 
         name=node.name,
         doc_string=node.doc_string,
     )
+    replacement.meta.update(node.meta)
     old, new = follower.outputs[0], replacement.outputs[0]
     new.name, new.shape, new.type = old.name, old.shape, old.type
     graph.insert_before(node, replacement)

@@ -147,10 +147,6 @@ class Graph:
             self._constants[key] = self._initializer(name, array, is_weight=False)
         return self._constants[key]
 
-    def unshared_constant(self, name: str, array: np.ndarray) -> ir.Value:
-        """A constant of the current layer that no other node gets, so that it can be removed alone."""
-        return self._initializer(f"{self._layer}/{name}/constant", array, is_weight=False)
-
     def constant_per_channel(self, channels: int, value: float) -> ir.Value:
         """A float32 vector of one value per channel, all equal; equal vectors share one initializer."""
         key = ("channel", (channels,), np.float32(value).tobytes())

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from converters.dropout import inference_nodes, is_ratio
+from converters.batch_norm_scale import join_batch_norm_and_scale
+from converters.dropout import detach_dropout
 from converters.errors import FormatError, UsageError
 from converters.external_weights import map_external_weights
 from converters.folding import fold
@@ -51,8 +52,11 @@ def read(
         from converters import from_caffe
 
         model = from_caffe.read(kinds.get(Kind.PROTOTXT), _weights_in(kinds), options)
+    detach_dropout(model)
     if options.fold and (folded := fold(model)):
         model.meta["report"].notes.append(f"folded {folded} scaling layer(s) into the one before, as asked")
+    if model.meta["report"].framework == "caffe":
+        join_batch_norm_and_scale(model.graph)
     _complete(model, paths, sha256 or [None] * len(paths))
     return model
 
@@ -143,11 +147,9 @@ def _complete(model: ir.Model, paths: Sequence[Path], sha256: Sequence[str | Non
     report.sources = [source_record(path, known) for path, known in zip(paths, sha256, strict=True)]
     report.inputs = {str(v.name): _shape(v) for v in model.graph.inputs}
     report.outputs = {str(v.name): _shape(v) for v in model.graph.outputs}
-    report.nodes = inference_nodes(model.graph)
+    report.nodes = len(model.graph)
     report.parameters = report.parameters or sum(
-        v.const_value.size
-        for v in model.graph.initializers.values()
-        if v.const_value is not None and not is_ratio(v)
+        v.const_value.size for v in model.graph.initializers.values() if v.const_value is not None
     )
     if report.framework == "onnx":  # keeps the record that the file has
         return

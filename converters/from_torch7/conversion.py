@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from converters.dropout import is_from_source
+from converters.dropout import is_dropout
 from converters.errors import ConverterError, FormatError
 from converters.from_torch7.backward_shape_inference import Expected
 from converters.from_torch7.builder import Builder
@@ -92,7 +92,7 @@ class Layer:
         named = producer is not None and str(producer.name).startswith(f"{self.name}/")
         if named:
             self.conversion.graph.name_result(output, self.name, self.name)
-        if output is given or (named and is_from_source(producer)):
+        if output is given or (named and is_dropout(producer)):
             reason = "passes its input on unchanged in evaluation"
             self.conversion.dropped.append(Dropped(self.module.path, self.module.class_name, reason))
         self.conversion.layer_outputs[self.name] = output

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from converters.dropout import remove_dropout
 from converters.to_onnx.graph_edits import (
     append,
     constant,
@@ -36,16 +35,12 @@ _MAX_PLACES = 2**16
 
 
 def portable_copy(model: ir.Model, *, rewrite: bool = True) -> ir.Model:
-    """A copy of a model that shares the arrays of its weights; with `rewrite`, in the portable form.
-
-    That form has no dropout, which is the identity at inference.
-    """
+    """A copy of a model that shares the arrays of its weights; with `rewrite`, in the portable form."""
     copy = model.clone()
     copy.meta.update(model.meta)
     if not rewrite:
         return copy
     graph = copy.graph
-    remove_dropout(graph)
     for node in list(graph):
         _drop_trailing_empty_inputs(node)
         if (rewriting := _REWRITES.get(node.op_type)) is not None:

@@ -107,6 +107,7 @@ def _plain_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
         g.parameter("running_mean", mean),
         g.parameter("running_var", variance),
         epsilon=0.0 if p.disable_variance else p.eps,
+        momentum=p.moving_average_fraction,
     )
 
 
