@@ -88,6 +88,7 @@ def load(
     fold: bool = False,
     select: str | None = None,
     proposal: str | None = None,
+    init: int | None = None,
     sha256: Sequence[str] | None = None,
 ) -> ir.Model:
     """Read a net into an `onnx_ir.Model` whose inputs and outputs have the names of the source.
@@ -102,6 +103,7 @@ def load(
     fold: fold BatchNorm, Scale and Bias into the convolution before them; changes the last bits.
     select: the path of the network in a Torch7 file that holds several ("model", "nets.2").
     proposal: "py-faster-rcnn" or "py-R-FCN", whose numbers a Caffe net's Python proposal layers have.
+    init: a seed: what no weights file holds gets initial weights by the fillers of a Caffe definition.
     sha256: the hash of each source, in their order, if known; it is recorded instead of being computed.
 
     The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
@@ -118,6 +120,7 @@ def load(
         fold=fold,
         select=select,
         proposal=proposal,
+        init=init,
     )
     return read([Path(source) for source in sources], options, sha256)
 
@@ -153,6 +156,7 @@ def convert(
     fold: bool = False,
     select: str | None = None,
     proposal: str | None = None,
+    init: int | None = None,
     sha256: Sequence[str] | None = None,
     metadata: Mapping[str, object] | None = None,
     embed_preprocessing: bool = False,
@@ -184,6 +188,7 @@ def convert(
         fold=fold,
         select=select,
         proposal=proposal,
+        init=init,
         sha256=sha256,
     )
     report: ConversionReport = model.meta["report"]

@@ -107,6 +107,7 @@ def _check_options(kinds: Mapping[Kind, Path], options: Options) -> None:
         "level": options.level,
         "ignore_fields": options.ignore_fields,
         "proposal": options.proposal,
+        "init": options.init is not None,
     }
     given = [name for name, value in state.items() if value]
     if given and kinds.keys() & {Kind.TORCH7, Kind.ONNX}:

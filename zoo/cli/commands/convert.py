@@ -86,6 +86,14 @@ def convert(
     select: Annotated[
         str | None, typer.Option(metavar="PATH", help="Where in a Torch7 file the net lies, such as model.")
     ] = None,
+    init: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SEED",
+            min=0,
+            help="Initial weights by the fillers of a Caffe definition, for what no weights file holds.",
+        ),
+    ] = None,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
@@ -115,8 +123,13 @@ def convert(
         "select": select,
         "embed_preprocessing": embed_preprocessing,
         "mean_image": mean_image,
+        "init": init,
     }
-    given = [f"--{name.removesuffix('s').replace('_', '-')}" for name, value in options.items() if value]
+    given = [
+        f"--{name.removesuffix('s').replace('_', '-')}"
+        for name, value in options.items()
+        if value or (name == "init" and value is not None)
+    ]
     if given and Path(out).suffix == ".safetensors":
         raise UsageError(
             f"{out}: takes the tensors of a .t7 as they are, and {', '.join(given)} is about a net; "
