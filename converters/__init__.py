@@ -8,8 +8,9 @@ reports. `inspect` describes the files and also reports what cannot be converted
 `converters.errors`.
 
 For programs that handle such files themselves: `identify` says what a file is, `weights_of` and
-`preprocessing_of` what a model contains, `wire` reads protobuf messages in place, `atomic_write` writes a
-file whole or not at all, and `Registry` holds what can be added by name.
+`preprocessing_of` what a model contains, `with_weights` puts trained weights into it, `wire` reads protobuf
+messages in place, `atomic_write` writes a file whole or not at all, and `Registry` holds what can be added by
+name.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ __all__ = [
     "save",
     "weights_of",
     "wire",
+    "with_weights",
 ]
 
 PathLike = str | os.PathLike[str]
@@ -222,6 +224,20 @@ def inspect(
 
     options = Options.of(input_shapes=input_shapes, stages=stages, level=level, proposal=proposal)
     return reading.inspect([Path(source) for source in sources], options)
+
+
+def with_weights(model: ir.Model, state: Mapping[str, np.ndarray]) -> ir.Model:
+    """A copy of a model with the weights that its net.py has after training.
+
+    state: the arrays of the state dict by key, of the shapes that `save(model, "net.py")` gave them; keys
+        that net.py does not store, such as num_batches_tracked, are ignored.
+
+    MismatchError for the state of another net, UnsupportedError for a net whose PyTorch form combines several
+    weights of the source into one, or trains one weight of the source in several copies.
+    """
+    from converters.to_pytorch.trained_weights import with_weights
+
+    return with_weights(model, state)
 
 
 def preprocessing_of(model: ir.Model) -> dict[str, object] | None:
