@@ -21,8 +21,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from converters import wire
+from converters import extras, wire
 from converters.atomic_writing import atomic_write, atomic_write_group
+from converters.deferred_imports import defer_imports
 from converters.errors import (
     ConverterError,
     FormatError,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx_ir as ir
 
+defer_imports()
 
 __all__ = [
     "ConversionReport",
@@ -63,6 +65,7 @@ __all__ = [
     "atomic_write",
     "atomic_write_group",
     "convert",
+    "extras",
     "foreign",
     "identify",
     "inspect",
@@ -91,6 +94,7 @@ def load(
     select: str | None = None,
     proposal: str | None = None,
     init: int | None = None,
+    image_shape: Sequence[int | str] | None = None,
     sha256: Sequence[str] | None = None,
 ) -> ir.Model:
     """Read a net into an `onnx_ir.Model` whose inputs and outputs have the names of the source.
@@ -106,6 +110,8 @@ def load(
     select: the path of the network in a Torch7 file that holds several ("model", "nets.2").
     proposal: "py-faster-rcnn" or "py-R-FCN", whose numbers a Caffe net's Python proposal layers have.
     init: a seed: what no weights file holds gets initial weights by the fillers of a Caffe definition.
+    image_shape: (channels, height, width), used only for a net with one input that must know its size and
+        does not state it; `meta["image_shape_used"]` tells whether it was.
     sha256: the hash of each source, in their order, if known; it is recorded instead of being computed.
 
     The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
@@ -123,6 +129,7 @@ def load(
         select=select,
         proposal=proposal,
         init=init,
+        image_shape=image_shape,
     )
     return read([Path(source) for source in sources], options, sha256)
 

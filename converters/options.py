@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 
 from converters.errors import UsageError
@@ -22,6 +22,8 @@ class Options:
     select: the path of the network in a Torch7 file that holds several.
     init: the seed of initial weights for the parameters of a Caffe definition that no file holds.
     proposal: the project whose numbers the Python proposal layers of a Caffe definition have.
+    image_shape: (channels, height, width), used only for a net with one input that must know its size and
+        does not state it.
     """
 
     outputs: tuple[str, ...] | None = None
@@ -34,6 +36,12 @@ class Options:
     select: str | None = None
     proposal: str | None = None
     init: int | None = None
+    image_shape: tuple[int | str, ...] | None = None
+
+    def with_image_shape_for(self, name: str) -> Options:
+        """These options, with `image_shape` as the shape of the input `name`, for any batch."""
+        assert self.image_shape is not None
+        return replace(self, input_shapes={name: ("N", *self.image_shape)})
 
     @classmethod
     def of(
@@ -49,6 +57,7 @@ class Options:
         select: str | None = None,
         proposal: str | None = None,
         init: int | None = None,
+        image_shape: Sequence[int | str] | None = None,
     ) -> Options:
         """Options after a check; UsageError names the one with an invalid value."""
         for name, value in (("outputs", outputs), ("stages", stages), ("ignore_fields", ignore_fields)):
@@ -70,6 +79,7 @@ class Options:
             select=select,
             proposal=proposal,
             init=init,
+            image_shape=None if image_shape is None else _shape("image", image_shape),
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters.errors import UsageError
+from converters.extras import require
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -27,6 +28,9 @@ def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int
         raise UsageError(f"{path}: --link and --external are for .onnx output")
     from converters import to_pytorch
 
+    if path.suffix in (".py", ""):
+        also = "" if path.suffix else "\n  or write ONNX alone: -o NET.onnx"
+        require("torch", f"{path}: writing PyTorch", also)
     if path.suffix == ".py":
         return to_pytorch.save(model, path)
     if path.suffix == "" or path.is_dir():

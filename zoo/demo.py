@@ -15,16 +15,16 @@ from zoo.catalog.catalog import Catalog
 from zoo.catalog.manifest import Manifest
 from zoo.claims.audit import AuditedModel, audited_models
 from zoo.datasets import Dataset, open_dataset
-from zoo.errors import IntegrityError
+from zoo.errors import IntegrityError, UsageError
 from zoo.evaluation.evaluate import evaluate
 from zoo.evidence.run import Run, read_run, write_run
 from zoo.report.words import problems
-from zoo.runtimes import form_of
+from zoo.runtimes import NO_RUNTIME, form_of, installed_runtimes
 from zoo.store.cache import Cache
-from zoo.store.converted import converted_model
+from zoo.store.converted import source_net
 from zoo.verification.integrity import check_integrity, source_hashes
 from zoo.verification.parity import Parity, against_recorded
-from zoo.vocabulary import RUNTIME_NAMES, RuntimeName
+from zoo.vocabulary import RuntimeName
 
 DATASET = "digits-test"
 
@@ -56,24 +56,20 @@ def run_demo(folder: Path, progress: Callable[[str], None]) -> Demo:
     models = [manifest for manifest in catalog if manifest.dataset == DATASET]
     parity: list[Parity] = []
     runs: list[Run] = []
+    runtimes = list(installed_runtimes())
+    if not runtimes:
+        raise UsageError(NO_RUNTIME)
     with open_dataset(images) as data:
         for manifest in models:
             hashes = _verified(manifest, cache)
-            sources = cache.sources(manifest)
-            for runtime in RUNTIME_NAMES:
-                net = converted_model(
-                    sources,
-                    form_of(runtime),
-                    folder,
-                    manifest.input_shape,
-                    manifest.scores,
-                    list(hashes.values()),
-                )
+            source = source_net(manifest, cache, list(hashes.values()))
+            for runtime in runtimes:
+                net = source.converted(form_of(runtime), folder)
                 recorded = cache.require(manifest, "recorded")
                 parity += against_recorded(manifest, net, runtime, data, recorded)
                 runs.append(_validated(manifest, net, runtime, data, hashes, folder))
-            forms = f"{len(RUNTIME_NAMES)} forms converted and run"
-            progress(f"{manifest.name}: {len(manifest.files)} files verified, {forms}")
+            ran = f"converted and run in {len(runtimes)} runtimes"
+            progress(f"{manifest.name}: {len(manifest.files)} files verified, {ran}")
     return Demo(audited_models(catalog, runs), parity)
 
 

@@ -37,11 +37,13 @@ def read(definition: Path | None, weights_path: Path | None, options: Options) -
     net = deploy.prepare(message, options.stages, options.level, options.outputs)
     notes += net.notes
     weights = open_weights(weights_path, net.declared) if weights_path is not None else None
-    sizes = declared_batch_sizes(net.inputs, net.declared, weights, options)
     try:
-        model, fixed = widest_dynamic_batch(sizes, functools.partial(_convert, net, weights, options))
-    except (FormatError, StaticSizeRequired) as error:
-        raise _with_size_advice(error, net, options) from None
+        model, fixed = _convert_for_any_batch(net, weights, options)
+    except (FormatError, StaticSizeRequired, UsageError) as error:
+        if (name := _input_of_image_shape(net, options)) is None:
+            raise _with_size_advice(error, net, options) from None
+        model, fixed = _convert_for_any_batch(net, weights, options.with_image_shape_for(name))
+        model.meta["image_shape_used"] = True
     if fixed:
         notes.append(_fixed_batch_note(model))
     model.meta["report"].notes.extend(notes)
@@ -62,10 +64,25 @@ def _definition(
     return definition_in(weights_path), ["no definition was given: this is the net stored with the weights"]
 
 
+def _convert_for_any_batch(
+    net: deploy.InferenceNet, weights: Weights | None, options: Options
+) -> tuple[ir.Model, list[int | None]]:
+    """(the model, the declared batch sizes that had to stay as they are)."""
+    sizes = declared_batch_sizes(net.inputs, net.declared, weights, options)
+    return widest_dynamic_batch(sizes, functools.partial(_convert, net, weights, options))
+
+
+def _input_of_image_shape(net: deploy.InferenceNet, options: Options) -> str | None:
+    """The input that `options.image_shape` is about: the only one, if its size is unknown."""
+    unknown = net.inputs.with_unknown_size
+    alone = len(unknown) == 1 == len(net.inputs.shapes)
+    return unknown[0] if alone and options.image_shape is not None and not options.input_shapes else None
+
+
 def _with_size_advice(error: ConverterError, net: deploy.InferenceNet, options: Options) -> ConverterError:
     """The error; where the size of an input is unknown, with the option that gives it."""
     unknown = [name for name in net.inputs.with_unknown_size if name not in options.input_shapes]
-    if not unknown:
+    if not unknown or isinstance(error, UsageError):
         return error
     return type(error)(
         f"{error}; the definition does not tell the size of its input, give it: "

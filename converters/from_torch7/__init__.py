@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converters.errors import ConverterError
+from converters.errors import ConverterError, StaticSizeRequired
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,13 @@ def read(path: Path, options: Options) -> ir.Model:
     content = read_content(path)
     try:
         network, place = contents.select_network(content.value, options.select, is_module)
-        model = convert(path.stem, network, options).model
+        try:
+            model = convert(path.stem, network, options).model
+        except StaticSizeRequired:
+            if options.image_shape is None or options.input_shapes:
+                raise
+            model = convert(path.stem, network, options.with_image_shape_for("input")).model
+            model.meta["image_shape_used"] = True
     except ConverterError as error:
         raise type(error)(f"{path}: {error}") from error
     model.meta["maps"] = {path: content.data}

@@ -53,12 +53,12 @@ def show_weights(nets: Sequence[str], manifests: Sequence[Path] | None, *, as_js
 def _weights(net: str, manifests: Sequence[Path] | None) -> list[Weight]:
     import converters
     from zoo.store.cache import Cache
-    from zoo.verification.structure import load_net
+    from zoo.store.converted import source_net
     from zoo.verification.weights import weights_of
 
     subject = find_subject(net.split(","), manifests)
     if subject.manifest is not None:
-        return weights_of(load_net(subject.manifest, Cache()))
+        return weights_of(source_net(subject.manifest, Cache()).model)
     return weights_of(converters.load(*subject.sources))
 
 

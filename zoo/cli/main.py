@@ -101,12 +101,22 @@ def _error_text(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
         return f"dsd-zoo: {place}{error.strerror}"
+    if isinstance(error, ModuleNotFoundError) and (missing := _missing_package(error)):
+        return f"dsd-zoo: {missing}"
     if isinstance(error, ZooError | OSError) or _is_converter_error(error):
         return f"dsd-zoo: {error}"
     return (
         f"dsd-zoo: internal error: {error!r}\n"
         "  this is a fault of dsd-zoo; please report it with what `dsd-zoo --debug ...` prints"
     )
+
+
+def _missing_package(error: ModuleNotFoundError) -> str | None:
+    """What to type where a package is missing that an extra installs; None for any other module."""
+    from converters import extras
+
+    module = (error.name or "").partition(".")[0]
+    return extras.missing(module, "this command") if module in extras.EXTRAS else None
 
 
 def _is_converter_error(error: Exception) -> bool:

@@ -90,6 +90,18 @@ def benchmark(job: Job, variant: Variant, seconds: float) -> Rates:
         )
 
 
+def inference_rate(job: Job, variant: Variant, seconds: float) -> float:
+    """Images a second that the net of the job ranks, without decoding; measured for about `seconds`.
+
+    Errors as in `benchmark`.
+    """
+    group = SingleProcess()
+    with open_sessions(job, [variant], group) as sessions:
+        size = choose_batch_size(job, sessions, [variant], group)
+        batch_plan = plan_batches(job, sessions, [variant], group, size)
+        return _inference(job, sessions[0], batch_plan, seconds)
+
+
 def _round(job: Job, session: Session, batch_plan: BatchPlan, seconds: float) -> tuple[float, float, float]:
     decoding = _decoding(job, session, batch_plan, seconds)
     inference = _inference(job, session, batch_plan, seconds)

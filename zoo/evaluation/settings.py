@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from zoo.bundled import embedded_images
 from zoo.datasets import kinds_of_sources
 from zoo.errors import UsageError
 from zoo.evaluation.variants import made_for_another
 from zoo.preprocessing.settings import Preprocessing, carried_settings, settings
-from zoo.runtimes import form_of
+from zoo.runtimes import NO_RUNTIME, form_of, installed_runtimes
 from zoo.store.subject import Subject
-from zoo.vocabulary import RuntimeName
+from zoo.vocabulary import Form, Precision, RuntimeName
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,25 @@ def settings_for(
     if made_for is not None:
         made_for = made_for_another(preprocessing.flavour, made_for)
     return Settings(preprocessing, made_for, mean_image)
+
+
+def runtimes_for(subject: Subject, kind: str, precision: Precision) -> list[RuntimeName]:
+    """The installed runtimes that can run the net of `subject` on a kind of device ("cpu", "cuda").
+
+    Raises:
+        UsageError: there is none.
+    """
+    forms = {"pytorch"} if subject.sources[0].suffix == ".py" else set(get_args(Form))
+    if not installed_runtimes():
+        raise UsageError(NO_RUNTIME)
+    found = [
+        name
+        for name, runtime in installed_runtimes().items()
+        if runtime.form in forms and precision in runtime.precisions.get(kind, ())
+    ]
+    if not found:
+        raise UsageError(f"no installed runtime computes {subject.name} in {precision} on {kind}")
+    return found
 
 
 def shipped_images(subject: Subject) -> Path:

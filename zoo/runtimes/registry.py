@@ -12,6 +12,9 @@ from zoo.vocabulary import Form, Precision
 
 RuntimeClass = TypeVar("RuntimeClass", bound=type[Runtime])
 
+NO_RUNTIME = "no runtime is installed that could run a net\n  pip install 'dsd-zoo[all]'"
+"""What to tell where `installed_runtimes` is empty."""
+
 _RUNTIMES: Registry[type[Runtime]] = Registry("runtime")
 
 
@@ -33,9 +36,18 @@ def all_runtimes() -> dict[str, type[Runtime]]:
     return dict(sorted(_RUNTIMES.items()))
 
 
+def installed_runtimes() -> dict[str, type[Runtime]]:
+    """Those of `all_runtimes` whose packages are installed."""
+    return {name: runtime for name, runtime in all_runtimes().items() if runtime.is_installed()}
+
+
 def form_of(name: str) -> Form:
-    """The form of a converted net that the runtime `name` runs. UsageError if there is no such runtime."""
-    return _runtime(name).form
+    """The form of a converted net that the runtime `name` runs.
+
+    Raises:
+        UsageError: no such runtime, or it is not installed.
+    """
+    return _installed(name).form
 
 
 def open_runtime(
@@ -55,21 +67,27 @@ def open_runtime(
         two). Together they compute one batch, or `Runtime.at_once` batches.
 
     Raises:
-        UsageError: no such runtime or device name, or not a net for it.
+        UsageError: no such runtime or device name, it is not installed, or not a net for it.
         DeviceError: the device or the precision is not available; neither is ever replaced by another one.
     """
-    runtime = _runtime(name)
+    runtime = _installed(name)
     if not net.is_file():
         raise UsageError(f"{net}: no such file")
     _check_precision(runtime, parse_device(device)[0], precision)
     return runtime(net, device, scores, threads, precision)
 
 
-def _runtime(name: str) -> type[Runtime]:
+def _installed(name: str) -> type[Runtime]:
     runtimes = all_runtimes()
     if name not in runtimes:
         raise UsageError(f"no runtime is called '{name}': expected {' or '.join(runtimes)}")
-    return runtimes[name]
+    runtime = runtimes[name]
+    if not runtime.is_installed():
+        raise UsageError(
+            f"the runtime {name} needs {runtime.label}, which is not installed\n"
+            f"  pip install 'dsd-zoo[{runtime.extra}]'"
+        )
+    return runtime
 
 
 def _check_precision(runtime: type[Runtime], kind: str, precision: Precision) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,6 +36,8 @@ class Runtime(ABC):
     """The form of a converted net that it runs."""
     packages: ClassVar[tuple[str, ...]]
     """Those entries of `describe` that are versions: a run is only resumed with the same ones."""
+    extra: ClassVar[str | None] = None
+    """The extra of the zoo that installs `packages`, where the zoo works without them."""
     precisions: ClassVar[Mapping[str, tuple[Precision, ...]]]
     """The precisions that it computes in, by kind of device ("cpu", "cuda"); leave out a kind it has not."""
 
@@ -52,6 +55,11 @@ class Runtime(ABC):
         precision: Precision = "float32",
     ) -> None:
         """Parameters and errors as for `open_runtime`, which has checked the precision."""
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        """Whether `packages` can be imported."""
+        return cls.extra is None or all(find_spec(package) is not None for package in cls.packages)
 
     @abstractmethod
     def run(self, batch: Float32) -> Float32:

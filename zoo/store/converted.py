@@ -7,13 +7,20 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import converters
 from zoo.errors import UsageError
 from zoo.files import disk_errors_explained, require_file, sha256
 from zoo.vocabulary import Form
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from zoo.catalog.manifest import Manifest
+    from zoo.store.cache import Cache
 
 FORM_NAMES: dict[Form, str] = {"onnx": "net.onnx", "pytorch": "net.py"}
 # Beside a converted net: the preprocessing that its sources state, as JSON.
@@ -22,108 +29,128 @@ PREPROCESSING_NAME = "preprocessing.json"
 LAYOUT = 2
 
 
-def converted_model(
-    sources: Sequence[Path],
-    form: Form,
-    cache_root: Path,
-    input_shape: Sequence[int] | None = None,
-    scores: str | None = None,
-    hashes: Sequence[str] | None = None,
-) -> Path:
-    """The net in `sources` (what `converters.load` takes) in the form that a runtime needs.
+@dataclass(frozen=True)
+class SourceNet:
+    """A net in the files that `converters.load` takes; they are read and hashed at most once.
 
-    It is kept in <cache_root>/converted/. The key includes the content of the sources and of the converter,
-    so it is never stale. A file that already has the form is returned unchanged.
-
-    input_shape: (channels, height, width), for a Torch7 net that does not imply it.
-    scores: the output to keep, if the net has several.
-    hashes: the sha256 of each source, in order; computed by default.
-
-    Raises:
-        UsageError: a .py file cannot become anything else, or the cache cannot be written.
-        converters.ConverterError: the net cannot be converted.
+    output: the output to keep, if the net has several.
+    image_shape: (channels, height, width), for a net that must know it and does not state it.
+    known_hashes: the sha256 of each source, in order; computed by default.
     """
-    name = FORM_NAMES[form]
-    if [source.suffix for source in sources] == [Path(name).suffix]:
-        return sources[0]
-    for source in sources:
-        if source.suffix == ".py":
-            raise UsageError(f"{source}: a net.py runs in PyTorch only; use --runtime pytorch")
-        require_file(source)
-    outputs = None if scores is None or sources[0].suffix == ".onnx" else [scores]
-    hashes = [sha256(source) for source in sources] if hashes is None else list(hashes)
-    net = _Net(sources, hashes, outputs)
-    # Most nets fix all their sizes. The shape is used, and is part of the key, only for a net that does not.
-    shapes = [None] if input_shape is None else [None, list(input_shape)]
-    folders = [cache_root / "converted" / net.key(shape) / form for shape in shapes]
-    folder = next(filter(Path.is_dir, folders), None)
-    if folder is None:
-        with disk_errors_explained(cache_root):
-            try:
-                folder = _make(folders[0], net, name, shapes[0])
-            except converters.StaticSizeRequired:
-                if input_shape is None:
-                    raise
-                folder = _make(folders[1], net, name, shapes[1])
-    return folder / name
-
-
-def recorded_preprocessing(form: Path) -> dict[str, Any] | None:
-    """The preprocessing that the sources of a `converted_model` state; None if they state none."""
-    found: dict[str, Any] | None = json.loads(form.with_name(PREPROCESSING_NAME).read_text(encoding="utf-8"))
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Net:
-    """The files of a net, their sha256 in the same order, and the outputs to keep (None: all)."""
 
     sources: Sequence[Path]
-    hashes: Sequence[str]
-    outputs: list[str] | None
+    output: str | None = None
+    image_shape: Sequence[int] | None = None
+    known_hashes: Sequence[str] | None = None
 
-    def key(self, shape: list[int] | None) -> str:
-        """The key in the cache: a hash of the sources, the converter, the outputs and the shape."""
-        key = [LAYOUT, _converter(), *self.hashes, self.outputs, shape]
-        return hashlib.sha256(json.dumps(key).encode()).hexdigest()
+    @cached_property
+    def hashes(self) -> list[str]:
+        """The sha256 of each source, in order. UsageError for one that is not a file."""
+        if self.known_hashes is not None:
+            return list(self.known_hashes)
+        for source in self.sources:
+            require_file(source)
+        return [sha256(source) for source in self.sources]
 
-    def write(self, out: Path, shape: list[int] | None) -> None:
-        """Write the net to `out`, its preprocessing beside it. `shape`: of one image, for any batch."""
-        input_shapes: dict[str, list[int | str]] | None = None if shape is None else {"input": ["N", *shape]}
+    @cached_property
+    def model(self) -> ir.Model:
+        """The net as read. Raises converters.ConverterError."""
+        return converters.load(
+            *self.sources, outputs=self._outputs, image_shape=self.image_shape, sha256=self.hashes
+        )
+
+    def converted(self, form: Form, cache_root: Path) -> Path:
+        """The net in the form that a runtime needs, kept in <cache_root>/converted/.
+
+        The key includes the content of the sources and of the converter, so it is never stale. A file that
+        already has the form is returned unchanged.
+
+        Raises:
+            UsageError: a .py file cannot become anything else, or the cache cannot be written.
+            converters.ConverterError: the net cannot be converted.
+        """
+        name = FORM_NAMES[form]
+        if [source.suffix for source in self.sources] == [Path(name).suffix]:
+            return self.sources[0]
+        for source in self.sources:
+            if source.suffix == ".py":
+                raise UsageError(f"{source}: a net.py runs in PyTorch only; use --runtime pytorch")
+            require_file(source)
+        folder = self._existing(form, cache_root)
+        if folder is None:
+            with disk_errors_explained(cache_root):
+                folder = self._convert(form, cache_root)
+        return folder / name
+
+    def _folder(self, form: Form, cache_root: Path, shape: Sequence[int] | None) -> Path:
+        return cache_root / "converted" / self._key(shape) / form
+
+    def _existing(self, form: Form, cache_root: Path) -> Path | None:
+        """Most nets state all their sizes. The shape is part of the key only where it is used."""
+        shapes = [None] if self.image_shape is None else [None, self.image_shape]
+        folders = (self._folder(form, cache_root, shape) for shape in shapes)
+        return next(filter(Path.is_dir, folders), None)
+
+    def _convert(self, form: Form, cache_root: Path) -> Path:
+        """Create the folder of a converted net with one rename, so that it is complete whenever it exists.
+
+        One process creates it while others wait, so a leftover temporary folder is that of a killed process.
+        """
+        from filelock import FileLock
+
+        first = self._folder(form, cache_root, None)
+        first.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(first.with_name(f".{form}.lock")):
+            if (existing := self._existing(form, cache_root)) is not None:
+                return existing
+            used = self.model.meta.get("image_shape_used")
+            folder = self._folder(form, cache_root, self.image_shape if used else None)
+            incoming = folder.with_name(f".incoming-{form}")
+            shutil.rmtree(incoming, ignore_errors=True)
+            incoming.mkdir(parents=True)
+            try:
+                self.write(incoming / FORM_NAMES[form])
+                incoming.rename(folder)
+            finally:
+                shutil.rmtree(incoming, ignore_errors=True)
+        return folder
+
+    def write(self, out: Path) -> None:
+        """Write the net to `out`, its preprocessing beside it."""
         try:
-            model = converters.load(
-                *self.sources, outputs=self.outputs, input_shapes=input_shapes, sha256=self.hashes
-            )
-            converters.save(model, out)
+            converters.save(self.model, out)
         except converters.UsageError as error:
             # The user did not choose this folder; `disk_errors_explained` says what to do about the cache.
             if isinstance(error.__cause__, OSError):
                 raise error.__cause__ from error
             raise
-        preprocessing = json.dumps(converters.preprocessing_of(model))
+        preprocessing = json.dumps(converters.preprocessing_of(self.model))
         out.with_name(PREPROCESSING_NAME).write_text(preprocessing, encoding="utf-8")
 
+    @property
+    def _outputs(self) -> list[str] | None:
+        """An .onnx keeps all its outputs."""
+        return None if self.output is None or self.sources[0].suffix == ".onnx" else [self.output]
 
-def _make(folder: Path, net: _Net, name: str, shape: list[int] | None) -> Path:
-    """Create the folder of a converted net with one rename, so that it is complete whenever it exists.
+    def _key(self, shape: Sequence[int] | None) -> str:
+        """The key in the cache: a hash of the sources, the converter, the outputs and the shape."""
+        key = [LAYOUT, _converter(), *self.hashes, self._outputs, None if shape is None else list(shape)]
+        return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
-    One process creates it while others wait, so a leftover temporary folder is that of a killed process.
+
+def source_net(manifest: Manifest, cache: Cache, hashes: Sequence[str] | None = None) -> SourceNet:
+    """The net of a model, up to the output that ranks the classes.
+
+    hashes: the sha256 of each source file, in order; computed by default.
+    Raises UsageError if a file is not in the cache.
     """
-    from filelock import FileLock
+    return SourceNet(cache.sources(manifest), manifest.scores, manifest.input_shape, hashes)
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    incoming = folder.with_name(f".incoming-{folder.name}")
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
-        if folder.is_dir():
-            return folder
-        shutil.rmtree(incoming, ignore_errors=True)
-        incoming.mkdir()
-        try:
-            net.write(incoming / name, shape)
-            incoming.rename(folder)
-        finally:
-            shutil.rmtree(incoming, ignore_errors=True)
-    return folder
+
+def recorded_preprocessing(form: Path) -> dict[str, Any] | None:
+    """The preprocessing that the sources of a `SourceNet.converted` state; None if they state none."""
+    found: dict[str, Any] | None = json.loads(form.with_name(PREPROCESSING_NAME).read_text(encoding="utf-8"))
+    return found
 
 
 def _converter() -> str:

@@ -15,7 +15,7 @@ from zoo.catalog.manifest import Manifest
 from zoo.errors import IntegrityError, UsageError
 from zoo.files import require_file, sha256
 from zoo.store.cache import Cache
-from zoo.store.converted import converted_model, recorded_preprocessing
+from zoo.store.converted import SourceNet, recorded_preprocessing
 from zoo.vocabulary import Form
 
 
@@ -63,9 +63,9 @@ class Subject:
     def converted(
         self, form: Form, scores: str | None = None, input_shape: Sequence[int] | None = None
     ) -> Path:
-        """The net in the form that a runtime needs; see `zoo.store.converted.converted_model`."""
-        hashes = list(self.hashes.values())
-        return converted_model(self.sources, form, self.cache, input_shape, scores, hashes)
+        """The net in the form that a runtime needs; see `zoo.store.converted.SourceNet`."""
+        net = SourceNet(self.sources, scores, input_shape, list(self.hashes.values()))
+        return net.converted(form, self.cache)
 
     def carried_preprocessing(self, form: Form, scores: str | None = None) -> dict[str, Any] | None:
         """The preprocessing that the files themselves describe; None for a net.py and a .t7, which do not.

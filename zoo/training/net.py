@@ -25,7 +25,7 @@ _WEIGHTLESS = frozenset({converters.Kind.PROTOTXT})
 class Source:
     """The files of a net, and how they are read. scores: the output that ranks the classes (None: the only).
 
-    image_shape: (channels, height, width), for a Torch7 net that does not imply it.
+    image_shape: (channels, height, width), for a net that must know its size and does not state it.
     """
 
     paths: Sequence[Path]
@@ -48,14 +48,11 @@ class Source:
             if path.suffix == ".py":
                 raise UsageError(f"{path}: give the files that it was converted from, or its .onnx")
         options: dict[str, Any] = {"init": seed} if self.is_untrained else {}
+        if self.paths[0].suffix != ".onnx":
+            options["image_shape"] = self.image_shape
         if self.scores is not None and self.paths[0].suffix != ".onnx":
             options["outputs"] = [self.scores]
-        try:
-            return converters.load(*self.paths, **options)
-        except converters.StaticSizeRequired:
-            if self.image_shape is None:
-                raise
-            return converters.load(*self.paths, input_shapes={"input": ["N", *self.image_shape]}, **options)
+        return converters.load(*self.paths, **options)
 
 
 def classes_of(model: ir.Model) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zoo.store.converted import source_net
 from zoo.verification.check import Check
 from zoo.verification.integrity import check_integrity, source_hashes
 from zoo.verification.parity import check_parity
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 def verify_model(manifest: Manifest, cache: Cache, baseline: Manifest | None = None) -> list[Check]:
     """All checks of a model in order; after the first kind that fails, the rest are left out."""
     checks = check_integrity(manifest, cache)
-    hashes = list(source_hashes(manifest, checks).values())
+    if not all(check.ok for check in checks):
+        return checks
+    # Both checks share the net, so that its files are read once.
+    net = source_net(manifest, cache, list(source_hashes(manifest, checks).values()))
+    checks += check_structure(manifest, net, cache, baseline)
     if all(check.ok for check in checks):
-        checks += check_structure(manifest, cache, baseline, hashes)
-    if all(check.ok for check in checks):
-        checks += check_parity(manifest, cache, hashes)
+        checks += check_parity(manifest, net, cache)
     return checks

@@ -6,7 +6,7 @@ Converted nets must reproduce them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +20,13 @@ from zoo.datasets import Dataset, open_dataset
 from zoo.datasets.loader import load_samples
 from zoo.errors import DataError
 from zoo.preprocessing import preprocessor
-from zoo.runtimes import open_runtime
-from zoo.store.converted import converted_model
+from zoo.runtimes import all_runtimes, form_of, installed_runtimes, open_runtime
 from zoo.verification.check import Check
 from zoo.verification.difference import BOUND, difference
 
 if TYPE_CHECKING:
     from zoo.store.cache import Cache
+    from zoo.store.converted import SourceNet
 
 Float64 = NDArray[np.float64]
 
@@ -112,21 +112,25 @@ def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: 
     return np.concatenate(rows).astype(np.float64)
 
 
-def check_parity(manifest: Manifest, cache: Cache, hashes: Sequence[str] | None = None) -> list[Check]:
+def check_parity(manifest: Manifest, net: SourceNet, cache: Cache) -> list[Check]:
     """Run the ONNX and the PyTorch form of the net, and compare their outputs.
 
     If the zoo has recorded outputs and the test images, each form is compared with the recording; else both
     forms are compared on a batch of random numbers. The bound is that of `zoo.verification.difference`.
+
+    net: that of the model, see `zoo.store.converted.source_net`.
     """
-    sources = cache.sources(manifest)
-    onnx, pytorch = (
-        converted_model(sources, target, cache.root, manifest.input_shape, manifest.scores, hashes)
-        for target in ("onnx", "pytorch")
-    )
+    missing = [name for name in ("onnx", "pytorch") if name not in installed_runtimes()]
+    installed = [name for name in ("onnx", "pytorch") if name not in missing]
+    forms = {name: net.converted(form_of(name), cache.root) for name in installed}
     images = embedded_images(manifest.dataset)
-    if manifest.recorded and images is not None:
-        return _against_recorded(manifest, {"onnx": onnx, "pytorch": pytorch}, images, cache)
-    return [_against_each_other(manifest, onnx, pytorch)]
+    if manifest.recorded and images is not None and forms:
+        checks = _against_recorded(manifest, forms, images, cache)
+    elif missing:
+        checks = []
+    else:
+        checks = [_against_each_other(manifest, **forms)]
+    return checks + [_not_compared(name) for name in missing]
 
 
 def _against_recorded(
@@ -149,6 +153,12 @@ def _against_recorded(
         )
         for parity in found
     ]
+
+
+def _not_compared(runtime: str) -> Check:
+    missing = all_runtimes()[runtime]
+    advice = f"pip install 'dsd-zoo[{missing.extra}]'"
+    return Check("parity", runtime, True, f"not compared; {missing.label} is not installed: {advice}")
 
 
 def _against_each_other(manifest: Manifest, onnx: Path, pytorch: Path) -> Check:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zoo.errors import UsageError
+from zoo.store.converted import source_net
 from zoo.verification.check import Check
 from zoo.verification.weights import equal_values, pair_weights, weights_of
 
@@ -16,24 +17,26 @@ if TYPE_CHECKING:
     from converters import ConversionReport
     from zoo.catalog.manifest import Manifest
     from zoo.store.cache import Cache
+    from zoo.store.converted import SourceNet
 
 
 def check_structure(
     manifest: Manifest,
+    net: SourceNet,
     cache: Cache,
     baseline: Manifest | None = None,
-    hashes: Sequence[str] | None = None,
 ) -> list[Check]:
     """Read definition and weights as a net; compare it with the manifest and, if in the cache, the baseline.
 
     Every layer must have parameters of the right shape, all of them finite; input and parameter count must be
     those of the manifest. A baseline of the same architecture must have the same layers and other weights.
-    UsageError if a file of the model is not in the cache.
+
+    net: that of the model, see `zoo.store.converted.source_net`.
     """
     import converters
 
     try:
-        model = load_net(manifest, cache, hashes)
+        model = net.model
     except converters.ConverterError as error:
         return [Check("structure", "net", False, str(error))]
     report: ConversionReport = model.meta["report"]
@@ -55,7 +58,7 @@ def _check_against_baseline(model: ir.Model, baseline: Manifest, cache: Cache) -
     if any(cache.find(file) is None for file in baseline.source_model_files()):
         return Check("structure", subject, True, f"not compared; first run: dsd-zoo fetch {baseline.name}")
     try:
-        other = load_net(baseline, cache)
+        other = source_net(baseline, cache).model
     except converters.ConverterError as error:
         return Check("structure", subject, False, f"the baseline cannot be read: {error}")
     if different := differences_in_architecture(model, other):
@@ -63,25 +66,6 @@ def _check_against_baseline(model: ir.Model, baseline: Manifest, cache: Cache) -
     equal = share_of_equal_weights(model, other)
     weights = f"{100 * equal:.2f} % of the weights are the very same"
     return Check("structure", subject, equal < 1, f"the same architecture; {weights}")
-
-
-def load_net(manifest: Manifest, cache: Cache, hashes: Sequence[str] | None = None) -> ir.Model:
-    """Load the net of a model, up to the output that ranks the classes.
-
-    hashes: the sha256 of each source file, in order; computed by default.
-
-    Raises UsageError if a file is not in the cache, and converters.ConverterError if definition and weights
-    do not fit together or cannot be converted.
-    """
-    import converters
-
-    sources = cache.sources(manifest)
-    outputs = None if manifest.scores is None else [manifest.scores]
-    try:
-        return converters.load(*sources, outputs=outputs, sha256=hashes)
-    except converters.StaticSizeRequired:
-        shapes = {"input": (1, *manifest.input_shape)}
-        return converters.load(*sources, outputs=outputs, input_shapes=shapes, sha256=hashes)
 
 
 def contradictions(model: ir.Model, manifest: Manifest) -> list[str]:

@@ -109,6 +109,14 @@ def test_an_input_size_that_nothing_tells_is_asked_for(tmp_path: Path) -> None:
     assert load(tmp_path, text, input_shapes={"data": (1, 3, 7, 9)}).meta["report"].outputs == {
         "r": "1x3x7x9"
     }
+    of_images = load(tmp_path, text, image_shape=(3, 7, 9))
+    assert of_images.meta["report"].outputs == {"r": "Nx3x7x9"}
+
+
+def test_a_shape_of_images_is_not_used_where_the_net_states_its_own(tmp_path: Path) -> None:
+    model = load(tmp_path, DATA % "TEST" + BODY, image_shape=(3, 7, 9))
+    assert model.meta["report"].inputs == {"data": "Nx3x5x5"}
+    assert "image_shape_used" not in model.meta
 
 
 def test_the_last_softmax_loss_is_the_probability_also_where_it_is_asked_for(tmp_path: Path) -> None:
@@ -158,6 +166,9 @@ def test_a_size_that_a_layer_needs_is_asked_for(tmp_path: Path) -> None:
         converters.load(definition, weights)
     shapes = {"data": (2, 3, 4, 4)}
     assert converters.load(definition, weights, input_shapes=shapes).meta["report"].outputs["a"] == "2x1x2x4"
+    of_images = converters.load(definition, weights, image_shape=(3, 4, 4))
+    assert of_images.meta["report"].outputs["a"] == "Nx1x2x4"
+    assert of_images.meta["image_shape_used"]
     # the shape of an input that the wanted output does not need may be given too
     power = 'layer { name: "p" type: "DummyData" top: "p" dummy_data_param { shape { dim: 2 } } }'
     definition.write_text(definition.read_text() + power)

@@ -51,6 +51,16 @@ def test_one_proportion_against_scipy(count: tuple[int, int], confidence: float)
         assert ours(correct, n, confidence) == pytest.approx((truth.low, truth.high), abs=1e-9)
 
 
+@pytest.mark.parametrize("n", [500, 50_000, 1_281_167])
+@pytest.mark.parametrize("share", [1e-6, 0.001, 0.5, 0.7281, 0.999])
+def test_the_exact_interval_of_many_images_against_scipy(n: int, share: float) -> None:
+    correct = max(1, round(share * n))
+    for confidence in (0.5, 0.95, 0.999):
+        truth = binomtest(correct, n).proportion_ci(confidence, method="exact")
+        found = clopper_pearson_interval(correct, n, confidence)
+        assert found == pytest.approx((truth.low, truth.high), rel=1e-8, abs=1e-12)
+
+
 def test_ends_of_the_scale_are_exact() -> None:
     assert wilson_interval(0, 7).low == 0.0
     assert wilson_interval(500, 500).high == 1.0

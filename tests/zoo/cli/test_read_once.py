@@ -12,11 +12,14 @@ from command_line import runner
 from corpus_cases import CORPUS
 
 import converters
+from converters.from_torch7 import reader
 from zoo.bundled import bundled_folder
+from zoo.demo import run_demo
 from zoo.store import digests
 
 DIGITS = bundled_folder() / "digits"
 CAFFE = [DIGITS / "caffe" / name for name in ("train_val.prototxt", "dsd.caffemodel")]
+BASELINE = [DIGITS / "caffe" / name for name in ("deploy.prototxt", "baseline.caffemodel")]
 OPTIONS = ["--data", DIGITS / "images" / "test_images.tar", "--flavour", "caffe-warp36"]
 LUA = ["--data", DIGITS / "images" / "test_images.tar", "--flavour", "torch7-bicubic36", "--crop", 32]
 
@@ -111,16 +114,41 @@ def test_other_commands_hash_and_read_once_too(dsd_zoo, counts, tmp_path):
     assert counts.take([OPTIONS[1]]) == ([0], [])
 
 
-def test_a_torch7_net_without_a_size_is_hashed_once(dsd_zoo, counts, tmp_path):
-    """Only reading it without a size shows that it needs one, so it is read twice."""
+def test_a_torch7_net_without_a_size_is_hashed_and_read_once(dsd_zoo, counts):
+    """Only reading it shows that it needs a size."""
     net = CORPUS / "torch7-models" / "nin-like" / "net.t7"
     line = ["validate", net, *LUA[:2], "--flavour", "torch7-bicubic256", "--crop", 224, "--limit", 1]
-    for reads in ([[net], [net]], []):
+    for reads in ([[net]], []):
         assert dsd_zoo(*line).code == 0
         assert counts.take([net]) == ([1], reads)
 
 
-def test_verify_hashes_each_file_of_a_model_once(dsd_zoo, counts):
+def test_a_torch7_file_is_read_once_even_if_the_net_is_converted_again(monkeypatch):
+    opened = []
+    read = reader.read
+    monkeypatch.setattr(reader, "read", lambda path: opened.append(path) or read(path))
+    net = CORPUS / "torch7-models" / "nin-like" / "net.t7"
+    assert converters.load(net, image_shape=(3, 224, 224)).meta["image_shape_used"]
+    assert opened == [net]
+
+
+@pytest.mark.parametrize(
+    ("model", "sources"),
+    [("digits-caffe-baseline", BASELINE), ("digits-torch7-baseline", [DIGITS / "torch7" / "baseline.t7"])],
+)
+def test_verify_hashes_and_reads_each_source_once(dsd_zoo, counts, model, sources):
+    for _ in range(2):
+        assert dsd_zoo("verify", model).code == 0
+        assert counts.take(sources) == ([1] * len(sources), [sources])
+
+
+def test_verify_reads_model_and_baseline_once_each(dsd_zoo, counts):
     assert dsd_zoo("verify", "digits-caffe-dsd").code == 0
-    hashed, _ = counts.take(CAFFE)
-    assert hashed == [1, 1]
+    assert counts.take(CAFFE) == ([1, 1], [CAFFE, BASELINE])
+
+
+def test_demo_reads_each_net_once_for_both_forms(counts, tmp_path):
+    run_demo(tmp_path, lambda line: None)
+    _, reads = counts.take([])
+    assert len(reads) == 6
+    assert len({tuple(sources) for sources in reads}) == 6

@@ -248,7 +248,7 @@ def test_resume_keeps_the_batch_size_of_the_interrupted_run(dsd_zoo, monkeypatch
 
 
 def test_bench_measures_the_three_rates(dsd_zoo):
-    outcome = dsd_zoo("bench", "digits-caffe-dsd", "--seconds", "0.3", "--json")
+    outcome = dsd_zoo("bench", "digits-caffe-dsd", "--runtime", "onnx", "--seconds", "0.3", "--json")
     assert outcome.code == 0
     printed = json.loads(outcome.out)
     assert min(printed["decoding"], printed["inference"], printed["validation"]) > 0
@@ -257,10 +257,31 @@ def test_bench_measures_the_three_rates(dsd_zoo):
     assert printed["bound"] == pytest.approx(1 / (1 / printed["decoding"] + 1 / printed["inference"]))
     assert printed["share_of_bound"] == pytest.approx(printed["validation"] / printed["bound"])
     assert printed["shared"] is True
-    outcome = dsd_zoo("bench", "digits-caffe-dsd", "--seconds", "0.2", "--preprocess-on", "device")
+    options = ("--runtime", "onnx", "--seconds", "0.2", "--preprocess-on", "device")
+    outcome = dsd_zoo("bench", "digits-caffe-dsd", *options)
     assert "decoding alone" in outcome.out
     assert "bound by sharing: on the same processors both can do" in outcome.out
     assert "processors" in outcome.out
+
+
+def test_bench_names_the_fastest_of_all_installed_runtimes(dsd_zoo):
+    printed = json.loads(dsd_zoo("bench", "digits-caffe-dsd", "--seconds", "0.2", "--json").out)
+    rates = {name: found["validation"] for name, found in printed["runtimes"].items()}
+    assert set(rates) == {"onnx", "openvino", "pytorch"}
+    assert printed["fastest"] == max(rates, key=rates.get)
+    outcome = dsd_zoo("bench", "digits-caffe-dsd", "--seconds", "0.2")
+    names = [line.split()[0] for line in outcome.out.splitlines()[3:6]]
+    assert set(names) == set(rates)
+    assert f"The fastest for this net on this machine: --runtime {names[0]}" in outcome.out
+
+
+def test_bench_tries_only_runtimes_that_can_run_the_net(dsd_zoo, tmp_path):
+    assert dsd_zoo("convert", "digits-caffe-dsd", "-o", tmp_path / "net.py").code == 0
+    options = ("--data", IMAGES, "--flavour", "caffe-warp36", "--crop", "32", "--seconds", "0.1", "--json")
+    printed = json.loads(dsd_zoo("bench", tmp_path / "net.py", *options).out)
+    assert list(printed["runtimes"]) == ["pytorch"]
+    printed = json.loads(dsd_zoo("bench", "digits-caffe-dsd", "--precision", "bf16", *options[-3:]).out)
+    assert list(printed["runtimes"]) == ["pytorch"]
 
 
 def test_bench_names_an_image_that_cannot_be_read(dsd_zoo, tmp_path):

@@ -12,8 +12,8 @@ from zoo.bundled import bundled_folder
 from zoo.catalog.catalog import Catalog
 from zoo.datasets import open_dataset
 from zoo.evaluation.evaluate import evaluate
-from zoo.runtimes import best
-from zoo.store.converted import converted_model
+from zoo.runtimes import best, form_of
+from zoo.store.converted import SourceNet
 
 MODELS = [name for name in Catalog.load().names() if name.startswith("digits-")]
 
@@ -23,12 +23,12 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.mark.parametrize("runtime", ["onnx", "pytorch"])
+@pytest.mark.parametrize("runtime", ["onnx", "openvino", "pytorch"])
 @pytest.mark.parametrize("model", MODELS)
 def test_every_image_is_scored_as_the_original_framework_did(model, runtime, cache):
     manifest = Catalog.load().get(model)
     sources = [manifest.directory / file.path for file in manifest.source_files()]
-    net = converted_model(sources, runtime, cache, manifest.input_shape)
+    net = SourceNet(sources, image_shape=manifest.input_shape).converted(form_of(runtime), cache)
     with open_dataset(bundled_folder() / "digits" / "images" / "test_images.tar") as data:
         run = evaluate(net, data, manifest.preprocessing, model=model, runtime=runtime)
     (key,) = manifest.recorded.values()

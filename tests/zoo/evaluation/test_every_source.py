@@ -12,7 +12,7 @@ from zoo.catalog.catalog import Catalog
 from zoo.datasets import open_dataset
 from zoo.evaluation.evaluate import evaluate
 from zoo.preprocessing.settings import Preprocessing
-from zoo.store.converted import converted_model
+from zoo.store.converted import SourceNet
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_every_source_gives_the_same_counts_of_the_digits(tmp_path, cache, digit
     with open_dataset(write(form, tmp_path, digits, manifest.preprocessing.flavour)) as data:
         assert data.name == "digits-test"
         for runtime in ("onnx", "pytorch"):
-            net = converted_model(sources, runtime, cache, manifest.input_shape)
+            net = SourceNet(sources, image_shape=manifest.input_shape).converted(runtime, cache)
             run = evaluate(net, data, manifest.preprocessing, model="m", runtime=runtime)
             result = run.result
             assert (result.n, result.top1_correct, result.top5_correct) == (500, 492, 500)
@@ -44,7 +44,7 @@ def test_the_lmdb_that_caffe_tested_gives_the_same_counts(shared, cache):
     """Raw pixels as convert_imageset wrote them, under the flavour that made them and under none."""
     manifest = Catalog.load().get("digits-caffe-dsd")
     sources = [manifest.directory / file.path for file in manifest.source_files()]
-    net = converted_model(sources, "onnx", cache, manifest.input_shape)
+    net = SourceNet(sources, image_shape=manifest.input_shape).converted("onnx", cache)
     stored = manifest.preprocessing.model_copy(update={"flavour": "caffe-stored"})
     with open_dataset(shared / "demo" / "caffe" / "digits_test_lmdb") as data:
         runs = [evaluate(net, data, settings, model="m") for settings in (manifest.preprocessing, stored)]
@@ -55,9 +55,8 @@ def test_the_lmdb_that_caffe_tested_gives_the_same_counts(shared, cache):
 @pytest.mark.parametrize("form", FORMS)
 def test_photographs_get_the_five_classes_that_caffe_gave_them(shared, tmp_path, cache, form):
     model = shared / "models" / "squeezenet-deep-compression"
-    net = converted_model(
-        [model / "SqueezeNet_deploy.prototxt", model / "compressed_SqueezeNet.net"], "onnx", cache
-    )
+    sources = [model / "SqueezeNet_deploy.prototxt", model / "compressed_SqueezeNet.net"]
+    net = SourceNet(sources).converted("onnx", cache)
     with (model / "imagenet-sample-top5.csv").open(newline="") as file:
         recorded = {line["file"]: line for line in csv.DictReader(file)}
     with open_dataset(shared / "imagenet-sample") as data:

@@ -10,7 +10,8 @@ import pytest
 from zoo.datasets import open_dataset
 from zoo.evaluation.evaluate import evaluate
 from zoo.preprocessing.settings import Preprocessing
-from zoo.store.converted import converted_model
+from zoo.runtimes import form_of
+from zoo.store.converted import SourceNet
 
 SETTINGS = Preprocessing(flavour="caffe-warp256", crop=227, mean=[104, 117, 123])
 
@@ -20,10 +21,10 @@ def model(shared):
     return shared / "models" / "squeezenet-deep-compression"
 
 
-@pytest.mark.parametrize("runtime", ["onnx", "pytorch"])
+@pytest.mark.parametrize("runtime", ["onnx", "openvino", "pytorch"])
 def test_every_photograph_gets_the_five_classes_that_caffe_gave_it(shared, model, tmp_path, runtime):
     sources = [model / "SqueezeNet_deploy.prototxt", model / "compressed_SqueezeNet.net"]
-    net = converted_model(sources, runtime, tmp_path)
+    net = SourceNet(sources).converted(form_of(runtime), tmp_path)
     with open_dataset(shared / "imagenet-sample") as data:
         run = evaluate(net, data, SETTINGS, model="squeezenet-deep-compression", runtime=runtime)
     with (model / "imagenet-sample-top5.csv").open(newline="") as file:

@@ -1,8 +1,9 @@
-"""ONNX Runtime and PyTorch behind one interface, driven by tiny hand-made nets."""
+"""ONNX Runtime, OpenVINO and PyTorch behind one interface, driven by tiny hand-made nets."""
 
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -10,7 +11,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from zoo.errors import DeviceError, UsageError
-from zoo.runtimes import best, open_runtime
+from zoo.runtimes import all_runtimes, best, installed_runtimes, open_runtime
+from zoo.runtimes import runtime as runtime_module
+
+RUNTIMES = ("onnx", "openvino", "pytorch")
 
 WEIGHTS = np.random.default_rng(0).standard_normal((7, 3)).astype(np.float32)
 
@@ -73,19 +77,19 @@ def expected(batch: np.ndarray) -> np.ndarray:
     return batch.astype(np.float64).mean((2, 3)) @ WEIGHTS.T.astype(np.float64)
 
 
-@pytest.mark.parametrize("name", ["onnx", "pytorch"])
+@pytest.mark.parametrize("name", RUNTIMES)
 def test_scores_are_one_row_per_image(make_net, batch, name):
     runtime = open_runtime(name, make_net(name), threads=1)
     scores = runtime.run(batch)
     assert scores.shape == (5, 7)
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, expected(batch), atol=1e-6)
-    assert runtime.describe()[{"onnx": "onnxruntime", "pytorch": "torch"}[name]]
+    assert all(runtime.describe()[package] for package in all_runtimes()[name].packages)
     assert runtime.batch is None
     runtime.close()
 
 
-@pytest.mark.parametrize(("name", "most"), [("onnx", 16), ("pytorch", 2)])
+@pytest.mark.parametrize(("name", "most"), [("onnx", 16), ("openvino", 16), ("pytorch", 2)])
 def test_one_thread_gives_the_same_bits_as_several(make_net, name, most):
     """As where processes share the processors. PyTorch has other algorithms for smaller images."""
     images = np.random.default_rng(2).standard_normal((2, 3, 96, 96)).astype(np.float32)
@@ -94,32 +98,36 @@ def test_one_thread_gives_the_same_bits_as_several(make_net, name, most):
     np.testing.assert_array_equal(scores[0], scores[1])
 
 
-def test_onnx_shapes_are_known_beforehand(make_net):
-    assert open_runtime("onnx", make_net("onnx")).input_shape == (3, 4, 4)
-    fixed = open_runtime("onnx", make_net("onnx", batch=2))
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_onnx_shapes_are_known_beforehand(make_net, name):
+    assert open_runtime(name, make_net(name)).input_shape == (3, 4, 4)
+    fixed = open_runtime(name, make_net(name, batch=2))
     assert fixed.batch == 2
-    with pytest.raises(UsageError, match=r"ONNX Runtime failed on a batch \(5, 3, 4, 4\)"):
+    label = all_runtimes()[name].label
+    with pytest.raises(UsageError, match=rf"{label} failed on a batch \(5, 3, 4, 4\)"):
         fixed.run(np.zeros((5, 3, 4, 4), np.float32))
 
 
-def test_one_of_several_outputs_is_chosen_by_name(make_net, batch):
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_one_of_several_outputs_is_chosen_by_name(make_net, batch, name):
     net = make_net("onnx", outputs=("prob", "twice"))
     np.testing.assert_allclose(
-        open_runtime("onnx", net, scores="twice").run(batch), 2 * expected(batch), atol=1e-6
+        open_runtime(name, net, scores="twice").run(batch), 2 * expected(batch), atol=1e-6
     )
     with pytest.raises(UsageError, match="say which output ranks the classes; its outputs are prob, twice"):
-        open_runtime("onnx", net)
+        open_runtime(name, net)
     with pytest.raises(UsageError, match="no output 'softmax'; its outputs are prob, twice"):
-        open_runtime("onnx", net, scores="softmax")
+        open_runtime(name, net, scores="softmax")
 
 
-def test_a_net_of_two_inputs_is_refused(tmp_path):
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_a_net_of_two_inputs_is_refused(tmp_path, name):
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 3]) for name in ("a", "b", "sum")]
     graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["sum"])], "net", values[:2], values[2:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     onnx.save(model, tmp_path / "net.onnx")
     with pytest.raises(UsageError, match="expected a net with one input, it has a, b"):
-        open_runtime("onnx", tmp_path / "net.onnx")
+        open_runtime(name, tmp_path / "net.onnx")
 
 
 def test_several_outputs_of_a_net_py_are_refused_with_advice(make_net, batch):
@@ -128,7 +136,7 @@ def test_several_outputs_of_a_net_py_are_refused_with_advice(make_net, batch):
         runtime.run(batch)
 
 
-@pytest.mark.parametrize("name", ["onnx", "pytorch"])
+@pytest.mark.parametrize("name", RUNTIMES)
 def test_a_batch_that_does_not_fit_is_an_error(make_net, name):
     runtime = open_runtime(name, make_net(name))
     with pytest.raises(UsageError, match=r"failed on a batch \(2, 1, 4, 4\)"):
@@ -191,8 +199,39 @@ def test_tf32_is_on_where_asked_for_only():
     assert torch.get_float32_matmul_precision() == before
 
 
+def test_openvino_computes_in_float32_and_on_processors_only(make_net, batch):
+    net = make_net("openvino")
+    with pytest.raises(DeviceError, match="OpenVINO does not compute on cuda; use --runtime onnx or pytorch"):
+        open_runtime("openvino", net, "cuda")
+    with pytest.raises(DeviceError, match="OpenVINO computes in float32 on cpu, not in bf16"):
+        open_runtime("openvino", net, precision="bf16")
+
+
+def test_threads_share_one_openvino_net(make_net):
+    """Each thread has an inference request of its own: no result is overwritten by another thread's."""
+    runtime = open_runtime("openvino", make_net("openvino"), threads=4)
+    batches = np.random.default_rng(3).standard_normal((40, 2, 3, 4, 4)).astype(np.float32)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(runtime.run, batches))
+    for scores, batch in zip(found, batches, strict=True):
+        np.testing.assert_allclose(scores, expected(batch), atol=1e-6)
+
+
+def test_a_runtime_that_is_not_installed_says_what_to_type(make_net, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr(runtime_module, "find_spec", lambda name: None if name == "openvino" else sys)
+    assert "openvino" not in installed_runtimes()
+    assert {"onnx", "pytorch"} <= set(installed_runtimes())
+    with pytest.raises(
+        UsageError, match=r"needs OpenVINO, which is not installed\n  pip install 'dsd-zoo\[openvino\]'"
+    ):
+        open_runtime("openvino", make_net("openvino"))
+
+
 def test_what_is_no_net_is_named(tmp_path):
     (tmp_path / "net.onnx").write_bytes(b"<html>")
+    with pytest.raises(UsageError, match=r"net\.onnx: OpenVINO cannot load it"):
+        open_runtime("openvino", tmp_path / "net.onnx")
     with pytest.raises(UsageError, match=r"net\.onnx: ONNX Runtime cannot load it"):
         open_runtime("onnx", tmp_path / "net.onnx")
     with pytest.raises(UsageError, match=r"net\.onnx: expected a net .* ImportError: not a Python file"):
@@ -203,7 +242,9 @@ def test_what_is_no_net_is_named(tmp_path):
             open_runtime("pytorch", tmp_path / "net.py")
     with pytest.raises(UsageError, match="no such file"):
         open_runtime("onnx", tmp_path / "absent.onnx")
-    with pytest.raises(UsageError, match="no runtime is called 'tensorrt': expected onnx or pytorch"):
+    with pytest.raises(
+        UsageError, match="no runtime is called 'tensorrt': expected onnx or openvino or pytorch"
+    ):
         open_runtime("tensorrt", tmp_path / "net.onnx")
 
 

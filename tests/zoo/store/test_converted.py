@@ -17,7 +17,7 @@ import converters
 from zoo.bundled import bundled_folder
 from zoo.errors import UsageError
 from zoo.runtimes import open_runtime
-from zoo.store.converted import converted_model
+from zoo.store.converted import SourceNet
 
 
 @pytest.fixture
@@ -30,34 +30,34 @@ def sources(tmp_path):
 
 
 def test_a_form_is_made_once(sources, tmp_path, monkeypatch):
-    form = converted_model(sources, "onnx", tmp_path / "cache")
+    form = SourceNet(sources).converted("onnx", tmp_path / "cache")
     assert form.name == "net.onnx"
     monkeypatch.setattr(converters, "load", lambda *a, **k: pytest.fail("read a second time"))
-    assert converted_model(sources, "onnx", tmp_path / "cache") == form
+    assert SourceNet(sources).converted("onnx", tmp_path / "cache") == form
     assert not list((tmp_path / "cache").rglob(".incoming-*"))
 
 
 def test_other_content_is_another_form(sources, tmp_path):
-    first = converted_model(sources, "onnx", tmp_path / "cache")
+    first = SourceNet(sources).converted("onnx", tmp_path / "cache")
     sources[0].write_text(sources[0].read_text().replace("digits_lenet", "another"))
-    second = converted_model(sources, "onnx", tmp_path / "cache")
+    second = SourceNet(sources).converted("onnx", tmp_path / "cache")
     assert first != second
     assert first.read_bytes() != second.read_bytes()
 
 
 def test_another_converter_is_another_form(sources, tmp_path, monkeypatch):
-    first = converted_model(sources, "onnx", tmp_path / "cache")
+    first = SourceNet(sources).converted("onnx", tmp_path / "cache")
     package = tmp_path / "converters"
     shutil.copytree(Path(converters.__file__).parent, package)
     monkeypatch.setattr(converters, "__file__", str(package / "__init__.py"))
-    assert converted_model(sources, "onnx", tmp_path / "cache") == first
+    assert SourceNet(sources).converted("onnx", tmp_path / "cache") == first
     (package / "graph.py").write_text("# changed")
-    assert converted_model(sources, "onnx", tmp_path / "cache") != first
+    assert SourceNet(sources).converted("onnx", tmp_path / "cache") != first
 
 
 def test_the_scores_can_be_any_blob(sources, tmp_path):
-    whole = converted_model(sources, "onnx", tmp_path / "cache")
-    logits = converted_model(sources, "onnx", tmp_path / "cache", scores="ip2")
+    whole = SourceNet(sources).converted("onnx", tmp_path / "cache")
+    logits = SourceNet(sources, output="ip2").converted("onnx", tmp_path / "cache")
     assert whole != logits
     assert list(converters.load(logits).meta["report"].outputs) == ["ip2"]
 
@@ -65,24 +65,24 @@ def test_the_scores_can_be_any_blob(sources, tmp_path):
 def test_a_failed_conversion_leaves_nothing(sources, tmp_path):
     sources[1].write_bytes(sources[1].read_bytes()[:500])
     with pytest.raises(converters.ConverterError):
-        converted_model(sources, "onnx", tmp_path / "cache")
+        SourceNet(sources).converted("onnx", tmp_path / "cache")
     assert [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()] == [".onnx.lock"]
     assert not list((tmp_path / "cache").rglob(".incoming-*"))
 
 
 def test_what_a_killed_conversion_left_is_gone_with_the_next(sources, tmp_path):
-    form = converted_model(sources, "onnx", tmp_path / "cache").parent
+    form = SourceNet(sources).converted("onnx", tmp_path / "cache").parent
     left = form.with_name(".incoming-onnx")
     form.rename(left)
     (left / "net.onnx").write_bytes(b"half of it")
-    assert converted_model(sources, "onnx", tmp_path / "cache").stat().st_size > 100_000
+    assert SourceNet(sources).converted("onnx", tmp_path / "cache").stat().st_size > 100_000
     assert not left.exists()
 
 
 def test_of_two_at_once_one_converts(sources, tmp_path, monkeypatch):
     load, calls = converters.load, []
     other = threading.Thread(
-        target=lambda: calls.append(converted_model(sources, "onnx", tmp_path / "cache"))
+        target=lambda: calls.append(SourceNet(sources).converted("onnx", tmp_path / "cache"))
     )
 
     def slowly(*arguments, **options):
@@ -91,7 +91,7 @@ def test_of_two_at_once_one_converts(sources, tmp_path, monkeypatch):
         return load(*arguments, **options)
 
     monkeypatch.setattr(converters, "load", slowly)
-    form = converted_model(sources, "onnx", tmp_path / "cache")
+    form = SourceNet(sources).converted("onnx", tmp_path / "cache")
     other.join()
     assert calls == ["read", form]
 
@@ -102,7 +102,7 @@ def test_a_cache_that_cannot_be_written_says_what_to_do(sources, tmp_path, monke
 
     monkeypatch.setattr(Path, "mkdir", denied)
     with pytest.raises(UsageError, match=r"Read-only file system\n  set DSD_ZOO_CACHE"):
-        converted_model(sources, "onnx", tmp_path / "cache")
+        SourceNet(sources).converted("onnx", tmp_path / "cache")
 
 
 def test_a_full_disk_says_what_to_do(sources, tmp_path):
@@ -111,7 +111,7 @@ def test_a_full_disk_says_what_to_do(sources, tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
         with pytest.raises(UsageError, match=r"the disk is full: File too large\n  .* set DSD_ZOO_CACHE"):
-            converted_model(sources, "onnx", tmp_path / "cache")
+            SourceNet(sources).converted("onnx", tmp_path / "cache")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list((tmp_path / "cache").rglob(".incoming-*"))
@@ -123,7 +123,9 @@ def test_a_torch7_net_that_does_not_tell_its_size_takes_any_batch(tmp_path, targ
     case = CORPUS / "torch7-models" / "nin-like"
     with np.load(case / "io.npz") as recorded:
         images, wanted = recorded["in:0"], recorded["out:0"]
-    net = open_runtime(target, converted_model([case / "net.t7"], target, tmp_path, images.shape[1:]))
+    net = open_runtime(
+        target, SourceNet([case / "net.t7"], image_shape=images.shape[1:]).converted(target, tmp_path)
+    )
     assert net.batch is None
     scores = net.run(np.repeat(images[:1], 3, axis=0))
     np.testing.assert_allclose(scores, np.repeat(wanted[:1], 3, axis=0), atol=1e-5 * np.abs(wanted).max())
@@ -131,8 +133,8 @@ def test_a_torch7_net_that_does_not_tell_its_size_takes_any_batch(tmp_path, targ
 
 def test_what_has_the_form_already_is_taken_as_it_is(tmp_path):
     for name, target in (("mine.onnx", "onnx"), ("mine.py", "pytorch")):
-        assert converted_model([tmp_path / name], target, tmp_path / "cache") == tmp_path / name
+        assert SourceNet([tmp_path / name]).converted(target, tmp_path / "cache") == tmp_path / name
     with pytest.raises(UsageError, match=r"mine\.py: a net\.py runs in PyTorch only"):
-        converted_model([tmp_path / "mine.py"], "onnx", tmp_path / "cache")
+        SourceNet([tmp_path / "mine.py"]).converted("onnx", tmp_path / "cache")
     with pytest.raises(UsageError, match=r"absent\.t7: no such file"):
-        converted_model([tmp_path / "absent.t7"], "onnx", tmp_path / "cache")
+        SourceNet([tmp_path / "absent.t7"]).converted("onnx", tmp_path / "cache")

@@ -15,6 +15,8 @@ from zoo.catalog.catalog import Catalog
 from zoo.catalog.manifest import Manifest
 from zoo.download import add_file
 from zoo.store.cache import Cache
+from zoo.store.converted import source_net
+from zoo.verification.check import Check
 from zoo.verification.model import verify_model
 from zoo.verification.parity import check_parity
 from zoo.verification.structure import check_structure
@@ -43,6 +45,14 @@ def own_model(folder: Path, definition: bytes, weights: bytes, recorded: bytes |
     return Manifest.read(folder / "own.toml")
 
 
+def structure_checks(manifest: Manifest, cache: Cache, baseline: Manifest | None = None) -> list[Check]:
+    return check_structure(manifest, source_net(manifest, cache), cache, baseline)
+
+
+def parity_checks(manifest: Manifest, cache: Cache) -> list[Check]:
+    return check_parity(manifest, source_net(manifest, cache), cache)
+
+
 @pytest.mark.parametrize("name", ["digits-caffe-dsd", "digits-torch7-dsd"])
 def test_an_embedded_model_passes_all_checks(name, cache):
     catalog = Catalog.load()
@@ -66,7 +76,7 @@ def test_weights_that_do_not_fit_the_definition_are_found(tmp_path, cache):
 def test_a_net_with_another_input_than_the_manifest_says_is_found(tmp_path, cache):
     definition = (CAFFE / "deploy.prototxt").read_bytes().replace(b"dim: 32", b"dim: 31")
     manifest = own_model(tmp_path, definition, (CAFFE / "dsd.caffemodel").read_bytes(), None)
-    (check,) = check_structure(manifest, cache)
+    (check,) = structure_checks(manifest, cache)
     assert not check.ok
     assert "the input is 3x31x31 per image, the manifest says 3x32x32" in check.detail
 
@@ -75,14 +85,14 @@ def test_outputs_of_another_net_are_found(tmp_path, cache):
     definition = (CAFFE / "deploy.prototxt").read_bytes()
     weights = (CAFFE / "dsd.caffemodel").read_bytes()
     manifest = own_model(tmp_path, definition, weights, (CAFFE / "sparse_golden.npz").read_bytes())
-    checks = check_parity(manifest, cache)
+    checks = parity_checks(manifest, cache)
     assert [check.ok for check in checks] == [False, False]
 
 
 def test_without_recordings_the_two_forms_are_compared(tmp_path, cache):
     definition = (CAFFE / "deploy.prototxt").read_bytes()
     manifest = own_model(tmp_path, definition, (CAFFE / "dsd.caffemodel").read_bytes(), None)
-    (check,) = check_parity(manifest, cache)
+    (check,) = parity_checks(manifest, cache)
     assert check.ok
     assert check.subject == "onnx and pytorch"
 
@@ -93,7 +103,7 @@ def test_another_number_of_classes_than_the_manifest_says_is_found(tmp_path, cac
     text = (tmp_path / "own.toml").read_text().replace("classes = 10", "classes = 11")
     text = text.replace('label_order = "digits"', "")
     (tmp_path / "own.toml").write_text(text)
-    (check,) = check_parity(Manifest.read(tmp_path / "own.toml"), cache)
+    (check,) = parity_checks(Manifest.read(tmp_path / "own.toml"), cache)
     assert not check.ok
     assert "expected (2, 11)" in check.detail
 
@@ -119,14 +129,14 @@ BASELINE = Catalog.load().get("digits-caffe-baseline")
 
 
 def test_a_model_with_the_weights_of_its_baseline_is_found(same, cache):
-    net, against = check_structure(same, cache, BASELINE)
+    net, against = structure_checks(same, cache, BASELINE)
     assert net.ok
     assert not against.ok
     assert against.detail == "the same architecture; 100.00 % of the weights are the very same"
 
 
 def test_another_number_of_parameters_than_the_manifest_says_is_found(same, cache):
-    (check,) = check_structure(changed(same, parameters=27491), cache, BASELINE)
+    (check,) = structure_checks(changed(same, parameters=27491), cache, BASELINE)
     assert not check.ok
     assert "27,490 parameters, the manifest says 27,491" in check.detail
 
@@ -138,10 +148,10 @@ def test_weights_that_are_no_numbers_are_found(tmp_path, cache):
     assert weights.count(stored) == 1
     broken = weights.replace(stored, stored[:-4] + struct.pack("<f", float("nan")))
     manifest = own_model(tmp_path, (CAFFE / "deploy.prototxt").read_bytes(), broken, None)
-    (check,) = check_structure(manifest, cache)
+    (check,) = structure_checks(manifest, cache)
     assert not check.ok
     assert check.detail.splitlines()[1:] == ["conv2.bias holds values that are no numbers"]
-    (check,) = check_parity(manifest, cache)
+    (check,) = parity_checks(manifest, cache)
     assert not check.ok
     assert check.detail == "the ONNX form's outputs are not finite, or zero throughout"
 
@@ -159,20 +169,20 @@ def test_another_net_than_the_baselines_is_found(tmp_path, cache, old, new, mess
     definition = text.replace(old, new, 1)
     weights = (CAFFE / "dsd.caffemodel").read_bytes()
     manifest = own_model(tmp_path, definition, weights, None)
-    _, against = check_structure(manifest, cache, BASELINE)
+    _, against = structure_checks(manifest, cache, BASELINE)
     assert not against.ok
     assert against.detail.startswith("another architecture\n")
     assert message in against.detail
 
 
 def test_other_architectures_are_not_compared(same, cache):
-    checks = check_structure(changed(same, architecture='"other"'), cache, BASELINE)
+    checks = structure_checks(changed(same, architecture='"other"'), cache, BASELINE)
     assert [check.subject for check in checks] == ["net"]
 
 
 def test_a_missing_baseline_is_named(same, cache):
     absent = Catalog.load().get("squeezenet-v1.0").model_copy(update={"architecture": same.architecture})
-    _, against = check_structure(same, cache, absent)
+    _, against = structure_checks(same, cache, absent)
     assert against.ok
     assert against.detail == "not compared; first run: dsd-zoo fetch squeezenet-v1.0"
 
@@ -181,5 +191,5 @@ def test_deep_compression_verifies_from_its_real_files(shared, cache):
     manifest = Catalog.load().get("squeezenet-deep-compression")
     for file in manifest.files:
         add_file(manifest, shared / "models" / manifest.name / file.name, cache)
-    net, *more = check_structure(manifest, cache)
+    net, *more = structure_checks(manifest, cache)
     assert (net.ok, net.detail, more) == (True, "65 layers, 1,248,424 parameters", [])

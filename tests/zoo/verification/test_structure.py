@@ -13,7 +13,8 @@ from zoo.catalog.catalog import Catalog
 from zoo.catalog.manifest import Manifest
 from zoo.download import add_file
 from zoo.store.cache import Cache
-from zoo.verification.structure import check_structure, differences_in_architecture, load_net
+from zoo.store.converted import source_net
+from zoo.verification.structure import check_structure, differences_in_architecture
 
 CATALOG = Catalog.load()
 
@@ -51,9 +52,9 @@ def filled_in(manifest: Manifest, folder: Path, cache: Cache, tmp_path: Path) ->
 def test_parameters_input_and_scores_are_as_stated(shared, tmp_path, name, folder):
     cache = Cache(tmp_path / "cache")
     manifest = filled_in(CATALOG.get(name), shared / "models" / folder, cache, tmp_path)
-    (check,) = check_structure(manifest, cache)
+    (check,) = check_structure(manifest, source_net(manifest, cache), cache)
     assert check.ok, check.detail
-    model = load_net(manifest, cache)
+    model = source_net(manifest, cache).model
     assert [value.name for value in model.graph.outputs] == ["prob"]
     assert int(model.graph.outputs[0].shape[1]) == manifest.classes
 
@@ -62,7 +63,7 @@ def test_nets_that_name_their_layers_otherwise_are_of_one_architecture(shared, t
     """SqueezeNet v1.0 with and without bypasses: other names, the same parameters, other operators."""
     cache = Cache(tmp_path / "cache")
     dsd, residual = (
-        load_net(filled_in(CATALOG.get(name), shared / "models" / folder, cache, tmp_path), cache)
+        source_net(filled_in(CATALOG.get(name), shared / "models" / folder, cache, tmp_path), cache).model
         for name, folder in (
             ("squeezenet-dsd", "dsd-squeezenet"),
             ("squeezenet-residual", "squeezenet-residual"),

@@ -11,7 +11,7 @@ import converters
 from zoo.catalog.catalog import Catalog
 from zoo.errors import UsageError
 from zoo.store.cache import Cache
-from zoo.verification.structure import load_net
+from zoo.store.converted import source_net
 from zoo.verification.weights import (
     CHUNK_VALUES,
     Weight,
@@ -26,7 +26,7 @@ CATALOG = Catalog.load()
 
 
 def net(name: str, cache: Cache) -> list[Weight]:
-    return weights_of(load_net(CATALOG.get(name), cache))
+    return weights_of(source_net(CATALOG.get(name), cache).model)
 
 
 @pytest.fixture

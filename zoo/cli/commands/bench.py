@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,14 +19,13 @@ from zoo.cli._options import (
     MeanOption,
     NetArgument,
     PreprocessOnOption,
-    RuntimeOption,
     ScoresOption,
     mean_option,
 )
 from zoo.cli._output import print_fields, print_json, print_table
 from zoo.cli._subject import find_subject
 from zoo.cli.command import command
-from zoo.vocabulary import Precision
+from zoo.vocabulary import Precision, RuntimeName
 
 if TYPE_CHECKING:
     from zoo.evaluation.benchmark import Rates
@@ -38,7 +38,9 @@ def bench(
         Path | None, typer.Option(metavar="SRC", help="Images, as for `dsd-zoo validate`; a few hundred do.")
     ] = None,
     labels: LabelsOption = None,
-    runtime: RuntimeOption = "onnx",
+    runtime: Annotated[
+        RuntimeName | None, typer.Option(help="What runs the net; by default all that are installed.")
+    ] = None,
     device: DeviceOption = "cpu",
     precision: Annotated[Precision, typer.Option(help="Arithmetic.")] = "float32",
     batch_size: BatchSizeOption = None,
@@ -55,17 +57,17 @@ def bench(
 ) -> None:
     """Benchmark decoding, inference and validation on this machine.
 
-    All three in one run, in images a second. With a GPU the slower of the two bounds the validation. Without
-    one they share the processors, and what that leaves is the bound: both one after the other.
-    --json prints the rates, batch_size, at_once, bound, share_of_bound, share_of_slower and the environment.
-    """
-    from dataclasses import asdict
+    All three in one run, in images a second, for each installed runtime, and which is the fastest.
 
+    With a GPU the slower of the two bounds the validation. Without one they share the processors, and what
+    that leaves is the bound: both one after the other. --json prints the rates, batch_size, at_once, bound,
+    share_of_bound, share_of_slower and the environment; without --runtime those of each, and the fastest.
+    """
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.benchmark import benchmark
     from zoo.evaluation.job import job_for
-    from zoo.evaluation.settings import settings_for, shipped_images
+    from zoo.evaluation.settings import runtimes_for, settings_for, shipped_images
     from zoo.evaluation.variants import Variant
     from zoo.runtimes.runtime import parse_device
 
@@ -74,27 +76,70 @@ def bench(
     subject = find_subject(net, manifests)
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop}
-    settings = settings_for(subject, runtime, scores, chosen, mean=mean_option(mean))
+    names = [runtime] if runtime else runtimes_for(subject, parse_device(device)[0], precision)
+    settings = settings_for(subject, names[0], scores, chosen, mean=mean_option(mean))
+    variant = Variant(settings.preprocessing, settings.meant_for, precision)
+    found: dict[RuntimeName, Rates] = {}
     with open_dataset(data or shipped_images(subject), labels) as dataset:
-        job = job_for(
-            subject,
-            settings,
-            dataset,
-            runtime,
-            scores,
-            device=device,
-            batch_size=batch_size,
-            preprocess_on=preprocess_on,
-        )
-        rates = benchmark(job, Variant(settings.preprocessing, settings.meant_for, precision), seconds)
-    if json:
-        names = ("bound", "share_of_bound", "share_of_slower")
-        derived = {name: getattr(rates, name) for name in names}
-        print_json({"model": subject.name, **asdict(rates), **derived})
+        for name in names:
+            job = job_for(
+                subject,
+                settings,
+                dataset,
+                name,
+                scores,
+                device=device,
+                batch_size=batch_size,
+                preprocess_on=preprocess_on,
+            )
+            found[name] = benchmark(job, variant, seconds)
+    if json and runtime:
+        print_json({"model": subject.name, **_fields(found[runtime])})
+    elif json:
+        rates = {name: _fields(of_one) for name, of_one in found.items()}
+        print_json({"model": subject.name, "fastest": _by_rate(found)[0], "runtimes": rates})
+    elif runtime:
+        print(f"{subject.name}, {runtime} on {device}, {precision}, {_batches(found[runtime])}\n")
+        _print(found[runtime])
     else:
-        batches = f"batches of {rates.batch_size}, {rates.at_once} at once"
-        print(f"{subject.name}, {runtime} on {device}, {precision}, {batches}\n")
-        _print(rates)
+        print(f"{subject.name} on {device}, {precision}\n")
+        _print_all(found)
+
+
+def _fields(rates: Rates) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    names = ("bound", "share_of_bound", "share_of_slower")
+    return {**asdict(rates), **{name: getattr(rates, name) for name in names}}
+
+
+def _batches(rates: Rates) -> str:
+    return f"batches of {rates.batch_size}, {rates.at_once} at once"
+
+
+def _by_rate(found: Mapping[RuntimeName, Rates]) -> list[RuntimeName]:
+    """The runtimes, the fastest validation first."""
+    return sorted(found, key=lambda name: -found[name].validation)
+
+
+def _print_all(found: Mapping[RuntimeName, Rates]) -> None:
+    """One line for each runtime, images a second."""
+    order = _by_rate(found)
+    lines = [
+        (
+            name,
+            f"{found[name].decoding:,.1f}",
+            f"{found[name].inference:,.1f}",
+            f"{found[name].validation:,.1f}",
+            _batches(found[name]),
+        )
+        for name in order
+    ]
+    print_table(("RUNTIME", "DECODING", "INFERENCE", "VALIDATION", ""), lines, right=(1, 2, 3))
+    print("Images a second. VALIDATION: decoding and inference together, as dsd-zoo validate runs.\n")
+    print(f"The fastest for this net on this machine: --runtime {order[0]}\n")
+    environment = {key: value for rates in found.values() for key, value in rates.environment.items()}
+    print_fields([(key, value) for key, value in environment.items() if key not in ("threads", "provider")])
 
 
 def _print(rates: Rates) -> None:

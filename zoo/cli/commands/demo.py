@@ -14,7 +14,7 @@ import typer
 from zoo.cli._output import print_table
 from zoo.cli.command import command
 from zoo.errors import UsageError
-from zoo.vocabulary import METRICS, RUNTIME_NAMES, Metric
+from zoo.vocabulary import METRICS, Metric
 
 if TYPE_CHECKING:
     from zoo.claims.audit import AuditedModel
@@ -68,12 +68,14 @@ def _progress(line: str) -> None:
 def _print(done: Demo) -> None:
     from zoo.cli import _audit_text
     from zoo.report import words
+    from zoo.runtimes import installed_runtimes
 
     header = ("MODEL", "FILES", "OFF BY", "TOP-1 CLAIMED", "MEASURED", "TOP-5 CLAIMED", "MEASURED", "VERDICT")
     print_table(header, [_line(model, done) for model in done.models], right=(2, 3, 4, 5, 6))
     print("OFF BY: largest difference of the converted nets from what the original framework put out,")
-    labels = " and ".join(words.runtime_label(name) for name in RUNTIME_NAMES)
-    print(f"relative to its largest value. MEASURED: with {labels}, a / b where they differ.\n")
+    *others, last = (words.runtime_label(name) for name in installed_runtimes())
+    print(f"relative to its largest value. MEASURED: with {', '.join(others)} and {last},")
+    print("separated by / where they differ.\n")
     _print_gains(done)
     _audit_text.print_verdict([model.audit for model in done.models], done.parity)
 

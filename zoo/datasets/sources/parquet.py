@@ -11,6 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from converters import extras
 from zoo.datasets.registry import register_source
 from zoo.datasets.source import Record, Records
 from zoo.errors import DataError, UsageError
@@ -41,7 +42,7 @@ class Parquet(Records):
             import pyarrow.parquet as arrow
             from pyarrow import ArrowException
         except ImportError as error:
-            raise UsageError(f"{path}: reading parquet needs pyarrow: pip install 'dsd-zoo[data]'") from error
+            raise UsageError(extras.missing("pyarrow", f"{path}: reading parquet")) from error
         self._lock = threading.Lock()
         self._groups: OrderedDict[tuple[int, int], list[Any]] = OrderedDict()
         self._files: list[ParquetFile] = []

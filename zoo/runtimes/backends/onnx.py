@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +13,7 @@ import numpy as np
 from zoo.environment import processors
 from zoo.errors import DeviceError, UsageError
 from zoo.runtimes.half import in_half_precision
+from zoo.runtimes.local_response import onnx_without_powers
 from zoo.runtimes.ranking import Float32, Ranking, rank_scores, rank_tensor
 from zoo.runtimes.registry import register_runtime
 from zoo.runtimes.runtime import Runtime, as_scores, check_scores, parse_device, select_output, use_gpu
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # ONNX Runtime's log levels; warnings are its default.
 LOG_WARNING, LOG_FATAL = 2, 4
+EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 
 
 @register_runtime
@@ -33,6 +35,7 @@ class OnnxRuntime(Runtime):
     label: ClassVar[str] = "ONNX Runtime"
     form: ClassVar[Form] = "onnx"
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
+    extra: ClassVar[str | None] = "onnxruntime"
     # On a processor it computes in float32 what a net has in fp16. On CUDA it has no pooling in bf16.
     precisions: ClassVar[Mapping[str, tuple[Precision, ...]]] = {
         "cpu": ("float32",),
@@ -60,7 +63,7 @@ class OnnxRuntime(Runtime):
             _, gpu["gpu"] = use_gpu(index)
             session = _cuda_session(net, options, index, precision)
         else:
-            session = _session(net, options, "CPUExecutionProvider", {})
+            session = _session(net, options, "CPUExecutionProvider", {}, onnx_without_powers)
         self.at_once = 1 if kind == "cuda" else threads or processors()
         if len(session.get_inputs()) != 1:
             names = ", ".join(value.name for value in session.get_inputs())
@@ -155,7 +158,8 @@ def _cuda_session(net: Path, options: SessionOptions, index: int, precision: Pre
             # The default uses the fastest of several trials: next time perhaps another, with other last bits.
             "cudnn_conv_algo_search": "HEURISTIC",
         }
-        session = _session(net, options, provider, settings, half=precision == "fp16")
+        rewrite = in_half_precision if precision == "fp16" else None
+        session = _session(net, options, provider, settings, rewrite)
     if session.get_providers()[0] != provider:
         missing = "".join(f"\n  {line}" for line in printed.getvalue().splitlines())
         raise DeviceError(
@@ -166,14 +170,22 @@ def _cuda_session(net: Path, options: SessionOptions, index: int, precision: Pre
 
 
 def _session(
-    net: Path, options: SessionOptions, provider: str, settings: dict[str, str], half: bool = False
+    net: Path,
+    options: SessionOptions,
+    provider: str,
+    settings: dict[str, str],
+    rewrite: Callable[[Path], bytes | None] | None,
 ) -> InferenceSession:
+    """A session of the model in `net`, or of what `rewrite` makes of it; None leaves the file as it is."""
     import onnxruntime
+
+    # A model that is given as bytes does not know where its external data are.
+    options.add_session_config_entry(EXTERNAL_DATA_FOLDER, str(net.parent))
 
     # Errors are raised or show in the providers; the log would repeat them on stderr.
     onnxruntime.set_default_logger_severity(LOG_FATAL)
     try:
-        model = in_half_precision(net) if half else net
+        model = (rewrite and rewrite(net)) or net
         return onnxruntime.InferenceSession(model, options, providers=[(provider, settings)])
     except Exception as error:  # see above
         raise UsageError(f"{net}: ONNX Runtime cannot load it: {error}") from error

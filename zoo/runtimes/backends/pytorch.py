@@ -12,6 +12,7 @@ import numpy as np
 
 from zoo.errors import UsageError
 from zoo.runtimes.half import float32_elsewhere
+from zoo.runtimes.local_response import replace_in_module
 from zoo.runtimes.memory import keep_freed_memory
 from zoo.runtimes.ranking import Float32, Ranking, rank_tensor
 from zoo.runtimes.registry import register_runtime
@@ -35,6 +36,7 @@ class PyTorch(Runtime):
     label: ClassVar[str] = "PyTorch"
     form: ClassVar[Form] = "pytorch"
     packages: ClassVar[tuple[str, ...]] = ("torch",)
+    extra: ClassVar[str | None] = "torch"
     precisions: ClassVar[Mapping[str, tuple[Precision, ...]]] = {
         "cpu": ("float32", "fp16", "bf16"),
         "cuda": ("float32", "tf32", "fp16", "bf16"),
@@ -63,6 +65,8 @@ class PyTorch(Runtime):
         channels_last = kind == "cpu" or precision != "float32"
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
         module = load_module(net).to(self._device).eval()
+        if kind == "cpu" and precision == "float32":
+            replace_in_module(module)
         self._module = module.to(memory_format=self._layout)  # type: ignore[call-overload]
         self.input_shape: tuple[int | None, ...] = (None, None, None)
         self.batch: int | None = None
