@@ -46,8 +46,16 @@ def _ilsvrc2012_val() -> dict[str, int]:
 
 
 def _digits_test() -> dict[str, int]:
-    lines = (bundled_folder() / "digits" / "images" / "val.txt").read_text(encoding="ascii").splitlines()
-    return {name: int(label) for name, label in (line.split() for line in lines)}
+    return _listed_digits("val.txt")
+
+
+def _digits_train() -> dict[str, int]:
+    return _listed_digits("train.txt")
+
+
+def _listed_digits(name: str) -> dict[str, int]:
+    lines = (bundled_folder() / "digits" / "images" / name).read_text(encoding="ascii").splitlines()
+    return {image: int(label) for image, label in (line.split() for line in lines)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +86,18 @@ KNOWN_DATASETS = {
         _digits_test,
         "digits/images/test_images.tar",
     ),
+    "digits-train": KnownDataset(
+        "1,297 training images of handwritten digits (ship with the zoo)",
+        re.compile(r"train_\d{5}\.png"),
+        _digits_train,
+        "digits/images/train_images.tar",
+    ),
 }
 
 
 def embedded_images(dataset: str) -> Path | None:
-    """The labelled images of a known dataset, as `open_dataset` takes them, if they ship with the zoo."""
-    images = KNOWN_DATASETS[dataset].images
+    """The labelled images of a dataset, as `open_dataset` takes them, if they ship with the zoo."""
+    images = KNOWN_DATASETS[dataset].images if dataset in KNOWN_DATASETS else None
     return None if images is None else bundled_folder() / images
 
 

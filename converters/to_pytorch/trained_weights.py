@@ -79,7 +79,7 @@ def _places(model: ir.Model, keys: list[str]) -> dict[str, tuple[np.ndarray, dic
     for key in keys:
         place = places[key].array if key in places else np.zeros(0)
         index = place.astype(np.int64)
-        moved = index.size and (index == place).all() and (0 <= index).all() and (index < end).all()
+        moved = index.size and (index == place).all() and (index >= 0).all() and (index < end).all()
         if not moved or not np.array_equal(noise[index], values[key].array):
             raise UnsupportedError(
                 f"{key} is computed from several weights of the source, so that trained values cannot be "

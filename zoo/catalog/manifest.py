@@ -133,8 +133,10 @@ class Manifest(Data):
     summary: str
     architecture: str
     recipe: str
-    framework: Literal["caffe", "torch7"]
-    dataset: DatasetName
+    framework: Literal["caffe", "torch7", "pytorch"]
+    """Where its weights were trained. pytorch: here, by `dsd-zoo train`."""
+    dataset: DatasetName | Name
+    """One that the zoo knows. A net that was trained here may name the user's own, by its folder or file."""
     classes: Annotated[int, Field(gt=1)]
     label_order: LabelOrderName | None = None
     """What output k means. sorted-synsets: the k-th of the 1000 synset ids of ILSVRC2012 in sorted order;
@@ -215,6 +217,8 @@ class Manifest(Data):
             raise ValueError("preprocessing.mean_image needs a file with the role 'mean'")
         if bool(self.recorded) != (self.file("recorded") is not None):
             raise ValueError("a file with the role 'recorded' and the table [recorded] go together")
+        if self.framework != "pytorch" and self.dataset not in KNOWN_DATASETS:
+            raise ValueError(f"dataset: expected {' or '.join(KNOWN_DATASETS)}, not {self.dataset}")
         if self.baseline == self.name:
             raise ValueError("a model cannot be its own baseline")
         if self.label_order is not None and self.classes != LABEL_ORDERS[self.label_order].classes:

@@ -52,15 +52,26 @@ def settings_for(
         UsageError: a setting is missing or out of range.
         converters.ConverterError: the net cannot be converted.
     """
-    mean_image = subject.mean_image
-    if isinstance(mean, Path):
-        chosen, mean_image = {**chosen, "mean_image": True}, mean
-    else:
-        chosen = {**chosen, "mean": mean}
     if subject.manifest is not None:
         own = subject.manifest.preprocessing.model_dump()
     else:
         own = carried_settings(subject.carried_preprocessing(form_of(runtime), scores))
+    return complete_settings(own, subject.mean_image, chosen, mean=mean, meant_for=meant_for)
+
+
+def complete_settings(
+    own: Mapping[str, Any],
+    mean_image: Path | None,
+    chosen: Mapping[str, Any],
+    *,
+    mean: Sequence[float] | Path | None = None,
+    meant_for: str | None = None,
+) -> Settings:
+    """A net's `own` settings and mean image, changed by the options; all as in `settings_for`."""
+    if isinstance(mean, Path):
+        chosen, mean_image = {**chosen, "mean_image": True}, mean
+    else:
+        chosen = {**chosen, "mean": mean}
     preprocessing = settings(chosen, own)
     # A Caffe definition describes its data layer for Caffe's own images, however they are resized.
     made_for = meant_for or own.get("flavour") or ("caffe-stored" if own else None)

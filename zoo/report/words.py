@@ -15,7 +15,7 @@ from zoo.vocabulary import METRIC_NAMES
 if TYPE_CHECKING:
     from zoo.verification.parity import Parity
 
-FRAMEWORK_NAMES = {"caffe": "Caffe", "torch7": "Torch7"}
+FRAMEWORK_NAMES = {"caffe": "Caffe", "torch7": "Torch7", "pytorch": "PyTorch"}
 
 
 def percent(fraction: float) -> str:

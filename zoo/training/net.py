@@ -1,4 +1,4 @@
-"""The net of a training: read from its files, as a torch module that gives scores, and written back as ONNX."""
+"""The net of a training: read from its files, as a torch module that gives scores, and back as ONNX."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _owning(module: Module) -> Module:
 
 
 def _without_softmax(model: ir.Model) -> ir.Model:
-    """A copy whose output is what its last Softmax or LogSoftmax gets, if it ends with one over the classes."""
+    """A copy that ends before its last Softmax or LogSoftmax, if that is over the classes."""
     output = _only_output(model)
     copy = model.clone()
     copy.meta.update(model.meta)

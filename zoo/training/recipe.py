@@ -75,7 +75,7 @@ class Phase(Data):
 
 
 class Pruning(Data):
-    """Which weights the sparse phase holds at zero: of each weight tensor, those of the smallest magnitude."""
+    """Which weights the sparse phase holds at zero: of each tensor those of the smallest magnitude."""
 
     sparsity: Share
     by_layer: dict[str, Share] = {}

@@ -67,7 +67,7 @@ def _print_identity(manifest: Manifest) -> None:
         ("parameters", "" if manifest.parameters is None else f"{manifest.parameters:,}"),
         ("input", f"{channels} channels, {height} x {width} pixels"),
         ("output", f"{manifest.classes} classes{_label_order(manifest)}"),
-        ("images", KNOWN_DATASETS[manifest.dataset].description),
+        ("images", _images(manifest.dataset)),
         ("preprocessing", _preprocessing(manifest)),
         ("licence", " ".join(filter(None, (manifest.license.name, manifest.license.url)))),
         ("cite", textwrap.fill(manifest.citation, WIDTH - 17)),
@@ -223,3 +223,8 @@ def _as_json(manifest: Manifest, catalog: Catalog, cache: Cache) -> dict[str, ob
     gains = [] if baseline is None else gains_over_baseline(manifest, baseline, ())
     data["gain"] = {gain.metric: round(100 * gain.claimed.gain, 4) for gain in gains if gain.claimed}
     return data
+
+
+def _images(dataset: str) -> str:
+    known = KNOWN_DATASETS.get(dataset)
+    return f"{dataset}, of your own" if known is None else known.description

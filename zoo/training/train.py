@@ -1,0 +1,301 @@
+"""A whole training: every seed through all stages, the nets of the result, their evidence, the verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import converters
+from zoo.datasets import Dataset
+from zoo.environment import environment
+from zoo.errors import UsageError
+from zoo.evaluation.distributed import Group, SingleProcess
+from zoo.evaluation.sessions import local_device
+from zoo.evidence.run import Run, write_run
+from zoo.training.images import TrainingImages, check_labels
+from zoo.training.manifests import TrainedNet, write_manifest
+from zoo.training.net import Source, classes_of, module_of, trained_model
+from zoo.training.recipe import Augmentation, Recipe
+from zoo.training.run_folder import VERDICT_NAME, RunFolder
+from zoo.training.stages import RESULTS, STAGES, EpochRecord, Stage
+from zoo.training.verdict import Verdict, verdicts
+from zoo.vocabulary import Precision
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+    import torch
+
+    from zoo.catalog.manifest import Manifest
+    from zoo.evaluation.settings import Settings
+    from zoo.training.trainer import Trainer, TrainingData
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What is trained, with which images, and where.
+
+    name: of the net, in the names of the results. hashes: file name to sha256 of the source. manifest: that
+    of the model the net is from, None for files of the user's own. steps_per_checkpoint: see `Trainer`.
+    """
+
+    name: str
+    source: Source
+    hashes: Mapping[str, str]
+    settings: Settings
+    data: Dataset
+    test: Dataset
+    recipe: Recipe
+    manifest: Manifest | None = None
+    device: str = "cpu"
+    precision: Precision = "float32"
+    steps_per_checkpoint: int | None = None
+    command: str = ""
+
+    def identity(self, processes: int) -> dict[str, Any]:
+        """All that decides the result."""
+        images = {"source": self.data.source, "labels": self.data.labels_source, "images": len(self.data)}
+        test = {"source": self.test.source, "labels": self.test.labels_source, "images": len(self.test)}
+        return {
+            "schema_version": 1,
+            "net": {"name": self.name, "files": dict(self.hashes), "scores": self.source.scores},
+            "recipe": self.recipe.model_dump(),
+            "preprocessing": self.settings.preprocessing.model_dump(),
+            "data": images,
+            "test": test,
+            "precision": self.precision,
+        }
+
+
+@dataclass
+class Progress:
+    """What a person is told while a training runs; each function may be replaced.
+
+    images: (images done, images in all), while images are read before the training. epoch: (seed, record).
+    step: (images of all stages and seeds done, images in all).
+    """
+
+    images: Callable[[int, int], None] = lambda done, total: None
+    epoch: Callable[[int, EpochRecord], None] = lambda seed, record: None
+    step: Callable[[int, int], None] = lambda done, total: None
+    _done: int = field(default=0)
+
+
+def train(
+    job: TrainingJob,
+    out: Path,
+    *,
+    resume: bool = False,
+    group: Group | None = None,
+    progress: Progress | None = None,
+) -> list[Verdict]:
+    """Train all seeds of the recipe and write everything into `out`; returns the verdicts by metric.
+
+    Every process of `group` takes part; only the first one writes, and only it returns verdicts.
+
+    Raises:
+        UsageError: net, recipe, preprocessing and options do not fit together.
+        DataError: the images or their labels cannot be used; before the first step.
+        DivergedError, MaskError: the training failed.
+    """
+    group, progress = group or SingleProcess(), progress or Progress()
+    folder = RunFolder(out, writes=group.rank == 0)
+    model = job.source.read(job.recipe.seeds[0])
+    classes = _check(job, model)
+    if group.rank == 0:
+        folder.start(job.identity(group.size), resume=resume)
+    group.broadcast(None)
+    data = _images(job, progress)
+    finished = []
+    for number, seed in enumerate(job.recipe.seeds):
+        finished += _train_seed(job, seed, number, model, data, folder, group, progress, classes)
+    if group.rank:
+        return []
+    runs = _measure(job, finished, out)
+    found = verdicts(runs)
+    folder.write_json(
+        VERDICT_NAME,
+        {
+            "schema_version": 1,
+            "command": job.command,
+            "environment": environment(),
+            "verdicts": [verdict.to_json() for verdict in found],
+        },
+    )
+    return found
+
+
+def _check(job: TrainingJob, model: ir.Model) -> int:
+    """The number of classes. Errors for all that can be wrong before an image is read."""
+    from zoo.training.pruning import chosen_sparsities, prunable_tensors
+
+    classes = classes_of(model)
+    if classes is None:
+        raise UsageError(f"{job.name}: how many classes it tells apart is not known; give --scores NAME")
+    check_labels(job.data, classes, every_class=True)
+    check_labels(job.test, classes, every_class=False)
+    tensors = prunable_tensors(module_of(model))
+    if not tensors:
+        raise UsageError(f"{job.name}: has no convolution, inner product or recurrent layer to prune")
+    chosen_sparsities(tensors, job.recipe.pruning)
+    return classes
+
+
+def _images(job: TrainingJob, progress: Progress) -> TrainingData:
+    from zoo.training.trainer import TrainingData
+
+    training = TrainingImages(job.data, job.settings, job.recipe.augmentation, progress=progress.images)
+    training.check_all(progress.images)
+    test = TrainingImages(job.test, job.settings, Augmentation(), progress=progress.images)
+    return TrainingData(training, test)
+
+
+def _train_seed(
+    job: TrainingJob,
+    seed: int,
+    number: int,
+    first_model: ir.Model,
+    data: TrainingData,
+    folder: RunFolder,
+    group: Group,
+    progress: Progress,
+    classes: int,
+) -> list[TrainedNet]:
+    """All stages of one seed, and the nets of its result on disk."""
+    model = first_model if number == 0 else job.source.read(seed)
+    trainer = _trainer(job, seed, model, data, group)
+    total = _images_in_all(job)
+    before = total // len(job.recipe.seeds) * number
+    trainer.save = lambda checkpoint: folder.save(seed, checkpoint)
+    trainer.on_epoch = lambda record: progress.epoch(seed, record)
+    counted = _Counter(before, total, progress.step)
+    trainer.on_step = counted.add
+    ends: dict[str, Any] = {}
+    for stage in STAGES:
+        epochs = job.recipe.phase(stage.phase).epochs
+        trainer.set_reference(dict(ends["dense"].net) if "dense" in ends else None)
+        end = folder.finished(seed, stage, epochs)
+        if end is None:
+            begun = folder.begun(seed, stage)
+            start = trainer.state() if stage.after is None else dict(ends[stage.after].net)
+            counted.skip(0 if begun is None else begun.epochs * len(data.training))
+            end = trainer.train(stage, start, begun)
+            folder.finish(seed, end)
+        else:
+            counted.skip(epochs * len(data.training))
+        ends[stage.name] = end
+    if group.rank:
+        return []
+    return [
+        _write_net(job, seed, name, model, ends[name].net, ends[name].records[-1], folder, classes)
+        for name in RESULTS
+    ]
+
+
+@dataclass
+class _Counter:
+    """Images done over all stages and seeds."""
+
+    done: int
+    total: int
+    report: Callable[[int, int], None]
+
+    def add(self, images: int) -> None:
+        self.done += images
+        self.report(self.done, self.total)
+
+    def skip(self, images: int) -> None:
+        self.done += images
+
+
+def _images_in_all(job: TrainingJob) -> int:
+    epochs = sum(job.recipe.phase(stage.phase).epochs for stage in STAGES)
+    return epochs * len(job.data) * len(job.recipe.seeds)
+
+
+def _trainer(job: TrainingJob, seed: int, model: ir.Model, data: TrainingData, group: Group) -> Trainer:
+    from zoo.training.trainer import Trainer
+
+    device = _device(local_device(job.device, group))
+    return Trainer(
+        module_of(model).to(device),
+        data,
+        job.recipe,
+        seed,
+        device,
+        group,
+        precision=job.precision,
+        starts_from_nothing=job.source.is_untrained,
+        steps_per_checkpoint=job.steps_per_checkpoint,
+    )
+
+
+def _device(name: str) -> torch.device:
+    """The device of this process. DeviceError if it is not there."""
+    import torch
+
+    from zoo.runtimes.runtime import parse_device, use_gpu
+
+    kind, index = parse_device(name)
+    return use_gpu(index)[0] if kind == "cuda" else torch.device("cpu")
+
+
+def _write_net(
+    job: TrainingJob,
+    seed: int,
+    result: str,
+    model: ir.Model,
+    state: Mapping[str, torch.Tensor],
+    record: EpochRecord,
+    folder: RunFolder,
+    classes: int,
+) -> TrainedNet:
+    net_name = job.name
+    path = folder.seed(seed) / f"{net_name}-{result}.onnx"
+    about = {"recipe": job.recipe.title, "seed": seed, "result": result, "net": dict(job.hashes)}
+    converters.save(trained_model(model, state, about), path)
+    net = TrainedNet(
+        net_name=net_name,
+        seed=seed,
+        result=result,
+        onnx=path,
+        record=record,
+        classes=classes,
+        dataset=job.test.name,
+        parameters=_parameters(model),
+        inherits=job.manifest,
+    )
+    write_manifest(folder.path, net, job.recipe, job.settings)
+    return net
+
+
+def _parameters(model: ir.Model) -> int:
+    return sum(math.prod(array.shape) for array in converters.weights_of(model).values())
+
+
+def _measure(job: TrainingJob, nets: list[TrainedNet], out: Path) -> dict[int, dict[str, Run]]:
+    """The evidence of every net, measured from the image files on in ONNX Runtime, by seed and result."""
+    from zoo.evaluation.evaluate import evaluate
+    from zoo.files import sha256
+
+    runs: dict[int, dict[str, Run]] = {}
+    for net in nets:
+        run = evaluate(
+            net.onnx,
+            job.test,
+            job.settings.preprocessing,
+            model=net.model,
+            mean_image=job.settings.mean_image,
+            files={net.onnx.name: sha256(net.onnx)},
+            command=job.command,
+        )
+        write_run(out / "evidence" / net.model, run)
+        runs.setdefault(net.seed, {})[net.result] = run
+    return runs
+
+
+def stages_with_epochs(recipe: Recipe) -> list[tuple[Stage, int]]:
+    """The stages in the order in which they are trained, with their epochs."""
+    return [(stage, recipe.phase(stage.phase).epochs) for stage in STAGES]
