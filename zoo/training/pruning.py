@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-    from zoo.training.recipe import Pruning
+    from zoo.training.recipe import Pruning, Rounding
 
 _RECURRENT = re.compile(r"weight_(?:ih|hh|hr)_l\d+(?:_reverse)?")
 
@@ -70,8 +70,9 @@ def prunable_tensors(net: Module) -> list[PrunableTensor]:
             # hr, the projection of an LSTM's state, is no gate.
             found += [PrunableTensor(module, name, layer, 1 if "_hr_" in name else parts) for name in names]
     # Matrices that the net holds itself, such as those of a recurrent layer that torch has no module for.
+    known = {id(tensor.values) for tensor in found}
     for name, parameter in net.named_parameters(recurse=False):
-        if parameter.ndim == 2 and min(parameter.shape) > 1:
+        if parameter.ndim == 2 and min(parameter.shape) > 1 and id(parameter) not in known:
             found.append(PrunableTensor(net, name, name))
     return found
 
@@ -100,12 +101,13 @@ def _identifier(layer: str) -> str:
     return re.sub(r"\W", "_", layer)
 
 
-def pruned_count(size: int, sparsity: float) -> int:
-    """How many of `size` weights are set to zero: the share as written, rounded down."""
-    return int(Fraction(repr(sparsity)) * size)
+def pruned_count(size: int, sparsity: float, rounding: Rounding = "down") -> int:
+    """How many of `size` weights are set to zero: the share as written, rounded; a half is rounded up."""
+    exact = Fraction(repr(sparsity)) * size
+    return int(exact + Fraction(1, 2)) if rounding == "nearest" else int(exact)
 
 
-def mask_of(weights: Tensor, sparsity: float, parts: int = 1) -> Tensor:
+def mask_of(weights: Tensor, sparsity: float, parts: int = 1, rounding: Rounding = "down") -> Tensor:
     """True where a weight is kept; same shape. Each of `parts` along the first axis is a tensor of its own.
 
     Exactly `pruned_count` weights of each part are not kept. ValueError for a weight that is no number.
@@ -118,7 +120,7 @@ def mask_of(weights: Tensor, sparsity: float, parts: int = 1) -> Tensor:
     # Stable, so that of equal magnitudes the first ones are kept.
     order = rows.sort(dim=1, descending=True, stable=True).indices
     mask = torch.ones_like(rows, dtype=torch.bool)
-    kept = rows.shape[1] - pruned_count(rows.shape[1], sparsity)
+    kept = rows.shape[1] - pruned_count(rows.shape[1], sparsity, rounding)
     mask.scatter_(1, order[:, kept:], False)
     return mask.reshape(weights.shape)
 
@@ -131,16 +133,21 @@ class Masks:
     decay of zero is zero.
     """
 
-    def __init__(self, tensors: Sequence[PrunableTensor], sparsities: Sequence[float]) -> None:
+    def __init__(
+        self,
+        tensors: Sequence[PrunableTensor],
+        sparsities: Sequence[float],
+        rounding: Rounding = "down",
+    ) -> None:
         import torch
         from torch.nn.utils import prune
 
         self._pruned: list[tuple[PrunableTensor, Tensor]] = []
         for tensor, sparsity in zip(tensors, sparsities, strict=True):
-            if not pruned_count(tensor.values.numel() // tensor.parts, sparsity):
+            if not pruned_count(tensor.values.numel() // tensor.parts, sparsity, rounding):
                 continue
             try:
-                mask = mask_of(tensor.values, sparsity, tensor.parts)
+                mask = mask_of(tensor.values, sparsity, tensor.parts, rounding)
             except ValueError as error:
                 raise UsageError(
                     f"layer {tensor.layer}: {error}: the training has diverged; lower the learning rate"

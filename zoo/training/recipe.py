@@ -25,6 +25,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 """A share of the weights that are set to zero: 0.4 are 40 %."""
 
 
+Rounding = Literal["down", "nearest"]
+
+
 class Fixed(Data):
     """The same learning rate all the time."""
 
@@ -82,6 +85,9 @@ class Pruning(Data):
     """Another sparsity for single layers, by the name of the layer."""
     exclude: list[str] = []
     """Layers that stay dense."""
+    rounding: Rounding = "down"
+    """Of the number of weights that the sparsity gives for a tensor. The digits nets that ship with the zoo
+    were pruned with `down` in Caffe and with `nearest` in Torch7."""
 
     @model_validator(mode="after")
     def _once(self) -> Self:

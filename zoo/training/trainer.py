@@ -102,7 +102,8 @@ class Trainer:
             MaskError: a pruned weight is not zero.
         """
         load_net_state(self.module, start)
-        masks = Masks(self.tensors, self.sparsities) if stage.is_masked else None
+        rounding = self.recipe.pruning.rounding
+        masks = Masks(self.tensors, self.sparsities, rounding) if stage.is_masked else None
         try:
             done = progress or Checkpoint(stage.name)
             if progress is not None:

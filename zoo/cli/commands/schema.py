@@ -1,6 +1,10 @@
-"""`dsd-zoo schema`: the JSON Schema of a manifest."""
+"""`dsd-zoo schema [manifest|recipe]`: the JSON Schema of a file that people write."""
 
 from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
 
 from zoo.cli._output import print_json
 from zoo.cli.command import command
@@ -9,13 +13,23 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 @command("schema", order=170)
-def schema() -> None:
-    """Print the JSON Schema of a manifest.
+def schema(
+    kind: Annotated[
+        Literal["manifest", "recipe"], typer.Argument(help="Of a model's manifest or a training recipe.")
+    ] = "manifest",
+) -> None:
+    """Print the JSON Schema of a manifest, or of a recipe for `dsd-zoo train`.
 
     A manifest is a TOML file with the name of its model; a folder of them is what --manifests of the other
-    commands takes. Editors check a manifest against the schema as it is written; rules that span several
-    fields are checked when it is read.
+    commands takes. Editors check a file against its schema as it is written; rules that span several fields
+    are checked when it is read.
     """
-    from zoo.catalog.manifest import Manifest
+    if kind == "recipe":
+        from zoo.training.recipe import Recipe
 
-    print_json({"$schema": DIALECT, **Manifest.model_json_schema()})
+        content = Recipe.model_json_schema()
+    else:
+        from zoo.catalog.manifest import Manifest
+
+        content = Manifest.model_json_schema()
+    print_json({"$schema": DIALECT, **content})
