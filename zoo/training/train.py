@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import converters
 from zoo.datasets import Dataset
 from zoo.environment import environment
-from zoo.errors import UsageError
+from zoo.errors import DeviceError, UsageError
 from zoo.evaluation.distributed import Group, SingleProcess
 from zoo.evaluation.sessions import local_device
 from zoo.evidence.run import Run, write_run
@@ -101,6 +101,7 @@ def train(
         DivergedError, MaskError: the training failed.
     """
     group, progress = group or SingleProcess(), progress or Progress()
+    _check_precision(job)
     folder = RunFolder(out, writes=group.rank == 0)
     model = job.source.read(job.recipe.seeds[0])
     classes = _check(job, model)
@@ -141,6 +142,16 @@ def _check(job: TrainingJob, model: ir.Model) -> int:
         raise UsageError(f"{job.name}: has no convolution, inner product or recurrent layer to prune")
     chosen_sparsities(tensors, job.recipe.pruning)
     return classes
+
+
+def _check_precision(job: TrainingJob) -> None:
+    """DeviceError for arithmetic that training does not have, or not on this kind of device."""
+    from zoo.runtimes.runtime import parse_device
+
+    if job.precision not in ("float32", "tf32", "bf16"):
+        raise DeviceError(f"training computes in float32, tf32 or bf16, not in {job.precision}")
+    if job.precision == "tf32" and parse_device(job.device)[0] != "cuda":
+        raise DeviceError("tf32 is a mode of NVIDIA GPUs; a processor has float32 (--device cuda)")
 
 
 def _images(job: TrainingJob, progress: Progress) -> TrainingData:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import DeviceError, UsageError, ZooError
+from zoo.errors import UsageError, ZooError
 from zoo.evaluation.distributed import Group
 from zoo.training.checkpoints import Checkpoint, load_net_state, net_state
 from zoo.training.images import Batch, TrainingImages
@@ -344,10 +344,6 @@ def _forward_arithmetic(device: torch.device, precision: Precision) -> torch.aut
 @contextlib.contextmanager
 def _arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
     """Sets the precision of products, and algorithms that give the same bits every time."""
-    if precision not in ("float32", "tf32", "bf16"):
-        raise DeviceError(f"training computes in float32, tf32 or bf16, not in {precision}")
-    if precision == "tf32" and device.type != "cuda":
-        raise DeviceError("tf32 is a mode of NVIDIA GPUs; a processor has float32 (--device cuda)")
     tf32 = precision == "tf32"
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
