@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from zoo.evaluation.settings import Settings
     from zoo.preprocessing.decode import DecodedImage
-    from zoo.preprocessing.flavour import Float32
+    from zoo.preprocessing.flavour import Float32, Pixels
     from zoo.training.recipe import Augmentation
 
 # Images are kept in memory if they take less than this share of what is free.
@@ -99,13 +99,16 @@ class TrainingImages:
         """Whether the images are kept decoded."""
         return self._kept is not None
 
-    def check_all(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Read and decode every image once. DataError for the first that cannot be read."""
+    def check_all(
+        self, progress: Callable[[int, int], None] | None = None, *, rank: int = 0, ranks: int = 1
+    ) -> None:
+        """Read and decode every image, or this process's share, once. DataError if one cannot be read."""
         if self._kept is not None:
             return
-        for done, _ in enumerate(self._load_all(lambda resized: resized.shape), 1):
+        samples = self._samples[rank::ranks]
+        for done, _ in enumerate(self._load(samples, lambda resized: resized[:1, :1]), 1):
             if progress is not None:
-                progress(done, len(self))
+                progress(done, len(samples))
 
     def in_order(self, size: int, *, rank: int = 0, ranks: int = 1) -> Generator[Batch, None, None]:
         """All images once, in the order of the dataset, unmirrored and with the centre window: to measure."""
@@ -172,7 +175,7 @@ class TrainingImages:
             for _, _, count, _ in shares:
                 yield np.stack([next(images) for _ in range(count)])
 
-    def _cut(self, resized: NDArray[np.generic], window: NDArray[np.float64], mirrored: bool) -> Float32:
+    def _cut(self, resized: Pixels, window: NDArray[np.float64], mirrored: bool) -> Float32:
         """A window of a resized image, normalised: (channels, crop, crop)."""
         crop, whole = self._crop, self._prepare.normalisation
         room = np.array(resized.shape[:2]) - crop + 1
@@ -190,7 +193,7 @@ class TrainingImages:
         image = self._prepare.flavour.finish(resized[rows, columns], part)
         return image[..., ::-1] if mirrored and self._augmentation.mirror else image
 
-    def _resized(self, sample: Sample) -> NDArray[np.generic]:
+    def _resized(self, sample: Sample) -> Pixels:
         try:
             content = sample.read()
             return self._prepare.resize(EncodedImage(content) if isinstance(content, bytes) else content)
@@ -207,7 +210,7 @@ class TrainingImages:
         if int(np.prod(shape, dtype=np.int64)) * 4 > budget:
             return None
         kept = np.empty(shape, np.float32)
-        for at, image in enumerate(self._load_all(self._prepare.finish)):
+        for at, image in enumerate(self._load(self._samples, self._prepare.finish)):
             if image.shape != shape[1:]:
                 return None
             kept[at] = image
@@ -215,11 +218,11 @@ class TrainingImages:
                 progress(at + 1, len(self))
         return kept
 
-    def _load_all(self, finish: Callable[[NDArray[np.generic]], NDArray[np.generic]]) -> Iterator[Float32]:
-        def prepare(content: EncodedImage | DecodedImage) -> NDArray[np.generic]:
+    def _load(self, samples: Sequence[Sample], finish: Callable[[Pixels], Pixels]) -> Iterator[Pixels]:
+        def prepare(content: EncodedImage | DecodedImage) -> Pixels:
             return finish(self._prepare.resize(content))
 
-        for image in load_samples(self._samples, prepare, 8 * processors()):
+        for image in load_samples(samples, prepare, 8 * processors()):
             if image.pixels is None:
                 raise DataError(f"{self._where}: {image.sample.id}: {image.problem}") from image.problem
             yield image.pixels

@@ -1,6 +1,7 @@
 """The folder of a training.
 
 run.json                     what is trained, how and where; a resumption must agree with it
+images.json                  that every training image was read once
 seed-S/STAGE.safetensors     the last weights of a finished stage, and the record of its epochs
 seed-S/checkpoint.safetensors   the stage under way
 seed-S/NAME.onnx             the nets of the result: baseline, sparse and dsd
@@ -22,6 +23,7 @@ from zoo.training.checkpoints import Checkpoint, read_checkpoint, write_checkpoi
 from zoo.training.stages import Stage
 
 RUN_NAME, VERDICT_NAME, CHECKPOINT_NAME = "run.json", "verdict.json", "checkpoint.safetensors"
+IMAGES_NAME = "images.json"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,15 @@ class RunFolder:
                 temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise UsageError(f"{self.path / name}: cannot be written: {error.strerror}") from error
+
+    @property
+    def images_checked(self) -> bool:
+        """Whether every training image was read once already, and so can be."""
+        return (self.path / IMAGES_NAME).is_file()
+
+    def note_checked_images(self, count: int) -> None:
+        """Note that this is so, for a resumption."""
+        self.write_json(IMAGES_NAME, {"read": count})
 
     def finished(self, seed: int, stage: Stage, epochs: int) -> Checkpoint | None:
         """The end of a stage; None if it is not there yet."""

@@ -108,7 +108,7 @@ def train(
     if group.rank == 0:
         folder.start(job.identity(group.size), resume=resume)
     group.broadcast(None)
-    data = _images(job, progress)
+    data = _images(job, folder, group, progress)
     finished = []
     for number, seed in enumerate(job.recipe.seeds):
         finished += _train_seed(job, seed, number, model, data, folder, group, progress, classes)
@@ -154,11 +154,15 @@ def _check_precision(job: TrainingJob) -> None:
         raise DeviceError("tf32 is a mode of NVIDIA GPUs; a processor has float32 (--device cuda)")
 
 
-def _images(job: TrainingJob, progress: Progress) -> TrainingData:
+def _images(job: TrainingJob, folder: RunFolder, group: Group, progress: Progress) -> TrainingData:
+    """The images; every one was read once before, in this start of the training or an earlier one."""
     from zoo.training.trainer import TrainingData
 
     training = TrainingImages(job.data, job.settings, job.recipe.augmentation, progress=progress.images)
-    training.check_all(progress.images)
+    if not folder.images_checked:
+        training.check_all(progress.images, rank=group.rank, ranks=group.size)
+        group.broadcast(None)
+        folder.note_checked_images(len(training))
     test = TrainingImages(job.test, job.settings, Augmentation(), progress=progress.images)
     return TrainingData(training, test)
 

@@ -153,7 +153,8 @@ class Trainer:
         return (apart / length) ** 0.5 if length else 0.0, zeros
 
     def _to_device(self, images: Tensor) -> Tensor:
-        return images.to(self.device, memory_format=self._layout)
+        layout = self._layout if images.ndim == 4 else torch.contiguous_format
+        return images.to(self.device, memory_format=layout)
 
 
 class _StageRun:

@@ -89,6 +89,7 @@ def train(
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.distributed import join_group
     from zoo.runtimes.runtime import parse_device
+    from zoo.store.cache import Cache
 
     sleep_while_waiting()
     parse_device(device)
@@ -112,10 +113,11 @@ def train(
         chosen={"flavour": flavour, "crop": crop, "std": numbers("std", std), "scale": scale},
         mean=mean_option(mean),
     )
+    indexes = Cache().root / "folders"
     out = out or Path("runs") / inputs.default_name
     with (
-        open_dataset(inputs.data, labels) as images,
-        open_dataset(inputs.test, test_labels) as measured,
+        open_dataset(inputs.data, labels, indexes) as images,
+        open_dataset(inputs.test, test_labels, indexes) as measured,
         join_group(device) as group,
     ):
         job = inputs.job(
