@@ -22,7 +22,7 @@ LEVELS = (
     ("catalog", "datasets", "evidence"),
     ("store", "runtimes", "claims"),
     ("download", "verification", "evaluation"),
-    ("training",),
+    ("training", "rescue"),
     ("report",),
     ("demo", "api"),
     ("cli",),

@@ -9,7 +9,7 @@ A page is Markdown. What a fenced block is follows from its language and from a 
     sh        not run (it needs the network, ImageNet or several machines): every dsd-zoo command in it must
               be one that the option parser accepts.
     yaml      the same for the commands in it.
-    <!-- file: NAME -->    above a block: its content is put into the folder under this name.
+    <!-- file: NAME -->    above a block: its content is put into the folder under this name, not run.
     <!-- needs: shared --> above a console block: it is run only where other people's weights are at hand.
 
 `python tests/support/documentation.py` writes what the commands print today into the pages.
@@ -124,6 +124,7 @@ def run_page(page: str, folder: Path, needs: str | None = None) -> Iterator[Exam
         if key == "file":
             (folder / value).parent.mkdir(parents=True, exist_ok=True)
             (folder / value).write_text(block.text, encoding="utf-8")
+            continue
         wanted = value if key == "needs" else None
         if wanted != needs:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from math import isfinite
 
@@ -42,6 +43,12 @@ def print_fields(fields: Sequence[tuple[str, str]], indent: int = 2) -> None:
         print(f"{'':{indent}}{name:{width}}  {first}".rstrip())
         for line in more:
             print(f"{'':{indent + width + 2}}{line}")
+
+
+def show_progress(line: str) -> None:
+    """Show one line on stderr, which the next call replaces; only on a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
 def counted(count: int, what: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.cli._output import print_table
+from zoo.cli._output import print_table, show_progress
 from zoo.cli.command import command
 from zoo.errors import UsageError
 from zoo.vocabulary import METRICS, Metric
@@ -50,19 +49,13 @@ def demo(
     with ExitStack() as stack:
         if out is None:
             out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dsd-zoo-demo-")))
-        done = run_demo(out, progress=_progress)
-        _progress("")
+        done = run_demo(out, progress=show_progress)
+        show_progress("")
     _print(done)
     write_page(output, done.models, done.parity)
     print(f"The whole story, with what every number rests on: {output}")
     if not done.holds:
         raise typer.Exit(1)
-
-
-def _progress(line: str) -> None:
-    """Show one line, which the next call replaces; only on a terminal."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
 def _print(done: Demo) -> None:

@@ -1,0 +1,1 @@
+"""Programs that read Caffe and Torch7 files with functions that are gone, and what takes their place."""
