@@ -114,7 +114,8 @@ def _gaussian(filler: schema.Message, shape: Shape, rng: np.random.Generator) ->
 def _positive_unitball(filler: schema.Message, shape: Shape, rng: np.random.Generator) -> np.ndarray:
     """Between 0 and 1, each output divided by the sum of its inputs."""
     values = rng.random(shape, np.float32).reshape(shape[0] if shape else 1, -1)
-    return (values / values.sum(axis=1, keepdims=True)).reshape(shape)
+    values /= values.sum(axis=1, keepdims=True)
+    return values.reshape(shape)
 
 
 def _xavier(filler: schema.Message, shape: Shape, rng: np.random.Generator) -> np.ndarray:

@@ -89,10 +89,11 @@ class Layer:
         if not isinstance(output, ir.Value):
             return
         producer = output.producer()
-        named = producer is not None and str(producer.name).startswith(f"{self.name}/")
-        if named:
+        passed_on = output is given
+        if producer is not None and str(producer.name).startswith(f"{self.name}/"):
             self.conversion.graph.name_result(output, self.name, self.name)
-        if output is given or (named and is_dropout(producer)):
+            passed_on = is_dropout(producer)
+        if passed_on:
             reason = "passes its input on unchanged in evaluation"
             self.conversion.dropped.append(Dropped(self.module.path, self.module.class_name, reason))
         self.conversion.layer_outputs[self.name] = output

@@ -48,8 +48,9 @@ class PrunableTensor:
     @property
     def values(self) -> Tensor:
         """The parameter that is trained; while a mask is on, torch calls it `<name>_orig`."""
-        values: Tensor = getattr(self.module, f"{self.name}_orig", None)
-        return getattr(self.module, self.name) if values is None else values
+        masked = f"{self.name}_orig"
+        values: Tensor = getattr(self.module, masked if hasattr(self.module, masked) else self.name)
+        return values
 
 
 def prunable_tensors(net: Module) -> list[PrunableTensor]:

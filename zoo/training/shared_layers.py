@@ -6,6 +6,7 @@ whole batch. So the number of processes changes no result but for rounding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,11 +71,12 @@ class _SharedBatchNorm:
         shape = [1, -1, *[1] * (x.ndim - 2)]
         values = x.float()
         own = torch.tensor([x.numel() / x.shape[1]], device=x.device)
-        sums = functional.all_reduce(torch.cat([values.sum(axes), own]))
+        all_reduce: Callable[[Tensor], Tensor] = functional.all_reduce
+        sums = all_reduce(torch.cat([values.sum(axes), own]))
         count = sums[-1].detach()
         mean = sums[:-1] / count
         centred = values - mean.reshape(shape)
-        variance = functional.all_reduce(centred.square().sum(axes)) / count
+        variance = all_reduce(centred.square().sum(axes)) / count
         with torch.no_grad():
             self.num_batches_tracked += 1
             unbiased = variance * count / (count - 1).clamp(min=1)
@@ -83,7 +85,8 @@ class _SharedBatchNorm:
         y = centred * torch.rsqrt(variance + self.eps).reshape(shape)
         if self.weight is not None and self.bias is not None:
             y = y * self.weight.reshape(shape) + self.bias.reshape(shape)
-        return y.to(x.dtype)
+        result: Tensor = y.to(x.dtype)
+        return result
 
 
 def share_layers(net: nn.Module, share: Share, *, processes: int) -> None:
