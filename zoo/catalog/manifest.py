@@ -135,7 +135,7 @@ class Manifest(Data):
     recipe: str
     framework: Literal["caffe", "torch7", "pytorch"]
     """Where its weights were trained. pytorch: here, by `dsd-zoo train`."""
-    dataset: DatasetName | Name
+    dataset: DatasetName | Annotated[str, Field(min_length=1)]
     """One that the zoo knows. A net that was trained here may name the user's own, by its folder or file."""
     classes: Annotated[int, Field(gt=1)]
     label_order: LabelOrderName | None = None

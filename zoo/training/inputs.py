@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import converters
 from zoo.bundled import bundled_folder, embedded_images
 from zoo.catalog.catalog import Catalog
 from zoo.errors import UsageError
+from zoo.evaluation.sessions import COLOURS
 from zoo.evaluation.settings import Settings, complete_settings, settings_for
 from zoo.files import sha256
 from zoo.preprocessing.settings import carried_settings
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from zoo.datasets import Dataset
     from zoo.store.subject import Subject
 
+# The window of most nets for ImageNet.
+USUAL_CROP = 227
 # The training that ships with the zoo: a definition, whose weights are initial ones, and all images.
 EMBEDDED = "digits"
 _DEFINITION, _MODEL = "digits/caffe/train_val.prototxt", "digits-caffe-dsd"
@@ -112,7 +116,8 @@ def training_inputs(
     )
     shape = subject.image_shape(settings.preprocessing.crop)
     return TrainingInputs(
-        name=subject.name,
+        # A name that the manifests of its nets can have.
+        name=re.sub(r"[^A-Za-z0-9._-]+", "-", subject.name).lstrip("._-") or "net",
         source=Source(subject.sources, scores, shape),
         hashes=subject.hashes,
         settings=settings,
@@ -152,6 +157,8 @@ def _settings_of_definition(
     mean: Sequence[float] | Path | None,
 ) -> Settings:
     """The settings that a definition without weights states, changed by the options."""
-    model = Source(subject.sources, scores).read(0)
+    # Only a definition that does not state its size is read with this one, and then only for its settings.
+    side = chosen.get("crop") or USUAL_CROP
+    model = Source(subject.sources, scores, (COLOURS, side, side)).read(0)
     own = carried_settings(converters.preprocessing_of(model))
     return complete_settings(own, subject.mean_image, chosen, mean=mean)

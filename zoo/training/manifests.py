@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from converters import atomic_write
 from zoo.catalog.manifest import Manifest
+from zoo.errors import UsageError
 from zoo.files import sha256
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ class TrainedNet:
     classes: int
     dataset: str
     parameters: int
+    channels: int
     inherits: Manifest | None = None
 
     @property
@@ -55,14 +59,33 @@ class TrainedNet:
 
 def write_manifest(folder: Path, net: TrainedNet, recipe: Recipe, settings: Settings) -> Manifest:
     """Write the manifest of a net into `folder`, which contains its file; returns it as read again."""
-    content = _content(folder, net, recipe, settings)
+    files = [_file(folder, net.onnx, "weights")]
+    if settings.mean_image is not None and settings.preprocessing.mean_image:
+        files.append(_file(folder, _mean_image(folder, settings.mean_image), "mean"))
+    content = _content(net, recipe, settings, files)
     path = folder / f"{net.model}.toml"
     with atomic_write(path) as temporary:
         temporary.write_text(to_toml(content), encoding="utf-8")
     return Manifest.read(path)
 
 
-def _content(folder: Path, net: TrainedNet, recipe: Recipe, settings: Settings) -> dict[str, Any]:
+def check_manifest(net: TrainedNet, recipe: Recipe, settings: Settings) -> None:
+    """UsageError where no manifest can describe such a net: before it is trained, not after."""
+    file = {"name": net.onnx.name, "role": "weights", "path": net.onnx.name, "sha256": "0" * 64}
+    content = _content(net, recipe, settings, [file])
+    if settings.preprocessing.mean_image:
+        content["files"].append({**file, "name": "mean", "role": "mean", "path": "mean"})
+    try:
+        Manifest.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise UsageError(f"{net.model}: no manifest can say this: {where}: {problem['msg']}") from error
+
+
+def _content(
+    net: TrainedNet, recipe: Recipe, settings: Settings, files: list[dict[str, Any]]
+) -> dict[str, Any]:
     known = net.inherits
     crop = settings.preprocessing.crop
     content: dict[str, Any] = {
@@ -75,21 +98,19 @@ def _content(folder: Path, net: TrainedNet, recipe: Recipe, settings: Settings) 
         "framework": "pytorch",
         "dataset": net.dataset,
         "classes": net.classes,
-        "input_shape": list(known.input_shape) if known is not None else [3, crop, crop],
+        "input_shape": list(known.input_shape) if known is not None else [net.channels, crop, crop],
         "parameters": net.parameters,
         "citation": known.citation if known is not None else f"trained by dsd-zoo: {recipe.title}",
         "notes": [f"recipe: {recipe.title}", "last weights of each phase; no snapshot was selected"],
         "license": {"name": known.license.name if known is not None else "not stated"},
         "preprocessing": settings.preprocessing.model_dump(exclude_none=True, exclude_defaults=True),
-        "files": [_file(folder, net.onnx, "weights")],
+        "files": files,
         "claims": [_claim(net, metric) for metric in ("top1", "top5")],
     }
     if known is not None and known.label_order is not None:
         content["label_order"] = known.label_order
     if net.result != "baseline":
         content["baseline"] = f"{net.net_name}-seed{net.seed}-baseline"
-    if settings.mean_image is not None and settings.preprocessing.mean_image:
-        content["files"].append(_file(folder, _mean_image(folder, settings.mean_image), "mean"))
     return content
 
 

@@ -13,10 +13,10 @@ from zoo.datasets import Dataset
 from zoo.environment import environment
 from zoo.errors import DeviceError, UsageError
 from zoo.evaluation.distributed import Group, SingleProcess
-from zoo.evaluation.sessions import local_device
+from zoo.evaluation.sessions import COLOURS, local_device
 from zoo.evidence.run import Run, write_run
 from zoo.training.images import TrainingImages, check_labels
-from zoo.training.manifests import TrainedNet, write_manifest
+from zoo.training.manifests import TrainedNet, check_manifest, write_manifest
 from zoo.training.net import Source, classes_of, module_of, trained_model
 from zoo.training.recipe import Augmentation, Recipe
 from zoo.training.run_folder import VERDICT_NAME, RunFolder
@@ -141,6 +141,16 @@ def _check(job: TrainingJob, model: ir.Model) -> int:
     if not tensors:
         raise UsageError(f"{job.name}: has no convolution, inner product or recurrent layer to prune")
     chosen_sparsities(tensors, job.recipe.pruning)
+    if job.settings.meant_for is not None:
+        raise UsageError(
+            f"the numbers of the preprocessing are for {job.settings.meant_for}, whose images have other "
+            f"channels or another range than those of {job.settings.preprocessing.flavour}; give --mean (and "
+            "--std or --scale) for the flavour that is trained with"
+        )
+    record = EpochRecord("dsd", 1, 1, 0.0, 0.0, 0, 0, max(1, len(job.test)), 0.0, 0, 0.0)
+    name = Path(f"{job.name}-dsd.onnx")
+    example = _trained_net(job, job.recipe.seeds[0], "dsd", model, name, record, classes)
+    check_manifest(example, job.recipe, job.settings)
     return classes
 
 
@@ -267,12 +277,27 @@ def _write_net(
     folder: RunFolder,
     classes: int,
 ) -> TrainedNet:
-    net_name = job.name
-    path = folder.seed(seed) / f"{net_name}-{result}.onnx"
+    path = folder.seed(seed) / f"{job.name}-{result}.onnx"
     about = {"recipe": job.recipe.title, "seed": seed, "result": result, "net": dict(job.hashes)}
     converters.save(trained_model(model, state, about), path)
-    net = TrainedNet(
-        net_name=net_name,
+    net = _trained_net(job, seed, result, model, path, record, classes)
+    write_manifest(folder.path, net, job.recipe, job.settings)
+    return net
+
+
+def _trained_net(
+    job: TrainingJob,
+    seed: int,
+    result: str,
+    model: ir.Model,
+    path: Path,
+    record: EpochRecord,
+    classes: int,
+) -> TrainedNet:
+    shape = model.graph.inputs[0].shape
+    channels = shape[1] if shape is not None and len(shape) == 4 else None
+    return TrainedNet(
+        net_name=job.name,
         seed=seed,
         result=result,
         onnx=path,
@@ -280,10 +305,9 @@ def _write_net(
         classes=classes,
         dataset=job.test.name,
         parameters=_parameters(model),
+        channels=channels if isinstance(channels, int) else COLOURS,
         inherits=job.manifest,
     )
-    write_manifest(folder.path, net, job.recipe, job.settings)
-    return net
 
 
 def _parameters(model: ir.Model) -> int:
