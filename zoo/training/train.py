@@ -243,7 +243,7 @@ def _images_in_all(job: TrainingJob) -> int:
 def _trainer(job: TrainingJob, seed: int, model: ir.Model, data: TrainingData, group: Group) -> Trainer:
     from zoo.training.trainer import Trainer
 
-    device = _device(local_device(job.device, group))
+    device = device_named(local_device(job.device, group))
     return Trainer(
         module_of(model).to(device),
         data,
@@ -257,7 +257,7 @@ def _trainer(job: TrainingJob, seed: int, model: ir.Model, data: TrainingData, g
     )
 
 
-def _device(name: str) -> torch.device:
+def device_named(name: str) -> torch.device:
     """The device of this process. DeviceError if it is not there."""
     import torch
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -116,6 +117,40 @@ class Trainer:
                 masks.remove()
         return Checkpoint(stage.name, records=run.records, epochs=len(run.records), net=self.state())
 
+    def endless_steps(self, stage: Stage) -> Iterator[None]:
+        """The steps of a stage without end, checkpoints or measurements: to be timed, one at a time."""
+        masks = (
+            Masks(self.tensors, self.sparsities, self.recipe.pruning.rounding) if stage.is_masked else None
+        )
+        run = _StageRun(self, stage, masks, Checkpoint(stage.name))
+        with _arithmetic(self.device, self.precision):
+            while True:
+                run.batches = 0
+                yield from run.steps(0)
+
+    def bare_steps(self, stage: Stage, count: int) -> Iterator[None]:
+        """The same steps, as one would write them in PyTorch, over `count` batches in memory, without end."""
+        phase = self.recipe.phase(stage.phase)
+        made = self.data.training.batches(self.seed, 0, self.recipe.batch_size)
+        with contextlib.closing(made) as made:
+            batches = [
+                (self._to_device(batch.images), batch.labels.to(self.device))
+                for batch in itertools.islice(made, count)
+            ]
+        optimizer = _optimizer(self, phase.momentum, phase.weight_decay)
+        for group in optimizer.param_groups:
+            group["lr"] = phase.learning_rate.at(0, max(1, phase.epochs)) * group["rate_factor"]
+        self.module.train()
+        with _arithmetic(self.device, self.precision):
+            for images, labels in itertools.cycle(batches):
+                optimizer.zero_grad()
+                with _forward_arithmetic(self.device, self.precision):
+                    scores = self.module(images)
+                scores = scores.reshape(scores.shape[:2]).float()
+                nn.functional.cross_entropy(scores, labels).backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                yield
+
     def state(self) -> dict[str, Tensor]:
         """A copy of the net's state, under the names that it has without masks."""
         return {key: tensor.detach().clone() for key, tensor in net_state(self.module).items()}
@@ -179,6 +214,7 @@ class _StageRun:
             # Statistics of batch normalisation are those of all processes already.
             self.net = nn.parallel.DistributedDataParallel(trainer.module, broadcast_buffers=False)
         self.saved_at = time.monotonic()
+        self.rate = 0.0
 
     def run(self) -> None:
         """All epochs that are left."""
@@ -186,7 +222,14 @@ class _StageRun:
             self._epoch(epoch)
 
     def _epoch(self, epoch: int) -> None:
-        trainer, started = self.trainer, time.perf_counter()
+        started = time.perf_counter()
+        for _ in self.steps(epoch):
+            pass
+        self._finish_epoch(epoch, time.perf_counter() - started)
+
+    def steps(self, epoch: int) -> Iterator[None]:
+        """Take the steps of an epoch that are left, and stop after each of them."""
+        trainer = self.trainer
         number = self.stage.first_epoch(trainer.recipe) + epoch
         batches = trainer.data.training.batches(
             trainer.seed,
@@ -201,16 +244,16 @@ class _StageRun:
         trainer.module.train()
         with contextlib.closing(batches) as batches:
             for batch in batches:
-                rate = self.phase.learning_rate.at(epoch + self.batches / steps, self.phase.epochs)
-                losses += self._step(batch, rate, number * steps + self.batches)
+                self.rate = self.phase.learning_rate.at(epoch + self.batches / steps, self.phase.epochs)
+                losses += self._step(batch, self.rate, number * steps + self.batches)
                 self.batches += 1
                 trainer.on_step(batch.size)
                 if self.batches < steps and self._is_time_to_save():
                     self.loss_sum += self._total(losses)
                     losses.zero_()
                     self._save()
+                yield
         self.loss_sum += self._total(losses)
-        self._finish_epoch(epoch, rate, time.perf_counter() - started)
 
     def _step(self, batch: Batch, rate: float, step: int) -> Tensor:
         """One step of the optimiser; returns the sum of the losses of this process's images."""
@@ -247,7 +290,7 @@ class _StageRun:
             )
         return total
 
-    def _finish_epoch(self, epoch: int, rate: float, seconds: float) -> None:
+    def _finish_epoch(self, epoch: int, seconds: float) -> None:
         trainer = self.trainer
         top1, top5 = trainer.measure()
         distance, zeros = trainer.distance_and_zeros()
@@ -255,7 +298,7 @@ class _StageRun:
             stage=self.stage.name,
             epoch=epoch + 1,
             epochs=self.phase.epochs,
-            learning_rate=rate,
+            learning_rate=self.rate,
             loss=self.loss_sum / len(trainer.data.training),
             top1=top1,
             top5=top5,
