@@ -8,6 +8,7 @@ seed-S/NAME.onnx             the nets of the result: baseline, sparse and dsd
 NAME.toml                    their manifests, for --manifests of other commands
 evidence/NAME/               their evidence: one row per test image
 verdict.json                 what was gained
+report.html                  the page for people: `zoo.report.training`
 """
 
 from __future__ import annotations

@@ -72,6 +72,8 @@ def test_a_definition_becomes_models_that_other_commands_take(dsd_zoo, files, tm
         for seed in ("1", "2")
         for stage in ("dense", "sparse", "dsd", "baseline-half", "baseline")
     ]
+    assert "the whole story" in trained.out
+    assert "Gains by seed" in (run / "report.html").read_text()
     assert all("loss" in line and "top-1" in line and line.endswith("left") for line in lines)
 
     names = [f"my-net-seed1-{result}" for result in ("baseline", "sparse", "dsd")]
@@ -153,6 +155,7 @@ def test_the_embedded_training_needs_no_other_words(dsd_zoo, tmp_path, monkeypat
     jobs = []
     monkeypatch.setattr(module, "train", lambda job, out, **_: jobs.append((job, out)) or [])
     monkeypatch.setattr("zoo.cli._train_text.print_verdicts", lambda *_: None)
+    monkeypatch.setattr("zoo.report.training.write_training_page", lambda out: out)
     assert dsd_zoo("train", "digits", "--seed", "2").code == 0
     ((job, out),) = jobs
     assert str(out) == "runs/digits"

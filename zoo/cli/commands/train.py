@@ -100,6 +100,7 @@ def train(
         if any(place is not None for place in places):
             raise UsageError("digits brings its images; leave --data, --labels, --test, --test-labels out")
     from zoo.cli._train_text import print_verdicts, shown_progress
+    from zoo.report.training import write_training_page
     from zoo.training.train import train as run
 
     inputs = training_inputs(
@@ -136,7 +137,9 @@ def train(
             raise typer.Exit(INTERRUPTED) from None
         if group.rank:
             return
+    page = write_training_page(out)
     if json:
         print_json({"out": str(out), "verdicts": [verdict.to_json() for verdict in verdicts]})
     else:
         print_verdicts(verdicts, out)
+        print(f"the whole story: {page}")
