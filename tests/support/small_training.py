@@ -11,9 +11,9 @@ import numpy as np
 from zoo.datasets import Dataset, open_dataset
 from zoo.evaluation.settings import Settings
 from zoo.preprocessing.settings import Preprocessing
+from zoo.training.job import TrainingJob
 from zoo.training.net import Source
 from zoo.training.recipe import Recipe
-from zoo.training.train import TrainingJob
 
 CLASSES = 3
 DEFINITION = """

@@ -16,9 +16,9 @@ from zoo.evaluation.sessions import COLOURS
 from zoo.evaluation.settings import Settings, complete_settings, settings_for
 from zoo.files import sha256
 from zoo.preprocessing.settings import carried_settings
+from zoo.training.job import TrainingJob
 from zoo.training.net import Source
 from zoo.training.recipe import Recipe, read_recipe, recipe_names, with_seeds
-from zoo.training.train import TrainingJob
 
 if TYPE_CHECKING:
     from zoo.catalog.manifest import Manifest

@@ -2,71 +2,30 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import converters
-from zoo.datasets import Dataset
 from zoo.environment import environment
 from zoo.errors import DeviceError, UsageError
 from zoo.evaluation.distributed import Group, SingleProcess
-from zoo.evaluation.sessions import COLOURS, local_device
-from zoo.evidence.run import Run, write_run
+from zoo.evaluation.sessions import local_device
 from zoo.training.images import TrainingImages, check_labels
-from zoo.training.manifests import TrainedNet, check_manifest, write_manifest
-from zoo.training.net import Source, classes_of, module_of, trained_model
-from zoo.training.recipe import Augmentation, Recipe
+from zoo.training.job import TrainingJob
+from zoo.training.manifests import TrainedNet, check_manifest
+from zoo.training.net import classes_of, module_of
+from zoo.training.recipe import Augmentation
+from zoo.training.results import measure, trained_net, write_net
 from zoo.training.run_folder import VERDICT_NAME, RunFolder
-from zoo.training.stages import RESULTS, STAGES, EpochRecord, Stage
+from zoo.training.stages import RESULTS, STAGES, EpochRecord
 from zoo.training.verdict import Verdict, verdicts
-from zoo.vocabulary import Precision
 
 if TYPE_CHECKING:
     import onnx_ir as ir
     import torch
 
-    from zoo.catalog.manifest import Manifest
-    from zoo.evaluation.settings import Settings
     from zoo.training.trainer import Trainer, TrainingData
-
-
-@dataclass(frozen=True)
-class TrainingJob:
-    """What is trained, with which images, and where.
-
-    name: of the net, in the names of the results. hashes: file name to sha256 of the source. manifest: that
-    of the model the net is from, None for files of the user's own. steps_per_checkpoint: see `Trainer`.
-    """
-
-    name: str
-    source: Source
-    hashes: Mapping[str, str]
-    settings: Settings
-    data: Dataset
-    test: Dataset
-    recipe: Recipe
-    manifest: Manifest | None = None
-    device: str = "cpu"
-    precision: Precision = "float32"
-    steps_per_checkpoint: int | None = None
-    command: str = ""
-
-    def identity(self, processes: int) -> dict[str, Any]:
-        """All that decides the result."""
-        images = {"source": self.data.source, "labels": self.data.labels_source, "images": len(self.data)}
-        test = {"source": self.test.source, "labels": self.test.labels_source, "images": len(self.test)}
-        return {
-            "schema_version": 1,
-            "net": {"name": self.name, "files": dict(self.hashes), "scores": self.source.scores},
-            "recipe": self.recipe.model_dump(),
-            "preprocessing": self.settings.preprocessing.model_dump(),
-            "data": images,
-            "test": test,
-            "precision": self.precision,
-        }
 
 
 @dataclass
@@ -106,7 +65,7 @@ def train(
     model = job.source.read(job.recipe.seeds[0])
     classes = _check(job, model)
     if group.rank == 0:
-        folder.start(job.identity(group.size), resume=resume)
+        folder.start(job.identity(), resume=resume)
     group.broadcast(None)
     data = _images(job, folder, group, progress)
     finished = []
@@ -114,7 +73,7 @@ def train(
         finished += _train_seed(job, seed, number, model, data, folder, group, progress, classes)
     if group.rank:
         return []
-    runs = _measure(job, finished, out)
+    runs = measure(job, finished, out)
     found = verdicts(runs)
     folder.write_json(
         VERDICT_NAME,
@@ -149,7 +108,7 @@ def _check(job: TrainingJob, model: ir.Model) -> int:
         )
     record = EpochRecord("dsd", 1, 1, 0.0, 0.0, 0, 0, max(1, len(job.test)), 0.0, 0, 0.0)
     name = Path(f"{job.name}-dsd.onnx")
-    example = _trained_net(job, job.recipe.seeds[0], "dsd", model, name, record, classes)
+    example = trained_net(job, job.recipe.seeds[0], "dsd", model, name, record, classes)
     check_manifest(example, job.recipe, job.settings)
     return classes
 
@@ -214,7 +173,7 @@ def _train_seed(
     if group.rank:
         return []
     return [
-        _write_net(job, seed, name, model, ends[name].net, ends[name].records[-1], folder, classes)
+        write_net(job, seed, name, model, ends[name].net, ends[name].records[-1], folder, classes)
         for name in RESULTS
     ]
 
@@ -265,76 +224,3 @@ def device_named(name: str) -> torch.device:
 
     kind, index = parse_device(name)
     return use_gpu(index)[0] if kind == "cuda" else torch.device("cpu")
-
-
-def _write_net(
-    job: TrainingJob,
-    seed: int,
-    result: str,
-    model: ir.Model,
-    state: Mapping[str, torch.Tensor],
-    record: EpochRecord,
-    folder: RunFolder,
-    classes: int,
-) -> TrainedNet:
-    path = folder.seed(seed) / f"{job.name}-{result}.onnx"
-    about = {"recipe": job.recipe.title, "seed": seed, "result": result, "net": dict(job.hashes)}
-    converters.save(trained_model(model, state, about), path)
-    net = _trained_net(job, seed, result, model, path, record, classes)
-    write_manifest(folder.path, net, job.recipe, job.settings)
-    return net
-
-
-def _trained_net(
-    job: TrainingJob,
-    seed: int,
-    result: str,
-    model: ir.Model,
-    path: Path,
-    record: EpochRecord,
-    classes: int,
-) -> TrainedNet:
-    shape = model.graph.inputs[0].shape
-    channels = shape[1] if shape is not None and len(shape) == 4 else None
-    return TrainedNet(
-        net_name=job.name,
-        seed=seed,
-        result=result,
-        onnx=path,
-        record=record,
-        classes=classes,
-        dataset=job.test.name,
-        parameters=_parameters(model),
-        channels=channels if isinstance(channels, int) else COLOURS,
-        inherits=job.manifest,
-    )
-
-
-def _parameters(model: ir.Model) -> int:
-    return sum(math.prod(array.shape) for array in converters.weights_of(model).values())
-
-
-def _measure(job: TrainingJob, nets: list[TrainedNet], out: Path) -> dict[int, dict[str, Run]]:
-    """The evidence of every net, measured from the image files on in ONNX Runtime, by seed and result."""
-    from zoo.evaluation.evaluate import evaluate
-    from zoo.files import sha256
-
-    runs: dict[int, dict[str, Run]] = {}
-    for net in nets:
-        run = evaluate(
-            net.onnx,
-            job.test,
-            job.settings.preprocessing,
-            model=net.model,
-            mean_image=job.settings.mean_image,
-            files={net.onnx.name: sha256(net.onnx)},
-            command=job.command,
-        )
-        write_run(out / "evidence" / net.model, run)
-        runs.setdefault(net.seed, {})[net.result] = run
-    return runs
-
-
-def stages_with_epochs(recipe: Recipe) -> list[tuple[Stage, int]]:
-    """The stages in the order in which they are trained, with their epochs."""
-    return [(stage, recipe.phase(stage.phase).epochs) for stage in STAGES]

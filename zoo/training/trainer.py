@@ -7,7 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,18 +15,18 @@ from torch import Tensor, nn
 
 from zoo.errors import UsageError, ZooError
 from zoo.evaluation.distributed import Group
+from zoo.training.arithmetic import arithmetic, forward_arithmetic, step_seed
 from zoo.training.checkpoints import Checkpoint, load_net_state, net_state
 from zoo.training.images import Batch, TrainingImages
 from zoo.training.net import scores_of
+from zoo.training.optimizer import sgd
 from zoo.training.pruning import Masks, PrunableTensor, chosen_sparsities, prunable_tensors
 from zoo.training.shared_layers import MovingAverages, Share, share_layers
 from zoo.training.stages import EpochRecord, Stage
 
 if TYPE_CHECKING:
-    from zoo.training.recipe import Factors, Recipe
+    from zoo.training.recipe import Recipe
     from zoo.vocabulary import Precision
-
-_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class DivergedError(ZooError):
@@ -110,7 +110,7 @@ class Trainer:
             if progress is not None:
                 load_net_state(self.module, progress.net)
             run = _StageRun(self, stage, masks, done)
-            with _arithmetic(self.device, self.precision):
+            with arithmetic(self.device, self.precision):
                 run.run()
         finally:
             if masks is not None:
@@ -123,7 +123,7 @@ class Trainer:
             Masks(self.tensors, self.sparsities, self.recipe.pruning.rounding) if stage.is_masked else None
         )
         run = _StageRun(self, stage, masks, Checkpoint(stage.name))
-        with _arithmetic(self.device, self.precision):
+        with arithmetic(self.device, self.precision):
             while True:
                 run.batches = 0
                 yield from run.steps(0)
@@ -137,14 +137,14 @@ class Trainer:
                 (self._to_device(batch.images), batch.labels.to(self.device))
                 for batch in itertools.islice(made, count)
             ]
-        optimizer = _optimizer(self, phase.momentum, phase.weight_decay)
+        optimizer = sgd(self.module, self.recipe, phase)
         for group in optimizer.param_groups:
             group["lr"] = phase.learning_rate.at(0, max(1, phase.epochs)) * group["rate_factor"]
         self.module.train()
-        with _arithmetic(self.device, self.precision):
+        with arithmetic(self.device, self.precision):
             for images, labels in itertools.cycle(batches):
                 optimizer.zero_grad()
-                with _forward_arithmetic(self.device, self.precision):
+                with forward_arithmetic(self.device, self.precision):
                     scores = self.module(images)
                 scores = scores.reshape(scores.shape[:2]).float()
                 nn.functional.cross_entropy(scores, labels).backward()  # type: ignore[no-untyped-call]
@@ -200,7 +200,7 @@ class _StageRun:
         self.phase = trainer.recipe.phase(stage.phase)
         self.records = list(done.records)
         self.batches, self.loss_sum = done.batches, done.loss_sum
-        self.optimizer = _optimizer(trainer, self.phase.momentum, self.phase.weight_decay)
+        self.optimizer = sgd(trainer.module, trainer.recipe, self.phase)
         self.parameters = {
             name.removesuffix("_orig"): parameter for name, parameter in trainer.module.named_parameters()
         }
@@ -264,9 +264,9 @@ class _StageRun:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate_factor"]
         # Of its own, so that the same step has the same dropout after a resumption and in both branches.
-        torch.manual_seed(_step_seed(trainer.seed, step))
+        torch.manual_seed(step_seed(trainer.seed, step))
         self.optimizer.zero_grad()
-        with _forward_arithmetic(trainer.device, trainer.precision):
+        with forward_arithmetic(trainer.device, trainer.precision):
             scores = scores_of(self.net, trainer._to_device(batch.images))
         labels = batch.labels.to(trainer.device)
         total = nn.functional.cross_entropy(scores.float(), labels, reduction="sum")
@@ -339,60 +339,3 @@ class _StageRun:
             )
         )
         self.saved_at = time.monotonic()
-
-
-def _step_seed(seed: int, step: int) -> int:
-    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def _optimizer(trainer: Trainer, momentum: float | None, decay: float | None) -> torch.optim.SGD:
-    """SGD as torch defines it, with a group of parameters for each kind."""
-    recipe = trainer.recipe
-    weight_decay = recipe.weight_decay if decay is None else decay
-    groups: list[dict[str, Any]] = []
-    for parameters, factors in _parameter_kinds(trainer.module, recipe):
-        if parameters:
-            groups.append(
-                {
-                    "params": parameters,
-                    "weight_decay": weight_decay * factors.weight_decay,
-                    "rate_factor": factors.learning_rate,
-                }
-            )
-    chosen = recipe.momentum if momentum is None else momentum
-    return torch.optim.SGD(groups, lr=1.0, momentum=chosen, nesterov=recipe.nesterov and chosen > 0)
-
-
-def _parameter_kinds(net: nn.Module, recipe: Recipe) -> Iterator[tuple[list[nn.Parameter], Factors]]:
-    """The weights, the biases, and the scales and biases of batch normalisation, each with its factors."""
-    from zoo.training.recipe import Factors
-
-    weights: list[nn.Parameter] = []
-    biases: list[nn.Parameter] = []
-    norms: list[nn.Parameter] = []
-    for module in net.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            if isinstance(module, _BATCH_NORMS):
-                norms.append(parameter)
-            else:
-                (biases if name.startswith("bias") or name.endswith("_bias") else weights).append(parameter)
-    yield weights, Factors()
-    yield biases, recipe.biases
-    yield norms, recipe.batch_norm
-
-
-def _forward_arithmetic(device: torch.device, precision: Precision) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-
-
-@contextlib.contextmanager
-def _arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
-    """Sets the precision of products, and algorithms that give the same bits every time."""
-    tf32 = precision == "tf32"
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")
-    try:
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=tf32):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)

@@ -21,8 +21,8 @@ from zoo.catalog.catalog import Catalog
 from zoo.datasets import open_dataset
 from zoo.errors import DataError, DeviceError, UsageError
 from zoo.evidence.run import read_run
-from zoo.training import train as train_module
 from zoo.training.checkpoints import read_checkpoint
+from zoo.training.net import Source
 from zoo.training.pruning import pruned_count
 from zoo.training.train import Progress, train
 from zoo.training.trainer import DivergedError, Trainer
@@ -253,7 +253,7 @@ def test_training_continues_from_a_net_that_has_weights(tmp_path, finished):
     folder, _, _ = finished
     recipe = small_recipe(dense={"epochs": 0, "learning_rate": {"policy": "fixed", "base": 1}})
     net = folder / "seed-3" / "small-baseline.onnx"
-    job = small_job(tmp_path, recipe=recipe, source=train_module.Source([net]))
+    job = small_job(tmp_path, recipe=recipe, source=Source([net]))
     train(job, tmp_path / "run")
     given = converters.weights_of(converters.load(net))
     assert np.array_equal(weights(tmp_path / "run", "dense")["fc.weight"], given["fc.weight"])
