@@ -13,9 +13,27 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zoo.api import audit, convert, evaluate, fetch, load_catalog, verify
+    from zoo.api import (
+        audit,
+        convert,
+        evaluate,
+        evaluate_together,
+        fetch,
+        load_catalog,
+        paired_gains,
+        verify,
+    )
 
-__all__ = ["audit", "convert", "evaluate", "fetch", "load_catalog", "verify"]
+__all__ = [
+    "audit",
+    "convert",
+    "evaluate",
+    "evaluate_together",
+    "fetch",
+    "load_catalog",
+    "paired_gains",
+    "verify",
+]
 
 # ONNX Runtime would give the user a device id, keep it in the home folder, and report what it runs.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -23,16 +23,27 @@ if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
     from zoo.catalog.manifest import Manifest
     from zoo.claims.audit import Audit
+    from zoo.claims.gain_matrix import GainMatrix
     from zoo.download import Fetched
     from zoo.evidence.run import Run
+    from zoo.store.subject import Subject
     from zoo.verification.check import Check
     from zoo.vocabulary import Precision, RuntimeName
 
     Model = str | Manifest
     AnyPath = str | PathLike[str]
-    ModelOrFiles = Model | PathLike[str] | Sequence[AnyPath]
+    ModelOrFiles = Model | Subject | PathLike[str] | Sequence[AnyPath]
 
-__all__ = ["audit", "convert", "evaluate", "fetch", "load_catalog", "verify"]
+__all__ = [
+    "audit",
+    "convert",
+    "evaluate",
+    "evaluate_together",
+    "fetch",
+    "load_catalog",
+    "paired_gains",
+    "verify",
+]
 
 
 def load_catalog(manifests: Sequence[AnyPath] = ()) -> Catalog:
@@ -110,25 +121,24 @@ def convert(
         brings its own.
     options: those of `converters.convert`.
 
-    The claims, preprocessing and label names of a model travel in the ONNX. Returns what was done.
+    The claims, preprocessing and label names of a model travel in the ONNX. So they do if the weights are
+    those of a model of the catalog, under whatever name: what is known of that model is used wherever no
+    option says otherwise. If its definition was not given and the cache has it, the net is read with it; if
+    its layers need a size that the files do not tell, that of the model is taken. The notes of the report say
+    so. Returns what was done.
 
     Raises:
         UsageError: no such model or file, or a file of the model is not in the cache yet.
+        IntegrityError: a file of the model has changed since it was fetched.
         DataError: the mean image cannot be read.
         converters.ConverterError: something cannot be converted exactly, or an option does not fit.
     """
-    import converters
-    from zoo.catalog.metadata import metadata_of
-    from zoo.preprocessing.mean_image import read_mean_image
     from zoo.store.cache import Cache
+    from zoo.store.conversion import convert_subject
     from zoo.store.subject import find_subject
 
     subject = find_subject(model, load_catalog(manifests), Cache())
-    metadata = None if subject.manifest is None else metadata_of(subject.manifest)
-    if mean_image is None and options.get("embed_preprocessing"):
-        mean_image = subject.mean_image
-    mean = None if mean_image is None else read_mean_image(Path(mean_image), None)
-    return converters.convert(subject.sources, out, metadata=metadata, mean_image=mean, **options)
+    return convert_subject(subject, Path(out), None if mean_image is None else Path(mean_image), options)
 
 
 def evaluate(
@@ -150,6 +160,7 @@ def evaluate(
     meant_for: str | None = None,
     preprocess_on: Literal["host", "device"] = "host",
     skip_unreadable: bool = False,
+    verify: bool = False,
     out: AnyPath | None = None,
     resume: bool = False,
     manifests: Sequence[AnyPath] = (),
@@ -166,6 +177,7 @@ def evaluate(
         a `mean` that is a path is a mean image.
     preprocess_on: where images are resized.
     skip_unreadable: leave out images that cannot be decoded.
+    verify: hash the files in which an .onnx keeps its weights, even if they look unchanged.
     out: folder for the evidence; None: nothing is written. resume: continue an interrupted run in `out`.
     progress: called with (images done, images in all) after each batch.
 
@@ -178,37 +190,108 @@ def evaluate(
         IntegrityError: a file of the model has changed since it was fetched.
         converters.ConverterError: the net cannot be converted.
     """
-    from zoo.datasets import open_dataset
-    from zoo.evaluation.evaluate import evaluate_and_write, evaluate_variants
-    from zoo.evaluation.job import job_for
-    from zoo.evaluation.settings import settings_for, shipped_images
-    from zoo.evaluation.variants import Variant
+    (runs,) = _evaluate(
+        [model],
+        data,
+        labels,
+        lambda name: None if out is None else Path(out),
+        manifests,
+        resume=resume,
+        progress=progress,
+        runtime=runtime,
+        device=device,
+        precision=precision,
+        limit=limit,
+        batch_size=batch_size,
+        scores=scores,
+        flavour=flavour,
+        crop=crop,
+        mean=mean,
+        std=std,
+        scale=scale,
+        meant_for=meant_for,
+        preprocess_on=preprocess_on,
+        skip_unreadable=skip_unreadable,
+        verify=verify,
+    ).values()
+    return runs[0]
+
+
+def evaluate_together(
+    models: Sequence[ModelOrFiles],
+    data: AnyPath | None = None,
+    *,
+    labels: AnyPath | None = None,
+    sensitivity: bool = False,
+    out: AnyPath | None = None,
+    manifests: Sequence[AnyPath] = (),
+    **options: Any,  # noqa: ANN401 - handed on
+) -> dict[str, list[Run]]:
+    """`evaluate` for several nets in one pass over the images: each is read and decoded once.
+
+    sensitivity: also under all other flavours that resize to the same size.
+    out: folder for the evidence, of each net in a folder of its name; None: nothing is written.
+    options: the others of `evaluate`, the same for every net.
+
+    Returns the runs of each net by its name: first under its own flavour, then under the others.
+
+    Raises:
+        UsageError: as `evaluate`, two nets have the same name, or take batches of different sizes.
+        DataError, DeviceError, IntegrityError, converters.ConverterError: as `evaluate`.
+    """
+
+    def place(name: str) -> Path | None:
+        return None if out is None else Path(out, name)
+
+    return _evaluate(models, data, labels, place, manifests, sensitivity=sensitivity, **options)
+
+
+def _evaluate(
+    models: Sequence[ModelOrFiles],
+    data: AnyPath | None,
+    labels: AnyPath | None,
+    place: Callable[[str], Path | None],
+    manifests: Sequence[AnyPath],
+    **options: Any,  # noqa: ANN401 - handed on
+) -> dict[str, list[Run]]:
+    """The runs of each net by its name. place: the folder for the evidence of the net of a name, or None."""
+    from dataclasses import fields
+
+    from zoo.evaluation.nets import Choices, evaluate_subjects
+    from zoo.evaluation.settings import require_counted
     from zoo.store.cache import Cache
+    from zoo.store.nets import require_different_names
     from zoo.store.subject import find_subject
 
-    subject = find_subject(model, load_catalog(manifests), Cache())
-    scores = subject.scores(scores)
-    chosen = {"flavour": flavour, "crop": crop, "std": None if std is None else list(std), "scale": scale}
-    mean = Path(mean) if isinstance(mean, PathLike) else mean
-    settings = settings_for(subject, runtime, scores, chosen, mean=mean, meant_for=meant_for)
-    images = shipped_images(subject) if data is None else Path(data)
-    with open_dataset(images, None if labels is None else Path(labels)) as dataset:
-        job = job_for(
-            subject,
-            settings,
-            dataset,
-            runtime,
-            scores,
-            device=device,
-            batch_size=batch_size,
-            limit=limit,
-            skip_unreadable=skip_unreadable,
-            preprocess_on=preprocess_on,
-        )
-        variant = Variant(settings.preprocessing, settings.meant_for, precision)
-        if out is None:
-            return evaluate_variants(job, [variant], progress=progress)[0]
-        return evaluate_and_write(job, [variant], [Path(out)], resume=resume, progress=progress)[0]
+    catalog, cache = load_catalog(manifests), Cache()
+    for model in models:
+        if isinstance(model, str) and model in catalog:
+            require_counted(catalog.get(model))
+    subjects = [find_subject(model, catalog, cache) for model in models]
+    require_different_names(subjects)
+    if options.pop("verify", False):
+        for subject in subjects:
+            subject.verify_external_files()
+    if isinstance(options.get("mean"), PathLike):
+        options["mean"] = Path(options["mean"])
+    chosen = {field.name: options.pop(field.name) for field in fields(Choices) if field.name in options}
+    images, list_of_labels = (None if path is None else Path(path) for path in (data, labels))
+    return evaluate_subjects(subjects, Choices(**chosen), images, list_of_labels, place, **options)
+
+
+def paired_gains(runs: Sequence[Run], baseline_runs: Sequence[Run]) -> GainMatrix:
+    """The gain of one net over another, image by image, under every preprocessing that both were run with.
+
+    runs, baseline_runs: of one net each, as `evaluate_together` returns them.
+
+    Returns the `GainMatrix`: a row of counts and gains (exact McNemar test) for each preprocessing.
+
+    Raises:
+        UsageError: there are no runs of one of them, or runs of several nets are mixed.
+    """
+    from zoo.claims.gain_matrix import gain_matrix
+
+    return gain_matrix(runs, baseline_runs)
 
 
 def audit(model: Model, runs: AnyPath | Sequence[Run] = (), *, manifests: Sequence[AnyPath] = ()) -> Audit:

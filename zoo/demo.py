@@ -18,6 +18,7 @@ from zoo.datasets import Dataset, open_dataset
 from zoo.errors import IntegrityError, UsageError
 from zoo.evaluation.evaluate import evaluate
 from zoo.evidence.run import Run, read_run, write_run
+from zoo.preprocessing.settings import Preprocessing
 from zoo.report.words import problems
 from zoo.runtimes import NO_RUNTIME, form_of, installed_runtimes
 from zoo.store.cache import Cache
@@ -85,6 +86,11 @@ def _verified(manifest: Manifest, cache: Cache) -> dict[str, str]:
     return source_hashes(manifest, checks)
 
 
+def _preprocessing(manifest: Manifest) -> Preprocessing:
+    assert manifest.preprocessing is not None
+    return manifest.preprocessing
+
+
 def _validated(
     manifest: Manifest,
     net: Path,
@@ -96,7 +102,7 @@ def _validated(
     run = evaluate(
         net,
         data,
-        manifest.preprocessing,
+        _preprocessing(manifest),
         model=manifest.name,
         scores=manifest.scores,
         runtime=runtime,

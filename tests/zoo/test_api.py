@@ -53,7 +53,10 @@ def test_import_zoo_loads_nothing_heavy():
 
 
 def test_every_name_is_a_function_with_types_and_a_docstring():
-    assert set(zoo.__all__) == {"audit", "convert", "evaluate", "fetch", "load_catalog", "verify"}
+    assert set(zoo.__all__) == {
+        "audit", "convert", "evaluate", "evaluate_together", "fetch", "load_catalog", "paired_gains",
+        "verify",
+    }  # fmt: skip
     for name in zoo.__all__:
         function = getattr(zoo, name)
         assert "return" in function.__annotations__
@@ -134,3 +137,29 @@ def test_audit_holds_claims_against_runs(tmp_path):
         audit = zoo.audit(MODEL, runs)
         assert audit.holds
         assert [claim.verdict for claim in audit.claims] == ["agrees", "agrees"]
+
+
+def test_several_nets_in_one_pass_and_their_gains(tmp_path):
+    names = ["digits-caffe-dsd", "digits-caffe-baseline"]
+    options = {"limit": 60, "sensitivity": True}
+    runs = zoo.evaluate_together(names, **options, out=tmp_path / "out")
+    assert list(runs) == names
+    alone = zoo.evaluate(names[1], limit=60)
+    assert runs[names[1]][0].rows == alone.rows
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
+    matrix = zoo.paired_gains(runs[names[0]], runs[names[1]])
+    assert [row.flavour for row in matrix.rows] == [run.result.flavour for run in runs[names[0]]]
+    assert len(matrix.rows) == 4
+    assert [of_net[0].rows for of_net in zoo.evaluate_together(names, limit=60).values()] == [
+        of_net[0].rows for of_net in runs.values()
+    ]
+    with pytest.raises(UsageError, match="no nets given"):
+        zoo.evaluate_together([])
+    with pytest.raises(UsageError, match="two nets are called"):
+        zoo.evaluate_together([names[0], names[0]])
+
+
+def test_evaluate_refuses_a_net_for_another_task_before_its_files_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path))
+    with pytest.raises(UsageError, match="mtcnn-o cannot be counted: it is a net for face detection"):
+        zoo.evaluate("mtcnn-o", tmp_path)

@@ -11,29 +11,24 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_validator, model_validator
 
-from zoo.bundled import KNOWN_DATASETS, LABEL_ORDERS
+from zoo.bundled import KNOWN_DATASETS, LABEL_ORDERS, TASKS
+from zoo.catalog.claim import Claim, Conflict, Loss, PublishedMeasurement
 from zoo.catalog.file import File, Role
+from zoo.catalog.interface import Input, Output
+from zoo.catalog.names import DatasetName, EntryOf, LabelOrderName, TaskName
+from zoo.catalog.reported import Reported
 from zoo.errors import UsageError
 from zoo.preprocessing.settings import Preprocessing
-from zoo.schema import Data, Name, RelativePath, Url
+from zoo.schema import Data, Name, Url
 from zoo.vocabulary import Metric
 
-# A count and its published percentage must agree to two digits after the point.
-PERCENT_SLACK = Decimal("0.01")
-
-if TYPE_CHECKING:
-    DatasetName = str
-    LabelOrderName = str
-else:
-    DatasetName = Literal[*KNOWN_DATASETS]
-    LabelOrderName = Literal[*LABEL_ORDERS]
-Percent = Annotated[float, Field(ge=0, le=100)]
+# Roles that several files of a model may have.
+SEVERAL: frozenset[Role] = frozenset({"data", "alternative"})
 
 
 class License(Data):
@@ -43,106 +38,35 @@ class License(Data):
     url: Url | None = None
 
 
-class Printing(Data):
-    """The number of a claim as another source prints it."""
-
-    published: str
-    """Exactly as printed there."""
-    percent: Percent
-    """The accuracy in percent, to the digits printed there."""
-    source: str
-    """URL or file."""
-
-
-class Claim(Data):
-    """A published accuracy, with where it comes from and how exactly it is known."""
-
-    metric: Metric
-    n: Annotated[int, Field(gt=0)]
-    """Images the number was measured on."""
-    correct: Annotated[int, Field(ge=0)] | None = None
-    """Images counted right, where the exact integer is known."""
-    published: str
-    """Exactly as the source prints it, e.g. `0.617579` or `42.56 % error`."""
-    percent: Percent
-    """The accuracy in percent, to the digits that were published."""
-    source: str
-    """URL or file the number comes from."""
-    how: str
-    """How it was measured and where the exact count comes from."""
-    trace: RelativePath | None = None
-    """CSV beside the manifest with columns batch, top1_correct, top5_correct and optionally loss."""
-    also: list[Printing] = []
-    """The same number in other places; a number that does not round to it is a conflict instead."""
-    tolerance_images: Annotated[int, Field(ge=0)] = 0
-    """How many images a re-measurement may be off and still count as agreeing."""
-
-    @model_validator(mode="after")
-    def _printings_agree(self) -> Self:
-        known = {Decimal(str(self.percent))}
-        if self.correct is not None:
-            known.add(Decimal(100 * self.correct) / self.n)
-        for printing in self.also:
-            given = Decimal(str(printing.percent))
-            if all(value.quantize(given, ROUND_HALF_UP) != given for value in known):
-                raise ValueError(
-                    f"'{printing.published}' is {given} %, which {self.percent} % does not round to"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _count_agrees(self) -> Self:
-        if self.correct is None:
-            return self
-        if self.correct > self.n:
-            raise ValueError(f"{self.correct} correct of only {self.n} images")
-        exact = Decimal(100) * self.correct / self.n
-        if abs(exact - Decimal(str(self.percent))) > PERCENT_SLACK:
-            raise ValueError(f"{self.correct} of {self.n} is {exact:.4f} %, but percent says {self.percent}")
-        return self
-
-
-class Loss(Data):
-    """The average loss that a test run printed beside its accuracies."""
-
-    published: str
-    """Exactly as printed, a number."""
-    source: str
-    """URL or file the number comes from."""
-    trace: RelativePath
-    """CSV beside the manifest with a column loss, one value per batch as printed."""
-
-
-class Conflict(Data):
-    """Another published value for the same thing."""
-
-    metric: Metric
-    published: str
-    percent: Percent
-    source: str
-    note: str
-
-
 class Manifest(Data):
     """Everything the zoo knows about one model beforehand."""
 
     schema_version: Literal[1]
     name: Name
     """`architecture-recipe`; the TOML file has the same name."""
+    aliases: list[str] = []
+    """Names under which others list the same files."""
     title: str
     summary: str
     architecture: str
     recipe: str
     framework: Literal["caffe", "torch7", "pytorch"]
     """Where its weights were trained. pytorch: here, by `dsd-zoo train`."""
-    dataset: DatasetName | Annotated[str, Field(min_length=1)]
-    """One that the zoo knows. A net that was trained here may name the user's own, by its folder or file."""
-    classes: Annotated[int, Field(gt=1)]
+    task: TaskName = "classification"
+    dataset: DatasetName | Annotated[str, Field(min_length=1)] | None = None
+    """The labelled images that the claims are about. A net that was trained here may name others than the zoo
+    knows, by their folder or file."""
+    classes: Annotated[int, Field(gt=1)] | None = None
+    """How many classes the outputs tell apart, a background class included, where that is known."""
     label_order: LabelOrderName | None = None
-    """What output k means. sorted-synsets: the k-th of the 1000 synset ids of ILSVRC2012 in sorted order;
+    """What class k means. sorted-synsets: the k-th of the 1000 synset ids of ILSVRC2012 in sorted order;
     digits: the digit k. None: not stated anywhere."""
-    input_shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)]
-    """Channels, height, width."""
+    input_shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)] | None = None
+    """Channels, height, width of a net whose only input is an image that `preprocessing` makes."""
+    inputs: list[Input] = []
+    """The inputs of any other net, in their order; instead of `input_shape` and `preprocessing`."""
+    outputs: list[Output] = []
+    """The outputs in words. Needed for all but classification."""
     parameters: Annotated[int, Field(gt=0)] | None = None
     """How many numbers the net for inference holds, running statistics included, where that is known."""
     scores: str | None = None
@@ -153,11 +77,18 @@ class Manifest(Data):
     baseline: Name | None = None
     license: License
     citation: str
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None = None
+    """How an image file becomes the input, where one of the zoo's flavours does exactly that."""
     files: Annotated[list[File], Field(min_length=1)]
+    definition_note: str | None = None
+    """Why no definition is among the files although the weights need one."""
     claims: list[Claim] = []
     loss: Loss | None = None
+    measurements: list[PublishedMeasurement] = []
+    """What others measured with the same weights, each under the preparation that it states."""
     conflicts: list[Conflict] = []
+    reported: list[Reported] = []
+    """Figures of other kinds, as published. The zoo cannot check them."""
     references: list[Url] = []
     notes: list[str] = []
 
@@ -202,23 +133,45 @@ class Manifest(Data):
         """`source_files`, each with this manifest."""
         return [ModelFile(self, file) for file in self.source_files()]
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether answers are right or wrong by a label, so that the zoo can measure the accuracy."""
+        return TASKS[self.task].is_counted
+
+    @property
+    def image_shape(self) -> list[int] | None:
+        """The sizes of the only input, if it is an image and they are stated: in the order of its layout."""
+        if self.input_shape is not None or len(self.inputs) != 1:
+            return self.input_shape
+        (given,) = self.inputs
+        return None if given.layout is None else given.shape
+
+    def input_shapes(self) -> list[list[int] | None]:
+        """The shape per image of every input in order; None where it is not stated."""
+        return [given.shape for given in self.inputs] or [self.input_shape]
+
     def claim(self, metric: Metric) -> Claim | None:
         """The claim for this metric, or None."""
         return next((claim for claim in self.claims if claim.metric == metric), None)
 
+    @field_validator("dataset")
+    @classmethod
+    def _known_dataset(cls, name: str | None, info: ValidationInfo) -> str | None:
+        trained_here = info.data.get("framework") == "pytorch"
+        return name if name is None or trained_here else EntryOf(KNOWN_DATASETS).check(name)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _refuse_duplicates("file name", (file.name for file in self.files))
-        _refuse_duplicates("file role", (file.role for file in self.files))
+        _refuse_duplicates("file role", (file.role for file in self.files if file.role not in SEVERAL))
         _refuse_duplicates("claim", (claim.metric for claim in self.claims))
+        _refuse_duplicates("measurement", (found.identity for found in self.measurements))
+        if self.definition_note is not None and self.file("definition") is not None:
+            raise ValueError("definition_note: a file has the role 'definition', so nothing is missing")
         if self.file("weights") is None:
             raise ValueError("no file has the role 'weights'")
-        if self.preprocessing.mean_image and self.file("mean") is None:
-            raise ValueError("preprocessing.mean_image needs a file with the role 'mean'")
         if bool(self.recorded) != (self.file("recorded") is not None):
             raise ValueError("a file with the role 'recorded' and the table [recorded] go together")
-        if self.framework != "pytorch" and self.dataset not in KNOWN_DATASETS:
-            raise ValueError(f"dataset: expected {' or '.join(KNOWN_DATASETS)}, not {self.dataset}")
         if self.baseline == self.name:
             raise ValueError("a model cannot be its own baseline")
         if self.label_order is not None and self.classes != LABEL_ORDERS[self.label_order].classes:
@@ -229,9 +182,57 @@ class Manifest(Data):
         return self
 
     @model_validator(mode="after")
+    def _measurements_are_of_these_weights(self) -> Self:
+        weights = self.file("weights")
+        for found in self.measurements:
+            measured = {} if found.weights is None else found.weights.hashes
+            for kind, digest in measured.items():
+                if weights is not None and weights.hashes.get(kind, digest) != digest:
+                    raise ValueError(
+                        f"measurements: {found.identity} is of weights with {kind} {digest}, "
+                        f"those of this model have {weights.hashes[kind]}"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _task_fits(self) -> Self:
+        """Accuracies are about images with labels; other tasks say what their nets take and give."""
+        if not TASKS[self.task].is_counted:
+            if wrong := [
+                name for name in ("dataset", "claims", "measurements", "loss") if getattr(self, name)
+            ]:
+                raise ValueError(
+                    f"{', '.join(wrong)}: of a net for {self.task}, which is not right or wrong by a label of"
+                    " the image; give its figures as [[reported]]"
+                )
+            if not self.outputs:
+                raise ValueError(f"[[outputs]] is missing: say what a net for {self.task} gives")
+            return self
+        missing = [name for name in ("dataset", "classes") if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"{', '.join(missing)}: missing; needed for {self.task}")
+        return self
+
+    @model_validator(mode="after")
+    def _inputs_are_known(self) -> Self:
+        """Either the zoo makes the input from an image, or the manifest says in words what it is."""
+        _refuse_duplicates("input", (given.name for given in self.inputs if given.name))
+        _refuse_duplicates("output", (output.name for output in self.outputs if output.name))
+        image = [name for name in ("input_shape", "preprocessing") if getattr(self, name) is not None]
+        if image and self.inputs:
+            raise ValueError(f"[[inputs]] and {' and '.join(image)} exclude each other")
+        if not self.inputs and len(image) < 2:
+            raise ValueError("expected input_shape with preprocessing, or [[inputs]]")
+        return self
+
+    @model_validator(mode="after")
     def _images_fit(self) -> Self:
         from zoo.preprocessing import problems
 
+        if self.preprocessing is None or self.input_shape is None:
+            return self
+        if self.preprocessing.mean_image and self.file("mean") is None:
+            raise ValueError("preprocessing.mean_image needs a file with the role 'mean'")
         if found := list(problems(self.preprocessing)):
             raise ValueError("; ".join(f"preprocessing.{setting}: {sentence}" for setting, sentence in found))
         crop, (_, height, width) = self.preprocessing.crop, self.input_shape

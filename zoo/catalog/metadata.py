@@ -11,14 +11,21 @@ if TYPE_CHECKING:
 
 
 def metadata_of(manifest: Manifest) -> dict[str, Any]:
-    """`preprocessing`, `claims`, `labels` (names in label order, where known), `licence` and `citation`."""
+    """What travels in a converted net: the task, how its input is made, claims, labels, licence, citation.
+
+    `preprocessing` is None, and `inputs` say what is known, where no flavour of the zoo makes the input.
+    `labels` are the names of the classes in the order of the outputs; None where that is not known.
+    """
     claims = [
         claim.model_dump(include={"metric", "n", "correct", "percent", "published", "source"})
         for claim in manifest.claims
     ]
     return {
         "model": manifest.name,
-        "preprocessing": manifest.preprocessing.model_dump(),
+        "task": manifest.task,
+        "preprocessing": None if manifest.preprocessing is None else manifest.preprocessing.model_dump(),
+        "inputs": [given.model_dump(exclude_none=True) for given in manifest.inputs],
+        "outputs": [output.model_dump(exclude_none=True) for output in manifest.outputs],
         "claims": claims,
         "labels": _label_names(manifest),
         "licence": manifest.license.name,

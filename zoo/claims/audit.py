@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from zoo.catalog.manifest import Claim, Manifest
+from zoo.catalog.claim import Claim
+from zoo.catalog.manifest import Manifest
 from zoo.claims.derivation import Derivation, Reprint, derive, derive_loss
 from zoo.claims.gains import Gain, gains_over_baseline
 from zoo.claims.measurement import Measurement, Verdict, compare_with_claim
+from zoo.claims.prepared_gains import GainsByPreparation, gains_by_preparation
 from zoo.errors import UsageError
 from zoo.vocabulary import METRIC_NAMES, Metric
 
@@ -61,13 +63,15 @@ class Audit:
     model: str
     title: str
     framework: str
-    dataset: str
+    dataset: str | None
     baseline: str | None
     trust: Literal["pinned", "unpinned"]
     unpinned_files: list[str]
     claims: list[ClaimAudit]
     gains: list[Gain]
     conflicts: list[ConflictAudit]
+    by_preparation: list[GainsByPreparation] = field(default_factory=list)
+    """The gain over the baseline under every preparation, as published, by others and by runs here."""
     loss: Reprint | None = None
     """The average loss of the published test run, from the same trace."""
     problems: list[str] = field(default_factory=list)
@@ -83,6 +87,7 @@ class Audit:
         data = asdict(self)
         for entry, claim in zip(data["claims"], self.claims, strict=True):
             entry["measurements"] = [measurement.to_json() for measurement in claim.measurements]
+        data["by_preparation"] = [found.to_json() for found in self.by_preparation]
         return {"schema_version": 1, **data, "holds": self.holds}
 
 
@@ -108,6 +113,7 @@ def audit(manifest: Manifest, catalog: Catalog, runs: Sequence[Run] = ()) -> Aud
         claims=claims,
         gains=[] if baseline is None else gains_over_baseline(manifest, baseline, runs),
         conflicts=_conflicts(manifest),
+        by_preparation=[] if baseline is None else gains_by_preparation(manifest, baseline, runs),
         loss=loss,
         problems=[
             *(problem for claim in claims for problem in _claim_problems(claim)),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from zoo.claims.trace import average_loss, read_trace, reprint
 
 if TYPE_CHECKING:
-    from zoo.catalog.manifest import Claim, Manifest
+    from zoo.catalog.claim import Claim
+    from zoo.catalog.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)

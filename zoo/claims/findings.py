@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.claims.audit import Audit, audit
+from zoo.claims.gain_matrix import GainMatrix, gain_matrix
 from zoo.claims.gains import ClassGain, PairedGain, class_gains, paired_gain
 from zoo.claims.measurement import Accuracy, Measurement, accuracies, measurements_of
 from zoo.claims.regression import Regression, compare_runs
@@ -90,6 +91,74 @@ class Findings:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class PassFindings:
+    """What one pass says about each of its nets, and about each pair of a net and its baseline."""
+
+    nets: list[Findings]
+    pairs: list[GainMatrix] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the findings of every net hold."""
+        return all(found.holds for found in self.nets)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able data: of one net its findings; of several the findings of each, and the pairs."""
+        if len(self.nets) == 1:
+            return self.nets[0].to_json()
+        return {
+            "nets": [found.to_json() for found in self.nets],
+            "pairs": [pair.to_json() for pair in self.pairs],
+        }
+
+
+def collect_pass(
+    manifests: Sequence[Manifest | None],
+    catalog: Catalog,
+    runs: Sequence[list[tuple[Path, Run]]],
+    earlier: Mapping[str, Run],
+    tolerance: int | None = None,
+    other: Run | None = None,
+    reference: str | None = None,
+) -> PassFindings:
+    """The findings of each net of a pass, each with the runs of the others beside it, and the pairs.
+
+    manifests, runs: of each net; no manifest for files of the user's own.
+    earlier: an earlier run of some of the nets, by name.
+    Other arguments and errors as for `collect_findings` and `collect_pairs`.
+    """
+    found = []
+    for manifest, of_net in zip(manifests, runs, strict=True):
+        beside = [placed for others in runs if others is not of_net for placed in others]
+        before = earlier.get(of_net[0][1].result.model)
+        found.append(collect_findings(manifest, catalog, of_net, before, tolerance, other, beside))
+    return PassFindings(
+        found, collect_pairs(manifests, [[run for _, run in of_net] for of_net in runs], reference)
+    )
+
+
+def collect_pairs(
+    manifests: Sequence[Manifest | None], runs: Sequence[Sequence[Run]], reference: str | None = None
+) -> list[GainMatrix]:
+    """The gains of the nets of a pass: of each model over its baseline, if the pass has both.
+
+    manifests, runs: of each net; no manifest for files of the user's own.
+    reference: the name of a net with which all others are compared, too.
+    """
+    by_name = {of_net[0].result.model: of_net for of_net in runs}
+    pairs = []
+    for manifest, of_net in zip(manifests, runs, strict=True):
+        name = of_net[0].result.model
+        wanted = [None if manifest is None else manifest.baseline, reference]
+        pairs += [
+            gain_matrix(of_net, by_name[other])
+            for other in dict.fromkeys(wanted)
+            if other is not None and other in by_name and other != name
+        ]
+    return pairs
+
+
 def collect_findings(
     manifest: Manifest | None,
     catalog: Catalog,
@@ -97,11 +166,13 @@ def collect_findings(
     earlier: Run | None,
     tolerance: int | None,
     other: Run | None,
+    beside: Sequence[tuple[Path, Run]] = (),
 ) -> Findings:
     """Hold the first run against the model's claims, an earlier run and a run of another net.
 
     manifest: of the model; None for files of the user's own.
     tolerance: how many images may change their verdict against `earlier`; see `compare_runs`.
+    beside: runs of other nets of the same pass, with their folders.
 
     Raises:
         UsageError: `earlier` or `other` is not over the same images.
@@ -118,20 +189,27 @@ def collect_findings(
         accuracies(result, population),
         measurements=[measured for measured in measurements if measured.difference is not None],
         trace=[] if claimed is None else trace_agreement(claimed, run.rows),
-        audit=None if claimed is None else _audit(claimed, catalog, runs),
+        audit=None if claimed is None else _audit(claimed, catalog, runs, beside),
         against=None if other is None else _paired_gains(run, other),
         regression=None if earlier is None else compare_runs(run, earlier, tolerance),
     )
 
 
-def _audit(manifest: Manifest, catalog: Catalog, runs: Sequence[tuple[Path, Run]]) -> Audit:
-    """The audit of the first float32 run, with the runs of the baseline in results/, where there are any."""
+def _audit(
+    manifest: Manifest,
+    catalog: Catalog,
+    runs: Sequence[tuple[Path, Run]],
+    beside: Sequence[tuple[Path, Run]],
+) -> Audit:
+    """The audit of the first float32 run, with the runs of the baseline: those in results/ and `beside`."""
     exact = [run for _, run in runs if run.result.precision == "float32"][:1]
-    beside: list[Run] = []
+    others: list[Run] = []
     if manifest.baseline is not None:
-        folder = Path("results", manifest.baseline)
-        beside = [read_run(path) for path in find_runs(folder)]
-    return audit(manifest, catalog, [*exact, *beside])
+        here = {folder.resolve() for folder, _ in beside}
+        found = find_runs(Path("results", manifest.baseline))
+        others = [read_run(path) for path in found if path.resolve() not in here]
+        others += [run for _, run in beside if run.result.model == manifest.baseline]
+    return audit(manifest, catalog, [*exact, *others])
 
 
 def _paired_gains(run: Run, other: Run) -> PairedGains:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from zoo.catalog.manifest import Claim, Manifest
-from zoo.claims.measurement import claimed_count, why_not_comparable
+from zoo.catalog.claim import Claim
+from zoo.catalog.manifest import Manifest
+from zoo.claims.measurement import published_count, why_not_comparable
 from zoo.claims.statistics import (
     Interval,
     mcnemar_exact,
@@ -27,8 +28,8 @@ SIGNIFICANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimedGain:
-    """The gain as published. Its interval treats the images as unrelated, as only the totals are known."""
+class UnpairedGain:
+    """The gain by published totals. Its interval treats images as unrelated: only the totals are known."""
 
     correct: int
     n: int
@@ -70,7 +71,7 @@ class Gain:
 
     metric: Metric
     baseline: str
-    claimed: ClaimedGain | None
+    claimed: UnpairedGain | None
     measured: list[PairedGain]
 
 
@@ -91,16 +92,23 @@ def gains_over_baseline(manifest: Manifest, baseline: Manifest, runs: Sequence[R
     return gains
 
 
-def _claimed(ours: Claim, theirs: Claim) -> ClaimedGain:
-    correct, baseline_correct = claimed_count(ours), claimed_count(theirs)
-    interval = unpaired_difference_interval(correct, ours.n, baseline_correct, theirs.n)
-    return ClaimedGain(
+def _claimed(ours: Claim, theirs: Claim) -> UnpairedGain:
+    exact = ours.correct is not None and theirs.correct is not None
+    return unpaired_gain(published_count(ours), ours.n, published_count(theirs), theirs.n, exact=exact)
+
+
+def unpaired_gain(
+    correct: int, n: int, baseline_correct: int, baseline_n: int, *, exact: bool
+) -> UnpairedGain:
+    """The gain of one total over another. exact: whether both counts are known."""
+    interval = unpaired_difference_interval(correct, n, baseline_correct, baseline_n)
+    return UnpairedGain(
         correct=correct,
-        n=ours.n,
+        n=n,
         baseline_correct=baseline_correct,
-        baseline_n=theirs.n,
-        exact=ours.correct is not None and theirs.correct is not None,
-        gain=float(Fraction(correct, ours.n) - Fraction(baseline_correct, theirs.n)),
+        baseline_n=baseline_n,
+        exact=exact,
+        gain=float(Fraction(correct, n) - Fraction(baseline_correct, baseline_n)),
         interval=interval,
         significant=not interval.low <= 0 <= interval.high,
     )

@@ -15,7 +15,8 @@ from zoo.claims.statistics import (
 from zoo.vocabulary import METRICS, Metric
 
 if TYPE_CHECKING:
-    from zoo.catalog.manifest import Claim, Manifest
+    from zoo.catalog.claim import Claim, PublishedMeasurement
+    from zoo.catalog.manifest import Manifest
     from zoo.evidence.run import Result
 
 Verdict = Literal["agrees", "differs", "subset only", "not measured"]
@@ -97,7 +98,7 @@ def compare_with_claim(claim: Claim, manifest: Manifest, result: Result) -> Meas
     interval, exact_interval = _intervals(correct, result.n)
     return Measurement(
         metric=claim.metric,
-        claimed=claimed_count(claim),
+        claimed=published_count(claim),
         tolerance=claim.tolerance_images,
         runtime=result.runtime,
         device=result.device,
@@ -113,16 +114,21 @@ def compare_with_claim(claim: Claim, manifest: Manifest, result: Result) -> Meas
     )
 
 
-def claimed_count(claim: Claim) -> int:
-    """The number of right images that a claim states, or the nearest to its rounded percentage."""
-    return round(claim.percent * claim.n / 100) if claim.correct is None else claim.correct
+def published_count(entry: Claim | PublishedMeasurement) -> int:
+    """The number of right images that is published, or the nearest to the rounded percentage."""
+    return round(entry.percent * entry.n / 100) if entry.correct is None else entry.correct
 
 
 def why_not_comparable(manifest: Manifest, result: Result) -> str | None:
     """Why a run says nothing about the claims: other preprocessing or less than float32; None if it does."""
+    if manifest.preprocessing is None:
+        return "and the model states no preprocessing"
     settings = manifest.preprocessing.model_dump(exclude_none=True)
     if settings != {name: value for name, value in result.preprocessing.items() if value is not None}:
-        return f"under other preprocessing than the claim's {manifest.preprocessing.flavour}"
+        own = manifest.preprocessing.flavour
+        if result.flavour != own:
+            return f"under {result.flavour}, not the claim's {own}"
+        return f"under other preprocessing than the claim's {own}"
     return None if result.precision == "float32" else f"computed in {result.precision}, not in float32"
 
 
@@ -140,7 +146,7 @@ def _outcome(claim: Claim, manifest: Manifest, result: Result) -> _Outcome:
         return _Outcome("not measured", reason)
     if result.n > claim.n:
         return _Outcome("not measured", f"on {result.n} images, more than the claim's {claim.n}")
-    correct, claimed = result.correct(claim.metric), claimed_count(claim)
+    correct, claimed = result.correct(claim.metric), published_count(claim)
     if result.n == claim.n:
         difference = correct - claimed
         agrees = abs(difference) <= claim.tolerance_images

@@ -179,6 +179,14 @@ def is_fraction(published: str) -> bool:
     return "%" not in published and float(_number(published).group()) <= 1
 
 
+def percent_decimals(published: str) -> int | None:
+    """To how many digits after the point a published accuracy is known in percent; None without a number."""
+    if NUMBER.search(published) is None:
+        return None
+    digits = _decimals(_number(published).group())
+    return max(0, digits - 2) if is_fraction(published) else digits
+
+
 def _number(published: str) -> re.Match[str]:
     """The number that is the claim: the one before a % sign, else the first."""
     matches = list(NUMBER.finditer(published))

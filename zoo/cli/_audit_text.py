@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zoo.cli._output import print_table
+from zoo.cli._columns import wrap
+from zoo.cli._output import WIDTH, print_table
 from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
@@ -34,37 +35,24 @@ def print_claims(audits: Sequence[Audit]) -> None:
     if not any(line[5] for line in lines):
         header = header[:5]
     cut = [line[: len(header)] for line in lines]
-    print_table(header, _blank_repeats(cut, columns=2), right=(2, 3, 5))
+    print_table(header, _blank_repeats(cut, columns=5), right=(2, 3, 5))
     for audit in audits:
         if audit.unpinned_files:
             print(f"{audit.model}: no hash was known beforehand for {', '.join(audit.unpinned_files)}")
 
 
 def print_gains(audits: Sequence[Audit]) -> None:
-    """One line per comparison, as claimed and as measured; nothing where no model has a baseline."""
+    """A table by preparation for each pair and metric; nothing where no model has a baseline."""
+    from zoo.cli._gains_text import print_gain_blocks
     from zoo.report import words
     from zoo.report.tables import gain_blocks
 
-    lines = [
-        (
-            row.model,
-            row.baseline,
-            METRIC_NAMES[row.metric],
-            words.points(line.value.gain),
-            words.points_range(line.value.interval),
-            line.basis,
-            words.gain_verdict(line.value),
-        )
-        for audit in audits
-        for row in gain_blocks(audit)
-        for line in row.lines
-    ]
-    if lines:
+    blocks = [block for audit in audits for block in gain_blocks(audit)]
+    if blocks:
         print()
-        header = ("MODEL", "AGAINST", "METRIC", "GAIN", "95 % INTERVAL", "BASIS", "VERDICT")
-        print_table(header, _blank_repeats(lines, columns=3), right=(3, 4))
-        print("Gains in percentage points. Published pairs are compared by their totals, runs image by image")
-        print("(exact McNemar test).")
+        print_gain_blocks(blocks)
+        if sentence := words.claimed_gains(audits):
+            print(wrap(sentence, WIDTH))
 
 
 def print_conflicts(audits: Sequence[Audit]) -> None:
@@ -90,7 +78,7 @@ def print_verdict(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> Non
     print()
     for model, problem in words.problems(audits, parity):
         print(f"{model}: {problem}")
-    print(words.headline(audits, parity))
+    print(wrap(words.headline(audits, parity), WIDTH))
 
 
 def _claim(row: ClaimBlock) -> list[tuple[str, ...]]:

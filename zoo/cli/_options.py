@@ -18,6 +18,13 @@ NetArgument = Annotated[
         help="A model of the zoo, or the files of a net: prototxt and weights, .t7, .onnx or .py.",
     ),
 ]
+NetsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL|FILE...",
+        help="Models of the zoo, or the files of nets: each prototxt before its weights, .t7, .onnx or .py.",
+    ),
+]
 LabelsOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A list of lines 'NAME LABEL', labels from 0.")
 ]
@@ -107,6 +114,12 @@ EvidenceOption = Annotated[
 ]
 EVIDENCE_DEFAULT = Path("results")
 
+VerifyOption = Annotated[
+    bool,
+    typer.Option(
+        "--verify", help="Hash the files in which an .onnx keeps its weights, even if they look unchanged."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ManifestsOption = Annotated[
     list[Path] | None,

@@ -7,6 +7,9 @@ import sys
 from collections.abc import Sequence
 from math import isfinite
 
+# Of a terminal, in columns; running text is wrapped at it.
+WIDTH = 80
+
 
 def print_json(data: object) -> None:
     """Print `data` as indented JSON in ASCII, which every encoding of stdout can show.

@@ -33,3 +33,14 @@ def find_subject(arguments: Sequence[str], manifests: Sequence[Path] | None = No
     from zoo.store.cache import Cache
 
     return subject.find_subject(arguments, load_catalog(manifests), Cache())
+
+
+def find_subjects(arguments: Sequence[str], manifests: Sequence[Path] | None = None) -> list[Subject]:
+    """The nets that the arguments name, for a command that takes several.
+
+    Errors as in `zoo.store.nets.find_subjects`.
+    """
+    from zoo.store import nets
+    from zoo.store.cache import Cache
+
+    return nets.find_subjects(arguments, load_catalog(manifests), Cache())

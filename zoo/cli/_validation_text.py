@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli._output import print_fields, print_table
+from zoo.preprocessing.settings import in_words
 from zoo.vocabulary import METRIC_NAMES, METRICS
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from zoo.claims.measurement import Accuracy, Measurement
     from zoo.claims.regression import Regression
     from zoo.claims.trace import TraceAgreement
-    from zoo.evidence.run import Result, Run
+    from zoo.evidence.run import Run
 
 # At most this many classes that gained or lost most, and images that changed.
 CLASSES_SHOWN, IMAGES_SHOWN = 3, 10
@@ -22,8 +23,11 @@ CLASSES_SHOWN, IMAGES_SHOWN = 3, 10
 SAME_ORDER = 0.9
 
 
-def print_findings(found: Findings) -> None:
-    """Print the counts, how they were obtained, then everything they were compared with."""
+def print_findings(found: Findings, nets: int = 1) -> None:
+    """Print the counts, how they were obtained, then everything they were compared with.
+
+    nets: how many nets shared the pass over the images.
+    """
     from zoo.report import words
 
     result = found.run.result
@@ -31,7 +35,7 @@ def print_findings(found: Findings) -> None:
     print(f"{result.model} on {result.dataset}: {part}{words.images(result.n_dataset)}\n")
     _print_accuracies(found.accuracies)
     print()
-    print_fields(_circumstances(found.run, found.folder))
+    print_fields(_circumstances(found.run, found.folder, nets))
     if len(found.runs) > 1:
         print()
         _print_variants([run for _, run in found.runs])
@@ -87,7 +91,7 @@ def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
         print("The last column holds if the images that ran are as good as drawn at random.")
 
 
-def _circumstances(run: Run, folder: Path) -> list[tuple[str, str]]:
+def _circumstances(run: Run, folder: Path, nets: int) -> list[tuple[str, str]]:
     from zoo.evaluation.label_order import AS_GIVEN, IMAGES_CHECKED, MIN_IMAGES, detect_label_order
     from zoo.report import words
 
@@ -96,6 +100,7 @@ def _circumstances(run: Run, folder: Path) -> list[tuple[str, str]]:
     if result.n > result.resumed:
         speed = f"{result.images_per_second:,.1f} images/s, {result.seconds:,.1f} s, {speed}"
     shared = "" if result.processes == 1 else f", {result.processes} processes"
+    shared += "" if nets == 1 else f", one pass for {nets} nets"
     fields = [("images", f"{result.dataset_source}, labels from {result.labels}")]
     order = detect_label_order(
         [row.label for row in rows[:IMAGES_CHECKED]], [row.top5[0] for row in rows[:IMAGES_CHECKED]]
@@ -107,7 +112,7 @@ def _circumstances(run: Run, folder: Path) -> list[tuple[str, str]]:
         fields.append(("label order", f"IN DOUBT: no known one fits what the net finds on the first {asked}"))
     if result.unreadable:
         fields.append(("left out", f"unreadable: {', '.join(result.unreadable)}"))
-    fields.append(("preprocessing", _settings_words(result)))
+    fields.append(("preprocessing", in_words(result.preprocessing)))
     if result.exif_rotated:
         fields.append(("EXIF", f"orientation of {words.images(result.exif_rotated)} ignored"))
     place = words.place(result.runtime, result.device)
@@ -115,22 +120,6 @@ def _circumstances(run: Run, folder: Path) -> list[tuple[str, str]]:
     if result.resumed:
         fields.append(("resumed", f"{words.images(result.resumed)} were ranked before an interruption"))
     return [*fields, ("evidence", str(folder))]
-
-
-def _settings_words(result: Result) -> str:
-    """`caffe-warp256, crop 227, mean 104 117 123`."""
-    settings = result.preprocessing
-    parts = [result.flavour, f"crop {settings['crop']}"]
-    for name in ("mean", "std"):
-        if settings.get(name) is not None:
-            parts.append(f"{name} {' '.join(f'{value:g}' for value in settings[name])}")
-    if settings.get("mean_image"):
-        parts.append("mean image")
-    if settings.get("scale", 1) != 1:
-        parts.append(f"scale {settings['scale']:g}")
-    if settings.get("meant_for"):
-        parts.append(f"for a net made for {settings['meant_for']}")
-    return ", ".join(parts)
 
 
 def _print_variants(runs: Sequence[Run]) -> None:

@@ -28,7 +28,8 @@ class Dataset(AbstractContextManager["Dataset"]):
     `name` is that of a dataset that the zoo knows (`zoo.bundled.KNOWN_DATASETS`) if all images have names and
     labels of that dataset, otherwise that of the folder or file. `source` is where the images lie,
     `labels_source` says in words where the labels came from. `flavour` is the flavour that the images were
-    packed with; None: the images suit any flavour.
+    packed with; None: the images suit any flavour. `label_order` is the name of the order that the labels
+    count in (`zoo.bundled.LABEL_ORDERS`), where that is known.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Dataset(AbstractContextManager["Dataset"]):
     samples: tuple[Sample, ...]
     close: Callable[[], None] = field(default=lambda: None, repr=False)
     flavour: str | None = None
+    label_order: str | None = None
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -65,8 +65,9 @@ def _of_records(path: Path, place: Records) -> Dataset:
         Sample(printable(record.name), record.label, partial(place.read, index))
         for index, record in enumerate(place.records)
     )
-    name = _known(samples) or path.resolve().name
-    return Dataset(name, str(path), place.labels_source, samples, place.close, place.flavour)
+    known = _known(samples)
+    name, order = known or path.resolve().name, _label_order(known)
+    return Dataset(name, str(path), place.labels_source, samples, place.close, place.flavour, order)
 
 
 def _of_files(path: Path, place: Files, labels: Path | None) -> Dataset:
@@ -78,7 +79,19 @@ def _of_files(path: Path, place: Files, labels: Path | None) -> Dataset:
     samples = tuple(
         Sample(printable(name), label, partial(place.read, name)) for name, label in labelled.labels.items()
     )
-    return Dataset(_known(samples) or path.resolve().name, str(path), labelled.source, samples, place.close)
+    known = _known(samples)
+    return Dataset(
+        known or path.resolve().name,
+        str(path),
+        labelled.source,
+        samples,
+        place.close,
+        label_order=_label_order(known) or labelled.order,
+    )
+
+
+def _label_order(known: str | None) -> str | None:
+    return None if known is None else KNOWN_DATASETS[known].label_order
 
 
 def _known(samples: tuple[Sample, ...]) -> str | None:

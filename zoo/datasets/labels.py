@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from zoo.bundled import ILSVRC2012_VAL, ilsvrc2012_val_labels, imagenet_synsets
+from zoo.bundled import ILSVRC2012_VAL, devkit_order, ilsvrc2012_val_labels, imagenet_synsets
 from zoo.datasets.source import Files
 from zoo.errors import DataError, UsageError
 
@@ -23,10 +23,14 @@ MOST_LIST_BYTES = 1 << 27
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Image names with their labels, in the order of the dataset, and where the labels came from."""
+    """Image names with their labels, in the order of the dataset, and where the labels came from.
+
+    `order` is the name of the order that the labels count in, where the source tells it.
+    """
 
     labels: Mapping[str, int]
     source: str
+    order: str | None = None
 
 
 def label_images(files: Files, where: str, labels: Path | None = None) -> Labelled:
@@ -101,7 +105,24 @@ def _from_list(files: Files, where: str, listed: Mapping[str, int], source: str)
             f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}"
         )
     others = sum(_is_image(name) and name not in labels for name in files.names)
-    return Labelled(labels, f"{source}, which leaves out {others} of the images there" if others else source)
+    said = f"{source}, which leaves out {others} of the images there" if others else source
+    return Labelled(labels, said, _order_by_names(labels))
+
+
+def _order_by_names(labels: Mapping[str, int]) -> str | None:
+    """The order in which a list numbers ImageNet's classes, where all its images are named by synset ids."""
+    synsets = imagenet_synsets()
+    sorted_labels = {}
+    for name in labels:
+        path = PurePosixPath(name)
+        label = synsets.get(path.parent.name, synsets.get(path.name.partition("_")[0]))
+        if label is None:
+            return None
+        sorted_labels[name] = label
+    if labels == sorted_labels:
+        return "sorted-synsets"
+    of_2015 = {label: number for number, label in enumerate(devkit_order())}
+    return "ilsvrc2015" if labels == {name: of_2015[label] for name, label in sorted_labels.items()} else None
 
 
 def _from_names(files: Files, where: str) -> Labelled:
@@ -113,7 +134,7 @@ def _from_names(files: Files, where: str) -> Labelled:
     for source, rule in _rules().items():
         labels = {name: label for name in names if (label := rule(name)) is not None}
         if len(labels) == len(names):
-            answers.append(Labelled(labels, source))
+            answers.append(Labelled(labels, source, "sorted-synsets"))
     if not answers:
         raise UsageError(_no_labels(where, names))
     for other in answers[1:]:

@@ -20,6 +20,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from converters import FileView
 from zoo.errors import DataError
 
 MAGIC, VERSION = 0xBEEFC0DE, 1
@@ -45,19 +46,19 @@ class Location:
     size: int
 
 
-def record_locations(content: memoryview) -> list[Location]:
-    """All records of the file `content` in the order of their keys.
+def record_locations(content: FileView) -> list[Location]:
+    """All records of a file in the order of their keys.
 
     DataError where it is not an LMDB, is damaged, or is of a kind that Caffe does not write.
     """
-    if len(content) < META.size or META.unpack_from(content)[:2] != (MAGIC, VERSION):
+    if len(content) < META.size or META.unpack(content[: META.size])[:2] != (MAGIC, VERSION):
         raise DataError("not an LMDB data file (expected its magic number and version 1)")
-    size = META.unpack_from(content)[2]
+    size = META.unpack(content[: META.size])[2]
     if size not in PAGE_SIZES:
         raise DataError(f"damaged: pages of {size} bytes")
     if len(content) < size + META.size:
         raise DataError(f"truncated: it has {len(content)} bytes, less than two pages; copy it again")
-    metas = [META.unpack_from(content, offset) for offset in (0, size)]
+    metas = [META.unpack(content[offset : offset + META.size]) for offset in (0, size)]
     *_, depth, entries, root, last, _ = max(
         (meta for meta in metas if meta[:2] == (MAGIC, VERSION)), key=lambda meta: meta[-1]
     )
@@ -76,7 +77,7 @@ def record_locations(content: memoryview) -> list[Location]:
 class _Tree:
     """The pages of a file. Each may be visited once only, so that a damaged tree is never endless."""
 
-    def __init__(self, content: memoryview, page_size: int) -> None:
+    def __init__(self, content: FileView, page_size: int) -> None:
         self._content = content
         self._page_size = page_size
         self._seen: set[int] = set()

@@ -16,7 +16,6 @@ flavour. Every image has a CRC-32, checked whenever it is read, and the SHA-256 
 from __future__ import annotations
 
 import hashlib
-import mmap
 import struct
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,6 +23,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from converters import FileView
 from zoo.errors import DataError
 
 MAGIC = b"dsdpack1"
@@ -62,15 +62,15 @@ class PackedIndex(BaseModel):
     images: list[PackedImage]
 
 
-def read_index(content: mmap.mmap, path: Path) -> PackedIndex:
-    """The index of a mapped file. DataError where the file does not fit to its checksums and sizes."""
+def read_index(content: FileView, path: Path) -> PackedIndex:
+    """The index of an open file. DataError where the file does not fit to its checksums and sizes."""
     damaged = f"{path}: the packed file is truncated or damaged"
     if len(content) < len(MAGIC) + TRAILER.size:
         raise DataError(f"{damaged}: {len(content)} bytes")
     offset, length, digest, magic = TRAILER.unpack(content[-TRAILER.size :])
     if magic != MAGIC or offset + length + TRAILER.size != len(content):
         raise DataError(f"{damaged}: it does not end as it should; pack again")
-    text = content[offset : offset + length]
+    text = bytes(content[offset : offset + length])
     if hashlib.sha256(text).digest() != digest:
         raise DataError(f"{damaged}: its index has another checksum; pack again")
     try:

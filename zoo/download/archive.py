@@ -52,7 +52,7 @@ class Member:
 
 
 def find_member(path: Path, kind: Archive, file: File, max_bytes: int) -> Member:
-    """The member that is `file` in the archive at `path`: by name, else by ending, else by size.
+    """The member that is `file` in the archive at `path`: the one on record, else by name, ending or size.
 
     ContentError if no member or several qualify, it is larger than `max_bytes`, or the archive is damaged.
     """
@@ -96,6 +96,9 @@ def read_member(path: Path, kind: Archive, wanted: Member, max_bytes: int) -> It
 
 
 def _candidates(members: Sequence[Member], file: File) -> Sequence[Member]:
+    if file.archive is not None and file.archive.member is not None:
+        wanted = _comparable(file.archive.member)
+        return [member for member in members if _comparable(member.name) == wanted]
     if file.bytes is not None:
         members = [member for member in members if member.size in (None, file.bytes)]
     suffix = Path(file.name).suffix.lower()
@@ -104,6 +107,11 @@ def _candidates(members: Sequence[Member], file: File) -> Sequence[Member]:
         or [member for member in members if member.basename.lower().endswith(suffix)]
         or (members if file.bytes is not None or len(members) == 1 else [])
     )
+
+
+def _comparable(name: str) -> str:
+    """The path of a member with / between folders, and without a leading ./ as tar writes it."""
+    return PurePosixPath(name.replace("\\", "/")).as_posix()
 
 
 def _bytes(size: int | None) -> str:

@@ -6,14 +6,15 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from zoo.download.redirects import response_after_redirects
 from zoo.download.retry import RetryPolicy
-from zoo.download.stream import SourceError, Stream, TransientError, Validators
+from zoo.download.stream import SourceError, Stream, TransientError, Validators, shown
 
 if TYPE_CHECKING:
     import requests
@@ -28,11 +29,17 @@ CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 @dataclass(frozen=True, slots=True)
 class HttpSource:
-    """The body of a GET of `url`; `label` is its name in messages, by default the URL."""
+    """The body of a GET of `url`.
+
+    label: its name in messages, by default the URL.
+    headers: what the request says beside the range. session: keeps cookies from an earlier request.
+    """
 
     url: str
     retry_policy: RetryPolicy
     label: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    session: requests.Session | None = None
 
     @property
     def name(self) -> str:
@@ -42,7 +49,8 @@ class HttpSource:
     @contextmanager
     def open(self, start: int, validators: Validators) -> Iterator[Stream]:
         """See `DownloadSource`. A server without ranges, or with changed content, sends all of it."""
-        with request(self.url, self.retry_policy, _range_headers(start, validators)) as response:
+        headers = {**self.headers, **_range_headers(start, validators)}
+        with request(self.url, self.retry_policy, headers, session=self.session) as response:
             if response.status_code == RANGE_NOT_SATISFIABLE and start:
                 # The server's content is shorter than the partial download, so it has changed.
                 with self.open(0, Validators()) as stream:
@@ -52,18 +60,29 @@ class HttpSource:
             begins = _start_of_range(response, start) if response.status_code == PARTIAL_CONTENT else 0
             validators = _validators(response, begins)
             framed = validators.size is not None or bool(getattr(response.raw, "chunked", False))
-            yield Stream(begins, validators, _chunks(response, self.retry_policy), framed)
+            media_type = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
+            yield Stream(
+                begins,
+                validators,
+                _chunks(response, self.retry_policy),
+                framed,
+                media_type=media_type or None,
+                url=str(response.url),
+            )
 
 
 def request_json(
-    url: str, retry_policy: RetryPolicy, headers: Mapping[str, str], body: Mapping[str, str] | None = None
+    url: str, retry_policy: RetryPolicy, headers: Mapping[str, str], body: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """The JSON object that a GET of `url` returns, or a POST of `body` as JSON.
 
     Raises SourceError if there is no such answer (TransientError where a retry may help).
     """
     with request(url, retry_policy, headers, body) as response:
-        raise_for_status(response, retry_policy)
+        try:
+            raise_for_status(response, retry_policy)
+        except SourceError as error:
+            raise _with_message_of_server(error, response) from None
         text = response.raw.read(MAX_JSON_BYTES, decode_content=True)
     try:
         answer = json.loads(text)
@@ -76,14 +95,19 @@ def request_json(
 
 @contextmanager
 def request(
-    url: str, retry_policy: RetryPolicy, headers: Mapping[str, str], body: Mapping[str, str] | None = None
+    url: str,
+    retry_policy: RetryPolicy,
+    headers: Mapping[str, str],
+    body: Mapping[str, Any] | None = None,
+    session: requests.Session | None = None,
 ) -> Iterator[requests.Response]:
     """The response to a GET, or to a POST of `body` as JSON, of any status; its body is not read yet.
 
+    Redirects are followed as `zoo.download.redirects` says. session: keeps cookies for the next request.
     `requests` handles proxies and certificates (HTTPS_PROXY, REQUESTS_CA_BUNDLE, ...).
 
     Raises:
-        SourceError: the server cannot be reached.
+        SourceError: the server cannot be reached, or redirects to where no request should go.
         TransientError: the connection broke or timed out, also while the body is read inside the `with`.
     """
     import requests
@@ -93,10 +117,11 @@ def request(
 
     # Else a server may compress the body, and announce the size of the compressed bytes.
     sent = {"Accept-Encoding": "identity", "User-Agent": f"dsd-zoo/{__version__}", **headers}
-    method = "GET" if body is None else "POST"
-    timeout = (retry_policy.connect_timeout, retry_policy.read_timeout)
     try:
-        with requests.request(method, url, json=body, stream=True, timeout=timeout, headers=sent) as response:
+        with (
+            requests.Session() if session is None else nullcontext(session) as used,
+            response_after_redirects(used, url, retry_policy, sent, body) as response,
+        ):
             yield response
     except requests.ConnectTimeout as error:
         raise SourceError(f"no connection within {retry_policy.connect_timeout:g} s") from error
@@ -108,7 +133,7 @@ def request(
 
 def raise_for_status(response: requests.Response, retry_policy: RetryPolicy) -> None:
     """SourceError for any status but success; TransientError where a retry may help."""
-    if response.ok:
+    if 200 <= response.status_code < 300:
         return
     text = f"HTTP {response.status_code} {response.reason}".rstrip()
     if response.status_code not in RETRYABLE_STATUSES:
@@ -117,6 +142,19 @@ def raise_for_status(response: requests.Response, retry_policy: RetryPolicy) -> 
     if after is not None and after > retry_policy.max_delay:
         raise SourceError(f"{text}; it asks to come back in {after:.0f} s: try again then")
     raise TransientError(text, after)
+
+
+def _with_message_of_server(error: SourceError, response: requests.Response) -> SourceError:
+    """The error with the `message` that an API put into its JSON, as GitHub's do."""
+    try:
+        answer = json.loads(response.raw.read(MAX_JSON_BYTES, decode_content=True))
+    except (ValueError, RecursionError):
+        return error
+    message = answer.get("message") if isinstance(answer, dict) else None
+    if not isinstance(message, str) or not message.strip():
+        return error
+    text = f"{error}: {shown(message)}"
+    return TransientError(text, error.after) if isinstance(error, TransientError) else SourceError(text)
 
 
 def _range_headers(start: int, validators: Validators) -> dict[str, str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from zoo.download.content import HEAD_BYTES, archive_kind
 from zoo.download.stream import Validators
 from zoo.store.digests import Digests, Hasher, read_chunks
 
@@ -38,7 +39,7 @@ class Partial:
         self.path = folder / f"{key}.part"
         self._validators_file = folder / f"{key}.json"
         self._size_on_record = file.bytes
-        self._has_hashes = bool(file.hashes)
+        self._file_on_record = file
         self.validators = _read_validators(self._validators_file)
         self.resumed = False
         self._hasher = self._new_hasher()
@@ -46,7 +47,7 @@ class Partial:
     def __enter__(self) -> Self:
         # Unbuffered: the file has every byte that was counted, even if this process is killed.
         self._file = self.path.open("ab", buffering=0)
-        if self.validators.validator is None and not self._has_hashes:
+        if self.validators.validator is None and not self._is_pinned():
             self.restart()
             return self
         for chunk in read_chunks(self.path):
@@ -107,6 +108,12 @@ class Partial:
         self._file.close()
         self._validators_file.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
+
+    def _is_pinned(self) -> bool:
+        """Whether a hash is on record of what arrives: of the file, or of the archive if it is one."""
+        file = self._file_on_record
+        in_archive = file.archive is not None and archive_kind(self.head(HEAD_BYTES)) is not None
+        return bool(file.hashes or (in_archive and file.archive is not None and file.archive.hashes))
 
     def _new_hasher(self) -> Hasher:
         return Hasher(self.validators.size if self._size_on_record is None else self._size_on_record)

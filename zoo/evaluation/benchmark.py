@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from zoo.environment import environment, processors
 from zoo.errors import DataError
 from zoo.evaluation.batches import rank_batches
 from zoo.evaluation.distributed import SingleProcess
-from zoo.evaluation.job import Job
+from zoo.evaluation.job import Evaluation, Job
 from zoo.evaluation.sessions import BatchPlan, Session, choose_batch_size, open_sessions, plan_batches
 from zoo.evaluation.variants import Variant
 
@@ -69,22 +70,19 @@ def benchmark(job: Job, variant: Variant, seconds: float) -> Rates:
     Images are read repeatedly if there are too few. Errors as in `zoo.evaluation.evaluate.evaluate`; an image
     that cannot be read is an error unless the job skips such images.
     """
-    group = SingleProcess()
-    with open_sessions(job, [variant], group) as sessions:
-        size = choose_batch_size(job, sessions, [variant], group)
-        batch_plan = plan_batches(job, sessions, [variant], group, size)
-        rounds = [_round(job, sessions[0], batch_plan, seconds / ROUNDS) for _ in range(ROUNDS)]
+    with _opened(job, variant) as (session, batch_plan):
+        rounds = [_round(job, session, batch_plan, seconds / ROUNDS) for _ in range(ROUNDS)]
         decoding, inference, validation = (median(rates) for rates in zip(*rounds, strict=True))
         return Rates(
             decoding=decoding,
             inference=inference,
             validation=validation,
-            batch_size=size,
+            batch_size=batch_plan.size,
             at_once=batch_plan.concurrent,
             environment={
                 **environment(),
                 "processors": str(processors()),
-                **sessions[0].runtime.describe(),
+                **session.runtime.describe(),
             },
             shared=job.device == "cpu",
         )
@@ -95,11 +93,16 @@ def inference_rate(job: Job, variant: Variant, seconds: float) -> float:
 
     Errors as in `benchmark`.
     """
-    group = SingleProcess()
-    with open_sessions(job, [variant], group) as sessions:
-        size = choose_batch_size(job, sessions, [variant], group)
-        batch_plan = plan_batches(job, sessions, [variant], group, size)
-        return _inference(job, sessions[0], batch_plan, seconds)
+    with _opened(job, variant) as (session, batch_plan):
+        return _inference(job, session, batch_plan, seconds)
+
+
+@contextlib.contextmanager
+def _opened(job: Job, variant: Variant) -> Iterator[tuple[Session, BatchPlan]]:
+    group, evaluations = SingleProcess(), [Evaluation(job, [variant])]
+    with open_sessions(evaluations, group) as sessions:
+        size = choose_batch_size(evaluations, sessions, group)
+        yield sessions[0], plan_batches(evaluations, sessions, group, size)
 
 
 def _round(job: Job, session: Session, batch_plan: BatchPlan, seconds: float) -> tuple[float, float, float]:
@@ -149,8 +152,11 @@ def _validation(job: Job, session: Session, batch_plan: BatchPlan, images: int, 
     """The rate of `rank_batches` over `images` images."""
     samples = tuple(islice(cycle(job.samples), images))
     repeated = replace(job, data=replace(job.data, samples=samples), limit=None)
-    batches = rank_batches(repeated, [session], batch_plan, range(-(-images // batch_plan.size)))
-    return _rate((len(batch.rows[0]) for batch in batches), WARM_UP * batch_plan.concurrent, seconds)
+    work = {number: [session] for number in range(-(-images // batch_plan.size))}
+    batches = rank_batches(repeated, work, batch_plan)
+    return _rate(
+        (len(batch[session.net].rows[0]) for batch in batches), WARM_UP * batch_plan.concurrent, seconds
+    )
 
 
 def _rate(counts: Iterator[int], warm_up: int, seconds: float) -> float:

@@ -4,6 +4,9 @@ Images are grouped into batches by their position in the dataset. Threads read, 
 the next batch is copied to the device while the net computes this one (`zoo.evaluation.batches`). Every
 finished batch is written to disk at once (`zoo.evidence.journal`). Several processes take the batches in
 turns (`zoo.evaluation.distributed`). Which process computes a batch, and when, does not change its scores.
+
+Several nets, and several variants of each, can share one pass over the images. Every net keeps its evidence
+in a folder of its own, as if it were alone.
 """
 
 from __future__ import annotations
@@ -17,12 +20,12 @@ from pathlib import Path
 from zoo.datasets import Dataset
 from zoo.environment import environment
 from zoo.errors import DataError, UsageError
-from zoo.evaluation.batches import rank_batches, samples_of_batch
+from zoo.evaluation.batches import Work, rank_batches, samples_of_batch
 from zoo.evaluation.distributed import Group, SingleProcess
-from zoo.evaluation.job import Job
+from zoo.evaluation.job import Evaluation, Job, named_if
 from zoo.evaluation.label_order import AS_GIVEN, IMAGES_CHECKED, detect_label_order
-from zoo.evaluation.plan import agreed_batch_size, check_same_plan, evaluation_plan, start
-from zoo.evaluation.results import gather, run_of
+from zoo.evaluation.plan import agreed_batch_size, evaluation_plan, start_all
+from zoo.evaluation.results import gather, runs_of
 from zoo.evaluation.sessions import BatchPlan, Session, choose_batch_size, open_sessions, plan_batches
 from zoo.evaluation.variants import Variant
 from zoo.evidence import journal
@@ -80,26 +83,32 @@ def evaluate(
 
 
 def evaluate_and_write(
-    job: Job,
-    variants: Sequence[Variant],
-    folders: Sequence[Path],
+    evaluations: Sequence[Evaluation],
     *,
     resume: bool = False,
     group: Group | None = None,
     progress: Progress | None = None,
-) -> list[Run]:
-    """`evaluate_variants`, after which rank 0 writes each run into its own one of `folders`.
+) -> list[list[Run]]:
+    """Rank the images in every net under its variants, in one pass; returns the runs of each net.
 
-    During the run, every machine keeps the evidence of its share in its first folder.
+    Each image is read and decoded once for all nets, and prepared once for each different preprocessing. The
+    jobs differ in what belongs to a net; images, device, limit and the like are the same.
+
+    Rank 0 writes each run into its folder. During the pass, every machine keeps the evidence of its share for
+    each net in the net's first folder, as a run of that net alone does: each can be resumed alone, or with
+    others. Other arguments and errors as for `evaluate_variants`.
     """
     group = group or SingleProcess()
-    runs = evaluate_variants(job, variants, folder=folders[0], resume=resume, group=group, progress=progress)
+    folders = [evaluation.folders[0] for evaluation in evaluations]
+    runs = _evaluate(evaluations, folders, resume, group, progress)
     if group.rank == 0:
-        for folder, run in zip(folders, runs, strict=True):
-            write_run(folder, run)
+        for evaluation, of_net in zip(evaluations, runs, strict=True):
+            for folder, run in zip(evaluation.folders, of_net, strict=True):
+                write_run(folder, run)
     # No process removes its part before the whole is written.
     group.broadcast(None)
-    journal.finish(folders[0])
+    for folder in folders:
+        journal.finish(folder)
     return runs
 
 
@@ -112,7 +121,7 @@ def evaluate_variants(
     group: Group | None = None,
     progress: Progress | None = None,
 ) -> list[Run]:
-    """Rank the images under several variants in one pass; returns one run for each, in their order.
+    """Rank the images under several variants of one net in one pass; returns a run for each, in their order.
 
     folder: where every machine keeps evidence during the run; None: nowhere. Afterwards the caller's rank 0
         writes the runs, and then all processes call `zoo.evidence.journal.finish`.
@@ -123,84 +132,144 @@ def evaluate_variants(
     Raises:
         UsageError, DataError, DeviceError: as `evaluate`.
         RankLostError: another process of the run has ended.
+        converters.SourceChangedError: a file of the net changed while it was loaded.
     """
     group = group or SingleProcess()
-    if job.limit is not None and job.limit < 1:
-        raise UsageError(f"the limit must be 1 image or more, not {job.limit}")
-    with open_sessions(job, variants, group) as sessions:
-        files, runtimes = job.all_files(), [session.runtime.describe() for session in sessions]
-        chosen = choose_batch_size(job, sessions, variants, group)
-        size = agreed_batch_size(job, folder if resume else None, chosen, group)
-        plan = evaluation_plan(job, variants, files, runtimes[0], size)
-        check_same_plan(plan, group)
-        resumed = {} if folder is None else start(folder, plan, resume, group)
+    return _evaluate([Evaluation(job, variants)], [folder], resume, group, progress)[0]
+
+
+def evaluate_nets(evaluations: Sequence[Evaluation], progress: Progress | None = None) -> list[list[Run]]:
+    """As `evaluate_and_write`, in this process and without writing anything."""
+    return _evaluate(evaluations, [None] * len(evaluations), False, SingleProcess(), progress)
+
+
+def _evaluate(
+    evaluations: Sequence[Evaluation],
+    folders: Sequence[Path | None],
+    resume: bool,
+    group: Group,
+    progress: Progress | None,
+) -> list[list[Run]]:
+    """The runs of each net. folders: for each net, where its evidence is kept during the pass, or None."""
+    limit = evaluations[0].job.limit
+    if limit is not None and limit < 1:
+        raise UsageError(f"the limit must be 1 image or more, not {limit}")
+    states = [state for evaluation in evaluations for state in evaluation.job.all_states()]
+    with open_sessions(evaluations, group) as sessions:
+        size = choose_batch_size(evaluations, sessions, group)
+        for evaluation, folder in zip(evaluations, folders, strict=True):
+            size = agreed_batch_size(evaluation.job, folder if resume else None, size, group)
+        about = [[s.runtime.describe() for s in sessions if s.net == net] for net in range(len(evaluations))]
+        plans = [
+            evaluation_plan(evaluation.job, evaluation.variants, evaluation.files, of_net[0], size)
+            for evaluation, of_net in zip(evaluations, about, strict=True)
+        ]
+        for state in states:  # the hashes are those of the files that were loaded
+            state.check()
+        resumed = start_all(folders, plans, resume, group)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         clock = time.perf_counter()
-        with _open_journal(folder, group) as write_down:
-            batch_plan = plan_batches(job, sessions, variants, group, size)
-            own = list(_own_batches(job, sessions, batch_plan, resumed, group, write_down, progress))
+        with _open_journals(folders, group) as write_down:
+            batch_plan = plan_batches(evaluations, sessions, group, size)
+            work = _own_work(evaluations[0].job, sessions, size, resumed, group)
+            own = _rank_and_write_down(evaluations, work, batch_plan, group, write_down, progress)
         seconds = time.perf_counter() - clock
-    gathered = gather(job, group, own, resumed, seconds)
     return [
-        run_of(
-            job,
-            variant,
-            gathered,
-            at,
+        runs_of(
+            evaluation,
+            gather(evaluation.job, group, own[net], resumed[net], seconds),
             batch_size=size,
-            files=files,
-            environment={**environment(), **runtimes[at]},
+            environments=[{**environment(), **runtime} for runtime in about[net]],
             started=started,
             processes=group.size,
         )
-        for at, variant in enumerate(variants)
+        for net, evaluation in enumerate(evaluations)
     ]
 
 
-@contextlib.contextmanager
-def _open_journal(folder: Path | None, group: Group) -> Iterator[Callable[[Batch], None]]:
-    """The function that writes a finished batch down; one that does nothing if there is no folder."""
-    if folder is None:
-        yield lambda batch: None
-        return
-    with contextlib.closing(Journal(folder, f"rank{group.rank}-of-{group.size}")) as file:
-        yield file.append
-
-
-def _own_batches(
+def _own_work(
     job: Job,
     sessions: Sequence[Session],
-    batch_plan: BatchPlan,
-    resumed: Mapping[int, Batch],
+    size: int,
+    resumed: Sequence[Mapping[int, Batch]],
     group: Group,
-    write_down: Callable[[Batch], None],
+) -> Work:
+    """This process's share of the batches that a net has left to do: every `group.size`-th of them."""
+    left = {}
+    for number in range(-(-len(job.samples) // size)):
+        if wanting := [session for session in sessions if number not in resumed[session.net]]:
+            left[number] = wanting
+    return {number: left[number] for number in list(left)[group.rank :: group.size]}
+
+
+@contextlib.contextmanager
+def _open_journals(
+    folders: Sequence[Path | None], group: Group
+) -> Iterator[Sequence[Callable[[Batch], None]]]:
+    """For each net the function that writes a finished batch down; it does nothing without a folder."""
+    with contextlib.ExitStack() as stack:
+        functions: list[Callable[[Batch], None]] = []
+        for folder in folders:
+            if folder is None:
+                functions.append(lambda batch: None)
+            else:
+                name = f"rank{group.rank}-of-{group.size}"
+                functions.append(stack.enter_context(contextlib.closing(Journal(folder, name))).append)
+        yield functions
+
+
+def _rank_and_write_down(
+    evaluations: Sequence[Evaluation],
+    work: Work,
+    batch_plan: BatchPlan,
+    group: Group,
+    write_down: Sequence[Callable[[Batch], None]],
     progress: Progress | None,
-) -> Iterator[Batch]:
-    """This process's share of the batches that are left to do: every `group.size`-th of them."""
-    size = batch_plan.size
-    left = [number for number in range(-(-len(job.samples) // size)) if number not in resumed]
-    numbers = left[group.rank :: group.size]
-    total = sum(len(samples_of_batch(job.samples, size, number)) for number in numbers)
-    rows: list[Row] = []
-    done, checked = 0, False
-    for batch in rank_batches(job, sessions, batch_plan, numbers):
-        write_down(batch)
-        group.heartbeat(batch.number)
-        if not checked:
-            rows += batch.rows[0]
-        if not checked and (len(rows) >= IMAGES_CHECKED or batch.number == numbers[-1]):
-            _check_label_order(job, rows[:IMAGES_CHECKED])
-            checked = True
-        done += len(samples_of_batch(job.samples, size, batch.number))
+) -> list[list[Batch]]:
+    """The batches of each net, ranked, written down one by one, and their labels checked."""
+    job = evaluations[0].job
+    checks = [_LabelCheck(evaluation.job, len(evaluations) > 1) for evaluation in evaluations]
+    images = {number: len(samples_of_batch(job.samples, batch_plan.size, number)) for number in work}
+    done, total = 0, sum(images.values())
+    own: list[list[Batch]] = [[] for _ in evaluations]
+    for number, batches in zip(work, rank_batches(job, work, batch_plan), strict=True):
+        for net, batch in batches.items():
+            write_down[net](batch)
+            own[net].append(batch)
+        group.heartbeat(number)
+        for net, batch in batches.items():
+            checks[net].add(batch)
+        done += images[number]
         if progress is not None:
             progress(done, total)
-        yield batch
+    for check in checks:
+        check.finish()
+    return own
 
 
-def _check_label_order(job: Job, rows: Sequence[Row]) -> None:
-    order = detect_label_order([row.label for row in rows], [row.top5[0] for row in rows])
-    if order is not None and order.name != AS_GIVEN:
-        raise DataError(
-            f"{job.data.source}: labels from {job.data.labels_source} are in another order than the net's "
-            f"classes, as the first {len(rows)} images show: {order.advice}"
-        )
+class _LabelCheck:
+    """Whether the labels number the classes as one net does, as soon as enough images show it."""
+
+    def __init__(self, job: Job, several: bool) -> None:
+        self._job, self._several = job, several
+        self._rows: list[Row] | None = []
+
+    def add(self, batch: Batch) -> None:
+        """Check once `IMAGES_CHECKED` images are there. DataError if the order is another one."""
+        if self._rows is not None:
+            self._rows += batch.rows[0]
+            if len(self._rows) >= IMAGES_CHECKED:
+                self.finish()
+
+    def finish(self) -> None:
+        """Check what is there, unless that is done. DataError if the order is another one."""
+        rows, self._rows = (self._rows or [])[:IMAGES_CHECKED], None
+        order = detect_label_order([row.label for row in rows], [row.top5[0] for row in rows])
+        if order is None or order.name == AS_GIVEN:
+            return
+        data = self._job.data
+        with named_if(self._several, self._job.model):
+            raise DataError(
+                f"{data.source}: labels from {data.labels_source} are in another order than the net's "
+                f"classes, as the first {len(rows)} images show: {order.advice}"
+            )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+
+from zoo.bundled import devkit_order
 
 # Enough images to tell chance (0.1 %) from the weakest net.
 IMAGES_CHECKED = 256
@@ -50,12 +51,6 @@ def detect_label_order(labels: Sequence[int], best: Sequence[int]) -> LabelConve
     if winner.name != AS_GIVEN and hits[winner.name] < MIN_RATIO * hits[AS_GIVEN]:
         return None
     return winner
-
-
-def devkit_order() -> list[int]:
-    """The sorted-synset label of each development kit id, 1 to 1000 (ILSVRC2012_ID in its meta.mat)."""
-    path = Path(__file__).with_name("ilsvrc2012-devkit-order.txt")
-    return [int(number) for number in path.read_text(encoding="ascii").split()]
 
 
 def _orders() -> list[LabelConvention]:

@@ -70,6 +70,26 @@ def check_same_plan(plan: Mapping[str, Any], group: Group) -> None:
             )
 
 
+def start_all(
+    folders: Sequence[Path | None], plans: Sequence[Mapping[str, Any]], resume: bool, group: Group
+) -> list[dict[int, Batch]]:
+    """`start` for each net of a pass; for a net without a folder there is nothing to resume.
+
+    If there are several, no folder is touched before all are found to be in order.
+    """
+    if len(plans) > 1:
+        for folder, plan in zip(folders, plans, strict=True):
+            if folder is not None:
+                journal.check(folder, plan, resume)
+    # Each process waits here for what all others say, so none touches a folder that another still checks.
+    for plan in plans:
+        check_same_plan(plan, group)
+    return [
+        {} if folder is None else start(folder, plan, resume, group)
+        for folder, plan in zip(folders, plans, strict=True)
+    ]
+
+
 def start(folder: Path, plan: Mapping[str, Any], resume: bool, group: Group) -> dict[int, Batch]:
     """Make `folder` ready on every machine; returns the batches that an interrupted run left on any of them.
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from zoo.errors import DataError
 from zoo.evaluation.distributed import Group
-from zoo.evaluation.job import Job
-from zoo.evaluation.variants import Variant
+from zoo.evaluation.job import Evaluation, Job
 from zoo.evidence.journal import Batch
 from zoo.evidence.run import Result, Row, Run
 
@@ -57,45 +56,46 @@ def _correct(rows: Sequence[Row]) -> tuple[int, int]:
     return sum(row.top1_correct for row in rows), sum(row.top5_correct for row in rows)
 
 
-def run_of(
-    job: Job,
-    variant: Variant,
+def runs_of(
+    evaluation: Evaluation,
     gathered: GatheredBatches,
-    at: int,
     *,
     batch_size: int,
-    files: dict[str, str],
-    environment: dict[str, str],
+    environments: Sequence[dict[str, str]],
     started: str,
     processes: int,
-) -> Run:
-    """The run of the variant whose rows are at index `at` of each batch. Other arguments as in `Result`."""
-    rows = [row for batch in gathered.batches for row in batch.rows[at]]
-    top1_correct, top5_correct = _correct(rows)
-    result = Result(
-        model=job.model,
-        n=len(rows),
-        n_dataset=len(job.data),
-        top1_correct=top1_correct,
-        top5_correct=top5_correct,
-        dataset=job.data.name,
-        dataset_source=job.data.source,
-        labels=job.data.labels_source,
-        flavour=variant.preprocessing.flavour,
-        preprocessing=variant.settings(),
-        runtime=job.runtime,
-        device=job.device,
-        precision=variant.precision,
-        batch_size=batch_size,
-        files=files,
-        environment=environment,
-        command=job.command,
-        started=started,
-        seconds=round(gathered.seconds, 3),
-        images_per_second=round((len(rows) - gathered.resumed) / gathered.seconds, 2),
-        processes=processes,
-        resumed=gathered.resumed,
-        unreadable=[name for batch in gathered.batches for name in batch.unreadable],
-        exif_rotated=sum(batch.rotated for batch in gathered.batches),
-    )
-    return Run(result, rows)
+) -> list[Run]:
+    """The run of each variant of a net, and the environment of each. Other arguments as in `Result`."""
+    job, seconds = evaluation.job, gathered.seconds
+    runs = []
+    for at, variant in enumerate(evaluation.variants):
+        rows = [row for batch in gathered.batches for row in batch.rows[at]]
+        top1_correct, top5_correct = _correct(rows)
+        result = Result(
+            model=job.model,
+            n=len(rows),
+            n_dataset=len(job.data),
+            top1_correct=top1_correct,
+            top5_correct=top5_correct,
+            dataset=job.data.name,
+            dataset_source=job.data.source,
+            labels=job.data.labels_source,
+            flavour=variant.preprocessing.flavour,
+            preprocessing=variant.settings(),
+            runtime=job.runtime,
+            device=job.device,
+            precision=variant.precision,
+            batch_size=batch_size,
+            files=evaluation.files,
+            environment=environments[at],
+            command=job.command,
+            started=started,
+            seconds=round(seconds, 3),
+            images_per_second=round((len(rows) - gathered.resumed) / seconds, 2),
+            processes=processes,
+            resumed=gathered.resumed,
+            unreadable=[name for batch in gathered.batches for name in batch.unreadable],
+            exif_rotated=sum(batch.rotated for batch in gathered.batches),
+        )
+        runs.append(Run(result, rows))
+    return runs

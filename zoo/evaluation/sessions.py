@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from zoo.environment import processors
 from zoo.errors import DataError, UsageError
 from zoo.evaluation.distributed import Group
-from zoo.evaluation.job import Job
+from zoo.evaluation.job import Evaluation, Job, named_if
 from zoo.evaluation.variants import Variant
 from zoo.preprocessing import Preprocessor, preprocessor, resolve
 from zoo.runtimes import Runtime, open_runtime
@@ -23,11 +24,22 @@ from zoo.vocabulary import Precision
 # Channels of an image file, as all flavours decode it.
 COLOURS = 3
 
+# Preprocessing as JSON, the flavour that it is meant for, the SHA-256 of the mean image.
+_StagingKey = tuple[str, str | None, str | None]
+# The converted net, the output that ranks the classes, the precision.
+_NetKey = tuple[Path, str | None, Precision]
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open variant. Sessions with the same preprocessing have the same `staging` and `staging_index`."""
+    """An open variant. Sessions with the same preprocessing have the same `staging` and `staging_index`.
 
+    net: the index of its evaluation in the pass.
+    net_name: how messages call the net: "the net"; its model's name if the pass has several nets.
+    """
+
+    net: int
+    net_name: str
     staging_index: int
     staging: Staging
     runtime: Runtime
@@ -48,38 +60,65 @@ class BatchPlan:
 
 
 @contextlib.contextmanager
-def open_sessions(job: Job, variants: Sequence[Variant], group: Group) -> Iterator[list[Session]]:
-    """A session for each variant; variants of the same precision share one loaded net.
+def open_sessions(evaluations: Sequence[Evaluation], group: Group) -> Iterator[list[Session]]:
+    """A session for each variant of each net; those of one net and precision share one loaded net.
 
     Raises:
         UsageError: net, preprocessing and options do not fit together.
         DataError: a label is no class of the net.
         DeviceError: the device or the precision is not available.
     """
+    several = len(evaluations) > 1
+    prepares: dict[_StagingKey, Preprocessor] = {}
+    for evaluation in evaluations:
+        with named_if(several, evaluation.job.model):
+            for variant in evaluation.variants:
+                key = _key(evaluation, variant)
+                if key not in prepares:
+                    prepares[key] = _preprocessor(evaluation.job, variant)
+    job = evaluations[0].job
     device = local_device(job.device, group)
-    threads = local_processors(group) if group.size > 1 else None
-    prepares = {_key(variant): _preprocessor(job, variant) for variant in variants}
-    runtimes: dict[Precision, Runtime] = {}
     with contextlib.ExitStack() as stack:
-        for variant in variants:
-            if variant.precision not in runtimes:
-                runtime = open_runtime(
-                    job.runtime,
-                    job.net,
-                    device,
-                    scores=job.scores,
-                    threads=threads,
-                    precision=variant.precision,
-                )
-                runtimes[variant.precision] = stack.enter_context(contextlib.closing(runtime))
-            _check_input(job, runtimes[variant.precision], variant)
-        _check_labels(job, runtimes[variants[0].precision], prepares[_key(variants[0])])
+        loaded: dict[_NetKey, Runtime] = {}
+        for evaluation in evaluations:
+            with named_if(several, evaluation.job.model):
+                _load(evaluation, device, group, stack, loaded)
+                first = evaluation.variants[0]
+                runtime, prepare = loaded[_net_key(evaluation, first)], prepares[_key(evaluation, first)]
+                _check_labels(evaluation.job, runtime, prepare)
         stagings = {key: _staging(job, prepare, device) for key, prepare in prepares.items()}
-        places = list(stagings)
+        places = {key: index for index, key in enumerate(stagings)}
         yield [
-            Session(places.index(_key(variant)), stagings[_key(variant)], runtimes[variant.precision])
-            for variant in variants
+            Session(
+                net,
+                evaluation.job.model if several else "the net",
+                places[_key(evaluation, variant)],
+                stagings[_key(evaluation, variant)],
+                loaded[_net_key(evaluation, variant)],
+            )
+            for net, evaluation in enumerate(evaluations)
+            for variant in evaluation.variants
         ]
+
+
+def _load(
+    evaluation: Evaluation,
+    device: str,
+    group: Group,
+    stack: contextlib.ExitStack,
+    loaded: dict[_NetKey, Runtime],
+) -> None:
+    """Load the net for each precision, unless that is done, and check what each variant prepares."""
+    job = evaluation.job
+    threads = local_processors(group) if group.size > 1 else None
+    for variant in evaluation.variants:
+        key = _net_key(evaluation, variant)
+        if key not in loaded:
+            runtime = open_runtime(
+                job.runtime, job.net, device, scores=job.scores, threads=threads, precision=variant.precision
+            )
+            loaded[key] = stack.enter_context(contextlib.closing(runtime))
+        _check_input(job, loaded[key], variant)
 
 
 def local_device(device: str, group: Group) -> str:
@@ -96,28 +135,38 @@ def local_processors(group: Group) -> int:
     return max(1, processors() // group.local_size)
 
 
-def choose_batch_size(
-    job: Job, sessions: Sequence[Session], variants: Sequence[Variant], group: Group
-) -> int:
-    """Images per inference: as the job or the net fixes it, else a useful size that fits into memory."""
-    wanted, fixed = job.batch_size, sessions[0].runtime.batch
+def choose_batch_size(evaluations: Sequence[Evaluation], sessions: Sequence[Session], group: Group) -> int:
+    """Images per inference: as the job or a net fixes it, else a useful size that fits into memory.
+
+    UsageError if nets fix different sizes: images are grouped once for all nets of a pass.
+    """
+    job = evaluations[0].job
+    fixed = {session.runtime.batch: session.net for session in sessions if session.runtime.batch is not None}
+    if len(fixed) > 1:
+        sizes = ", ".join(f"{evaluations[net].job.model} of {size} only" for size, net in fixed.items())
+        raise UsageError(
+            f"one pass groups the images into batches for all nets, but they take batches of different "
+            f"sizes: {sizes}; validate them one by one"
+        )
+    wanted, size = job.batch_size, next(iter(fixed), None)
     if wanted is not None and wanted < 1:
         raise UsageError(f"the batch size must be 1 or more, not {wanted}")
-    if fixed is not None and wanted not in (None, fixed):
-        raise UsageError(f"{job.net}: it takes batches of {fixed} only, not of {wanted}")
-    if wanted is not None or fixed is not None:
-        return wanted or fixed or 1
+    if size is not None and wanted not in (None, size):
+        net = evaluations[fixed[size]].job.net
+        raise UsageError(f"{net}: it takes batches of {size} only, not of {wanted}")
+    if wanted is not None or size is not None:
+        return wanted or size or 1
     kind, _ = parse_device(local_device(job.device, group))
     concurrent = _concurrent(sessions)
-    fits = max(1, _images_that_fit(job, variants, group) // concurrent)
+    fits = max(1, _images_that_fit(evaluations, group) // concurrent)
     return batch_size(kind, fits, max(1, local_processors(group) // concurrent))
 
 
 def plan_batches(
-    job: Job, sessions: Sequence[Session], variants: Sequence[Variant], group: Group, size: int
+    evaluations: Sequence[Evaluation], sessions: Sequence[Session], group: Group, size: int
 ) -> BatchPlan:
     """Batches of that size; as many at the same time as the runtime wants and as fit into memory."""
-    fits = max(1, _images_that_fit(job, variants, group) // size)
+    fits = max(1, _images_that_fit(evaluations, group) // size)
     return BatchPlan(size, min(_concurrent(sessions), fits), local_processors(group))
 
 
@@ -125,16 +174,28 @@ def _concurrent(sessions: Sequence[Session]) -> int:
     return min(session.runtime.at_once for session in sessions)
 
 
-def _images_that_fit(job: Job, variants: Sequence[Variant], group: Group) -> int:
-    """How many images the nets of this process may hold in memory at the same time."""
-    kind, index = parse_device(local_device(job.device, group))
-    values = COLOURS * max(variant.preprocessing.crop for variant in variants) ** 2
-    sharing = group.local_size if kind == "cpu" else 1
-    return images_that_fit(values, free_memory(kind, index) // sharing)
+def _images_that_fit(evaluations: Sequence[Evaluation], group: Group) -> int:
+    """How many images the nets of this process may hold in memory at the same time.
+
+    A batch goes through one net after the other, but a runtime keeps the memory of its last batch.
+    """
+    kind, index = parse_device(local_device(evaluations[0].job.device, group))
+    crops = [variant.preprocessing.crop for evaluation in evaluations for variant in evaluation.variants]
+    sharing = len(evaluations) * (group.local_size if kind == "cpu" else 1)
+    return images_that_fit(COLOURS * max(crops) ** 2, free_memory(kind, index) // sharing)
 
 
-def _key(variant: Variant) -> tuple[str, str | None]:
-    return variant.preprocessing.model_dump_json(), variant.meant_for
+def _key(evaluation: Evaluation, variant: Variant) -> _StagingKey:
+    """Equal for variants, of one net or of several, whose images are prepared alike."""
+    mean_image = evaluation.job.mean_image if variant.preprocessing.mean_image else None
+    digest = None if mean_image is None else evaluation.files[mean_image.name]
+    return variant.preprocessing.model_dump_json(), variant.meant_for, digest
+
+
+def _net_key(evaluation: Evaluation, variant: Variant) -> _NetKey:
+    """Equal for variants that one loaded net serves; sources of equal content are converted to one file."""
+    job = evaluation.job
+    return job.net.resolve(), job.scores, variant.precision
 
 
 def _preprocessor(job: Job, variant: Variant) -> Preprocessor:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from zoo.bundled import embedded_images
-from zoo.datasets import kinds_of_sources
+from zoo.bundled import LABEL_ORDERS, TASKS, embedded_images
+from zoo.catalog.manifest import Manifest
+from zoo.datasets import Dataset, kinds_of_sources
 from zoo.errors import UsageError
 from zoo.evaluation.variants import made_for_another
 from zoo.preprocessing.settings import Preprocessing, carried_settings, settings
@@ -52,11 +53,17 @@ def settings_for(
         UsageError: a setting is missing or out of range.
         converters.ConverterError: the net cannot be converted.
     """
+    require_counted(subject.manifest)
     if subject.manifest is not None:
-        own = subject.manifest.preprocessing.model_dump()
+        own = _stated(subject.manifest)
     else:
         own = carried_settings(subject.carried_preprocessing(form_of(runtime), scores))
-    return complete_settings(own, subject.mean_image, chosen, mean=mean, meant_for=meant_for)
+    try:
+        return complete_settings(own, subject.mean_image, chosen, mean=mean, meant_for=meant_for)
+    except UsageError as error:
+        if subject.manifest is None or own:
+            raise
+        raise UsageError(f"{error}\n  what is known of it, in words: dsd-zoo show {subject.name}") from error
 
 
 def complete_settings(
@@ -78,6 +85,40 @@ def complete_settings(
     if made_for is not None:
         made_for = made_for_another(preprocessing.flavour, made_for)
     return Settings(preprocessing, made_for, mean_image)
+
+
+def _stated(manifest: Manifest) -> dict[str, Any]:
+    return {} if manifest.preprocessing is None else manifest.preprocessing.model_dump()
+
+
+def require_counted(manifest: Manifest | None) -> None:
+    """UsageError if the answers of a model are not right or wrong by one label per image. None: no model."""
+    if manifest is None or manifest.is_counted:
+        return
+    task = TASKS[manifest.task]
+    raise UsageError(
+        f"{manifest.name} cannot be counted: it is a net for {task.title.lower()} and gives {task.answer},\n"
+        "  and top-1 and top-5 are shares of images whose class a net ranks first, or among the first five\n"
+        f"  what was reported for it: dsd-zoo show {manifest.name}\n"
+        f"  its forms against each other: dsd-zoo verify {manifest.name}"
+    )
+
+
+def check_label_order(subject: Subject, data: Dataset) -> None:
+    """UsageError if the labels are known to number the classes in another order than the model does."""
+    manifest = subject.manifest
+    if manifest is None or manifest.label_order is None or data.label_order in (None, manifest.label_order):
+        return
+    ours, theirs = LABEL_ORDERS[manifest.label_order], LABEL_ORDERS[data.label_order]
+    if ours.classes != theirs.classes:
+        return
+    raise UsageError(
+        f"{manifest.name} has {ours.classes} classes{ours.description}\n"
+        f"  but the labels of {data.source} (by {data.labels_source}) are of {theirs.classes} classes"
+        f"{theirs.description},\n"
+        "  so the net would be right by chance only\n"
+        f"  {ours.advice or 'give a list of labels in the order of the net: --labels FILE'}"
+    )
 
 
 def runtimes_for(subject: Subject, kind: str, precision: Precision) -> list[RuntimeName]:

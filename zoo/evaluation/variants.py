@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,11 @@ def variants_of(
             if name != own.name
         ),
     ]
+
+
+def folders_inside(out: Path, variants: Sequence[Variant]) -> list[Path]:
+    """`out` for the first variant; folders in it for the others."""
+    return [out, *(out / variant.name for variant in variants[1:])]
 
 
 def folder_of(

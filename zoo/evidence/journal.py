@@ -84,10 +84,7 @@ def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batc
         DataError: the unfinished run is damaged.
     """
     partial = folder / FOLDER_NAME
-    _protect_finished_run(folder, plan)
-    before = read_plan(folder) if resume else None
-    if before is not None:
-        _check_plan(partial, before, plan)
+    if check(folder, plan, resume):
         return read(folder)
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -102,6 +99,16 @@ def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batc
     except OSError as error:
         raise UsageError(f"{folder}: the evidence cannot be written: {error.strerror}") from error
     return {}
+
+
+def check(folder: Path, plan: Mapping[str, Any], resume: bool) -> bool:
+    """Whether `start` would go on with an unfinished run; UsageError as there. Nothing is changed."""
+    _protect_finished_run(folder, plan)
+    before = read_plan(folder) if resume else None
+    if before is None:
+        return False
+    _check_plan(folder / FOLDER_NAME, before, plan)
+    return True
 
 
 def _protect_finished_run(folder: Path, plan: Mapping[str, Any]) -> None:

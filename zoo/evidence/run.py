@@ -17,6 +17,7 @@ import csv
 import io
 import itertools
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -260,6 +261,15 @@ def read_runs(folder: Path) -> list[Run]:
             f"{folder}: no run (result.json) at or below it\n  dsd-zoo validate MODEL --data ... writes one"
         )
     return [read_run(path) for path in found]
+
+
+def read_runs_of(models: Collection[str], folder: Path) -> list[Run]:
+    """The runs of these models at or below `folder`, without runs over no image. No such folder means none.
+
+    DataError if a result, or the rows of one of these runs, are damaged.
+    """
+    results = {path: _read_result(path / RESULT_NAME) for path in find_runs(folder)}
+    return [read_run(path) for path, result in results.items() if result.model in models and result.n]
 
 
 def read_results(folder: Path) -> dict[str, list[Result]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-
 from zoo.preprocessing.flavour import Flavour, Pixels
 from zoo.preprocessing.tensors import Int32, on_device
 
@@ -68,6 +66,8 @@ def linear_tensor(pixels: Tensor, height: int, width: int) -> Tensor:
 
 def _linear_taps(length: int, size: int, edge: bool) -> tuple[Int32, Int32, Int32]:
     """First tap and the two 11-bit coefficients of every target pixel; `edge` clamps them as for columns."""
+    import numpy as np
+
     position = ((np.arange(size) + 0.5) * (length / size) - 0.5).astype(np.float32)
     start = np.floor(position)
     fraction = position - start

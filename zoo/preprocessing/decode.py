@@ -11,12 +11,13 @@ import io
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SOI, EOI, SOS, APP1 = 0xD8, 0xD9, 0xDA, 0xE1
 # Start-of-frame markers: all of C0..CF but DHT (C4), JPG (C8) and DAC (CC).
@@ -96,6 +97,8 @@ def decode_bgr(data: bytes) -> NDArray[np.uint8]:
     DataError if the bytes cannot be decoded. Other formats than JPEG, PNG and BMP are errors too, even those
     that OpenCV reads, because their size is not checked here: 35 bytes of GIF may take gigabytes.
     """
+    import numpy as np
+
     return np.asarray(_decode(data, deep=False), np.uint8)
 
 
@@ -106,6 +109,7 @@ def decode_deep_bgr(data: bytes) -> NDArray[Any]:
 
 def _decode(data: bytes, *, deep: bool) -> NDArray[Any]:
     import cv2
+    import numpy as np
 
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_ANYDEPTH if deep else 0)
     try:
@@ -124,6 +128,7 @@ def decode_pillow(data: bytes) -> NDArray[np.uint8]:
     Palettes are looked up, alpha is dropped, CMYK is converted by Pillow's own rule. DataError if Pillow does
     not take the bytes; unlike OpenCV it takes no file that ends early.
     """
+    import numpy as np
     from PIL import Image
 
     try:

@@ -8,23 +8,32 @@ arithmetic on arrays, which `zoo.preprocessing.tensors` does for a whole batch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing.decode import EncodedImage
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
-Float32 = NDArray[np.float32]
-Pixels = NDArray[Any]
+    Float32 = NDArray[np.float32]
+    Pixels = NDArray[Any]
+else:
+    # numpy is loaded by the functions that compute, so that manifests can be checked without it.
+    Float32 = Pixels = Any
+
 # 64 times as long as wide at size 256. Larger: a line of pixels would become gigabytes.
 MOST_SCALED_PIXELS = 1 << 22
+
+
+def _one() -> np.float32:
+    import numpy as np
+
+    return np.float32(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +48,10 @@ class Normalisation:
     crop: int
     mean: Float32 | None = None
     std: Float32 | None = None
-    scale: np.float32 = np.float32(1)  # noqa: RUF009 - an immutable scalar
+    scale: np.float32 = field(default_factory=_one)
     swap_channels: bool = False
-    multiplier: np.float32 = np.float32(1)  # noqa: RUF009
-    divisor: np.float32 = np.float32(1)  # noqa: RUF009
+    multiplier: np.float32 = field(default_factory=_one)
+    divisor: np.float32 = field(default_factory=_one)
 
 
 class Flavour(ABC):
@@ -68,6 +77,9 @@ class Flavour(ABC):
     """Whether images are resized, so that the name ends with the size."""
     is_square: ClassVar[bool] = True
     """Whether stage 1 makes every image size x size."""
+    geometry: ClassVar[str] = ""
+    """The resize in words that fit other tools, too: `shorter side {size}`. The pixels depend on the kernel,
+    too, so two flavours may have the same words. Empty: only the name tells."""
     position: ClassVar[int] = 1000
     """The place in lists of flavours, which begin with the lowest number."""
 
@@ -78,6 +90,10 @@ class Flavour(ABC):
     def name(self) -> str:
         """The full name, as in manifests and results."""
         return f"{self.family}{self.size}" if self.has_size else self.family
+
+    def in_words(self, crop: int) -> str:
+        """Resize and crop, without the kernel: `shorter side 256, crop 224`."""
+        return f"{self.geometry.format(size=self.size) or self.name}, crop {crop}"
 
     def decode(self, image: EncodedImage) -> Pixels:
         """The pixels of an image file as the tool decodes it: (height, width, 3).
@@ -143,6 +159,8 @@ class Flavour(ABC):
         Raises:
             DataError: the resized image is smaller than the window, or does not fit the mean image.
         """
+        import numpy as np
+
         rows, columns = self.window(resized.shape[0], resized.shape[1], normalisation.crop)
         window = resized[rows, columns].transpose(2, 0, 1)
         result = np.empty(window.shape, np.float32)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from converters import wire
 from zoo.errors import DataError
 from zoo.preprocessing.flavour import Float32
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 NPY_MAGIC = b"\x93NUMPY"
 # Caffe's BlobProto: num, channels, height, width; data; shape; double_data.
@@ -30,6 +30,8 @@ def read_mean_image(path: Path, size: int | None) -> Float32:
     Raises:
         DataError: unreadable, of another size, or with numbers that are not finite.
     """
+    import numpy as np
+
     try:
         with path.open("rb") as file:
             magic = file.read(len(NPY_MAGIC))
@@ -52,6 +54,8 @@ def read_mean_image(path: Path, size: int | None) -> Float32:
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
+    import numpy as np
+
     try:
         # Mapped, so that a header with a false size is found before that size is allocated.
         return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
@@ -61,6 +65,8 @@ def _read_npy(path: Path) -> NDArray[Any]:
 
 def _read_binaryproto(path: Path, magic: bytes) -> NDArray[Any]:
     """The blob without its first axis, which is 1. As in Caffe, double_data counts before data."""
+    import numpy as np
+
     sizes: dict[int, int] = {}
     shape: list[int] = []
     values: dict[int, list[memoryview]] = {DATA: [], DOUBLE_DATA: []}

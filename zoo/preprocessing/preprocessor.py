@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing.decode import EncodedImage
 from zoo.preprocessing.flavour import Flavour, Float32, Normalisation, Pixels
@@ -79,6 +77,8 @@ def preprocessor(
         UsageError: settings contradict each other, or the flavour does not support them.
         DataError: the mean image cannot be read or has another size than the resized images.
     """
+    import numpy as np
+
     for _, problem in problems(preprocessing, meant_for):
         raise UsageError(problem)
     flavour = resolve(preprocessing.flavour)
@@ -103,6 +103,8 @@ def preprocessor(
 
 def _per_channel(values: list[float] | None) -> Float32 | None:
     """(channels, 1, 1); one value stands for all channels, as in Caffe."""
+    import numpy as np
+
     return None if values is None else np.array(values, np.float32).reshape(-1, 1, 1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
+from functools import cache
 from math import isfinite
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,11 +31,17 @@ def register_flavour(flavour: FlavourClass) -> FlavourClass:
 
 def all_flavours() -> dict[str, type[Flavour]]:
     """All flavours by family, those of `zoo/preprocessing/flavours` included, in the order of `position`."""
+    _import_all()
+    return dict(sorted(_FAMILIES.items(), key=lambda entry: (entry[1].position, entry[0])))
+
+
+@cache
+def _import_all() -> None:
+    """Once is enough; a manifest is checked against all flavours, and there may be hundreds of manifests."""
     from zoo.preprocessing import flavours
 
     for _ in modules_in(flavours):
         pass
-    return dict(sorted(_FAMILIES.items(), key=lambda entry: (entry[1].position, entry[0])))
 
 
 def resizing_flavours(size: int) -> list[str]:

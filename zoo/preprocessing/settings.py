@@ -55,6 +55,24 @@ def settings(given: Mapping[str, Any], carried: Mapping[str, Any]) -> Preprocess
         raise UsageError(f"preprocessing: {where}{problem['msg']}, came {problem['input']!r}") from error
 
 
+def in_words(given: Mapping[str, Any]) -> str:
+    """Settings in one line, `caffe-warp256, crop 227, mean 104 117 123`; names as in `Preprocessing`.
+
+    `meant_for` may be there, too: the flavour whose numbers they are, if not the flavour's own.
+    """
+    parts = [given["flavour"], f"crop {given['crop']}"]
+    for name in ("mean", "std"):
+        if given.get(name) is not None:
+            parts.append(f"{name} {' '.join(f'{value:g}' for value in given[name])}")
+    if given.get("mean_image"):
+        parts.append("mean image")
+    if given.get("scale", 1) != 1:
+        parts.append(f"scale {given['scale']:g}")
+    if given.get("meant_for"):
+        parts.append(f"for a net made for {given['meant_for']}")
+    return ", ".join(parts)
+
+
 class Preprocessing(Data):
     """How an image file becomes the network's input."""
 

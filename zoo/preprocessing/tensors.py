@@ -7,18 +7,19 @@ floating-point operations one by one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from zoo.preprocessing.flavour import Normalisation
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
-Int32 = NDArray[np.int32]
+    Int32 = NDArray[np.int32]
+else:
+    Int32 = Any
 
 
 def normalise(windows: Tensor, normalisation: Normalisation) -> Tensor:
@@ -46,6 +47,7 @@ def normalise(windows: Tensor, normalisation: Normalisation) -> Tensor:
 
 def on_device(array: NDArray[np.generic], device: torch.device) -> Tensor:
     """The array as a tensor on the device; copied first where it is read-only or not contiguous."""
+    import numpy as np
     import torch
 
     return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device)

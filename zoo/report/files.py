@@ -1,4 +1,4 @@
-"""The reports of a validation as files: JUnit XML and a Markdown summary."""
+"""The reports of a pass as files: JUnit XML, a Markdown summary, an HTML page."""
 
 from __future__ import annotations
 
@@ -8,29 +8,48 @@ from typing import TYPE_CHECKING
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from zoo.claims.findings import Findings
+    from zoo.claims.findings import PassFindings
 
 
-def write_reports(found: Findings, junit_path: Path | None, markdown_path: Path | None) -> None:
-    """Write the JUnit XML and append the Markdown summary, each if a path is given.
+def write_reports(
+    found: PassFindings, junit_path: Path | None, markdown_path: Path | None, html_path: Path | None = None
+) -> None:
+    """Write the JUnit XML and the HTML page and append the Markdown summary, each if a path is given.
 
     The Markdown is appended because a GitHub job summary is one file for all steps.
     Raises UsageError if a file cannot be written.
     """
     from converters import atomic_write
     from zoo.report.cases import cases_of
-    from zoo.report.junit import junit
-    from zoo.report.markdown import markdown
+    from zoo.report.junit import junit_of_runs
+    from zoo.report.markdown import markdown, markdown_matrix
+    from zoo.report.pass_page import render_pass
+    from zoo.report.tables import gain_blocks
 
-    cases = cases_of(found.audit, found.regression)
+    checked = [(of_net, cases_of(of_net.audit, of_net.regression)) for of_net in found.nets]
     path = junit_path
     try:
         if junit_path is not None:
+            suites = [(of_net.run.result, cases) for of_net, cases in checked]
             with atomic_write(junit_path) as temporary:
-                temporary.write_text(junit(found.run.result, cases), encoding="utf-8")
+                temporary.write_text(junit_of_runs(suites), encoding="utf-8")
         path = markdown_path
         if markdown_path is not None:
+            parts = [
+                markdown(
+                    of_net.run.result,
+                    of_net.accuracies,
+                    cases,
+                    [] if of_net.audit is None else gain_blocks(of_net.audit),
+                )
+                for of_net, cases in checked
+            ]
+            parts += [markdown_matrix(pair) for pair in found.pairs]
             with markdown_path.open("a", encoding="utf-8") as file:
-                file.write(markdown(found.run.result, found.accuracies, cases))
+                file.write("\n".join(parts))
+        path = html_path
+        if html_path is not None:
+            with atomic_write(html_path) as temporary:
+                temporary.write_text(render_pass(found), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from error

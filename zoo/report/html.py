@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from converters import __version__, atomic_write
 from zoo.claims.audit import AuditedModel
-from zoo.claims.statistics import clopper_pearson_interval
+from zoo.claims.statistics import clopper_pearson_interval, wilson_interval
 from zoo.errors import UsageError
-from zoo.report import interval_plot, tables, words
+from zoo.report import interval_plot, matrix, tables, words
+from zoo.report.standing import gain_sentences
 from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from markupsafe import Markup
 
     from zoo.evidence.run import Result
@@ -40,6 +42,30 @@ def render(models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> str
     models: in the order of the page.
     parity: the converted forms compared with the original frameworks, where that was checked.
     """
+    environment = page_environment()
+    audits = [model.audit for model in models]
+    gains = [row for audit in audits for row in tables.gain_blocks(audit)]
+    return environment.get_template("page.html.jinja").render(
+        headline=words.headline(audits, parity),
+        findings=[(audit, found) for audit in audits if (found := gain_sentences(audit))],
+        problems=words.problems(audits, parity),
+        overview=_overview(models),
+        models=models,
+        audits=audits,
+        gains=gains,
+        axis=interval_plot.axis_over(
+            [line.value.interval for row in gains for line in row.lines if line.value is not None]
+        ),
+        pairs=[table for audit in audits for table in tables.pair_tables(audit)],
+        conflicts=[(audit.model, conflict) for audit in audits for conflict in audit.conflicts],
+        parity=parity,
+        reproduce=list(dict.fromkeys(result.command for model in models for result in model.results)),
+        version=__version__,
+    )
+
+
+def page_environment() -> Environment:
+    """The templates of this folder with the filters that they use."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -50,40 +76,30 @@ def render(models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> str
         lstrip_blocks=True,
     )
     environment.filters.update(_filters())
-    audits = [model.audit for model in models]
-    gains = [row for audit in audits for row in tables.gain_blocks(audit)]
-    return environment.get_template("page.html.jinja").render(
-        headline=words.headline(audits, parity),
-        findings=[(audit, found) for audit in audits if (found := words.gain_sentences(audit))],
-        problems=words.problems(audits, parity),
-        overview=_overview(models),
-        models=models,
-        audits=audits,
-        gains=gains,
-        axis=interval_plot.axis_over([line.value.interval for row in gains for line in row.lines]),
-        pairs=[table for audit in audits for table in tables.pair_tables(audit)],
-        conflicts=[(audit.model, conflict) for audit in audits for conflict in audit.conflicts],
-        parity=parity,
-        reproduce=list(dict.fromkeys(result.command for model in models for result in model.results)),
-        version=__version__,
-    )
+    return environment
 
 
 def _filters() -> dict[str, Callable[..., object]]:
     return {
+        "accuracy_interval": lambda result, metric: wilson_interval(result.correct(metric), result.n),
         "axis_head": interval_plot.axis_labels,
         "claim_blocks": tables.claim_blocks,
         "claimed": words.claimed,
         "derivation": words.derivation,
         "exact_intervals": _exact_intervals,
+        "gain_strip": lambda gain, axis: interval_plot.draw(axis, "measured", gain.gain, gain.interval),
+        "image_count": words.images,
         "link": _link,
         "metric": METRIC_NAMES.__getitem__,
+        "p_value": words.p_value,
         "percent": words.percent,
         "percent_range": words.percent_range,
         "place": words.place,
         "points": words.points,
+        "preparation_of": words.preparation_of,
         "points_range": words.points_range,
         "prose": _prose,
+        "result_settings": matrix.result_settings,
         "runtime": words.runtime_label,
         "framework": words.FRAMEWORK_NAMES.__getitem__,
         "scientific": _scientific,

@@ -11,6 +11,20 @@ from zoo.report.cases import TestCase
 
 def junit(result: Result, cases: Sequence[TestCase]) -> str:
     """The test cases of a run as one test suite, named after the net, the runtime and the device."""
+    return junit_of_runs([(result, cases)])
+
+
+def junit_of_runs(runs: Sequence[tuple[Result, Sequence[TestCase]]]) -> str:
+    """A test suite for each run, as `junit` has it."""
+    suites = ElementTree.Element("testsuites")
+    suites.extend([_suite(result, cases) for result, cases in runs])
+    ElementTree.indent(suites)
+    # With encoding="unicode" the XML declaration would name the encoding of the locale.
+    encoded: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return encoded.decode() + "\n"
+
+
+def _suite(result: Result, cases: Sequence[TestCase]) -> ElementTree.Element:
     name = _printable(f"{result.model} {result.runtime} {result.device}")
     suite = ElementTree.Element(
         "testsuite",
@@ -31,12 +45,7 @@ def junit(result: Result, cases: Sequence[TestCase]) -> str:
             ElementTree.SubElement(element, "failure", message=detail).text = detail
         elif case.outcome == "skipped":
             ElementTree.SubElement(element, "skipped", message=detail)
-    suites = ElementTree.Element("testsuites")
-    suites.append(suite)
-    ElementTree.indent(suites)
-    # With encoding="unicode" the XML declaration would name the encoding of the locale.
-    encoded: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
-    return encoded.decode() + "\n"
+    return suite
 
 
 def _printable(text: str) -> str:

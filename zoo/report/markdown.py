@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zoo.claims.gain_matrix import GainMatrix
+from zoo.claims.gains import PairedGain, UnpairedGain
 from zoo.claims.measurement import Accuracy
 from zoo.evidence.run import Result
 from zoo.report import words
 from zoo.report.cases import TestCase
+from zoo.report.tables import GainBlock
 from zoo.vocabulary import METRIC_NAMES
 
 MARKS = {"passed": "holds", "failed": "**does not hold**", "skipped": "not decided"}
 
 
-def markdown(result: Result, accuracies: Sequence[Accuracy], cases: Sequence[TestCase]) -> str:
-    """A heading, a table of the counts with their intervals, and a table of the test cases."""
+def markdown(
+    result: Result,
+    accuracies: Sequence[Accuracy],
+    cases: Sequence[TestCase],
+    gains: Sequence[GainBlock] = (),
+) -> str:
+    """A heading, tables of the counts with intervals and of the test cases, and the gains by preparation."""
     place = f"{words.place(result.runtime, result.device)}, {result.precision}, {result.flavour}"
     lines = [
         f"### {_cell(result.model)} on {_cell(result.dataset)}",
@@ -35,10 +43,56 @@ def markdown(result: Result, accuracies: Sequence[Accuracy], cases: Sequence[Tes
             f"| {case.group}: {_cell(case.name)} | {MARKS[case.outcome]} | {_cell(case.detail)} |"
             for case in cases
         ]
+    lines += [line for gain in gains for line in _gain_lines(gain)]
     return "\n".join(lines) + "\n"
+
+
+def _gain_lines(gain: GainBlock) -> list[str]:
+    rows = [
+        f"| {_cell(line.preparation)} | {_cell(line.basis)} | {line.baseline} | {line.model} "
+        + ("| | | |" if line.value is None else _gain_cells(line.value))
+        for line in gain.lines
+    ]
+    return [
+        "",
+        f"#### {METRIC_NAMES[gain.metric]}: gain over {_cell(gain.baseline)}, by preparation of the images",
+        "",
+        "| preparation | who | baseline % | model % | gain | 95 % interval | |",
+        "|---|---|---:|---:|---:|---|---|",
+        *rows,
+        "",
+        _cell(gain.sentence),
+    ]
+
+
+def _gain_cells(value: UnpairedGain | PairedGain) -> str:
+    return (
+        f"| {words.points(value.gain)} | {words.points_range(value.interval)} | {words.gain_verdict(value)} |"
+    )
 
 
 def _cell(text: str) -> str:
     """The text on one line, with escapes for what would end the cell or be markup."""
     flat = " ".join(text.split())
     return "".join(f"\\{c}" if c in "\\|`*_<>[]#" else c for c in flat)
+
+
+def markdown_matrix(pair: GainMatrix) -> str:
+    """A heading and a table of the gains of one net over another, a line for each preparation and metric."""
+    lines = [f"### {_cell(pair.model)} over {_cell(pair.baseline)}, image by image", ""]
+    if pair.rows:
+        lines += [
+            "| preparation | metric | right | baseline | won | lost | points | 95 % interval | McNemar |",
+            "|---|---|---:|---:|---:|---:|---:|---:|---|",
+        ]
+    for row in pair.rows:
+        name = row.flavour if row.precision == "float32" else f"{row.flavour}, {row.precision}"
+        lines += [
+            f"| {_cell(name)} | {METRIC_NAMES[metric]} | {row.correct[metric]:,} "
+            f"| {row.baseline_correct[metric]:,} | {gain.only_model:,} | {gain.only_baseline:,} "
+            f"| {words.points(gain.gain)} | {words.points_range(gain.interval)} "
+            f"| {words.p_value(gain.p_value)} |"
+            for metric, gain in row.gains.items()
+        ]
+    lines += [*([""] if pair.rows and pair.not_paired else []), *map(_cell, pair.not_paired)]
+    return "\n".join(lines) + "\n"

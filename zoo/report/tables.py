@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from zoo.claims.audit import Audit, ClaimAudit
-from zoo.claims.gains import ClaimedGain, Gain, PairedGain
+from zoo.claims.gains import Gain, PairedGain, UnpairedGain
 from zoo.claims.measurement import Measurement
+from zoo.claims.prepared_gains import GainsByPreparation, PreparedGain
 from zoo.report import words
+from zoo.report.standing import standing
 from zoo.vocabulary import Metric
 
 Finding = TypeVar("Finding", Measurement, PairedGain)
@@ -34,21 +36,34 @@ class ClaimBlock:
 
 @dataclass(frozen=True, slots=True)
 class GainLine:
-    """One gain with its interval. `kind` is "claimed" or "measured", `basis` says what it rests on."""
+    """Model and baseline under one preparation, with the gain where both were measured.
+
+    kind: "claimed", "others" or "measured", for published, by others, by runs here.
+    preparation: in words; lines with the same ones stand together.
+    name: who measured, or `here` with the flavour.
+    baseline, model: the accuracies in percent, empty where there is none.
+    basis: what the line rests on. verdict: whether the gain is significant, empty without a gain.
+    """
 
     kind: str
-    value: ClaimedGain | PairedGain
+    preparation: str
+    name: str
+    baseline: str
+    model: str
+    value: UnpairedGain | PairedGain | None
     basis: str
+    verdict: str
 
 
 @dataclass(frozen=True, slots=True)
 class GainBlock:
-    """All gains of a model over its baseline in one metric."""
+    """All that is known of the gain of a model over its baseline in one metric, and what follows."""
 
     model: str
     baseline: str
     metric: Metric
     lines: list[GainLine]
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +88,66 @@ def claim_blocks(audit: Audit) -> list[ClaimBlock]:
 
 
 def gain_blocks(audit: Audit) -> list[GainBlock]:
-    """The gains of one model over its baseline."""
-    blocks = []
-    for gain in audit.gains:
-        lines = []
-        if gain.claimed is not None:
-            counts = "" if gain.claimed.exact else ", from rounded percentages"
-            lines.append(GainLine("claimed", gain.claimed, f"as published{counts}"))
-        for pair, runtimes in merged_pairs(gain):
-            basis = f"{runtimes}, {words.images(pair.n)}, {words.p_value(pair.p_value)}"
-            lines.append(GainLine("measured", pair, basis))
-        blocks.append(GainBlock(audit.model, gain.baseline, gain.metric, lines))
-    return blocks
+    """The gains of one model over its baseline by preparation; equal runs with two runtimes are one line."""
+    return gain_blocks_of(audit.by_preparation)
+
+
+def gain_blocks_of(gains: Sequence[GainsByPreparation]) -> list[GainBlock]:
+    """As `gain_blocks`, without an audit."""
+    return [
+        GainBlock(found.model, found.baseline, found.metric, gain_lines(found.rows), standing(found))
+        for found in gains
+    ]
+
+
+def gain_lines(rows: Sequence[PreparedGain]) -> list[GainLine]:
+    """One line per row, those of one preparation together, those of others that do not state theirs last."""
+    lines = [_gain_line(row, runtimes) for row, runtimes in _merged_rows(rows)]
+    order = list(dict.fromkeys(line.preparation for line in lines if line.preparation != words.NOT_STATED))
+    order.append(words.NOT_STATED)
+    return sorted(lines, key=lambda line: order.index(line.preparation))
+
+
+def _gain_line(row: PreparedGain, runtimes: str) -> GainLine:
+    gain = row.gain
+    figures = [figure for figure in (row.model, row.baseline) if figure is not None]
+    names = list(dict.fromkeys(figure.who for figure in figures))
+    kinds = {"published": "claimed", "others": "others", "here": "measured"}
+    if isinstance(gain, PairedGain):
+        names = [f"here, {(row.preparation.terms or '').partition(',')[0]}"]
+        basis = f"{runtimes}, {words.images(gain.n)}, {words.p_value(gain.p_value)}"
+        if row.other_images is not None:
+            basis += f", other images: {row.other_images}"
+    else:
+        basis = ", baseline by ".join(names)
+        basis += "" if all(figure.exact for figure in figures) else ", from rounded percentages"
+    return GainLine(
+        kind=kinds[row.basis],
+        preparation=words.preparation(row),
+        name=", baseline by ".join(names),
+        baseline=words.as_published(row.baseline),
+        model=words.as_published(row.model),
+        value=gain,
+        basis=basis,
+        verdict="" if gain is None else words.gain_verdict(gain),
+    )
+
+
+def _merged_rows(rows: Sequence[PreparedGain]) -> list[tuple[PreparedGain, str]]:
+    """Equal runs as one row, in order of appearance, each with the names of its runtimes."""
+    runtimes: dict[PreparedGain, list[str]] = {}
+    for row in rows:
+        key, name = row, ""
+        if isinstance(row.gain, PairedGain) and row.model is not None and row.baseline is not None:
+            name = words.place(row.gain.runtime, row.gain.device)
+            key = replace(
+                row,
+                model=replace(row.model, who=""),
+                baseline=replace(row.baseline, who=""),
+                gain=replace(row.gain, runtime="", device=""),
+            )
+        runtimes.setdefault(key, []).append(name)
+    return [(row, " and ".join(dict.fromkeys(names))) for row, names in runtimes.items()]
 
 
 def pair_tables(audit: Audit) -> list[PairTable]:

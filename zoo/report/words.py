@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zoo.claims.audit import Audit, ClaimAudit
-from zoo.claims.gains import ClaimedGain, PairedGain
+from zoo.claims.gains import PairedGain, UnpairedGain
 from zoo.claims.statistics import Interval
 from zoo.runtimes import all_runtimes
-from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
+    from zoo.catalog.claim import PublishedMeasurement
+    from zoo.claims.prepared_gains import Figure, PreparedGain
     from zoo.verification.parity import Parity
 
+NOT_STATED = "not stated"
+# What became of claimed gains, for one and for more.
+STANDINGS: dict[str, tuple[str, str]] = {
+    "stands": ("stands", "stand"),
+    "shrinks": ("shrinks", "shrink"),
+    "depends on the preparation": ("depends on the preparation", "depend on the preparation"),
+    "undecided": ("is undecided", "are undecided"),
+    "unknown": ("was not measured again", "were not measured again"),
+}
 FRAMEWORK_NAMES = {"caffe": "Caffe", "torch7": "Torch7", "pytorch": "PyTorch"}
 
 
@@ -67,6 +78,11 @@ def trust(audit: Audit) -> str:
     return "files pinned by hash" if audit.trust == "pinned" else "not all files pinned by hash"
 
 
+def listed(parts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
 def images(count: int) -> str:
     """`1 image`, `2 images`, `50,000 images`."""
     return f"{count:,} image" if count == 1 else f"{count:,} images"
@@ -92,15 +108,6 @@ def derivation(claim: ClaimAudit) -> str:
     return f"does NOT follow from its trace, which gives {found.printed}"
 
 
-def claimed_gain(gain: ClaimedGain) -> str:
-    """The published gain with its interval, as one clause."""
-    rounded = "" if gain.exact else ", from rounded percentages"
-    return (
-        f"claimed {points(gain.gain)} points (95 % interval {points_range(gain.interval)}, "
-        f"images unpaired{rounded})"
-    )
-
-
 def paired_gain(gain: PairedGain) -> str:
     """The measured gain with its interval and test, as one clause."""
     change = gain.only_model - gain.only_baseline
@@ -110,11 +117,34 @@ def paired_gain(gain: PairedGain) -> str:
     )
 
 
-def gain_verdict(gain: ClaimedGain | PairedGain) -> str:
+def gain_verdict(gain: UnpairedGain | PairedGain) -> str:
     """`significant gain`, `significant loss` or `not significant`, at 5 %."""
     if not gain.significant:
         return "not significant"
     return "significant gain" if gain.gain > 0 else "significant loss"
+
+
+def preparation(row: PreparedGain) -> str:
+    """`shorter side 256, crop 224`, or that it is not stated."""
+    if row.preparation.words is not None:
+        return row.preparation.words
+    return "as the authors did, not stated" if row.basis == "published" else NOT_STATED
+
+
+def preparation_of(found: PublishedMeasurement) -> str:
+    """The preparation of what somebody else measured, in the zoo's terms where it is known so exactly."""
+    from zoo.preprocessing.settings import in_words
+
+    if found.preprocessing is not None:
+        return in_words(found.preprocessing.model_dump())
+    return found.preparation or "a preparation that is not stated"
+
+
+def as_published(figure: Figure | None) -> str:
+    """The accuracy in percent, with as many digits after the point as are known, at most two; "" for None."""
+    if figure is None:
+        return ""
+    return f"{figure.percent:.{2 if figure.decimals is None else min(2, figure.decimals)}f}"
 
 
 def problems(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> list[tuple[str, str]]:
@@ -133,54 +163,80 @@ def problems(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> list[tup
 
 
 def headline(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> str:
-    """Two sentences: whether the claims hold, and whether any measured gain is significant."""
+    """Whether the claims hold, and whether any gain is significant; each sentence says what it is about."""
     wrong = len(problems(audits, parity))
     if wrong:
         first = f"{wrong} {'thing does' if wrong == 1 else 'things do'} not hold."
     else:
         first = _claims_sentence(audits)
-    return f"{first} {_gains_sentence(audits)}".strip()
+    return f"{first} {_measured_gains_sentence(audits)}".strip()
 
 
 def _claims_sentence(audits: Sequence[Audit]) -> str:
     claims = [claim for audit in audits for claim in audit.claims]
     agreeing = sum(claim.verdict == "agrees" for claim in claims)
-    if claims and agreeing == len(claims):
-        return "Every published count was measured again and agrees."
+    derived = sum(claim.derivation is not None for claim in claims)
+    if not claims:
+        return f"No accuracy of {_models(audits)} is claimed."
+    if len(claims) == 1:
+        what = f"The published accuracy of {_models(audits)}"
+        trace = "; it follows from its trace" if derived else ""
+        return f"{what} {'was measured here and agrees' if agreeing else f'was not measured here{trace}'}."
+    about = f"published accuracies of {_models(audits)}"
+    if agreeing == len(claims):
+        return f"{'Both' if agreeing == 2 else f'All {agreeing}'} {about} were measured here and agree."
+    of = f"Of the {len(claims)} {about},"
     if agreeing:
-        return f"{agreeing} of {len(claims)} published counts were measured again, and all of those agree."
-    if any(claim.derivation is not None for claim in claims):
-        return "Every published number that has a trace follows from it. None was measured here in full."
-    return "No published number was measured here in full."
+        verbs = ("was", "agrees") if agreeing == 1 else ("were", "agree")
+        return f"{of} {agreeing} {verbs[0]} measured here in full and {verbs[1]}."
+    follow = (
+        "both follow" if derived == len(claims) == 2 else f"{derived} follow{'s' if derived == 1 else ''}"
+    )
+    return f"{of} none was measured here in full{f'; {follow} from their traces' if derived else ''}."
 
 
-def _gains_sentence(audits: Sequence[Audit]) -> str:
-    pairs = [pair for audit in audits for gain in audit.gains for pair in gain.measured]
-    gains = sum(pair.significant and pair.gain > 0 for pair in pairs)
-    if not pairs:
+def _models(audits: Sequence[Audit]) -> str:
+    return audits[0].model if len(audits) == 1 else f"{len(audits)} models"
+
+
+def claimed_gains(audits: Sequence[Audit]) -> str:
+    """How many claim a gain and what became of it; nothing for a single pair, which has its own sentence."""
+    found = [gains for audit in audits for gains in audit.by_preparation if gains.metric == "top1"]
+    pairs = [gains for gains in found if gains.claimed is not None]
+    if len(pairs) < 2:
         return ""
-    if gains == len(pairs):
-        return "Every measured gain is significant."
-    if gains:
-        return f"{gains} of {len(pairs)} measured gains are significant."
-    return "No model is significantly better than its baseline."
+    standings = Counter[str](gains.standing for gains in pairs if gains.standing != "nothing claimed")
+    claiming = standings.total()
+    sentence = (
+        f"Of the {len(pairs)} pairs with published numbers, {_count(claiming, len(pairs))} "
+        f"{'claims' if claiming < 2 else 'claim'} a significant gain in top-1."
+    )
+    said = [
+        f"{standings[standing]} {one if standings[standing] == 1 else more}"
+        for standing, (one, more) in STANDINGS.items()
+        if standings[standing]
+    ]
+    return f"{sentence} Of these gains, {', '.join(said)}." if said else sentence
 
 
-def gain_sentences(audit: Audit) -> list[str]:
-    """The gains of a model over its baseline: as measured, or as claimed where nothing was measured.
+def _measured_gains_sentence(audits: Sequence[Audit]) -> str:
+    measured = [
+        gain.measured for audit in audits for gain in audit.gains if gain.metric == "top1" and gain.measured
+    ]
+    better = sum(all(run.significant and run.gain > 0 for run in runs) for runs in measured)
+    worse = sum(all(run.significant and run.gain < 0 for run in runs) for runs in measured)
+    if not measured:
+        return ""
+    if len(measured) == 1:
+        what = "a significant gain" if better else "a significant loss" if worse else "no significant gain"
+        return f"The pair measured here shows {what} in top-1."
+    losses = f", {_count(worse, len(measured))} a significant loss" if worse else ""
+    verb = "shows" if better < 2 else "show"
+    return (
+        f"Of the {len(measured)} pairs measured here, {_count(better, len(measured))} {verb} "
+        f"a significant gain in top-1{losses}."
+    )
 
-    Equal runs give one sentence. A metric on which the two nets agree for every image gives none.
-    """
-    sentences = []
-    for gain in audit.gains:
-        clauses = {
-            paired_gain(pair): gain_verdict(pair)
-            for pair in gain.measured
-            if pair.only_model or pair.only_baseline
-        }
-        if not gain.measured and gain.claimed is not None:
-            clauses = {claimed_gain(gain.claimed): gain_verdict(gain.claimed)}
-        sentences += [
-            f"{METRIC_NAMES[gain.metric]}: {clause}: {verdict}" for clause, verdict in clauses.items()
-        ]
-    return sentences
+
+def _count(count: int, of: int) -> str:
+    return "none" if not count else "all" if count == of else str(count)

@@ -38,6 +38,8 @@ class Index:
         self.path = path
         self._mutex = mutex
         self._remedy = remedy
+        self._read: dict[str, dict[str, IndexEntry]] = {}
+        self._read_version: tuple[int, ...] | None = None
 
     def get(self, model: str, name: str) -> IndexEntry | None:
         """The record of a model's file, or None. UsageError if the index cannot be read."""
@@ -75,6 +77,13 @@ class Index:
         return FileLock(self._mutex)
 
     def _models(self) -> dict[str, dict[str, IndexEntry]]:
+        """The records by model and file name; the file is read again only if it is another one by now."""
+        version = _version_of(self.path)
+        if version is None or version != self._read_version:
+            self._read, self._read_version = self._read_models(), version
+        return {model: dict(files) for model, files in self._read.items()}
+
+    def _read_models(self) -> dict[str, dict[str, IndexEntry]]:
         try:
             data = json.loads(self.path.read_text(encoding="utf-8"))
             version = data["schema_version"]
@@ -90,6 +99,15 @@ class Index:
         raise UsageError(
             f"{self.path}: expected version {VERSION} of its format, came {version!r}\n  {self._remedy}"
         )
+
+
+def _version_of(path: Path) -> tuple[int, ...] | None:
+    """What changes whenever the file is replaced or written; None if there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _record(entry: dict[str, Any]) -> IndexEntry:

@@ -137,6 +137,7 @@ def _embedded(
     data, test = embedded_images(_DATA), embedded_images(_TEST)
     assert data is not None
     assert test is not None
+    assert manifest.preprocessing is not None
     return TrainingInputs(
         name=EMBEDDED,
         source=Source([definition]),

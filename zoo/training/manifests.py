@@ -98,7 +98,7 @@ def _content(
         "framework": "pytorch",
         "dataset": net.dataset,
         "classes": net.classes,
-        "input_shape": list(known.input_shape) if known is not None else [net.channels, crop, crop],
+        "input_shape": [net.channels, crop, crop],
         "parameters": net.parameters,
         "citation": known.citation if known is not None else f"trained by dsd-zoo: {recipe.title}",
         "notes": [f"recipe: {recipe.title}", "last weights of each phase; no snapshot was selected"],

@@ -52,3 +52,32 @@ def difference(reference: NDArray[Any], other: NDArray[Any]) -> Difference:
     if scale:
         return Difference(absolute, absolute / scale)
     return Difference(absolute, np.inf if absolute else 0.0)
+
+
+# Caffe's DetectionOutput gives (1, 1, boxes, 7): image, class, score and corners of each box.
+BOX_VALUES = 7
+
+
+def is_list_of_boxes(array: NDArray[Any]) -> bool:
+    """Whether an array has the shape of what Caffe's DetectionOutput gives."""
+    return array.ndim == 4 and array.shape[:2] == (1, 1) and array.shape[3] == BOX_VALUES
+
+
+def difference_of_boxes(reference: NDArray[Any], other: NDArray[Any]) -> Difference:
+    """As `difference`, of two lists of boxes whatever their order.
+
+    Boxes are listed by score, so two scores that are all but equal may change places by the last bit. Each
+    box is compared with the nearest one of the reference that no earlier one was compared with.
+    """
+    import numpy as np
+
+    if reference.shape != other.shape:
+        return Difference(np.inf, np.inf)
+    rows, free = other[0, 0].astype(np.float64), reference[0, 0].astype(np.float64)
+    matched = np.empty_like(free)
+    for at, row in enumerate(rows):
+        gaps = np.nan_to_num(np.abs(free - row), nan=np.inf).max(1)
+        nearest = int(gaps.argmin())
+        matched[at] = free[nearest]
+        free = np.delete(free, nearest, 0)
+    return difference(matched, rows)

@@ -18,10 +18,12 @@ from zoo.bundled import embedded_images
 from zoo.catalog.manifest import Manifest
 from zoo.datasets import Dataset, open_dataset
 from zoo.datasets.loader import load_samples
-from zoo.errors import DataError
+from zoo.errors import DataError, UsageError
 from zoo.preprocessing import preprocessor
+from zoo.preprocessing.settings import Preprocessing
 from zoo.runtimes import all_runtimes, form_of, installed_runtimes, open_runtime
 from zoo.verification.check import Check
+from zoo.verification.compare import compare_nets
 from zoo.verification.difference import BOUND, difference
 
 if TYPE_CHECKING:
@@ -92,11 +94,12 @@ def _recording(path: Path, array: str, images: int) -> Float64:
 
 def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: str) -> Float64:
     """All rows of one output, (images, classes) float64."""
+    prepare = preprocessor(_preprocessing(manifest))
     session = open_runtime(runtime, net, scores=output if len(manifest.recorded) > 1 else manifest.scores)
     try:
         size = session.batch or BATCH
         rows, waiting = [], []
-        for image in load_samples(data.samples, preprocessor(manifest.preprocessing), ahead=2 * size):
+        for image in load_samples(data.samples, prepare, ahead=2 * size):
             if image.pixels is None:
                 raise DataError(f"{data.source}: {image.sample.id}: {image.problem}") from image.problem
             waiting.append(image.pixels)
@@ -128,9 +131,17 @@ def check_parity(manifest: Manifest, net: SourceNet, cache: Cache) -> list[Check
         checks = _against_recorded(manifest, forms, images, cache)
     elif missing:
         checks = []
+    elif manifest.is_counted and manifest.preprocessing is not None:
+        checks = [_against_each_other(manifest, manifest.preprocessing, **forms)]
     else:
-        checks = [_against_each_other(manifest, **forms)]
+        checks = [_value_by_value(manifest, **forms)]
     return checks + [_not_compared(name) for name in missing]
+
+
+def _preprocessing(manifest: Manifest) -> Preprocessing:
+    if manifest.preprocessing is None:
+        raise DataError(f"{manifest.name}: no preprocessing is stated, so images cannot be its input")
+    return manifest.preprocessing
 
 
 def _against_recorded(
@@ -161,12 +172,30 @@ def _not_compared(runtime: str) -> Check:
     return Check("parity", runtime, True, f"not compared; {missing.label} is not installed: {advice}")
 
 
-def _against_each_other(manifest: Manifest, onnx: Path, pytorch: Path) -> Check:
+def _value_by_value(manifest: Manifest, onnx: Path, pytorch: Path) -> Check:
+    """Any net, with any inputs and outputs: both forms on the same random input."""
+    subject = "onnx and pytorch"
+    try:
+        found = compare_nets([onnx], [pytorch], usual_shape=manifest.image_shape)
+    except UsageError as error:
+        return Check("parity", subject, True, f"not compared: {error}")
+    outputs = [row for row in found.rows if row.is_output]
+    worst = max(outputs or found.rows, key=lambda row: row.relative)
+    return Check(
+        "parity",
+        subject,
+        found.agrees,
+        f"largest difference on random input: {worst.relative:.1e} of the largest magnitude of {worst.name} "
+        f"(bound {BOUND:g})",
+    )
+
+
+def _against_each_other(manifest: Manifest, prepared: Preprocessing, onnx: Path, pytorch: Path) -> Check:
     session = open_runtime("onnx", onnx, scores=manifest.scores)
     count = session.batch or 2
     # About the range of real inputs: scaled pixel values in Caffe, standard deviations in Torch7.
-    range_ = 100 * manifest.preprocessing.scale if manifest.framework == "caffe" else 2.0
-    shape = (count, *manifest.input_shape)
+    range_ = 100 * prepared.scale if manifest.framework == "caffe" else 2.0
+    shape = (count, *(manifest.input_shape or ()))
     batch = np.random.default_rng(0).uniform(-range_, range_, shape).astype(np.float32)
     scores = [session.run(batch), open_runtime("pytorch", pytorch, scores=manifest.scores).run(batch)]
     subject = "onnx and pytorch"

@@ -72,9 +72,10 @@ def contradictions(model: ir.Model, manifest: Manifest) -> list[str]:
     """One line for each contradiction between a loaded net and its manifest, or value that is not finite."""
     found = []
     shapes = [tuple(value.shape or ())[1:] for value in model.graph.inputs]
-    if len(shapes) != 1 or not _fits(shapes[0], manifest.input_shape):
+    expected = manifest.input_shapes()
+    if len(shapes) != len(expected) or not all(map(_fits, shapes, expected)):
         given = ", ".join("x".join(map(str, shape)) for shape in shapes)
-        wanted = "x".join(map(str, manifest.input_shape))
+        wanted = ", ".join("any" if shape is None else "x".join(map(str, shape)) for shape in expected)
         found.append(f"the input is {given} per image, the manifest says {wanted}")
     weights = weights_of(model)
     count = sum(weight.array.size for weight in weights)
@@ -110,8 +111,10 @@ def _operators(model: ir.Model) -> Counter[str]:
     )
 
 
-def _fits(shape: Sequence[object], wanted: Sequence[int]) -> bool:
+def _fits(shape: Sequence[object], wanted: Sequence[int] | None) -> bool:
     """Whether a net with this input shape takes images of the wanted shape; a symbolic size fits any."""
+    if wanted is None:
+        return True
     return len(shape) == len(wanted) and all(
         size == given or not isinstance(size, int) for size, given in zip(shape, wanted, strict=True)
     )

@@ -13,6 +13,7 @@ import pytest
 
 from zoo.bundled import bundled_folder
 from zoo.catalog.catalog import Catalog
+from zoo.catalog.claim import rounds_to
 from zoo.catalog.manifest import Manifest
 
 CATALOG = Catalog.load()
@@ -229,11 +230,47 @@ def test_the_squeezenet_baseline_states_its_conflict():
     assert [(conflict.metric, conflict.percent) for conflict in manifest.conflicts] == [
         ("top1", 57.61),
         ("top5", 80.68),
-        ("top1", 57.5),
-        ("top5", 80.3),
-        ("top1", 57.684),
-        ("top5", 80.38),
     ]
+
+
+def test_a_conflict_is_with_the_source_of_the_claim_itself():
+    """Another preparation is a measurement, a rounded number is one of the printings of the claim."""
+    for manifest in MODELS.values():
+        for conflict in manifest.conflicts:
+            claim = manifest.claim(conflict.metric)
+            assert claim is not None
+            assert conflict.source.split("/")[3:5] == claim.source.split("/")[3:5]
+            assert not rounds_to(Decimal(str(claim.percent)), conflict.percent)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_measurements_are_what_their_sources_print(name):
+    for found in MODELS[name].measurements:
+        position = 1 if found.metric == "top5" and "/" in found.published else 0
+        printed = Decimal(re.findall(r"\d+(?:\.\d+)?", found.published)[position])
+        share = printed * 100 if printed <= 1 else printed
+        assert Decimal(str(found.percent)) in (share, 100 - share)
+        # The kinds of preparation that different people share have one name each.
+        words = found.preparation or "shorter side 1, crop 1"
+        assert re.fullmatch(r"(shorter side \d+|warped to (\d+)x\2), crop \d+", words)
+
+
+@pytest.mark.parametrize(
+    ("name", "who", "top1", "top5", "correct"),
+    [
+        ("vgg16-vgg", "Open Model Zoo", 70.968, 89.878, (35484, 44939)),
+        ("vgg16-vgg", "soeaver/caffe-model", 70.97, 89.88, (None, None)),
+        ("vgg16-dsd", "soeaver/caffe-model", 72.38, 90.98, (None, None)),
+        ("alexnet-bvlc", "Open Model Zoo", 56.598, 79.812, (28299, 39906)),
+        ("googlenet-bvlc", "Open Model Zoo", 68.928, 89.144, (34464, 44572)),
+        ("squeezenet-v1.0", "Open Model Zoo", 57.684, 80.38, (28842, 40190)),
+    ],
+)
+def test_what_others_measured_of_the_pairs_of_dsd(name, who, top1, top5, correct):
+    """The facts about the same weights measured by others."""
+    found = [entry for entry in MODELS[name].measurements if entry.who == who]
+    assert [(entry.metric, entry.percent) for entry in found] == [("top1", top1), ("top5", top5)]
+    assert tuple(entry.correct for entry in found) == correct
 
 
 def test_imagenet_labels_and_synsets_cover_the_validation_set():

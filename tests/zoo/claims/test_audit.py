@@ -69,7 +69,7 @@ def audit_of(catalog: Catalog, model: str, *runs: Run) -> Audit:
     return audit(catalog.get(model), catalog, runs)
 
 
-@pytest.mark.parametrize("name", Catalog.load().names())
+@pytest.mark.parametrize("name", [manifest.name for manifest in Catalog.load() if manifest.claims])
 def test_every_bundled_claim_follows_from_its_trace(name: str) -> None:
     found = audit_of(Catalog.load(), name)
     assert found.holds, found.problems

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.bundled import ilsvrc2012_val_labels, imagenet_synsets
+from zoo.bundled import KNOWN_DATASETS, ilsvrc2012_val_labels, imagenet_synsets
 from zoo.datasets import Dataset, open_dataset
 from zoo.errors import DataError, UsageError
 
@@ -283,3 +283,34 @@ def test_the_photograph_sample_is_labelled_alike_by_list_and_by_name(shared, tmp
         assert (len(listed), listed.labels_source) == (200, "labels.txt")
         synsets = imagenet_synsets()
         assert all(synsets[sample.id.split("_")[0]] == sample.label for sample in listed)
+
+
+@pytest.mark.parametrize(
+    ("labels", "order"),
+    [
+        # Tench and kit fox by their sorted synset ids, and by the ids of ILSVRC2015 minus 1 (map_clsloc.txt).
+        (b"n01440764_a.jpg 0\nn02119789/b.jpg 278\n", "sorted-synsets"),
+        (b"n01440764_a.jpg 448\nn02119789/b.jpg 0\n", "ilsvrc2015"),
+        (b"n01440764_a.jpg 1\nn02119789/b.jpg 279\n", None),
+        (b"n01440764_a.jpg 0\nother.jpg 278\n", None),
+        (None, "sorted-synsets"),
+    ],
+)
+def test_the_order_of_labels_is_told_by_synsets_in_the_names(place, labels, order):
+    files = {"n01440764_a.jpg": b"", "n02119789/b.jpg": b""}
+    if labels is not None:
+        files |= {"other.jpg": b"", "labels.txt": labels}
+    else:
+        files = {"n01440764/a.jpg": b"", "n02119789/b.jpg": b""}
+    with open_dataset(place(files)) as data:
+        assert data.label_order == order
+
+
+@pytest.mark.parametrize("dataset", ["ilsvrc2012-val", "ilsvrc2015-val"])
+def test_lists_of_the_validation_images_are_known_in_both_orders(place, tmp_path, dataset):
+    known = KNOWN_DATASETS[dataset]
+    names = [f"ILSVRC2012_val_{number:08d}.JPEG" for number in (1, 2, 50_000)]
+    labels = known.labels()
+    (tmp_path / "list.txt").write_text("".join(f"{name} {labels[name]}\n" for name in names))
+    with open_dataset(place(dict.fromkeys(names, b"")), tmp_path / "list.txt") as data:
+        assert (data.name, data.label_order) == (dataset, known.label_order)

@@ -8,14 +8,23 @@ import io
 import random
 import struct
 import tarfile
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from archives import ARCHIVES, tarred, zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from misbehaving_server import CONTENT, answer, drop_after, known, left_behind, model, serve, stored
+from misbehaving_server import (
+    CONTENT,
+    answer,
+    drop_after,
+    known,
+    left_behind,
+    model,
+    serve,
+    stored,
+)
 
 from zoo.download import archive as archive_module
 from zoo.download import fetch_file
@@ -26,40 +35,6 @@ from zoo.errors import FetchError, IntegrityError
 PINNED = known()
 SMALL = CONTENT[:5000]
 UNPINNED = model().entry
-
-
-def zipped(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
-        for name, content in members:
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
-def tarred(*members: tuple[str, bytes], pax: bool = False) -> bytes:
-    buffer = io.BytesIO()
-    form = tarfile.PAX_FORMAT if pax else tarfile.USTAR_FORMAT
-    with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            info.pax_headers = {"comment": "x" * 2000} if pax else {}
-            archive.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-WITH_COMPANY = (("net/deploy.prototxt", b"name: 'x'"), ("net/tiny.caffemodel", CONTENT), ("a.log", b"log"))
-ARCHIVES = {
-    "zip": zipped(*WITH_COMPANY),
-    "zip stored": zipped(*WITH_COMPANY, method=zipfile.ZIP_STORED),
-    "zip bzip2": zipped(*WITH_COMPANY, method=zipfile.ZIP_BZIP2),
-    "tar": tarred(*WITH_COMPANY),
-    "tar pax": tarred(*WITH_COMPANY, pax=True),
-    "tar.gz": gzip.compress(tarred(*WITH_COMPANY)),
-    "tar.bz2": bz2.compress(tarred(*WITH_COMPANY)),
-    "gz": gzip.compress(CONTENT),
-    "bz2": bz2.compress(CONTENT),
-}
 
 
 @pytest.mark.parametrize("on_record", [{}, PINNED], ids=["unpinned", "pinned"])

@@ -88,6 +88,24 @@ def test_three_processes_one_of_them_slower(torchrun, alone, tmp_path, runtime):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["evidence.csv", "result.json"]
 
 
+def test_several_nets_shared_by_two_processes_one_of_which_is_lost(torchrun, alone, tmp_path):
+    """The evidence of the first net is that of one process and net alone, and the other is no shorter."""
+    out, nets = tmp_path / "out", ("digits-caffe-dsd", "digits-caffe-baseline")
+    outcome = torchrun(2, nets[1], "--out", str(out), DIE_AFTER_1="14")
+    assert outcome.returncode != 0
+    # Each batch gives a row for each net; rank 1 died on its eighth.
+    assert all(f"is kept in {out / name}" in outcome.stderr for name in nets)
+    assert all(
+        [n for n in sorted(journal.read(out / name)) if n % 2] == list(range(1, 15, 2)) for name in nets
+    )
+    outcome = torchrun(2, nets[1], "--out", str(out), "--resume", "--json")
+    assert outcome.returncode == 0, outcome.stderr
+    printed = json.loads(outcome.stdout)
+    assert [net["result"]["top1_correct"] for net in printed["nets"]] == [492, 493]
+    assert [(pair["model"], pair["baseline"]) for pair in printed["pairs"]] == [nets]
+    assert (out / nets[0] / "evidence.csv").read_bytes() == alone
+
+
 def test_a_lost_process_ends_the_run_and_what_was_done_is_kept(torchrun, alone, tmp_path):
     out = tmp_path / "out"
     outcome = torchrun(2, "--out", str(out), DIE_AFTER_1="7")

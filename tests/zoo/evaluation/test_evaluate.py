@@ -16,7 +16,7 @@ from zoo.errors import DataError, DeviceError, UsageError
 from zoo.evaluation import sessions
 from zoo.evaluation.distributed import SingleProcess
 from zoo.evaluation.evaluate import evaluate, evaluate_variants
-from zoo.evaluation.job import Job
+from zoo.evaluation.job import Evaluation, Job
 from zoo.evaluation.sessions import choose_batch_size, open_sessions, plan_batches
 from zoo.evaluation.variants import Variant
 from zoo.preprocessing.decode import DecodedImage
@@ -306,11 +306,11 @@ def test_as_many_concurrent_batches_as_fit_into_memory(make_net, colours, monkey
     monkeypatch.setattr(onnx_runtime, "processors", lambda: 16)
     image = 2 * 4 * 3 * 8 * 8 * ACTIVATIONS_PER_INPUT
     with open_dataset(colours) as data:
-        job, variants = Job(net=make_net(), data=data, model="m"), [Variant(PLAIN)]
-        with open_sessions(job, variants, SingleProcess()) as opened:
+        nets = [Evaluation(Job(net=make_net(), data=data, model="m"), [Variant(PLAIN)])]
+        with open_sessions(nets, SingleProcess()) as opened:
             for images, size, chosen, concurrent in ((640, 4, 4, 16), (40, 4, 2, 10), (3, 4, 1, 1)):
                 monkeypatch.setattr(
                     sessions, "free_memory", lambda kind, index, images=images: images * image
                 )
-                assert choose_batch_size(job, opened, variants, SingleProcess()) == chosen
-                assert plan_batches(job, opened, variants, SingleProcess(), size).concurrent == concurrent
+                assert choose_batch_size(nets, opened, SingleProcess()) == chosen
+                assert plan_batches(nets, opened, SingleProcess(), size).concurrent == concurrent

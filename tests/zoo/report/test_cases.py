@@ -11,12 +11,14 @@ from changed_run import changed
 
 from zoo.catalog.catalog import Catalog
 from zoo.claims.audit import audit
+from zoo.claims.gain_matrix import gain_matrix
 from zoo.claims.measurement import accuracies
 from zoo.claims.regression import compare_runs
 from zoo.evidence.run import Row
 from zoo.report.cases import cases_of
-from zoo.report.junit import junit
-from zoo.report.markdown import markdown
+from zoo.report.junit import junit, junit_of_runs
+from zoo.report.markdown import markdown, markdown_matrix
+from zoo.report.tables import gain_blocks
 
 MODEL = "digits-caffe-dsd"
 
@@ -67,6 +69,23 @@ def test_markdown_keeps_every_name_in_its_cell(cases):
     assert odd.replace("\\|", "").count("|") == 4
 
 
+def test_markdown_has_the_gains_by_preparation(made_run):
+    catalog = Catalog.load()
+    runs = [made_run(name) for name in (MODEL, "digits-caffe-baseline")]
+    found = audit(catalog.get(MODEL), catalog, runs)
+    lines = markdown(runs[0].result, accuracies(runs[0].result), [], gain_blocks(found)).splitlines()
+    at = lines.index("#### top-1: gain over digits-caffe-baseline, by preparation of the images")
+    words = "warped to 36x36, crop 32"
+    assert lines[at + 4 : at + 6] == [
+        f"| {words} | as published | 98.60 | 98.40 | -0.20 | -1.89 to +1.46 | not significant |",
+        f"| {words} | ONNX Runtime, 500 images, p = 1 | 98.60 | 98.40 | -0.20 | -1.27 to +0.76 "
+        "| not significant |",
+    ]
+    assert lines[at + 7].startswith("Top-1: No significant gain is published")
+    tables = [line for line in lines if line.startswith("|") and words in line]
+    assert {line.count("|") for line in tables} == {8}
+
+
 def test_a_claim_that_a_part_cannot_decide_is_skipped(made_run):
     catalog = Catalog.load()
     run = made_run(MODEL, images=100)
@@ -82,3 +101,25 @@ def test_thousands_of_flips_are_not_thousands_of_cases(made_run):
     found = cases_of(None, compare_runs(now, before))
     assert len(found) == 102
     assert found[-1].detail.endswith("more images changed their verdict")
+
+
+def test_several_nets_have_a_test_suite_each(cases, made_run):
+    result, found = cases
+    other = made_run("digits-caffe-baseline").result
+    root = ElementTree.fromstring(junit_of_runs([(result, found), (other, [])]))
+    assert [(suite.get("name"), suite.get("tests")) for suite in root] == [
+        (f"{MODEL} onnx cpu", "5"), ("digits-caffe-baseline onnx cpu", "0"),
+    ]  # fmt: skip
+
+
+def test_markdown_of_a_pair_has_a_line_for_each_preparation_and_metric(made_run):
+    ours = [made_run(MODEL), made_run(MODEL, precision="bf16")]
+    theirs = [made_run("digits-caffe-baseline"), made_run("digits-caffe-baseline", flavour="a|b")]
+    lines = markdown_matrix(gain_matrix(ours, theirs)).splitlines()
+    assert lines[0] == "### digits-caffe-dsd over digits-caffe-baseline, image by image"
+    assert lines[4] == "| caffe-warp36 | top-1 | 492 | 493 | 1 | 2 | -0.20 | -1.27 to +0.76 | p = 1 |"
+    assert lines[5].startswith("| caffe-warp36 | top-5 | 500 | 500 | 0 | 0 | 0.00 |")
+    assert lines[7:] == [
+        "caffe-warp36, crop 32, bf16 was not run with digits-caffe-baseline",
+        "a\\|b, crop 32 was not run with digits-caffe-dsd",
+    ]

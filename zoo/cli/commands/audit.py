@@ -16,7 +16,7 @@ from zoo.cli.command import command
 def audit(
     model: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODEL]...", help="Names of models; all of the catalog if none is given."),
+        typer.Argument(metavar="[MODEL]...", help="Names of models; all with claims if none is given."),
     ] = None,
     evidence: EvidenceOption = EVIDENCE_DEFAULT,
     json: JsonOption = False,
@@ -36,13 +36,20 @@ def audit(
 
     catalog = load_catalog(manifests)
     runs = [] if evidence == EVIDENCE_DEFAULT and not evidence.is_dir() else read_runs(evidence)
-    audits = [audit_model(catalog.get(name), catalog, runs) for name in model or catalog.names()]
+    claimed = [catalog.get(name) for name in model] if model else [known for known in catalog if known.claims]
+    audits = [audit_model(manifest, catalog, runs) for manifest in claimed]
     if json:
         print_json([found.to_json() for found in audits])
     else:
-        _audit_text.print_claims(audits)
+        if any(found.claims for found in audits):
+            _audit_text.print_claims([found for found in audits if found.claims])
         _audit_text.print_gains(audits)
         _audit_text.print_conflicts(audits)
         _audit_text.print_verdict(audits)
+        for manifest in claimed:
+            if manifest.reported:
+                print(
+                    f"What was reported for {manifest.name} cannot be checked: dsd-zoo show {manifest.name}"
+                )
     if not all(found.holds for found in audits):
         raise typer.Exit(1)

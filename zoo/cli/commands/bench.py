@@ -24,6 +24,7 @@ from zoo.cli._options import (
 )
 from zoo.cli._output import print_fields, print_json, print_table
 from zoo.cli._subject import find_subject
+from zoo.cli._tasks import refuse_uncounted
 from zoo.cli.command import command
 from zoo.errors import UsageError
 from zoo.vocabulary import Precision, RuntimeName
@@ -105,6 +106,7 @@ def bench(
         return
     if recipe is not None:
         raise UsageError("--recipe is about training: give --train, too")
+    refuse_uncounted(net, manifests)
     subject = find_subject(net, manifests)
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop}

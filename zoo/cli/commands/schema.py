@@ -25,11 +25,12 @@ def schema(
     are checked when it is read.
     """
     if kind == "recipe":
+        from zoo.catalog.json_schema import schema_of
         from zoo.training.recipe import Recipe
 
-        content = Recipe.model_json_schema()
+        content = schema_of(Recipe)
     else:
-        from zoo.catalog.manifest import Manifest
+        from zoo.catalog.json_schema import manifest_schema
 
-        content = Manifest.model_json_schema()
+        content = manifest_schema()
     print_json({"$schema": DIALECT, **content})

@@ -5,21 +5,27 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.bundled import KNOWN_DATASETS, LABEL_ORDERS, embedded_images
+from zoo.bundled import embedded_images
+from zoo.cli._gains_text import print_measurements
+from zoo.cli._interface_text import interface_fields, reported_lines
 from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
 from zoo.cli._output import human_bytes, print_fields, print_json
-from zoo.cli._results import as_json, in_short
+from zoo.cli._results import as_json, in_short, is_on_claimed_images
 from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
 from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
-    from zoo.catalog.manifest import Claim, Manifest, ModelFile
+    from zoo.catalog.claim import Claim
+    from zoo.catalog.file import Archive
+    from zoo.catalog.manifest import Manifest, ModelFile
+    from zoo.claims.prepared_gains import GainsByPreparation
     from zoo.evidence.run import Result
     from zoo.store.cache import Cache
 
@@ -36,7 +42,8 @@ def show(
     """Show one model: its claims, its files, what to run.
 
     --json prints the manifest as it is, with `trust` and `here` (its path, or null) for each file,
-    `gain` over the baseline per metric, in points, and `measured` as in `dsd-zoo list --json`.
+    `gain` over the baseline per metric, in points, `by_preparation` as in `dsd-zoo audit --json`, and
+    `measured` as in `dsd-zoo list --json`.
     """
     from zoo.evidence.run import read_results
     from zoo.store.cache import Cache
@@ -45,12 +52,16 @@ def show(
     manifest = catalog.get(model)
     results = read_results(evidence).get(manifest.name, [])
     if json:
-        print_json(_as_json(manifest, catalog, cache) | {"measured": [as_json(result) for result in results]})
+        data = _as_json(manifest, catalog, cache, evidence)
+        print_json(data | {"measured": [as_json(result) for result in results]})
         return
     _print_identity(manifest)
-    _print_claims(manifest)
-    _print_measured(results)
-    _print_baseline(manifest, catalog)
+    if manifest.is_counted:
+        _print_claims(manifest)
+    _print_reported(manifest)
+    _print_measurements_of(manifest)
+    _print_measured(manifest, results)
+    _print_baseline(manifest, catalog, evidence)
     _print_files(manifest, cache)
     _print_notes(manifest)
     _print_next(manifest, cache)
@@ -59,16 +70,13 @@ def show(
 def _print_identity(manifest: Manifest) -> None:
     print(f"{manifest.name}: {manifest.title}\n")
     print(textwrap.fill(manifest.summary, WIDTH, initial_indent="  ", subsequent_indent="  ") + "\n")
-    channels, height, width = manifest.input_shape
     fields = [
         ("architecture", manifest.architecture),
         ("recipe", manifest.recipe),
         ("framework", manifest.framework),
         ("parameters", "" if manifest.parameters is None else f"{manifest.parameters:,}"),
-        ("input", f"{channels} channels, {height} x {width} pixels"),
-        ("output", f"{manifest.classes} classes{_label_order(manifest)}"),
-        ("images", _images(manifest.dataset)),
-        ("preprocessing", _preprocessing(manifest)),
+        *interface_fields(manifest, WIDTH - 17),
+        ("also called", ", ".join(manifest.aliases)),
         ("licence", " ".join(filter(None, (manifest.license.name, manifest.license.url)))),
         ("cite", textwrap.fill(manifest.citation, WIDTH - 17)),
         ("see", "\n".join(manifest.references)),
@@ -76,24 +84,11 @@ def _print_identity(manifest: Manifest) -> None:
     print_fields([field for field in fields if field[1]])
 
 
-def _label_order(manifest: Manifest) -> str:
-    if manifest.label_order is None:
-        return "; in which order is not stated"
-    return LABEL_ORDERS[manifest.label_order].description
-
-
-def _preprocessing(manifest: Manifest) -> str:
-    steps = manifest.preprocessing
-    parts = [steps.flavour, f"centre crop {steps.crop}"]
-    if steps.mean_image:
-        parts.append("minus the mean image")
-    if steps.mean is not None:
-        parts.append("minus " + ", ".join(f"{value:g}" for value in steps.mean))
-    if steps.std is not None:
-        parts.append("divided by " + ", ".join(f"{value:g}" for value in steps.std))
-    if steps.scale != 1:
-        parts.append(f"times {steps.scale:g}")
-    return "; ".join(parts)
+def _print_reported(manifest: Manifest) -> None:
+    lines = reported_lines(manifest, WIDTH)
+    if lines:
+        print("\nReported; it is no accuracy over labelled images, so the zoo cannot check it")
+        print("\n".join(lines))
 
 
 def _print_claims(manifest: Manifest) -> None:
@@ -128,45 +123,63 @@ def _count(claim: Claim) -> str:
     return f"{claim.correct:,} of {claim.n:,} images"
 
 
-def _print_measured(results: Sequence[Result]) -> None:
+def _print_measurements_of(manifest: Manifest) -> None:
+    if manifest.measurements:
+        print("\nMeasured by others")
+        print_measurements(manifest, WIDTH)
+
+
+def _print_measured(manifest: Manifest, results: Sequence[Result]) -> None:
     if results:
         print("\nMeasured here")
     for result in results:
+        images = "" if is_on_claimed_images(manifest, result) else f"; other images ({result.dataset})"
         print(
             f"  {in_short(result)}: top-1 {result.top1_correct:,}, top-5 {result.top5_correct:,} "
-            f"of {result.n:,} images; {result.flavour}, {result.precision}"
+            f"of {result.n:,} images; {result.flavour}, {result.precision}{images}"
         )
 
 
-def _print_baseline(manifest: Manifest, catalog: Catalog) -> None:
-    from zoo.claims.gains import gains_over_baseline
+def _print_baseline(manifest: Manifest, catalog: Catalog, evidence: Path) -> None:
+    from zoo.cli._gains_text import print_gain_blocks
+    from zoo.report.tables import gain_blocks_of
 
     baseline = catalog.baseline(manifest)
     if baseline is None:
         return
     print(f"\nBaseline\n  {baseline.name}: {baseline.title}")
-    for gain in gains_over_baseline(manifest, baseline, ()):
-        theirs = baseline.claim(gain.metric)
-        if gain.claimed is None or theirs is None:
-            continue
-        name, points = METRIC_NAMES[gain.metric], 100 * gain.claimed.gain
-        low, high = 100 * gain.claimed.interval.low, 100 * gain.claimed.interval.high
-        verdict = "" if gain.claimed.significant else "; not significant"
-        print(f"  {name} {theirs.percent:g} %, so the claimed gain is {points:+.2f} points")
-        print(f"    (95 % interval {low:+.2f} to {high:+.2f}, counting the images as unrelated{verdict})")
+    print_measurements(baseline, WIDTH)
     _print_conflicts(baseline)
+    print("\nGain over the baseline")
+    print_gain_blocks(gain_blocks_of(_gains(manifest, baseline, evidence)), sources=False)
+
+
+def _gains(manifest: Manifest, baseline: Manifest, evidence: Path) -> list[GainsByPreparation]:
+    from zoo.claims.prepared_gains import gains_by_preparation
+    from zoo.evidence.run import read_runs_of
+
+    return gains_by_preparation(manifest, baseline, read_runs_of((manifest.name, baseline.name), evidence))
 
 
 def _print_files(manifest: Manifest, cache: Cache) -> None:
     print("\nFiles")
+    if manifest.definition_note is not None:
+        print(textwrap.fill(manifest.definition_note, WIDTH, initial_indent="  ", subsequent_indent="  "))
     for file in manifest.model_files():
         entry = file.entry
         size = "size unknown" if entry.bytes is None else human_bytes(entry.bytes)
         print(f"  {file.name} ({entry.role}, {size}): {_where(file, cache)}")
         known = [("trust", _trust(file, cache)), *file.hashes.items()]
         known += [("from", "\n".join(entry.urls))] if entry.urls else []
+        known += [("archive", _archive(entry.archive))] if entry.archive is not None else []
         known += [("note", textwrap.fill(entry.note, WIDTH - 14))] if entry.note else []
         print_fields(known, indent=4)
+
+
+def _archive(archive: Archive) -> str:
+    size = None if archive.bytes is None else human_bytes(archive.bytes)
+    lines = [", ".join(filter(None, (archive.name, size))), archive.member and f"in it: {archive.member}"]
+    return "\n".join(filter(None, [*lines, *(f"{kind} {value}" for kind, value in archive.hashes.items())]))
 
 
 def _where(file: ModelFile, cache: Cache) -> str:
@@ -197,11 +210,13 @@ def _print_next(manifest: Manifest, cache: Cache) -> None:
     here = all(cache.find(file) is not None for file in manifest.source_model_files())
     data = "/path/to/ILSVRC2012_img_val.tar"
     steps = [] if here else [(f"dsd-zoo fetch {name}", "download and verify")]
-    steps += [
-        (f"dsd-zoo convert {name} -o {name}.onnx", "or .py, or a folder for both"),
-        (f"dsd-zoo validate {name} --data {data}", "measure it on the images"),
-        (f"dsd-zoo audit {name}", "hold the claims against what is known"),
-    ]
+    steps += [(f"dsd-zoo convert {name} -o {name}.onnx", "or .py, or a folder for both")]
+    if not manifest.is_counted:
+        steps += [(f"dsd-zoo verify {name}", "its files, and its converted forms against each other")]
+    else:
+        steps += [(f"dsd-zoo validate {name} --data {data}", "measure it on the images")]
+    if manifest.claims:
+        steps += [(f"dsd-zoo audit {name}", "hold the claims against what is known")]
     if embedded_images(manifest.dataset) is not None:
         steps = [
             ("dsd-zoo demo", "all of it on the embedded models"),
@@ -211,20 +226,14 @@ def _print_next(manifest: Manifest, cache: Cache) -> None:
     print_fields(steps)
 
 
-def _as_json(manifest: Manifest, catalog: Catalog, cache: Cache) -> dict[str, object]:
-    from zoo.claims.gains import gains_over_baseline
-
+def _as_json(manifest: Manifest, catalog: Catalog, cache: Cache, evidence: Path) -> dict[str, object]:
     data = manifest.model_dump()
     for entry, file in zip(data["files"], manifest.model_files(), strict=True):
         path = cache.find(file)
         entry["trust"] = cache.trust(file)
         entry["here"] = None if path is None else str(path)
     baseline = catalog.baseline(manifest)
-    gains = [] if baseline is None else gains_over_baseline(manifest, baseline, ())
-    data["gain"] = {gain.metric: round(100 * gain.claimed.gain, 4) for gain in gains if gain.claimed}
+    found = [] if baseline is None else _gains(manifest, baseline, evidence)
+    data["gain"] = {gains.metric: round(100 * gains.claimed.gain, 4) for gains in found if gains.claimed}
+    data["by_preparation"] = [gains.to_json() for gains in found]
     return data
-
-
-def _images(dataset: str) -> str:
-    known = KNOWN_DATASETS.get(dataset)
-    return f"{dataset}, of your own" if known is None else known.description

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import mmap
 import tarfile
 from pathlib import Path
 from typing import ClassVar
 
+from converters import SourceFile
 from zoo.datasets.registry import register_source
 from zoo.datasets.source import Files
 from zoo.errors import DataError
@@ -14,7 +14,7 @@ from zoo.errors import DataError
 
 @register_source
 class Tar(Files):
-    """The files in a tar. One pass over its headers finds them; the content is read through a memory map."""
+    """The files in a tar. One pass over its headers finds them; each is read when it is needed."""
 
     kind: ClassVar[str] = "tar"
     description: ClassVar[str] = "an uncompressed .tar (unpack a compressed one)"
@@ -22,9 +22,9 @@ class Tar(Files):
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._file = SourceFile(path)
         self._locations = _index(path)
-        with path.open("rb") as file:
-            self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._file.check()
         self.names = frozenset(self._locations)
 
     @classmethod
@@ -39,13 +39,14 @@ class Tar(Files):
         return True
 
     def read(self, name: str) -> bytes:
-        """The content of a member."""
-        offset, size = self._locations[name]
-        return self._content[offset : offset + size]
+        """The content of a member. converters.SourceChangedError if the tar has changed meanwhile."""
+        content = self._file.read(*self._locations[name])
+        self._file.check_content()
+        return content
 
     def close(self) -> None:
-        """Close the memory map."""
-        self._content.close()
+        """Close the tar."""
+        self._file.close()
 
 
 def _index(path: Path) -> dict[str, tuple[int, int]]:

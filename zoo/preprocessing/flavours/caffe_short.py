@@ -23,6 +23,7 @@ class CaffeShort(CaffeImages):
     """
 
     family: ClassVar[str] = "caffe-short"
+    geometry: ClassVar[str] = "shorter side {size}"
     position: ClassVar[int] = 20
 
     def resized(self, height: int, width: int) -> tuple[int, int]:

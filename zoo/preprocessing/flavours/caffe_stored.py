@@ -23,6 +23,7 @@ class CaffeStored(CaffeImages):
     """
 
     family: ClassVar[str] = "caffe-stored"
+    geometry: ClassVar[str] = "in stored size"
     has_size: ClassVar[bool] = False
     is_square: ClassVar[bool] = False
     position: ClassVar[int] = 30

@@ -23,6 +23,7 @@ class CaffeWarp(CaffeImages):
     """
 
     family: ClassVar[str] = "caffe-warp"
+    geometry: ClassVar[str] = "warped to {size}x{size}"
     position: ClassVar[int] = 10
 
     def resized(self, height: int, width: int) -> tuple[int, int]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-
 from zoo.preprocessing.decode import EncodedImage
 from zoo.preprocessing.flavour import Flavour, Pixels
 from zoo.preprocessing.registry import register_flavour
@@ -29,6 +27,7 @@ class PilBicubicShort(Flavour):
     """
 
     family: ClassVar[str] = "pil-bicubic-short"
+    geometry: ClassVar[str] = "shorter side {size}"
     channels: ClassVar[Literal["BGR", "RGB"]] = "RGB"
     max_value: ClassVar[int] = 255
     normalisation_max_value: ClassVar[int] = 1
@@ -42,6 +41,7 @@ class PilBicubicShort(Flavour):
 
     def scale(self, pixels: Pixels) -> Pixels:
         """Stage 1 of a decoded image: (height, width, 3) uint8, RGB, the shorter side `size` pixels."""
+        import numpy as np
         from PIL import Image
 
         height, width = self.resized(pixels.shape[0], pixels.shape[1])
@@ -92,6 +92,8 @@ def _bicubic_axis(pixels: Tensor, size: int) -> Tensor:
 
 def _bicubic_taps(length: int, size: int) -> tuple[Int32, Int32]:
     """First tap and weights (size, taps) of every target pixel, as Pillow's precompute_coeffs rounds them."""
+    import numpy as np
+
     ratio = length / size
     wide = max(ratio, 1.0)
     support = CUBIC_SUPPORT * wide

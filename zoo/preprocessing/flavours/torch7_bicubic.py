@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from zoo.errors import DataError
 from zoo.preprocessing.decode import EncodedImage
 from zoo.preprocessing.flavour import Flavour, Float32, Pixels
@@ -19,7 +16,9 @@ from zoo.preprocessing.registry import register_flavour
 from zoo.preprocessing.tensors import on_device
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
 # Rows are scaled in blocks of this many numbers, so that a block and its results stay in the cache.
@@ -31,6 +30,7 @@ class Torch7Bicubic(Flavour):
     """The shorter side scaled to `size` by Torch7's bicubic; RGB, pixels 0..1 (with over- and undershoot)."""
 
     family: ClassVar[str] = "torch7-bicubic"
+    geometry: ClassVar[str] = "shorter side {size}"
     channels: ClassVar[Literal["BGR", "RGB"]] = "RGB"
     max_value: ClassVar[int] = 1
     normalisation_max_value: ClassVar[int] = 1
@@ -65,6 +65,7 @@ class Torch7Bicubic(Flavour):
 
     def _scale(self, pixels: Pixels, height: int, width: int, rows: slice, columns: slice) -> Float32:
         import cv2
+        import numpy as np
 
         # image.load multiplies by the rounded reciprocal; a division by 255 gives other last bits.
         unit = np.float32(1 / np.iinfo(pixels.dtype).max)
@@ -75,6 +76,7 @@ class Torch7Bicubic(Flavour):
 
     def scale_tensor(self, pixels: Pixels, device: torch.device) -> Tensor:
         """`scale` on a device: (height, width, 3) float32, RGB."""
+        import numpy as np
         import torch
 
         height, width = self.resized(pixels.shape[0], pixels.shape[1])
@@ -107,6 +109,8 @@ def scale_rows(source: Float32, length: int, wanted: slice) -> Float32:
     Returns the rows `wanted` of the `length` rows of the result. `x` and the polynomial are float32; the last
     product and sum are double, because of the literal 0.5 in the C code, and rounded once.
     """
+    import numpy as np
+
     available = source.shape[0]
     if length == available:
         return source[wanted]
@@ -137,6 +141,8 @@ def _catmull_rom(buffers: Float32, x: Float32, out: NDArray[np.float64]) -> NDAr
 
     buffers: (6, rows, ...): the four taps and room for two results; overwritten. Returns `out`.
     """
+    import numpy as np
+
     before, first, second, after, curve, cubic = buffers
     # curve = 2 * before - 5 * first + 4 * second - after
     np.multiply(2, before, curve)
@@ -160,6 +166,8 @@ def _catmull_rom(buffers: Float32, x: Float32, out: NDArray[np.float64]) -> NDAr
 
 def axis_positions(available: int, length: int) -> tuple[NDArray[np.int64], Float32]:
     """For each target position but the last: the tap before it, and its distance from that tap, 0..1."""
+    import numpy as np
+
     ratio = np.float32(available - 1) / np.float32(max(length - 1, 1))
     position = np.arange(length - 1).astype(np.float32) * ratio
     index = position.astype(np.int64)
