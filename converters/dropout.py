@@ -169,7 +169,8 @@ def _bypass(graph: ir.Graph, node: ir.Node) -> None:
 
 def _replace_by_identity(graph: ir.Graph, node: ir.Node) -> None:
     y = node.outputs[0]
-    identity = ir.node("Identity", [node.inputs[0]], name="Identity")
+    node_name = _free_name({str(other.name) for other in graph}, "Identity")
+    identity = ir.node("Identity", [node.inputs[0]], name=node_name)
     new = identity.outputs[0]
     name, y.name = y.name, None
     new.shape, new.type = y.shape, y.type

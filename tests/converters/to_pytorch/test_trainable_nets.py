@@ -217,3 +217,18 @@ def test_initial_scales_of_one_are_trained(tmp_path):
     text = DATA + BATCH_NORM.format("data", "") + SCALE.format("sc", "bias_term: true")
     net = net_of(model_of(tmp_path, text), tmp_path)
     assert sorted(name for name, _ in net.named_parameters()) == ["bn.bias", "bn.weight"]
+
+
+def test_several_dropouts_at_the_end_of_a_net(tmp_path):
+    """All of one blob that is an input: each output needs a node of its own, and each node a name."""
+    layer = 'layer {{ name: "{0}" type: "Dropout" bottom: "data" top: "{0}" }} '
+    text = DATA + "".join(layer.format(name) for name in ("a", "b", "c"))
+    model = model_of(tmp_path, text)
+    assert operators(model) == ["Identity"] * 3
+    assert len({node.name for node in model.graph}) == 3
+    net = net_of(model, tmp_path)
+    x = torch.rand(6, 3, 20, 20) + 1
+    assert all(torch.equal(y, x) for y in net(x))
+    first, second, third = net.train()(x)
+    assert not torch.equal(first, second)
+    assert (third == 0).any()
