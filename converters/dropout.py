@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
@@ -87,54 +87,62 @@ def detach_dropout(model: ir.Model) -> None:
 def attach_dropout(model: ir.Model) -> None:
     """Puts the dropouts that `detach_dropout` took out of a model back into it, each as one node."""
     graph = model.graph
-    made: dict[tuple[ir.Value, int], ir.Value] = {}
+    if not model.meta.get(_OUTPUTS) and not any(node.meta.get(_READ) for node in graph):
+        return
+    attached = _Attached(graph, {str(node.name) for node in graph} | set(_value_names(graph)))
     for node in list(graph):
         for index, records in node.meta.pop(_READ, {}).items():
             x = node.inputs[index]
             if x is not None:
-                node.replace_input_with(index, _dropped(graph, x, records, node, made))
+                node.replace_input_with(index, attached.dropped(x, records, node))
     for index, records in model.meta.pop(_OUTPUTS, {}).items():
         x = graph.outputs[index]
         name = x.name
-        y = _dropped(graph, x, records, None, made)
+        y = attached.dropped(x, records, None)
         x.name, y.name = f"{name}:inner", name
         graph.outputs[index] = y
 
 
-def _dropped(
-    graph: ir.Graph,
-    x: ir.Value,
-    records: Sequence[Dropout],
-    reader: ir.Node | None,
-    made: dict[tuple[ir.Value, int], ir.Value],
-) -> ir.Value:
-    """x after these dropouts, computed before `reader`; at the end of the graph if that is None."""
-    for record in records:
-        key = x, id(record)
-        if key not in made:
-            names = {str(node.name) for node in graph} | set(_value_names(graph))
-            # Named as a part of its layer where the layer does more, as a reader names its nodes.
-            name = _free_name(names, f"{record.layer}/Dropout") if record.layer in names else record.layer
-            ratio = _ratio(graph, _free_name(names, f"{record.layer}/constant"), record.ratio)
-            node = ir.node("Dropout", [x, ratio], name=name)
-            node.meta[_OWN] = record
-            made[key] = node.outputs[0]
-            made[key].name, made[key].shape, made[key].type = name, x.shape, x.type
-            if reader is None:
-                graph.append(node)
-            else:
-                graph.insert_before(reader, node)
-        x = made[key]
-    return x
+@dataclass
+class _Attached:
+    """The dropouts that were put back into a graph, and all names in it."""
 
+    graph: ir.Graph
+    names: set[str]
+    made: dict[tuple[ir.Value, int], ir.Value] = field(default_factory=dict)
 
-def _ratio(graph: ir.Graph, name: str, ratio: float) -> ir.Value:
-    array = np.array(ratio, np.float32)
-    value = ir.Value(name=name, const_value=ir.Tensor(array, name=name))
-    value.shape, value.type = ir.Shape(()), ir.TensorType(ir.DataType.FLOAT)
-    mark_weight(value, False)
-    graph.register_initializer(value)
-    return value
+    def dropped(self, x: ir.Value, records: Sequence[Dropout], reader: ir.Node | None) -> ir.Value:
+        """x after these dropouts, computed before `reader`; at the end of the graph if that is None."""
+        for record in records:
+            key = x, id(record)
+            if key not in self.made:
+                self.made[key] = self._add(x, record, reader)
+            x = self.made[key]
+        return x
+
+    def _add(self, x: ir.Value, record: Dropout, reader: ir.Node | None) -> ir.Value:
+        # Named as a part of its layer where the layer does more, as a reader names its nodes.
+        wanted = f"{record.layer}/Dropout" if record.layer in self.names else record.layer
+        name = _free_name(self.names, wanted)
+        self.names.add(name)
+        node = ir.node("Dropout", [x, self._ratio(record)], name=name)
+        node.meta[_OWN] = record
+        y = node.outputs[0]
+        y.name, y.shape, y.type = name, x.shape, x.type
+        if reader is None:
+            self.graph.append(node)
+        else:
+            self.graph.insert_before(reader, node)
+        return y
+
+    def _ratio(self, record: Dropout) -> ir.Value:
+        name = _free_name(self.names, f"{record.layer}/constant")
+        self.names.add(name)
+        value = ir.Value(name=name, const_value=ir.Tensor(np.array(record.ratio, np.float32), name=name))
+        value.shape, value.type = ir.Shape(()), ir.TensorType(ir.DataType.FLOAT)
+        mark_weight(value, False)
+        self.graph.register_initializer(value)
+        return value
 
 
 def _free_name(taken: set[str], wanted: str) -> str:
