@@ -10,6 +10,8 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from converters.batch_norm_scale import join_batch_norm_and_scale
+from converters.dropout import detach_dropout
 from converters.errors import FormatError, LimitError, UsageError, shortened
 from converters.external_weights import external_problems, map_external_weights
 from converters.folding import fold
@@ -80,8 +82,11 @@ def _model(kinds: Mapping[Kind, Path], options: Options, *, external_weights: bo
         from converters import from_caffe
 
         model = from_caffe.read(kinds.get(Kind.PROTOTXT), _weights_in(kinds), options)
+    detach_dropout(model)
     if options.fold and (folded := fold(model)):
         model.meta["report"].notes.append(f"folded {folded} scaling layer(s) into the one before, as asked")
+    if model.meta["report"].framework == "caffe":
+        join_batch_norm_and_scale(model.graph)
     return model
 
 
@@ -138,6 +143,7 @@ def _check_options(kinds: Mapping[Kind, Path], options: Options) -> None:
         "level": options.level,
         "ignore_fields": options.ignore_fields,
         "proposal": options.proposal,
+        "init": options.init is not None,
     }
     given = [name for name, value in state.items() if value]
     if given and kinds.keys() & {Kind.TORCH7, Kind.ONNX}:

@@ -141,6 +141,7 @@ def _convert(
             *conversion.notes.values(),
             *_renamed_output_notes(net.outputs, model),
             *_zeroed_layer_notes(binder),
+            *_initialised_note(binder),
         ],
         preprocessing=net.preprocessing,
     )
@@ -152,6 +153,14 @@ def _zeroed_layer_notes(binder: Binder) -> list[str]:
         f"layer {name!r} is not in the weights file: its weights are 0, as Caffe makes them without a filler"
         for name in binder.zeroed_layers
     ]
+
+
+def _initialised_note(binder: Binder) -> list[str]:
+    names = list(binder.initialised_layers)
+    if not names:
+        return []
+    which = "all layers" if binder.weights is None else f"layers {', '.join(map(repr, names))}"
+    return [f"the weights of {which} are initial ones, made by their fillers with the seed {binder.init}"]
 
 
 def _renamed_output_notes(outputs: Sequence[str], model: ir.Model) -> list[str]:

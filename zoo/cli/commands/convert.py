@@ -88,6 +88,14 @@ def convert(
         ),
     ] = None,
     select: SelectOption = None,
+    init: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SEED",
+            min=0,
+            help="Initial weights by the fillers of a Caffe definition, for what no weights file holds.",
+        ),
+    ] = None,
     verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
@@ -120,9 +128,14 @@ def convert(
         "select": select,
         "embed_preprocessing": embed_preprocessing,
         "mean_image": mean_image,
+        "init": init,
         "verify": verify,
     }
-    given = [f"--{name.removesuffix('s').replace('_', '-')}" for name, value in options.items() if value]
+    given = [
+        f"--{name.removesuffix('s').replace('_', '-')}"
+        for name, value in options.items()
+        if value or (name == "init" and value is not None)
+    ]
     if given and Path(out).suffix == ".safetensors":
         raise UsageError(
             f"{out}: takes the tensors of a .t7 as they are, and {', '.join(given)} is about a net; "
@@ -180,7 +193,8 @@ def _next(report: ConversionReport, nets: Sequence[Path], named: Sequence[str], 
     lines = [shlex.join(["dsd-zoo", "compare", ",".join(named), str(net), *shapes]) for net in nets]
     if any(net.suffix == ".onnx" for net in nets):
         lines.append(
-            f"add --with {_independent(report.framework)}: the source then runs in something else than the .onnx"
+            f"add --with {_independent(report.framework)}: the source then runs in something else than "
+            "the .onnx"
         )
     return "\n".join(lines)
 
