@@ -19,6 +19,8 @@ LEGACY_SIZES, DATA, SHAPE, DOUBLE_DATA = (1, 2, 3, 4), 5, 7, 8
 SHAPE_DIM = 1
 # A mean of 4096 x 4096 pixels in float64; a larger file is not a mean image.
 MOST_BYTES = 1 << 29
+# Blobs of Caffe have up to 32 axes.
+MOST_AXES = 32
 
 
 def read_mean_image(path: Path, size: int | None) -> Float32:
@@ -88,6 +90,8 @@ def _read_binaryproto(path: Path, magic: bytes) -> NDArray[Any]:
     kind = DOUBLE_DATA if values[DOUBLE_DATA] else DATA
     dtype = np.dtype("<f8" if kind == DOUBLE_DATA else "<f4")
     content = b"".join(values[kind])
+    if len(shape) > MOST_AXES:
+        raise DataError(f"{path}: a blob of {len(shape):,} axes: no mean image, or damaged")
     if len(shape) < 2 or min(shape) < 1 or shape[0] != 1 or math.prod(shape) * dtype.itemsize != len(content):
         raise DataError(
             f"{path}: a blob {' x '.join(map(str, shape)) or 'of no shape'} with {len(content)} bytes of "
