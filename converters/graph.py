@@ -362,8 +362,9 @@ class Graph:
         self._value_count += 1
         if self._value_count > self._most_values:
             raise LimitError(
-                f"the net would become more than {self._most_values:,} operations, weights and constants, more "
-                f"than any real net with as few bytes of weights ({MAX_VALUES:,} for each {SMALL_BYTES:,})"
+                f"the net would become more than {self._most_values:,} operations, weights and constants, "
+                f"more than any real net with as few bytes of weights ({MAX_VALUES:,} for each "
+                f"{SMALL_BYTES:,})"
             )
 
     def _charge(self, array: np.ndarray) -> None:

@@ -32,8 +32,8 @@ def check_model(model: ir.Model, path: Path) -> None:
         sizes = list(value.shape) if value.shape is not None else []
         if len(sizes) > MAX_AXES or any(isinstance(size, int) and size > MAX_SIZE for size in sizes):
             raise LimitError(
-                f"{path}: {value.name!r} would be {shape_text([str(size) for size in sizes[:MAX_AXES]])}; a tensor "
-                f"has at most {MAX_AXES} axes, of at most {MAX_SIZE:,}"
+                f"{path}: {value.name!r} would be {shape_text([str(size) for size in sizes[:MAX_AXES]])}; "
+                f"a tensor has at most {MAX_AXES} axes, of at most {MAX_SIZE:,}"
             )
     for graph in (*model.graphs(), *model.functions.values()):
         places = {node: place for place, node in enumerate(graph)}
@@ -42,8 +42,8 @@ def check_model(model: ir.Model, path: Path) -> None:
                 maker = value.producer() if value is not None else None
                 if value is not None and maker is not None and places.get(maker, -1) >= place:
                     raise FormatError(
-                        f"{path}: node {node.name or node.op_type!r} reads {value.name!r}, which a later node or "
-                        "itself makes; ONNX wants nodes in the order in which they are computed"
+                        f"{path}: node {node.name or node.op_type!r} reads {value.name!r}, which a later "
+                        "node or itself makes; ONNX wants nodes in the order in which they are computed"
                     )
 
 
@@ -53,8 +53,8 @@ def check_node_count(model: ir.Model, path: Path) -> None:
     most = max(MAX_VALUES, MAX_VALUES * stored // SMALL_BYTES)
     if len(model.graph) > most:
         raise LimitError(
-            f"{path}: {len(model.graph):,} nodes, more than any real net in as few bytes; at most {most:,} are "
-            f"converted ({MAX_VALUES:,} for each {SMALL_BYTES:,} bytes)"
+            f"{path}: {len(model.graph):,} nodes, more than any real net in as few bytes; at most {most:,} "
+            f"are converted ({MAX_VALUES:,} for each {SMALL_BYTES:,} bytes)"
         )
 
 
@@ -84,8 +84,8 @@ def _check_tensor(tensor: ir.TensorProtocol, path: Path) -> None:
         raise FormatError(f"{path}: the tensor {tensor.name!r} has {len(sizes):,} axes: damaged")
     if any(not 0 <= size <= MAX_SIZE for size in sizes):
         raise FormatError(
-            f"{path}: the tensor {tensor.name!r} has the shape {shape_text(sizes)}; a size is 0 to {MAX_SIZE:,}: "
-            "damaged"
+            f"{path}: the tensor {tensor.name!r} has the shape {shape_text(sizes)}; a size is 0 to "
+            f"{MAX_SIZE:,}: damaged"
         )
     if math.prod(size or 1 for size in sizes) > MAX_SIZE:  # beside a size of 0, the others count too
         raise FormatError(f"{path}: the tensor {tensor.name!r} would be {shape_text(sizes)}: damaged")
@@ -109,6 +109,6 @@ def _check_data(
         unit = "values"
     if has not in wanted:
         raise FormatError(
-            f"{path}: the tensor {stored.name!r} of shape {shape_text(sizes)} needs {min(wanted):,} {unit} and "
-            f"has {has:,}: damaged"
+            f"{path}: the tensor {stored.name!r} of shape {shape_text(sizes)} needs {min(wanted):,} {unit} "
+            f"and has {has:,}: damaged"
         )

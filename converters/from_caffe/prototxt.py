@@ -35,8 +35,8 @@ _MOST_LISTED = 10
 MAX_BYTES = 2**24
 # Each way to write a boolean that Python does not take costs another reading of the text; files use one.
 MOST_READINGS = 10
-# The most fields of a text up to DENSE_BYTES, and for each DENSE_BYTES of a larger one. GoogLeNet's definition
-# has 0.04 MB and 2,000 fields. protobuf reads about 60,000 fields per second.
+# The most fields of a text up to DENSE_BYTES, and for each DENSE_BYTES of a larger one. GoogLeNet's
+# definition has 0.04 MB and 2,000 fields. protobuf reads about 60,000 fields per second.
 MAX_FIELDS = 60_000
 DENSE_BYTES = 1_000_000
 

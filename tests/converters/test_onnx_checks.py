@@ -1,4 +1,4 @@
-"""ONNX files that claim more than they store, or no computable order: our errors, before anything is allocated."""
+"""ONNX files that claim more than they store, or have no computable order: our errors, nothing allocated."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def read_mean_image(path: Path, size: int | None) -> Float32:
         raise DataError(f"{path}: the mean image cannot be read: {error.strerror}") from error
     array = _read_npy(path) if magic == NPY_MAGIC else _read_binaryproto(path, magic)
     wanted = "channels x height x width" if size is None else f"3 x {size} x {size}"
-    fits = array.ndim == 3 if size is None else array.shape == (3, size, size)
+    fits = array.ndim == 3 and array.size > 0 if size is None else array.shape == (3, size, size)
     if not fits or array.dtype.kind not in "fiu":
         raise DataError(
             f"{path}: expected a mean image of {wanted} numbers (channels first, BGR); "
