@@ -260,6 +260,9 @@ def inspect(
 
 
 def preprocessing_of(model: ir.Model) -> dict[str, object] | None:
-    """The preprocessing in the metadata of a model; None if there is none."""
+    """The preprocessing in the metadata of a model; None if there is none. FormatError if it is no JSON."""
     text = model.metadata_props.get("dsd-zoo.preprocessing")
-    return json.loads(text) if text else None
+    try:
+        return json.loads(text) if text else None
+    except (ValueError, RecursionError) as error:
+        raise FormatError("the metadata dsd-zoo.preprocessing of the net are no JSON: damaged") from error

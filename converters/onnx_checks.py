@@ -38,11 +38,11 @@ def check_model(model: ir.Model, path: Path) -> None:
     for graph in (*model.graphs(), *model.functions.values()):
         places = {node: place for place, node in enumerate(graph)}
         for node, place in places.items():
-            for value in node.inputs:
-                maker = value.producer() if value is not None else None
-                if value is not None and maker is not None and places.get(maker, -1) >= place:
+            for read in node.inputs:
+                maker = read.producer() if read is not None else None
+                if read is not None and maker is not None and places.get(maker, -1) >= place:
                     raise FormatError(
-                        f"{path}: node {node.name or node.op_type!r} reads {value.name!r}, which a later "
+                        f"{path}: node {node.name or node.op_type!r} reads {read.name!r}, which a later "
                         "node or itself makes; ONNX wants nodes in the order in which they are computed"
                     )
 

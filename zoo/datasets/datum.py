@@ -21,6 +21,7 @@ from converters import FileView, wire
 from zoo.errors import DataError
 from zoo.preprocessing.decode import DecodedImage
 
+FEW_FIELDS, FLOAT_FIELD_BYTES = 100, 5
 CHANNELS, HEIGHT, WIDTH, DATA, LABEL, FLOAT_DATA, ENCODED = range(1, 8)
 
 
@@ -65,7 +66,9 @@ def read_image(record: memoryview) -> bytes | DecodedImage:
 
 
 def _buffer(record: memoryview | FileView) -> wire.Buffer:
-    return wire.Buffer(record, max_fields=None, groups=False, error=DataError)
+    # Floats that are not packed are the only field of which there are many.
+    most = FEW_FIELDS + len(record) // FLOAT_FIELD_BYTES
+    return wire.Buffer(record, max_fields=most, groups=False, error=DataError)
 
 
 def _whole(content: bytes, is_bytes: bool) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -15,16 +14,22 @@ from typing import TYPE_CHECKING, Any
 from zoo.download.redirects import response_after_redirects
 from zoo.download.retry import RetryPolicy
 from zoo.download.stream import SourceError, Stream, TransientError, Validators, shown
+from zoo.errors import excerpt
+from zoo.files import parse_json
 
 if TYPE_CHECKING:
     import requests
 
 # Small enough to notice a slow server soon, large enough to cost nothing.
 CHUNK_BYTES = 1 << 16
+# How a body may be compressed, though nothing was asked for. Others can make gigabytes of a few bytes.
+ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 MAX_JSON_BYTES = 1 << 20
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
-CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+# No file has a size of more digits.
+CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+SIZE = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +87,10 @@ def request_json(
         try:
             raise_for_status(response, retry_policy)
         except SourceError as error:
-            raise _with_message_of_server(error, response) from None
-        text = response.raw.read(MAX_JSON_BYTES, decode_content=True)
+            raise _with_message_of_server(error, response, retry_policy) from None
+        text = _short_text(response, retry_policy)
     try:
-        answer = json.loads(text)
+        answer = parse_json(text)
     except ValueError as error:
         raise SourceError("answered something else than JSON") from error
     if not isinstance(answer, dict):
@@ -135,7 +140,7 @@ def raise_for_status(response: requests.Response, retry_policy: RetryPolicy) -> 
     """SourceError for any status but success; TransientError where a retry may help."""
     if 200 <= response.status_code < 300:
         return
-    text = f"HTTP {response.status_code} {response.reason}".rstrip()
+    text = f"HTTP {response.status_code} {excerpt(response.reason)}".rstrip()
     if response.status_code not in RETRYABLE_STATUSES:
         raise SourceError(text)
     after = _retry_after(response)
@@ -144,11 +149,23 @@ def raise_for_status(response: requests.Response, retry_policy: RetryPolicy) -> 
     raise TransientError(text, after)
 
 
-def _with_message_of_server(error: SourceError, response: requests.Response) -> SourceError:
+def _short_text(response: requests.Response, retry_policy: RetryPolicy) -> bytes:
+    """The body of an answer in JSON. SourceError if it is longer than any."""
+    text = b""
+    for chunk in _chunks(response, retry_policy):
+        text += chunk
+        if len(text) > MAX_JSON_BYTES:
+            raise SourceError(f"answered more than {MAX_JSON_BYTES:,} bytes")
+    return text
+
+
+def _with_message_of_server(
+    error: SourceError, response: requests.Response, retry_policy: RetryPolicy
+) -> SourceError:
     """The error with the `message` that an API put into its JSON, as GitHub's do."""
     try:
-        answer = json.loads(response.raw.read(MAX_JSON_BYTES, decode_content=True))
-    except (ValueError, RecursionError):
+        answer = parse_json(_short_text(response, retry_policy))
+    except (ValueError, SourceError):
         return error
     message = answer.get("message") if isinstance(answer, dict) else None
     if not isinstance(message, str) or not message.strip():
@@ -170,7 +187,7 @@ def _start_of_range(response: requests.Response, asked: int) -> int:
     came = response.headers.get("Content-Range", "")
     match = CONTENT_RANGE.fullmatch(came)
     if match is None or int(match[1]) != asked:
-        raise SourceError(f"asked for bytes {asked}-, the server sent the range '{came}'")
+        raise SourceError(f"asked for bytes {asked}-, the server sent the range '{excerpt(came)}'")
     return asked
 
 
@@ -189,7 +206,7 @@ def _total_size(response: requests.Response, begins: int) -> int | None:
     if part is not None and part[3] != "*":
         return int(part[3])
     length = response.headers.get("Content-Length", "")
-    return begins + int(length) if length.isdecimal() and not _is_compressed(response) else None
+    return begins + int(length) if SIZE.fullmatch(length) and not _is_compressed(response) else None
 
 
 def _is_compressed(response: requests.Response) -> bool:
@@ -199,6 +216,11 @@ def _is_compressed(response: requests.Response) -> bool:
 def _chunks(response: requests.Response, retry_policy: RetryPolicy) -> Iterator[bytes]:
     """The body as it arrives. TransientError if it arrives at less than the lowest speed."""
     if _is_compressed(response):
+        encoding = response.headers["Content-Encoding"]
+        if encoding.lower() not in ENCODINGS:
+            raise SourceError(
+                f"sends its content compressed by '{excerpt(encoding)}', which nobody asked for"
+            )
         yield from response.iter_content(CHUNK_BYTES)
         return
     since, came = time.monotonic(), 0
@@ -214,15 +236,15 @@ def _chunks(response: requests.Response, retry_policy: RetryPolicy) -> Iterator[
 def _retry_after(response: requests.Response) -> float | None:
     """Retry-After in seconds, from either form of the header; None if there is none."""
     text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
+    if SIZE.fullmatch(text):
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, LookupError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
 def _connection_error(error: Exception) -> SourceError:
@@ -247,7 +269,7 @@ def _connection_error(error: Exception) -> SourceError:
 def _root_cause(error: BaseException) -> str:
     """The text of the innermost wrapped error, which says what happened."""
     inner = [*_causes(error)][-1]
-    return str(inner) or type(inner).__name__
+    return excerpt(inner) or type(inner).__name__
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

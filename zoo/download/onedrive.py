@@ -94,6 +94,8 @@ class SharedItem:
         if url is None:
             raise SourceError(f"the record of the item has no {DOWNLOAD_URLS[0]}")
         size = item.get("size")
+        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+            size = None
         with HttpSource(url, self.retry_policy).open(start, validators) as stream:
             whole = Validators(stream.validators.etag, stream.validators.last_modified, size)
             if whole.contradicts(stream.validators):

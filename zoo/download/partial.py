@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 from zoo.download.content import HEAD_BYTES, archive_kind
 from zoo.download.stream import Validators
+from zoo.files import parse_json
 from zoo.store.digests import Digests, Hasher, read_chunks
 
 if TYPE_CHECKING:
@@ -122,9 +123,14 @@ class Partial:
 def _read_validators(path: Path) -> Validators:
     """The validators in the file `path`; empty ones if it is missing or damaged."""
     try:
-        validators = Validators(**json.loads(path.read_text(encoding="utf-8")))
+        validators = Validators(**parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return Validators()
     texts = (validators.etag, validators.last_modified)
-    sound = all(isinstance(text, str | None) for text in texts) and isinstance(validators.size, int | None)
+    sound = all(_is_header(text) for text in texts) and isinstance(validators.size, int | None)
     return validators if sound else Validators()
+
+
+def _is_header(text: object) -> bool:
+    """Whether it can be the value of a header, or is None."""
+    return text is None or (isinstance(text, str) and text.isprintable() and max(text, default="") <= "\xff")

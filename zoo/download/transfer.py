@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.catalog.file import Identified
-from zoo.download.archive import find_member, read_member
+from zoo.download.archive import find_member, most_unpacked, read_member
 from zoo.download.content import HEAD_BYTES, Archive, kind_of_content
 from zoo.download.partial import Partial
 from zoo.download.progress import DownloadProgress
@@ -169,7 +169,9 @@ class Transfer:
         return self.file if kind is None else self.file.archive or Identified()
 
     def _unpack(self, partial: Partial, kind: Archive) -> ReceivedFile:
-        max_bytes = MAX_BYTES if self.file.bytes is None else self.file.bytes
+        max_bytes = self.file.bytes
+        if max_bytes is None:
+            max_bytes = min(MAX_BYTES, most_unpacked(partial.path))
         member = find_member(partial.path, kind, self.file, max_bytes)
         if member.size is not None:
             self.require_space(member.size)

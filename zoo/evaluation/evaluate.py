@@ -96,7 +96,8 @@ def evaluate_and_write(
 
     Rank 0 writes each run into its folder. During the pass, every machine keeps the evidence of its share for
     each net in the net's first folder, as a run of that net alone does: each can be resumed alone, or with
-    others. Other arguments and errors as for `evaluate_variants`.
+    others. The caller holds the folders (`zoo.evaluation.folders`). Other arguments and errors as for
+    `evaluate_variants`.
     """
     group = group or SingleProcess()
     folders = [evaluation.folders[0] for evaluation in evaluations]
@@ -104,7 +105,7 @@ def evaluate_and_write(
     if group.rank == 0:
         for evaluation, of_net in zip(evaluations, runs, strict=True):
             for folder, run in zip(evaluation.folders, of_net, strict=True):
-                write_run(folder, run)
+                write_run(folder, run, journal.RESUME)
     # No process removes its part before the whole is written.
     group.broadcast(None)
     for folder in folders:

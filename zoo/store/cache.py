@@ -27,8 +27,6 @@ from zoo.store.digests import Digests, mismatches
 from zoo.store.index import Index, IndexEntry
 
 if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
     from zoo.catalog.file import Role
     from zoo.catalog.manifest import Manifest
 
@@ -173,13 +171,11 @@ class Cache:
         _sync(target.parent)
         return target
 
-    def lock(self, file: ModelFile) -> BaseFileLock:
-        """The lock of the process that downloads `file`; others wait for it, then find the file."""
-        from filelock import FileLock
-
+    def lock(self, file: ModelFile) -> Path:
+        """The lock file of the process that downloads `file`; others wait for it, then find the file."""
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{_download_name(file)}.lock")
+        return folder / f"{_download_name(file)}.lock"
 
     def require_space(self, needed: int, what: str) -> None:
         """UsageError unless the disk of the cache has `needed` free bytes; `what` is named in the error."""

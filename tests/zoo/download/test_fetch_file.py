@@ -275,6 +275,16 @@ def test_a_compressed_body_is_decompressed(site, cache, hasty):
     assert site.requests[0][1]["Accept-Encoding"] == "identity"
 
 
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "zstd", "x" * 5000])
+def test_a_body_compressed_otherwise_is_refused(site, cache, hasty, encoding):
+    """A few bytes of it could be gigabytes."""
+    site.script = [answer(gzip.compress(gzip.compress(CONTENT)), Content_Encoding=encoding)]
+    file = model(site.url(), **PINNED)
+    with pytest.raises(FetchError, match="nobody asked for") as caught:
+        fetch_file(file, cache, hasty)
+    assert len(str(caught.value)) < 1000
+
+
 def test_a_silent_server_is_given_up(site, cache, hasty):
     site.script = [silent(1.0)]
     file = model(site.url())

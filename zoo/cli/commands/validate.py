@@ -146,6 +146,7 @@ def validate(
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.distributed import join_group
     from zoo.evaluation.evaluate import evaluate_and_write
+    from zoo.evaluation.folders import hold_folders
     from zoo.evaluation.nets import Choices, choose_nets, common_images, evaluation_of, folders_of
     from zoo.report.files import write_reports
     from zoo.runtimes.runtime import parse_device
@@ -179,7 +180,11 @@ def validate(
     folders = [
         folders_of(net, runtime, device, limit, _place(out, net.subject.name, len(names))) for net in chosen
     ]
-    with open_dataset(data or common_images(subjects), labels) as dataset, join_group(device) as group:
+    with (
+        join_group(device) as group,
+        hold_folders([folder for of_net in folders for folder in of_net], group),
+        open_dataset(data or common_images(subjects), labels) as dataset,
+    ):
         evaluations = [
             evaluation_of(
                 net,

@@ -10,7 +10,7 @@ from converters import FileView, SourceFile
 from zoo.datasets.lmdb_pages import Location, record_locations
 from zoo.datasets.registry import register_source
 from zoo.datasets.source import Record, Records
-from zoo.errors import DataError
+from zoo.errors import DataError, excerpt
 
 if TYPE_CHECKING:
     from zoo.preprocessing.decode import DecodedImage
@@ -75,7 +75,9 @@ class CaffeLmdb(Records):
             try:
                 labels.append(datum.read_label(self._record(location)))
             except DataError as error:
-                raise DataError(f"the record {location.key!r} is no Datum of Caffe: {error}") from error
+                raise DataError(
+                    f"the record {excerpt(location.key)} is no Datum of Caffe: {error}"
+                ) from error
         names = [location.key.decode("utf-8", "backslashreplace") for location in self._locations]
         short = [NUMBERED.sub("", name, count=1) for name in names]
         return [

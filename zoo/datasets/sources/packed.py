@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from converters import FileView, SourceFile
 from zoo.datasets.registry import register_source
 from zoo.datasets.source import Record, Records
-from zoo.errors import DataError
+from zoo.errors import DataError, excerpt
 
 if TYPE_CHECKING:
     from zoo.preprocessing.decode import DecodedImage
@@ -55,7 +55,7 @@ class Packed(Records):
         dtype = np.dtype(self._index.dtype)
         image = self._index.images[index]
         if image.problem is not None:
-            raise DataError(image.problem)
+            raise DataError(excerpt(image.problem))
         count = image.height * image.width * CHANNELS
         content = self._file.read(image.offset, count * dtype.itemsize)
         self._file.check_content()

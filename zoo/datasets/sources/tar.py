@@ -9,7 +9,20 @@ from typing import ClassVar
 from converters import SourceFile
 from zoo.datasets.registry import register_source
 from zoo.datasets.source import Files
-from zoo.errors import DataError
+from zoo.errors import DataError, excerpt
+
+# What tarfile raises for damaged archives. It reads long names and extended headers by calling itself, and
+# asks for as much memory as a header says.
+DAMAGED = (
+    OSError,
+    tarfile.TarError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+    LookupError,
+    TypeError,
+    MemoryError,
+)
 
 
 @register_source
@@ -34,7 +47,7 @@ class Tar(Files):
             return False
         try:
             tarfile.open(path, "r:").close()
-        except (OSError, tarfile.TarError):
+        except DAMAGED:
             return False
         return True
 
@@ -54,16 +67,21 @@ def _index(path: Path) -> dict[str, tuple[int, int]]:
     locations: dict[str, tuple[int, int]] = {}
     try:
         with tarfile.open(path, "r:") as archive:
+            before = -1
             for member in archive:
+                # A negative size would lead back, and around for ever.
+                if member.size < 0 or member.offset_data <= before:
+                    raise DataError(f"{path}: damaged: a member of {member.size} bytes")
+                before = member.offset_data
                 name = member.name.removeprefix("./")
                 if not member.isreg() or name.rpartition("/")[2].startswith("."):
                     continue
                 if member.issparse():
                     raise DataError(
-                        f"{path}: {name} is stored sparse, which cannot be read in place; unpack it"
+                        f"{path}: {excerpt(name)} is stored sparse, which cannot be read in place; unpack it"
                     )
                 if name in locations:
-                    raise DataError(f"{path}: holds {name} twice")
+                    raise DataError(f"{path}: holds {excerpt(name)} twice")
                 locations[name] = (member.offset_data, member.size)
             end = archive.offset
         # tarfile treats any bad header but the first as the end; a whole tar ends with a block of zeros.
@@ -73,6 +91,6 @@ def _index(path: Path) -> dict[str, tuple[int, int]]:
                 raise DataError(
                     f"{path}: the tar is truncated or damaged: neither a member nor its end at byte {end}"
                 )
-    except (OSError, tarfile.TarError, ValueError, OverflowError) as error:
-        raise DataError(f"{path}: the tar is truncated or damaged: {error}") from error
+    except DAMAGED as error:
+        raise DataError(f"{path}: the tar is truncated or damaged: {excerpt(error)}") from error
     return locations
