@@ -16,6 +16,7 @@ from converters.errors import FormatError, LimitError, UsageError, shortened
 from converters.external_weights import external_problems, map_external_weights
 from converters.folding import fold
 from converters.graph import shape_text
+from converters.onnx_checks import check_model, check_node_count
 from converters.options import Options
 from converters.report import ConversionReport, Inspection, LayerRow, Source
 from converters.sniff import Kind, identify
@@ -74,6 +75,7 @@ def _model(kinds: Mapping[Kind, Path], options: Options, *, external_weights: bo
         model = _read_onnx(kinds[Kind.ONNX], options)
         if external_weights:
             map_external_weights(model, kinds[Kind.ONNX], verify=verify)
+            check_node_count(model, kinds[Kind.ONNX])
     elif Kind.TORCH7 in kinds:
         from converters import from_torch7
 
@@ -183,6 +185,7 @@ def _read_onnx(path: Path, options: Options) -> ir.Model:
         model = ir.load(path)
     except Exception as error:  # the parser raises many types for a damaged file
         raise FormatError(f"{path}: not a readable ONNX model: {error}") from error
+    check_model(model, path)
     model.meta["report"] = ConversionReport(framework="onnx")
     return model
 
