@@ -65,6 +65,20 @@ ProposalOption = Annotated[
         help="py-faster-rcnn or py-R-FCN: whose test settings a Caffe net's Python proposal layer has.",
     ),
 ]
+OutputOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--output", metavar="NAME", help="Expose this blob instead of the net's outputs; may be repeated."
+    ),
+]
+StaticBatchOption = Annotated[int | None, typer.Option(metavar="N", help="Fix the batch.", min=1)]
+IgnoreFieldOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="An unknown prototxt field that may be ignored; may be repeated."),
+]
+SelectOption = Annotated[
+    str | None, typer.Option(metavar="PATH", help="Where in a Torch7 file the net lies, such as model.")
+]
 LevelOption = Annotated[int, typer.Option(metavar="N", help="Level of a Caffe net's state.")]
 
 

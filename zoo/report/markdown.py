@@ -49,7 +49,7 @@ def markdown(
 
 def _gain_lines(gain: GainBlock) -> list[str]:
     rows = [
-        f"| {_cell(line.preparation)} | {_cell(line.basis)} | {line.baseline} | {line.model} "
+        f"| {_cell(line.preparation)} | {_cell(line.who)} | {line.baseline} | {line.model} "
         + ("| | | |" if line.value is None else _gain_cells(line.value))
         for line in gain.lines
     ]

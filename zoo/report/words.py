@@ -28,7 +28,7 @@ STANDINGS: dict[str, tuple[str, str]] = {
     "undecided": ("is undecided", "are undecided"),
     "unknown": ("was not measured again", "were not measured again"),
 }
-FRAMEWORK_NAMES = {"caffe": "Caffe", "torch7": "Torch7"}
+FRAMEWORK_NAMES = {"caffe": "Caffe", "torch7": "Torch7", "pytorch": "PyTorch"}
 
 
 def percent(fraction: float) -> str:

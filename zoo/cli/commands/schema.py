@@ -1,4 +1,4 @@
-"""`dsd-zoo schema`: the JSON Schema of a manifest or a result."""
+"""`dsd-zoo schema [manifest|recipe|result]`: the JSON Schema of a file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 @command("schema", order=170)
 def schema(
     of: Annotated[
-        Literal["manifest", "result"], typer.Argument(help="A manifest, or the result.json of a run.")
+        Literal["manifest", "recipe", "result"],
+        typer.Argument(help="A model's manifest, a training recipe, or the result.json of a run."),
     ] = "manifest",
 ) -> None:
-    """Print the JSON Schema of a manifest or of a result.
+    """Print the JSON Schema of a manifest, of a recipe for `dsd-zoo train`, or of a result.
 
     A manifest is a TOML file with the name of its model; a folder of them is what --manifests of the other
-    commands takes. Editors check a manifest against the schema as it is written; rules that span several
-    fields are checked when it is read.
+    commands takes. Editors check a file against its schema as it is written; rules that span several fields
+    are checked when it is read.
 
     The result.json of `dsd-zoo validate` has a schema_version. Within one, fields are added, and none is
     renamed, removed or given another meaning.
@@ -30,8 +31,14 @@ def schema(
     if of == "result":
         from zoo.evidence.json_schema import result_schema
 
-        print_json({"$schema": DIALECT, **result_schema()})
-        return
-    from zoo.catalog.json_schema import manifest_schema
+        content = result_schema()
+    elif of == "recipe":
+        from zoo.catalog.json_schema import schema_of
+        from zoo.training.recipe import Recipe
 
-    print_json({"$schema": DIALECT, **manifest_schema()})
+        content = schema_of(Recipe)
+    else:
+        from zoo.catalog.json_schema import manifest_schema
+
+        content = manifest_schema()
+    print_json({"$schema": DIALECT, **content})
