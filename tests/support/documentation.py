@@ -8,7 +8,7 @@ A page is Markdown. What a fenced block is follows from its language and from a 
     python    runs in the same folder; a text block right below it is what it prints.
     sh        not run (it needs the network, ImageNet or several machines): every dsd-zoo command in it must
               be one that the option parser accepts.
-    yaml      the same for the commands in it.
+    yaml      the same for the commands in it, and for what it hands to the action `accuracy`.
     <!-- file: NAME -->    above a block: its content is put into the folder under this name, not run.
     <!-- needs: shared --> above a console block: it is run only where other people's weights are at hand.
 
@@ -201,6 +201,12 @@ def commands_in(block: Block) -> list[list[str]]:
     if block.language == "yaml":
         lines = re.findall(r"- run: (?:>\n)?((?:.*\n)(?:\s{10}.*\n)*)", block.text)
     found = []
+    if "actions/accuracy" in block.text:
+        given = dict(
+            re.findall(r"^ {10}(net|data|options|baseline|tolerance): (.*)$", block.text, re.MULTILINE)
+        )
+        rest = [word for name in ("data", "baseline", "tolerance") for word in (f"--{name}", given[name])]
+        found.append(["validate", *given["net"].split(), *given["options"].split(), *rest])
     for line in lines:
         words = shlex.split(line, comments=True)
         if words[:1] == ["dsd-zoo"]:
