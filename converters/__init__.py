@@ -32,6 +32,7 @@ from converters.errors import (
     UsageError,
     WrongFileError,
 )
+from converters.image_preparation import ImagePreparation
 from converters.options import Options
 from converters.registry import Registry, modules_in
 from converters.report import ConversionReport, Dropped, Inspection, LayerRow, Source
@@ -50,6 +51,7 @@ __all__ = [
     "ConverterError",
     "Dropped",
     "FormatError",
+    "ImagePreparation",
     "Inspection",
     "Kind",
     "LayerRow",
@@ -168,6 +170,7 @@ def convert(
     """`load` the sources, `save` to `out`, and report what was done. If anything fails, nothing is written.
 
     metadata: values to store in the ONNX as `dsd-zoo.<key>`, in JSON, such as "preprocessing" or "labels".
+        "preparation", an `ImagePreparation.to_dict()`, becomes `preprocess(image)` in net.py.
     embed_preprocessing: mean and scale become the first nodes; see `converters.embedded_preprocessing`.
     mean_image: (channels, height, width), for a net that subtracts one; with embed_preprocessing only.
     An `out` that ends in .safetensors receives the tensors of a Torch7 file unchanged, with or without a net.
@@ -199,6 +202,8 @@ def convert(
         from converters.embedded_preprocessing import add_preprocessing_nodes
 
         entries["preprocessing"] = add_preprocessing_nodes(model, entries["preprocessing"] or {}, mean_image)
+        if entries.get("preparation"):
+            entries["preparation"] = {**entries["preparation"], "mean": None, "std": None, "scale": 1.0}
         report.notes.append(
             "mean and scale are the first nodes: the input takes the cropped pixels unchanged"
         )

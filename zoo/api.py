@@ -134,7 +134,8 @@ def convert(
     from zoo.store.subject import find_subject
 
     subject = find_subject(model, load_catalog(manifests), Cache())
-    metadata = None if subject.manifest is None else metadata_of(subject.manifest)
+    embedded = bool(options.get("embed_preprocessing"))
+    metadata = None if subject.manifest is None else metadata_of(subject.manifest, embedded=embedded)
     if mean_image is None and options.get("embed_preprocessing"):
         mean_image = subject.mean_image
     mean = None if mean_image is None else read_mean_image(Path(mean_image), None)

@@ -27,6 +27,7 @@ from converters.to_pytorch.expressions import (
 from converters.to_pytorch.forward_body import INDENT, ForwardBody
 from converters.to_pytorch.generated_net import GeneratedNet, NetTensor, Submodule
 from converters.to_pytorch.naming import class_name, printable
+from converters.to_pytorch.preprocess_source import preparation_in, preprocess_source
 
 _LOAD = '''\
 def load(weights: str | None = None) -> {name}:
@@ -41,11 +42,17 @@ def load(weights: str | None = None) -> {name}:
 
 
 def python_source(net: GeneratedNet, model: ir.Model) -> str:
-    """A Python module with one nn.Module subclass and `load`, formatted as ruff and black format."""
+    """A Python module with one nn.Module subclass, `load`, and `preprocess` where the preparation is known.
+
+    It is formatted as ruff and black format.
+    """
     name = class_name(model.graph.name or "")
-    parts = [inspect.getsource(helper).rstrip() for helper in _helpers(net.graph)]
-    parts += ["\n".join(_class(net, model, name)), _LOAD.format(name=name)]
-    code = "\n\n\n".join(parts)
+    preparation = preparation_in(model.metadata_props)
+    preprocess, resize = (None, None) if preparation is None else preprocess_source(preparation)
+    parts = [inspect.getsource(helper).rstrip() for helper in _helpers(net.graph, resize)]
+    parts += ["\n".join(_class(net, model, name)), _LOAD.format(name=name).rstrip()]
+    parts += [] if preprocess is None else [preprocess]
+    code = "\n\n\n".join(parts) + "\n"
     imports = ["import torch", "from safetensors.torch import load_file", "from torch import nn"]
     if re.search(r"\bF\.", code):
         imports.insert(1, "import torch.nn.functional as F")
@@ -104,8 +111,8 @@ def _net_tensor(tensor: NetTensor) -> list[str]:
     return break_lines(INDENT, "", call("self.register_buffer", [name, empty]))
 
 
-def _helpers(graph: fx.Graph) -> list[Callable[..., Any]]:
-    """The functions of `helpers` that the graph calls, each after the helpers it calls itself."""
+def _helpers(graph: fx.Graph, resize: Callable[..., Any] | None) -> list[Callable[..., Any]]:
+    """The functions of `helpers` that the graph calls, and `resize`, each after the helpers it calls itself."""
     found: list[Callable[..., Any]] = []
 
     def add(function: object) -> None:
@@ -118,6 +125,7 @@ def _helpers(graph: fx.Graph) -> list[Callable[..., Any]]:
 
     for node in graph.nodes:
         add(node.target)
+    add(resize)
     return found
 
 
