@@ -71,8 +71,10 @@ __all__ = [
     "identify",
     "inspect",
     "is_text",
+    "labels_of",
     "load",
     "modules_in",
+    "preparation_of",
     "preprocessing_of",
     "save",
     "weights_of",
@@ -235,3 +237,28 @@ def preprocessing_of(model: ir.Model) -> dict[str, object] | None:
     """The preprocessing in the metadata of a model; None if there is none."""
     text = model.metadata_props.get("dsd-zoo.preprocessing")
     return json.loads(text) if text else None
+
+
+def preparation_of(model: ir.Model) -> ImagePreparation | None:
+    """How images become the input of a model, from its metadata; None if that is not there.
+
+    Raises FormatError for metadata that are damaged.
+    """
+    return ImagePreparation.in_metadata(model.metadata_props)
+
+
+def labels_of(model: ir.Model) -> list[str] | None:
+    """The names of the classes in the metadata of a model, in the order of its scores; None: not there.
+
+    Raises FormatError for metadata that are damaged.
+    """
+    text = model.metadata_props.get("dsd-zoo.labels")
+    if not text:
+        return None
+    try:
+        labels = json.loads(text)
+    except ValueError:
+        labels = None
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise FormatError(f"the metadata dsd-zoo.labels is no list of names: {text:.80}")
+    return labels

@@ -6,6 +6,7 @@ It travels in the metadata of a net as `dsd-zoo.preparation`; `converters.to_pyt
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
@@ -57,6 +58,11 @@ class ImagePreparation:
         if problem := self._problem():
             raise FormatError(f"preparation of images: {problem}")
 
+    @property
+    def pixel_white(self) -> int:
+        """The value of a white pixel after the resize."""
+        return WHITE[self.resize]
+
     @classmethod
     def of(cls, metadata: Mapping[str, Any]) -> ImagePreparation:
         """From the metadata of a net. FormatError for what this version does not know."""
@@ -71,6 +77,17 @@ class ImagePreparation:
                 f"came {metadata!r:.200}"
             )
         return cls(**metadata)
+
+    @classmethod
+    def in_metadata(cls, metadata: Mapping[str, str]) -> ImagePreparation | None:
+        """That in the metadata of a model; None if there is none. FormatError if it is damaged."""
+        text = metadata.get("dsd-zoo.preparation")
+        if not text:
+            return None
+        try:
+            return cls.of(json.loads(text))
+        except ValueError as error:
+            raise FormatError(f"the metadata dsd-zoo.preparation is not JSON: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """As it travels in the metadata."""

@@ -22,7 +22,7 @@ LEVELS = (
     ("catalog", "datasets", "evidence"),
     ("store", "runtimes", "claims"),
     ("download", "verification", "evaluation"),
-    ("report", "rescue"),
+    ("prediction", "report", "rescue"),
     ("demo", "api"),
     ("cli",),
     ("__main__",),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from converters.errors import FormatError
-from converters.image_preparation import WHITE, ImagePreparation
+from converters.image_preparation import ImagePreparation
 from converters.to_pytorch.helpers import images
 
 _RESIZE: dict[str | None, Callable[..., Any]] = {
@@ -45,17 +43,6 @@ def preprocess(image: torch.Tensor) -> torch.Tensor:
             "expected an image of uint8 (height, width, 3), "
             f"came {{image.dtype}} {{tuple(image.shape)}}"
         )'''
-
-
-def preparation_in(metadata: Mapping[str, str]) -> ImagePreparation | None:
-    """The preparation in the metadata of a model; None if there is none. FormatError if it is damaged."""
-    text = metadata.get("dsd-zoo.preparation")
-    if not text:
-        return None
-    try:
-        return ImagePreparation.of(json.loads(text))
-    except ValueError as error:
-        raise FormatError(f"the metadata dsd-zoo.preparation is not JSON: {error}") from error
 
 
 def preprocess_source(preparation: ImagePreparation) -> tuple[str, Callable[..., Any] | None]:
@@ -101,9 +88,8 @@ def _pixels(given: ImagePreparation) -> Iterator[str]:
 def _numbers(given: ImagePreparation) -> Iterator[str]:
     """Range, mean, scale, standard deviation; float32 at every step."""
     yield "x = image.permute(2, 0, 1)[None].to(torch.float32)"
-    white = WHITE[given.resize]
-    if white != given.white:
-        yield "x = x / 255" if white > given.white else "x = x * 255"
+    if given.pixel_white != given.white:
+        yield "x = x / 255" if given.pixel_white > given.white else "x = x * 255"
     if given.mean is not None:
         yield f"x = x - {_per_channel(given.mean)}"
     if given.scale != 1:

@@ -13,6 +13,7 @@ import onnx_ir as ir
 import torch
 from torch import fx
 
+from converters.image_preparation import ImagePreparation
 from converters.to_pytorch import helpers
 from converters.to_pytorch.context import torch_dtype
 from converters.to_pytorch.docstring import class_docstring, module_docstring
@@ -27,7 +28,7 @@ from converters.to_pytorch.expressions import (
 from converters.to_pytorch.forward_body import INDENT, ForwardBody
 from converters.to_pytorch.generated_net import GeneratedNet, NetTensor, Submodule
 from converters.to_pytorch.naming import class_name, printable
-from converters.to_pytorch.preprocess_source import preparation_in, preprocess_source
+from converters.to_pytorch.preprocess_source import preprocess_source
 
 _LOAD = '''\
 def load(weights: str | None = None) -> {name}:
@@ -47,7 +48,7 @@ def python_source(net: GeneratedNet, model: ir.Model) -> str:
     It is formatted as ruff and black format.
     """
     name = class_name(model.graph.name or "")
-    preparation = preparation_in(model.metadata_props)
+    preparation = ImagePreparation.in_metadata(model.metadata_props)
     preprocess, resize = (None, None) if preparation is None else preprocess_source(preparation)
     parts = [inspect.getsource(helper).rstrip() for helper in _helpers(net.graph, resize)]
     parts += ["\n".join(_class(net, model, name)), _LOAD.format(name=name).rstrip()]
@@ -112,7 +113,7 @@ def _net_tensor(tensor: NetTensor) -> list[str]:
 
 
 def _helpers(graph: fx.Graph, resize: Callable[..., Any] | None) -> list[Callable[..., Any]]:
-    """The functions of `helpers` that the graph calls, and `resize`, each after the helpers it calls itself."""
+    """The functions of `helpers` that the graph calls, and `resize`, each after those it calls itself."""
     found: list[Callable[..., Any]] = []
 
     def add(function: object) -> None:

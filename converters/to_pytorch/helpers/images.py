@@ -1,4 +1,4 @@
-"""The resizes of OpenCV, Pillow and Torch7 on one image, with the same bits as theirs."""
+"""The resizes of OpenCV, Pillow and Torch7 on one image, with the same bits."""
 
 from __future__ import annotations
 

@@ -18,7 +18,6 @@ from colour_net import save_net
 
 import converters
 from converters.image_preparation import ImagePreparation
-from converters.to_pytorch.preprocess_source import preparation_in
 from zoo.errors import DataError
 from zoo.preprocessing import EncodedImage, preprocessor
 from zoo.preprocessing.preparation import image_preparation
@@ -40,7 +39,7 @@ def random_image(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def written(folder: Path, preparation: dict[str, Any]) -> Any:  # noqa: ANN401
+def written(folder: Path, preparation: dict[str, Any]) -> Any:
     """The module of a net with that preparation in its metadata."""
     net = save_net(folder / "net.onnx")
     converters.convert([net], folder / "net.py", metadata={"preparation": preparation})
@@ -135,7 +134,7 @@ def test_an_embedded_mean_is_not_subtracted_twice(tmp_path: Path) -> None:
 )
 def test_metadata_never_becomes_code(tmp_path: Path, change: dict[str, Any]) -> None:
     good = {"crop": 8, "channels": "BGR", "resize": "opencv-linear", "to": "square", "size": 8}
-    assert preparation_in({"dsd-zoo.preparation": json.dumps(good)}) is not None
+    assert ImagePreparation.in_metadata({"dsd-zoo.preparation": json.dumps(good)}) is not None
     with pytest.raises(converters.FormatError, match="preparation of images"):
         converters.convert(
             [save_net(tmp_path / "net.onnx")],
@@ -148,4 +147,4 @@ def test_metadata_never_becomes_code(tmp_path: Path, change: dict[str, Any]) -> 
 @pytest.mark.parametrize("text", ["[]", "{", '"a"', "{}"])
 def test_damaged_metadata_is_refused(text: str) -> None:
     with pytest.raises(converters.FormatError, match=r"preparation"):
-        preparation_in({"dsd-zoo.preparation": text})
+        ImagePreparation.in_metadata({"dsd-zoo.preparation": text})
