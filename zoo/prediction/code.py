@@ -59,12 +59,13 @@ class Asked:
 def with_onnxruntime(asked: Asked) -> str:
     """A program for ONNX Runtime."""
     given = asked.preparation
+    output = lines.quoted(asked.output)
     body = [
         *lines.read(given, asked.image),
         *lines.window(given, sizes=asked.finds_objects),
         *lines.batch(given, asked.mean_image),
         f"session = onnxruntime.InferenceSession({_onnx(asked)})",
-        f"(output,) = session.run([{lines.quoted(asked.output)}], {{{lines.quoted(asked.input_name)}: batch}})",
+        f"(output,) = session.run([{output}], {{{lines.quoted(asked.input_name)}: batch}})",
     ]
     return _program(asked, _converted(asked, asked.onnx, "net.onnx"), body)
 
