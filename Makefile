@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-runtimes check format lint types docs clean
+.PHONY: help demo test test-runtimes fuzz chaos check format lint types docs clean
 help:
 	@echo "make demo    run the whole job on the embedded models, offline"
 	@echo "make test    run the test suite"
 	@echo "make test-runtimes  run all recorded nets in OpenCV, OpenVINO and tract; installs the last two"
+	@echo "make fuzz [SECONDS=60]   fuzz every reader for so long; Linux only"
+	@echo "make chaos [SECONDS=60]  kill, disconnect and fill disks at random, each for so long"
 	@echo "make check   format check, lint, types, tests: the whole gate"
 	@echo "make format  format the code and sort its imports"
 	@echo "make docs    write the generated pages and the output of the examples in all pages"
@@ -29,6 +31,15 @@ test: $(STAMP)
 test-runtimes: $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint .constraints.txt tract==0.23.9
 	$(BIN)/python tests/runtimes/measure.py
+
+# Not part of `make test`: they take an hour and some minutes. WRITE=--write puts the table into docs/robustness.md.
+SECONDS ?= 60
+fuzz: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint .constraints.txt --editable '.[dev,fuzz]'
+	$(BIN)/python tests/fuzz/measure.py --seconds $(SECONDS) $(WRITE)
+
+chaos: $(STAMP)
+	PYTHONPATH=. $(BIN)/python tests/chaos/measure.py --seconds $(SECONDS) $(WRITE)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

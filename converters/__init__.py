@@ -8,8 +8,10 @@ reports. `inspect` describes the files and also reports what cannot be converted
 `converters.errors`.
 
 For programs that handle such files themselves: `identify` says what a file is, `weights_of` and
-`preprocessing_of` what a model contains, `wire` reads protobuf messages in place, `atomic_write` writes a
-file whole or not at all, and `Registry` holds what can be added by name.
+`preprocessing_of` what a model contains, `external_files` where an .onnx keeps its weights, `wire` reads
+protobuf messages in place, `SourceFile`, `FileView` and `FileState` are about files that may change while
+they are read, `atomic_write` writes a file whole or not at all, `temporary_folder` leaves nothing behind even
+if killed, and `Registry` holds what can be added by name.
 """
 
 from __future__ import annotations
@@ -26,17 +28,23 @@ from converters.deferred_imports import defer_imports
 from converters.errors import (
     ConverterError,
     FormatError,
+    LimitError,
     MismatchError,
+    SourceChangedError,
     StaticSizeRequired,
     UnsupportedError,
     UsageError,
     WrongFileError,
+    shortened,
 )
+from converters.external_weights import external_files
 from converters.image_preparation import ImagePreparation
 from converters.options import Options
 from converters.registry import Registry, modules_in
 from converters.report import ConversionReport, Dropped, Inspection, LayerRow, Source
 from converters.sniff import Kind, foreign, identify, is_text
+from converters.source_files import FileState, FileView, SourceFile
+from converters.temporary_folders import temporary_folder
 from converters.version import __version__
 from converters.weights import weights_of
 
@@ -50,14 +58,19 @@ __all__ = [
     "ConversionReport",
     "ConverterError",
     "Dropped",
+    "FileState",
+    "FileView",
     "FormatError",
     "ImagePreparation",
     "Inspection",
     "Kind",
     "LayerRow",
+    "LimitError",
     "MismatchError",
     "Registry",
     "Source",
+    "SourceChangedError",
+    "SourceFile",
     "StaticSizeRequired",
     "UnsupportedError",
     "UsageError",
@@ -66,6 +79,7 @@ __all__ = [
     "atomic_write",
     "atomic_write_group",
     "convert",
+    "external_files",
     "extras",
     "foreign",
     "identify",
@@ -77,6 +91,8 @@ __all__ = [
     "preparation_of",
     "preprocessing_of",
     "save",
+    "shortened",
+    "temporary_folder",
     "weights_of",
     "wire",
 ]
@@ -97,6 +113,7 @@ def load(
     proposal: str | None = None,
     image_shape: Sequence[int | str] | None = None,
     sha256: Sequence[str] | None = None,
+    verify: bool = False,
 ) -> ir.Model:
     """Read a net into an `onnx_ir.Model` whose inputs and outputs have the names of the source.
 
@@ -113,6 +130,8 @@ def load(
     image_shape: (channels, height, width), used only for a net with one input that must know its size and
         does not state it; `meta["image_shape_used"]` tells whether it was.
     sha256: the hash of each source, in their order, if known; it is recorded instead of being computed.
+    verify: hash the files in which an .onnx keeps weights, if it records their hash, even where size, time
+        and a sample say that nothing changed.
 
     The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
     """
@@ -130,7 +149,7 @@ def load(
         proposal=proposal,
         image_shape=image_shape,
     )
-    return read([Path(source) for source in sources], options, sha256)
+    return read([Path(source) for source in sources], options, sha256, verify=verify)
 
 
 def save(
@@ -157,6 +176,7 @@ def convert(
     opset: int | None = None,
     outputs: Sequence[str] | None = None,
     input_shapes: Mapping[str, Sequence[int | str]] | None = None,
+    image_shape: Sequence[int | str] | None = None,
     stages: Sequence[str] = (),
     level: int = 0,
     static_batch: int | None = None,
@@ -165,14 +185,18 @@ def convert(
     select: str | None = None,
     proposal: str | None = None,
     sha256: Sequence[str] | None = None,
+    verify: bool = False,
     metadata: Mapping[str, object] | None = None,
+    default_preprocessing: Mapping[str, object] | None = None,
     embed_preprocessing: bool = False,
     mean_image: np.ndarray | None = None,
 ) -> ConversionReport:
     """`load` the sources, `save` to `out`, and report what was done. If anything fails, nothing is written.
 
+    image_shape: as in `load`; a note of the report says that it was used.
     metadata: values to store in the ONNX as `dsd-zoo.<key>`, in JSON, such as "preprocessing" or "labels".
         "preparation", an `ImagePreparation.to_dict()`, becomes `preprocess(image)` in net.py.
+    default_preprocessing: what counts as the preprocessing if neither the files nor `metadata` state it.
     embed_preprocessing: mean and scale become the first nodes; see `converters.embedded_preprocessing`.
     mean_image: (channels, height, width), for a net that subtracts one; with embed_preprocessing only.
     An `out` that ends in .safetensors receives the tensors of a Torch7 file unchanged, with or without a net.
@@ -182,13 +206,14 @@ def convert(
     if Path(out).suffix == ".safetensors":
         from converters.tensor_extraction import extract_tensors
 
-        return extract_tensors([Path(source) for source in sources], Path(out))
+        return extract_tensors([Path(source) for source in sources], Path(out), sha256)
     if mean_image is not None and not embed_preprocessing:
         raise UsageError("mean_image (--mean-image) is about --embed-preprocessing: give both, or neither")
     model = load(
         *sources,
         outputs=outputs,
         input_shapes=input_shapes,
+        image_shape=image_shape,
         stages=stages,
         level=level,
         static_batch=static_batch,
@@ -197,9 +222,16 @@ def convert(
         select=select,
         proposal=proposal,
         sha256=sha256,
+        verify=verify,
     )
     report: ConversionReport = model.meta["report"]
-    entries: dict[str, Any] = {"preprocessing": report.preprocessing, **(metadata or {})}
+    if image_shape is not None and model.meta.get("image_shape_used"):
+        shape = "x".join(map(str, image_shape))
+        report.notes.append(
+            f"the net must know the size of its input and does not state it: {shape} was given"
+        )
+    stated = report.preprocessing or default_preprocessing
+    entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
     if embed_preprocessing:
         from converters.embedded_preprocessing import add_preprocessing_nodes
 
@@ -222,21 +254,25 @@ def inspect(
     stages: Sequence[str] = (),
     level: int = 0,
     proposal: str | None = None,
+    verify: bool = False,
 ) -> Inspection:
     """What the files contain and which of it can be converted. Raises only for files that cannot be read.
 
-    input_shapes, stages, level, proposal: as in `load`. Raises ConverterError.
+    input_shapes, stages, level, proposal, verify: as in `load`. Raises ConverterError.
     """
     from converters import reading
 
     options = Options.of(input_shapes=input_shapes, stages=stages, level=level, proposal=proposal)
-    return reading.inspect([Path(source) for source in sources], options)
+    return reading.inspect([Path(source) for source in sources], options, verify=verify)
 
 
 def preprocessing_of(model: ir.Model) -> dict[str, object] | None:
-    """The preprocessing in the metadata of a model; None if there is none."""
+    """The preprocessing in the metadata of a model; None if there is none. FormatError if it is no JSON."""
     text = model.metadata_props.get("dsd-zoo.preprocessing")
-    return json.loads(text) if text else None
+    try:
+        return json.loads(text) if text else None
+    except (ValueError, RecursionError) as error:
+        raise FormatError("the metadata dsd-zoo.preprocessing of the net are no JSON: damaged") from error
 
 
 def preparation_of(model: ir.Model) -> ImagePreparation | None:

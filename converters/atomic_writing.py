@@ -4,35 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import glob
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from converters.errors import UsageError
+from converters.temporary_folders import is_busy, locked, temporary_folder
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; moves it to `path` on success, removes it on any failure.
+    """Yields a temporary path on the same disk; moves it to `path` on success, removes it on any failure.
 
-    First removes what a killed process left behind while it wrote the same file. Where `path` is a link, its
-    target is replaced and the link stays. Raises OSError as writing does, and for a folder or a device: to
-    rename a file over /dev/null would remove it for every other process.
+    First removes what a killed process left behind in the same folder. Where `path` is a link, its target is
+    replaced and the link stays. Raises OSError as writing does, if another process is writing the same file,
+    and for a folder or a device: to rename a file over /dev/null would remove it for every other process.
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "not a regular file", str(path))
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        left.unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
-    try:
-        yield temporary
-        if not temporary.exists():
-            raise OSError(errno.EBUSY, "another process is writing the same file")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with contextlib.ExitStack() as stack:
+        with locked(path.parent):
+            if is_busy(path.parent, path.name):
+                raise OSError(errno.EBUSY, "another process is writing the same file", str(path))
+            folder = stack.enter_context(temporary_folder(path.parent, path.name))
+        yield folder / path.name
+        (folder / path.name).replace(path)
 
 
 @contextlib.contextmanager
@@ -42,18 +39,28 @@ def atomic_write_group(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     Creates `folder` if it does not exist. On any failure the files that were there before are there again.
     A link of one of these names is replaced, its target stays: files of one group find each other by their
     names in one folder. UsageError if the folder cannot be written.
-    """
-    import tempfile  # costs more than all the rest of this module
 
+    For a net and its weights see `converters.net_files`, which survives even a kill between two moves.
+    """
+    with staging_folder(folder, names) as staging:
+        yield staging
+        _move_all(staging, folder, names)
+
+
+@contextlib.contextmanager
+def staging_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    """Yields a temporary folder inside `folder`, which is created, and removed again if it stays empty.
+
+    UsageError if a directory has one of `names`, and for any OSError inside.
+    """
     for name in names:
         if (folder / name).is_dir():
             raise UsageError(f"{folder / name}: a directory is in the way; choose another name")
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=folder) as staging:
-            yield Path(staging)
-            _move_all(Path(staging), folder, names)
+        with temporary_folder(folder) as staging:
+            yield staging
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {os.strerror(error.errno or 0)}") from error
     finally:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from converters.errors import StaticSizeRequired, UnsupportedError
+from converters.errors import LimitError, StaticSizeRequired
 from converters.weights import mark_weight
 
 # Opset 18 in IR version 8 loads in ONNX Runtime 1.14 and later, OpenCV 5 and TensorRT 8.6 and later.
@@ -24,7 +24,19 @@ OPSET = 18
 IR_VERSION = 8
 
 # The largest constant that the converters create: only a hostile definition asks for more elements.
-MAX_CONSTANT_ELEMENTS = 2**26
+MAX_CONSTANT_ELEMENTS = 2**25
+# The largest array that is computed from sizes alone, such as places and prior boxes: with what is computed
+# on the way, it takes some hundred MB.
+MAX_COMPUTED_ELEMENTS = 2**22
+# The largest size of a tensor along one dimension. No memory holds as many numbers.
+MAX_SIZE = 2**40
+# The most inputs of a model.
+MAX_INPUTS = 4_096
+# All arrays of a model together may take this many bytes, and this many times the bytes that are stored.
+MAX_CREATED_BYTES = 2**27
+MOST_EXPANSION = 4
+# The most nodes of a model. Real nets have a few thousand; a sequence that is unrolled has more.
+MAX_NODES = 16_384
 # Constants up to this many elements (pads, shapes, axes) are shared by content.
 SHARED_CONSTANT_SIZE = 64
 
@@ -83,10 +95,19 @@ def product(sizes: Sequence[Dim]) -> Dim:
     return total
 
 
+def check_computed(*sizes: int) -> None:
+    """LimitError for an array of these sizes, which the definition alone asks for, that is too large."""
+    if math.prod(sizes) > MAX_COMPUTED_ELEMENTS or any(size > MAX_COMPUTED_ELEMENTS for size in sizes):
+        raise LimitError(
+            f"the net asks for {shape_text(sizes)} numbers that are computed from sizes alone; the limit is "
+            f"{MAX_COMPUTED_ELEMENTS:,}"
+        )
+
+
 def filled(shape: Sequence[int], value: float) -> np.ndarray:
-    """A float32 array of one value; UnsupportedError for a size that no real net needs."""
+    """A float32 array of one value; LimitError for a size that no real net needs."""
     if any(size < 0 for size in shape) or math.prod(shape) > MAX_CONSTANT_ELEMENTS:
-        raise UnsupportedError(
+        raise LimitError(
             f"the net asks for a constant of shape {shape_text(shape)}; the largest that is created has "
             f"{MAX_CONSTANT_ELEMENTS:,} values"
         )
@@ -100,23 +121,31 @@ def scalar(value: float) -> np.ndarray:
 
 
 class Graph:
-    """An ONNX graph under construction."""
+    """An ONNX graph under construction.
 
-    def __init__(self, name: str) -> None:
+    stored_bytes: how many bytes of weights there are; None where arrays only stand for weights. The graph
+    may grow in proportion to them: LimitError for more nodes or larger arrays.
+    """
+
+    def __init__(self, name: str, stored_bytes: int | None = 0) -> None:
         self.name = name
+        self._bytes_left = MAX_CREATED_BYTES + MOST_EXPANSION * (stored_bytes or 0)
+        self._has_placeholders = stored_bytes is None
         self._nodes: list[ir.Node] = []
         self._inputs: list[ir.Value] = []
         self._initializers: list[ir.Value] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
         self._parameters: dict[tuple[int, str, tuple[int, ...], tuple[int, ...]], ir.Value] = {}
-        self._node_names: set[str] = set()
-        self._value_names: set[str] = set()
+        self._node_names = UniqueNames()
+        self._value_names = UniqueNames()
         self._layer = ""
         self._layer_doc = ""
 
     def input(self, name: str, shape: Sequence[Dim], dtype: ir.DataType = ir.DataType.FLOAT) -> ir.Value:
         """A graph input of exactly this name."""
-        value = self._value(ir.Value(name=_unique_name(self._value_names, name)), tuple(shape), dtype)
+        if len(self._inputs) == MAX_INPUTS:
+            raise LimitError(f"the net has more than {MAX_INPUTS:,} inputs, more than any real net")
+        value = self._value(ir.Value(name=self._value_names.unique(name)), tuple(shape), dtype)
         self._inputs.append(value)
         return value
 
@@ -183,19 +212,25 @@ class Graph:
         **attributes: Any,  # noqa: ANN401
     ) -> list[ir.Value]:
         """Appends a node with one output per entry of `shapes`; their types default to float32."""
+        if len(self._nodes) == MAX_NODES:
+            raise LimitError(
+                f"the net would become more than {MAX_NODES:,} operations: sequences or a number of tops, "
+                "bottoms or modules that no real net has"
+            )
         values = [self.constant(x) if isinstance(x, np.ndarray) else x for x in inputs]
-        name = _unique_name(self._node_names, f"{self._layer}/{op_type}" if self._layer else op_type)
-        node = ir.node(
+        name = self._node_names.unique(f"{self._layer}/{op_type}" if self._layer else op_type)
+        node = ir.Node(
+            "",
             op_type,
             values,
-            {key: value for key, value in attributes.items() if value is not None},
+            [_attribute(key, value) for key, value in attributes.items() if value is not None],
             num_outputs=len(shapes),
             name=name,
             doc_string=self._layer_doc or None,
         )
         types = dtypes or [ir.DataType.FLOAT] * len(shapes)
         for k, (output, shape, dtype) in enumerate(zip(node.outputs, shapes, types, strict=True)):
-            output.name = _unique_name(self._value_names, name if k == 0 else f"{name}:{k}")
+            output.name = self._value_names.unique(name if k == 0 else f"{name}:{k}")
             self._value(output, tuple(shape), dtype or ir.DataType.FLOAT)
         self._nodes.append(node)
         return list(node.outputs)
@@ -250,9 +285,9 @@ class Graph:
         if node is None:
             return
         if node_name is not None and node_name not in self._node_names:
-            node.name = _unique_name(self._node_names, node_name)
+            node.name = self._node_names.unique(node_name)
         if value_name is not None and value_name not in self._value_names:
-            value.name = _unique_name(self._value_names, value_name)
+            value.name = self._value_names.unique(value_name)
 
     def model(self, outputs: Mapping[str, ir.Value], metadata: Mapping[str, str] | None = None) -> ir.Model:
         """The finished model; its outputs have the names given as keys.
@@ -260,12 +295,14 @@ class Graph:
         ONNX does not allow an output with the name of an input: it is called `<name>_out`.
         """
         taken = {value.name for value in self._inputs if outputs.get(str(value.name), value) is not value}
+        known = {str(value.name): value for value in self._all_values()}
         results_by_name = {
-            name: self._output(name, value) for name, value in outputs.items() if name not in taken
+            name: self._output(name, value, known) for name, value in outputs.items() if name not in taken
         }
-        results_by_name |= {
-            name: self._renamed_output(name, outputs[name]) for name in outputs if name in taken
-        }
+        for name in outputs:
+            if name in taken:
+                free = self._value_names.unique(f"{name}_out")
+                results_by_name[name] = self._output(free, outputs[name], known)
         results = [results_by_name[name] for name in outputs]
         used = {v for node in self._nodes for v in node.inputs} | set(results)
         graph = ir.Graph(
@@ -280,22 +317,20 @@ class Graph:
         model.metadata_props.update(metadata or {})
         return model
 
-    def _output(self, name: str, value: ir.Value) -> ir.Value:
+    def _output(self, name: str, value: ir.Value, known: dict[str, ir.Value]) -> ir.Value:
+        """The value under this name. known: all values by name, of which some may be renamed by now."""
         if value.name != name:
-            holder = next((v for v in self._all_values() if v.name == name), None)
-            if holder is not None:
-                holder.name = _unique_name(self._value_names, f"{name}:inner")
+            holder = known.get(name)
+            if holder is not None and holder.name == name:
+                holder.name = self._value_names.unique(f"{name}:inner")
             if value.producer() is None or value.meta.get("is_output"):
                 # An input or an output keeps its name: a new node gives the value a second one.
                 value = self.node("Identity", value)
             value.name = name
+            known[name] = value
             self._value_names.add(name)
         value.meta["is_output"] = True
         return value
-
-    def _renamed_output(self, name: str, value: ir.Value) -> ir.Value:
-        """An output whose name an input has already."""
-        return self._output(_unique_name(set(self._value_names), f"{name}_out"), value)
 
     def _all_values(self) -> Iterator[ir.Value]:
         yield from self._inputs
@@ -304,29 +339,70 @@ class Graph:
             yield from node.outputs
 
     def _initializer(self, name: str, array: np.ndarray, *, is_weight: bool) -> ir.Value:
-        name = _unique_name(self._value_names, name)
+        self._charge(array)
+        name = self._value_names.unique(name)
         tensor = ir.Tensor(array, name=name)
         value = self._value(ir.Value(name=name, const_value=tensor), tuple(array.shape), tensor.dtype)
         mark_weight(value, is_weight)
         self._initializers.append(value)
         return value
 
+    def _charge(self, array: np.ndarray) -> None:
+        """Count the bytes of an array. A placeholder, one number shown many times, takes none."""
+        if self._has_placeholders and array.size and not any(array.strides):
+            return
+        self._bytes_left -= array.nbytes
+        if self._bytes_left < 0:
+            raise LimitError(
+                f"its weights and constants would take far more memory than the file has bytes (the last of "
+                f"them is {shape_text(array.shape)}); they may take {MOST_EXPANSION} times the bytes stored, "
+                f"and {MAX_CREATED_BYTES:,} more"
+            )
+
     @staticmethod
     def _value(value: ir.Value, shape: Shape, dtype: ir.DataType) -> ir.Value:
+        if any((s.factor if isinstance(s, Symbol) else s) > MAX_SIZE for s in shape):
+            raise LimitError(f"a tensor would be {shape_text(shape)}; the largest size is {MAX_SIZE:,}")
         value.meta["dims"] = shape
         value.shape = ir.Shape([str(s) if isinstance(s, Symbol) else s for s in shape])
         value.type = ir.TensorType(dtype)
         return value
 
 
-def _unique_name(taken: set[str], wanted: str) -> str:
-    """`wanted`, or if it is taken `wanted_2`, `wanted_3`, ...; the result is added to `taken`."""
-    name, k = wanted, 1
-    while name in taken:
-        k += 1
-        name = f"{wanted}_{k}"
-    taken.add(name)
-    return name
+def _attribute(name: str, value: Any) -> ir.Attr:  # noqa: ANN401
+    """An attribute; onnx_ir takes a tenth of a millisecond to find out the type of each."""
+    if type(value) is int:
+        return ir.AttrInt64(name, value)
+    if type(value) is str:
+        return ir.AttrString(name, value)
+    if type(value) in (list, tuple) and value and all(type(entry) is int for entry in value):
+        return ir.AttrInt64s(name, value)
+    return ir.convenience.convert_attribute(name, value)
+
+
+class UniqueNames:
+    """Gives out names, each only once."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        # by wanted name: the last number that was tried behind it
+        self._numbers: dict[str, int] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._taken
+
+    def add(self, name: str) -> None:
+        """Take a name as it is."""
+        self._taken.add(name)
+
+    def unique(self, wanted: str) -> str:
+        """`wanted`, or if it is taken `wanted_2`, `wanted_3`, ...; takes the result."""
+        name = wanted
+        while name in self._taken:
+            number = self._numbers[wanted] = self._numbers.get(wanted, 1) + 1
+            name = f"{wanted}_{number}"
+        self._taken.add(name)
+        return name
 
 
 def shape_text(shape: Sequence[Dim | str]) -> str:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
 
-from converters.errors import FormatError, UsageError
-from converters.external_weights import map_external_weights
+from converters.errors import FormatError, LimitError, UsageError, shortened
+from converters.external_weights import external_problems, map_external_weights
 from converters.folding import fold
 from converters.graph import shape_text
 from converters.options import Options
 from converters.report import ConversionReport, Inspection, LayerRow, Source
 from converters.sniff import Kind, identify
+from converters.source_files import FileState, check_unchanged, watch
 from converters.version import __version__
 
 _WEIGHTS = {Kind.CAFFEMODEL, Kind.CAFFE_HDF5, Kind.DEEP_COMPRESSION}
@@ -26,11 +28,14 @@ def read(
     options: Options,
     sha256: Sequence[str] | None = None,
     *,
+    verify: bool = False,
     external_weights: bool = True,
 ) -> ir.Model:
     """The model in `paths`, with its report in `meta` and its sources in the metadata.
 
+    verify: see `converters.external_weights.external_files`.
     external_weights: whether the files in which an .onnx keeps its weights are opened.
+    SourceChangedError if a file changes meanwhile; `check_unchanged` tells later on.
     """
     if sha256 is not None and len(sha256) != len(paths):
         raise UsageError(
@@ -38,10 +43,35 @@ def read(
         )
     kinds = files_by_kind(paths)
     _check_options(kinds, options)
+    states = [FileState.of(path) for path in paths]
+    with limits_as_errors(paths):
+        model = _model(kinds, options, external_weights=external_weights, verify=verify)
+        _complete(model, paths, sha256 or [None] * len(paths))
+    watch(model, states)
+    check_unchanged(model)
+    return model
+
+
+@contextlib.contextmanager
+def limits_as_errors(paths: Sequence[Path]) -> Iterator[None]:
+    """LimitError where Python's memory or stack ends inside: the last resort, behind limits that say more."""
+    try:
+        yield
+    except MemoryError as error:
+        raise LimitError(f"{_names(paths)}: needs more memory than there is ({error})") from error
+    except RecursionError as error:
+        raise LimitError(f"{_names(paths)}: is nested too deeply") from error
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths))
+
+
+def _model(kinds: Mapping[Kind, Path], options: Options, *, external_weights: bool, verify: bool) -> ir.Model:
     if Kind.ONNX in kinds:
         model = _read_onnx(kinds[Kind.ONNX], options)
         if external_weights:
-            map_external_weights(model, kinds[Kind.ONNX])
+            map_external_weights(model, kinds[Kind.ONNX], verify=verify)
     elif Kind.TORCH7 in kinds:
         from converters import from_torch7
 
@@ -52,16 +82,22 @@ def read(
         model = from_caffe.read(kinds.get(Kind.PROTOTXT), _weights_in(kinds), options)
     if options.fold and (folded := fold(model)):
         model.meta["report"].notes.append(f"folded {folded} scaling layer(s) into the one before, as asked")
-    _complete(model, paths, sha256 or [None] * len(paths))
     return model
 
 
-def inspect(paths: Sequence[Path], options: Options) -> Inspection:
-    """What `paths` contain, and which of it can be converted."""
+def inspect(paths: Sequence[Path], options: Options, *, verify: bool = False) -> Inspection:
+    """What `paths` contain, and which of it can be converted. `verify`: as for `read`."""
     kinds = files_by_kind(paths)
     _check_options(kinds, options)
+    with limits_as_errors(paths):
+        inspection = _inspection(kinds, options, verify=verify)
+    inspection.notes = [shortened(note) for note in inspection.notes]
+    return inspection
+
+
+def _inspection(kinds: Mapping[Kind, Path], options: Options, *, verify: bool) -> Inspection:
     if Kind.ONNX in kinds:
-        return _inspect_onnx(kinds[Kind.ONNX], options)
+        return _inspect_onnx(kinds[Kind.ONNX], options, verify=verify)
     if Kind.TORCH7 in kinds:
         from converters import from_torch7
 
@@ -112,15 +148,23 @@ def _weights_in(kinds: Mapping[Kind, Path]) -> Path | None:
     return next((kinds[kind] for kind in _WEIGHTS if kind in kinds), None)
 
 
-def _inspect_onnx(path: Path, options: Options) -> Inspection:
+def _inspect_onnx(path: Path, options: Options, *, verify: bool) -> Inspection:
     model = read([path], options, external_weights=False)
     report: ConversionReport = model.meta["report"]
+    problems = external_problems(model, path, verify=verify)
     rows = [
         LayerRow(node.name or "", node.op_type, [_shape(output) for output in node.outputs])
         for node in model.graph
     ]
     return Inspection(
-        "ONNX model", [str(path)], rows, report.inputs, report.outputs, report.parameters, notes=report.notes
+        "ONNX model",
+        [str(path)],
+        rows,
+        report.inputs,
+        report.outputs,
+        report.parameters,
+        problems=problems,
+        notes=report.notes,
     )
 
 
@@ -142,6 +186,7 @@ def _complete(model: ir.Model, paths: Sequence[Path], sha256: Sequence[str | Non
     report.sources = [source_record(path, known) for path, known in zip(paths, sha256, strict=True)]
     report.inputs = {str(v.name): _shape(v) for v in model.graph.inputs}
     report.outputs = {str(v.name): _shape(v) for v in model.graph.outputs}
+    report.notes = [shortened(note) for note in report.notes]
     report.nodes = len(model.graph)
     report.parameters = report.parameters or sum(
         v.const_value.size for v in model.graph.initializers.values() if v.const_value is not None

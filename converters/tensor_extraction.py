@@ -13,8 +13,13 @@ from converters.sniff import Kind, identify
 from converters.tensor_file import write_tensors
 
 
-def extract_tensors(paths: Sequence[Path], out: Path) -> ConversionReport:
-    """Writes every tensor of one .t7 under its path in the file. UsageError for other files."""
+def extract_tensors(
+    paths: Sequence[Path], out: Path, sha256: Sequence[str] | None = None
+) -> ConversionReport:
+    """Writes every tensor of one .t7 under its path in the file. UsageError for other files.
+
+    sha256: the hash of each of `paths`, if known.
+    """
     if len(paths) != 1 or identify(paths[0]) is not Kind.TORCH7:
         raise UsageError(
             f"{out}: .safetensors output is for the tensors of one .t7; a net's weights come with -o NET.py, "
@@ -22,14 +27,16 @@ def extract_tensors(paths: Sequence[Path], out: Path) -> ConversionReport:
         )
     from converters import from_torch7
 
-    arrays = from_torch7.tensors(paths[0])
+    file, arrays = from_torch7.open_tensors(paths[0])
     if not arrays:
         raise UsageError(f"{paths[0]}: holds no tensors; dsd-zoo inspect shows what is in it")
     with atomic_write_group(out.parent, [out.name]) as temporary:
-        write_tensors(temporary / out.name, arrays)
+        write_tensors(temporary / out.name, arrays, [file])
+        source = source_record(paths[0], None if sha256 is None else sha256[0])
+        file.check()
     return ConversionReport(
         framework="torch7",
-        sources=[source_record(paths[0])],
+        sources=[source],
         parameters=sum(array.size for array in arrays.values()),
         notes=[f"{len(arrays)} tensors, under their paths in the file"],
         files=[out],

@@ -1,16 +1,33 @@
-"""Writes arrays to a .safetensors file, without a copy, and finds their offsets in it."""
+"""Writes arrays to a .safetensors file, and finds their offsets in it.
+
+The format: the length of the header (u64), the header (JSON: type, shape and offsets of every tensor), then
+the data without gaps. https://github.com/huggingface/safetensors has the rules. The order and the padding are
+those of its own `save_file`, so that the same tensors make the same file. It is written here to hash the file
+on the way, and because `save_file` would touch memory-mapped sources: see `converters.source_files`.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from converters.errors import UsageError
+from converters.source_files import SourceFile
+
+# The names of the element types, and their order in a file.
+_TYPE_NAMES = {
+    **{"uint64": "U64", "int64": "I64", "float64": "F64", "complex64": "C64"},
+    **{"float32": "F32", "uint32": "U32", "int32": "I32", "bfloat16": "BF16", "float16": "F16"},
+    **{"uint16": "U16", "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL"},
+}
+_CHUNK_BYTES = 4 << 20
+_HEADER_ALIGNMENT = 8
 
 
 @dataclass(frozen=True)
@@ -22,37 +39,99 @@ class ExternalData:
     length: int
 
 
-def write_tensors(path: Path, arrays: Mapping[str, np.ndarray]) -> dict[str, ExternalData]:
-    """Writes `path` and returns the place of every array in it. UsageError if it cannot be written."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+@dataclass(frozen=True)
+class TensorFile:
+    """A written file: its SHA-256, its size, and the place of each tensor in it."""
 
-    path.touch()
-    mode = path.stat().st_mode  # of the caller's umask; safetensors lets only the owner read the file
-    try:
-        # save_file reads the memory from the address on, which is wrong for arrays that are not contiguous.
-        save_file(
-            {name: little_endian(array) for name, array in arrays.items()}, path, metadata={"format": "pt"}
-        )
-    except SafetensorError as error:
-        raise UsageError(f"{path}: cannot be written: {error}") from error
-    path.chmod(mode)
-    return tensor_locations(path)
+    sha256: str
+    size: int
+    places: dict[str, ExternalData]
 
 
-def tensor_locations(path: Path) -> dict[str, ExternalData]:
-    """The place of each tensor in a .safetensors file."""
-    with path.open("rb") as file:
-        (header_size,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(header_size))
-    start = 8 + header_size
-    return {
-        name: ExternalData(path.name, start + entry["data_offsets"][0], np.diff(entry["data_offsets"]).item())
-        for name, entry in header.items()
-        if name != "__metadata__"
-    }
+def write_tensors(
+    path: Path, arrays: Mapping[str, np.ndarray], sources: Sequence[SourceFile] = ()
+) -> TensorFile:
+    """Writes `path`. `sources`: files of which arrays may be views; see `write_array`.
+
+    Raises OSError, UsageError for an element type that the format does not have, and SourceChangedError.
+    """
+    header, places = _header(path.name, arrays)
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+
+        def write(data: memoryview | bytes) -> None:
+            digest.update(data)
+            file.write(data)
+
+        write(header)
+        for name in places:
+            write_array(write, arrays[name], sources)
+        return TensorFile(digest.hexdigest(), file.tell(), places)
+
+
+def write_array(
+    write: Callable[[memoryview | bytes], object], array: np.ndarray, sources: Sequence[SourceFile]
+) -> None:
+    """Passes the bytes of an array, contiguous and little-endian, to `write`.
+
+    A view of a mapped file is read from the file, so that it does no harm if the file gets shorter meanwhile:
+    SourceChangedError.
+    """
+    for source in sources:
+        if source.is_mapped and (offset := source.offset_of(array)) is not None:
+            _write_mapped(write, array, source, offset)
+            return
+    write(_bytes_of(array))
 
 
 def little_endian(array: np.ndarray) -> np.ndarray:
     """The array contiguous and in little-endian order; copied only if necessary."""
     return np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+
+
+def _write_mapped(
+    write: Callable[[memoryview | bytes], object], array: np.ndarray, source: SourceFile, offset: int
+) -> None:
+    if not array.flags.c_contiguous or array.dtype.byteorder == ">":
+        first, end = np.lib.array_utils.byte_bounds(array)
+        start = array.__array_interface__["data"][0] - first
+        content = source.read(offset, end - first)
+        write(_bytes_of(np.ndarray(array.shape, array.dtype, content, start, array.strides)))
+        return
+    buffer = memoryview(bytearray(min(_CHUNK_BYTES, array.nbytes)))
+    for begin in range(0, array.nbytes, _CHUNK_BYTES):
+        chunk = buffer[: array.nbytes - begin]
+        source.read_into(chunk, offset + begin)
+        write(chunk)
+
+
+def _bytes_of(array: np.ndarray) -> memoryview:
+    return little_endian(array).reshape(-1).view(np.uint8).data
+
+
+def _header(location: str, arrays: Mapping[str, np.ndarray]) -> tuple[bytes, dict[str, ExternalData]]:
+    """The first bytes of the file, and the places of the tensors in the order of their data."""
+    ranks = {kind: rank for rank, kind in enumerate(_TYPE_NAMES)}
+    unknown = [name for name, array in arrays.items() if array.dtype.name not in ranks]
+    if unknown:
+        raise UsageError(
+            f"{location}: the tensor {unknown[0]!r} has elements of type {arrays[unknown[0]].dtype.name}, "
+            "which .safetensors does not have"
+        )
+    ordered = sorted(arrays.items(), key=lambda item: (ranks[item[1].dtype.name], item[0]))
+    entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    begin, offsets = 0, {}
+    for name, array in ordered:
+        offsets[name] = begin, begin + array.nbytes
+        entries[name] = {
+            "dtype": _TYPE_NAMES[array.dtype.name],
+            "shape": array.shape,
+            "data_offsets": offsets[name],
+        }
+        begin += array.nbytes
+    text = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _HEADER_ALIGNMENT)
+    start = struct.calcsize("<Q") + len(text)
+    return struct.pack("<Q", len(text)) + text, {
+        name: ExternalData(location, start + begin, end - begin) for name, (begin, end) in offsets.items()
+    }

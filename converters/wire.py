@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from converters.errors import FormatError
+from converters.source_files import FileView
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +61,7 @@ class Buffer:
 
     def __init__(
         self,
-        data: np.ndarray | memoryview | bytes,
+        data: np.ndarray | memoryview | bytes | FileView,
         name: str = "",
         *,
         max_fields: int | None = MAX_FIELDS,
@@ -68,7 +69,11 @@ class Buffer:
         error: type[Exception] = FormatError,
     ) -> None:
         self.name = name
-        self._view = memoryview(data) if isinstance(data, bytes | memoryview) else data.data
+        self._view: memoryview | FileView
+        if isinstance(data, FileView):
+            self._view = data
+        else:
+            self._view = memoryview(data) if isinstance(data, bytes | memoryview) else data.data
         self._max_fields = self._fields_left = len(self._view) if max_fields is None else max_fields
         self._groups = groups
         self._error = error
@@ -81,6 +86,8 @@ class Buffer:
         """All bytes as a uint8 array over the same memory."""
         import numpy as np
 
+        if isinstance(self._view, FileView):
+            return self._view.data
         return np.frombuffer(self._view, np.uint8)
 
     def bytes(self, start: int, end: int) -> bytes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from converters.errors import UsageError
 from converters.extras import require
+from converters.source_files import check_unchanged, replaced
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
 
 def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int | None) -> list[Path]:
     """Writes `model` in the format of the ending of `path`; see `converters.save`."""
+    check_unchanged(model)
+    written = _write(model, path, link=link, external=external, opset=opset)
+    replaced(model, written)
+    return written
+
+
+def _write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int | None) -> list[Path]:
     if path.name in (".onnx", ".py", ".safetensors"):
         raise UsageError(f"{path}: is an ending without a name; expected one such as net{path.name}")
     if link and external:

@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 # The rooms of zoo/ from the ground up; a room may import those below it, and itself.
 LEVELS = (
     ("errors", "vocabulary", "schema", "bundled", "environment"),
-    ("files", "preprocessing"),
+    ("files", "locks", "preprocessing"),
     ("catalog", "datasets", "evidence"),
     ("store", "runtimes", "claims"),
     ("download", "verification", "evaluation"),

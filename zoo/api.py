@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from zoo.claims.gain_matrix import GainMatrix
     from zoo.download import Fetched
     from zoo.evidence.run import Run
+    from zoo.store.subject import Subject
     from zoo.verification.check import Check
     from zoo.vocabulary import Precision, RuntimeName
 
     Model = str | Manifest
     AnyPath = str | PathLike[str]
-    ModelOrFiles = Model | PathLike[str] | Sequence[AnyPath]
+    ModelOrFiles = Model | Subject | PathLike[str] | Sequence[AnyPath]
 
 __all__ = [
     "audit",
@@ -120,26 +121,24 @@ def convert(
         brings its own.
     options: those of `converters.convert`.
 
-    The claims, preprocessing and label names of a model travel in the ONNX. Returns what was done.
+    The claims, preprocessing and label names of a model travel in the ONNX. So they do if the weights are
+    those of a model of the catalog, under whatever name: what is known of that model is used wherever no
+    option says otherwise. If its definition was not given and the cache has it, the net is read with it; if
+    its layers need a size that the files do not tell, that of the model is taken. The notes of the report say
+    so. Returns what was done.
 
     Raises:
         UsageError: no such model or file, or a file of the model is not in the cache yet.
+        IntegrityError: a file of the model has changed since it was fetched.
         DataError: the mean image cannot be read.
         converters.ConverterError: something cannot be converted exactly, or an option does not fit.
     """
-    import converters
-    from zoo.catalog.metadata import metadata_of
-    from zoo.preprocessing.mean_image import read_mean_image
     from zoo.store.cache import Cache
+    from zoo.store.conversion import convert_subject
     from zoo.store.subject import find_subject
 
     subject = find_subject(model, load_catalog(manifests), Cache())
-    embedded = bool(options.get("embed_preprocessing"))
-    metadata = None if subject.manifest is None else metadata_of(subject.manifest, embedded=embedded)
-    if mean_image is None and options.get("embed_preprocessing"):
-        mean_image = subject.mean_image
-    mean = None if mean_image is None else read_mean_image(Path(mean_image), None)
-    return converters.convert(subject.sources, out, metadata=metadata, mean_image=mean, **options)
+    return convert_subject(subject, Path(out), None if mean_image is None else Path(mean_image), options)
 
 
 def evaluate(
@@ -161,6 +160,7 @@ def evaluate(
     meant_for: str | None = None,
     preprocess_on: Literal["host", "device"] = "host",
     skip_unreadable: bool = False,
+    verify: bool = False,
     out: AnyPath | None = None,
     resume: bool = False,
     manifests: Sequence[AnyPath] = (),
@@ -177,6 +177,7 @@ def evaluate(
         a `mean` that is a path is a mean image.
     preprocess_on: where images are resized.
     skip_unreadable: leave out images that cannot be decoded.
+    verify: hash the files in which an .onnx keeps its weights, even if they look unchanged.
     out: folder for the evidence; None: nothing is written. resume: continue an interrupted run in `out`.
     progress: called with (images done, images in all) after each batch.
 
@@ -211,6 +212,7 @@ def evaluate(
         meant_for=meant_for,
         preprocess_on=preprocess_on,
         skip_unreadable=skip_unreadable,
+        verify=verify,
     ).values()
     return runs[0]
 
@@ -267,6 +269,9 @@ def _evaluate(
             require_counted(catalog.get(model))
     subjects = [find_subject(model, catalog, cache) for model in models]
     require_different_names(subjects)
+    if options.pop("verify", False):
+        for subject in subjects:
+            subject.verify_external_files()
     if isinstance(options.get("mean"), PathLike):
         options["mean"] = Path(options["mean"])
     chosen = {field.name: options.pop(field.name) for field in fields(Choices) if field.name in options}

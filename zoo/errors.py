@@ -13,11 +13,32 @@ conversion itself are `converters.ConverterError` and live in `converters.errors
 
 from __future__ import annotations
 
+from converters import shortened
+
+# What a message quotes at most of anything that came from a file.
+MOST_QUOTED = 200
+
+
+def excerpt(text: object) -> str:
+    """What comes from a file, as a message quotes it: at most MOST_QUOTED characters, the middle left out."""
+    shown = str(text)
+    if len(shown) <= MOST_QUOTED:
+        return shown
+    left_out = f"... ({len(shown):,} characters) ..."
+    half = (MOST_QUOTED - len(left_out)) // 2
+    return f"{shown[:half]}{left_out}{shown[-half:]}"
+
 
 class ZooError(Exception):
-    """Base of all errors of the zoo; `exit_code` is what the command line ends with."""
+    """Base of all errors of the zoo; `exit_code` is what the command line ends with.
+
+    Each line of the message is shortened where it quotes more than `excerpt` would.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__("\n".join(map(shortened, message.split("\n"))))
 
 
 class UsageError(ZooError):

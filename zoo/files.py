@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from zoo.errors import UsageError
+from zoo.errors import UsageError, excerpt
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+def cannot_write(path: Path, what: str, error: OSError, when_full: str = "") -> UsageError:
+    """The error to raise where writing `what` to `path` failed.
+
+    when_full: what to do after the disk was full and has room again; by default the same command again.
+    """
+    text = f"{path}: {what} cannot be written: {error.strerror}"
+    if error.errno in _FULL:
+        text += f"\n  {when_full or 'free some space, and run the command again'}"
+    return UsageError(text)
 
 
 @contextmanager
@@ -39,6 +55,21 @@ def require_file(path: Path) -> None:
         raise UsageError(f"{path} is a folder; name the file in it that is meant")
     if not path.is_file():
         raise UsageError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
+
+
+def parse_json(content: bytes | str) -> Any:  # noqa: ANN401 - what JSON holds
+    """What the JSON text holds. ValueError for anything else, and for JSON that is nested too deeply."""
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that does not fit, as `FIELD: WHAT`; a field inside lists and tables by its path."""
+    problem = error.errors(include_url=False)[0]
+    where = ".".join(map(str, problem["loc"])) or "the file"
+    return f"{excerpt(where)}: {excerpt(problem['msg'].removeprefix('Value error, '))}"
 
 
 def printable(text: str) -> str:

@@ -66,4 +66,4 @@ Url = Annotated[
 class Data(BaseModel):
     """Base of the frozen records that are read from files: an unknown field is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)

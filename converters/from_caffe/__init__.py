@@ -21,6 +21,7 @@ from converters.from_caffe.weights import Weights, open_weights
 from converters.options import Options
 from converters.report import ConversionReport
 from converters.sniff import Kind, identify
+from converters.source_files import watch
 
 __all__ = ["inspect", "read"]
 
@@ -28,8 +29,8 @@ __all__ = ["inspect", "read"]
 def read(definition: Path | None, weights_path: Path | None, options: Options) -> ir.Model:
     """The net of a prototxt, or the one stored in a caffemodel, with the parameters of a weights file.
 
-    At least one of the two paths must be given. `model.meta` gets "report", a ConversionReport, and "maps",
-    the mapped weights files. Every error is a ConverterError.
+    At least one of the two paths must be given. `model.meta` gets "report", a ConversionReport, and it
+    knows the open weights file (`converters.source_files.sources_of`). Every error is a ConverterError.
     """
     message, notes = _definition(definition, weights_path, options)
     if options.proposal is not None:
@@ -108,7 +109,8 @@ def _convert(
     conversion.convert_layers()
     binder = conversion.binder
     model = conversion.graph.model(conversion.outputs(net.outputs))
-    model.meta["maps"] = weights.maps if weights is not None else {}
+    if weights is not None:
+        watch(model, opened=weights.files)
     model.meta["report"] = ConversionReport(
         framework="caffe",
         layers=len(net.layers),

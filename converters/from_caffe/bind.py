@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from converters.from_caffe.weights import Blob, StoredLayer, Weights
 
 _PERMISSIVE = 1
+# An inspection has an error for every layer: for so many, names that may be meant are looked for.
+MOST_SUGGESTIONS = 20
 
 
 @dataclass
@@ -51,6 +53,14 @@ class Binder:
     _counted: set[tuple[str, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        # by parameter name: what `_shared_blob` and `_is_permissive` found
+        self._shared_blobs: dict[tuple[str, int], tuple[str, Blob] | None] = {}
+        self._permissive: dict[str, bool] = {}
+        # at the first use: whether the net has every layer of the weights file
+        self._has_all_stored: bool | None = None
+        # how many parameters were not found
+        self._missing = 0
+        self._computed = {id(layer) for layer in self.layers}
         for layer in self.declared:
             self._first.setdefault(layer.name, layer)
             for index, spec in enumerate(layer.param):
@@ -86,11 +96,7 @@ class Binder:
     def _check_namesake(self, layer: BoundLayer) -> None:
         """MismatchError where the blobs of this name belong to an earlier layer, which has no parameters."""
         first = self._first[layer.name]
-        if (
-            first is layer.message
-            or layer.name in self.requested
-            or all(first is not other for other in self.layers)
-        ):
+        if first is layer.message or layer.name in self.requested or id(first) not in self._computed:
             return
         if self.weights is not None and self.weights.stored(layer.name, None) is not None:
             raise MismatchError(
@@ -117,10 +123,8 @@ class Binder:
             )
         if blob is None:
             return self._filled(layer, wanted, self._owned.get(shared_as) if shared_as else wanted)
-        permissive = any(
-            sharer.param[place].share_mode == _PERMISSIVE for sharer, place in self._shared.get(shared_as, ())
-        )
-        if not blob.fits(wanted.shape) and not (permissive and blob.values.size == math.prod(wanted.shape)):
+        same_count = blob.values.size == math.prod(wanted.shape)
+        if not blob.fits(wanted.shape) and not (same_count and self._is_permissive(shared_as)):
             held_by = "" if owner == layer.name else f" (shared with layer {owner!r})"
             raise MismatchError(
                 f"layer {layer.name!r} ({layer.type}): the definition makes {wanted.name} "
@@ -131,16 +135,25 @@ class Binder:
 
     def _shared_blob(self, name: str, layer: str, own: Blob | None) -> tuple[str, Blob | None]:
         """(layer name, blob) of a shared parameter: of its layers, the last in the file decides for all."""
-        best, owner, blob = -1, layer, own
-        for other, index in self._shared[name]:
-            stored = self._stored(other, None)
-            if (
-                stored is not None
-                and stored.position >= best
-                and stored.blobs[index : index + 1] not in ([], [None])
-            ):
-                best, owner, blob = stored.position, other.name, stored.blobs[index]
-        return owner, blob
+        # Deep Compression decodes its layers one by one: what is found holds for this number of them.
+        key = name, len(self.weights.layers()) if self.weights is not None else 0
+        if key not in self._shared_blobs:
+            best, found = -1, None
+            for other, index in self._shared[name]:
+                stored = self._stored(other, None)
+                blob = stored.blobs[index] if stored is not None and index < len(stored.blobs) else None
+                if stored is not None and blob is not None and stored.position >= best:
+                    best, found = stored.position, (other.name, blob)
+            self._shared_blobs[key] = found
+        return self._shared_blobs[key] or (layer, own)
+
+    def _is_permissive(self, name: str) -> bool:
+        """Whether one of the layers that share this parameter allows any shape of as many values."""
+        if name not in self._permissive:
+            self._permissive[name] = any(
+                sharer.param[place].share_mode == _PERMISSIVE for sharer, place in self._shared.get(name, ())
+            )
+        return self._permissive[name]
 
     def _count(self, owner: str, index: int, shape: tuple[int, ...]) -> None:
         if (owner, index) not in self._counted:
@@ -171,8 +184,10 @@ class Binder:
         """
         if parameter.filler is not DEFAULT_FILLER:
             return fill(parameter.filler, parameter.shape) if parameter.filler is not None else None
-        stored = self.weights.layers() if self.weights is not None else ()
-        if not stored or any(other.name not in self._first for other in stored):
+        if self._has_all_stored is None:
+            stored = self.weights.layers() if self.weights is not None else ()
+            self._has_all_stored = bool(stored) and all(other.name in self._first for other in stored)
+        if not self._has_all_stored:
             return None
         self.zeroed_layers[layer.name] = None
         return filled(parameter.shape, 0)
@@ -180,9 +195,10 @@ class Binder:
     def _why_missing(self, name: str) -> str:
         if self.weights is None:
             return "no weights file was given; add the .caffemodel to the command"
-        if any(stored.name == name for stored in self.weights.layers()):
+        self._missing += 1
+        if self.weights.stored(name, None) is not None:
             return f"of several layers of this name, the first gets what {self._file} holds: rename them"
-        return why_not_stored(self.weights, name)
+        return why_not_stored(self.weights, name, suggest=self._missing <= MOST_SUGGESTIONS)
 
     @property
     def _file(self) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 
 from converters.errors import FormatError
 from converters.from_caffe import schema
 from converters.from_caffe.layers import layer_types
 from converters.from_caffe.layers.dropped import is_dropped
+from converters.suggestions import close_names
 
 
 def in_place_tops(layer: schema.Message) -> set[str]:
@@ -70,5 +70,5 @@ def _tops_share_memory(layer: schema.Message) -> bool:
 def _hint(name: str, made: Mapping[str, int], excluded: Mapping[str, str]) -> str:
     if name in excluded:
         return f"; {excluded[name]}"
-    close = difflib.get_close_matches(name, made, n=1)
+    close = close_names(name, made)
     return f"; did you mean {close[0]!r}?" if close else "; layers must stand in the order of computation"

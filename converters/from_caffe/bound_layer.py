@@ -12,7 +12,7 @@ import numpy as np
 from converters.errors import FormatError, UnsupportedError
 from converters.from_caffe import schema
 from converters.from_caffe.netstate import TRAIN
-from converters.graph import Dim, Symbol, shape_text, static
+from converters.graph import Dim, Symbol, check_computed, shape_text, static
 
 if TYPE_CHECKING:
     from converters.from_caffe.weights import Weights
@@ -106,6 +106,10 @@ class BoundLayer:
         """FormatError unless `holds`: a check that Caffe makes too."""
         if not holds:
             raise self.invalid(why)
+
+    def check_computed(self, *sizes: int) -> None:
+        """LimitError where an array of these sizes, computed from sizes alone, would be too large."""
+        check_computed(*sizes)
 
     def check_element_count(self, made: Dim, have: Dim) -> None:
         """FormatError unless a rearrangement keeps the number of elements."""

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from converters.errors import ConverterError, FormatError, UnsupportedError
+from converters.errors import ConverterError, FormatError, LimitError, UnsupportedError
 from converters.from_caffe import deploy, schema
-from converters.from_caffe.bind import Binder
+from converters.from_caffe.bind import MOST_SUGGESTIONS, Binder
 from converters.from_caffe.blob_aliasing import in_place_tops, storage_ids
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.input_shapes import resolve_shapes
 from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.layers.unsupported import UNSUPPORTED
+from converters.from_caffe.limits import blob_problem
 from converters.from_caffe.python_proposals import advice, is_python_proposal
 from converters.from_caffe.weights import Weights
-from converters.graph import Graph, Shape, dims, shape_text
+from converters.graph import Graph, Shape, Symbol, dims, shape_text
 from converters.options import Options
+from converters.suggestions import close_names
 
 
-@dataclass
+@dataclass(frozen=True)
 class BlobVersion:
     """What a blob name stands for at one point of the net.
 
     storage: in Caffe, versions with the same id share their memory.
-    overwritten: the new content, once a layer has worked in place on another version in the same storage.
+    written: counts the versions in the order in which they are made. Once a layer has worked in place on a
+        later version in the same storage, this one has its content.
     """
 
     value: ir.Value
     storage: int
-    overwritten: ir.Value | None = None
+    written: int
 
 
 class Conversion:
@@ -43,11 +45,14 @@ class Conversion:
     """
 
     def __init__(self, name: str, binder: Binder) -> None:
-        self.graph = Graph(name)
+        self.graph = Graph(name, _stored_bytes(binder.weights))
         self.binder = binder
         self.made: dict[int, list[ir.Value]] = {}
         self.notes = binder.notes
         self._blobs: dict[str, BlobVersion] = {}
+        # by storage: what a layer in place last wrote there
+        self._written_in_place: dict[int, BlobVersion] = {}
+        self._writes = 0
         # blobs of a layer that could not be converted -> the name of that layer
         self._missing: dict[str, str] = {}
         self._storage_ids = storage_ids(binder.layers)
@@ -71,9 +76,12 @@ class Conversion:
 
     def declare_inputs(self, shapes: Mapping[str, Shape]) -> None:
         """Add the inputs of the net to the graph."""
+        first_storage: dict[str, int] = {}
+        for ids in self._storage_ids:
+            for name, storage in ids.items():
+                first_storage.setdefault(name, storage)
         for name, shape in shapes.items():
-            storage = next((ids[name] for ids in self._storage_ids if name in ids), -1)
-            self._blobs[name] = BlobVersion(self.graph.input(name, shape), storage)
+            self._blobs[name] = BlobVersion(self.graph.input(name, shape), first_storage.get(name, -1), 0)
 
     def convert_layers(self) -> None:
         """Convert every layer in net order. An unknown type is an error before any layer is converted."""
@@ -90,7 +98,7 @@ class Conversion:
         problems: dict[int, ConverterError] = {}
         for position, message in enumerate(self.binder.layers):
             try:
-                self._convert(position, message)
+                self._convert(position, message, suggest=len(problems) < MOST_SUGGESTIONS)
             except ConverterError as error:
                 problems[position] = error
                 for top in message.top:
@@ -103,18 +111,27 @@ class Conversion:
         return shape_text(dims(version.value)) if version is not None else "unknown"
 
     def outputs(self, names: Sequence[str]) -> dict[str, ir.Value]:
-        """The values of these blobs at the end of the net."""
-        return {name: self._read(name, f"output {name!r}") for name in names}
+        """The values of these blobs at the end of the net. FormatError for one that no blob can hold."""
+        values = {name: self._read(name, f"output {name!r}") for name in names}
+        for name, value in values.items():
+            sizes = [size.factor if isinstance(size, Symbol) else size for size in dims(value)]
+            if (problem := blob_problem(sizes)) is not None:
+                raise FormatError(f"output {name!r} would be {shape_text(dims(value))}; {problem}")
+        return values
 
-    def _convert(self, position: int, message: schema.Message) -> None:
-        layer_type = lookup(message)
+    def _convert(self, position: int, message: schema.Message, *, suggest: bool = True) -> None:
+        layer_type = lookup(message, suggest=suggest)
         layer = BoundLayer(message, self.binder, layer_type.parameters(message))
         _check_counts(layer, layer_type)
         layer.check(layer_type.in_place or not in_place_tops(message), "Caffe does not compute this in place")
         reader = f"layer {layer.name!r} ({layer.type})"
         bottoms = [self._read(name, reader) for name in message.bottom]
         with self.graph.layer(layer.name, f"Caffe {layer.type}"):
-            tops = layer_type(self.graph, layer, bottoms)
+            try:
+                tops = layer_type(self.graph, layer, bottoms)
+            except LimitError as error:  # from the graph, which knows no layers
+                named = f"layer {layer.name!r}" in str(error)
+                raise error if named else LimitError(f"{reader}: {error}") from None
         self._assign_tops(position, layer, bottoms, tops)
 
     def _read(self, name: str, reader: str) -> ir.Value:
@@ -123,13 +140,14 @@ class Conversion:
                 f"{reader} depends on layer {self._missing[name]!r}, which cannot be converted"
             )
         version = self._blobs[name]
-        if version.overwritten is None:
+        overwritten = self._written_in_place.get(version.storage, version)
+        if overwritten.written <= version.written:
             return version.value
         self.notes[name] = (
             f"{reader} reads the blob {name!r} after a layer has changed its memory in place under another "
             "name, and gets the changed values, as in Caffe"
         )
-        return self.graph.reshape(version.overwritten, dims(version.value))
+        return self.graph.reshape(overwritten.value, dims(version.value))
 
     def _assign_tops(
         self, position: int, layer: BoundLayer, bottoms: list[ir.Value], tops: list[ir.Value]
@@ -140,11 +158,10 @@ class Conversion:
         in_place = in_place_tops(layer.message)
         for name, value in zip(layer.message.top, tops, strict=True):
             storage = self._storage_ids[position][name]
+            self._writes += 1
+            self._blobs[name] = BlobVersion(value, storage, self._writes)
             if name in in_place:
-                for other in self._blobs.values():
-                    other.overwritten = value if other.storage == storage else other.overwritten
-            self._blobs.pop(name, None)  # so that the dict stays in the order of the last writers
-            self._blobs[name] = BlobVersion(value, storage)
+                self._written_in_place[storage] = self._blobs[name]
             final = name if self._last_writer[name] == position else None
             if value not in bottoms:
                 self.graph.name_result(value, layer.name, final)
@@ -152,8 +169,18 @@ class Conversion:
                 self.graph.name_result(value, None, final)
 
 
-def lookup(message: schema.Message) -> LayerType:
-    """The type of this layer. UnsupportedError says why it is not converted, or lists similar types."""
+def _stored_bytes(weights: Weights | None) -> int | None:
+    """The bytes of all blobs that are stored; None where blobs only stand for what a layer asks for."""
+    if weights is None:
+        return 0
+    if weights.are_placeholders:
+        return None
+    blobs = [blob for stored in weights.layers() for blob in stored.blobs if blob is not None]
+    return sum(blob.values.nbytes for blob in blobs)
+
+
+def lookup(message: schema.Message, *, suggest: bool = True) -> LayerType:
+    """The type of this layer. UnsupportedError says why it is not converted, or suggests similar types."""
     types = layer_types()
     if message.type in types:
         return types[message.type]
@@ -163,7 +190,7 @@ def lookup(message: schema.Message) -> LayerType:
         raise UnsupportedError(advice(message))
     if message.type in UNSUPPORTED:
         raise UnsupportedError(f"layer {message.name!r} ({message.type}): {UNSUPPORTED[message.type]}")
-    close = difflib.get_close_matches(message.type, types, n=3)
+    close = close_names(message.type, types, 3) if suggest else []
     known = f"the closest known types are {', '.join(close)}" if close else f"{len(types)} types are known"
     raise UnsupportedError(
         f"layer {message.name!r} has the type {message.type!r}, which cannot be converted; {known} "

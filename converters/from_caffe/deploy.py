@@ -19,6 +19,7 @@ from converters.from_caffe.inputs import Inputs, find_inputs
 from converters.from_caffe.layers import layer_types
 from converters.from_caffe.layers.dropped import PROBABILITY_OF_LOSS, is_dropped, is_loss, why_dropped
 from converters.report import Dropped
+from converters.suggestions import close_names
 
 # What the probabilities of a training definition are called, unless its loss names them.
 PROBABILITIES = "prob"
@@ -168,9 +169,7 @@ def _check_outputs(outputs: Sequence[str], layers: Sequence[schema.Message], inp
     known = {*made, *inputs.shapes}
     for name in outputs:
         if name not in known:
-            import difflib
-
-            close = difflib.get_close_matches(name, known, n=3)
+            close = close_names(name, known, 3)
             blobs = ", ".join(dict.fromkeys(made))
             listed = f"did you mean {', '.join(close)}?" if close else f"blobs of this net: {blobs}"
             raise UsageError(f"the net has no blob {name!r} to use as an output; {listed}")

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from google.protobuf import unknown_fields
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
@@ -21,6 +20,7 @@ from converters.errors import FormatError, UnsupportedError
 from converters.from_caffe import schema
 from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.upgrade import upgrade
+from converters.source_files import SourceFile
 from converters.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer, Field
 
 _NET_NAME, _NET_V1_LAYER, _NET_LAYER = 1, 2, 100
@@ -46,7 +46,7 @@ def definition_in(path: Path) -> schema.Message:
 
     UnsupportedError names the layer and the field that no dialect explains.
     """
-    buffer = Buffer(np.asarray(np.memmap(path, np.uint8, mode="r")), str(path))
+    buffer = Buffer(SourceFile(path).view, str(path))
     net = schema.new("NetParameter")
     for item in buffer.fields(0, len(buffer)):
         if item.wire_type == LENGTH and item.number == _NET_LAYER:

@@ -20,6 +20,7 @@ from converters.from_caffe.bound_layer import BoundLayer, Parameter
 from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.weights import Weights
 from converters.graph import Dim, Graph, Shape, Symbol, dims, product
+from converters.suggestions import close_names
 
 # The numbers of channels that are tried: Slice can divide both into 2 to 6 equal parts.
 _TRIED = (60, 120)
@@ -43,7 +44,7 @@ class _AnyParameters:
         for parameter in wanted:
             if math.prod(parameter.shape) > _MOST_PARAMETERS:
                 raise MismatchError(f"layer {layer.name!r}: its {parameter.name} is too large to be tried")
-        return [np.ones(parameter.shape, np.float32) for parameter in wanted]
+        return [np.broadcast_to(np.float32(1), parameter.shape) for parameter in wanted]
 
 
 @dataclass
@@ -165,12 +166,13 @@ def implied_channels(
     return None
 
 
-def why_not_stored(weights: Weights, name: str) -> str:
-    """What an error says where the weights file holds no layer of this name."""
-    import difflib
+def why_not_stored(weights: Weights, name: str, *, suggest: bool = True) -> str:
+    """What an error says where the weights file holds no layer of this name.
 
+    suggest: whether to look for the name that may be meant.
+    """
     names = [stored.name for stored in weights.layers()]
-    close = difflib.get_close_matches(name, names, n=1)
+    close = close_names(name, names) if suggest else []
     return f"{weights.path.name} holds no layer of this name" + (
         f"; the closest stored name is {close[0]!r}: do the two files belong together?"
         if close

@@ -6,6 +6,7 @@ the shape of what they make does.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from converters.errors import UsageError
@@ -26,18 +27,32 @@ def inference_layers(
     kept = {id(layer) for layer in layers}
     excluded = [layer for layer in net.layer if id(layer) not in kept]
     notes: list[str] = []
+    made = {top for layer in layers for top in layer.top}
+    brought: list[schema.Message] = []
+    data = _data_layers_by_top(excluded)
     for blob in _missing(layers):
-        if any(blob in layer.top for layer in layers):
+        if blob in made:
             continue  # made by a data layer that an earlier blob has brought
-        chosen = _data_layer(blob, excluded)
+        chosen = _data_layer(blob, data.get(blob, ()))
         if chosen is not None:
-            layers.insert(0, chosen)
-            excluded = [layer for layer in excluded if layer is not chosen]
+            brought.append(chosen)
+            made.update(chosen.top)
             notes.append(
                 f"input {blob!r} is that of layer {chosen.name!r} ({chosen.type}), which exists only in "
                 f"{state_text(chosen)}"
             )
-    return layers, excluded, notes
+    ids = {id(layer) for layer in brought}
+    return [*reversed(brought), *layers], [layer for layer in excluded if id(layer) not in ids], notes
+
+
+def _data_layers_by_top(layers: Sequence[schema.Message]) -> dict[str, list[schema.Message]]:
+    """The layers that read data, by the names of the blobs they make."""
+    found: dict[str, list[schema.Message]] = {}
+    for layer in layers:
+        if layer.type == "Input" or is_data_layer(layer.type, layer):
+            for top in dict.fromkeys(layer.top):
+                found.setdefault(top, []).append(layer)
+    return found
 
 
 def makers(excluded: Sequence[schema.Message]) -> Mapping[str, str]:
@@ -72,7 +87,7 @@ def state_text(layer: schema.Message) -> str:
 
 def _rule_text(rule: schema.Message) -> str:
     parts = [f"phase {'TRAIN' if rule.phase == TRAIN else 'TEST'}"] if rule.HasField("phase") else []
-    parts += [f"stage {stage!r} (--stage {stage})" for stage in rule.stage]
+    parts += [f"stage {stage!r} (--stage {shlex.quote(stage)})" for stage in rule.stage]
     parts += [f"states without stage {stage!r}" for stage in rule.not_stage]
     if rule.HasField("min_level"):
         parts.append(f"levels from {rule.min_level} on (--level)")
@@ -92,15 +107,10 @@ def _missing(layers: Sequence[schema.Message]) -> list[str]:
     return list(missing)
 
 
-def _data_layer(blob: str, excluded: Sequence[schema.Message]) -> schema.Message | None:
-    """The excluded data layer that makes this blob; those of phase TEST come before those of phase TRAIN."""
-    data = [
-        layer
-        for layer in excluded
-        if blob in layer.top and (layer.type == "Input" or is_data_layer(layer.type, layer))
-    ]
+def _data_layer(blob: str, data: Sequence[schema.Message]) -> schema.Message | None:
+    """The data layer for a blob that all of these make; those of phase TEST come before those of TRAIN."""
     of_test = [layer for layer in data if not all(rule.phase == TRAIN for rule in layer.include)]
-    candidates = of_test or data
+    candidates = of_test or list(data)
     if not candidates:
         return None
     first, *others = candidates

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
-from converters.errors import ConverterError, UsageError
+from converters.errors import ConverterError, LimitError, UsageError
 from converters.from_caffe import schema
 from converters.from_caffe.implied_channels import implied_channels
 from converters.from_caffe.inputs import Inputs, PartialShape
@@ -44,8 +44,12 @@ def widest_dynamic_batch(
     net does not allow that. If not all can be symbolic together, they are tried in order and each that works
     is kept.
     """
-    with contextlib.suppress(ConverterError):
+    try:
         return attempt(sizes), []
+    except LimitError:  # each other attempt takes as much
+        raise
+    except ConverterError:
+        pass
     converted = attempt(())
     dynamic: list[int | None] = []
     for size in sizes if 1 < len(sizes) <= _MOST_BATCH_SIZES else ():

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from converters.errors import FormatError
 from converters.from_caffe import schema
+from converters.from_caffe.limits import MAX_BLOB_AXES
 
 # Layers that read data from files or memory, and the parameter message that holds the batch size of each.
 DATA_LAYERS = {
@@ -75,14 +76,18 @@ def find_inputs(layers: Sequence[schema.Message]) -> tuple[Inputs, list[schema.M
     preprocessing = None
     for layer in input_layers:
         for name, shape in zip(layer.top, _declared_shapes(layer), strict=True):
-            if shape is not None and any(size is not None and size < 1 for size in shape):
+            where = f"input {name!r} of layer {layer.name!r}"
+            if shape is not None and len(shape) > MAX_BLOB_AXES:
                 raise FormatError(
-                    f"input {name!r} of layer {layer.name!r} has the shape {shape}: sizes start at 1"
+                    f"{where} has {len(shape):,} axes; a blob of Caffe has {MAX_BLOB_AXES} at most"
                 )
+            if shape is not None and any(size is not None and size < 1 for size in shape):
+                raise FormatError(f"{where} has the shape {shape}: sizes start at 1")
             shapes[name] = shape
         if preprocessing is None and layer.type not in ("Input", "DummyData"):
             preprocessing = _preprocessing(layer)
-    rest = [layer for layer in layers if all(layer is not other for other in input_layers)]
+    made_here = {id(layer) for layer in input_layers}
+    rest = [layer for layer in layers if id(layer) not in made_here]
     data_layers = [layer for layer in input_layers if layer.type != "Input"]
     batches = {top: layer.hdf5_data_param.batch_size or None for layer in data_layers for top in layer.top}
     return Inputs(list(shapes), shapes, batches, data_layers, preprocessing), rest

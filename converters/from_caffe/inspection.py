@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from converters.errors import ConverterError, UnsupportedError
+from converters.errors import ConverterError, LimitError, UnsupportedError
 from converters.from_caffe import deploy, schema
+from converters.from_caffe.bind import MOST_SUGGESTIONS
 from converters.from_caffe.conversion import Conversion, lookup
 from converters.from_caffe.embedded import definition_in
 from converters.from_caffe.input_shapes import declared_batch_sizes, widest_dynamic_batch
@@ -23,6 +24,7 @@ from converters.graph import dims, shape_text
 from converters.options import Options
 from converters.report import Inspection, LayerRow
 from converters.sniff import Kind, identify
+from converters.source_files import SourceFile
 
 # The channels that are assumed of images where neither definition nor weights tell them.
 _COLOURS = 3
@@ -41,7 +43,8 @@ class _PlaceholderWeights:
     path = Path("(no weights)")
 
     def __init__(self) -> None:
-        self.maps: dict[str, np.ndarray] = {}
+        self.are_placeholders = True
+        self.files: list[SourceFile] = []
 
     def layers(self) -> Sequence[StoredLayer]:
         return []
@@ -86,7 +89,7 @@ def inspect(definition: Path | None, weights_path: Path | None, options: Options
         _inspect_net(net, weights, options, result)
     except ConverterError as error:
         result.problems.append(str(error))
-        result.layers = [_type_row(layer) for layer in layers]
+        result.layers = [_type_row(layer, suggest=k < MOST_SUGGESTIONS) for k, layer in enumerate(layers)]
     if weights_path is None:
         result.notes.append("no weights were given: parameters are those the definition asks for")
     return result
@@ -125,6 +128,8 @@ def _inspect_net(net: deploy.InferenceNet, weights: Weights, options: Options, r
     problems: dict[int, ConverterError] = {}
     try:
         conversion, _ = widest_dynamic_batch(sizes, attempt)
+    except LimitError:
+        raise
     except ConverterError:
         conversion = Conversion.of(net, weights, options, ())
         problems = conversion.convert_what_is_possible()
@@ -150,12 +155,12 @@ def _row(layer: schema.Message, conversion: Conversion, problem: ConverterError 
     return LayerRow(layer.name, layer.type, shapes, parameters, str(problem) if problem else None)
 
 
-def _type_row(layer: schema.Message) -> LayerRow:
+def _type_row(layer: schema.Message, *, suggest: bool) -> LayerRow:
     """The row of a layer in a net that could not be prepared: only its type is checked."""
     row = LayerRow(layer.name, layer.type)
     try:
         if layer.type != "Input" and not is_dropped(layer.type) and not is_data_layer(layer.type, layer):
-            lookup(layer)
+            lookup(layer, suggest=suggest)
     except ConverterError as error:
         row.problem = str(error)
     return row

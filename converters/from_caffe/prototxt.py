@@ -6,7 +6,6 @@ field, and passes over unknown fields that cannot matter or that a user chose to
 
 from __future__ import annotations
 
-import difflib
 import re
 import warnings
 from collections.abc import Collection, Sequence
@@ -27,11 +26,14 @@ from converters.from_caffe.unread_fields import (
     without_unread,
 )
 from converters.from_caffe.upgrade import upgrade
+from converters.suggestions import close_names
 
 # The most further unknown fields that one error names.
 _MOST_LISTED = 10
 
 MAX_BYTES = 2**24
+# Each way to write a boolean that Python does not take costs another reading of the text; files use one.
+MOST_READINGS = 10
 # GoogLeNet's definition has 0.04 MB and 2,000 fields. protobuf reads about 60,000 fields per second.
 MAX_FIELDS = 700_000
 
@@ -81,7 +83,7 @@ def parse(
 def _parsed(path: Path, text: str) -> tuple[schema.Message, list[Unread]]:
     """The net in the text, and the fields that could not be read."""
     unread: list[Unread] = []
-    while True:
+    for _ in range(MOST_READINGS):
         net = schema.new("NetParameter")
         try:
             _parse_into(net, text)
@@ -100,6 +102,7 @@ def _parsed(path: Path, text: str) -> tuple[schema.Message, list[Unread]]:
             raise FormatError(f"{path}: messages are nested too deeply for a network definition") from None
         else:
             return net, unread
+    raise FormatError(f"{path}: more than {MOST_READINGS} ways to write a boolean: is this the file?")
 
 
 def _notes(net: schema.Message, unread: Sequence[Unread]) -> list[str]:
@@ -178,7 +181,7 @@ def _field_error(said: str, line: int | None, path: Path, text: str) -> Converte
         return FormatError(f"{where}: {_reason(said)}{inside}{_v1_advice(said)}")
     message, field = unknown.groups()
     known = [f.name for f in schema.new(message).DESCRIPTOR.fields]
-    close = difflib.get_close_matches(field, known, n=3)
+    close = close_names(field, known, 3)
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
     if message == "NetParameter" and not close:
         hint = "; is this a network definition at all?"
@@ -211,7 +214,7 @@ def _last_line(error: text_format.ParseError) -> int | None:
 def _enclosing_layer(text: str, line: int) -> str | None:
     """The name of the layer that contains `line`, for error messages; None where there is none."""
     head = "\n".join(text.split("\n")[:line])
-    starts = [m.start() for m in re.finditer(r"^\s*layers?\s*:?\s*[{<]", head, re.MULTILINE)]
+    starts = [m.start() for m in re.finditer(r"^[^\S\n]*+layers?\s*+:?\s*+[{<]", head, re.MULTILINE)]
     if not starts:
         return None
     name = re.search(r"name\s*:\s*(\"([^\"]*)\"|'([^']*)')", text[starts[-1] :])

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from converters.errors import FormatError
 
-_MAY_DIFFER = re.compile(r"-\s|\+\s*[\d.]|\d_|\b0[bBoO]|:\s*0[xX0-7]")
+_MAY_DIFFER = re.compile(r"-\s|\+\s*+[\d.]|\d_|\b0[bBoO]|:\s*+0[xX0-7]")
 # Comments and strings are matched so that nothing inside them is.
 _TOKEN = re.compile(
-    r"#[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'"
-    r"|(?P<spaced>-[ \t]+)(?=[\d.a-zA-Z])"
+    r"#[^\n]*+|\"(?:\\.|[^\"\\\n])*+(?:\"|\\?(?=\n|\Z))|'(?:\\.|[^'\\\n])*+(?:'|\\?(?=\n|\Z))"
+    r"|(?P<spaced>-[ \t]++)(?=[\d.a-zA-Z])"
     r"|(?P<refused>\+[\d.][\w.]*|(?<![\w.])(?:0[bBoO]\w*|\.?\d[\w.]*_[\w.]*))"
 )
 

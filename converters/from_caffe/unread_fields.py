@@ -26,6 +26,12 @@ _UNKNOWN_VALUE = re.compile(r'Enum type "caffe\.([\w.]+)" has no value (?:named|
 _REPEATED = re.compile(r'Message type "caffe\.(\w+)" should not have multiple "(\w+)" fields')
 # Each costs another look at its layer. The definitions in use have up to a few hundred.
 MOST_UNREAD = 1_000
+# To take out a field, the text up to it is read again. This many words may be read again for a file, and so
+# many characters passed over count as one: it takes a second.
+MOST_READ_AGAIN = 200_000
+_CHARACTERS_PER_WORD = 500
+# The name of a field and the space behind it.
+_LONGEST_NAME = 200
 # These decide which layers exist, so they must be read.
 _RULES = frozenset({"NetStateRule", "NetState", "Phase"})
 # Fields of a net by which forks save memory or time, and by which they train: yjxiong's, NVIDIA's, Intel's.
@@ -71,6 +77,13 @@ class Unread:
         return f"{self.field} (line {self.line})"
 
 
+@dataclass
+class _Effort:
+    """The words that were read again so far."""
+
+    spent: int = 0
+
+
 def without_unread(text: str, path: Path) -> tuple[str, list[Unread]]:
     """(the text with spaces in place of what the schema cannot read, these fields in their order).
 
@@ -79,17 +92,19 @@ def without_unread(text: str, path: Path) -> tuple[str, list[Unread]]:
     parts: list[str] = []
     unread: list[Unread] = []
     end, line, layers = 0, 1, 0
+    effort = _Effort()
     for start, stop in _top_level_fields(text):
         parts.append(text[end:start])
         line += parts[-1].count("\n")
         field = text[start:stop]
-        read, found, count = _read_field(field, line, layers)
+        read, found, count = _read_field(field, line, layers, effort)
         parts.append(read)
         unread += found
-        if len(unread) > MOST_UNREAD:
+        if len(unread) > MOST_UNREAD or effort.spent > MOST_READ_AGAIN:
+            taken = min(len(unread) - 1, MOST_UNREAD)
             raise FormatError(
-                f"{path}:{unread[-1].line}: more than {MOST_UNREAD:,} fields up to here that no dialect "
-                f"of Caffe declares, the first of them {unread[0]}: is this the file?"
+                f"{path}:{unread[-1].line}: more than {taken:,} fields up to here that no dialect of Caffe "
+                f"declares, the first of them {unread[0]}: is this the file?"
             )
         layers += count
         line += field.count("\n")
@@ -126,8 +141,11 @@ def unknown_v1_types(unread: Sequence[Unread]) -> dict[int, str]:
     return {k: "".join(word.capitalize() for word in name.split("_")) for k, name in types.items()}
 
 
-def _read_field(field: str, line: int, layers: int) -> tuple[str, list[Unread], int]:
-    """(the field without what cannot be read, what was taken out, how many layers the field holds)."""
+def _read_field(field: str, line: int, layers: int, effort: _Effort) -> tuple[str, list[Unread], int]:
+    """(the field without what cannot be read, what was taken out, how many layers the field holds).
+
+    Stops when it takes too much effort, to which it adds its own.
+    """
     is_layer = re.match(r"layers?\b", field) is not None
     taken: list[Unread] = []
     while (error := _error_in(field)) is not None:
@@ -138,7 +156,8 @@ def _read_field(field: str, line: int, layers: int) -> tuple[str, list[Unread], 
         where = line + field.count("\n", 0, start)
         taken.append(Unread(name, where, layers if is_layer else None, message, str(error)))
         field = field[:start] + re.sub(r"[^\n]", " ", field[start:stop]) + field[stop:]  # keeps line numbers
-        if len(taken) > MOST_UNREAD:
+        effort.spent += len(field[:start].split()) + len(field) // _CHARACTERS_PER_WORD
+        if len(taken) > MOST_UNREAD or effort.spent > MOST_READ_AGAIN:
             break
     return field, taken, int(is_layer)
 
@@ -170,8 +189,9 @@ def _place(text: str, error: text_format.ParseError) -> tuple[int, int, str, str
         start = text.rfind(name, 0, offset + 1)
     elif (value := _UNKNOWN_VALUE.search(said)) is not None:
         message = value[1]
-        before = re.search(r"(\w+)\s*:\s*$", text[:offset])
-        start, name = (before.start(), before[1]) if before else (-1, "")
+        begin = max(0, offset - _LONGEST_NAME)
+        before = re.search(r"(\w+)\s*+:\s*+$", text[begin:offset])
+        start, name = (begin + before.start(), before[1]) if before else (-1, "")
     else:
         return None
     stop = _field_end(text, start) if start >= 0 else None
@@ -198,8 +218,12 @@ def _word_start(text: str, offset: int) -> int:
     return offset
 
 
-_BETWEEN = re.compile(r"(?:[\s;,]+|#[^\n]*)*")
-_TOKEN = re.compile(r"\s+|#[^\n]*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[{}<>\[\]]|[^\s{}<>\[\]#\"']+")
+# Possessive, and a string that does not end reaches to the end of the text: each character is looked at once.
+_BETWEEN = re.compile(r"(?:[\s;,]++|#[^\n]*+)*+")
+_TOKEN = re.compile(
+    r"(?s:\s++|#[^\n]*+|\"(?:\\.|[^\"\\])*+(?:\"|\\?\Z)|'(?:\\.|[^'\\])*+(?:'|\\?\Z)"
+    r"|[{}<>\[\]]|[^\s{}<>\[\]#\"']++)"
+)
 
 
 def _field_end(text: str, start: int) -> int | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters.errors import ConverterError, StaticSizeRequired
+from converters.source_files import SourceFile, watch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from converters.options import Options
     from converters.report import Inspection
 
-__all__ = ["inspect", "read", "tensors"]
+__all__ = ["inspect", "open_tensors", "read", "tensors"]
 
 
 def read(path: Path, options: Options) -> ir.Model:
@@ -38,16 +39,18 @@ def read(path: Path, options: Options) -> ir.Model:
     content = read_content(path)
     try:
         network, place = contents.select_network(content.value, options.select, is_module)
+        stored_bytes = path.stat().st_size
         try:
-            model = convert(path.stem, network, options).model
+            model = convert(path.stem, network, options, stored_bytes).model
         except StaticSizeRequired:
             if options.image_shape is None or options.input_shapes:
                 raise
-            model = convert(path.stem, network, options.with_image_shape_for("input")).model
+            shaped = options.with_image_shape_for("input")
+            model = convert(path.stem, network, shaped, stored_bytes).model
             model.meta["image_shape_used"] = True
     except ConverterError as error:
         raise type(error)(f"{path}: {error}") from error
-    model.meta["maps"] = {path: content.data}
+    watch(model, opened=[content.file])
     notes = model.meta["report"].notes
     if place:
         notes.append(f"the network is the one at {place!r} of the file")
@@ -59,11 +62,17 @@ def read(path: Path, options: Options) -> ir.Model:
 
 def tensors(path: Path) -> dict[str, np.ndarray]:
     """Every tensor in a .t7 file by its path in the file; see `contents.tensors`."""
+    return open_tensors(path)[1]
+
+
+def open_tensors(path: Path) -> tuple[SourceFile, dict[str, np.ndarray]]:
+    """The open file and its `tensors`, which are views of it if the file is binary."""
     from converters.from_torch7 import contents
     from converters.from_torch7.reader import read as read_content
 
     try:
-        return contents.tensors(read_content(path).value)
+        content = read_content(path)
+        return content.file, contents.tensors(content.value)
     except ConverterError as error:
         raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,8 +25,10 @@ class OpenProduct(Symbol):
 class Builder(Graph):
     """A `Graph` in which tensors over the same part of the file become one initializer."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, stored_bytes: int = 0) -> None:
+        super().__init__(name, stored_bytes)
+        # by family: how many derived sizes have a name in it
+        self._family_sizes: Counter[str] = Counter()
         self._weights: dict[tuple[int, Shape, tuple[int, ...], str], tuple[np.ndarray, ir.Value]] = {}
         self._sizes: dict[tuple[str, object], Symbol] = {}
 
@@ -46,7 +49,8 @@ class Builder(Graph):
         key = str(base), formula
         if key not in self._sizes:
             family = str(base).split("_")[0]
-            count = sum(known.name.startswith(family) for known in self._sizes.values())
+            count = sum(number for name, number in self._family_sizes.items() if name.startswith(family))
+            self._family_sizes[family] += 1
             self._sizes[key] = Symbol(f"{family}_{count + 1}")
         return self._sizes[key]
 

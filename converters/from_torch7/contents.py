@@ -6,18 +6,24 @@ as in `model.modules.3.weight`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from converters.errors import UnsupportedError, UsageError
+from converters.errors import LimitError, UnsupportedError, UsageError
 from converters.from_torch7.module import MAX_EXPANDED_ELEMENTS, Module, describe
 from converters.from_torch7.objects import Storage, Table, Tensor, TorchObject
+from converters.graph import MAX_CREATED_BYTES, MOST_EXPANSION
 
 # The most things that a message lists.
 _LISTED = 10
+# The most characters of a path that are shown.
+SHOWN_CHARACTERS = 200
+# The most characters that the paths of all tensors of a file may take: a million tensors with short paths.
+MAX_PATH_CHARACTERS = 16_000_000
 
 IsModule = Callable[[TorchObject], bool]
 
@@ -30,24 +36,25 @@ def select_network(value: object, select: str | None, is_module: IsModule) -> tu
     """
     found = networks(value, is_module)
     if select is not None:
-        item = found.get(select) or at(value, select)
+        named = (item for path, item in found if select.endswith(path.key) and str(path) == select)
+        item = next(named, None) or at(value, select)
         if not isinstance(item, TorchObject) or not is_module(item):
             raise UsageError(f"at {select!r} is no network, but {describe(item)}")
         return Module(item), select
     if not found:
         raise UnsupportedError(f"this is data, not a network: {_summary(value)}")
     if len(found) > 1:
-        listed = [f"{path} ({item.class_name})" for path, item in found.items()]
+        listed = [f"{path.shortened} ({item.class_name})" for path, item in found[: _LISTED + 1]]
         raise UsageError(
-            f"the file holds {len(found)} networks: {_listed(listed)}; "
-            f"choose one, such as --select {next(iter(found))}"
+            f"the file holds {len(found)} networks: {_listed(listed, len(found))}; "
+            f"choose one, such as --select {found[0][0].shortened}"
         )
-    path, item = next(iter(found.items()))
-    return Module(item), path
+    path, item = found[0]
+    return Module(item), str(path)
 
 
-def networks(value: object, is_module: IsModule) -> dict[str, TorchObject]:
-    """The outermost networks by path; a network that occurs several times counts under its first path.
+def networks(value: object, is_module: IsModule) -> list[tuple[ObjectPath, TorchObject]]:
+    """The outermost networks with their paths; one that occurs several times counts under its first path.
 
     Criterions, which checkpoints hold too, are not networks.
     """
@@ -55,25 +62,45 @@ def networks(value: object, is_module: IsModule) -> dict[str, TorchObject]:
     def is_no_module(item: TorchObject) -> bool:
         return not is_module(item)
 
-    return {
-        str(path): item
+    return [
+        (path, item)
         for path, item in walk(value, into=is_no_module)
         if isinstance(item, TorchObject) and is_module(item) and not item.class_name.endswith("Criterion")
-    }
+    ]
 
 
 @dataclass(frozen=True)
 class ObjectPath:
-    """The path to an object, linked from key to key because nesting can be deep; `str` joins it."""
+    """The path to an object, linked from key to key because nesting can be deep; `str` joins it.
+
+    length: the number of characters of the joined path. A path takes them only when it is joined.
+    """
 
     key: str = ""
     parent: ObjectPath | None = None
+    length: int = 0
+
+    def inside(self, key: str) -> ObjectPath:
+        """The path to what lies under this key."""
+        return ObjectPath(key, self, self.length + len(key) + (self.length > 0))
 
     def __str__(self) -> str:
-        steps = []
+        return self._joined(self.length)
+
+    @property
+    def shortened(self) -> str:
+        """The path for people: the end of a long one, after dots."""
+        if self.length <= SHOWN_CHARACTERS:
+            return str(self)
+        return f"...{self._joined(SHOWN_CHARACTERS)[-SHOWN_CHARACTERS:]}"
+
+    def _joined(self, characters: int) -> str:
+        """The last steps of the path, so many that they have this many characters."""
+        steps: list[str] = []
         path: ObjectPath | None = self
-        while path is not None and path.parent is not None:
+        while path is not None and path.parent is not None and characters >= 0:
             steps.append(path.key)
+            characters -= len(path.key) + 1
             path = path.parent
         return ".".join(reversed(steps))
 
@@ -93,7 +120,7 @@ def walk(value: object, into: IsModule = lambda item: True) -> Iterator[tuple[Ob
             seen.add(id(item))
         yield path, item
         if isinstance(item, Table) or (isinstance(item, TorchObject) and into(item)):
-            stack += reversed([(ObjectPath(str(key), path), part) for key, part in _named_entries(item)])
+            stack += reversed([(path.inside(str(key)), part) for key, part in _named_entries(item)])
 
 
 def _named_entries(item: Table | TorchObject) -> Iterator[tuple[str | float, Any]]:
@@ -121,20 +148,38 @@ def at(value: object, path: str) -> object:
 def tensors(value: object) -> dict[str, np.ndarray]:
     """Every tensor that is not empty, by path, as a view of the file; a bare tensor is called `tensor`.
 
-    A tensor that occurs several times comes once, under its first path. UnsupportedError for a tensor that is
-    expanded to more than `MAX_EXPANDED_ELEMENTS`.
+    A tensor that occurs several times comes once, under its first path. LimitError for a tensor that is
+    expanded to more than `MAX_EXPANDED_ELEMENTS`, and where tensors or paths would take far more room than
+    in the file.
     """
     found = {}
+    storages: set[int] = set()
+    stored = shown = characters = 0
     for object_path, item in walk(value):
         if not isinstance(item, Tensor) or not item.array.size:
             continue
-        path = str(object_path) or "tensor"
-        if 0 in item.array.strides and item.array.size > MAX_EXPANDED_ELEMENTS:
-            raise UnsupportedError(
-                f"{path}: {describe(item)} expanded from a smaller one; "
+        where = object_path.shortened or "tensor"
+        if item.is_expanded and item.array.size > MAX_EXPANDED_ELEMENTS:
+            raise LimitError(
+                f"{where}: {describe(item)} expanded from a smaller one; "
                 f"at most {MAX_EXPANDED_ELEMENTS:,} elements are written out"
             )
-        found[path] = item.array
+        if item.storage is not None and id(item.storage) not in storages:
+            storages.add(id(item.storage))
+            stored += item.storage.array.nbytes
+        shown += item.array.nbytes
+        if shown > MAX_CREATED_BYTES + MOST_EXPANSION * stored:
+            raise LimitError(
+                f"{where}: up to here, tensors show their storages so many times that {shown:,} bytes would "
+                "be written"
+            )
+        characters += object_path.length
+        if characters > MAX_PATH_CHARACTERS:
+            raise LimitError(
+                f"{where}: up to here, the paths of the tensors take more than {MAX_PATH_CHARACTERS:,} "
+                "characters: tables are nested deeper than in any real file"
+            )
+        found[str(object_path) or "tensor"] = item.array
     return found
 
 
@@ -142,12 +187,15 @@ def _summary(value: object) -> str:
     """The contents of a data file in one line; the .t7 files that it names may be the wanted ones."""
     if not isinstance(value, Table):
         return describe(value)
-    keys = _listed([str(key) for key, _ in _named_entries(value)])
+    first = itertools.islice(_named_entries(value), _LISTED + 1)
+    keys = _listed([str(key) for key, _ in first], sum(1 for _ in _named_entries(value)))
     names = [part for _, part in _named_entries(value) if isinstance(part, str) and part.endswith(".t7")]
     hint = f"; it names {_listed(names)}" if names else ""
     return f"{describe(value)} ({keys}){hint}"
 
 
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+def _listed(names: list[str], count: int | None = None) -> str:
+    """The first names as text. count: of how many they are the first, if not all of them."""
+    count = len(names) if count is None else count
+    more = f" and {count - _LISTED} more" if count > _LISTED else ""
     return (", ".join(name[:60] for name in names[:_LISTED]) or "nothing") + more

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from converters.errors import ConverterError, FormatError
+from converters.errors import ConverterError, FormatError, LimitError
 from converters.from_torch7.backward_shape_inference import Expected
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
@@ -26,11 +25,16 @@ from converters.from_torch7.tensor_references import (
     overlap,
 )
 from converters.report import Dropped
+from converters.suggestions import close_names
 
 # Real nets nest about ten levels deep; a hostile file must not exhaust Python's stack.
 MAX_NESTING = 100
+# Tables of tensors are walked recursively.
+MAX_TABLE_NESTING = 100
 # Nets of a thousand layers or time steps stay far below; a net that doubles at each level does not.
 MAX_VISITS = 50_000
+# The most tensors in one table. Modules pass tables on: all together may pass on as many as they may run.
+MAX_TABLE_TENSORS = 20_000
 
 # A class under any of these prefixes computes what nn's class of the same name computes, unless the prefixed
 # name is registered itself.
@@ -104,10 +108,11 @@ class Conversion:
     last_inputs, last_outputs: the tensor that each module got and gave when it last ran.
     dropped: layers that became no nodes.
     pushed: what each nn.PushTable took out of its table when it last ran.
+    visits: how many modules were run or asked for their input, and how many tensors they passed on in tables.
     """
 
-    def __init__(self, name: str, classes: Mapping[str, ModuleClass]) -> None:
-        self.graph = Builder(name)
+    def __init__(self, name: str, classes: Mapping[str, ModuleClass], stored_bytes: int = 0) -> None:
+        self.graph = Builder(name, stored_bytes)
         self.layers: list[Layer] = []
         self.layer_outputs: dict[str, ir.Value] = {}
         self.last_inputs: dict[TorchObject, ir.Value] = {}
@@ -118,8 +123,8 @@ class Conversion:
         self._layer_counts: Counter[str] = Counter()
         self._clones: list[int] = []
         self._error_names_module = False
-        self._visits = 0
-        self._active: list[TorchObject] = []
+        self.visits = 0
+        self._active: dict[TorchObject, None] = {}
         self._output_tensors: dict[tuple[object, ...], TensorReference] = {}
         self._recurrent_states: dict[tuple[object, ...], list[NestedTensors]] | None = None
 
@@ -137,9 +142,16 @@ class Conversion:
                     raise
                 # It comes from the builder, which knows no modules: name the innermost one.
                 raise m.error(type(error), str(error)) from error
-        if not isinstance(output, list):
+        if isinstance(output, list):
+            self._charge(m, _counted(m, output))
+        else:
             self.last_outputs[m.torch_object] = output.read()
         return output
+
+    def _charge(self, m: Module, count: int) -> None:
+        self.visits += count
+        if self.visits > MAX_VISITS:
+            raise m.error(LimitError, f"the net runs its modules more than {MAX_VISITS:,} times")
 
     @contextlib.contextmanager
     def visit(self, m: Module) -> Iterator[ModuleClass]:
@@ -151,19 +163,17 @@ class Conversion:
             raise m.error(FormatError, "the module contains itself")
         if len(self._active) == MAX_NESTING:
             raise m.unsupported(f"modules are nested deeper than {MAX_NESTING}")
-        self._visits += 1
-        if self._visits > MAX_VISITS:
-            raise m.unsupported(f"the net runs its modules more than {MAX_VISITS:,} times")
-        self._active.append(m.torch_object)
+        self._charge(m, 1)
+        self._active[m.torch_object] = None
         try:
             yield self.class_of(m)
         except (ArithmeticError, LookupError, MemoryError, ValueError) as error:
             # The file may hold any fields; no check foresees every way in which they contradict each other.
             raise m.error(FormatError, f"its fields contradict each other: {error}") from error
         finally:
-            self._active.pop()
+            self._active.popitem()
 
-    def class_of(self, m: Module) -> ModuleClass:
+    def class_of(self, m: Module, *, suggest: bool = True) -> ModuleClass:
         """The registered class of a module.
 
         UnsupportedError if there is none, or if the object replaces what its class computes.
@@ -175,7 +185,7 @@ class Conversion:
         if found is None:
             if m.class_name.endswith("Criterion"):
                 raise m.unsupported("a training loss has no place in an inference net")
-            near = difflib.get_close_matches(m.class_name.split(".")[-1], self._classes, 1)
+            near = close_names(m.class_name.split(".")[-1], self._classes) if suggest else []
             hint = f" (the nearest known is {near[0]})" if near else ""
             raise m.unsupported(f"no module class of this name is known{hint}")
         for method in _COMPUTING_METHODS:
@@ -268,3 +278,23 @@ class Conversion:
     def output_tensor(self, m: Module, position: tuple[int, ...] = ()) -> TensorReference | None:
         """The output tensor that a module got in an earlier run; None in its first run."""
         return self._output_tensors.get((*self._clones, m.original, position))
+
+
+def _counted(m: Module, tensors: NestedTensors) -> int:
+    """How many tensors and tables a table holds. LimitError for more, or deeper nested, than any real net.
+
+    Tables that hold the same table several times could hold more than can be counted.
+    """
+    count, stack = 0, [(tensors, 0)]
+    while stack:
+        item, depth = stack.pop()
+        count += 1
+        if count > MAX_TABLE_TENSORS or depth > MAX_TABLE_NESTING:
+            raise m.error(
+                LimitError,
+                f"gives a table of more than {MAX_TABLE_TENSORS:,} tensors, or one nested deeper than "
+                f"{MAX_TABLE_NESTING}",
+            )
+        if isinstance(item, list):
+            stack += [(entry, depth + 1) for entry in item]
+    return count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,7 @@ from converters.from_torch7.signature import (
 from converters.from_torch7.tensor_references import NestedTensors, ValueStorage, flatten, nest_like
 from converters.options import Options
 from converters.report import ConversionReport
+from converters.suggestions import close_names
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ def is_module(item: TorchObject) -> bool:
 
 
 @np.errstate(all="ignore")
-def convert(name: str, root: Module, options: Options) -> ConvertedModel:
-    """Convert a network; raises ConverterError.
+def convert(name: str, root: Module, options: Options, stored_bytes: int = 0) -> ConvertedModel:
+    """Convert a network; raises ConverterError. stored_bytes: the size of its file.
 
     Stored numbers may be anything, also infinite: what is computed from them is what Torch would compute,
     without a warning.
     """
-    conversion = Conversion(name, CLASSES)
+    conversion = Conversion(name, CLASSES, stored_bytes)
     signature = infer_signature(conversion, root, options)
     graph = conversion.graph
     # A net in double precision takes and gives doubles; between them it is computed in float32.
@@ -90,7 +90,7 @@ def _run(conversion: Conversion, root: Module, x: NestedTensors, signature: Sign
 def _select_outputs(known: dict[str, ir.Value], wanted: tuple[str, ...]) -> dict[str, ir.Value]:
     for name in wanted:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 3)
+            near = close_names(name, known, 3)
             hint = (
                 f"; did you mean {' or '.join(near)}?"
                 if near

@@ -19,6 +19,11 @@ from converters.report import Inspection, LayerRow
 
 # The most entries of a table of data that are listed.
 MAX_ROWS = 1000
+# The most networks of a file that are looked into, and once they have more layers than this, no further one.
+MAX_NETWORKS = 50
+MAX_LAYERS = 10_000
+# For so many classes that are not known, the known one that may be meant is looked for.
+MOST_SUGGESTIONS = 20
 
 
 def inspect(path: Path, options: Options) -> Inspection:
@@ -30,20 +35,31 @@ def inspect(path: Path, options: Options) -> Inspection:
     result = Inspection("Torch7 network", [str(path)])
     if len(found) > 1:
         result.kind = f"Torch7 file of {len(found)} networks"
-        result.notes.append("choose one with --select: " + ", ".join(found))
-    for network_path, item in found.items():
-        _inspect_network(result, network_path if len(found) > 1 else "", item, options)
+        names = [network_path.shortened for network_path, _ in found[:MAX_NETWORKS]]
+        result.notes.append("choose one with --select: " + ", ".join(names))
+    for network_path, item in found[:MAX_NETWORKS]:
+        name = network_path.shortened if len(found) > 1 else ""
+        _inspect_network(result, name, item, options, path.stat().st_size)
+    if len(found) > MAX_NETWORKS:
+        result.notes.append(f"only the first {MAX_NETWORKS:,} of {len(found):,} networks are listed")
     return result
 
 
-def _inspect_network(result: Inspection, network_path: str, item: TorchObject, options: Options) -> None:
+def _inspect_network(
+    result: Inspection, network_path: str, item: TorchObject, options: Options, stored_bytes: int
+) -> None:
     prefix = f"{network_path}: " if network_path else ""
+    if len(result.layers) > MAX_LAYERS:
+        result.notes.append(
+            f"{prefix}not looked into: the networks before have {len(result.layers):,} layers"
+        )
+        return
     problems = _unsupported_rows(network_path, item)
     if problems:
         result.layers += problems
         return
     try:
-        converted = convert(network_path or "net", Module(item), options)
+        converted = convert(network_path or "net", Module(item), options, stored_bytes)
     except StaticSizeRequired as error:
         result.layers += [LayerRow(*row) for row in _module_rows(network_path, item)]
         result.notes.append(f"{prefix}{error}")
@@ -66,7 +82,10 @@ def _inspect_network(result: Inspection, network_path: str, item: TorchObject, o
 
 
 def _layer_rows(converted: ConvertedModel, prefix: str) -> list[LayerRow]:
-    weights = {str(name): value for name, value in converted.model.graph.initializers.items()}
+    weights: dict[str, list[str]] = {}
+    for name, value in converted.model.graph.initializers.items():
+        layer_name, _, own_name = str(name).partition(".")
+        weights.setdefault(layer_name, []).append(f"{own_name} {shape_text(dims(value))}")
     return [
         LayerRow(
             f"{prefix}{layer.name}",
@@ -74,18 +93,14 @@ def _layer_rows(converted: ConvertedModel, prefix: str) -> list[LayerRow]:
             [shape_text(dims(converted.conversion.layer_outputs[layer.name]))]
             if layer.name in converted.conversion.layer_outputs
             else [],
-            [
-                f"{name.removeprefix(layer.name + '.')} {shape_text(dims(value))}"
-                for name, value in weights.items()
-                if name.startswith(f"{layer.name}.")
-            ],
+            weights.get(layer.name, []),
         )
         for layer in converted.conversion.layers
     ]
 
 
 def _module_name(network_path: str, path: ObjectPath) -> str:
-    return f"{network_path}.{path}".strip(".") or "net"
+    return f"{network_path}.{path.shortened}".strip(".") or "net"
 
 
 def _module_rows(network_path: str, item: TorchObject) -> list[tuple[str, str]]:
@@ -100,14 +115,16 @@ def _unsupported_rows(network_path: str, item: TorchObject) -> list[LayerRow]:
     """All modules, if the class of one of them is not converted; otherwise nothing."""
     conversion = Conversion("", CLASSES)
     rows = []
+    problems = 0
     for path, part in walk(item):
         if isinstance(part, TorchObject) and is_module(part):
             problem = None
             try:
-                module_class = conversion.class_of(Module(part))
+                module_class = conversion.class_of(Module(part), suggest=problems < MOST_SUGGESTIONS)
                 problem = module_class.reason if isinstance(module_class, Unsupported) else None
             except ConverterError as error:
                 problem = str(error)
+            problems += problem is not None
             rows.append(LayerRow(_module_name(network_path, path), part.class_name, problem=problem))
     return rows if any(row.problem for row in rows) else []
 
@@ -115,17 +132,23 @@ def _unsupported_rows(network_path: str, item: TorchObject) -> list[LayerRow]:
 def _inspect_data(path: Path, value: object) -> Inspection:
     result = Inspection("Torch7 data", [str(path)])
     result.notes.append(f"no network, but {describe(value)}; its tensors can be saved as .safetensors")
+    entries = tensors = 0
     for object_path, item in walk(value):
-        name = str(object_path)
         if isinstance(item, Tensor):
-            result.layers.append(LayerRow(name or "tensor", item.class_name, [shape_text(item.array.shape)]))
+            tensors += 1
+            row = LayerRow("tensor", item.class_name, [shape_text(item.array.shape)])
             result.parameters += item.array.size
         elif not isinstance(item, Table):
-            result.layers.append(LayerRow(name, describe(item)))
-    if not any(isinstance(item, Tensor) for _, item in walk(value)):
+            row = LayerRow("", describe(item))
+        else:
+            continue
+        entries += 1
+        if entries <= MAX_ROWS:
+            row.name = object_path.shortened or row.name
+            result.layers.append(row)
+    if not tensors:
         result.notes = []
         result.problems.append(f"neither a network nor tensors, but {describe(value)}: nothing to convert")
-    if len(result.layers) > MAX_ROWS:
-        result.notes.append(f"only the first {MAX_ROWS:,} of {len(result.layers):,} entries are listed")
-        del result.layers[MAX_ROWS:]
+    if entries > MAX_ROWS:
+        result.notes.append(f"only the first {MAX_ROWS:,} of {entries:,} entries are listed")
     return result

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from converters.errors import ConverterError, FormatError, MismatchError, UnsupportedError
+from converters.errors import ConverterError, FormatError, LimitError, MismatchError, UnsupportedError
 from converters.from_torch7.objects import Function, Storage, Table, Tensor, TorchObject
 from converters.graph import Dim, shape_text, static
 
-# A tensor expanded by a stride of 0 takes no room in the file, but as a weight it is written out in full.
+# A tensor whose strides are 0 or overlap takes little room in the file, but is written out in full.
 MAX_EXPANDED_ELEMENTS = 2**24
 
 # Torch keeps sizes of modules in C ints.
@@ -21,7 +21,7 @@ MAX_INTEGER = 2**31 - 1
 # More sizes than any tensor has.
 MAX_SIZES = 64
 # The largest table of indices, mask or dense kernel that is made because a module's fields ask for it.
-MAX_COMPUTED_ELEMENTS = 2**26
+MAX_COMPUTED_ELEMENTS = 2**23
 
 _E = TypeVar("_E", bound=ConverterError)
 _REQUIRED: Any = object()
@@ -143,7 +143,7 @@ class Module:
         array = value.array
         if not array.size:
             raise self.error(FormatError, f"tensor {name!r} is empty")
-        if 0 in array.strides and array.size > MAX_EXPANDED_ELEMENTS:
+        if value.is_expanded and array.size > MAX_EXPANDED_ELEMENTS:
             raise self.error(
                 FormatError,
                 f"tensor {name!r} is one of {shape_text(array.shape)} expanded from a smaller one: "
@@ -202,10 +202,11 @@ class Module:
         return static(size, what)
 
     def check_element_count(self, *sizes: int) -> None:
-        """UnsupportedError if an array of these sizes, which only the fields ask for, is too large."""
-        if math.prod(sizes) > MAX_COMPUTED_ELEMENTS:
-            raise self.unsupported(
-                f"its fields ask for {shape_text(sizes)} numbers; the limit is {MAX_COMPUTED_ELEMENTS:,}"
+        """LimitError if an array of these sizes, which only the fields ask for, is too large."""
+        if math.prod(sizes) > MAX_COMPUTED_ELEMENTS or any(size > MAX_COMPUTED_ELEMENTS for size in sizes):
+            raise self.error(
+                LimitError,
+                f"its fields ask for {shape_text(sizes)} numbers; the limit is {MAX_COMPUTED_ELEMENTS:,}",
             )
 
     def unsupported(self, reason: str) -> UnsupportedError:

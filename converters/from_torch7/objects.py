@@ -20,6 +20,8 @@ class Table:
     fields: dict[str, Any] = field(default_factory=dict)
     numbered: dict[float, Any] = field(default_factory=dict)
     others: list[tuple[Any, Any]] = field(default_factory=list)
+    # by id() of a key in `others`, which holds it: the first value
+    _by_identity: dict[int, Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.fields) + len(self.numbered) + len(self.others)
@@ -32,6 +34,7 @@ class Table:
             self.numbered[key] = value
         else:
             self.others.append((key, value))
+            self._by_identity.setdefault(id(key), value)
 
     def sequence(self) -> list[Any]:
         """The values at 1, 2, ... before the first that is absent: those that Lua's ipairs visits."""
@@ -42,7 +45,7 @@ class Table:
 
     def by_identity(self, key: object) -> Any:  # noqa: ANN401
         """The value under a key that is an object, found by identity; None if absent."""
-        return next((value for known, value in self.others if known is key), None)
+        return self._by_identity.get(id(key))
 
     def items(self) -> Iterator[tuple[Any, Any]]:
         """All (key, value) pairs, whole numbers as int."""
@@ -80,6 +83,11 @@ class Tensor:
     class_name: str
     array: np.ndarray
     storage: Storage | None
+
+    @property
+    def is_expanded(self) -> bool:
+        """Whether it shows elements of its storage several times, by strides of 0 or strides that overlap."""
+        return self.storage is not None and self.array.size > self.storage.array.size
 
 
 @dataclass(eq=False, slots=True)

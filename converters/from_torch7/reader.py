@@ -24,6 +24,7 @@ import numpy as np
 from converters.errors import FormatError
 from converters.from_torch7.objects import Function, Storage, Table, Tensor, TorchObject
 from converters.from_torch7.streams import ELEMENT_TYPES, FormatViolation, Stream, ascii_text, binary
+from converters.source_files import SourceFile
 
 NIL, NUMBER, STRING, TABLE, TORCH, BOOLEAN, FUNCTION, LEGACY_FUNCTION, RECURSIVE_FUNCTION = range(9)
 _KINDS = {TABLE: "table", TORCH: "torch object", LEGACY_FUNCTION: "function", RECURSIVE_FUNCTION: "function"}
@@ -48,24 +49,24 @@ class Content:
     """The content of a file.
 
     value: the first object, as `objects` describes; Torch reads only this one too.
-    data: the bytes of the file (uint8); the arrays of a binary file are views of it.
+    file: the open file; the arrays of a binary file are views of its data.
     unread_bytes: how many bytes follow the object.
     """
 
     value: Any
-    data: np.ndarray
+    file: SourceFile
     unread_bytes: int
 
 
 def read(path: Path) -> Content:
     """The object in a .t7 file. For a damaged file, FormatError names the byte where reading failed."""
-    data = np.asarray(np.memmap(path, np.uint8, mode="r"))
+    file = SourceFile(path)
     failures = []
     first_reading: Content | None = None
-    for k, stream in enumerate(_candidate_streams(data)):
+    for k, stream in enumerate(_candidate_streams(file)):
         reader = _Reader(stream)
         try:
-            content = Content(reader.run(), data, stream.remaining())
+            content = Content(reader.run(), file, stream.remaining())
         except FormatViolation as damage:
             failures.append((stream.offset, damage.offset, str(damage) + reader.likely_cause()))
         else:
@@ -76,25 +77,26 @@ def read(path: Path) -> Content:
     if first_reading is not None:
         return first_reading
     _, offset, message = max(failures, key=lambda failure: failure[0])  # the reading that got furthest
-    raise FormatError(f"{path}: byte {offset}: {message}{_hint(data)}")
+    raise FormatError(f"{path}: byte {offset}: {message}{_hint(file)}")
 
 
-def _candidate_streams(data: np.ndarray) -> list[Stream]:
+def _candidate_streams(file: SourceFile) -> list[Stream]:
     """The ways to read these bytes, the most likely first.
 
     The file does not say how many bytes a C long has. With the wrong size, reading fails at the first tensor
     or storage, or leaves bytes unread at the end.
     """
-    if data[0] in b" \t\r\n0123456789" and 0 not in data[:4]:
-        return [ascii_text(data)]
-    return [binary(data, long_bytes=8), binary(data, long_bytes=4)]
+    head = bytes(file.view[:4])
+    if head[0] in b" \t\r\n0123456789" and 0 not in head:
+        return [ascii_text(memoryview(file.read()))]
+    return [binary(file, long_bytes=8), binary(file, long_bytes=4)]
 
 
-def _hint(data: np.ndarray) -> str:
-    head = data[:4].tobytes()
+def _hint(file: SourceFile) -> str:
+    head = bytes(file.view[:4])
     if head[:3] == b"\0\0\0" and head[3:]:
         return " (big-endian? only little-endian files are supported)"
-    raw = data[: 1 << 20].tobytes()
+    raw = bytes(file.view[: 1 << 20])
     if raw.count(b"\r\n") and raw.count(b"\n") == raw.count(b"\r\n"):
         return " (every line feed comes with a carriage return: damaged by a transfer in text mode?)"
     return ""
@@ -283,6 +285,8 @@ def _view_problem(sizes: list[int], strides: list[int], offset: int, available: 
     """Why this is not a valid view of the storage; empty if it is valid."""
     if any(size < 0 for size in sizes):
         return "a size is negative"
+    if any(size > MAX_ELEMENTS for size in sizes):
+        return f"a size is larger than any memory ({max(sizes):,})"
     if not sizes or 0 in sizes:
         return ""
     if not available:

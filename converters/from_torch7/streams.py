@@ -15,6 +15,8 @@ from typing import NoReturn, Protocol
 
 import numpy as np
 
+from converters.source_files import SourceFile
+
 _TOKEN = re.compile(rb"\S+")
 # Longer than any number; longer text is cut off in messages.
 _SHOWN_CHARACTERS = 40
@@ -70,50 +72,50 @@ ELEMENT_TYPES = {
 }
 
 
-def binary(data: np.ndarray, long_bytes: int) -> Stream:
-    """A binary file whose C long has `long_bytes`; storages are views of `data` (uint8)."""
-    return _Binary(data, long_bytes)
+def binary(file: SourceFile, long_bytes: int) -> Stream:
+    """A binary file whose C long has `long_bytes`; storages are views of its data."""
+    return _Binary(file, long_bytes)
 
 
-def ascii_text(data: np.ndarray) -> Stream:
+def ascii_text(content: memoryview) -> Stream:
     """An ASCII file; storages are parsed into new arrays."""
-    return _Ascii(data)
+    return _Ascii(content)
 
 
 class _Binary:
     # nil: a tag and nothing else.
     smallest_value = 4
 
-    def __init__(self, data: np.ndarray, long_bytes: int) -> None:
-        self.data = data
+    def __init__(self, file: SourceFile, long_bytes: int) -> None:
         self.offset = 0
-        self._bytes = memoryview(data.data)
+        self._data, self._bytes = file.data, file.view
         self._long = struct.Struct("<q" if long_bytes == 8 else "<i")
         self._long_type = np.dtype(f"<i{long_bytes}")
         self._int = struct.Struct("<i")
         self._double = struct.Struct("<d")
 
     def remaining(self) -> int:
-        return self.data.size - self.offset
+        return len(self._bytes) - self.offset
 
     def integer(self, what: str) -> int:
         start = self._take(4, what)
-        value: int = self._int.unpack_from(self._bytes, start)[0]
+        value: int = self._int.unpack(self._bytes[start : start + 4])[0]
         return value
 
     def long(self, what: str) -> int:
         start = self._take(self._long.size, what)
-        value: int = self._long.unpack_from(self._bytes, start)[0]
+        value: int = self._long.unpack(self._bytes[start : start + self._long.size])[0]
         return value
 
     def longs(self, count: int, what: str) -> list[int]:
         start = self._take(count * self._long.size, what)
-        values: list[int] = np.frombuffer(self._bytes, self._long_type, count, start).tolist()
+        content = self._bytes[start : start + count * self._long.size]
+        values: list[int] = np.frombuffer(content, self._long_type).tolist()
         return values
 
     def double(self, what: str) -> float:
         start = self._take(8, what)
-        value: float = self._double.unpack_from(self._bytes, start)[0]
+        value: float = self._double.unpack(self._bytes[start : start + 8])[0]
         return value
 
     def characters(self, count: int, what: str) -> bytes:
@@ -123,7 +125,7 @@ class _Binary:
     def elements(self, element: str, count: int, what: str) -> np.ndarray:
         dtype = self._long_type if element == "Long" else np.dtype(ELEMENT_TYPES[element])
         start = self._take(count * dtype.itemsize, what)
-        array = self.data[start : start + count * dtype.itemsize].view(dtype)
+        array = self._data[start : start + count * dtype.itemsize].view(dtype)
         return array.astype(np.int64) if dtype.itemsize == 4 and element == "Long" else array
 
     def _take(self, count: int, what: str) -> int:
@@ -142,9 +144,9 @@ class _Ascii:
     # nil: "0\n".
     smallest_value = 2
 
-    def __init__(self, data: np.ndarray) -> None:
+    def __init__(self, content: memoryview) -> None:
         self.offset = 0
-        self._bytes = memoryview(data.data)
+        self._bytes = content
 
     def remaining(self) -> int:
         return len(self._bytes) - self.offset

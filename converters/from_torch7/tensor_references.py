@@ -16,8 +16,11 @@ from typing import Protocol
 
 import onnx_ir as ir
 
-from converters.errors import UnsupportedError
+from converters.errors import LimitError, UnsupportedError
 from converters.graph import Shape, Symbol, dims
+
+# How many views values may pass on their way to and from one storage; each takes some microseconds.
+MAX_STEPS = 100_000
 
 # The distance of neighbours along a dimension: a number times sizes that are open.
 Stride = tuple[int, tuple[str, ...]]
@@ -107,6 +110,9 @@ class _Storage:
     def __init__(self, value: ir.Value) -> None:
         self._value = value
         self._outdated = False
+        # counts the values it has had
+        self.version = 0
+        self._steps = 0
 
     @property
     def storage(self) -> _Storage:
@@ -117,15 +123,29 @@ class _Storage:
         return gapless_strides(dims(self._value))
 
     def read(self) -> ir.Value:
+        self.check_current()
+        return self._value
+
+    def write(self, value: ir.Value) -> None:
+        self._value = value
+        self.version += 1
+
+    def check_current(self) -> None:
+        """UnsupportedError if it must not be read any more."""
         if self._outdated:
             raise UnsupportedError(
                 "it reads the output of an earlier run of a module object that has since run "
                 "again and left other numbers in that memory; give each place a module object of its own"
             )
-        return self._value
 
-    def write(self, value: ir.Value) -> None:
-        self._value = value
+    def count_step(self) -> None:
+        """Count a view on the way of a value to or from the storage; LimitError for too many."""
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise LimitError(
+                f"modules in place change views of views more than {MAX_STEPS:,} times: give the net fewer "
+                "of them in a row"
+            )
 
     def mark_outdated(self) -> None:
         """Refuse to be read from now on: a tensor of another shape has overwritten it."""
@@ -148,6 +168,7 @@ class _ViewArea:
         self._read_through = read_through
         self._write_through = write_through
         self._base_value = base.read()
+        self._version = self.storage.version
         self._value = read_through(self._base_value)
         if part is not None:
             self.strides = part.strides(base.strides)
@@ -157,14 +178,32 @@ class _ViewArea:
             self.strides = base.strides  # only sizes of 1 were added or removed
 
     def read(self) -> ir.Value:
-        """The value it shows now; computed again only if the base has changed."""
-        base_value = self._base.read()
-        if base_value is not self._base_value:
-            self._base_value, self._value = base_value, self._read_through(base_value)
-        return self._value
+        """The value it shows now; computed again only if the base has changed.
+
+        A view can have thousands of other views below it, so this is a loop and no recursion.
+        """
+        self.storage.check_current()
+        stale: list[_ViewArea] = []
+        area: Area = self
+        while isinstance(area, _ViewArea) and area._version != self.storage.version:
+            self.storage.count_step()
+            stale.append(area)
+            area = area._base
+        value = area._value if isinstance(area, _ViewArea) else area.read()
+        for view in reversed(stale):
+            if value is not view._base_value:
+                view._base_value, view._value = value, view._read_through(value)
+            view._version = self.storage.version
+            value = view._value
+        return value
 
     def write(self, value: ir.Value) -> None:
-        self._base.write(self._write_through(self._base.read(), value))
+        area: Area = self
+        while isinstance(area, _ViewArea):
+            self.storage.count_step()
+            value = area._write_through(area._base.read(), value)
+            area = area._base
+        area.write(value)
 
 
 class TensorReference:

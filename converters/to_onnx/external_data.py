@@ -10,25 +10,31 @@ import numpy as np
 
 from converters.atomic_writing import atomic_write_group
 from converters.errors import UsageError
-from converters.tensor_file import ExternalData, little_endian, write_tensors
+from converters.net_files import atomic_write_nets
+from converters.source_files import SourceFile, check_unchanged, sources_of
+from converters.tensor_file import ExternalData, write_array
 from converters.to_onnx.model_proto import (
     MIN_EXTERNAL_BYTES,
     initializer_arrays,
     proto_without_initializers,
     tensor_header,
 )
+from converters.weights_record import METADATA_KEY, WeightsRecord, write_records
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+
+    from converters.report import ConversionReport
 
 
 def save_external(model: ir.Model, path: Path) -> list[Path]:
     """Writes `path` and, beside it, `<stem>.safetensors` with the weights under their ONNX names."""
     weights = path.with_suffix(".safetensors")
     large = {name: array for name, array in initializer_arrays(model) if array.nbytes >= MIN_EXTERNAL_BYTES}
-    with atomic_write_group(path.parent, [path.name, weights.name]) as temporary:
-        references = write_tensors(temporary / weights.name, large)
-        save_with_external_data(model, temporary / path.name, references)
+    with atomic_write_nets(model, path.parent, [path.name], weights.name) as pending:
+        written = pending.write_weights(large)
+        record = pending.record(written)
+        pending.write_net(path.name, lambda name: with_weights_file(model, written.places, name, record))
     return [path, weights]
 
 
@@ -38,49 +44,75 @@ def save_linked(model: ir.Model, path: Path) -> list[Path]:
     UsageError if such a file is not in or below the folder of `path`: ONNX allows no other place. Weights
     that are not one piece of a file (converted, decoded or scattered ones) are stored inside `path`.
     """
-    references = {}
+    references: dict[str, ExternalData] = {}
+    linked: dict[str, SourceFile] = {}
     for name, array in initializer_arrays(model):
-        if (
-            array.nbytes >= MIN_EXTERNAL_BYTES
-            and (reference := _reference(model, array, path.parent)) is not None
-        ):
-            references[name] = reference
-    return save_with_external_data(model, path, references)
-
-
-def save_with_external_data(
-    model: ir.Model, path: Path, references: Mapping[str, ExternalData]
-) -> list[Path]:
-    """Writes `path`. Initializers named in `references` refer to that place, the others are stored inside."""
-    proto = proto_without_initializers(model)
-    for name, array in initializer_arrays(model):
-        tensor = tensor_header(name, array, references.get(name))
-        if name not in references:
-            tensor.raw_data = little_endian(array).tobytes()
-        proto.graph.initializer.append(tensor)
+        for source in sources_of(model) if array.nbytes >= MIN_EXTERNAL_BYTES else ():
+            if (offset := _offset_in(source, array)) is not None:
+                location = _location(source, path.parent)
+                references[name] = ExternalData(location, offset, array.nbytes)
+                linked[location] = source
+    records = {
+        location: WeightsRecord.of(source, _known_sha256(model, source), with_time=True)
+        for location, source in linked.items()
+    }
+    content = _content(model, references, records)
     with atomic_write_group(path.parent, [path.name]) as temporary:
-        (temporary / path.name).write_bytes(proto.SerializeToString())
+        (temporary / path.name).write_bytes(content)
+        check_unchanged(model)
     return [path]
 
 
-def _reference(model: ir.Model, array: np.ndarray, folder: Path) -> ExternalData | None:
-    """The place of `array` in a source file, if it is a contiguous view of that file's memory map."""
+def with_weights_file(
+    model: ir.Model, places: Mapping[str, ExternalData], location: str, record: WeightsRecord
+) -> bytes:
+    """The .onnx whose initializers named in `places` lie in the weights file `location` beside it."""
+    references = {name: ExternalData(location, place.offset, place.length) for name, place in places.items()}
+    return _content(model, references, {location: record} if references else {})
+
+
+def _content(
+    model: ir.Model, references: Mapping[str, ExternalData], records: Mapping[str, WeightsRecord]
+) -> bytes:
+    """The .onnx. Initializers named in `references` refer to that place, the others are stored inside."""
+    proto = proto_without_initializers(model)
+    if records:
+        proto.metadata_props.add(key=METADATA_KEY, value=write_records(records))
+    for name, array in initializer_arrays(model):
+        tensor = tensor_header(name, array, references.get(name))
+        if name not in references:
+            inside = bytearray()
+            write_array(inside.extend, array, sources_of(model))
+            tensor.raw_data = bytes(inside)
+        proto.graph.initializer.append(tensor)
+    content: bytes = proto.SerializeToString()
+    return content
+
+
+def _offset_in(source: SourceFile, array: np.ndarray) -> int | None:
+    """The offset of `array` in a source file, if it is a contiguous piece of it."""
     if not array.flags.c_contiguous or array.dtype.byteorder == ">":
         return None
-    address = array.__array_interface__["data"][0]
-    for source, mapped in model.meta.get("maps", {}).items():
-        offset = address - mapped.__array_interface__["data"][0]
-        if 0 <= offset <= mapped.nbytes - array.nbytes:
-            try:
-                location = Path(source).resolve().relative_to(folder.resolve())
-            except ValueError:
-                raise UsageError(
-                    f"--link: the weights are in {source}, outside {folder}; "
-                    "ONNX only allows files in or below the folder of the model: write it there"
-                ) from None
-            _check_text(location)
-            return ExternalData(location.as_posix(), offset, array.nbytes)
-    return None
+    return source.offset_of(array)
+
+
+def _location(source: SourceFile, folder: Path) -> str:
+    try:
+        location = source.path.resolve().relative_to(folder.resolve())
+    except ValueError:
+        raise UsageError(
+            f"--link: the weights are in {source.path}, outside {folder}; "
+            "ONNX only allows files in or below the folder of the model: write it there"
+        ) from None
+    _check_text(location)
+    return location.as_posix()
+
+
+def _known_sha256(model: ir.Model, source: SourceFile) -> str | None:
+    """The SHA-256 of a source file in the report of the conversion; None if it is not there."""
+    report: ConversionReport | None = model.meta.get("report")
+    found = [] if report is None else report.sources
+    return next((one.sha256 for one in found if one.name == source.path.name), None)
 
 
 def _check_text(location: Path) -> None:

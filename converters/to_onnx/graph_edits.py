@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
+from converters.graph import UniqueNames
 from converters.weights import is_weight, mark_weight
+
+_KEY = "graph_edits"
+# Constants up to this size are shared by content: axes, sizes, bounds.
+_MAX_SHARED_BYTES = 1024
 
 
 def size(size: Any) -> int | None:  # noqa: ANN401 - int or SymbolicDim
@@ -92,12 +98,7 @@ def new_node(
     **attributes: Any,  # noqa: ANN401
 ) -> ir.Value:
     """The result of a new node before (or after) the node `beside`, named after it."""
-    names = {value.name for node in graph for value in node.outputs} | {node.name for node in graph}
-    names |= {value.name for value in graph.inputs} | set(graph.initializers)
-    name, k = f"{beside.name}/{op_type}", 1
-    while name in names:
-        k += 1
-        name = f"{beside.name}/{op_type}_{k}"
+    name = _known(graph).names.unique(f"{beside.name}/{op_type}")
     node = ir.node(op_type, list(inputs), attributes, name=name, doc_string=beside.doc_string)
     node.outputs[0].name, node.outputs[0].shape = name, ir.Shape(shape)
     node.outputs[0].type = ir.TensorType(dtype) if dtype is not None else inputs[0].type
@@ -110,20 +111,15 @@ def new_node(
 
 def constant(graph: ir.Graph, array: np.ndarray) -> ir.Value:
     """An initializer with this content; an equal constant of the net is used again."""
-    for value in graph.initializers.values():
-        known = value.const_value
-        if (
-            known is None
-            or is_weight(value) is not False
-            or known.dtype != ir.DataType.from_numpy(array.dtype)
-        ):
-            continue
-        if tuple(known.shape) == array.shape and np.array_equal(known.numpy(), array):
-            return value
-    k = 0
-    while (name := f"constant_{k}") in graph.initializers:
-        k += 1
-    return named_constant(graph, name, array)
+    known = _known(graph)
+    key = _content(array)
+    if key not in known.constants:
+        name = f"constant_{known.constant_count}"
+        while name in graph.initializers:
+            known.constant_count += 1
+            name = f"constant_{known.constant_count}"
+        known.constants[key] = named_constant(graph, name, array)
+    return known.constants[key]
 
 
 def named_constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
@@ -132,4 +128,40 @@ def named_constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
     value.shape, value.type = ir.Shape(array.shape), ir.TensorType(ir.DataType.from_numpy(array.dtype))
     mark_weight(value, False)
     graph.register_initializer(value)
+    _known(graph).names.add(name)
     return value
+
+
+class _Known:
+    """The names of a graph, and its small constants by content, so that no edit looks through all of it."""
+
+    def __init__(self, graph: ir.Graph) -> None:
+        names = [str(value.name) for node in graph for value in node.outputs]
+        names += [str(node.name) for node in graph] + [str(value.name) for value in graph.inputs]
+        self.names = UniqueNames([*names, *graph.initializers])
+        self.constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
+        self.constant_count = 0
+        for value in graph.initializers.values():
+            if value.const_value is not None and is_weight(value) is False:
+                array = value.const_value.numpy()
+                if array.nbytes <= _MAX_SHARED_BYTES:
+                    self.constants.setdefault(_content(array), value)
+
+
+def _content(array: np.ndarray) -> tuple[str, tuple[int, ...], bytes]:
+    return array.dtype.str, array.shape, array.tobytes()
+
+
+def _known(graph: ir.Graph) -> _Known:
+    known: _Known = graph.meta.get(_KEY) or _Known(graph)
+    return known
+
+
+@contextlib.contextmanager
+def editing(graph: ir.Graph) -> Iterator[None]:
+    """Inside, the names of a graph are collected once, not again for each edit."""
+    graph.meta[_KEY] = _Known(graph)
+    try:
+        yield
+    finally:
+        del graph.meta[_KEY]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from converters.tensor_file import ExternalData
+from converters.weights_record import METADATA_KEY
 
 if TYPE_CHECKING:
     import onnx
@@ -25,7 +26,7 @@ def initializer_arrays(model: ir.Model) -> Iterable[tuple[str, np.ndarray]]:
 
 
 def proto_without_initializers(model: ir.Model) -> onnx.ModelProto:
-    """The model as protobuf, without its initializers."""
+    """The model as protobuf, without its initializers and without the record of its weights file."""
     import onnx_ir as ir
 
     graph = model.graph
@@ -44,6 +45,8 @@ def proto_without_initializers(model: ir.Model) -> onnx.ModelProto:
         producer_version=model.producer_version,
     )
     bare.metadata_props.update(model.metadata_props)
+    # About the files that the weights were read from, not those they are written to.
+    bare.metadata_props.pop(METADATA_KEY, None)
     return ir.serde.serialize_model(bare)
 
 

@@ -7,6 +7,7 @@ again. Only the copy that is written changes: the model that was read, and so it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ import onnx_ir as ir
 from converters.to_onnx.graph_edits import (
     append,
     constant,
+    editing,
     insert,
     ints,
     named_constant,
@@ -32,6 +34,10 @@ _TANH_IS_ONE = 20.0
 _SOFTPLUS_IS_IDENTITY = 60.0
 # The longest axis that is reversed by a list of places: the list is part of the file.
 _MAX_PLACES = 2**16
+# A convolution of constants is computed if it takes up to this many multiplications for each of its steps.
+_MAX_COMPUTED = 2**24
+# In the meta of a graph under way: the values that are known to depend on an input.
+_DEPENDENT = "depends_on_input"
 
 
 def portable_copy(model: ir.Model, *, rewrite: bool = True) -> ir.Model:
@@ -41,10 +47,12 @@ def portable_copy(model: ir.Model, *, rewrite: bool = True) -> ir.Model:
     if not rewrite:
         return copy
     graph = copy.graph
-    for node in list(graph):
-        _drop_trailing_empty_inputs(node)
-        if (rewriting := _REWRITES.get(node.op_type)) is not None:
-            rewriting(graph, node)
+    with editing(graph):
+        for node in list(graph):
+            _drop_trailing_empty_inputs(node)
+            if (rewriting := _REWRITES.get(node.op_type)) is not None:
+                rewriting(graph, node)
+    graph.meta.pop(_DEPENDENT, None)
     for name in [name for name, value in graph.initializers.items() if not value.uses()]:
         if not graph.initializers[name].is_graph_output():
             del graph.initializers[name]
@@ -195,8 +203,10 @@ def _select_by_places(graph: ir.Graph, node: ir.Node) -> None:
 
 def _fold_convolution_of_constant(graph: ir.Graph, node: ir.Node) -> None:
     """OpenCV refuses a convolution whose image is a constant: it and what it is made of are computed now."""
-    made: dict[ir.Node, None] = {}
-    if node.outputs[0].is_graph_output() or not _is_computed_from_constants(node, made):
+    if node.outputs[0].is_graph_output():
+        return
+    made = _computed_from_constants(node, graph.meta.setdefault(_DEPENDENT, set()))
+    if made is None or any(_multiplications(part) > _MAX_COMPUTED for part in made):
         return
     arrays: dict[ir.Value, np.ndarray] = {}
     for part in made:
@@ -208,16 +218,40 @@ def _fold_convolution_of_constant(graph: ir.Graph, node: ir.Node) -> None:
             graph.remove(part, safe=True)
 
 
-def _is_computed_from_constants(node: ir.Node, made: dict[ir.Node, None]) -> bool:
-    """Whether the inputs of a node are constants or computed from them; adds the nodes in their order."""
-    for value in node.inputs:
-        if value is None or value.const_value is not None:
-            continue
-        producer = value.producer()
-        if producer is None or not (producer in made or _is_computed_from_constants(producer, made)):
-            return False
-    made[node] = None
-    return True
+def _computed_from_constants(node: ir.Node, dependent: set[ir.Value]) -> list[ir.Node] | None:
+    """The nodes, in their order, that compute a node's result from constants; None if it needs an input.
+
+    dependent: the values that are known to need an input. Those that are found are added, so that each node
+    of a long net is passed once.
+    """
+    made: dict[ir.Node, None] = {}
+    stack = [(node, iter(node.inputs))]
+    while stack:
+        current, inputs = stack[-1]
+        for value in inputs:
+            if value is None or value.const_value is not None:
+                continue
+            producer = value.producer()
+            if producer is None or value in dependent:
+                dependent.update(output for waiting, _ in stack for output in waiting.outputs)
+                return None
+            if producer not in made:
+                stack.append((producer, iter(producer.inputs)))
+                break
+        else:
+            made[current] = None
+            stack.pop()
+    return list(made)
+
+
+def _multiplications(node: ir.Node) -> float:
+    """How many multiplications a node takes at most; infinity where a size is not known."""
+    weight = node.inputs[1] if node.op_type == "Conv" else None
+    shapes = [*(value.shape for value in node.outputs), weight.shape if weight is not None else ()]
+    if any(shape is None or any(not isinstance(size, int) for size in shape) for shape in shapes):
+        return math.inf
+    *results, each = [[size for size in shape or () if isinstance(size, int)] for shape in shapes]
+    return sum(math.prod(result) for result in results) * math.prod(each[1:])
 
 
 def _compute(node: ir.Node, arrays: dict[ir.Value, np.ndarray]) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 
 from converters.atomic_writing import atomic_write_group
 from converters.errors import UnsupportedError
-from converters.tensor_file import little_endian
+from converters.source_files import check_unchanged, sources_of
+from converters.tensor_file import write_array
 from converters.to_onnx.model_proto import initializer_arrays, proto_without_initializers, tensor_header
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def save_self_contained(model: ir.Model, path: Path) -> list[Path]:
         for tensor, array in tensors:
             file.write(_length_delimited(_INITIALIZER, len(tensor) + array.nbytes))
             file.write(tensor)
-            file.write(little_endian(array).data)
+            write_array(file.write, array, sources_of(model))
+        check_unchanged(model)
     return [path]
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from converters.atomic_writing import atomic_write_group
-from converters.tensor_file import ExternalData, write_tensors
-from converters.to_onnx.external_data import save_with_external_data
+from converters.net_files import atomic_write_nets
+from converters.tensor_file import ExternalData
+from converters.to_onnx.external_data import with_weights_file
 from converters.to_onnx.model_proto import MIN_EXTERNAL_BYTES, initializer_arrays
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ def save(model: ir.Model, path: Path) -> list[Path]:
     from converters.to_pytorch.python_source import python_source
 
     net = convert(model)
-    text = python_source(net, model)
     weights = path.with_suffix(".safetensors")
-    with atomic_write_group(path.parent, [path.name, weights.name]) as temporary:
-        (temporary / path.name).write_text(text, encoding="utf-8")
-        write_tensors(temporary / weights.name, _state_arrays(net))
+    with atomic_write_nets(model, path.parent, [path.name], weights.name) as pending:
+        written = pending.write_weights(_state_arrays(net))
+        text = python_source(net, model, written.sha256)
+        pending.write_net(path.name, lambda _: text.encode())
     return [path, weights]
 
 
@@ -49,14 +49,15 @@ def save_bundle(model: ir.Model, folder: Path, onnx_form: ir.Model | None = None
     from converters.to_pytorch.python_source import python_source
 
     net = convert(model)
-    text = python_source(net, model)
-    names = ["net.onnx", "net.py", "net.safetensors"]
-    with atomic_write_group(folder, names) as temporary:
-        (temporary / "net.py").write_text(text, encoding="utf-8")
-        places = write_tensors(temporary / "net.safetensors", _state_arrays(net))
-        onnx_form = onnx_form or model
-        save_with_external_data(onnx_form, temporary / "net.onnx", _shared_data(onnx_form, net, places))
-    return [folder / name for name in names]
+    onnx_form = onnx_form or model
+    with atomic_write_nets(model, folder, ["net.onnx", "net.py"], "net.safetensors") as pending:
+        written = pending.write_weights(_state_arrays(net))
+        shared = _shared_data(onnx_form, net, written.places)
+        record = pending.record(written)
+        pending.write_net("net.onnx", lambda name: with_weights_file(onnx_form, shared, name, record))
+        text = python_source(net, model, written.sha256)
+        pending.write_net("net.py", lambda _: text.encode())
+    return [folder / name for name in ("net.onnx", "net.py", "net.safetensors")]
 
 
 def _state_arrays(net: GeneratedNet) -> dict[str, np.ndarray]:

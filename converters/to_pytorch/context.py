@@ -150,11 +150,14 @@ class Context:
         return lambda *inputs: self.net.proxy("call_module", attribute, inputs)
 
     def _check_weights(self, module: Submodule) -> None:
-        with torch.device("meta"):
-            made = module.type(*module.arguments, **module.keywords)
-        expected = {
-            key: tuple(t.shape) for key, t in made.state_dict().items() if key != "num_batches_tracked"
-        }
+        call = repr((module.type, module.arguments, module.keywords))
+        if call not in self.net.weight_shapes:
+            with torch.device("meta"):
+                made = module.type(*module.arguments, **module.keywords)
+            self.net.weight_shapes[call] = {
+                key: tuple(t.shape) for key, t in made.state_dict().items() if key != "num_batches_tracked"
+            }
+        expected = self.net.weight_shapes[call]
         given = {key: weight.array.shape for key, weight in module.weights.items()}
         if expected != given:
             raise MismatchError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -89,7 +88,7 @@ class Conversion:
         # The node that computes a layer's result has the layer's name; so has its only node.
         is_layer = node.name == layer or self.nodes_per_layer[layer] == 1
         context = Context(self.net, node, layer, is_layer=is_layer)
-        before = len(self.net.graph.nodes)
+        self.net.new_nodes.clear()
         try:
             results = self._results(context)
         except (ConverterError, MemoryError, RecursionError):
@@ -100,7 +99,7 @@ class Conversion:
             raise FormatError(
                 f"{context.where}: its attributes and inputs cannot be understood: {error}"
             ) from error
-        for part in itertools.islice(self.net.graph.nodes, before, None):
+        for part in self.net.new_nodes:
             part.meta["layer"] = layer
         for value, result in zip(node.outputs, results, strict=False):
             if isinstance(result, fx.Proxy) and "value" not in result.node.meta:

@@ -58,6 +58,19 @@ class NetTensor:
     trainable: bool
 
 
+class _Tracer(fx.proxy.GraphAppendingTracer):
+    """Adds nodes to a graph and lists them, because a graph cannot be read from a place on."""
+
+    def __init__(self, graph: fx.Graph) -> None:
+        super().__init__(graph)
+        self.added: list[fx.Node] = []
+
+    def create_node(self, *arguments: Any, **keywords: Any) -> fx.Node:  # noqa: ANN401
+        """See fx.TracerBase."""
+        self.added.append(super().create_node(*arguments, **keywords))
+        return self.added[-1]
+
+
 @dataclass
 class GeneratedNet:
     """The contents of net.py.
@@ -66,6 +79,7 @@ class GeneratedNet:
         parts of the expressions for such values. All have the name of their layer in `meta["layer"]`.
     submodules: by attribute. attributes_by_signature: the attribute of each `Submodule.signature`.
     tensors: by the name of their initializer.
+    weight_shapes: by constructor call: the shapes of the weights that the module has.
     names: the attribute names given so far.
     """
 
@@ -73,10 +87,16 @@ class GeneratedNet:
     submodules: dict[str, Submodule] = field(default_factory=dict)
     attributes_by_signature: dict[str, str] = field(default_factory=dict)
     tensors: dict[str, NetTensor] = field(default_factory=dict)
+    weight_shapes: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     names: Names = field(default_factory=lambda: Names(dir(nn.Module())))
 
     def __post_init__(self) -> None:
-        self._tracer = fx.proxy.GraphAppendingTracer(self.graph)
+        self._tracer = _Tracer(self.graph)
+
+    @property
+    def new_nodes(self) -> list[fx.Node]:
+        """The nodes added since this list was last cleared."""
+        return self._tracer.added
 
     def proxy(
         self,

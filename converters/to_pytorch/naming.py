@@ -7,6 +7,7 @@ import keyword
 import re
 from collections.abc import Iterable
 
+from converters.graph import UniqueNames
 from converters.to_pytorch import helpers
 
 # Names that the generated file uses itself.
@@ -19,17 +20,15 @@ class Names:
     """Gives out identifiers, each only once."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
-        self._taken = _RESERVED | set(taken)
+        self._names = UniqueNames(_RESERVED | set(taken))
 
     def unique(self, wanted: str) -> str:
         """`wanted` as an identifier that was not given yet: `data`, else `data_2`, `data_3`, ..."""
         base = identifier(wanted)
-        name, k = (f"{base}_" if base in _RESERVED else base), 1
-        while name in self._taken:
-            k += 1
-            name = f"{base}_{k}"
-        self._taken.add(name)
-        return name
+        if base in _RESERVED and f"{base}_" not in self._names:
+            self._names.add(f"{base}_")
+            return f"{base}_"
+        return self._names.unique(base)
 
 
 def identifier(name: str) -> str:

@@ -14,6 +14,7 @@ import torch
 from torch import fx
 
 from converters.image_preparation import ImagePreparation
+from converters.net_files import HASH_DIGITS
 from converters.to_pytorch import helpers
 from converters.to_pytorch.context import torch_dtype
 from converters.to_pytorch.docstring import class_docstring, module_docstring
@@ -31,33 +32,57 @@ from converters.to_pytorch.naming import class_name, printable
 from converters.to_pytorch.preprocess_source import preprocess_source
 
 _LOAD = '''\
+WEIGHTS_SHA256 = "{sha256}"
+
+
 def load(weights: str | None = None) -> {name}:
     """The net in eval mode; its weights lie beside this file unless said otherwise."""
     if weights is None:
-        weights = __file__.removesuffix(".py") + ".safetensors"
+        weights = _weights_beside()
     with torch.device("meta"):  # allocates nothing; the weights are assigned next
         net = {name}()
     net.load_state_dict(load_file(weights), assign=True)
     return net.eval()
+
+
+def _weights_beside() -> str:
+    name = __file__.removesuffix(".py")
+    weights = f"{{name}}.{{WEIGHTS_SHA256[:{digits}]}}.safetensors"  # while a net is replaced
+    if not os.path.exists(weights):
+        weights = f"{{name}}.safetensors"
+    digest = hashlib.sha256()
+    with open(weights, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    if digest.hexdigest() != WEIGHTS_SHA256:
+        raise ValueError(
+            f"{{weights}}: not the weights of {{__file__}}: expected the SHA-256 "
+            f"{{WEIGHTS_SHA256}}, came {{digest.hexdigest()}}. Put the weights there that "
+            "it was written with, or give others to load() by their name."
+        )
+    return weights
 '''
 
 
-def python_source(net: GeneratedNet, model: ir.Model) -> str:
+def python_source(net: GeneratedNet, model: ir.Model, weights_sha256: str) -> str:
     """A Python module with one nn.Module subclass, `load`, and `preprocess` where the preparation is known.
 
-    It is formatted as ruff and black format.
+    It is formatted as ruff and black format. weights_sha256: of the weights file beside it.
     """
     name = class_name(model.graph.name or "")
     preparation = ImagePreparation.in_metadata(model.metadata_props)
     preprocess, resize = (None, None) if preparation is None else preprocess_source(preparation)
     parts = [inspect.getsource(helper).rstrip() for helper in _helpers(net.graph, resize)]
-    parts += ["\n".join(_class(net, model, name)), _LOAD.format(name=name).rstrip()]
+    load = _LOAD.format(name=name, sha256=weights_sha256, digits=HASH_DIGITS)
+    parts += ["\n".join(_class(net, model, name)), load.rstrip()]
     parts += [] if preprocess is None else [preprocess]
     code = "\n\n\n".join(parts) + "\n"
     imports = ["import torch", "from safetensors.torch import load_file", "from torch import nn"]
     if re.search(r"\bF\.", code):
         imports.insert(1, "import torch.nn.functional as F")
-    text = "\n".join([*module_docstring(model), "", *imports, "", "", code])
+    text = "\n".join(
+        [*module_docstring(model), "", "import hashlib", "import os", "", *imports, "", "", code]
+    )
     compile(text, "net.py", "exec")  # SyntaxError here if a name in the model ever became code
     return text
 

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from stopped_processes import killed_before
 
 from converters import UsageError, atomic_write, atomic_write_group
 
@@ -27,7 +28,7 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path):
     path.write_text("old")
     with atomic_write(path) as temporary:
         temporary.write_text("new")
-        assert temporary.parent == tmp_path  # on the same disk, so that the move is one step
+        assert tmp_path in temporary.parents  # on the same disk, so that the move is one step
         assert path.read_text() == "old"
     assert path.read_text() == "new"
     assert names_in(tmp_path) == {"result.json"}
@@ -42,28 +43,41 @@ def test_a_failure_leaves_the_file_that_was_there(tmp_path):
     assert names_in(tmp_path) == {"result.json"}
 
 
-def test_what_a_killed_process_left_of_the_same_file_is_removed(tmp_path):
-    (tmp_path / ".a[1].json.0123abcd.part").touch()
-    (tmp_path / ".other.json.0123abcd.part").touch()
-    with atomic_write(tmp_path / "a[1].json") as temporary:
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    path = tmp_path / ("a" * 255)
+
+    def write() -> None:
+        with atomic_write(path) as temporary:
+            temporary.write_text("half")
+            (tmp_path / "mark").touch()
+            temporary.write_text("whole")
+
+    # Killed before the rename.
+    assert killed_before(2, write)
+    assert names_in(tmp_path) > {"mark"}
+    assert not path.exists()
+    with atomic_write(tmp_path / "another") as temporary:
         temporary.touch()
-    assert names_in(tmp_path) == {"a[1].json", ".other.json.0123abcd.part"}
+    assert names_in(tmp_path) == {"mark", "another"}
 
 
 def write_twice(path: Path, first: Path) -> None:
     first.write_text("first")
-    with atomic_write(path) as second:
-        second.write_text("second")
-
-
-def test_two_processes_that_write_the_same_file_are_found(tmp_path):
-    path = tmp_path / "result.json"
     with (
         pytest.raises(OSError, match="another process is writing the same file"),
-        atomic_write(path) as first,
+        atomic_write(path) as second,
     ):
+        second.write_text("second")
+    with atomic_write(path.with_name("other.json")) as other:
+        other.touch()
+
+
+def test_of_two_processes_that_write_the_same_file_the_second_is_refused(tmp_path):
+    path = tmp_path / "result.json"
+    with atomic_write(path) as first:
         write_twice(path, first)
-    assert path.read_text() == "second"
+    assert path.read_text() == "first"
+    assert names_in(tmp_path) == {"result.json", "other.json"}
 
 
 def test_a_link_stays_and_its_target_is_replaced(tmp_path):
@@ -72,7 +86,7 @@ def test_a_link_stays_and_its_target_is_replaced(tmp_path):
     link.symlink_to(tmp_path / "elsewhere" / "real.json")
     with atomic_write(link) as temporary:
         temporary.write_text("new")
-        assert temporary.parent == tmp_path / "elsewhere"
+        assert tmp_path / "elsewhere" in temporary.parents
     assert link.is_symlink()
     assert (tmp_path / "elsewhere" / "real.json").read_text() == "new"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zoo.bundled import bundled_folder
 from zoo.catalog.manifest import Manifest
-from zoo.errors import UsageError
+from zoo.errors import UsageError, excerpt
 
 
 class Catalog:
@@ -55,7 +55,7 @@ class Catalog:
             return None
         if manifest.baseline not in self._paths:
             raise UsageError(
-                f"{manifest.name}: its baseline '{manifest.baseline}' is no model of the catalog\n"
+                f"{manifest.name}: its baseline '{excerpt(manifest.baseline)}' is no model of the catalog\n"
                 f"{self.advice(manifest.baseline)}"
             )
         return self.get(manifest.baseline)

@@ -12,12 +12,12 @@ A manifest has them as `[[claims]]`, `[[measurements]]` and `[[conflicts]]`. Whi
 from __future__ import annotations
 
 import re
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from zoo.catalog.file import Identified
+from zoo.catalog.file import MOST_COUNT, Identified
 from zoo.preprocessing.settings import Preprocessing
 from zoo.schema import Data, Pattern, RelativePath, Url
 from zoo.vocabulary import Metric
@@ -25,8 +25,8 @@ from zoo.vocabulary import Metric
 # A count and its published percentage must agree to two digits after the point.
 PERCENT_SLACK = Decimal("0.01")
 Percent = Annotated[float, Field(ge=0, le=100)]
-Count = Annotated[int, Field(ge=0)]
-Images = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(ge=0, le=MOST_COUNT)]
+Images = Annotated[int, Field(gt=0, le=MOST_COUNT)]
 Line = Annotated[str, Pattern(r"\S(?:[^\x00-\x1f]*\S)?", "one line of text without blanks around it")]
 
 # Pages of repositories whose address names a branch, tag or commit, in the group.
@@ -175,7 +175,10 @@ class Conflict(Data):
 def rounds_to(value: Decimal, printed: float) -> bool:
     """Whether `value`, rounded half up to the digits of `printed`, is `printed`."""
     given = Decimal(str(printed))
-    return value.quantize(given, ROUND_HALF_UP) == given
+    try:
+        return value.quantize(given, ROUND_HALF_UP) == given
+    except InvalidOperation as error:
+        raise ValueError(f"{given} % has far too many digits") from error
 
 
 def check_count(correct: int | None, n: int, percent: float) -> None:

@@ -9,13 +9,15 @@ from pydantic import Field
 from zoo.schema import Data, Hex40, Hex64, Hex96, Name, RelativePath, Url
 
 Role = Literal["definition", "weights", "mean", "log", "recorded", "data", "alternative"]
+# Larger than any; numbers without end would make others that cannot be printed.
+MOST_COUNT = 10**15
 HASH_KINDS = ("sha256", "sha384", "sha1", "git_blob")
 
 
 class Identified(Data):
     """What is known of the bytes of a file."""
 
-    bytes: Annotated[int, Field(gt=0)] | None = None
+    bytes: Annotated[int, Field(gt=0, le=MOST_COUNT)] | None = None
     sha256: Hex64 | None = None
     sha384: Hex96 | None = None
     sha1: Hex40 | None = None

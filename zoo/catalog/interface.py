@@ -6,9 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from zoo.catalog.file import MOST_COUNT
 from zoo.schema import Data
 
-Size = Annotated[int, Field(gt=0)]
+Size = Annotated[int, Field(gt=0, le=MOST_COUNT)]
 # How many channels an order of channels names.
 CHANNEL_COUNTS = {"BGR": 3, "RGB": 3, "L of Lab": 1}
 

@@ -7,6 +7,7 @@ it; whatever does not fit the schema is an error that names the file and the fie
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
@@ -18,17 +19,23 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from zoo.bundled import LABEL_ORDERS, TASKS
 from zoo.catalog.claim import Claim, Conflict, Loss, PublishedMeasurement
-from zoo.catalog.file import File, Role
-from zoo.catalog.interface import Input, Output
+from zoo.catalog.file import MOST_COUNT, File, Role
+from zoo.catalog.interface import Input, Output, Size
 from zoo.catalog.names import DatasetName, LabelOrderName, TaskName
 from zoo.catalog.reported import Reported
-from zoo.errors import UsageError
+from zoo.errors import UsageError, excerpt
 from zoo.preprocessing.settings import Preprocessing
 from zoo.schema import Data, Name, Url
 from zoo.vocabulary import Metric
 
 # Roles that several files of a model may have.
 SEVERAL: frozenset[Role] = frozenset({"data", "alternative"})
+# Ten times the longest one. The time for a key of many parts grows with their square.
+MOST_BYTES = 1 << 17
+MOST_KEY_PARTS = 20
+# Lines of a message.
+MOST_PROBLEMS = 20
+KEY_PART = re.compile("""[\\w"'-]*""")
 
 
 class License(Data):
@@ -54,18 +61,18 @@ class Manifest(Data):
     task: TaskName = "classification"
     dataset: DatasetName | None = None
     """The labelled images that the claims are about."""
-    classes: Annotated[int, Field(gt=1)] | None = None
+    classes: Annotated[int, Field(gt=1, le=MOST_COUNT)] | None = None
     """How many classes the outputs tell apart, a background class included, where that is known."""
     label_order: LabelOrderName | None = None
     """What class k means. sorted-synsets: the k-th of the 1000 synset ids of ILSVRC2012 in sorted order;
     digits: the digit k. None: not stated anywhere."""
-    input_shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)] | None = None
+    input_shape: Annotated[list[Size], Field(min_length=3, max_length=3)] | None = None
     """Channels, height, width of a net whose only input is an image that `preprocessing` makes."""
     inputs: list[Input] = []
     """The inputs of any other net, in their order; instead of `input_shape` and `preprocessing`."""
     outputs: list[Output] = []
     """The outputs in words. Needed for all but classification."""
-    parameters: Annotated[int, Field(gt=0)] | None = None
+    parameters: Annotated[int, Field(gt=0, le=MOST_COUNT)] | None = None
     """How many numbers the net for inference holds, running statistics included, where that is known."""
     scores: str | None = None
     """Name of the output that ranks the classes; None: the only output."""
@@ -96,16 +103,17 @@ class Manifest(Data):
     def read(cls, path: Path) -> Manifest:
         """The manifest in the TOML file `path`. UsageError says what does not fit, and where."""
         try:
-            manifest = cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+            manifest = cls.model_validate(tomllib.loads(_text(path)))
         except OSError as error:
             raise UsageError(f"{path}: the manifest cannot be read: {error.strerror}") from error
         except ValidationError as error:
             raise UsageError(f"{path}: the manifest does not fit the schema\n{_explain(error)}") from error
         except (ValueError, RecursionError) as error:  # RecursionError: nested too deeply
-            raise UsageError(f"{path}: not a TOML file: {error}") from error
+            raise UsageError(f"{path}: not a TOML file: {excerpt(error)}") from error
         if manifest.name != path.stem:
             raise UsageError(
-                f"{path}: the manifest is of '{manifest.name}'; rename the file to {manifest.name}.toml"
+                f"{path}: the manifest is of '{excerpt(manifest.name)}'; "
+                f"rename the file to {excerpt(manifest.name)}.toml"
             )
         manifest._directory = path.parent.resolve()
         return manifest
@@ -266,9 +274,22 @@ class ModelFile:
         return None if self.entry.path is None else self.manifest.directory / self.entry.path
 
 
+def _text(path: Path) -> str:
+    """The text of a manifest. ValueError for one that would take tomllib minutes."""
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"a manifest has at most {MOST_BYTES:,} bytes")
+    text = path.read_text(encoding="utf-8")
+    joined = 0
+    for part in text.split("."):
+        joined = joined + 1 if KEY_PART.fullmatch(part.strip()) else 0
+        if joined > MOST_KEY_PARTS:
+            raise ValueError(f"more than {MOST_KEY_PARTS} names joined by dots")
+    return text
+
+
 def _refuse_duplicates(what: str, values: Iterable[str]) -> None:
     if duplicates := sorted(value for value, count in Counter(values).items() if count > 1):
-        raise ValueError(f"{what} given twice: {', '.join(duplicates)}")
+        raise ValueError(f"{what} given twice: {excerpt(', '.join(duplicates))}")
 
 
 def _explain(error: ValidationError) -> str:
@@ -278,5 +299,5 @@ def _explain(error: ValidationError) -> str:
         came = (
             "" if problem["type"] == "missing" or not problem["loc"] else f" (came: {problem['input']!r:.80})"
         )
-        lines.append(f"  {where}: {problem['msg'].removeprefix('Value error, ')}{came}")
-    return "\n".join(lines)
+        lines.append(f"  {excerpt(where)}: {problem['msg'].removeprefix('Value error, ')}{came}")
+    return "\n".join(lines[:MOST_PROBLEMS])

@@ -10,11 +10,11 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.errors import DataError
+from zoo.errors import DataError, excerpt
 from zoo.vocabulary import Metric
 
 if TYPE_CHECKING:
@@ -46,18 +46,20 @@ def read_trace(path: Path, n: int) -> Trace:
     """The trace in `path`, of a run over `n` images. DataError names the line that is wrong."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
+            reader = csv.reader(file)
+            names = next(reader, [])
+            if missing := [name for name in COLUMNS if name not in names]:
                 raise DataError(f"{path}: a trace has the columns {', '.join(COLUMNS)}; missing: {missing}")
-            lines = list(reader)
+            places = [names.index(name) for name in COLUMNS]
+            lines = [line for line in reader if line]
     except OSError as error:
         raise DataError(f"{path}: the trace cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: the trace cannot be read: {error}") from error
+        raise DataError(f"{path}: the trace cannot be read: {excerpt(error)}") from error
     if not lines or n % len(lines):
         raise DataError(f"{path}: {n} images do not make {len(lines)} batches of one size")
     batch_size = n // len(lines)
-    rows = [_counts(line, number, batch_size, path) for number, line in enumerate(lines)]
+    rows = [_counts(line, places, number, batch_size, path) for number, line in enumerate(lines)]
     return Trace(tuple(top1 for top1, _ in rows), tuple(top5 for _, top5 in rows), batch_size)
 
 
@@ -68,8 +70,12 @@ def average_loss(path: Path) -> str:
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            losses = [float(line["loss"]) for line in csv.DictReader(file)]
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError) as error:
+            reader = csv.reader(file)
+            place = next(reader, []).index("loss")
+            losses = [float(line[place]) for line in reader if line]
+        if not losses:
+            raise ValueError("no lines")
+    except (OSError, UnicodeDecodeError, csv.Error, LookupError, ValueError) as error:
         raise DataError(f"{path}: expected a column 'loss' with a number in every line") from error
     return _float32_average(losses)
 
@@ -123,17 +129,19 @@ def _correlation(ours: Sequence[int], theirs: Sequence[int]) -> float | None:
     return float(np.corrcoef(ours, theirs)[0, 1])
 
 
-def _counts(line: dict[str, str], number: int, batch_size: int, path: Path) -> tuple[int, int]:
+def _counts(
+    line: Sequence[str], places: Sequence[int], number: int, batch_size: int, path: Path
+) -> tuple[int, int]:
     try:
-        batch, top1, top5 = (int(line[name]) for name in COLUMNS)
-    except (TypeError, ValueError) as error:
+        batch, top1, top5 = (int(line[place]) for place in places)
+    except (LookupError, ValueError) as error:
         raise DataError(
             f"{path}, line {number + 2}: expected whole numbers in {', '.join(COLUMNS)}"
         ) from error
     if batch != number or not 0 <= top1 <= top5 <= batch_size:
         raise DataError(
             f"{path}, line {number + 2}: expected batch {number} with "
-            f"0 <= top1 <= top5 <= {batch_size}; came: {batch}, {top1}, {top5}"
+            f"0 <= top1 <= top5 <= {batch_size}; came: {excerpt(f'{batch}, {top1}, {top5}')}"
         )
     return top1, top5
 
@@ -152,7 +160,10 @@ def reprint(published: str, counts: Sequence[int], batch_size: int) -> str:
         n = batch_size * len(counts)
         images = n - sum(counts) if "error" in published else sum(counts)
         step = Decimal(1).scaleb(-_decimals(number.group()))
-        text = str((Decimal(100 * images) / n).quantize(step, ROUND_HALF_UP))
+        try:
+            text = str((Decimal(100 * images) / n).quantize(step, ROUND_HALF_UP))
+        except InvalidOperation as error:
+            raise DataError(f"'{excerpt(published)}': far too many digits for an accuracy") from error
     return published[: number.start()] + text + published[number.end() :]
 
 
@@ -191,7 +202,7 @@ def _number(published: str) -> re.Match[str]:
     """The number that is the claim: the one before a % sign, else the first."""
     matches = list(NUMBER.finditer(published))
     if not matches:
-        raise DataError(f"'{published}': expected a published claim with a number in it")
+        raise DataError(f"'{excerpt(published)}': expected a published claim with a number in it")
     percentages = [match for match in matches if published[match.end() :].lstrip().startswith("%")]
     return (percentages or matches)[0]
 

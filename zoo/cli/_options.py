@@ -114,6 +114,12 @@ EvidenceOption = Annotated[
 ]
 EVIDENCE_DEFAULT = Path("results")
 
+VerifyOption = Annotated[
+    bool,
+    typer.Option(
+        "--verify", help="Hash the files in which an .onnx keeps its weights, even if they look unchanged."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 ManifestsOption = Annotated[
     list[Path] | None,

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 BAR_WIDTH = 30
 
 
-def show_weights(nets: Sequence[str], manifests: Sequence[Path] | None, *, as_json: bool) -> None:
+def show_weights(
+    nets: Sequence[str], manifests: Sequence[Path] | None, *, as_json: bool, verify: bool = False
+) -> None:
     """Print the comparison of two nets. UsageError if there are not two, or their architectures differ.
 
-    Ends with 1 if a net contains values that are not finite.
+    Ends with 1 if a net contains values that are not finite. `verify`: see `converters.load`.
 
     As JSON: classes (names), a and b (names of the nets), arrays (the fields of
     `zoo.verification.weights.WeightComparison`).
@@ -32,7 +34,7 @@ def show_weights(nets: Sequence[str], manifests: Sequence[Path] | None, *, as_js
 
     if len(nets) != 2:
         raise UsageError(f"--weights compares two nets, A B; {len(nets)} given (files of one net: A1,A2)")
-    first, second = found = [_weights(net, manifests) for net in nets]
+    first, second = found = [_weights(net, manifests, verify=verify) for net in nets]
     rows = [compare_weights(*both) for both in pair_weights(first, second)]
     if as_json:
         arrays = [asdict(row) for row in rows]
@@ -50,7 +52,7 @@ def show_weights(nets: Sequence[str], manifests: Sequence[Path] | None, *, as_js
         raise typer.Exit(1)
 
 
-def _weights(net: str, manifests: Sequence[Path] | None) -> list[Weight]:
+def _weights(net: str, manifests: Sequence[Path] | None, *, verify: bool) -> list[Weight]:
     import converters
     from zoo.store.cache import Cache
     from zoo.store.converted import source_net
@@ -59,7 +61,7 @@ def _weights(net: str, manifests: Sequence[Path] | None) -> list[Weight]:
     subject = find_subject(net.split(","), manifests)
     if subject.manifest is not None:
         return weights_of(source_net(subject.manifest, Cache()).model)
-    return weights_of(converters.load(*subject.sources))
+    return weights_of(converters.load(*subject.sources, verify=verify))
 
 
 def _print(rows: Sequence[WeightComparison], nets: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import io
 import os
@@ -36,7 +37,11 @@ def main() -> None:
     app.callback(help=_HELP)(session.global_options)
     for name, command in all_commands().items():
         app.command(name)(session.guarded(command.function))
-    app(prog_name="dsd-zoo")
+    try:
+        app(prog_name="dsd-zoo")
+    except OSError as error:  # the help cannot be printed
+        print(_error_text(error), file=sys.stderr)
+        sys.exit(2)
 
 
 _HELP = """The DSD model zoo: fetch, verify, convert and re-measure published Caffe and Torch7 models.
@@ -99,7 +104,9 @@ class _Session:
 
 def _error_text(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        # Whoever writes a file names it; what prints does not.
+        printed = error.errno == errno.ENOSPC and "standard output: "
+        place = printed or "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
         return f"dsd-zoo: {place}{error.strerror}"
     if isinstance(error, ModuleNotFoundError) and (missing := _missing_package(error)):
         return f"dsd-zoo: {missing}"

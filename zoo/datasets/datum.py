@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from converters import wire
+from converters import FileView, wire
 from zoo.errors import DataError
 from zoo.preprocessing.decode import DecodedImage
 
+FEW_FIELDS, FLOAT_FIELD_BYTES = 100, 5
 CHANNELS, HEIGHT, WIDTH, DATA, LABEL, FLOAT_DATA, ENCODED = range(1, 8)
 
 
-def read_label(record: memoryview) -> int:
+def read_label(record: memoryview | FileView) -> int:
     """The label of a Datum; the image itself is skipped. DataError if the record is not a Datum."""
     label = 0
     for field in _buffer(record).fields():
@@ -64,8 +65,10 @@ def read_image(record: memoryview) -> bytes | DecodedImage:
     return DecodedImage(values.reshape(shape).transpose(1, 2, 0), hashlib.sha256(content).hexdigest())
 
 
-def _buffer(record: memoryview) -> wire.Buffer:
-    return wire.Buffer(record, max_fields=None, groups=False, error=DataError)
+def _buffer(record: memoryview | FileView) -> wire.Buffer:
+    # Floats that are not packed are the only field of which there are many.
+    most = FEW_FIELDS + len(record) // FLOAT_FIELD_BYTES
+    return wire.Buffer(record, max_fields=most, groups=False, error=DataError)
 
 
 def _whole(content: bytes, is_bytes: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -11,7 +12,7 @@ from zoo.datasets.dataset import Dataset, Sample
 from zoo.datasets.labels import label_images
 from zoo.datasets.registry import all_sources, expected_sources
 from zoo.datasets.source import Files, Records
-from zoo.errors import UsageError
+from zoo.errors import DataError, UsageError, excerpt
 from zoo.files import printable
 
 # Hugging Face's copy of ImageNet adds the synset to the names of the validation images.
@@ -38,10 +39,19 @@ def open_dataset(spec: str | Path, labels: Path | None = None) -> Dataset:
         if issubclass(source, Records):
             if labels is not None:
                 raise UsageError(f"{path}: its images carry their labels; --labels {labels} is not for it")
-            return _of_records(path, source(path))
+            return _with_different_names(_of_records(path, source(path)))
         if issubclass(source, Files):
-            return _of_files(path, source(path), labels)
+            return _with_different_names(_of_files(path, source(path), labels))
     raise UsageError(f"{path}: expected {expected_sources()}")
+
+
+def _with_different_names(data: Dataset) -> Dataset:
+    """The dataset. DataError if two images have one name: evidence has one row for each name."""
+    if len({sample.id for sample in data}) == len(data):
+        return data
+    data.close()
+    name, count = Counter(sample.id for sample in data).most_common(1)[0]
+    raise DataError(f"{data.source}: {count} images are called {excerpt(name)}; each needs a name of its own")
 
 
 def _of_records(path: Path, place: Records) -> Dataset:

@@ -7,18 +7,21 @@ synset_words.txt and of torchvision), not the devkit's own numbering.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from zoo.bundled import ILSVRC2012_VAL, devkit_order, ilsvrc2012_val_labels, imagenet_synsets
 from zoo.datasets.source import Files
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError, UsageError, excerpt
 
 IMAGE_SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp"})
 LIST_NAMES = ("labels.txt", "val.txt")
 # A list of all of ImageNet takes 50 MB.
 MOST_LIST_BYTES = 1 << 27
+MOST_LABEL_DIGITS = 9
+# Names that a message shows.
+NAMES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +81,30 @@ def _parse(content: bytes, source: str) -> dict[str, int]:
     except UnicodeDecodeError as error:
         raise DataError(f"{source}: a list of labels is UTF-8 text; byte {error.start} is none") from error
     for number, line in enumerate(lines, 1):
-        if not line.strip():
+        if not (text := line.strip()):
             continue
-        match = re.fullmatch(r"\s*(?:\./)?(.*\S)\s+(\d{1,9})\s*", line)
-        if match is None:
+        # No regular expression: one that finds the last blank tries all the others first.
+        name, *label = text.rsplit(maxsplit=1)
+        if not label or not label[0].isdecimal() or len(label[0]) > MOST_LABEL_DIGITS:
             raise DataError(
                 f"{source}, line {number}: expected 'NAME LABEL' with a label from 0, came {line[:80]!r}"
             )
-        if match[1] in labels:
-            raise DataError(f"{source}, line {number}: {match[1]} is listed a second time")
-        labels[match[1]] = int(match[2])
+        name = name.removeprefix("./") or name
+        if name in labels:
+            raise DataError(f"{source}, line {number}: {excerpt(name)} is listed a second time")
+        labels[name] = int(label[0])
     if not labels:
         raise DataError(f"{source}: the list of labels is empty")
     return labels
+
+
+def missing_images(source: str, where: str, some: Sequence[str], count: str, total: int) -> DataError:
+    """The error to raise for images that the list `source` names and that are not in `where`."""
+    names = ", ".join(map(excerpt, some[:NAMES_SHOWN]))
+    return DataError(
+        f"{source}: {count} of the {total:,} images it lists are not in {where}: "
+        f"{names}{', ...' if count != str(len(some)) else ''}"
+    )
 
 
 def _from_list(files: Files, where: str, listed: Mapping[str, int], source: str) -> Labelled:
@@ -100,10 +114,7 @@ def _from_list(files: Files, where: str, listed: Mapping[str, int], source: str)
     }
     missing = [name for name in labels if name not in files.names]
     if missing:
-        raise DataError(
-            f"{source}: {len(missing)} of the {len(labels)} images it lists are not in {where}: "
-            f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}"
-        )
+        raise missing_images(source, where, missing[:NAMES_SHOWN], f"{len(missing):,}", len(labels))
     others = sum(_is_image(name) and name not in labels for name in files.names)
     said = f"{source}, which leaves out {others} of the images there" if others else source
     return Labelled(labels, said, _order_by_names(labels))
@@ -141,7 +152,7 @@ def _from_names(files: Files, where: str) -> Labelled:
         if other.labels != answers[0].labels:
             name = next(name for name in names if other.labels[name] != answers[0].labels[name])
             raise DataError(
-                f"{where}: {name} is class {answers[0].labels[name]} by its {answers[0].source} "
+                f"{where}: {excerpt(name)} is class {answers[0].labels[name]} by its {answers[0].source} "
                 f"and {other.labels[name]} by its {other.source}"
             )
     return answers[0]
@@ -174,7 +185,7 @@ def _rules() -> dict[str, Callable[[str], int | None]]:
 
 def _no_labels(where: str, names: list[str]) -> str:
     return (
-        f"{where}: nothing says what its {len(names)} images show (the first is {names[0]})\n"
+        f"{where}: nothing says what its {len(names)} images show (the first is {excerpt(names[0])})\n"
         f"  looked for a list {' or '.join(LIST_NAMES)} inside; for names such as "
         "ILSVRC2012_val_00000001.JPEG,\n"
         "  n01440764/any.JPEG or n01440764_any.JPEG in all images\n"

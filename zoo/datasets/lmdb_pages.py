@@ -16,11 +16,13 @@ where they begin.
 
 from __future__ import annotations
 
+import itertools
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from zoo.errors import DataError
+from converters import FileView
+from zoo.errors import DataError, excerpt
 
 MAGIC, VERSION = 0xBEEFC0DE, 1
 META = struct.Struct("<16x II 16x I 48x HH 24x QQQQ")
@@ -32,8 +34,9 @@ PAGE_SIZES = frozenset(1 << bits for bits in range(9, 17))
 BRANCH, LEAF, OVERFLOW = 1, 2, 4
 IN_OVERFLOW = 1
 EMPTY = (1 << 64) - 1
-# The depth that the C library supports (CURSOR_STACK of mdb.c).
+# The depth that the C library supports (CURSOR_STACK of mdb.c), and its longest key (MDB_MAXKEYSIZE).
 MOST_LEVELS = 32
+MOST_KEY_BYTES = 511
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +48,19 @@ class Location:
     size: int
 
 
-def record_locations(content: memoryview) -> list[Location]:
-    """All records of the file `content` in the order of their keys.
+def record_locations(content: FileView) -> list[Location]:
+    """All records of a file in the order of their keys.
 
     DataError where it is not an LMDB, is damaged, or is of a kind that Caffe does not write.
     """
-    if len(content) < META.size or META.unpack_from(content)[:2] != (MAGIC, VERSION):
+    if len(content) < META.size or META.unpack(content[: META.size])[:2] != (MAGIC, VERSION):
         raise DataError("not an LMDB data file (expected its magic number and version 1)")
-    size = META.unpack_from(content)[2]
+    size = META.unpack(content[: META.size])[2]
     if size not in PAGE_SIZES:
         raise DataError(f"damaged: pages of {size} bytes")
     if len(content) < size + META.size:
         raise DataError(f"truncated: it has {len(content)} bytes, less than two pages; copy it again")
-    metas = [META.unpack_from(content, offset) for offset in (0, size)]
+    metas = [META.unpack(content[offset : offset + META.size]) for offset in (0, size)]
     *_, depth, entries, root, last, _ = max(
         (meta for meta in metas if meta[:2] == (MAGIC, VERSION)), key=lambda meta: meta[-1]
     )
@@ -67,19 +70,23 @@ def record_locations(content: memoryview) -> list[Location]:
         )
     if depth > MOST_LEVELS:
         raise DataError(f"damaged: {depth} levels of pages, LMDB has {MOST_LEVELS} at most")
-    found = [] if root == EMPTY else list(_Tree(content, size).below(root, depth))
+    tree = _Tree(content, size)
+    found = [] if root == EMPTY else list(tree.below(root, depth))
+    tree.check_pages()
     if len(found) != entries:
         raise DataError(f"damaged: it has {len(found)} of its {entries} records; copy it again")
     return found
 
 
 class _Tree:
-    """The pages of a file. Each may be visited once only, so that a damaged tree is never endless."""
+    """The pages of a file. No byte may belong to two nodes, so that what is read is no larger."""
 
-    def __init__(self, content: memoryview, page_size: int) -> None:
+    def __init__(self, content: FileView, page_size: int) -> None:
         self._content = content
         self._page_size = page_size
         self._seen: set[int] = set()
+        # The first page and the number of pages of the data that have pages of their own.
+        self._overflows: list[tuple[int, int]] = []
 
     def below(self, number: int, depth: int) -> Iterator[Location]:
         """The records below a page that has `depth` levels of pages, itself included."""
@@ -90,29 +97,55 @@ class _Tree:
         flags, end = PAGE.unpack_from(page)
         if flags != (LEAF if depth == 1 else BRANCH) or not PAGE.size <= end <= len(page) or end % 2:
             raise DataError(f"damaged: page {number} is none of the tree")
-        for (start,) in struct.iter_unpack("<H", page[PAGE.size : end]):
-            if start + NODE.size > len(page):
-                raise DataError(f"damaged: a record of page {number} begins beyond it")
+        starts = [start for (start,) in struct.iter_unpack("<H", page[PAGE.size : end])]
+        nodes = [self._node(number, page, start, is_leaf=depth == 1) for start in starts]
+        _check_apart(number, end, sorted(zip(starts, (after for _, _, after in nodes), strict=True)))
+        for start, (node, data, _) in zip(starts, nodes, strict=True):
+            low, high, upper, _ = node
             if depth > 1:
-                low, high, upper, _ = NODE.unpack_from(page, start)
                 yield from self.below(low | high << 16 | upper << 32, depth - 1)
             else:
-                yield self._location(number, page, start)
+                key = bytes(page[start + NODE.size : data])
+                yield self._location(number, page, key, data, low | high << 16, is_apart=bool(upper))
 
-    def _location(self, number: int, page: memoryview, start: int) -> Location:
-        low, high, flags, key_size = NODE.unpack_from(page, start)
-        size, data = low | high << 16, start + NODE.size + key_size
-        if flags & ~IN_OVERFLOW:
+    def check_pages(self) -> None:
+        """DataError if the data of two records, or of a record and the tree, are in the same pages."""
+        spans = sorted([*((number, 1) for number in self._seen), *self._overflows])
+        for (first, count), (after, _) in itertools.pairwise(spans):
+            if first + count > after:
+                raise DataError(f"damaged: page {after} belongs to two records; copy it again")
+
+    def _node(
+        self, number: int, page: memoryview, start: int, *, is_leaf: bool
+    ) -> tuple[tuple[int, int, int, int], int, int]:
+        """The node that begins at `start`, where its data begin, and where it ends."""
+        if start + NODE.size > len(page):
+            raise DataError(f"damaged: a record of page {number} begins beyond it")
+        node = NODE.unpack_from(page, start)
+        low, high, flags, key_size = node
+        data = start + NODE.size + key_size
+        if key_size > MOST_KEY_BYTES:
+            raise DataError(
+                f"damaged: a key of {key_size} bytes in page {number}; LMDB has {MOST_KEY_BYTES} at most"
+            )
+        if is_leaf and flags & ~IN_OVERFLOW:
             raise DataError("an LMDB of databases or of several values for one key, which is none of Caffe's")
-        if data + (PAGE_NUMBER.size if flags else size) > len(page):
+        size = (PAGE_NUMBER.size if flags else low | high << 16) if is_leaf else 0
+        if data + size > len(page):
             raise DataError(f"damaged: a record of page {number} goes beyond it")
-        key = bytes(page[start + NODE.size : data])
-        if not flags:
+        return node, data, data + size
+
+    def _location(
+        self, number: int, page: memoryview, key: bytes, data: int, size: int, *, is_apart: bool
+    ) -> Location:
+        if not is_apart:
             return Location(key, number * self._page_size + data, size)
         (first,) = PAGE_NUMBER.unpack_from(page, data)
         offset = first * self._page_size + PAGE.size
-        if PAGE.unpack_from(self._page(first))[0] != OVERFLOW or offset + size > len(self._content):
-            raise DataError(f"damaged: the data of the record {key!r} are not where they should be")
+        start = self._page(first)
+        if PAGE.unpack_from(start)[0] != OVERFLOW or offset + size > len(self._content):
+            raise DataError(f"damaged: the data of the record {excerpt(key)} are not where they should be")
+        self._overflows.append((first, -(-(PAGE.size + size) // self._page_size)))
         return Location(key, offset, size)
 
     def _page(self, number: int) -> memoryview:
@@ -120,3 +153,11 @@ class _Tree:
         if len(page) < self._page_size:
             raise DataError(f"damaged: it has no page {number}")
         return page
+
+
+def _check_apart(number: int, end: int, spans: Sequence[tuple[int, int]]) -> None:
+    """DataError unless the nodes of a page, each from start to end, share no byte."""
+    for start, after in spans:
+        if start < end:
+            raise DataError(f"damaged: records of page {number} overlap")
+        end = after

@@ -15,7 +15,9 @@ from zoo.datasets.dataset import Dataset
 from zoo.datasets.loader import LoadedSample, load_samples
 from zoo.datasets.packed_format import ALIGNMENT, CHANNELS, MAGIC, TRAILER, PackedImage, PackedIndex
 from zoo.environment import processors
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError, UsageError, excerpt
+from zoo.files import cannot_write
+from zoo.locks import Held, hold
 from zoo.preprocessing import Flavour
 from zoo.preprocessing.flavour import Pixels
 
@@ -32,16 +34,23 @@ def pack(
     as a run over the source. Returns the file's index.
 
     Raises:
-        UsageError: the file cannot be written, or the data were packed already.
+        UsageError: the file cannot be written, another process writes it, or the data were packed already.
         DataError: no image can be decoded, or an image does not have three channels.
     """
     if data.flavour is not None:
         raise UsageError(f"{data.source}: already packed by {data.flavour}; pack the original images")
     try:
-        with atomic_write(out) as temporary, temporary.open("xb") as file:
+        with (
+            hold(out.with_name(f".{out.name}.running")),
+            atomic_write(out) as temporary,
+            temporary.open("xb") as file,
+        ):
             return _write(file, data, flavour, progress)
+    except Held as error:
+        who = error.holder or "another process"
+        raise UsageError(f"{out}: already written by {who}\n  wait, or choose another name") from error
     except OSError as error:
-        raise UsageError(f"{out}: the packed file cannot be written: {error.strerror}") from error
+        raise cannot_write(out, "the packed file", error) from error
 
 
 def _write(
@@ -58,7 +67,8 @@ def _write(
         if progress is not None:
             progress(len(images), len(data))
     if len(dtypes) != 1:
-        raise DataError(f"{data.source}: none of its {len(data)} images can be decoded, such as {images[0]}")
+        first = f"{excerpt(images[0].name)}: {images[0].problem}"
+        raise DataError(f"{data.source}: none of its {len(data)} images can be decoded, such as {first}")
     index = PackedIndex.model_validate(
         {
             "flavour": flavour.name,
@@ -85,8 +95,8 @@ def _append(file: BinaryIO, image: LoadedSample[Pixels], dtypes: set[str], sourc
     dtypes.add(str(pixels.dtype))
     if pixels.shape[2] != CHANNELS or len(dtypes) > 1:
         raise DataError(
-            f"{source}: {sample.id}: {pixels.shape[2]} channels of {pixels.dtype}: a packed file holds "
-            f"{CHANNELS} channels of one kind"
+            f"{source}: {excerpt(sample.id)}: {pixels.shape[2]} channels of {pixels.dtype}: "
+            f"a packed file holds {CHANNELS} channels of one kind"
         )
     file.write(bytes(-file.tell() % ALIGNMENT))
     offset = file.tell()

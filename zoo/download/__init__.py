@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from zoo.download.fetch import FailedSource, Fetched, add_file, fetch_file
+from zoo.download.fetch import FailedSource, Fetched, add_file, fetch_file, files_in, import_file
 from zoo.download.progress import DownloadProgress
 from zoo.download.retry import RetryPolicy
 from zoo.download.sources import Network
 
-__all__ = ["DownloadProgress", "FailedSource", "Fetched", "Network", "RetryPolicy", "add_file", "fetch_file"]
+__all__ = [
+    "DownloadProgress",
+    "FailedSource",
+    "Fetched",
+    "Network",
+    "RetryPolicy",
+    "add_file",
+    "fetch_file",
+    "files_in",
+    "import_file",
+]

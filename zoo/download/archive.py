@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from zoo.download.content import Archive, archive_kind
 from zoo.download.stream import ContentError
+from zoo.errors import excerpt
 from zoo.store.digests import CHUNK_BYTES
 
 if TYPE_CHECKING:
@@ -27,9 +28,14 @@ if TYPE_CHECKING:
 MAX_MEMBERS = 10_000
 MAX_DIRECTORY_BYTES = 1 << 24
 MAX_UNPACKED_BYTES = 1 << 32
+# An archive that unpacks to more than this, and so many times its own bytes, is made to do harm: pruned
+# weights, which are mostly zeros, pack to a tenth.
+UNPACKED_OF_ANY, UNPACKED_OF_A_BYTE = 1 << 25, 64
+# zipfile unpacks so many bytes of bzip2 at once, whatever comes of them.
+ZIP_READ_BYTES = 1 << 12
 MAX_NAMES_SHOWN = 8
 BLOCK = 512
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError, LookupError)
 _ZIP_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2})
 _ZIP_END, _ZIP_END_BYTES, _ZIP_LONGEST_COMMENT = b"PK\x05\x06", 22, 1 << 16
 
@@ -43,7 +49,7 @@ class Member:
     size: int | None
 
     def __str__(self) -> str:
-        return f"{self.name}{_bytes(self.size)}"
+        return f"{excerpt(self.name)}{_bytes(self.size)}"
 
     @property
     def basename(self) -> str:
@@ -52,12 +58,12 @@ class Member:
 
 
 def find_member(path: Path, kind: Archive, file: File, max_bytes: int) -> Member:
-    """The member that is `file` in the archive at `path`: by name, else by ending, else by size.
+    """The member that is `file` in the archive at `path`: the one on record, else by name, ending or size.
 
     ContentError if no member or several qualify, it is larger than `max_bytes`, or the archive is damaged.
     """
     try:
-        found = [member for member, _ in _members(path, kind)]
+        found = [member for member, _ in _members(path, kind, max_bytes)]
     except _DAMAGED as error:
         raise _damaged(kind, error) from error
     wanted = _candidates(found, file)
@@ -70,7 +76,7 @@ def find_member(path: Path, kind: Archive, file: File, max_bytes: int) -> Member
         )
     if wanted[0].size is not None and wanted[0].size > max_bytes:
         raise ContentError(
-            f"delivered a {kind} archive whose {wanted[0].name} unpacks to {wanted[0].size} bytes; "
+            f"delivered a {kind} archive whose {excerpt(wanted[0].name)} unpacks to {wanted[0].size} bytes; "
             f"at most {max_bytes} are right"
         )
     return wanted[0]
@@ -79,11 +85,12 @@ def find_member(path: Path, kind: Archive, file: File, max_bytes: int) -> Member
 def read_member(path: Path, kind: Archive, wanted: Member, max_bytes: int) -> Iterator[bytes]:
     """The content of a member in chunks. ContentError if it is damaged or longer than `max_bytes`."""
     came = 0
+    step = ZIP_READ_BYTES if kind == "zip" else CHUNK_BYTES
     try:
-        for member, stream in _members(path, kind):
+        for member, stream in _members(path, kind, max_bytes):
             if member.number != wanted.number:
                 continue
-            while chunk := stream.read(CHUNK_BYTES):
+            while chunk := stream.read(step):
                 came += len(chunk)
                 if came > max_bytes:
                     raise ContentError(
@@ -95,7 +102,15 @@ def read_member(path: Path, kind: Archive, wanted: Member, max_bytes: int) -> It
         raise _damaged(kind, error) from error
 
 
+def most_unpacked(path: Path) -> int:
+    """How many bytes may come out of the archive at `path` if no size is on record."""
+    return min(MAX_UNPACKED_BYTES, max(UNPACKED_OF_ANY, UNPACKED_OF_A_BYTE * path.stat().st_size))
+
+
 def _candidates(members: Sequence[Member], file: File) -> Sequence[Member]:
+    if file.archive is not None and file.archive.member is not None:
+        wanted = _comparable(file.archive.member)
+        return [member for member in members if _comparable(member.name) == wanted]
     if file.bytes is not None:
         members = [member for member in members if member.size in (None, file.bytes)]
     suffix = Path(file.name).suffix.lower()
@@ -106,15 +121,20 @@ def _candidates(members: Sequence[Member], file: File) -> Sequence[Member]:
     )
 
 
+def _comparable(name: str) -> str:
+    """The path of a member with / between folders, and without a leading ./ as tar writes it."""
+    return PurePosixPath(name.replace("\\", "/")).as_posix()
+
+
 def _bytes(size: int | None) -> str:
     return "" if size is None else f" ({size:,} bytes)"
 
 
 def _damaged(kind: Archive, error: Exception) -> ContentError:
-    return ContentError(f"delivered a {kind} archive that is damaged: {error}")
+    return ContentError(f"delivered a {kind} archive that is damaged: {excerpt(error)}")
 
 
-def _members(path: Path, kind: Archive) -> Iterator[tuple[Member, IO[bytes]]]:
+def _members(path: Path, kind: Archive, max_bytes: int) -> Iterator[tuple[Member, IO[bytes]]]:
     """Every regular file with a stream of its content, valid until the next file is asked for."""
     if kind == "zip":
         yield from _zip_members(path)
@@ -123,7 +143,8 @@ def _members(path: Path, kind: Archive) -> Iterator[tuple[Member, IO[bytes]]]:
         is_tar = archive_kind(stream.read(BLOCK)) == "tar"
         stream.seek(0)
         if is_tar:
-            yield from _tar_members(stream)
+            most = min(MAX_UNPACKED_BYTES, max(max_bytes, most_unpacked(path)))
+            yield from _tar_members(stream, most)
         else:
             yield Member(0, "its content", None), stream
 
@@ -145,7 +166,9 @@ def _zip_members(path: Path) -> Iterator[tuple[Member, IO[bytes]]]:
                 if info.is_dir():
                     continue
                 if info.flag_bits & 1 or info.compress_type not in _ZIP_METHODS:
-                    raise ValueError(f"{info.filename} is encrypted or compressed by an unsupported method")
+                    raise ValueError(
+                        f"{excerpt(info.filename)} is encrypted or compressed by an unsupported method"
+                    )
                 with archive.open(info) as stream:
                     yield Member(number, info.filename, info.file_size), stream
 
@@ -162,7 +185,7 @@ def _check_directory_length(file: IO[bytes]) -> None:
     file.seek(0)
 
 
-def _tar_members(stream: IO[bytes]) -> Iterator[tuple[Member, IO[bytes]]]:
+def _tar_members(stream: IO[bytes], most: int) -> Iterator[tuple[Member, IO[bytes]]]:
     """The regular files of a ustar stream; extended headers and all other kinds are skipped."""
     passed = 0
     for number in range(MAX_MEMBERS):
@@ -171,8 +194,8 @@ def _tar_members(stream: IO[bytes]) -> Iterator[tuple[Member, IO[bytes]]]:
             return
         size = _tar_number(header[124:136])
         passed += size
-        if passed > MAX_UNPACKED_BYTES:
-            raise ValueError(f"it unpacks to more than {MAX_UNPACKED_BYTES} bytes")
+        if passed > most:
+            raise ValueError(f"it unpacks to more than {most} bytes")
         if _tar_number(header[148:156]) != sum(header[:148]) + 8 * ord(" ") + sum(header[156:]):
             raise ValueError("the checksum of a header is wrong")
         part = _BoundedReader(stream, size)
@@ -191,7 +214,10 @@ def _tar_number(field: bytes) -> int:
         if field[0] != 0x80:
             raise ValueError("a size is negative")
         return int.from_bytes(field[1:], "big")
-    return int(field.strip(b" \0") or b"0", 8)
+    size = int(field.strip(b" \0") or b"0", 8)
+    if size < 0:
+        raise ValueError("a size is negative")
+    return size
 
 
 def _read_exactly(stream: IO[bytes], count: int) -> bytes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
-from zoo.download.stream import ContentError
+from zoo.download.stream import ContentError, shown
 
 if TYPE_CHECKING:
     from zoo.catalog.file import File
@@ -18,6 +19,7 @@ _ARCHIVES: tuple[tuple[bytes, Archive], ...] = (
 # The first bytes of files that hold no net, by role; a recorded file is a zip (.npz) and is not unpacked.
 _ROLE_MAGIC = {"mean": b"\x93NUMPY", "recorded": b"PK\x03\x04"}
 _SHOWN_CHARACTERS = 60
+_TITLE = re.compile(rb"<title[^>]*>([^<]*)", re.IGNORECASE)
 HEAD_BYTES = 512
 """The number of first bytes that are looked at."""
 
@@ -37,7 +39,9 @@ def kind_of_content(file: File, head: bytes) -> Archive | None:
     if (archive := archive_kind(head)) is not None:
         return archive
     if (what := foreign(head)) is not None:
-        raise ContentError(f"delivered {what}")
+        title = _TITLE.search(head)
+        said = "" if title is None else shown(title[1].decode("utf-8", "replace"))
+        raise ContentError(f"delivered {what}" + (f"; its title: '{said}'" if said else ""))
     if not file.hashes and file.role == "weights":
         _refuse_text(head)
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,16 +13,19 @@ from zoo.download.progress import DownloadProgress, hold_lock
 from zoo.download.retry import RetryPolicy
 from zoo.download.sources import Network
 from zoo.download.stream import SourceError
-from zoo.download.transfer import MAX_BYTES, ReceivedFile, Transfer
+from zoo.download.transfer import ReceivedFile, Transfer
 from zoo.errors import FetchError, IntegrityError, UsageError
 from zoo.files import disk_errors_explained, require_file
-from zoo.store.digests import digest_file, mismatches
+from zoo.store.recognition import contents, recognize
 
 if TYPE_CHECKING:
     from zoo.catalog.manifest import Manifest, ModelFile
     from zoo.store.cache import Cache
     from zoo.store.digests import Digests
     from zoo.store.index import IndexEntry
+
+
+WHICH_FILE = "which file of the model is this?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,8 @@ def _fetch(file: ModelFile, cache: Cache, network: Network, progress: DownloadPr
         # Another process may have downloaded it while this one waited.
         path = cache.find(file)
         fetched = _try_sources(file, cache, folder, network, progress) if path is None else Fetched(path)
-        _remove_leftovers(folder)
+        if not cache.is_awaited(file):
+            _remove_leftovers(folder)
         return fetched
 
 
@@ -93,9 +98,38 @@ def add_file(
         UsageError: the file cannot be read, is no model file, or could be several files of the model.
         IntegrityError: it is another file than the one on record.
     """
+    files = files_in(manifest, path, cache, name)
+    if len(files) > 1:
+        raise _unclear(path, WHICH_FILE, files)
+    return files[0], import_file(files[0], path, cache, replace=replace)
+
+
+def files_in(manifest: Manifest, path: Path, cache: Cache, name: str | None = None) -> list[ModelFile]:
+    """The files of the model that `path` is or, as the archive in which they were published, holds.
+
+    name: the only one that is meant; by default the hashes decide, then the name of `path`, then its ending.
+    UsageError if it is not a file, or if it is not clear which file of the model it is.
+    """
     require_file(path)
-    file = _choose_file(manifest, path, name)
-    return file, import_file(file, path, cache, replace=replace)
+    wanted = [file for file in manifest.model_files() if file.entry.path is None]
+    if not wanted:
+        raise UsageError(f"{manifest.name}: all files of this model ship with the zoo; there is none to add")
+    if name is not None:
+        matches = [file for file in wanted if file.name == name]
+    else:
+        on_record = contents(manifest, cache)
+        found = recognize(path, [known for known in on_record if known.file.entry.path is None])
+        if found.archive_of:
+            return list(found.archive_of)
+        matches = (
+            list(found.known_as)
+            or [file for file in wanted if file.name == path.name]
+            or [file for file in wanted if Path(file.name).suffix == path.suffix]
+        )
+    if len(matches) != 1:
+        what = "no file of this model has that name" if name is not None else WHICH_FILE
+        raise _unclear(path, what, matches or wanted)
+    return matches
 
 
 def import_file(
@@ -140,26 +174,9 @@ def import_file(
         ) from error
 
 
-def _choose_file(manifest: Manifest, path: Path, name: str | None) -> ModelFile:
-    wanted = [file for file in manifest.model_files() if file.entry.path is None]
-    if name is not None:
-        matches = [file for file in wanted if file.name == name]
-    else:
-        size = path.stat().st_size
-        pinned = [file for file in wanted if file.hashes and file.entry.bytes in (None, size)]
-        digests = digest_file(path) if pinned and size <= MAX_BYTES else None
-        matches = (
-            [file for file in pinned if digests is not None and not mismatches(file.entry, digests)]
-            or [file for file in wanted if file.name == path.name]
-            or [file for file in wanted if Path(file.name).suffix == path.suffix]
-        )
-    if len(matches) == 1:
-        return matches[0]
-    if not wanted:
-        raise UsageError(f"{manifest.name}: all files of this model ship with the zoo; there is none to add")
-    what = "no file of this model has that name" if name is not None else "which file of the model is this?"
-    names = ", ".join(file.name for file in matches or wanted)
-    raise UsageError(f"{path}: {what}\n  choose with --as NAME, one of: {names}")
+def _unclear(path: Path, what: str, files: Sequence[ModelFile]) -> UsageError:
+    names = ", ".join(file.name for file in files)
+    return UsageError(f"{path}: {what}\n  choose with --as NAME, one of: {names}")
 
 
 def _try_sources(

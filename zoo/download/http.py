@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from zoo.download.redirects import response_after_redirects
 from zoo.download.retry import RetryPolicy
-from zoo.download.stream import SourceError, Stream, TransientError, Validators
+from zoo.download.stream import SourceError, Stream, TransientError, Validators, shown
+from zoo.errors import excerpt
+from zoo.files import parse_json
 
 if TYPE_CHECKING:
     import requests
 
 # Small enough to notice a slow server soon, large enough to cost nothing.
 CHUNK_BYTES = 1 << 16
+# How a body may be compressed, though nothing was asked for. Others can make gigabytes of a few bytes.
+ENCODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 MAX_JSON_BYTES = 1 << 20
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
-CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+# No file has a size of more digits.
+CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+SIZE = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
 class HttpSource:
-    """The body of a GET of `url`; `label` is its name in messages, by default the URL."""
+    """The body of a GET of `url`.
+
+    label: its name in messages, by default the URL.
+    headers: what the request says beside the range. session: keeps cookies from an earlier request.
+    """
 
     url: str
     retry_policy: RetryPolicy
     label: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    session: requests.Session | None = None
 
     @property
     def name(self) -> str:
@@ -42,7 +54,8 @@ class HttpSource:
     @contextmanager
     def open(self, start: int, validators: Validators) -> Iterator[Stream]:
         """See `DownloadSource`. A server without ranges, or with changed content, sends all of it."""
-        with request(self.url, self.retry_policy, _range_headers(start, validators)) as response:
+        headers = {**self.headers, **_range_headers(start, validators)}
+        with request(self.url, self.retry_policy, headers, session=self.session) as response:
             if response.status_code == RANGE_NOT_SATISFIABLE and start:
                 # The server's content is shorter than the partial download, so it has changed.
                 with self.open(0, Validators()) as stream:
@@ -52,21 +65,32 @@ class HttpSource:
             begins = _start_of_range(response, start) if response.status_code == PARTIAL_CONTENT else 0
             validators = _validators(response, begins)
             framed = validators.size is not None or bool(getattr(response.raw, "chunked", False))
-            yield Stream(begins, validators, _chunks(response, self.retry_policy), framed)
+            media_type = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
+            yield Stream(
+                begins,
+                validators,
+                _chunks(response, self.retry_policy),
+                framed,
+                media_type=media_type or None,
+                url=str(response.url),
+            )
 
 
 def request_json(
-    url: str, retry_policy: RetryPolicy, headers: Mapping[str, str], body: Mapping[str, str] | None = None
+    url: str, retry_policy: RetryPolicy, headers: Mapping[str, str], body: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """The JSON object that a GET of `url` returns, or a POST of `body` as JSON.
 
     Raises SourceError if there is no such answer (TransientError where a retry may help).
     """
     with request(url, retry_policy, headers, body) as response:
-        raise_for_status(response, retry_policy)
-        text = response.raw.read(MAX_JSON_BYTES, decode_content=True)
+        try:
+            raise_for_status(response, retry_policy)
+        except SourceError as error:
+            raise _with_message_of_server(error, response, retry_policy) from None
+        text = _short_text(response, retry_policy)
     try:
-        answer = json.loads(text)
+        answer = parse_json(text)
     except ValueError as error:
         raise SourceError("answered something else than JSON") from error
     if not isinstance(answer, dict):
@@ -76,14 +100,19 @@ def request_json(
 
 @contextmanager
 def request(
-    url: str, retry_policy: RetryPolicy, headers: Mapping[str, str], body: Mapping[str, str] | None = None
+    url: str,
+    retry_policy: RetryPolicy,
+    headers: Mapping[str, str],
+    body: Mapping[str, Any] | None = None,
+    session: requests.Session | None = None,
 ) -> Iterator[requests.Response]:
     """The response to a GET, or to a POST of `body` as JSON, of any status; its body is not read yet.
 
+    Redirects are followed as `zoo.download.redirects` says. session: keeps cookies for the next request.
     `requests` handles proxies and certificates (HTTPS_PROXY, REQUESTS_CA_BUNDLE, ...).
 
     Raises:
-        SourceError: the server cannot be reached.
+        SourceError: the server cannot be reached, or redirects to where no request should go.
         TransientError: the connection broke or timed out, also while the body is read inside the `with`.
     """
     import requests
@@ -93,10 +122,11 @@ def request(
 
     # Else a server may compress the body, and announce the size of the compressed bytes.
     sent = {"Accept-Encoding": "identity", "User-Agent": f"dsd-zoo/{__version__}", **headers}
-    method = "GET" if body is None else "POST"
-    timeout = (retry_policy.connect_timeout, retry_policy.read_timeout)
     try:
-        with requests.request(method, url, json=body, stream=True, timeout=timeout, headers=sent) as response:
+        with (
+            requests.Session() if session is None else nullcontext(session) as used,
+            response_after_redirects(used, url, retry_policy, sent, body) as response,
+        ):
             yield response
     except requests.ConnectTimeout as error:
         raise SourceError(f"no connection within {retry_policy.connect_timeout:g} s") from error
@@ -108,15 +138,40 @@ def request(
 
 def raise_for_status(response: requests.Response, retry_policy: RetryPolicy) -> None:
     """SourceError for any status but success; TransientError where a retry may help."""
-    if response.ok:
+    if 200 <= response.status_code < 300:
         return
-    text = f"HTTP {response.status_code} {response.reason}".rstrip()
+    text = f"HTTP {response.status_code} {excerpt(response.reason)}".rstrip()
     if response.status_code not in RETRYABLE_STATUSES:
         raise SourceError(text)
     after = _retry_after(response)
     if after is not None and after > retry_policy.max_delay:
         raise SourceError(f"{text}; it asks to come back in {after:.0f} s: try again then")
     raise TransientError(text, after)
+
+
+def _short_text(response: requests.Response, retry_policy: RetryPolicy) -> bytes:
+    """The body of an answer in JSON. SourceError if it is longer than any."""
+    text = b""
+    for chunk in _chunks(response, retry_policy):
+        text += chunk
+        if len(text) > MAX_JSON_BYTES:
+            raise SourceError(f"answered more than {MAX_JSON_BYTES:,} bytes")
+    return text
+
+
+def _with_message_of_server(
+    error: SourceError, response: requests.Response, retry_policy: RetryPolicy
+) -> SourceError:
+    """The error with the `message` that an API put into its JSON, as GitHub's do."""
+    try:
+        answer = parse_json(_short_text(response, retry_policy))
+    except (ValueError, SourceError):
+        return error
+    message = answer.get("message") if isinstance(answer, dict) else None
+    if not isinstance(message, str) or not message.strip():
+        return error
+    text = f"{error}: {shown(message)}"
+    return TransientError(text, error.after) if isinstance(error, TransientError) else SourceError(text)
 
 
 def _range_headers(start: int, validators: Validators) -> dict[str, str]:
@@ -132,7 +187,7 @@ def _start_of_range(response: requests.Response, asked: int) -> int:
     came = response.headers.get("Content-Range", "")
     match = CONTENT_RANGE.fullmatch(came)
     if match is None or int(match[1]) != asked:
-        raise SourceError(f"asked for bytes {asked}-, the server sent the range '{came}'")
+        raise SourceError(f"asked for bytes {asked}-, the server sent the range '{excerpt(came)}'")
     return asked
 
 
@@ -151,7 +206,7 @@ def _total_size(response: requests.Response, begins: int) -> int | None:
     if part is not None and part[3] != "*":
         return int(part[3])
     length = response.headers.get("Content-Length", "")
-    return begins + int(length) if length.isdecimal() and not _is_compressed(response) else None
+    return begins + int(length) if SIZE.fullmatch(length) and not _is_compressed(response) else None
 
 
 def _is_compressed(response: requests.Response) -> bool:
@@ -161,6 +216,11 @@ def _is_compressed(response: requests.Response) -> bool:
 def _chunks(response: requests.Response, retry_policy: RetryPolicy) -> Iterator[bytes]:
     """The body as it arrives. TransientError if it arrives at less than the lowest speed."""
     if _is_compressed(response):
+        encoding = response.headers["Content-Encoding"]
+        if encoding.lower() not in ENCODINGS:
+            raise SourceError(
+                f"sends its content compressed by '{excerpt(encoding)}', which nobody asked for"
+            )
         yield from response.iter_content(CHUNK_BYTES)
         return
     since, came = time.monotonic(), 0
@@ -176,15 +236,15 @@ def _chunks(response: requests.Response, retry_policy: RetryPolicy) -> Iterator[
 def _retry_after(response: requests.Response) -> float | None:
     """Retry-After in seconds, from either form of the header; None if there is none."""
     text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
+    if SIZE.fullmatch(text):
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, LookupError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
 def _connection_error(error: Exception) -> SourceError:
@@ -209,7 +269,7 @@ def _connection_error(error: Exception) -> SourceError:
 def _root_cause(error: BaseException) -> str:
     """The text of the innermost wrapped error, which says what happened."""
     inner = [*_causes(error)][-1]
-    return str(inner) or type(inner).__name__
+    return excerpt(inner) or type(inner).__name__
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from converters import atomic_write
 from zoo.download.fetch import import_file
 from zoo.errors import IntegrityError, UsageError, ZooError
+from zoo.files import cannot_write
 from zoo.store.digests import Digests, Hasher, read_chunks
 from zoo.store.index import Index, IndexEntry
 
@@ -53,7 +54,7 @@ def export_cache(cache: Cache, models: Iterable[Manifest], folder: Path) -> Iter
                 record = _export(file, path, folder / file.model / file.name, cache)
                 index.put(file.model, file.name, record)
             except OSError as error:
-                raise UsageError(f"{folder}: the export cannot be written: {error.strerror}") from error
+                raise cannot_write(folder, "the export", error) from error
             except IntegrityError as error:
                 yield CopiedFile(file.model, file.name, IntegrityError(f"{path}: {error}"))
                 continue

@@ -44,12 +44,16 @@ def is_share_link(url: str) -> bool:
     return urlsplit(url).hostname in HOSTS
 
 
-def sources(link: str, retry_policy: RetryPolicy, services: Services) -> list[DownloadSource]:
-    """All ways to download the file behind `link`, best first."""
+def sources(link: str, retry_policy: RetryPolicy, services: Services) -> list[DownloadSource] | None:
+    """All ways to download the file behind `link`, best first; None if it is no share link of OneDrive."""
+    if not is_share_link(link):
+        return None
     share = "u!" + base64.urlsafe_b64encode(link.encode()).decode().rstrip("=")
 
     def filled(template: str) -> str:
-        return template.format(share=share, link=link)
+        url = template.format(share=share, link=link)
+        # A link with a query goes on with &; one to /download asks for the content already.
+        return _direct(link) if url == f"{link}?download=1" and urlsplit(link).query else url
 
     items = [
         SharedItem(_label(link, url), url, services.token, retry_policy)
@@ -57,6 +61,10 @@ def sources(link: str, retry_policy: RetryPolicy, services: Services) -> list[Do
     ]
     contents = [HttpSource(url, retry_policy, _label(link, url)) for url in map(filled, services.contents)]
     return [*items, *contents]
+
+
+def _direct(link: str) -> str:
+    return link if urlsplit(link).path == "/download" else f"{link}&download=1"
 
 
 def _label(link: str, url: str) -> str:
@@ -86,6 +94,8 @@ class SharedItem:
         if url is None:
             raise SourceError(f"the record of the item has no {DOWNLOAD_URLS[0]}")
         size = item.get("size")
+        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+            size = None
         with HttpSource(url, self.retry_policy).open(start, validators) as stream:
             whole = Validators(stream.validators.etag, stream.validators.last_modified, size)
             if whole.contradicts(stream.validators):

@@ -17,7 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from zoo.download.content import HEAD_BYTES, archive_kind
 from zoo.download.stream import Validators
+from zoo.files import parse_json
 from zoo.store.digests import Digests, Hasher, read_chunks
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class Partial:
         self.path = folder / f"{key}.part"
         self._validators_file = folder / f"{key}.json"
         self._size_on_record = file.bytes
-        self._has_hashes = bool(file.hashes)
+        self._file_on_record = file
         self.validators = _read_validators(self._validators_file)
         self.resumed = False
         self._hasher = self._new_hasher()
@@ -46,7 +48,7 @@ class Partial:
     def __enter__(self) -> Self:
         # Unbuffered: the file has every byte that was counted, even if this process is killed.
         self._file = self.path.open("ab", buffering=0)
-        if self.validators.validator is None and not self._has_hashes:
+        if self.validators.validator is None and not self._is_pinned():
             self.restart()
             return self
         for chunk in read_chunks(self.path):
@@ -108,6 +110,12 @@ class Partial:
         self._validators_file.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
+    def _is_pinned(self) -> bool:
+        """Whether a hash is on record of what arrives: of the file, or of the archive if it is one."""
+        file = self._file_on_record
+        in_archive = file.archive is not None and archive_kind(self.head(HEAD_BYTES)) is not None
+        return bool(file.hashes or (in_archive and file.archive is not None and file.archive.hashes))
+
     def _new_hasher(self) -> Hasher:
         return Hasher(self.validators.size if self._size_on_record is None else self._size_on_record)
 
@@ -115,9 +123,14 @@ class Partial:
 def _read_validators(path: Path) -> Validators:
     """The validators in the file `path`; empty ones if it is missing or damaged."""
     try:
-        validators = Validators(**json.loads(path.read_text(encoding="utf-8")))
+        validators = Validators(**parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return Validators()
     texts = (validators.etag, validators.last_modified)
-    sound = all(isinstance(text, str | None) for text in texts) and isinstance(validators.size, int | None)
+    sound = all(_is_header(text) for text in texts) and isinstance(validators.size, int | None)
     return validators if sound else Validators()
+
+
+def _is_header(text: object) -> bool:
+    """Whether it can be the value of a header, or is None."""
+    return text is None or (isinstance(text, str) and text.isprintable() and max(text, default="") <= "\xff")

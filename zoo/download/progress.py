@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
+from zoo.locks import Held, Holder, hold
 
-LOCK_POLL_SECONDS = 0.5
+LOCK_POLL_SECONDS = 0.1
 
 
 class DownloadProgress:
@@ -28,21 +27,17 @@ class DownloadProgress:
 
 
 @contextmanager
-def hold_lock(lock: BaseFileLock, progress: DownloadProgress) -> Iterator[None]:
-    """Hold `lock`; `progress` is notified if another process has it."""
-    from filelock import Timeout
-
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        progress.note("another process is fetching it; waiting")
-        while not lock.is_locked:
-            progress.sleep(0)
+def hold_lock(path: Path, progress: DownloadProgress) -> Iterator[None]:
+    """Hold the lock file `path`; `progress` is told who has it while another process does."""
+    told: Holder | None = None
+    with ExitStack() as stack:
+        while True:
             try:
-                lock.acquire(timeout=LOCK_POLL_SECONDS)
-            except Timeout:
-                continue
-    try:
+                stack.enter_context(hold(path))
+                break
+            except Held as error:
+                if told is None or told != error.holder:
+                    progress.note(f"{error.holder or 'another process'} is fetching it; waiting")
+                told = error.holder
+            progress.sleep(LOCK_POLL_SECONDS)
         yield
-    finally:
-        lock.release()

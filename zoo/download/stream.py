@@ -7,6 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import astuple, dataclass, field
 from typing import Protocol
 
+# Characters of a server's text that a message shows.
+MAX_SHOWN = 200
+
 
 class SourceError(Exception):
     """One source did not deliver, and the text says why. Another source may still deliver."""
@@ -22,6 +25,12 @@ class TransientError(SourceError):
     def __init__(self, text: str, after: float | None = None) -> None:
         super().__init__(text)
         self.after = after
+
+
+def shown(text: str) -> str:
+    """Text of a server, short and on one line, for a message."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * MAX_SHOWN]).split())
+    return line if len(line) <= MAX_SHOWN else f"{line[:MAX_SHOWN].rstrip()}..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,8 @@ class Stream:
 
     framed: whether the protocol marks the end of the content, so that a broken connection is noticed.
     hashes: the hashes that the source announces, kind to lower-case hex digest.
+    media_type: what the source calls it, such as "text/html"; None: it does not say.
+    url: where it came from after all redirects, if anywhere.
     """
 
     start: int
@@ -59,6 +70,8 @@ class Stream:
     chunks: Iterator[bytes]
     framed: bool = True
     hashes: Mapping[str, str] = field(default_factory=dict)
+    media_type: str | None = None
+    url: str | None = None
 
 
 class DownloadSource(Protocol):

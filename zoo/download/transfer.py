@@ -8,14 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.download.archive import find_member, read_member
+from zoo.catalog.file import Identified
+from zoo.download.archive import find_member, most_unpacked, read_member
 from zoo.download.content import HEAD_BYTES, Archive, kind_of_content
 from zoo.download.partial import Partial
 from zoo.download.progress import DownloadProgress
 from zoo.download.retry import RetryPolicy
 from zoo.download.stream import ContentError, DownloadSource, SourceError, Stream, TransientError
 from zoo.errors import IntegrityError
-from zoo.store.digests import Digests, Hasher
+from zoo.store.digests import Digests, Hasher, mismatches
 
 if TYPE_CHECKING:
     from zoo.catalog.file import File
@@ -39,7 +40,7 @@ class ReceivedFile:
 class Transfer:
     """The download of `file` into `folder`.
 
-    check: raises IntegrityError unless the digests are those on record.
+    check: raises IntegrityError unless the digests of the file are those on record.
     require_space: raises UsageError unless the disk has that many free bytes.
     """
 
@@ -101,7 +102,10 @@ class Transfer:
             return self._receive(stream, partial), stream.hashes
 
     def _is_whole(self, partial: Partial) -> bool:
-        known = self.file.bytes if partial.validators.size is None else partial.validators.size
+        known = partial.validators.size
+        if known is None and partial.size:
+            kind = kind_of_content(self.file, partial.head(HEAD_BYTES))
+            known = self._on_record(kind).bytes
         return partial.size > 0 and partial.size == known
 
     def _receive(self, stream: Stream, partial: Partial) -> Archive | None:
@@ -116,7 +120,7 @@ class Transfer:
             max_bytes = MAX_BYTES if expected is None else expected
             if partial.size > max_bytes:
                 raise IntegrityError(
-                    f"not the file on record\n  bytes: expected {max_bytes} at most, more came"
+                    f"not the {_what(kind)} on record\n  bytes: expected {max_bytes} at most, more came"
                 )
             self.progress.update(partial.size, expected)
         if not identified and partial.size >= (stream.validators.size or 0):
@@ -124,7 +128,7 @@ class Transfer:
         announced = stream.validators.size if expected is None else expected
         if announced is not None and partial.size < announced:
             raise TransientError(f"broke off after {partial.size} of {announced} bytes")
-        if expected is None and not stream.framed and not self.file.hashes:
+        if expected is None and not stream.framed and not self._on_record(kind).hashes:
             raise ContentError("tells no length, and no size or hash is on record: it may be incomplete")
         return kind
 
@@ -132,12 +136,13 @@ class Transfer:
         """The kind of archive that is arriving, and its expected size in bytes."""
         kind = kind_of_content(self.file, partial.head(HEAD_BYTES))
         expected = stream.validators.size
-        if kind is None and self.file.bytes is not None:
-            if expected not in (None, self.file.bytes):
+        known = self._on_record(kind).bytes
+        if known is not None:
+            if expected not in (None, known):
                 raise IntegrityError(
-                    f"not the file on record\n  bytes: expected {self.file.bytes}, came {expected}"
+                    f"not the {_what(kind)} on record\n  bytes: expected {known}, came {expected}"
                 )
-            expected = self.file.bytes
+            expected = known
         elif expected is not None and expected > MAX_BYTES:
             raise ContentError(
                 f"announces {expected:,} bytes; none of these files has more than {MAX_BYTES:,}"
@@ -155,10 +160,18 @@ class Transfer:
         if kind is None:
             self.check(digests)
             return ReceivedFile(partial.path, digests)
+        if wrong := mismatches(self._on_record(kind), digests):
+            raise IntegrityError("not the archive on record\n" + "\n".join(f"  {line}" for line in wrong))
         return self._unpack(partial, kind)
 
+    def _on_record(self, kind: Archive | None) -> Identified:
+        """What is on record of what arrives: of the archive if it is one, else of the file."""
+        return self.file if kind is None else self.file.archive or Identified()
+
     def _unpack(self, partial: Partial, kind: Archive) -> ReceivedFile:
-        max_bytes = MAX_BYTES if self.file.bytes is None else self.file.bytes
+        max_bytes = self.file.bytes
+        if max_bytes is None:
+            max_bytes = min(MAX_BYTES, most_unpacked(partial.path))
         member = find_member(partial.path, kind, self.file, max_bytes)
         if member.size is not None:
             self.require_space(member.size)
@@ -185,3 +198,7 @@ class Transfer:
             file.flush()
             os.fsync(file.fileno())
         return hasher.finish(path)
+
+
+def _what(kind: Archive | None) -> str:
+    return "file" if kind is None else "archive"

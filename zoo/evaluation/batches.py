@@ -12,7 +12,7 @@ from typing import Any
 
 from zoo.datasets import Sample
 from zoo.datasets.loader import LoadedSample, load_samples
-from zoo.errors import DataError
+from zoo.errors import DataError, excerpt
 from zoo.evaluation.job import Job
 from zoo.evaluation.sessions import BatchPlan, Session
 from zoo.evidence.journal import Batch
@@ -204,7 +204,7 @@ def _sort_out(job: Job, batch: _PendingBatch) -> None:
                 batch.unreadable.setdefault(net, []).append(image.sample.id)
             else:
                 raise DataError(
-                    f"{job.data.source}: {image.sample.id}: {problem}\n"
+                    f"{job.data.source}: {excerpt(image.sample.id)}: {problem}\n"
                     "  --skip-unreadable leaves such images out and lists them in the result"
                 ) from problem
 
@@ -224,7 +224,7 @@ def _rows(
         sample = image.sample
         if not ranking.finite[at]:
             raise DataError(
-                f"{job.data.source}: {sample.id}: {session.net_name}'s scores are not numbers (NaN)"
+                f"{job.data.source}: {excerpt(sample.id)}: {session.net_name}'s scores are not numbers (NaN)"
             )
         top5, scores = tuple(ranking.ids[at].tolist()), tuple(ranking.scores[at].tolist())
         rows.append(Row(sample.id, sample.label, top5, scores, int(ranking.ranks[at]), image.sha256))

@@ -11,7 +11,7 @@ from statistics import median
 
 from zoo.datasets.loader import load_samples, map_in_order
 from zoo.environment import environment, processors
-from zoo.errors import DataError
+from zoo.errors import DataError, excerpt
 from zoo.evaluation.batches import rank_batches
 from zoo.evaluation.distributed import SingleProcess
 from zoo.evaluation.job import Evaluation, Job
@@ -121,7 +121,9 @@ def _decoding(job: Job, session: Session, batch_plan: BatchPlan, seconds: float)
     def counted() -> Iterator[int]:
         for image in load_samples(cycle(job.samples), session.staging.prepare, ahead=2 * in_flight):
             if image.problem is not None and not job.skip_unreadable:
-                raise DataError(f"{job.data.source}: {image.sample.id}: {image.problem}") from image.problem
+                raise DataError(
+                    f"{job.data.source}: {excerpt(image.sample.id)}: {image.problem}"
+                ) from image.problem
             yield 1
 
     return _rate(counted(), WARM_UP * in_flight, seconds)

@@ -96,7 +96,8 @@ def evaluate_and_write(
 
     Rank 0 writes each run into its folder. During the pass, every machine keeps the evidence of its share for
     each net in the net's first folder, as a run of that net alone does: each can be resumed alone, or with
-    others. Other arguments and errors as for `evaluate_variants`.
+    others. The caller holds the folders (`zoo.evaluation.folders`). Other arguments and errors as for
+    `evaluate_variants`.
     """
     group = group or SingleProcess()
     folders = [evaluation.folders[0] for evaluation in evaluations]
@@ -104,7 +105,7 @@ def evaluate_and_write(
     if group.rank == 0:
         for evaluation, of_net in zip(evaluations, runs, strict=True):
             for folder, run in zip(evaluation.folders, of_net, strict=True):
-                write_run(folder, run)
+                write_run(folder, run, journal.RESUME)
     # No process removes its part before the whole is written.
     group.broadcast(None)
     for folder in folders:
@@ -132,6 +133,7 @@ def evaluate_variants(
     Raises:
         UsageError, DataError, DeviceError: as `evaluate`.
         RankLostError: another process of the run has ended.
+        converters.SourceChangedError: a file of the net changed while it was loaded.
     """
     group = group or SingleProcess()
     return _evaluate([Evaluation(job, variants)], [folder], resume, group, progress)[0]
@@ -153,6 +155,7 @@ def _evaluate(
     limit = evaluations[0].job.limit
     if limit is not None and limit < 1:
         raise UsageError(f"the limit must be 1 image or more, not {limit}")
+    states = [state for evaluation in evaluations for state in evaluation.job.all_states()]
     with open_sessions(evaluations, group) as sessions:
         size = choose_batch_size(evaluations, sessions, group)
         for evaluation, folder in zip(evaluations, folders, strict=True):
@@ -162,6 +165,8 @@ def _evaluate(
             evaluation_plan(evaluation.job, evaluation.variants, evaluation.files, of_net[0], size)
             for evaluation, of_net in zip(evaluations, about, strict=True)
         ]
+        for state in states:  # the hashes are those of the files that were loaded
+            state.check()
         resumed = start_all(folders, plans, resume, group)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         clock = time.perf_counter()

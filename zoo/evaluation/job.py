@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import converters
 from zoo.datasets import Dataset, Sample
 from zoo.errors import ZooError
 from zoo.evaluation.settings import Settings, check_label_order
@@ -32,6 +33,7 @@ class Job:
     limit: only this many images, the first ones.
     files: name to sha256 of what the net was made from.
     skip_unreadable: leave out images that cannot be decoded, instead of stopping at the first one.
+    states: what the files in `files` were when they were hashed.
     preprocess_on: where images are resized; with a GPU the later steps always run there.
     """
 
@@ -48,6 +50,7 @@ class Job:
     skip_unreadable: bool = False
     preprocess_on: PreprocessOn = "host"
     command: str = ""
+    states: Sequence[converters.FileState] = ()
 
     @property
     def samples(self) -> tuple[Sample, ...]:
@@ -57,9 +60,15 @@ class Job:
     def all_files(self) -> dict[str, str]:
         """Name to sha256 of all files the result depends on: sources, mean image, converted form."""
         # A net that runs without conversion is one of the sources.
-        parts = [path for path in net_files(self.net) if path.name not in self.files]
-        parts += [] if self.mean_image is None else [self.mean_image]
+        parts = [path for path in self._own_files() if path.name not in self.files]
         return {**self.files, **{path.name: sha256(path) for path in parts}}
+
+    def all_states(self) -> list[converters.FileState]:
+        """What all files the result depends on are now; what the sources were when they were hashed."""
+        return [*self.states, *(converters.FileState.of(path) for path in self._own_files())]
+
+    def _own_files(self) -> list[Path]:
+        return net_files(self.net) + ([] if self.mean_image is None else [self.mean_image])
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,7 @@ def job_for(
         scores=scores,
         runtime=runtime,
         files=subject.hashes,
+        states=subject.states,
         **options,
     )
 
@@ -119,6 +129,8 @@ def named_if(several: bool, model: str) -> Iterator[None]:
 
 
 def net_files(net: Path) -> list[Path]:
-    """A converted net, and the weights file beside it if there is one."""
-    beside = (net.with_suffix(".safetensors"), net.with_name(f"{net.name}.data"))
-    return [net, *(path for path in beside if path.is_file())]
+    """A converted net, and the files with its weights if they are not inside."""
+    if net.suffix == ".onnx":
+        return [net, *(file.path for file in converters.external_files(net).values())]
+    beside = net.with_suffix(".safetensors")
+    return [net, beside] if beside.is_file() else [net]

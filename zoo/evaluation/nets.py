@@ -10,6 +10,7 @@ from typing import Any
 from zoo.datasets import Dataset, open_dataset
 from zoo.errors import UsageError
 from zoo.evaluation.evaluate import Progress, evaluate_and_write, evaluate_nets
+from zoo.evaluation.folders import hold_folders
 from zoo.evaluation.job import Evaluation, job_for, named_if
 from zoo.evaluation.settings import Settings, settings_for, shipped_images
 from zoo.evaluation.variants import Variant, folder_of, folders_inside, variants_of
@@ -150,7 +151,10 @@ def evaluate_subjects(
         [] if out is None else folders_inside(out, net.variants)
         for out, net in zip(places, nets, strict=True)
     ]
-    with open_dataset(images or common_images(subjects), labels) as data:
+    with (
+        hold_folders([folder for of_net in folders for folder in of_net]),
+        open_dataset(images or common_images(subjects), labels) as data,
+    ):
         evaluations = [
             evaluation_of(net, data, of_net, choices.runtime, **options)
             for net, of_net in zip(nets, folders, strict=True)

@@ -14,7 +14,11 @@ from zoo.evaluation.job import Job
 from zoo.evaluation.variants import Variant
 from zoo.evidence import journal
 from zoo.evidence.journal import Batch
+from zoo.files import cannot_write
 from zoo.runtimes import all_runtimes
+
+# Larger than any device takes at a time.
+MOST_BATCH = 1 << 20
 
 
 def evaluation_plan(
@@ -56,7 +60,9 @@ def agreed_batch_size(job: Job, folder: Path | None, chosen: int, group: Group) 
 def _batch_size_before(job: Job, folder: Path | None) -> int | None:
     """The batch size of the interrupted run in `folder`; None if the job asks for one itself."""
     plan = None if folder is None or job.batch_size is not None else journal.read_plan(folder)
-    return None if plan is None or plan.get("model") != job.model else plan.get("batch size")
+    size = None if plan is None or plan.get("model") != job.model else plan.get("batch size")
+    # What is no size here differs from this run's own, and the plans are compared.
+    return size if isinstance(size, int) and not isinstance(size, bool) and 0 < size <= MOST_BATCH else None
 
 
 def check_same_plan(plan: Mapping[str, Any], group: Group) -> None:
@@ -103,6 +109,9 @@ def start(folder: Path, plan: Mapping[str, Any], resume: bool, group: Group) -> 
         found: dict[int, Batch] = {}
         if rank == group.rank and not (id_file.is_file() and id_file.read_text(encoding="ascii") == run_id):
             found = journal.start(folder, plan, resume)
-            id_file.write_text(run_id, encoding="ascii")
+            try:
+                id_file.write_text(run_id, encoding="ascii")
+            except OSError as error:
+                raise cannot_write(id_file, "the evidence", error) from error
         before |= group.broadcast(found, source=rank)
     return before

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.environment import processors
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError, UsageError, excerpt
 from zoo.evaluation.distributed import Group
 from zoo.evaluation.job import Evaluation, Job, named_if
 from zoo.evaluation.variants import Variant
@@ -243,10 +243,10 @@ def _check_labels(job: Job, runtime: Runtime, prepare: Preprocessor) -> None:
     crop, channels = prepare.normalisation.crop, runtime.input_shape[0] or _channels(job, prepare)
     classes = runtime.run(np.zeros((runtime.batch or 1, channels, crop, crop), np.float32)).shape[1]
     for sample in job.samples:
-        if sample.label >= classes:
+        if not 0 <= sample.label < classes:
             raise DataError(
-                f"{job.data.source}: {sample.id} has label {sample.label}, but the net ranks {classes} "
-                f"classes (0 to {classes - 1}); labels count from 0"
+                f"{job.data.source}: {excerpt(sample.id)} has label {sample.label}, but the net ranks "
+                f"{classes} classes (0 to {classes - 1}); labels count from 0"
             )
 
 

@@ -22,12 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError, UsageError, excerpt
 from zoo.evidence.run import Row, read_run, row_from_cells, row_to_cells
+from zoo.files import cannot_write, parse_json
 
 FOLDER_NAME = "partial"
 PLAN_NAME = "plan.json"
 SUFFIX = ".jsonl"
+# What to do about a full disk.
+RESUME = "what has been ranked is kept: free some space, then the same command with --resume goes on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Journal:
         try:
             self._file = self._path.open("xb", buffering=0)
         except OSError as error:
-            raise UsageError(f"{self._path}: the evidence cannot be written: {error.strerror}") from error
+            raise cannot_write(self._path, "the evidence", error, RESUME) from error
 
     def append(self, batch: Batch) -> None:
         """Write a batch; from then on it survives the end of the process. UsageError if the disk is full."""
@@ -66,7 +69,7 @@ class Journal:
             while content:
                 content = content[self._file.write(content) :]
         except OSError as error:
-            raise UsageError(f"{self._path}: the evidence cannot be written: {error.strerror}") from error
+            raise cannot_write(self._path, "the evidence", error, RESUME) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -97,7 +100,7 @@ def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batc
             f"{folder}: another run is starting there; choose another folder with --out"
         ) from error
     except OSError as error:
-        raise UsageError(f"{folder}: the evidence cannot be written: {error.strerror}") from error
+        raise cannot_write(folder, "the evidence", error) from error
     return {}
 
 
@@ -134,9 +137,11 @@ def read(folder: Path) -> dict[int, Batch]:
     for path in sorted((folder / FOLDER_NAME).glob(f"*{SUFFIX}")):
         for number, line in enumerate(_whole_lines(path), 1):
             try:
-                batch = _batch(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{path}, line {number}: not a batch of evidence: {error}") from error
+                batch = _batch(parse_json(line))
+            except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+                raise DataError(
+                    f"{path}, line {number}: not a batch of evidence: {excerpt(error)}"
+                ) from error
             batches[batch.number] = batch
     return batches
 
@@ -147,10 +152,10 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        plan = json.loads(path.read_bytes())
+        plan = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{path}: the unfinished run cannot be read: {error}; delete {path.parent}"
+            f"{path}: the unfinished run cannot be read: {excerpt(error)}; delete {path.parent}"
         ) from error
     return plan if isinstance(plan, dict) else {}
 
@@ -179,7 +184,7 @@ def _batch(line: Any) -> Batch:  # noqa: ANN401 - what JSON holds
 def _check_plan(partial: Path, before: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     now = json.loads(json.dumps(plan))
     different = [
-        f"{name} was {_short(before.get(name))} and is {_short(now.get(name))}"
+        f"{excerpt(name)} was {_short(before.get(name))} and is {_short(now.get(name))}"
         for name in sorted({*before, *now})
         if before.get(name) != now.get(name)
     ]

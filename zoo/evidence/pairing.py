@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zoo.errors import UsageError
+from zoo.errors import UsageError, excerpt
 
 if TYPE_CHECKING:
     from zoo.evidence.run import Row
@@ -33,14 +33,16 @@ def find_difference(rows: Sequence[Row], others: Sequence[Row], *, same_files: b
     by_image = {row.image: row for row in others}
     unpaired = sorted({row.image for row in rows} ^ by_image.keys())
     if unpaired:
-        return f"both must see the same images, {len(unpaired)} in only one of them, such as {unpaired[0]}"
+        one = excerpt(unpaired[0])
+        return f"both must see the same images, {len(unpaired)} in only one of them, such as {one}"
     for row in rows:
         other = by_image[row.image]
         if row.label != other.label:
             return (
-                f"both must have the same labels, {row.image} is class {row.label} in this run "
+                f"both must have the same labels, {excerpt(row.image)} is class {row.label} in this run "
                 f"and {other.label} in the other"
             )
         if same_files and row.sha256 and other.sha256 and row.sha256 != other.sha256:
-            return f"both must see the same image files, {row.image} has another SHA-256 in the other run"
+            name = excerpt(row.image)
+            return f"both must see the same image files, {name} has another SHA-256 in the other run"
     return None

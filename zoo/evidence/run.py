@@ -20,13 +20,13 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from converters import atomic_write
-from zoo.errors import DataError, UsageError
-from zoo.files import printable
+from zoo.errors import DataError, UsageError, excerpt
+from zoo.files import cannot_write, first_problem, printable
 from zoo.vocabulary import BEST, Metric, Precision, RuntimeName
 
 RESULT_NAME = "result.json"
@@ -67,6 +67,10 @@ class Row:
         return self.top1_correct if metric == "top1" else self.top5_correct
 
 
+# No dataset has so many images.
+Count = Annotated[int, Field(ge=0, le=10**12)]
+
+
 class Result(BaseModel):
     """The counts of a run and everything they rest on; the content of result.json."""
 
@@ -74,12 +78,12 @@ class Result(BaseModel):
 
     schema_version: Literal[1] = 1
     model: str
-    n: int = Field(ge=0)
+    n: Count
     """Images that were ranked."""
-    n_dataset: int = Field(ge=0)
+    n_dataset: Count
     """Images in the dataset; more than `n` if only a part of it ran or some images could not be read."""
-    top1_correct: int = Field(ge=0)
-    top5_correct: int = Field(ge=0)
+    top1_correct: Count
+    top5_correct: Count
     dataset: str
     dataset_source: str
     labels: str
@@ -90,7 +94,7 @@ class Result(BaseModel):
     runtime: RuntimeName
     device: str
     precision: Precision
-    batch_size: int | None = None
+    batch_size: Count | None = None
     files: dict[str, str]
     """Name to sha256 of every file the counts rest on: sources, mean image, converted form."""
     environment: dict[str, str]
@@ -100,13 +104,13 @@ class Result(BaseModel):
     seconds: float = Field(ge=0, allow_inf_nan=False)
     """From the first image read to the last one ranked, in the slowest process."""
     images_per_second: float = Field(ge=0, allow_inf_nan=False)
-    processes: int = 1
+    processes: Count = 1
     """How many processes shared the images."""
-    resumed: int = 0
+    resumed: Count = 0
     """Images ranked before an interruption; `seconds` and `images_per_second` do not include them."""
     unreadable: list[str] = []
     """Images that could not be decoded; they are not part of `n`."""
-    exif_rotated: int = 0
+    exif_rotated: Count = 0
     """Images whose EXIF orientation was ignored, as the original tools ignored it."""
 
     def correct(self, metric: Metric) -> int:
@@ -127,11 +131,13 @@ class Run:
     rows: list[Row]
 
 
-def write_run(folder: Path, run: Run) -> None:
+def write_run(folder: Path, run: Run, when_full: str = "") -> None:
     """Write evidence.csv and result.json into `folder`, each completely or not at all.
 
     An earlier run there is replaced. The old result is deleted before the new rows appear and the new result
     is written after them, so that a result never lies beside the rows of another run.
+
+    when_full: what to do after a full disk, see `zoo.files.cannot_write`.
 
     Raises:
         UsageError: the folder cannot be written to.
@@ -148,7 +154,7 @@ def write_run(folder: Path, run: Run) -> None:
         with atomic_write(folder / RESULT_NAME) as temporary:
             temporary.write_text(run.result.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{folder}: the evidence cannot be written: {error.strerror}") from error
+        raise cannot_write(folder, "the evidence", error, when_full) from error
 
 
 def read_run(path: Path) -> Run:
@@ -197,10 +203,10 @@ def _parse(text: str, path: Path) -> list[Row]:
         for cells in lines:
             row = row_from_cells(cells)
             if row.image in rows:
-                raise ValueError(f"{row.image} is there twice")
+                raise ValueError(f"{excerpt(row.image)} is there twice")
             rows[row.image] = row
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"{path}, line {lines.line_num}: not a row of evidence: {error}") from error
+    except (ValueError, OverflowError, csv.Error) as error:
+        raise DataError(f"{path}, line {lines.line_num}: not a row of evidence: {excerpt(error)}") from error
     return list(rows.values())
 
 
@@ -292,6 +298,4 @@ def _read_result(path: Path) -> Result:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        where = ".".join(map(str, problem["loc"])) or "the file"
-        raise DataError(f"{path}: not the result of a run: {where}: {problem['msg']}") from error
+        raise DataError(f"{path}: not the result of a run: {first_problem(error)}") from error

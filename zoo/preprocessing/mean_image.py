@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from converters import wire
-from zoo.errors import DataError
+from zoo.errors import DataError, excerpt
 from zoo.preprocessing.flavour import Float32
 
 if TYPE_CHECKING:
@@ -17,6 +19,11 @@ NPY_MAGIC = b"\x93NUMPY"
 # Caffe's BlobProto: num, channels, height, width; data; shape; double_data.
 LEGACY_SIZES, DATA, SHAPE, DOUBLE_DATA = (1, 2, 3, 4), 5, 7, 8
 SHAPE_DIM = 1
+FEW_FIELDS, FLOAT_FIELD_BYTES = 100, 5
+# Caffe's kMaxBlobAxes.
+MOST_AXES = 32
+# Much longer than any net's input; a size of 0 and another without end would make a product that looks right.
+MOST_SIDE = 1 << 16
 # A mean of 4096 x 4096 pixels in float64; a larger file is not a mean image.
 MOST_BYTES = 1 << 29
 
@@ -42,10 +49,10 @@ def read_mean_image(path: Path, size: int | None) -> Float32:
     array = _read_npy(path) if magic == NPY_MAGIC else _read_binaryproto(path, magic)
     wanted = "channels x height x width" if size is None else f"3 x {size} x {size}"
     fits = array.ndim == 3 if size is None else array.shape == (3, size, size)
-    if not fits or array.dtype.kind not in "fiu":
+    if not fits or array.dtype.kind not in "fiu" or not all(1 <= side <= MOST_SIDE for side in array.shape):
         raise DataError(
             f"{path}: expected a mean image of {wanted} numbers (channels first, BGR); "
-            f"it holds {' x '.join(map(str, array.shape))} of {array.dtype}"
+            f"it holds {excerpt(' x '.join(map(str, array.shape)))} of {excerpt(array.dtype)}"
         )
     mean = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(mean).all():
@@ -60,7 +67,7 @@ def _read_npy(path: Path) -> NDArray[Any]:
         # Mapped, so that a header with a false size is found before that size is allocated.
         return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
     except Exception as error:  # numpy's header parser raises many types, TokenError included
-        raise DataError(f"{path}: the .npy file is damaged: {error}") from error
+        raise DataError(f"{path}: the .npy file is damaged: {excerpt(error)}") from error
 
 
 def _read_binaryproto(path: Path, magic: bytes) -> NDArray[Any]:
@@ -70,13 +77,18 @@ def _read_binaryproto(path: Path, magic: bytes) -> NDArray[Any]:
     sizes: dict[int, int] = {}
     shape: list[int] = []
     values: dict[int, list[memoryview]] = {DATA: [], DOUBLE_DATA: []}
+    content = path.read_bytes()
+    # Numbers that are not packed are the only field of which there are many.
+    most = FEW_FIELDS + len(content) // FLOAT_FIELD_BYTES
     try:
-        buffer = wire.Buffer(path.read_bytes(), max_fields=None, groups=False, error=DataError)
+        buffer = wire.Buffer(content, max_fields=most, groups=False, error=DataError)
         for field in buffer.fields():
             if field.number in LEGACY_SIZES and field.wire_type == wire.VARINT:
                 sizes[field.number] = field.signed
             elif field.number == SHAPE and field.wire_type == wire.LENGTH:
-                shape = _dims(buffer, field)
+                shape = list(itertools.islice(_dims(buffer, field), MOST_AXES + 1))
+                if len(shape) > MOST_AXES:
+                    raise DataError(f"a blob of more than {MOST_AXES} axes")
             elif field.number in values and field.wire_type in (wire.LENGTH, wire.FIXED32, wire.FIXED64):
                 values[field.number].append(buffer.content(field))
     except DataError as error:
@@ -87,21 +99,20 @@ def _read_binaryproto(path: Path, magic: bytes) -> NDArray[Any]:
         shape = [sizes.get(number, 0) for number in LEGACY_SIZES]
     kind = DOUBLE_DATA if values[DOUBLE_DATA] else DATA
     dtype = np.dtype("<f8" if kind == DOUBLE_DATA else "<f4")
-    content = b"".join(values[kind])
-    if len(shape) < 2 or min(shape) < 1 or shape[0] != 1 or math.prod(shape) * dtype.itemsize != len(content):
+    numbers = b"".join(values[kind])
+    in_range = len(shape) >= 2 and min(shape) >= 1 and max(shape) <= MOST_SIDE
+    if not in_range or shape[0] != 1 or math.prod(shape) * dtype.itemsize != len(numbers):
+        sizes_text = excerpt(" x ".join(map(str, shape))) or "of no shape"
         raise DataError(
-            f"{path}: a blob {' x '.join(map(str, shape)) or 'of no shape'} with {len(content)} bytes of "
-            f"{dtype}: no mean image, or damaged"
+            f"{path}: a blob {sizes_text} with {len(numbers)} bytes of {dtype}: no mean image, or damaged"
         )
-    return np.frombuffer(content, dtype).reshape(shape[1:])
+    return np.frombuffer(numbers, dtype).reshape(shape[1:])
 
 
-def _dims(buffer: wire.Buffer, shape: wire.Field) -> list[int]:
+def _dims(buffer: wire.Buffer, shape: wire.Field) -> Iterator[int]:
     """BlobShape: repeated int64 dim, packed or not."""
-    dims: list[int] = []
     for field in buffer.fields(shape.start, shape.end):
         if field.number == SHAPE_DIM and field.wire_type == wire.VARINT:
-            dims.append(field.signed)
+            yield field.signed
         elif field.number == SHAPE_DIM and field.wire_type == wire.LENGTH:
-            dims += buffer.packed_varints(field)
-    return dims
+            yield from buffer.packed_varints(field)

@@ -10,7 +10,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, TypeVar
 
 from converters import Registry, modules_in
-from zoo.errors import UsageError
+from zoo.errors import UsageError, excerpt
 from zoo.preprocessing.flavour import Flavour
 
 if TYPE_CHECKING:
@@ -59,12 +59,14 @@ def resolve(name: str) -> Flavour:
         close = difflib.get_close_matches(name, known, n=1)
         advice = f"did you mean {close[0]}? " if close else ""
         raise UsageError(
-            f"no preprocessing flavour is called '{name}': {advice}"
+            f"no preprocessing flavour is called '{excerpt(name)}': {advice}"
             f"there are {', '.join(known)}, with any size to resize to"
         )
     size = int(match[2] or 0)
     if size > LARGEST_SIZE:
-        raise UsageError(f"preprocessing flavour '{name}' resizes to more than {LARGEST_SIZE} pixels")
+        raise UsageError(
+            f"preprocessing flavour '{excerpt(name)}' resizes to more than {LARGEST_SIZE} pixels"
+        )
     return family(size)
 
 

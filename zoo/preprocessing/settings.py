@@ -7,19 +7,25 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from zoo.errors import UsageError
+from zoo.errors import UsageError, excerpt
 from zoo.schema import Data
 
 
-def carried_settings(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+def carried_settings(metadata: object) -> dict[str, Any]:
     """The settings in a converted net's metadata ("dsd-zoo.preprocessing"), which may be incomplete.
 
     They are either a manifest's own table, or the parameters of a Caffe definition's data layer: crop, mean,
-    scale, and the size if the layer itself resizes images (to a square: caffe-warp).
+    scale, and the size if the layer itself resizes images (to a square: caffe-warp). UsageError if they are
+    no settings at all.
     """
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise UsageError(
+            f"the net's metadata say {excerpt(repr(metadata))} of its preprocessing: no settings"
+        )
     if metadata is None or "flavour" in metadata:
         return dict(metadata or {})
-    height, width = metadata.get("resize") or (None, None)
+    resize = metadata.get("resize")
+    height, width = resize if isinstance(resize, list | tuple) and len(resize) == 2 else (None, None)
     known = {
         "flavour": f"caffe-warp{height}" if height is not None and height == width else None,
         "crop": metadata.get("crop"),
@@ -52,7 +58,9 @@ def settings(given: Mapping[str, Any], carried: Mapping[str, Any]) -> Preprocess
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = f"--{problem['loc'][0]}: " if problem["loc"] else ""
-        raise UsageError(f"preprocessing: {where}{problem['msg']}, came {problem['input']!r}") from error
+        raise UsageError(
+            f"preprocessing: {where}{problem['msg']}, came {excerpt(repr(problem['input']))}"
+        ) from error
 
 
 def in_words(given: Mapping[str, Any]) -> str:

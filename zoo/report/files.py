@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.errors import UsageError
+from zoo.files import cannot_write
 
 if TYPE_CHECKING:
     from zoo.claims.findings import PassFindings
@@ -52,4 +52,5 @@ def write_reports(
             with atomic_write(html_path) as temporary:
                 temporary.write_text(render_pass(found), encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+        assert path is not None
+        raise cannot_write(path, "the report", error) from error

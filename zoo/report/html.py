@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from converters import __version__, atomic_write
 from zoo.claims.audit import AuditedModel
 from zoo.claims.statistics import clopper_pearson_interval, wilson_interval
-from zoo.errors import UsageError
+from zoo.files import cannot_write
 from zoo.report import interval_plot, matrix, tables, words
 from zoo.report.standing import gain_sentences
 from zoo.vocabulary import METRIC_NAMES
@@ -33,7 +33,7 @@ def write_page(path: Path, models: Sequence[AuditedModel], parity: Sequence[Pari
         with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{path}: the page cannot be written: {error.strerror}") from error
+        raise cannot_write(path, "the page", error) from error
 
 
 def render(models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> str:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
 
+from converters import temporary_folder
 from zoo.errors import UsageError
 
 # One net and one input; a large net takes seconds.
@@ -79,8 +80,8 @@ class OpenCV:
         Raises:
             UsageError: OpenCV cannot read or run the net.
         """
-        with tempfile.TemporaryDirectory(prefix="dsd-zoo-opencv-") as folder:
-            given, out = Path(folder) / "inputs.npz", Path(folder) / "outputs.npz"
+        with temporary_folder(Path(gettempdir())) as folder:
+            given, out = folder / "inputs.npz", folder / "outputs.npz"
             np.savez(given, **dict[str, Any](inputs))
             places = [str(path.absolute()) for path in files]
             arguments = json.dumps([places, str(given), list(outputs), str(out)])

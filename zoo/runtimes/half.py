@@ -49,7 +49,9 @@ def in_half_precision(net: Path) -> bytes:
     import onnx_ir
     from onnx_ir.passes.common import RemoveUnusedNodesPass, ShapeInferencePass
 
-    model = onnx_ir.load(net)
+    import converters
+
+    model = converters.load(net)
     ShapeInferencePass()(model)
     halves: dict[onnx_ir.Value, onnx_ir.Value] = {}
     for node in list(model.graph):
@@ -64,7 +66,6 @@ def in_half_precision(net: Path) -> bytes:
             if output.dtype == onnx_ir.DataType.FLOAT:
                 halves[_float32_of(output, node)] = output
     RemoveUnusedNodesPass()(model)
-    onnx_ir.external_data.load_to_model(model)
     content: bytes = onnx_ir.to_proto(model).SerializeToString()
     return content
 

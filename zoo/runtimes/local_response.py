@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from converters import ConverterError, wire
+from converters import ConverterError, SourceFile, wire
 
 if TYPE_CHECKING:
     import onnx
@@ -40,7 +40,7 @@ def onnx_without_powers(net: Path) -> bytes | None:
     copied once, and never parsed.
     """
     try:
-        return _rewritten(wire.Buffer(np.memmap(net, mode="r"), str(net), max_fields=None))
+        return _rewritten(wire.Buffer(SourceFile(net).view, str(net), max_fields=None))
     except (OSError, ValueError, ConverterError):
         return None
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+import converters
 from zoo.errors import DeviceError, UsageError
 from zoo.runtimes.ranking import Float32, Ranking
 from zoo.vocabulary import Form, Precision
@@ -119,6 +120,17 @@ def use_gpu(index: int) -> tuple[torch.device, str]:
         )
     torch.cuda.set_device(index)
     return torch.device("cuda", index), torch.cuda.get_device_name(index)
+
+
+def external_files(net: Path, label: str) -> dict[str, converters.SourceFile]:
+    """The files in which an .onnx keeps its weights, by their location in it, opened and checked.
+
+    UsageError if the .onnx is damaged, or if a file is missing or is not the one that it was written with.
+    """
+    try:
+        return converters.external_files(net)
+    except converters.ConverterError as error:
+        raise UsageError(f"{net}: {label} cannot load it: {error}") from error
 
 
 def select_output(names: tuple[str, ...], scores: str | None, net: object) -> int:

@@ -3,6 +3,7 @@
     <root>/sha256/ab/<sha256>/<name>   the content, under its first name
     <root>/index.json                  the content of each model's files, its source and all its hashes
     <root>/partial/<model>--<file>/    files being downloaded; a rename moves them out once they are verified
+                                       (<model>--archive-<hash>/ for all files of one archive)
     <root>/locks/                      one lock per file of a model, one for the index
 
 The user's lock file, the record of first use, lies outside the cache. If no hash of a file is known
@@ -26,11 +27,11 @@ from zoo.store.digests import Digests, mismatches
 from zoo.store.index import Index, IndexEntry
 
 if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
     from zoo.catalog.file import Role
     from zoo.catalog.manifest import Manifest
 
+# Enough digits of its hash to tell the archives of a model apart.
+ARCHIVE_DIGITS = 16
 Trust = Literal["pinned", "recorded", "unverified"]
 
 
@@ -114,6 +115,12 @@ class Cache:
         if record is not None and self.trust(file) == "unverified":
             self.first_use.put(file.model, file.name, record)
 
+    def is_awaited(self, file: ModelFile) -> bool:
+        """Whether the download that brought `file` is to bring another file of its model, as one archive."""
+        others = [other for other in file.manifest.model_files() if other.name != file.name]
+        name = _download_name(file)
+        return any(_download_name(other) == name and self.find(other) is None for other in others)
+
     def is_in_progress(self, file: ModelFile) -> bool:
         """Whether a partial download of `file` exists, from an earlier run or of another process."""
         return self._partial(file).exists()
@@ -164,13 +171,11 @@ class Cache:
         _sync(target.parent)
         return target
 
-    def lock(self, file: ModelFile) -> BaseFileLock:
-        """The lock of the process that downloads `file`; others wait for it, then find the file."""
-        from filelock import FileLock
-
+    def lock(self, file: ModelFile) -> Path:
+        """The lock file of the process that downloads `file`; others wait for it, then find the file."""
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{file.model}--{file.name}.lock")
+        return folder / f"{_download_name(file)}.lock"
 
     def require_space(self, needed: int, what: str) -> None:
         """UsageError unless the disk of the cache has `needed` free bytes; `what` is named in the error."""
@@ -186,7 +191,7 @@ class Cache:
         return self.record(file) or self.index.get(file.model, file.name)
 
     def _partial(self, file: ModelFile) -> Path:
-        return self.root / "partial" / f"{file.model}--{file.name}"
+        return self.root / "partial" / _download_name(file)
 
     def _complete_path(self, sha256: str, size: int | None) -> Path | None:
         path = self._stored_path(sha256)
@@ -199,6 +204,14 @@ class Cache:
 
     def _folder(self, sha256: str) -> Path:
         return self.root / "sha256" / sha256[:2] / sha256
+
+
+def _download_name(file: ModelFile) -> str:
+    """The name of the download that brings `file`: one for all files of the model in one known archive."""
+    archive = file.entry.archive
+    if archive is None or not archive.hashes:
+        return f"{file.model}--{file.name}"
+    return f"{file.model}--archive-{next(iter(archive.hashes.values()))[:ARCHIVE_DIGITS]}"
 
 
 def _default_root() -> Path:

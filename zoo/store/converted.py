@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,20 +35,30 @@ class SourceNet:
     output: the output to keep, if the net has several.
     image_shape: (channels, height, width), for a net that must know it and does not state it.
     known_hashes: the sha256 of each source, in order; computed by default.
+    known_states: what each source was when it was hashed; by default, what it is before it is hashed here.
     """
 
     sources: Sequence[Path]
     output: str | None = None
     image_shape: Sequence[int] | None = None
     known_hashes: Sequence[str] | None = None
+    known_states: Sequence[converters.FileState] | None = None
+
+    @cached_property
+    def states(self) -> list[converters.FileState]:
+        """What each source was when it was hashed."""
+        if self.known_states is not None:
+            return list(self.known_states)
+        return [converters.FileState.of(source) for source in self.sources]
 
     @cached_property
     def hashes(self) -> list[str]:
         """The sha256 of each source, in order. UsageError for one that is not a file."""
-        if self.known_hashes is not None:
-            return list(self.known_hashes)
         for source in self.sources:
             require_file(source)
+        _ = self.states  # before the files are read
+        if self.known_hashes is not None:
+            return list(self.known_hashes)
         return [sha256(source) for source in self.sources]
 
     @cached_property
@@ -94,7 +103,7 @@ class SourceNet:
     def _convert(self, form: Form, cache_root: Path) -> Path:
         """Create the folder of a converted net with one rename, so that it is complete whenever it exists.
 
-        One process creates it while others wait, so a leftover temporary folder is that of a killed process.
+        One process creates it while others wait. What killed processes left of any net is removed first.
         """
         from filelock import FileLock
 
@@ -105,14 +114,12 @@ class SourceNet:
                 return existing
             used = self.model.meta.get("image_shape_used")
             folder = self._folder(form, cache_root, self.image_shape if used else None)
-            incoming = folder.with_name(f".incoming-{form}")
-            shutil.rmtree(incoming, ignore_errors=True)
-            incoming.mkdir(parents=True)
-            try:
+            folder.parent.mkdir(exist_ok=True)
+            with converters.temporary_folder(folder.parent.parent) as temporary:
+                incoming = temporary / form
+                incoming.mkdir()
                 self.write(incoming / FORM_NAMES[form])
                 incoming.rename(folder)
-            finally:
-                shutil.rmtree(incoming, ignore_errors=True)
         return folder
 
     def write(self, out: Path) -> None:
@@ -126,6 +133,9 @@ class SourceNet:
             raise
         preprocessing = json.dumps(converters.preprocessing_of(self.model))
         out.with_name(PREPROCESSING_NAME).write_text(preprocessing, encoding="utf-8")
+        # The key says which content this is the net of.
+        for state in self.states:
+            state.check()
 
     @property
     def _outputs(self) -> list[str] | None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import operator
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo.errors import UsageError
+
 if TYPE_CHECKING:
-    from zoo.catalog.file import File
+    from zoo.catalog.file import Identified
 
 CHUNK_BYTES = 1 << 20
 
@@ -34,9 +38,9 @@ class Hasher:
     def __init__(self, expected_bytes: int | None) -> None:
         self.bytes = 0
         self._expected_bytes = expected_bytes
-        self._sha256 = hashlib.sha256()
-        self._sha384 = hashlib.sha384()
-        self._sha1 = hashlib.sha1(usedforsecurity=False)
+        self._sha256 = _hasher("sha256")
+        self._sha384 = _hasher("sha384")
+        self._sha1 = _hasher("sha1")
         self._git_blob = _git_blob_of(expected_bytes or 0)
 
     def update(self, chunk: bytes) -> None:
@@ -61,6 +65,31 @@ class Hasher:
         )
 
 
+def hash_file(path: Path, kinds: Collection[str]) -> dict[str, str]:
+    """These kinds of hashes of the file at `path`, in one pass: kind to lower-case hex digest.
+
+    kinds: of `zoo.catalog.file.HASH_KINDS`. If there are none, the file is not opened.
+    """
+    if not kinds:
+        return {}
+    size = path.stat().st_size
+    hashers = {
+        kind: _git_blob_of(size) if kind == "git_blob" else _hasher(kind) for kind in sorted(set(kinds))
+    }
+    read = 0
+    # hashlib lets other threads run meanwhile, so several kinds take no longer than the slowest.
+    with ThreadPoolExecutor(len(hashers)) as pool:
+        for chunk in read_chunks(path):
+            read += len(chunk)
+            list(pool.map(operator.methodcaller("update", chunk), hashers.values()))
+    if read != size:
+        raise UsageError(
+            f"{path}: had {size:,} bytes when it was opened, and {read:,} were read; "
+            "it is being written: wait until that is done"
+        )
+    return {kind: hasher.hexdigest() for kind, hasher in hashers.items()}
+
+
 def digest_file(path: Path) -> Digests:
     """The digests of the file at `path`."""
     hasher = Hasher(path.stat().st_size)
@@ -76,15 +105,19 @@ def read_chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def mismatches(file: File, digests: Digests) -> list[str]:
-    """One line for each size or hash in the manifest that `digests` does not match; empty if all do."""
+def mismatches(known: Identified, digests: Digests) -> list[str]:
+    """One line for each size or hash on record that `digests` does not match; empty if all do."""
     came = asdict(digests)
-    known: dict[str, object] = {"bytes": file.bytes, **file.hashes}
+    on_record: dict[str, object] = {"bytes": known.bytes, **known.hashes}
     return [
         f"{kind}: expected {expected}, came {came[kind]}"
-        for kind, expected in known.items()
+        for kind, expected in on_record.items()
         if expected is not None and came[kind] != expected
     ]
+
+
+def _hasher(kind: str) -> hashlib._Hash:
+    return hashlib.new(kind, usedforsecurity=False)
 
 
 def _git_blob_of(size: int) -> hashlib._Hash:

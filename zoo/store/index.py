@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import UsageError
+from zoo.errors import UsageError, excerpt
+from zoo.files import parse_json
 from zoo.store.digests import Digests
 
 VERSION = 1
@@ -85,7 +86,7 @@ class Index:
 
     def _read_models(self) -> dict[str, dict[str, IndexEntry]]:
         try:
-            data = json.loads(self.path.read_text(encoding="utf-8"))
+            data = parse_json(self.path.read_text(encoding="utf-8"))
             version = data["schema_version"]
             if version == VERSION:
                 return {
@@ -95,9 +96,11 @@ class Index:
         except FileNotFoundError:
             return {}
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise UsageError(f"{self.path}: the file is damaged: {error!r}\n  {self._remedy}") from error
+            what = f"the file is damaged: {excerpt(repr(error))}"
+            raise UsageError(f"{self.path}: {what}\n  {self._remedy}") from error
+        came = excerpt(repr(version))
         raise UsageError(
-            f"{self.path}: expected version {VERSION} of its format, came {version!r}\n  {self._remedy}"
+            f"{self.path}: expected version {VERSION} of its format, came {came}\n  {self._remedy}"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,8 @@ from zoo.files import require_file, sha256
 from zoo.preprocessing.preparation import settings_of
 from zoo.store.cache import Cache
 from zoo.store.converted import SourceNet, recorded_preprocessing
+from zoo.store.known_net import KnownNet, known_net
+from zoo.store.recognition import Recognition, Recognizer
 from zoo.vocabulary import Form
 
 
@@ -25,6 +27,7 @@ class Subject:
     """The files of a net by name, in conversion order, and what the zoo knows about them.
 
     `name` is the name in results; `cache` is the root of the user's cache, which keeps converted forms.
+    `recognizer` tells what is known of files of the user's own; None for the files of a model.
     """
 
     name: str
@@ -34,6 +37,8 @@ class Subject:
     mean_image: Path | None = None
     expected: Mapping[str, str | None] = field(default_factory=dict)
     """Name to the sha256 on record; None where there is none."""
+    recognizer: Recognizer | None = None
+    _recognized: dict[str, Recognition] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def sources(self) -> list[Path]:
@@ -43,7 +48,9 @@ class Subject:
     @cached_property
     def hashes(self) -> dict[str, str]:
         """Name to sha256, computed once. IntegrityError if a model's file is not the verified one."""
-        found = {name: sha256(path) for name, path in self.files.items()}
+        _ = self.states  # computed before the files are read
+        read = {name: one.hashes.get("sha256") for name, one in self._recognized.items()}
+        found = {name: read.get(name) or sha256(path) for name, path in self.files.items()}
         for name, digest in found.items():
             if self.expected.get(name) not in (None, digest):
                 raise IntegrityError(
@@ -52,6 +59,49 @@ class Subject:
                     f"  what is wrong with it: dsd-zoo verify {self.name}"
                 )
         return found
+
+    def recognize(self, also: Collection[str] = ()) -> list[Recognition]:
+        """What is known of each file of the user's own, in their order; empty for a model of the catalog.
+
+        Each file is read at most once, on the first call. also: kinds of hashes to compute in that pass;
+        with "sha256", `hashes` needs no other pass. No model consists of .onnx or .py files.
+        """
+        if self.recognizer is None:
+            return []
+        _ = self.states  # computed before the files are read
+        for name, path in self.files.items():
+            if name not in self._recognized and path.suffix not in (".onnx", ".py"):
+                self._recognized[name] = self.recognizer.recognize(path, also)
+        return list(self._recognized.values())
+
+    def known_net(self) -> KnownNet | None:
+        """The model of the catalog whose weights are among files of the user's own; None if there is none."""
+        recognized = self.recognize()
+        return None if self.recognizer is None else known_net(recognized, self.recognizer.cache)
+
+    def names(self) -> list[str]:
+        """How to name the net to a command: the model where all its files are here, else the files read."""
+        known = self.known_net()
+        if known is None or known.added_source is None or self.recognizer is None:
+            return [str(path) for path in self.files.values()]
+        cache = self.recognizer.cache
+        if all(cache.find(file) is not None for file in known.manifest.source_model_files()):
+            return [known.manifest.name]
+        return [str(known.added_source), *(str(path) for path in self.files.values())]
+
+    @cached_property
+    def states(self) -> list[converters.FileState]:
+        """What the files were just before `hashes` read them."""
+        return [converters.FileState.of(path) for path in self.files.values()]
+
+    def verify_external_files(self) -> None:
+        """Hash the files in which an .onnx keeps its weights, where it says which they were.
+
+        converters.ConverterError if one is another file, is missing or is cut off.
+        """
+        for path in self.sources:
+            if path.suffix == ".onnx":
+                converters.external_files(path, verify=True)
 
     def scores(self, chosen: str | None) -> str | None:
         """The output that ranks the classes: as chosen, or as the manifest says; None: the only one."""
@@ -66,7 +116,7 @@ class Subject:
         self, form: Form, scores: str | None = None, input_shape: Sequence[int] | None = None
     ) -> Path:
         """The net in the form that a runtime needs; see `zoo.store.converted.SourceNet`."""
-        net = SourceNet(self.sources, scores, input_shape, list(self.hashes.values()))
+        net = SourceNet(self.sources, scores, input_shape, list(self.hashes.values()), self.states)
         return net.converted(form, self.cache)
 
     def carried_preprocessing(self, form: Form, scores: str | None = None) -> dict[str, Any] | None:
@@ -89,7 +139,9 @@ class Subject:
 
 
 def find_subject(
-    what: str | os.PathLike[str] | Manifest | Sequence[str | os.PathLike[str]], catalog: Catalog, cache: Cache
+    what: str | os.PathLike[str] | Manifest | Subject | Sequence[str | os.PathLike[str]],
+    catalog: Catalog,
+    cache: Cache,
 ) -> Subject:
     """The model that `what` is or names, or else the net in the files that it names.
 
@@ -99,13 +151,16 @@ def find_subject(
     Raises:
         UsageError: no such model (with suggestions) or file, or a model's file is not in the cache yet.
     """
+    if isinstance(what, Subject):
+        return what
     if isinstance(what, Manifest):
         return _of_model(what, cache)
+    recognizer = Recognizer(catalog, cache)
     arguments = [what] if isinstance(what, str | os.PathLike) else list(what)
     if len(arguments) == 1 and isinstance(arguments[0], str):
         found = find_model_or_file(arguments[0], catalog)
-        return _of_model(found, cache) if isinstance(found, Manifest) else _of_files([found], cache)
-    return _of_files([Path(argument) for argument in arguments], cache)
+        return _of_model(found, cache) if isinstance(found, Manifest) else _of_files([found], recognizer)
+    return _of_files([Path(argument) for argument in arguments], recognizer)
 
 
 def find_model_or_file(argument: str, catalog: Catalog) -> Path | Manifest:
@@ -131,7 +186,7 @@ def _of_model(manifest: Manifest, cache: Cache) -> Subject:
     return Subject(manifest.name, files, cache.root, manifest, mean, expected)
 
 
-def _of_files(paths: Sequence[Path], cache: Cache) -> Subject:
+def _of_files(paths: Sequence[Path], recognizer: Recognizer) -> Subject:
     if not paths:
         raise UsageError("no files given; expected a model's name, or the files of a net")
     for path in paths:
@@ -142,4 +197,5 @@ def _of_files(paths: Sequence[Path], cache: Cache) -> Subject:
             f"several files of one name: {', '.join(map(str, paths))}\n"
             "  name each file of the net once, or rename one of them"
         )
-    return Subject(paths[-1].stem, {path.name: path for path in paths}, cache.root)
+    files = {path.name: path for path in paths}
+    return Subject(paths[-1].stem, files, recognizer.cache.root, recognizer=recognizer)

@@ -7,13 +7,14 @@ generated net.py each layer with parameters is a submodule of that name.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 
+import converters
 from zoo.errors import UsageError
 from zoo.verification.difference import BOUND, difference, difference_of_boxes, is_list_of_boxes
 from zoo.verification.intermediates import SYMBOLIC, Shape, Value, open_net
@@ -66,21 +67,24 @@ def compare_nets(
     usual_shape: Sequence[int] | None = None,
     seed: int = 0,
     bound: float = BOUND,
+    verify: bool = False,
 ) -> NetComparison:
     """Run both on the same standard normal input and compare their values.
 
     first, second: the files of one net each: a net.onnx, a net.py, or what `converters.load` takes.
     input_shapes: by name, for inputs with symbolic sizes; a symbolic batch is 2 by default.
     usual_shape: (channels, height, width) of the input, where the net leaves them symbolic.
+    verify: hash the files in which an .onnx keeps its weights; see `converters.load`.
     bound: the largest relative difference of values that agree; see `zoo.verification.difference`.
 
     Raises:
         UsageError: the nets do not take the same inputs, or a size is unknown.
         converters.ConverterError: a net cannot be read.
     """
-    with tempfile.TemporaryDirectory(prefix="dsd-zoo-compare-") as folder:
+    with converters.temporary_folder(Path(gettempdir())) as folder:
         forms = [
-            open_net(paths, input_shapes, Path(folder) / str(k)) for k, paths in enumerate((first, second))
+            open_net(paths, input_shapes, folder / str(k), verify=verify)
+            for k, paths in enumerate((first, second))
         ]
         random = np.random.default_rng(seed)
         shapes = _common_shapes([form.inputs for form in forms], input_shapes, usual_shape or ())

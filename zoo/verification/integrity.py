@@ -1,15 +1,12 @@
-"""Checks files against what is on record, and finds out which file of which model a file is."""
+"""Checks the files of a model against what is on record."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import IntegrityError
-from zoo.files import require_file
-from zoo.store.digests import Digests, digest_file, mismatches
+from zoo.store.digests import Digests, digest_file
 from zoo.verification.check import Check
 
 if TYPE_CHECKING:
@@ -54,29 +51,3 @@ def _agreeing_properties(file: ModelFile, digests: Digests, trust: Trust) -> str
     if trust == "recorded":
         return "sha256 as at first use; nothing was known beforehand"
     return f"nothing is known to compare with; sha256 {digests.sha256}"
-
-
-@dataclass(frozen=True, slots=True)
-class KnownFile:
-    """A file with its digests, and the model files of the same content."""
-
-    path: Path
-    digests: Digests
-    known_as: list[ModelFile]
-
-
-def find_known_file(path: Path, models: Iterable[Manifest], cache: Cache) -> KnownFile:
-    """Find the files of `models` with the content of `path`. UsageError if it is not a file."""
-    require_file(path)
-    digests = digest_file(path)
-    known_as = [
-        file for manifest in models for file in manifest.model_files() if _is_same_file(file, digests, cache)
-    ]
-    return KnownFile(path, digests, known_as)
-
-
-def _is_same_file(file: ModelFile, digests: Digests, cache: Cache) -> bool:
-    if file.hashes:
-        return not mismatches(file.entry, digests)
-    record = cache.record(file)
-    return record is not None and record.digests.sha256 == digests.sha256

@@ -47,17 +47,25 @@ class Net(Protocol):
         ...
 
 
-def open_net(paths: Sequence[Path], shapes: Mapping[str, Sequence[int]] | None, folder: Path) -> Net:
+def open_net(
+    paths: Sequence[Path],
+    shapes: Mapping[str, Sequence[int]] | None,
+    folder: Path,
+    *,
+    verify: bool = False,
+) -> Net:
     """Open a net.onnx, a net.py, or the source files of a net.
 
     shapes: input shapes, by name, for source files.
+    verify: see `converters.load`.
     folder: does not exist yet; it is created for files that must exist while the net is used.
     Raises UsageError or converters.ConverterError if the net cannot be read.
     """
     if [path.suffix for path in paths] == [".py"]:
         return PyTorchNet(paths[0])
     is_onnx = [path.suffix for path in paths] == [".onnx"]
-    return OnnxNet(converters.load(*paths, input_shapes=None if is_onnx else shapes), folder)
+    model = converters.load(*paths, input_shapes=None if is_onnx else shapes, verify=verify)
+    return OnnxNet(model, folder)
 
 
 class OnnxNet:

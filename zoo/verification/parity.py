@@ -18,7 +18,7 @@ from zoo.bundled import embedded_images
 from zoo.catalog.manifest import Manifest
 from zoo.datasets import Dataset, open_dataset
 from zoo.datasets.loader import load_samples
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError, UsageError, excerpt
 from zoo.preprocessing import preprocessor
 from zoo.preprocessing.settings import Preprocessing
 from zoo.runtimes import all_runtimes, form_of, installed_runtimes, open_runtime
@@ -101,7 +101,9 @@ def _scores(manifest: Manifest, net: Path, runtime: str, data: Dataset, output: 
         rows, waiting = [], []
         for image in load_samples(data.samples, prepare, ahead=2 * size):
             if image.pixels is None:
-                raise DataError(f"{data.source}: {image.sample.id}: {image.problem}") from image.problem
+                raise DataError(
+                    f"{data.source}: {excerpt(image.sample.id)}: {image.problem}"
+                ) from image.problem
             waiting.append(image.pixels)
             if len(waiting) == size:
                 rows.append(session.run(np.stack(waiting)))

@@ -14,7 +14,7 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.limits import FLT_MAX
 from converters.from_caffe.layers.runtime_shapes import full_like, shape_tensor
-from converters.graph import Graph, Symbol, dims, scalar
+from converters.graph import Graph, Symbol, check_computed, dims, scalar
 
 # image, label, score, xmin, ymin, xmax, ymax
 DETECTION = 7
@@ -130,6 +130,7 @@ def _placeholders(g: Graph, images: ir.Value) -> ir.Value:
     """(N, 7): the index of each image, then -1s."""
     batch = dims(images)[0]
     if not isinstance(batch, Symbol):
+        check_computed(batch, DETECTION)
         rows = np.full((batch, DETECTION), -1, np.float32)
         rows[:, 0] = np.arange(batch)
         return g.constant(rows)

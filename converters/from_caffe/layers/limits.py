@@ -6,5 +6,3 @@ import numpy as np
 
 # FLT_MAX of C. Caffe starts the search for a maximum at -FLT_MAX.
 FLT_MAX = float(np.finfo(np.float32).max)
-# Blob::Reshape of Caffe: a blob counts its values in an int.
-MAX_BLOB_ELEMENTS = 2**31 - 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,7 +11,7 @@ import onnx_ir as ir
 
 from converters.from_caffe import schema
 from converters.from_caffe.bound_layer import BoundLayer
-from converters.from_caffe.layers.limits import MAX_BLOB_ELEMENTS
+from converters.from_caffe.limits import blob_problem
 from converters.graph import Graph, Symbol, dims, shape_text
 from converters.registry import Registry
 
@@ -143,11 +142,9 @@ def one_value_per_channel(param: schema.Message, shape: tuple[int, ...]) -> tupl
 
 def _check_size(layer: BoundLayer, what: str, blobs: Sequence[ir.Value]) -> None:
     for blob in blobs:
-        count = math.prod(size.factor if isinstance(size, Symbol) else size for size in dims(blob))
-        layer.check(
-            count <= MAX_BLOB_ELEMENTS,
-            f"a {what} would be {shape_text(dims(blob))}; a blob of Caffe holds {MAX_BLOB_ELEMENTS:,} values",
-        )
+        problem = blob_problem([size.factor if isinstance(size, Symbol) else size for size in dims(blob)])
+        if problem is not None:
+            raise layer.invalid(f"a {what} would be {shape_text(dims(blob))}; {problem}")
 
 
 def _bottom_range(function: Callable[..., Any]) -> tuple[int, int | None]:

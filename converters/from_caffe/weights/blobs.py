@@ -9,6 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
+from converters.source_files import SourceFile
+
 
 @dataclass(frozen=True)
 class Blob:
@@ -57,11 +59,16 @@ class StoredLayer:
 class Weights(Protocol):
     """A weights file, from which `bind` takes the parameters.
 
-    maps: a uint8 array over each file that is mapped, by path, for links into it.
+    are_placeholders: whether the blobs only stand for what a layer asks for, and hold no weights.
+    files: the open files of which blobs are views, for links into them.
     """
 
     path: Path
-    maps: dict[str, np.ndarray]
+    files: list[SourceFile]
+
+    @property
+    def are_placeholders(self) -> bool:
+        """See above."""
 
     def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
         """The blobs stored under this layer name, or None; of two layers with this name, those of the last.

@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from converters.from_caffe.limits import MAX_BLOB_AXES, blob_problem
 from converters.from_caffe.weights.blobs import Blob, StoredLayer
+from converters.source_files import SourceFile
 from converters.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer, Field, signed
 
 # NVCaffe's BlobProto.Type, the element types of raw_data.
@@ -23,25 +25,28 @@ class CaffeModel:
     """A binary .caffemodel of any generation (V0, V1 or V2)."""
 
     path: Path
-    maps: dict[str, np.ndarray] = field(default_factory=dict)
+    are_placeholders: ClassVar[bool] = False
+    files: list[SourceFile] = field(default_factory=list)
     _layers: list[StoredLayer] = field(default_factory=list)
+    _by_name: dict[str, StoredLayer] = field(default_factory=dict)
     _parameter_fields: dict[str, set[int]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path) -> CaffeModel:
-        """Map the file and find every blob in it; FormatError at the first byte that breaks a rule."""
-        data = np.asarray(np.memmap(path, np.uint8, mode="r"))
-        buffer = Buffer(data, str(path))
-        model = cls(path, {str(path): data})
+        """Open the file and find every blob in it; FormatError at the first byte that breaks a rule."""
+        file = SourceFile(path)
+        buffer = Buffer(file.view, str(path))
+        model = cls(path, [file])
         for layer, parameters in _stored_layers(buffer):
             model._parameter_fields.setdefault(layer.type, set()).update(parameters)
             if layer.blobs:
                 model._layers.append(layer)
+                model._by_name[layer.name] = layer
         return model
 
     def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None = None) -> StoredLayer | None:
         """See Weights."""
-        return next((stored for stored in reversed(self._layers) if stored.name == layer), None)
+        return self._by_name.get(layer)
 
     def layers(self) -> Sequence[StoredLayer]:
         """See Weights."""
@@ -113,6 +118,7 @@ def _blob(buffer: Buffer, item: Field, layer: str, index: int) -> Blob:
     floats: list[Field] = []
     doubles: list[Field] = []
     raw: Field | None = None
+    where = f"blob {index} of layer {layer!r}"
     for inner in _blob_fields(buffer, item):
         if inner.number == 5:
             floats.append(inner)
@@ -120,7 +126,10 @@ def _blob(buffer: Buffer, item: Field, layer: str, index: int) -> Blob:
             doubles.append(inner)
         elif inner.number == 7 and inner.wire_type == LENGTH:
             has_shape = True
-            dims += _dims(buffer, inner)
+            for size in _dims(buffer, inner):
+                if len(dims) == MAX_BLOB_AXES:
+                    raise buffer.error(inner.start, f"{where} has more than {MAX_BLOB_AXES} axes: damaged")
+                dims.append(size)
         elif 1 <= inner.number <= 4 and inner.wire_type == VARINT:
             has_legacy = True
             legacy[inner.number - 1] = inner.value
@@ -128,7 +137,6 @@ def _blob(buffer: Buffer, item: Field, layer: str, index: int) -> Blob:
             raw_type = inner.value
         elif inner.number == 12 and inner.wire_type == LENGTH:
             raw = inner
-    where = f"blob {index} of layer {layer!r}"
     if raw is not None and not floats and not doubles:
         values = _raw_values(buffer, raw, raw_type, where)
     else:  # double_data wins where both are present
@@ -137,8 +145,8 @@ def _blob(buffer: Buffer, item: Field, layer: str, index: int) -> Blob:
         )
     shape = tuple(dims) if has_shape or not has_legacy else None
     blob = Blob(values, shape, None if shape is not None else (legacy[0], legacy[1], legacy[2], legacy[3]))
-    count = math.prod(blob.stated_shape)
-    if any(size < 0 or size > 2**31 for size in blob.stated_shape) or count != values.size:
+    possible = min(blob.stated_shape, default=0) >= 0 and blob_problem(blob.stated_shape) is None
+    if not possible or math.prod(blob.stated_shape) != values.size:
         stated = "x".join(map(str, blob.stated_shape)) or "a scalar"
         raise buffer.error(item.start, f"{where} says {stated} and holds {values.size:,} values: damaged")
     return blob

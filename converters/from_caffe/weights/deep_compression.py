@@ -23,6 +23,7 @@ from converters.errors import FormatError
 from converters.from_caffe import schema
 from converters.from_caffe.weights.blobs import Blob, StoredLayer
 from converters.graph import filled
+from converters.source_files import SourceFile
 
 _CODE_BITS = {"Convolution": 8, "InnerProduct": 4}
 
@@ -32,8 +33,11 @@ class DeepCompression:
 
     def __init__(self, path: Path, layers: Sequence[schema.Message]) -> None:
         self.path = path
-        self.maps: dict[str, np.ndarray] = {}
-        self._data = np.asarray(np.memmap(path, np.uint8, mode="r"))
+        self.are_placeholders = False
+        self.files: list[SourceFile] = []
+        file = SourceFile(path)
+        # Never mapped, as most of it is decoded anyway.
+        self._data = np.frombuffer(file.read(), np.uint8) if file.is_mapped else file.data
         self._names = [layer.name for layer in layers if layer.type in _CODE_BITS]
         self._types = {layer.name: layer.type for layer in layers}
         self._decoded: dict[str, StoredLayer] = {}

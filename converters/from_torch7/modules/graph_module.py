@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,9 +96,9 @@ class _Graph:
         After a module with several inputs, an expected table is ignored: such a module may have built the
         table from its inputs, or taken one apart.
         """
-        queue, seen = [(*edge, False) for edge in edges], {data for _, data in edges}
+        queue, seen = deque((*edge, False) for edge in edges), {data for _, data in edges}
         while queue:
-            source, data, after_join = queue.pop(0)
+            source, data, after_join = queue.popleft()
             node, module = self.node_of(data), self.modules.get(data)
             answer = infer(module, ANY) if module is not None else ANY
             mapindex = node.get("mapindex")

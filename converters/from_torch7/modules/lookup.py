@@ -175,6 +175,7 @@ def index_linear(g: Builder, m: Module, x: list[ir.Value | list[ir.Value]]) -> i
 
 def sample_membership(g: Builder, m: Module, sizes: ir.Value, total: Dim) -> ir.Value:
     """A matrix of 1 and 0: which of `total` consecutive entries belong to which sample of these sizes."""
+    m.check_element_count(m.static_size(total))
     places = np.arange(m.static_size(total))
     counts = zero_based_indices(g, sizes, 0)
     ends = g.node("CumSum", counts, np.array(0, np.int64))

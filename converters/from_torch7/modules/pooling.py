@@ -288,6 +288,7 @@ def feature_lp_pooling(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     window = Window(m.integer("width", minimum=1), m.integer("stride", 1, minimum=1), 0)
     power = m.positive("power")
     (count,) = output_sizes(g, m, (m.static_size(dims(samples)[1]),), [window])
+    m.check_element_count(m.static_size(count), window.kernel)
     places = np.arange(m.static_size(count))[:, None] * window.stride + np.arange(window.kernel)
     shape = (dims(samples)[0], *places.shape, *dims(samples)[2:])
     gathered = g.node("Gather", samples, places.astype(np.int64), shape=shape, axis=1)

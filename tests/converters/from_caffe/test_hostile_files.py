@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -16,6 +13,7 @@ from caffemodel_writer import field, write_caffemodel
 from corpus_cases import CORPUS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from limited import memory_limit
 
 import converters
 from converters.wire import MAX_FIELDS
@@ -32,18 +30,6 @@ def layer(kind: str, params: str, bottom: str = 'bottom: "data"') -> str:
     return f'layer {{ name: "x" type: "{kind}" {bottom} top: "x" {params} }}\n'
 
 
-@contextmanager
-def memory_limit(extra: int) -> Iterator[None]:
-    """No more than `extra` bytes of address space beyond what is mapped now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + extra, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
-
-
 HUGE = 2**40
 BOMBS = {
     "huge constant": dims(1, 2) + layer("DummyData", f"dummy_data_param {{ shape {{ dim: {HUGE} }} }}", ""),
@@ -54,6 +40,37 @@ BOMBS = {
     + layer("RNN", "recurrent_param { num_output: 1 }", 'bottom: "data" bottom: "c"'),
     "huge input": dims(HUGE, HUGE) + layer("BatchNorm", ""),
     "tall pyramid": dims(1, 1, 9, 9) + layer("SPP", "spp_param { pyramid_height: 4000000000 }"),
+    "many prior boxes": dims(1, 1, 2000, 2000)
+    + layer("PriorBox", "prior_box_param { min_size: 5 }", 'bottom: "data" bottom: "data"'),
+    "prior boxes of all shapes": dims(1, 1, 2, 2)
+    + layer(
+        "PriorBox",
+        "prior_box_param { min_size: 5 "
+        + "".join(f"aspect_ratio: {2 + k / 100} " for k in range(20_000))
+        + "}",
+        'bottom: "data" bottom: "data"',
+    ),
+    "many constants": "".join(
+        layer("DummyData", f"dummy_data_param {{ shape {{ dim: {2**22} }} }}", "").replace('"x"', f'"x{k}"')
+        for k in range(50)
+    ),
+    "places of a huge image": dims(1, 1, 40_000, 50_000) + layer("Slope", ""),
+    "axes": INPUT % ("dim: 1 " * 10_000) + layer("ReLU", ""),
+    "a huge size beside an open one": dims(1, 2**62) + layer("ReLU", ""),
+    "a sequence of sums": dims(1, 2) + layer("Eltwise", "", 'bottom: "data" ' * 40_000),
+    "many tops": dims(1, 2)
+    + layer("Split", "").replace('top: "x"', "".join(f'top: "x{k}" ' for k in range(20_000))),
+    "many inputs": "".join(f'input: "x{k}" input_shape {{ dim: 1 }} ' for k in range(10_000)),
+    "lines without end": dims(1, 2) + "\n" * 500_000 + layer("ReLU", "unknown: 1 : junk"),
+    "blanks behind a layer": dims(1, 2) + "layer" + " " * 500_000 + "junk : junk",
+    "escaped quotes": dims(1, 2) + layer("ReLU", "unknown: 1") + 'name: "' + '\\"' * 200_000,
+    "unknown fields in a long layer": dims(1, 2)
+    + layer("ReLU", ("param { lr_mult: 1 } " * 20 + "odd: 1 ") * 900),
+    "ways to write false": dims(1, 2)
+    + "".join(
+        layer("Convolution", f"convolution_param {{ bias_term: {'0' * (k + 2)} }}").replace('"x"', f'"x{k}"')
+        for k in range(300)
+    ),
     "cycle": 'layer { name: "a" type: "ReLU" bottom: "b" top: "a" }\n'
     'layer { name: "b" type: "ReLU" bottom: "a" top: "b" }\n',
     "deep nesting": "layer { " * 30_000,

@@ -77,11 +77,12 @@ def test_docstring_tells_where_the_net_comes_from(module):
     )
 
 
-def test_imports_are_torch_and_safetensors(written):
+def test_imports_are_torch_and_safetensors_and_pythons_own(written):
     tree = ast.parse(written.read_text())
     imported = {a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {name.partition(".")[0] for name in imported} == {"torch", "safetensors"}
+    packages = {name.partition(".")[0] for name in imported}
+    assert packages - sys.stdlib_module_names == {"torch", "safetensors"}
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     assert [ast.unparse(base) for node in classes for base in node.bases] == ["nn.Module"]
 

@@ -122,6 +122,10 @@ def test_a_manifest_cannot_be_changed(tmp_path):
         (MINIMAL + WEIGHTS + CLAIM.replace("98.4", "984"), "claims.0.percent", "less than or equal to 100"),
         (MINIMAL + WEIGHTS + CLAIM.replace("top1", "top2"), "claims.0.metric", "'top1' or 'top5'"),
         (MINIMAL + WEIGHTS + CLAIM + ALSO.replace("98.4", "98.39"), "claims.0", "does not round to"),
+        (MINIMAL + WEIGHTS + CLAIM + ALSO.replace("98.4", "1e-40"), "claims.0", "far too many digits"),
+        (MINIMAL + WEIGHTS + CLAIM.replace("n = 500", f"n = {10**20}"), "claims.0.n", "less than or equal"),
+        (MINIMAL + WEIGHTS + f"bytes = {10**20}", "files.0.bytes", "less than or equal"),
+        (MINIMAL.replace("[3, 32", f"[{10**20}, 32") + WEIGHTS, "input_shape.0", "less than or equal"),
         (MINIMAL + "parameters = 0" + WEIGHTS, "parameters", "greater than 0"),
         (
             MINIMAL + "label_order = 'sorted'" + WEIGHTS,
@@ -192,7 +196,18 @@ def test_a_label_order_is_one_of_its_own_number_of_classes(tmp_path):
         read(tmp_path, text)
 
 
-@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe", b"a = " + b"[" * 5000, b"a = " + b"9" * 5000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"name = ",
+        b"\xff\xfe",
+        b"a = " + b"[" * 5000,
+        b"a = " + b"9" * 5000,
+        b"a." * 50_000 + b"a = 1",
+        b"'a' . " * 21 + b"a = 1",
+        b"#" * (1 << 18),
+    ],
+)
 def test_what_is_no_toml_is_refused(tmp_path, content):
     (tmp_path / "tiny.toml").write_bytes(content)
     with pytest.raises(UsageError, match=r"tiny\.toml: not a TOML file"):

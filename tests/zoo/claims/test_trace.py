@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zoo.catalog.catalog import Catalog
-from zoo.claims.trace import caffe_average, read_trace, reprint, trace_agreement
+from zoo.claims.trace import average_loss, caffe_average, read_trace, reprint, trace_agreement
 from zoo.errors import DataError
 
 HEADER = "batch,top1_correct,top5_correct,loss\n"
@@ -37,6 +37,9 @@ def test_reads_counts_in_order(tmp_path: Path) -> None:
         (HEADER + "0,1\n", 50, "line 2: expected whole numbers"),
         (HEADER + "0,1,2,0\n2,1,2,0\n", 50, "line 3: expected batch 1"),
         (HEADER + "0,3,2,0\n", 50, "0 <= top1 <= top5 <= 50; came: 0, 3, 2"),
+        ("", 50, "missing: ['batch', 'top1_correct', 'top5_correct']"),
+        # A dictionary for each of these lines would have 100,001 entries.
+        ("batch,top1_correct,top5_correct" + ",x" * 100_000 + "\n" + "1\n" * 100_000, 50, "100000 batches"),
         (HEADER + "0,1,51,0\n", 50, "0 <= top1 <= top5 <= 50; came: 0, 1, 51"),
     ],
 )
@@ -44,6 +47,17 @@ def test_damaged_traces_name_the_line(tmp_path: Path, text: str, n: int, message
     with pytest.raises(DataError) as caught:
         read_trace(write(tmp_path, text), n)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "loss\n", "batch\n1\n", "batch,loss\n0\n", "loss\nx\n"])
+def test_a_trace_without_losses_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(DataError, match="expected a column 'loss' with a number in every line"):
+        average_loss(write(tmp_path, text))
+
+
+def test_a_claim_of_too_many_digits() -> None:
+    with pytest.raises(DataError, match="far too many digits"):
+        reprint(f"0.{'1' * 100} %", [1, 2], 50)
 
 
 def test_missing_trace(tmp_path: Path) -> None:

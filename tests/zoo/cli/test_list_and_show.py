@@ -272,6 +272,15 @@ def test_the_schema_describes_what_the_bundled_manifests_say(dsd_zoo):
         check(wrong, schema, schema)
 
 
+def test_the_schema_says_what_fields_mean_those_of_a_base_too(dsd_zoo):
+    schema = json.loads(dsd_zoo("schema").out)
+    assert schema["properties"]["baseline"].get("description") is None
+    assert schema["properties"]["reported"]["description"].startswith("Figures of other kinds, as published.")
+    files = schema["$defs"]["File"]["properties"]
+    assert files["urls"]["description"] == "In order of preference."
+    assert files["git_blob"]["description"].startswith("SHA-1 of `blob <size>`")
+
+
 def check(value: object, rule: dict[str, Any], root: dict[str, Any]) -> None:
     """AssertionError unless `value` keeps the JSON Schema `rule`; KeyError for a keyword not known here."""
     if "$ref" in rule:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -110,3 +111,19 @@ def test_a_closed_pipe_has_its_own_exit_code(command, tmp_path):
     assert (run.returncode, run.stderr) == (141, b"")
     closed = subprocess.run(["sh", "-c", f"{sys.executable} -m zoo {' '.join(command)} >&-"], check=False)
     assert closed.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device that is always full")
+@pytest.mark.parametrize("arguments", [["list"], ["--help"], ["schema"]])
+def test_a_full_disk_behind_a_pipe_is_named(arguments):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "zoo", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("dsd-zoo: standard output: No space left on device\n")
+    assert "Traceback" not in done.stderr

@@ -109,7 +109,10 @@ def test_other_commands_hash_and_read_once_too(dsd_zoo, counts, tmp_path):
     assert dsd_zoo("compare", ",".join(map(str, CAFFE)), "net/net.onnx").code == 0
     assert counts.take(CAFFE) == ([1, 1], [CAFFE, [Path("net/net.onnx")]])
     assert dsd_zoo("inspect", *CAFFE).code == 0
-    assert counts.take(CAFFE) == ([0, 0], [])
+    assert counts.take(CAFFE) == ([1, 1], [])
+    for name in ("verify", "add"):
+        dsd_zoo(name, CAFFE[1])
+        assert counts.take(CAFFE[1:]) == ([1], [])
     assert dsd_zoo("pack", "--data", OPTIONS[1], "-o", "packed.dsd").code == 0
     assert counts.take([OPTIONS[1]]) == ([0], [])
 

@@ -184,7 +184,7 @@ def test_reports_that_cannot_be_written_are_named(dsd_zoo):
     for option in ("--junit", "--markdown"):
         outcome = dsd_zoo("validate", "digits-caffe-dsd", "--limit", 10, option, "nowhere/file")
         assert outcome.code == 2
-        assert "nowhere/file: cannot be written: No such file" in outcome.err
+        assert "nowhere/file: the report cannot be written: No such file" in outcome.err
         # The findings are printed all the same.
         assert "top-1" in outcome.out
 

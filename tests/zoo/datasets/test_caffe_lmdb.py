@@ -265,3 +265,12 @@ def test_databases_in_the_database_are_refused(tmp_path):
         env.open_db(b"inner")
     with pytest.raises(DataError, match=r"data\.mdb: an LMDB of databases"):
         open_dataset(tmp_path / "db")
+
+
+def test_a_record_of_more_fields_than_its_numbers_is_refused(tmp_path):
+    """Floats that are not packed take five bytes each; nothing else comes often."""
+    with pytest.raises(DataError, match=r"no Datum of Caffe: .*more than 40,100 fields"):
+        open_dataset(make_lmdb(tmp_path / "db", {b"odd": b"\x28\x01" * 100_000}))
+    loose = datum((1, 1), (2, 100), (3, 100)) + b"\x35\0\0\x80?" * 10_000
+    with open_dataset(make_lmdb(tmp_path / "loose", {b"1": loose})) as data:
+        assert data.samples[0].read().pixels.sum() == 10_000

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import tarfile
 
 import cv2
@@ -12,6 +14,7 @@ from image_sources import FORMS, add, write, write_packed, write_parquet, write_
 
 from zoo.datasets import open_dataset
 from zoo.datasets.loader import load_samples
+from zoo.datasets.packed_format import MAGIC, TRAILER, PackedIndex
 from zoo.datasets.packing import pack
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing import preprocessor, resolve
@@ -103,29 +106,33 @@ def test_packing_leaves_nothing_behind_when_it_fails(tmp_path, images):
 
 
 def test_packing_again_removes_what_a_killed_one_left(tmp_path, images):
-    for name in (".x.pack.0123abcd.part", ".y.pack.0123abcd.part"):
-        (tmp_path / name).write_bytes(b"gigabytes")
+    left = tmp_path / ".dsd-zoo-01234567-0123456789abcdef.part"
+    left.mkdir()
+    (left / "x.pack").write_bytes(b"gigabytes")
     write_packed(tmp_path / "x.pack", images, FLAVOUR)
-    assert {path.name for path in tmp_path.iterdir()} >= {"x.pack", ".y.pack.0123abcd.part"}
-    assert not (tmp_path / ".x.pack.0123abcd.part").exists()
+    assert (tmp_path / "x.pack").exists()
+    assert not left.exists()
 
 
 def interrupt(done: int, total: int) -> None:
     raise KeyboardInterrupt
 
 
-def test_of_two_that_pack_to_one_file_the_first_says_so(tmp_path, images):
-    def start_another(done: int, total: int) -> None:
-        if done == 1:
-            write_packed(tmp_path / "x.pack", images[:3], FLAVOUR)
+def test_of_two_that_pack_to_one_file_the_second_says_who_the_first_is(tmp_path, images):
+    refused = []
 
-    with (
-        open_dataset(write("folder", tmp_path, images, FLAVOUR)) as data,
-        pytest.raises(UsageError, match="cannot be written: another process is writing the same file"),
-    ):
+    def start_another(done: int, total: int) -> None:
+        with pytest.raises(UsageError) as caught:
+            pack(data, resolve(FLAVOUR), tmp_path / "x.pack")
+        refused.append(str(caught.value))
+
+    with open_dataset(write("folder", tmp_path, images, FLAVOUR)) as data:
         pack(data, resolve(FLAVOUR), tmp_path / "x.pack", progress=start_another)
+    assert len(refused) == len(images)
+    assert all(f"x.pack: already written by process {os.getpid()} on " in text for text in refused)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "x.pack"]
     with open_dataset(tmp_path / "x.pack") as data:
-        assert len(data) == 3
+        assert len(data) == len(images)
 
 
 def test_damage_to_a_packed_file_is_found(tmp_path, images):
@@ -146,22 +153,35 @@ def test_damage_to_a_packed_file_is_found(tmp_path, images):
         assert data.samples[1].read().pixels.shape == (32, 32, 3)
 
 
-def test_an_index_that_reaches_beyond_the_file_is_refused(tmp_path, images):
-    from zoo.datasets.packed_format import MAGIC, TRAILER, PackedIndex
-
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"height": 10**6}, "img_03.jpg reaches beyond the pixels"),
+        ({"offset": 10**9}, "img_03.jpg reaches beyond the pixels"),
+        ({"height": 10**9}, "images.3.height: .* less than"),
+        ({"width": -1}, "images.3.width: .* greater than"),
+        # A product would not show these.
+        ({"height": 0}, "img_03.jpg is 0 pixels high and 32 wide"),
+        ({"width": 0}, "img_03.jpg is 32 pixels high and 0 wide"),
+        ({"height": 0, "width": 2**62}, "images.3.width: .* less than"),
+        ({"height": 2**62, "width": 0}, "images.3.height: .* less than"),
+        ({"label": 2**70}, "images.3.label"),
+        ({"offset": 2**70, "height": 1, "width": 1}, "images.3.offset"),
+        ({"name": "img_05.jpg"}, "x.pack: 2 images are called img_05.jpg"),
+    ],
+)
+def test_an_index_of_impossible_images_is_refused(tmp_path, images, change, message):
     path = write_packed(tmp_path / "x.pack", images, FLAVOUR)
     whole = path.read_bytes()
     offset, length, _, _ = TRAILER.unpack(whole[-TRAILER.size :])
     index = PackedIndex.model_validate_json(whole[offset : offset + length])
-    changes = [({"height": 10**9}, "reaches beyond the pixels"), ({"width": -1}, "greater than")]
-    for change, message in changes:
-        damaged = index.model_dump()
-        damaged["images"][3].update(change)
-        text = str(damaged).replace("'", '"').replace("False", "false").replace("None", "null").encode()
-        trailer = TRAILER.pack(offset, len(text), hashlib.sha256(text).digest(), MAGIC)
-        path.write_bytes(whole[:offset] + text + trailer)
-        with pytest.raises(DataError, match=message):
-            open_dataset(path)
+    damaged = index.model_dump()
+    damaged["images"][3].update(change)
+    text = json.dumps(damaged).encode()
+    trailer = TRAILER.pack(offset, len(text), hashlib.sha256(text).digest(), MAGIC)
+    path.write_bytes(whole[:offset] + text + trailer)
+    with pytest.raises(DataError, match=message):
+        open_dataset(path)
 
 
 def test_one_shard_is_a_dataset_too(tmp_path, images):
@@ -268,7 +288,9 @@ def test_the_validation_split_is_taken_from_several(tmp_path, images):
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
     (tmp_path / "x.parquet").write_bytes(b"PAR1" + bytes(100))
-    with pytest.raises(UsageError, match=r"needs pyarrow: pip install 'dsd-zoo\[data\]'"):
+    with pytest.raises(
+        UsageError, match=r"needs pyarrow, which is not installed\n  pip install 'dsd-zoo\[data\]'"
+    ):
         open_dataset(tmp_path / "x.parquet")
 
 

@@ -1,7 +1,10 @@
-"""Fixtures: a server that misbehaves, an empty cache, and a retry policy with short times."""
+"""Fixtures: a server that misbehaves, an empty cache, a retry policy with short times, a certificate."""
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,3 +39,16 @@ def hasty() -> Network:
         max_delay=0.05,
     )
     return Network(retry_policy=retry_policy)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A self-signed certificate, with its key beside it."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl command to make a certificate")
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+        "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem"
+    )
+    subprocess.run(shlex.split(command), cwd=tmp_path, check=True, capture_output=True)
+    return tmp_path / "cert.pem"

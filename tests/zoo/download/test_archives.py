@@ -13,9 +13,19 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from archives import ARCHIVES, tarred, zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from misbehaving_server import CONTENT, answer, drop_after, known, left_behind, model, serve, stored
+from misbehaving_server import (
+    CONTENT,
+    answer,
+    drop_after,
+    known,
+    left_behind,
+    model,
+    serve,
+    stored,
+)
 
 from zoo.download import archive as archive_module
 from zoo.download import fetch_file
@@ -26,40 +36,6 @@ from zoo.errors import FetchError, IntegrityError
 PINNED = known()
 SMALL = CONTENT[:5000]
 UNPINNED = model().entry
-
-
-def zipped(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
-        for name, content in members:
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
-def tarred(*members: tuple[str, bytes], pax: bool = False) -> bytes:
-    buffer = io.BytesIO()
-    form = tarfile.PAX_FORMAT if pax else tarfile.USTAR_FORMAT
-    with tarfile.open(fileobj=buffer, mode="w", format=form) as archive:
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            info.pax_headers = {"comment": "x" * 2000} if pax else {}
-            archive.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-WITH_COMPANY = (("net/deploy.prototxt", b"name: 'x'"), ("net/tiny.caffemodel", CONTENT), ("a.log", b"log"))
-ARCHIVES = {
-    "zip": zipped(*WITH_COMPANY),
-    "zip stored": zipped(*WITH_COMPANY, method=zipfile.ZIP_STORED),
-    "zip bzip2": zipped(*WITH_COMPANY, method=zipfile.ZIP_BZIP2),
-    "tar": tarred(*WITH_COMPANY),
-    "tar pax": tarred(*WITH_COMPANY, pax=True),
-    "tar.gz": gzip.compress(tarred(*WITH_COMPANY)),
-    "tar.bz2": bz2.compress(tarred(*WITH_COMPANY)),
-    "gz": gzip.compress(CONTENT),
-    "bz2": bz2.compress(CONTENT),
-}
 
 
 @pytest.mark.parametrize("on_record", [{}, PINNED], ids=["unpinned", "pinned"])
@@ -291,3 +267,44 @@ def test_a_damaged_archive_raises_only_content_errors(which, changes, cut, tmp_p
     folder = tmp_path_factory.getbasetemp()
     with suppress(ContentError):
         assert len(content_of(kind, bytes(body), folder)) <= 1 << 24
+
+
+def test_a_tar_with_a_negative_size_is_damaged(tmp_path):
+    body = bytearray(tarred(("tiny.caffemodel", SMALL)))
+    body[124:136] = b"-0000000777\0"
+    body[148:156] = b" " * 8
+    body[148:156] = b"%06o\0 " % sum(body[:512])
+    with pytest.raises(ContentError, match="a size is negative"):
+        content_of("tar", bytes(body), tmp_path)
+
+
+def test_a_zip_with_a_member_of_no_name_is_damaged(tmp_path):
+    body = zipped(("ab", SMALL), method=zipfile.ZIP_STORED).replace(b"ab", b"\0b")
+    with pytest.raises(ContentError, match=r"damaged|could be"):
+        content_of("zip", body, tmp_path)
+
+
+def test_what_an_archive_may_unpack_to_follows_its_size(site, cache, hasty, monkeypatch):
+    """Where nothing on record says how many bytes are right; a pinned file may be all zeros."""
+    monkeypatch.setattr(archive_module, "UNPACKED_OF_ANY", 100_000)
+    zeros = bytes(300_000)
+    site.content = gzip.compress(zeros)
+    with pytest.raises(FetchError, match="unpacks to more than 100000 bytes"):
+        fetch_file(model(site.url()), cache, hasty)
+    assert fetch_file(model(site.url(), **known(zeros)), cache, hasty).path.read_bytes() == zeros
+
+
+def test_bzip2_in_a_zip_is_unpacked_a_little_at_a_time(tmp_path, monkeypatch):
+    """zipfile unpacks all that it has read at once, whatever comes of it: here 20,000 times as much."""
+    asked = []
+    read = zipfile.ZipExtFile.read
+
+    def counted(stream: zipfile.ZipExtFile, count: int = -1) -> bytes:
+        asked.append(count)
+        return read(stream, count)
+
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", counted)
+    body = zipped(("tiny.caffemodel", bytes(1 << 22)), method=zipfile.ZIP_BZIP2)
+    assert content_of("zip", body, tmp_path) == bytes(1 << 22)
+    assert max(asked) <= archive_module.ZIP_READ_BYTES
+    assert min(asked) > 0

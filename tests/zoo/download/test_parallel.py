@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -11,7 +14,9 @@ from misbehaving_server import CONTENT, model, serve, status, throttled
 from zoo.catalog.manifest import ModelFile
 from zoo.download import DownloadProgress, Fetched, fetch_file
 from zoo.download.parallel import fetch_all
+from zoo.download.progress import hold_lock
 from zoo.errors import FetchError, UsageError
+from zoo.locks import hold, holder_of
 
 
 def files(site, count: int) -> list[ModelFile]:
@@ -81,3 +86,28 @@ def test_what_is_here_needs_no_room(site, cache, hasty, monkeypatch):
     (result,) = fetch_all([file], cache, hasty)
     assert isinstance(result, Fetched)
     assert result.source is None
+
+
+def test_who_fetches_a_file_is_told_to_those_who_wait(tmp_path):
+    """Once for each holder, and not for every look."""
+    path = tmp_path / "a.lock"
+    notes: list[str] = []
+    looks: list[float] = []
+
+    class Noting(DownloadProgress):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+        def sleep(self, seconds: float) -> None:
+            looks.append(seconds)
+            if len(looks) == 3:
+                first.close()
+
+    with ExitStack() as first:
+        first.enter_context(hold(path))
+        with hold_lock(path, Noting()):
+            assert holder_of(path) is not None
+    assert len(looks) == 3
+    assert len(notes) == 1
+    assert re.fullmatch(rf"process {os.getpid()} on .*, since .* UTC is fetching it; waiting", notes[0])
+    assert not path.exists()

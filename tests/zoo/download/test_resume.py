@@ -185,7 +185,10 @@ def test_a_damaged_partial_file_is_noticed(site, cache, hasty):
     assert left_behind(cache) == stored()
 
 
-@pytest.mark.parametrize("note", [b"", b"{", b"[]", b'{"etag": 1, "size": "x"}', b'{"more": 1}'])
+@pytest.mark.parametrize(
+    "note",
+    [b"", b"{", b"[]", b'{"etag": 1, "size": "x"}', b'{"more": 1}', b"[" * 100_000, b'{"etag": "\\u20ac"}'],
+)
 def test_damaged_validators_are_ignored(site, cache, hasty, note):
     file = model(site.url(), sha256=PINNED["sha256"])
     stopped_fetch(file, cache, hasty, 600_000)
@@ -196,7 +199,14 @@ def test_damaged_validators_are_ignored(site, cache, hasty, note):
 
 @pytest.mark.parametrize(
     "content_range",
-    ["bytes 0-1279999/1280000", "bytes 600001-1279999/1280000", "bytes */1280000", "600000-", None],
+    [
+        "bytes 0-1279999/1280000",
+        "bytes 600001-1279999/1280000",
+        "bytes */1280000",
+        "600000-",
+        None,
+        f"bytes {'6' * 5000}-7/8",
+    ],
 )
 def test_another_range_than_asked_for_is_refused(site, cache, hasty, content_range):
     file = model(site.url(), **PINNED)
@@ -328,7 +338,10 @@ def test_a_server_that_asks_for_too_long_a_delay_is_given_up(site, cache, hasty)
     assert len(site.requests) == 1
 
 
-@pytest.mark.parametrize("nonsense", ["soon", "-3", "Fri, 99 Foo", "1e9"])
+@pytest.mark.parametrize(
+    "nonsense",
+    ["soon", "-3", "Fri, 99 Foo", "1e9", "9" * 5000, "Mon, 1 Jan 99999999999999999999 00:00:00 GMT", "\xb2"],
+)
 def test_a_malformed_retry_after_is_ignored(site, cache, hasty, nonsense):
     site.script = [status(503, Retry_After=nonsense), serve]
     file = model(site.url(), **PINNED)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -90,6 +94,8 @@ def test_another_plan_is_refused_by_what_differs(tmp_path):
         "[]",
         '{"batch": "x", "rows": [], "unreadable": [], "rotated": 0}',
         '{"batch": 0, "rows": [[["a.jpg"]]], "unreadable": [], "rotated": 0}',
+        '{"batch": Infinity, "rows": [], "unreadable": [], "rotated": 0}',
+        "[" * 100_000,
     ],
 )
 def test_a_damaged_line_is_named(tmp_path, line):
@@ -103,12 +109,30 @@ def test_a_damaged_line_is_named(tmp_path, line):
 
 def test_a_damaged_plan_is_named(tmp_path):
     journal.start(tmp_path, PLAN, resume=False)
+    for damaged in ("{", "[" * 100_000):
+        (tmp_path / "partial" / "plan.json").write_text(damaged)
+        with pytest.raises(DataError, match=r"plan\.json: the unfinished run cannot be read"):
+            journal.start(tmp_path, PLAN, resume=True)
     (tmp_path / "partial" / "plan.json").write_text("{")
     with pytest.raises(DataError, match=r"plan\.json: the unfinished run cannot be read"):
         journal.start(tmp_path, PLAN, resume=True)
     (tmp_path / "partial" / "plan.json").write_text(json.dumps([]))
     with pytest.raises(UsageError, match="images was null and is 9"):
         journal.start(tmp_path, PLAN, resume=True)
+
+
+def test_a_full_disk_names_the_file_and_how_to_go_on(tmp_path):
+    journal.start(tmp_path, PLAN, resume=False)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with contextlib.closing(Journal(tmp_path, "rank0-of-1")) as file:
+        file.append(batch(0))
+        disk = mock.Mock(write=mock.Mock(side_effect=full))
+        with mock.patch.object(file, "_file", disk), pytest.raises(UsageError) as caught:
+            file.append(batch(1))
+    assert str(tmp_path / "partial" / "rank0-of-1") in str(caught.value)
+    assert "No space left on device" in str(caught.value)
+    assert "the same command with --resume goes on" in str(caught.value)
+    assert journal.start(tmp_path, PLAN, resume=True) == {0: batch(0)}
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):

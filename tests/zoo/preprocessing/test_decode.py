@@ -12,7 +12,7 @@ import pytest
 
 from zoo.errors import DataError
 from zoo.preprocessing import EncodedImage, decode
-from zoo.preprocessing.decode import ImageHeader, image_header
+from zoo.preprocessing.image_header import ImageHeader, image_header
 
 
 def jpeg(height: int = 6, width: int = 10) -> bytes:

@@ -115,7 +115,7 @@ def test_a_file_that_could_be_several_is_asked_for(cache, tmp_path):
 @pytest.mark.parametrize("known", [{}, {"sha1": "0" * 40}])
 def test_a_file_larger_than_any_is_refused_unread(cache, by_hand, monkeypatch, known):
     os.truncate(by_hand, MAX_BYTES + 1)
-    monkeypatch.setattr("zoo.download.fetch.digest_file", lambda _: pytest.fail("read"))
+    monkeypatch.setattr("zoo.store.digests.read_chunks", lambda _: pytest.fail("read"))
     with pytest.raises(UsageError, match=r"announces 2,147,483,649 bytes; none of these files has more"):
         add_file(model(weights(**known)), by_hand, cache)
 

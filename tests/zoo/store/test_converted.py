@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import resource
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from corpus_cases import CORPUS
+from stopped_processes import killed_before
 
 import converters
 from zoo.bundled import bundled_folder
@@ -34,7 +36,7 @@ def test_a_form_is_made_once(sources, tmp_path, monkeypatch):
     assert form.name == "net.onnx"
     monkeypatch.setattr(converters, "load", lambda *a, **k: pytest.fail("read a second time"))
     assert SourceNet(sources).converted("onnx", tmp_path / "cache") == form
-    assert not list((tmp_path / "cache").rglob(".incoming-*"))
+    assert not list((tmp_path / "cache").rglob(".dsd-zoo-*"))
 
 
 def test_other_content_is_another_form(sources, tmp_path):
@@ -67,16 +69,39 @@ def test_a_failed_conversion_leaves_nothing(sources, tmp_path):
     with pytest.raises(converters.ConverterError):
         SourceNet(sources).converted("onnx", tmp_path / "cache")
     assert [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()] == [".onnx.lock"]
-    assert not list((tmp_path / "cache").rglob(".incoming-*"))
+    assert not list((tmp_path / "cache").rglob(".dsd-zoo-*"))
 
 
-def test_what_a_killed_conversion_left_is_gone_with_the_next(sources, tmp_path):
-    form = SourceNet(sources).converted("onnx", tmp_path / "cache").parent
-    left = form.with_name(".incoming-onnx")
-    form.rename(left)
-    (left / "net.onnx").write_bytes(b"half of it")
-    assert SourceNet(sources).converted("onnx", tmp_path / "cache").stat().st_size > 100_000
-    assert not left.exists()
+@pytest.mark.parametrize("form", ["onnx", "pytorch"])
+def test_a_killed_conversion_leaves_all_of_a_form_or_nothing_in_its_place(sources, tmp_path, form):
+    """What it leaves elsewhere is gone with the next conversion, also of another net."""
+    cache = tmp_path / "cache"
+    whole = {
+        path.name: path.read_bytes() for path in SourceNet(sources).converted(form, cache).parent.iterdir()
+    }
+    for k in itertools.count(1):
+        shutil.rmtree(cache)
+        if not killed_before(k, lambda: SourceNet(sources).converted(form, cache)):
+            break
+        for folder in (cache / "converted").glob(f"[!.]*/{form}"):
+            assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+        SourceNet(sources, "ip2").converted(form, cache)
+        assert not list((cache / "converted").glob(".dsd-zoo-*"))
+    assert k > 5
+
+
+def test_a_source_that_changes_while_it_is_converted(sources, tmp_path, monkeypatch):
+    """After it was hashed and before it is read: the cache must not hold it under that hash."""
+    load = converters.load
+
+    def change_and_load(*arguments, **options):
+        sources[0].write_text(sources[0].read_text().replace("digits_lenet", "another"))
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(converters, "load", change_and_load)
+    with pytest.raises(converters.SourceChangedError, match=r"train_val\.prototxt: the file was changed"):
+        SourceNet(sources).converted("onnx", tmp_path / "cache")
+    assert not list((tmp_path / "cache" / "converted").glob("[!.]*/onnx"))
 
 
 def test_of_two_at_once_one_converts(sources, tmp_path, monkeypatch):
@@ -114,7 +139,7 @@ def test_a_full_disk_says_what_to_do(sources, tmp_path):
             SourceNet(sources).converted("onnx", tmp_path / "cache")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert not list((tmp_path / "cache").rglob(".incoming-*"))
+    assert not list((tmp_path / "cache").rglob(".dsd-zoo-*"))
 
 
 @pytest.mark.parametrize("target", ["onnx", "pytorch"])

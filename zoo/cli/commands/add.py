@@ -1,21 +1,33 @@
-"""`dsd-zoo add MODEL FILE`: register a file that was downloaded by hand."""
+"""`dsd-zoo add [MODEL] FILE`: register a file that was downloaded by hand."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoo.cli._options import ManifestsOption
-from zoo.cli._subject import resolve_model
+from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
+from zoo.errors import UsageError, ZooError
+
+if TYPE_CHECKING:
+    from zoo.catalog.manifest import Manifest, ModelFile
+    from zoo.store.cache import Cache
+    from zoo.store.recognition import Recognizer
 
 
 @command("add", order=40)
 def add(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model; see `dsd-zoo list`.")],
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file; it is copied, not moved.")],
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[MODEL] FILE",
+            help="The file, copied, not moved; before it the model, unless the file's content tells which.",
+        ),
+    ],
     name: Annotated[
         str | None,
         typer.Option("--as", metavar="NAME", help="Which file of the model it is, if that is not clear."),
@@ -31,15 +43,60 @@ def add(
     """Register a file that was downloaded by hand.
 
     It may lie in a zip or tar archive. It must agree with every size and hash on record. Of a file of which
-    nothing is known beforehand, what comes first is put on record, and later files must match it.
+    nothing is known beforehand, what comes first is put on record, and later files must match it. Without
+    MODEL, its hash says which file of which models it is; the archive in which the files of a model were
+    published is known too.
     """
-    from zoo.download import add_file
+    from zoo.download import files_in, import_file
     from zoo.store.cache import Cache
+    from zoo.store.recognition import Recognizer
 
-    manifest = resolve_model(model, manifests)
-    cache = Cache()
-    file, stored = add_file(manifest, path, cache, name=name, replace=replace)
-    print(f"{manifest.name}: {file.name} is now in the cache ({cache.trust(file)})\n  {stored}")
-    missing = [other.name for other in manifest.model_files() if cache.find(other) is None]
+    if len(what) not in (1, 2):
+        raise UsageError(f"expected [MODEL] FILE, {len(what)} arguments came; add one file at a time")
+    catalog, cache, path = load_catalog(manifests), Cache(), Path(what[-1])
+    recognizer = Recognizer(catalog, cache)
+    if len(what) == 1:
+        files = _known_files(path, name, recognizer)
+    else:
+        files = files_in(catalog.get(what[0]), path, cache, name)
+    for file in files:
+        try:
+            stored = import_file(file, path, cache, replace=replace)
+        except ZooError as error:
+            raise _with_what_it_is(error, path, file, recognizer) from error
+        print(f"{file.model}: {file.name} is now in the cache ({cache.trust(file)})\n  {stored}")
+    for manifest in {file.model: file.manifest for file in files}.values():
+        _print_missing(manifest, cache)
+
+
+def _known_files(path: Path, name: str | None, recognizer: Recognizer) -> list[ModelFile]:
+    """The files of all models that `path` is or holds. UsageError if it is not known."""
+    from zoo.cli._known_files import namesake_text
+
+    found = recognizer.recognize(path)
+    if not found.is_known:
+        namesakes = [namesake_text(found)] if found.namesakes else []
+        text = f"{path}: not known by its content; say of which model it is: dsd-zoo add MODEL FILE"
+        raise UsageError("\n".join([text, *namesakes]))
+    files = [file for file in (*found.known_as, *found.archive_of) if name in (None, file.name)]
+    here = [file for file in files if file.entry.path is None]
+    if not here:
+        why = f"is not {name}" if not files else "ships with the zoo; there is nothing to add"
+        raise UsageError(f"{path}: it is {(files or found.known_as or found.archive_of)[0]}, which {why}")
+    return here
+
+
+def _with_what_it_is(error: ZooError, path: Path, file: ModelFile, recognizer: Recognizer) -> ZooError:
+    """The error, with the file that it is instead, if that is known."""
+    found = recognizer.recognize(path)
+    others = [other for other in (*found.known_as, *found.archive_of) if other != file]
+    if not others:
+        return error
+    advice = "" if others[0].entry.path is not None else f": dsd-zoo add {shlex.quote(str(path))}"
+    return type(error)(f"{error}\n  it is {others[0]}{advice}")
+
+
+def _print_missing(manifest: Manifest, cache: Cache) -> None:
+    missing = [file.name for file in manifest.model_files() if cache.find(file) is None]
     if missing:
         print(f"  still missing: {', '.join(missing)}; run: dsd-zoo fetch {manifest.name}")

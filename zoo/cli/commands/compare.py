@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.cli._options import InputShapeOption, JsonOption, ManifestsOption, fixed_input_shapes
+from zoo.cli._options import (
+    InputShapeOption,
+    JsonOption,
+    ManifestsOption,
+    VerifyOption,
+    fixed_input_shapes,
+)
 from zoo.cli._output import print_json, print_table
 from zoo.cli._subject import find_subject
 from zoo.cli.command import command
@@ -28,6 +34,7 @@ def compare(
         float, typer.Option(help="Allowed difference, relative to the largest magnitude of a value.", min=0)
     ] = BOUND,
     seed: Annotated[int, typer.Option(help="Of the random input.", min=0)] = 0,
+    verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
@@ -47,6 +54,7 @@ def compare(
         usual_shape=known[0].image_shape if known else None,
         seed=seed,
         bound=bound,
+        verify=verify,
     )
     if json:
         print_json(

@@ -16,14 +16,17 @@ from zoo.cli._options import (
     ManifestsOption,
     ProposalOption,
     StageOption,
+    VerifyOption,
     input_shapes,
 )
 from zoo.cli._output import counted, human_bytes, print_fields, print_json
+from zoo.cli._subject import find_subject
 from zoo.cli.command import command
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from converters import ConversionReport
+    from zoo.store.subject import Subject
 
 FORMS = {".onnx": "ONNX", ".py": "PyTorch", ".safetensors": "tensors"}
 
@@ -86,15 +89,18 @@ def convert(
     select: Annotated[
         str | None, typer.Option(metavar="PATH", help="Where in a Torch7 file the net lies, such as model.")
     ] = None,
+    verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
     """Convert a Caffe or Torch7 net to ONNX and PyTorch.
 
     What was done is reported; what cannot be carried over exactly is an error. Neither Caffe nor Torch7
-    is needed. `dsd-zoo inspect` shows beforehand what would convert.
+    is needed. `dsd-zoo inspect` shows beforehand what would convert. Files of a model of the catalog are
+    known by their content, and what is known of the model goes into the ONNX.
     """
     from zoo import api
+    from zoo.cli._known_files import known_json, warn_of_manifests, warn_of_namesakes
 
     if not out:
         raise UsageError(
@@ -115,6 +121,7 @@ def convert(
         "select": select,
         "embed_preprocessing": embed_preprocessing,
         "mean_image": mean_image,
+        "verify": verify,
     }
     given = [f"--{name.removesuffix('s').replace('_', '-')}" for name, value in options.items() if value]
     if given and Path(out).suffix == ".safetensors":
@@ -122,19 +129,30 @@ def convert(
             f"{out}: takes the tensors of a .t7 as they are, and {', '.join(given)} is about a net; "
             "leave it out, or write NET.onnx or NET.py"
         )
-    report = api.convert(what, out, manifests=manifests or (), **options)
+    subject = find_subject(what, manifests)
+    warn_of_namesakes(subject.recognize(also=["sha256"]))
+    warn_of_manifests(subject.recognizer)
+    report = api.convert(subject, out, **options)
     if json:
-        print_json(report.to_dict())
+        print_json(report.to_dict() | {"known": known_json(subject)})
     else:
-        _print_report(report, what)
+        _print_report(report, what, subject)
 
 
-def _print_report(report: ConversionReport, what: Sequence[str]) -> None:
-    preprocessing = {name: value for name, value in (report.preprocessing or {}).items() if value is not None}
+def _print_report(report: ConversionReport, what: Sequence[str], subject: Subject) -> None:
+    from zoo.cli._known_files import known_fields
+
+    named = what if subject.recognizer is None else subject.names()
+    preprocessing = {
+        name: value
+        for name, value in (report.preprocessing or {}).items()
+        if value is not None and value is not False
+    }
     nets = [path for path in report.files if path.suffix in (".onnx", ".py")]
     parts = (report.layers, "layer"), (report.nodes, "ONNX node"), (report.parameters, "parameter")
     fields = [
         ("read", "\n".join(f"{source.name}  {human_bytes(source.bytes)}" for source in report.sources)),
+        *known_fields(subject),
         ("inputs", _shapes(report.inputs)),
         ("outputs", _shapes(report.outputs)),
         ("net", ", ".join(counted(*part) for part in parts))
@@ -145,7 +163,7 @@ def _print_report(report: ConversionReport, what: Sequence[str]) -> None:
         ("preprocessing", ", ".join(f"{name} {value}" for name, value in preprocessing.items())),
         ("notes", "\n".join(report.notes)),
         ("written", "\n".join(f"{path}  {human_bytes(path.stat().st_size)}" for path in report.files)),
-        ("next", "\n".join(shlex.join(["dsd-zoo", "compare", ",".join(what), str(net)]) for net in nets)),
+        ("next", "\n".join(shlex.join(["dsd-zoo", "compare", ",".join(named), str(net)]) for net in nets)),
     ]
     forms = [FORMS[path.suffix] for path in nets or report.files]
     print(f"{report.framework} to {' and '.join(forms)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,6 +35,9 @@ def demo(
     audit, report: offline, in seconds. Ends with 1 if something does not reproduce. That a gain is not
     significant is a finding, no failure.
     """
+    from tempfile import gettempdir
+
+    from converters import temporary_folder
     from zoo.demo import run_demo
     from zoo.report.html import write_page
 
@@ -48,7 +50,7 @@ def demo(
     print("Each: files verified, converted to ONNX and PyTorch, run on 500 test images, claims audited.\n")
     with ExitStack() as stack:
         if out is None:
-            out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dsd-zoo-demo-")))
+            out = stack.enter_context(temporary_folder(Path(gettempdir())))
         done = run_demo(out, progress=show_progress)
         show_progress("")
     _print(done)

@@ -13,6 +13,7 @@ from zoo.cli._options import (
     ManifestsOption,
     ProposalOption,
     StageOption,
+    VerifyOption,
     input_shapes,
 )
 from zoo.cli._output import print_fields, print_json, print_table
@@ -23,6 +24,7 @@ from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from converters import Inspection, LayerRow
+    from zoo.store.subject import Subject
 
 
 @command("inspect", order=80)
@@ -44,46 +46,56 @@ def inspect(
     stage: StageOption = None,
     level: LevelOption = 0,
     proposal: ProposalOption = None,
+    verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
     """Inspect a net: its layers, and what would convert.
 
-    Layers come with their output shapes and parameters; what stops one says why. Ends with 0 only if
-    all of it would. With --weights A B, such as a DSD model and its baseline: how many weights are zero, how
-    they correlate layer by layer, and how their magnitudes are distributed.
+    Layers come with their output shapes and parameters; what stops one says why. Files of a model of the
+    catalog are known by their content. Ends with 0 only if all of it would. With --weights A B, such as a DSD
+    model and its baseline: how many weights are zero, how they correlate layer by layer, and how their
+    magnitudes are distributed.
     """
-    import converters
+    from zoo.cli._known_files import known_json, warn_of_manifests, warn_of_namesakes
+    from zoo.store.conversion import inspect_subject
 
     if weights:
         given = {"--input-shape": input_shape, "--stage": stage, "--level": level, "--proposal": proposal}
         if unused := [name for name, value in given.items() if value]:
             raise UsageError(f"--weights compares weights alone; leave out {' and '.join(unused)}")
-        show_weights(what, manifests, as_json=json)
+        show_weights(what, manifests, as_json=json, verify=verify)
         return
 
-    found = converters.inspect(
-        *find_subject(what, manifests).sources,
+    subject = find_subject(what, manifests)
+    warn_of_namesakes(subject.recognize())
+    warn_of_manifests(subject.recognizer)
+    found = inspect_subject(
+        subject,
         input_shapes=input_shapes(input_shape),
         stages=stage or (),
         level=level,
         proposal=proposal,
+        verify=verify,
     )
     if json:
-        print_json(found.to_dict())
+        print_json(found.to_dict() | {"known": known_json(subject)})
     else:
-        _print(found)
+        _print(found, subject)
     if not found.complete:
         raise typer.Exit(1)
 
 
-def _print(found: Inspection) -> None:
+def _print(found: Inspection, subject: Subject) -> None:
+    from zoo.cli._known_files import known_fields
+
     lines = [_line(row) for row in found.layers]
     print_table(("LAYER", "TYPE", "OUTPUT", "PARAMETERS", "CONVERTS"), lines)
     print()
     fields = [
         ("kind", found.kind),
         ("files", "\n".join(found.files)),
+        *known_fields(subject),
         ("inputs", "\n".join(f"{name}  {shape}" for name, shape in found.inputs.items())),
         ("outputs", "\n".join(f"{name}  {shape}" for name, shape in found.outputs.items())),
         ("parameters", f"{found.parameters:,}"),

@@ -25,6 +25,7 @@ from zoo.cli._options import (
     PreprocessOnOption,
     RuntimeOption,
     ScoresOption,
+    VerifyOption,
     mean_option,
     numbers,
 )
@@ -115,6 +116,7 @@ def validate(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the counts and gains as an HTML page.")
     ] = None,
+    verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
@@ -144,6 +146,7 @@ def validate(
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.distributed import join_group
     from zoo.evaluation.evaluate import evaluate_and_write
+    from zoo.evaluation.folders import hold_folders
     from zoo.evaluation.nets import Choices, choose_nets, common_images, evaluation_of, folders_of
     from zoo.report.files import write_reports
     from zoo.runtimes.runtime import parse_device
@@ -154,6 +157,9 @@ def validate(
         raise UsageError("--tolerance says what may differ from --baseline RESULT.json; give that, too")
     refuse_uncounted(nets, manifests)
     subjects = find_subjects(nets, manifests)
+    if verify:
+        for subject in subjects:
+            subject.verify_external_files()
     names = [subject.name for subject in subjects]
     earlier = _earlier_runs(baseline or [], names)
     reference = against if against in names and len(names) > 1 else None
@@ -174,7 +180,11 @@ def validate(
     folders = [
         folders_of(net, runtime, device, limit, _place(out, net.subject.name, len(names))) for net in chosen
     ]
-    with open_dataset(data or common_images(subjects), labels) as dataset, join_group(device) as group:
+    with (
+        join_group(device) as group,
+        hold_folders([folder for of_net in folders for folder in of_net], group),
+        open_dataset(data or common_images(subjects), labels) as dataset,
+    ):
         evaluations = [
             evaluation_of(
                 net,

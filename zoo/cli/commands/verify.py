@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +15,9 @@ from zoo.cli.command import command
 
 if TYPE_CHECKING:
     from zoo.catalog.catalog import Catalog
-    from zoo.catalog.manifest import Manifest
+    from zoo.catalog.manifest import Manifest, ModelFile
     from zoo.store.cache import Cache
+    from zoo.store.recognition import Recognizer
 
 
 @command("verify", order=70)
@@ -35,17 +38,21 @@ def verify(
 
     Ends with 1 if something is missing, wrong or unknown.
     """
+    from zoo.cli._known_files import warn_of_manifests
     from zoo.store.cache import Cache
+    from zoo.store.recognition import Recognizer
     from zoo.store.subject import find_model_or_file
 
     catalog, cache = load_catalog(manifests), Cache()
+    recognizer = Recognizer(catalog, cache)
     targets = [find_model_or_file(name, catalog) for name in what]
     results = [
-        _verify_file(target, catalog, cache)
+        _verify_file(target, recognizer)
         if isinstance(target, Path)
         else _verify_model(target, catalog, cache)
         for target in targets
     ]
+    warn_of_manifests(recognizer)
     if not all(results):
         raise typer.Exit(1)
 
@@ -63,13 +70,33 @@ def _verify_model(manifest: Manifest, catalog: Catalog, cache: Cache) -> bool:
     return all(check.ok for check in checks)
 
 
-def _verify_file(path: Path, catalog: Catalog, cache: Cache) -> bool:
-    from zoo.verification.integrity import find_known_file
+def _verify_file(path: Path, recognizer: Recognizer) -> bool:
+    from zoo.cli._known_files import namesake_text
 
-    identity = find_known_file(path, catalog, cache)
+    found = recognizer.recognize(path, ["sha256"], every_hash=True)
     print(path)
-    for file in identity.known_as:
+    for file in found.known_as:
         print(f"  this is {file}")
-    if not identity.known_as:
-        print(f"  unknown to the zoo: {identity.digests.bytes} bytes, sha256 {identity.digests.sha256}")
-    return bool(identity.known_as)
+        _print_definition(file, recognizer.cache)
+    for file in found.archive_of:
+        print(f"  this is the archive in which {file} was published: dsd-zoo add {shlex.quote(str(path))}")
+    if not found.is_known:
+        print(f"  unknown to the zoo: {found.bytes} bytes, sha256 {found.hashes['sha256']}")
+    if found.namesakes:
+        print(f"dsd-zoo: warning: {namesake_text(found)}", file=sys.stderr)
+    return found.is_known
+
+
+def _print_definition(file: ModelFile, cache: Cache) -> None:
+    """Where the definition is that weights need, unless it is here."""
+    from zoo.catalog.manifest import ModelFile
+    from zoo.store.known_net import fetch_advice
+
+    if file.entry.role != "weights":
+        return
+    manifest, entry = file.manifest, file.manifest.file("definition")
+    if entry is None:
+        if manifest.definition_note is not None:
+            print(f"  its definition: {manifest.definition_note}")
+    elif cache.find(ModelFile(manifest, entry)) is None:
+        print(f"  its definition {entry.name} is not here: {fetch_advice(manifest.name)}")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import mmap
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from converters import FileView, SourceFile
 from zoo.datasets.lmdb_pages import Location, record_locations
 from zoo.datasets.registry import register_source
 from zoo.datasets.source import Record, Records
-from zoo.errors import DataError
+from zoo.errors import DataError, excerpt
 
 if TYPE_CHECKING:
     from zoo.preprocessing.decode import DecodedImage
@@ -31,12 +31,10 @@ class CaffeLmdb(Records):
     def __init__(self, path: Path) -> None:
         file = path / DATA_NAME if path.is_dir() else path
         try:
-            with file.open("rb") as opened:
-                # An empty file cannot be mapped.
-                mapped = file.stat().st_size and mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+            self._file = SourceFile(file)
         except OSError as error:
             raise DataError(f"{file}: the LMDB cannot be read: {error.strerror}") from error
-        self._content = memoryview(mapped or b"")
+        self._content = FileView(self._file, 0, self._file.state.size)
         try:
             self._locations = record_locations(self._content)
             self.records = self._index()
@@ -49,17 +47,24 @@ class CaffeLmdb(Records):
         return (path / DATA_NAME).is_file() or (path.name == DATA_NAME and path.is_file())
 
     def read(self, index: int) -> bytes | DecodedImage:
-        """The image of a record: encoded bytes, or stored pixels."""
+        """The image of a record: encoded bytes, or stored pixels.
+
+        converters.SourceChangedError if the LMDB has changed since it was opened.
+        """
         from zoo.datasets import datum
 
-        return datum.read_image(self._record(self._locations[index]))
+        location = self._locations[index]
+        record = self._file.read(location.offset, location.size)
+        self._file.check_content()
+        return datum.read_image(memoryview(record))
 
     def close(self) -> None:
-        """Drop the memory map, which ends with the last view of it."""
-        self._content = memoryview(b"")
+        """Close the file."""
+        self._file.close()
 
-    def _record(self, location: Location) -> memoryview:
-        return self._content[location.offset : location.offset + location.size]
+    def _record(self, location: Location) -> FileView:
+        """A record of which little is read: its label stands behind the image."""
+        return self._content.part(location.offset, location.size)
 
     def _index(self) -> list[Record]:
         """Name and label of every record. Without line numbers where names differ without them."""
@@ -70,7 +75,9 @@ class CaffeLmdb(Records):
             try:
                 labels.append(datum.read_label(self._record(location)))
             except DataError as error:
-                raise DataError(f"the record {location.key!r} is no Datum of Caffe: {error}") from error
+                raise DataError(
+                    f"the record {excerpt(location.key)} is no Datum of Caffe: {error}"
+                ) from error
         names = [location.key.decode("utf-8", "backslashreplace") for location in self._locations]
         short = [NUMBERED.sub("", name, count=1) for name in names]
         return [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
+from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from converters import extras
 from zoo.datasets.registry import register_source
 from zoo.datasets.source import Record, Records
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError, UsageError, excerpt
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -23,6 +24,11 @@ MAGIC = b"PAR1"
 # Several threads read in order, so two row groups are in use at a border.
 GROUPS_KEPT = 2
 VALIDATION = "validation"
+ROWS_AT_A_TIME = 16
+# No image file is shorter.
+LEAST_IMAGE_BYTES = 32
+# What rows may take beside their bytes in the file: a column may store one value once, for all rows.
+UNPACKED_OF_ANY, UNPACKED_OF_A_BYTE = 1 << 26, 16
 
 
 @register_source
@@ -46,6 +52,7 @@ class Parquet(Records):
         self._lock = threading.Lock()
         self._groups: OrderedDict[tuple[int, int], list[Any]] = OrderedDict()
         self._files: list[ParquetFile] = []
+        self._sizes: list[int] = []
         # Of every record: the shard, the row group and the row in that group.
         self._locations: list[tuple[int, int, int]] = []
         self.records = []
@@ -53,13 +60,14 @@ class Parquet(Records):
             try:
                 file = arrow.ParquetFile(shard, memory_map=True)
                 self._files.append(file)
+                self._sizes.append(shard.stat().st_size)
                 self._index(file, shard)
-            except (OSError, ValueError, ArrowException) as error:
-                raise DataError(f"{shard}: the parquet file cannot be read: {error}") from error
+            except (OSError, ValueError, LookupError, ArrowException) as error:
+                raise DataError(f"{shard}: the parquet file cannot be read: {excerpt(error)}") from error
         names = Counter(record.name for record in self.records)
         name, count = max(names.items(), key=itemgetter(1), default=("", 0))
         if count > 1:
-            raise DataError(f"{path}: {count} images are called {name} in the column 'image'")
+            raise DataError(f"{path}: {count} images are called {excerpt(name)} in the column 'image'")
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -76,8 +84,8 @@ class Parquet(Records):
 
         try:
             image = self._group(shard, group)[row]
-        except (OSError, ValueError, ArrowException) as error:
-            raise DataError(f"its row group cannot be read, the file is damaged: {error}") from error
+        except (OSError, ValueError, LookupError, ArrowException) as error:
+            raise DataError(f"its row group cannot be read, the file is damaged: {excerpt(error)}") from error
         if not isinstance(image, bytes):
             raise DataError("the row has no image bytes")
         return image
@@ -91,22 +99,37 @@ class Parquet(Records):
         """The images of a row group. A run that reads records in order reads each group once."""
         with self._lock:
             if (shard, group) not in self._groups:
-                column = self._files[shard].read_row_group(group, columns=["image"])["image"].combine_chunks()
-                values = column if _is_binary(column.type) else column.field("bytes")
-                self._groups[shard, group] = values.to_pylist()
+                images: list[Any] = []
+                for batch in self._batches(shard, ["image"], [group]):
+                    column = batch.column(0)
+                    images += (column if _is_binary(column.type) else column.field("bytes")).to_pylist()
+                self._groups[shard, group] = images
                 while len(self._groups) > GROUPS_KEPT:
                     self._groups.popitem(last=False)
             return self._groups[shard, group]
 
+    def _batches(self, shard: int, columns: list[str], groups: list[int] | None = None) -> Iterator[Any]:
+        """Some rows at a time. DataError out of proportion: one stored value may be that of all rows."""
+        most = UNPACKED_OF_ANY + UNPACKED_OF_A_BYTE * self._sizes[shard]
+        for batch in self._files[shard].iter_batches(ROWS_AT_A_TIME, row_groups=groups, columns=columns):
+            most -= batch.nbytes
+            if most < 0:
+                raise DataError(
+                    "its rows take far more than the file's own bytes: damaged, or made to do harm"
+                )
+            yield batch
+
     def _index(self, file: ParquetFile, shard: Path) -> None:
         """Names and labels; the images are not read."""
         has_path = _check_columns(file.schema_arrow, shard)
-        table = file.read(columns=["label", "image.path"] if has_path else ["label"])
-        labels = table["label"].to_pylist()
-        paths = (
-            table["image"].combine_chunks().field("path").to_pylist() if has_path else [None] * len(labels)
-        )
         number = len(self._files) - 1
+        if file.metadata.num_rows * LEAST_IMAGE_BYTES > self._sizes[number]:
+            raise DataError(f"{shard}: {file.metadata.num_rows:,} images in {self._sizes[number]:,} bytes")
+        labels: list[Any] = []
+        paths: list[Any] = []
+        for batch in self._batches(number, ["label", "image.path"] if has_path else ["label"]):
+            labels += batch.column("label").to_pylist()
+            paths += batch.column("image").field("path").to_pylist() if has_path else [None] * batch.num_rows
         rows = (
             (group, row)
             for group in range(file.num_row_groups)
@@ -114,7 +137,9 @@ class Parquet(Records):
         )
         for at, (path, label, (group, row)) in enumerate(zip(paths, labels, rows, strict=True)):
             if not isinstance(label, int) or isinstance(label, bool) or label < 0:
-                raise DataError(f"{shard}, row {at}: expected a class number from 0, the label is {label!r}")
+                raise DataError(
+                    f"{shard}, row {at}: expected a class number from 0, the label is {excerpt(repr(label))}"
+                )
             self.records.append(Record(str(path or f"{shard.stem}-{at:06d}"), label))
             self._locations.append((number, group, row))
 
@@ -122,11 +147,15 @@ class Parquet(Records):
 def _check_columns(columns: Any, shard: Path) -> bool:  # noqa: ANN401 - pyarrow's types are not typed
     """Whether the images have paths. DataError unless there are columns of images and labels."""
     if "image" not in columns.names or "label" not in columns.names:
-        raise DataError(f"{shard}: expected columns image and label, it has {', '.join(columns.names)}")
+        raise DataError(
+            f"{shard}: expected columns image and label, it has {excerpt(', '.join(columns.names))}"
+        )
     kind = columns.field("image").type
     parts = {} if _is_binary(kind) else {part.name: part.type for part in getattr(kind, "fields", ())}
     if not _is_binary(parts.get("bytes", kind)):
-        raise DataError(f"{shard}: expected encoded images (bytes) in the column image, it holds {kind}")
+        raise DataError(
+            f"{shard}: expected encoded images (bytes) in the column image, it holds {excerpt(kind)}"
+        )
     return "path" in parts
 
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-import mmap
 import tarfile
 from pathlib import Path
 from typing import ClassVar
 
+from converters import SourceFile
 from zoo.datasets.registry import register_source
 from zoo.datasets.source import Files
-from zoo.errors import DataError
+from zoo.errors import DataError, excerpt
+
+# What tarfile raises for damaged archives. It reads long names and extended headers by calling itself, and
+# asks for as much memory as a header says.
+DAMAGED = (
+    OSError,
+    tarfile.TarError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+    LookupError,
+    TypeError,
+    MemoryError,
+)
 
 
 @register_source
 class Tar(Files):
-    """The files in a tar. One pass over its headers finds them; the content is read through a memory map."""
+    """The files in a tar. One pass over its headers finds them; each is read when it is needed."""
 
     kind: ClassVar[str] = "tar"
     description: ClassVar[str] = "an uncompressed .tar (unpack a compressed one)"
@@ -22,9 +35,9 @@ class Tar(Files):
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._file = SourceFile(path)
         self._locations = _index(path)
-        with path.open("rb") as file:
-            self._content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._file.check()
         self.names = frozenset(self._locations)
 
     @classmethod
@@ -34,18 +47,19 @@ class Tar(Files):
             return False
         try:
             tarfile.open(path, "r:").close()
-        except (OSError, tarfile.TarError):
+        except DAMAGED:
             return False
         return True
 
     def read(self, name: str) -> bytes:
-        """The content of a member."""
-        offset, size = self._locations[name]
-        return self._content[offset : offset + size]
+        """The content of a member. converters.SourceChangedError if the tar has changed meanwhile."""
+        content = self._file.read(*self._locations[name])
+        self._file.check_content()
+        return content
 
     def close(self) -> None:
-        """Close the memory map."""
-        self._content.close()
+        """Close the tar."""
+        self._file.close()
 
 
 def _index(path: Path) -> dict[str, tuple[int, int]]:
@@ -53,16 +67,21 @@ def _index(path: Path) -> dict[str, tuple[int, int]]:
     locations: dict[str, tuple[int, int]] = {}
     try:
         with tarfile.open(path, "r:") as archive:
+            before = -1
             for member in archive:
+                # A negative size would lead back, and around for ever.
+                if member.size < 0 or member.offset_data <= before:
+                    raise DataError(f"{path}: damaged: a member of {member.size} bytes")
+                before = member.offset_data
                 name = member.name.removeprefix("./")
                 if not member.isreg() or name.rpartition("/")[2].startswith("."):
                     continue
                 if member.issparse():
                     raise DataError(
-                        f"{path}: {name} is stored sparse, which cannot be read in place; unpack it"
+                        f"{path}: {excerpt(name)} is stored sparse, which cannot be read in place; unpack it"
                     )
                 if name in locations:
-                    raise DataError(f"{path}: holds {name} twice")
+                    raise DataError(f"{path}: holds {excerpt(name)} twice")
                 locations[name] = (member.offset_data, member.size)
             end = archive.offset
         # tarfile treats any bad header but the first as the end; a whole tar ends with a block of zeros.
@@ -72,6 +91,6 @@ def _index(path: Path) -> dict[str, tuple[int, int]]:
                 raise DataError(
                     f"{path}: the tar is truncated or damaged: neither a member nor its end at byte {end}"
                 )
-    except (OSError, tarfile.TarError, ValueError, OverflowError) as error:
-        raise DataError(f"{path}: the tar is truncated or damaged: {error}") from error
+    except DAMAGED as error:
+        raise DataError(f"{path}: the tar is truncated or damaged: {excerpt(error)}") from error
     return locations

@@ -14,8 +14,8 @@ from typing import ClassVar
 from zoo.datasets.labels import IMAGE_SUFFIXES
 from zoo.datasets.registry import register_source
 from zoo.datasets.source import Record, Records
-from zoo.datasets.sources.tar import Tar
-from zoo.errors import DataError
+from zoo.datasets.sources.tar import DAMAGED, Tar
+from zoo.errors import DataError, excerpt
 
 LABEL_SUFFIX = ".cls"
 # Members read to tell shards from a plain tar of images: a sample has a few members.
@@ -39,7 +39,7 @@ class WebDataset(Records):
         for shard, tar in zip(shards, self._tars, strict=True):
             for name, label in _samples(tar, shard):
                 if name in seen:
-                    raise DataError(f"{shard}: holds {name}, and so does {seen[name]}")
+                    raise DataError(f"{shard}: holds {excerpt(name)}, and so does {seen[name]}")
                 seen[name] = shard
                 self._locations.append((tar, name))
                 self.records.append(Record(name, label))
@@ -53,7 +53,7 @@ class WebDataset(Records):
         try:
             with tarfile.open(shards[0], "r:") as archive:
                 names = [member.name for member in itertools.islice(archive, MEMBERS_READ)]
-        except (OSError, tarfile.TarError):
+        except DAMAGED:
             return False
         return any(_split(name)[1] == LABEL_SUFFIX for name in names)
 
@@ -81,10 +81,12 @@ def _samples(tar: Tar, shard: Path) -> list[tuple[str, int]]:
         if suffix == LABEL_SUFFIX:
             labels[key] = name
         elif suffix in IMAGE_SUFFIXES and images.setdefault(key, name) != name:
-            raise DataError(f"{shard}: sample {key} has two images, {images[key]} and {name}")
+            raise DataError(
+                f"{shard}: sample {excerpt(key)} has two images, {excerpt(images[key])} and {excerpt(name)}"
+            )
     if missing := [name for key, name in images.items() if key not in labels]:
         raise DataError(
-            f"{shard}: {len(missing)} images have no label ({LABEL_SUFFIX}), such as {missing[0]}"
+            f"{shard}: {len(missing)} images have no label ({LABEL_SUFFIX}), such as {excerpt(missing[0])}"
         )
     return [(name, _label(tar.read(labels[key]), labels[key], shard)) for key, name in images.items()]
 
@@ -99,5 +101,5 @@ def _split(name: str) -> tuple[str, str]:
 def _label(content: bytes, name: str, shard: Path) -> int:
     text = content.strip()
     if not text.isdigit() or len(text) > 9:
-        raise DataError(f"{shard}: {name}: expected a class number from 0, came {content[:20]!r}")
+        raise DataError(f"{shard}: {excerpt(name)}: expected a class number from 0, came {content[:20]!r}")
     return int(text)

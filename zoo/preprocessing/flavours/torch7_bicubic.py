@@ -73,10 +73,10 @@ class Torch7Bicubic(Flavour):
 
         # image.load multiplies by the rounded reciprocal; a division by 255 gives other last bits.
         unit = np.float32(1 / np.iinfo(pixels.dtype).max)
-        rgb = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
         # Columns first, turned into rows: whole rows are gathered much faster than single pixels.
-        turned = scale_rows(cv2.transpose(rgb).astype(np.float32) * unit, width, columns)
-        return scale_rows(np.asarray(cv2.transpose(turned), np.float32), height, rows)
+        turned = scale_rows(np.asarray(cv2.transpose(pixels)), width, columns, unit)
+        scaled = scale_rows(np.asarray(cv2.transpose(turned), np.float32), height, rows)
+        return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_BGR2RGB), np.float32)
 
     def scale_tensor(self, pixels: Pixels, device: torch.device) -> Tensor:
         """`scale` on a device: (height, width, 3) float32, RGB."""
@@ -107,8 +107,11 @@ def scaled_size(height: int, width: int, size: int) -> tuple[int, int]:
     return size, int(width / height * size)
 
 
-def scale_rows(source: Float32, length: int, wanted: slice) -> Float32:
+def scale_rows(source: Pixels, length: int, wanted: slice, unit: np.float32 | None = None) -> Float32:
     """One pass of `image.scale(..., "bicubic")` along the first axis of an array (rows, columns, channels).
+
+    source: float32, or whole numbers which `unit` brings to 0..1 as they are gathered: as float32 a large
+    photograph would take gigabytes.
 
     Returns the rows `wanted` of the `length` rows of the result. `x` and the polynomial are float32; the last
     product and sum are double, because of the literal 0.5 in the C code, and rounded once.
@@ -117,17 +120,18 @@ def scale_rows(source: Float32, length: int, wanted: slice) -> Float32:
 
     available = source.shape[0]
     if length == available:
-        return source[wanted]
+        return _in_units(source[wanted], unit)
     if available == 1:
         # Torch7 leaves the last row unwritten here; this repeats the only source row instead.
-        return np.repeat(source, length, axis=0)[wanted]
-    # The last row has no position; it is copied.
+        return np.repeat(_in_units(source, unit), length, axis=0)[wanted]
     index, fraction = axis_positions(available, length)
+    # The last row has no position; it is copied.
     index, fraction = index[wanted], fraction[wanted]
-    extended = np.concatenate([2 * source[:1] - source[1:2], source, 2 * source[-1:] - source[-2:-1]])
+    ends = _in_units(source[[0, 1, -2, -1]], unit)
+    before_first, after_last = 2 * ends[0] - ends[1], 2 * ends[3] - ends[2]
     result = np.empty((wanted.stop - wanted.start, *source.shape[1:]), np.float32)
     if wanted.stop == length:
-        result[-1] = source[-1]
+        result[-1] = ends[3]
     rows = max(1, BLOCK_NUMBERS // source[0].size)
     workspace = np.empty((6, rows, *source.shape[1:]), np.float32)
     doubles = np.empty(workspace.shape[1:])
@@ -135,9 +139,24 @@ def scale_rows(source: Float32, length: int, wanted: slice) -> Float32:
         taps, x = index[start : start + rows], fraction[start : start + rows, None, None]
         buffers = workspace[:, : len(taps)]
         for tap in range(4):
-            extended.take(taps + tap, 0, buffers[tap], "clip")
+            at = taps + (tap - 1)
+            if unit is None:
+                source.take(at, 0, buffers[tap], "clip")
+            else:
+                np.multiply(source.take(at, 0, mode="clip"), unit, out=buffers[tap])
+            buffers[tap][at < 0] = before_first
+            buffers[tap][at >= available] = after_last
         result[start : start + len(taps)] = _catmull_rom(buffers, x, doubles[: len(taps)])
     return result
+
+
+def _in_units(rows: Pixels, unit: np.float32 | None) -> Float32:
+    """The numbers as float32, times `unit`; float32 numbers have none."""
+    import numpy as np
+
+    if unit is None:
+        return rows
+    return np.multiply(rows, unit, dtype=np.float32)
 
 
 def _catmull_rom(buffers: Float32, x: Float32, out: NDArray[np.float64]) -> NDArray[np.float64]:

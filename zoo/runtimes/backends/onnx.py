@@ -16,7 +16,15 @@ from zoo.runtimes.half import in_half_precision
 from zoo.runtimes.local_response import onnx_without_powers
 from zoo.runtimes.ranking import Float32, Ranking, rank_scores, rank_tensor
 from zoo.runtimes.registry import register_runtime
-from zoo.runtimes.runtime import Runtime, as_scores, check_scores, parse_device, select_output, use_gpu
+from zoo.runtimes.runtime import (
+    Runtime,
+    as_scores,
+    check_scores,
+    external_files,
+    parse_device,
+    select_output,
+    use_gpu,
+)
 from zoo.vocabulary import Form, Precision
 
 if TYPE_CHECKING:
@@ -186,12 +194,21 @@ def _session(
     # A model that is given as bytes does not know where its external data are.
     options.add_session_config_entry(EXTERNAL_DATA_FOLDER, str(net.parent))
 
+    # Not read by ONNX Runtime itself, which maps them: a file cut off meanwhile would end the process.
+    files = external_files(net, OnnxRuntime.label)
+    contents = [file.read() for file in files.values()]
+    if files:
+        sizes = [len(content) for content in contents]
+        options.add_external_initializers_from_files_in_memory(list(files), contents, sizes)
     # Errors are raised or show in the providers; the log would repeat them on stderr.
     onnxruntime.set_default_logger_severity(LOG_FATAL)
     try:
         model = (rewrite and rewrite(net)) or net
-        return onnxruntime.InferenceSession(model, options, providers=[(provider, settings)])
+        session = onnxruntime.InferenceSession(model, options, providers=[(provider, settings)])
     except Exception as error:  # see above
         raise UsageError(f"{net}: ONNX Runtime cannot load it: {error}") from error
     finally:
         onnxruntime.set_default_logger_severity(LOG_WARNING)
+    for file in files.values():
+        file.check()
+    return session

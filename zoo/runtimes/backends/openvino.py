@@ -13,7 +13,7 @@ from zoo.environment import processors
 from zoo.errors import UsageError
 from zoo.runtimes.ranking import Float32, Ranking, rank_scores
 from zoo.runtimes.registry import register_runtime
-from zoo.runtimes.runtime import Runtime, as_scores, parse_device, select_output
+from zoo.runtimes.runtime import Runtime, as_scores, external_files, parse_device, select_output
 from zoo.vocabulary import Form, Precision
 
 if TYPE_CHECKING:
@@ -107,8 +107,13 @@ def _compiled(net: Path, threads: int) -> CompiledModel:
     }
     # Core.read_model would try the readers of other frameworks too, which write to stderr.
     reader = FrontEndManager().load_by_framework("onnx")
+    files = external_files(net, OpenVino.label)
     try:
-        model = reader.convert(reader.load(str(net)))
-        return openvino.Core().compile_model(model, "CPU", settings)
+        # Not mapped: a file of weights that is cut off meanwhile would end the process.
+        model = reader.convert(reader.load(str(net), enable_mmap=False))
+        compiled = openvino.Core().compile_model(model, "CPU", settings)
     except Exception as error:  # the exception classes of its compiled module have no common base
         raise UsageError(f"{net}: OpenVINO cannot load it: {error}") from error
+    for file in files.values():
+        file.check()
+    return compiled

@@ -22,7 +22,7 @@ from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import image_axes
 from converters.from_caffe.layers.limits import FLT_MAX
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Dim, Graph, Symbol, dims, product
+from converters.graph import Dim, Graph, Symbol, check_computed, dims, product
 from converters.pooling_rule import mark_ceil_pooling
 
 MAX, AVE, STOCHASTIC = range(3)
@@ -91,6 +91,7 @@ def _with_means_outside(g: Graph, means: ir.Value, height: PooledAxis, width: Po
     y = _with_windows_outside(g, means, height, width, 0)
     for position, axis in ((2, height), (3, width)):
         if axis.outside == 0:
+            check_computed(_length(y, position))
             undefined = np.zeros(_length(y, position), np.float32)
             undefined[-1] = np.nan
             along = undefined.reshape((-1, 1) if position == 2 else (1, -1))

@@ -63,6 +63,7 @@ def truncation(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 def slope(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """x with two more channels: the row divided by the height and the column divided by the width."""
     n, channels, height, width = fixed_image(layer, x)
+    layer.check_computed(height, width)
     rows, columns = np.meshgrid(np.arange(height) / height, np.arange(width) / width, indexing="ij")
     places = g.constant(np.stack([rows, columns]).astype(np.float32)[None])
     shape = g.node("Shape", x, shape=(1,), dtype=ir.DataType.INT64, start=0, end=1)
@@ -158,6 +159,7 @@ def _windows(g: Graph, layer: BoundLayer, x: ir.Value, size: tuple[int, int]) ->
     """Every window as a column. Each unit kernel is 1 at one place, and picks this place of every window."""
     p, (n, channels, _, _) = layer.param, fixed_image(layer, x)
     taps = p.kernel_size**2
+    layer.check_computed(channels, taps, taps)
     unit = filled((channels, taps, taps), 0)
     unit[:, range(taps), range(taps)] = 1
     return g.node(

@@ -93,6 +93,7 @@ def _correlated(
     patch = _slice(g, _slice(g, first, 2, rows.start, rows.extent), 3, columns.start, columns.extent)
     patch = g.reshape(patch, (n, channels, rows.extent, 1, columns.extent))
     steps = np.array(column_steps)[:, None] * p.stride_2
+    layer.check_computed(len(column_steps), columns.extent)
     places = columns.start + beyond + np.arange(columns.extent) + steps
     operator = "Sub" if p.correlation_type == _SUBTRACT else "Mul"
     maps = []
@@ -166,7 +167,7 @@ def flow_warp(g: Graph, layer: BoundLayer, image: ir.Value, flow: ir.Value) -> i
     )
     n, channels, *size = dims(image)
     height, width = (layer.static(pixels, "the height and width") for pixels in size)
-    x, y = _targets(g, flow, height, width)
+    x, y = _targets(g, layer, flow, height, width)
     within = [_within(g, x, width), _within(g, y, height)]
     inside = g.node("And", *within)
     left, right, weight_x = _neighbours(g, g.node("Where", inside, x, scalar(0), dtype=x.dtype), width)
@@ -188,11 +189,15 @@ def flow_warp(g: Graph, layer: BoundLayer, image: ir.Value, flow: ir.Value) -> i
     return g.node("Where", inside, warped, scalar(outside), shape=dims(warped), dtype=warped.dtype)
 
 
-def _targets(g: Graph, flow: ir.Value, height: int, width: int) -> tuple[ir.Value, ir.Value]:
+def _targets(
+    g: Graph, layer: BoundLayer, flow: ir.Value, height: int, width: int
+) -> tuple[ir.Value, ir.Value]:
     """(x, y) that every pixel's flow points to, each (N, 1, H, W)."""
     n = dims(flow)[0]
     shapes = [(n, 1, height, width)] * 2
     dx, dy = g.nodes("Split", flow, np.array([1, 1], np.int64), shapes=shapes, axis=1)
+    layer.check_computed(height)
+    layer.check_computed(width)
     columns = np.arange(width, dtype=np.float32)
     rows = np.arange(height, dtype=np.float32)[:, None]
     return g.node("Add", dx, columns), g.node("Add", dy, rows)

@@ -17,6 +17,10 @@ from converters.graph import Graph
 
 _SAME_RATIO = 1e-6
 _DEFAULT_VARIANCE = 0.1
+# The corners of a box, and the variances to decode them with.
+_VALUES_PER_BOX = 8
+# The most boxes at each place; real nets have up to a few dozen.
+MOST_BOXES = 1_000
 # (width, height) or (x, y)
 Pair = tuple[float, float]
 
@@ -86,6 +90,7 @@ def _priors(
     """At each place, each box (width, height) in pixels, at each offset (x, y) in steps."""
     height, width = image_size(layer, features)
     img_width, img_height = _size_in_pixels(layer, image)
+    layer.check_computed(height, width, len(sizes), len(offsets), _VALUES_PER_BOX)
     step = np.array(_steps(layer) or (img_width / width, img_height / height))
     places = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)[:, :, None]
     centres = (places + np.array(offsets)) * step
@@ -135,6 +140,9 @@ def _box_sizes(layer: BoundLayer, *, with_fractions: bool = False) -> list[Pair]
         all(a < b < math.inf for a, b in zip(smallest, largest, strict=False)),
         "max_size must be greater than min_size",
     )
+    ratios = _aspect_ratios(layer)
+    if len(smallest) * (len(ratios) + 1) > MOST_BOXES:
+        raise layer.unsupported(f"it has more than {MOST_BOXES:,} boxes at each place")
     sizes: list[Pair] = []
     if not with_fractions:
         smallest, largest = list(map(int, smallest)), list(map(int, largest))
@@ -142,13 +150,15 @@ def _box_sizes(layer: BoundLayer, *, with_fractions: bool = False) -> list[Pair]
         sizes.append((low, low))
         if high is not None:
             sizes.append((math.sqrt(low * high),) * 2)
-        roots = [math.sqrt(ratio) for ratio in _aspect_ratios(layer)[1:]]
+        roots = [math.sqrt(ratio) for ratio in ratios[1:]]
         sizes += [(low * root, low / root) for root in roots]
     return sizes
 
 
 def _aspect_ratios(layer: BoundLayer) -> list[float]:
     """1, then the given ratios, each followed by its inverse if `flip` is set; none of them twice."""
+    if len(layer.param.aspect_ratio) > MOST_BOXES:
+        raise layer.unsupported(f"it has more than {MOST_BOXES:,} values of aspect_ratio")
     ratios = [1.0]
     for ratio in layer.param.aspect_ratio:
         layer.check(0 < ratio < math.inf, "aspect_ratio must be positive")

@@ -130,6 +130,7 @@ def _moved(g: Graph, layer: BoundLayer, deltas: ir.Value, anchors: np.ndarray) -
     """The anchors at every place, moved and resized as predicted: (N, H * W * anchors, 4)."""
     n, _, h, w = dims(deltas)
     height, width = layer.static(h, "the height"), layer.static(w, "the width")
+    layer.check_computed(height, width, len(anchors))
     places, count = np.meshgrid(np.arange(width), np.arange(height)), len(anchors)
     shift = np.stack(places, axis=-1)[:, :, None] * layer.param.feat_stride
     first, last = ((shift + ends).reshape(-1, 2) for ends in (anchors[:, :2], anchors[:, 2:]))

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import fixed_image, image_axes
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, dims, product, scalar, shape_text
+from converters.graph import Graph, check_computed, dims, product, scalar, shape_text
 
 # PSROIPooling's smallest region, in pixels of the feature map.
 _LEAST_SIZE = 0.1
@@ -62,6 +62,7 @@ def psroi_pooling(g: Graph, layer: BoundLayer, x: ir.Value, rois: ir.Value) -> i
     columns = _bins(g, regions, (1, 3), (1, 1, bins), p.spatial_scale, width)
     shape = (dims(regions)[0], outputs, bins, bins)
     image = g.cast(_column(g, regions, 0), ir.DataType.INT64)
+    layer.check_computed(channels)
     of_bin = np.arange(channels).reshape(1, outputs, bins, bins)
     plane = g.node("Add", g.node("Mul", image, _whole(channels)), of_bin, shape=shape)
     sums = _sums(g, x, height, width)
@@ -95,6 +96,7 @@ def _bins(
     end = g.node("Mul", g.node("Add", last, scalar(1)), scalar(scale))
     extent = g.node("Max", g.node("Sub", end, start), scalar(_LEAST_SIZE))
     count = math.prod(grid)
+    check_computed(count)
     one_bin = g.node("Div", extent, scalar(count))
     shape = (dims(regions)[0], *grid)
     limits = []

@@ -92,7 +92,9 @@ def reverse_time(g: Graph, layer: BoundLayer, x: ir.Value, lengths: ir.Value) ->
         "without copy_remaining, the steps behind the length of an item are zeros; Caffe leaves there what "
         "its memory held, which is zeros only at the first run"
     )
-    steps = np.arange(layer.static(dims(x)[0], "the number of steps")).reshape(-1, 1)
+    count = layer.static(dims(x)[0], "the number of steps")
+    layer.check_computed(count)
+    steps = np.arange(count).reshape(-1, 1)
     within = g.node("Less", g.constant(steps), whole, shape=dims(x)[:2], dtype=ir.DataType.BOOL)
     mask = g.reshape(within, (*dims(x)[:2], *(1,) * (len(dims(x)) - 2)))
     return g.node("Where", mask, reversed_steps, scalar(0), shape=dims(x), dtype=reversed_steps.dtype)
@@ -231,6 +233,7 @@ def continuation_indicator(g: Graph, layer: BoundLayer, x: ir.Value | None = Non
     """A constant (T, N): 0 at the first step and 1 after it (warpctc-caffe)."""
     p = layer.param
     layer.check(p.time_step > 0 and p.batch_size > 0, "needs a positive time_step and batch_size")
+    layer.check_computed(p.time_step, p.batch_size)
     values = np.ones((p.time_step, p.batch_size), np.float32)
     values[0] = 0
     return g.parameter("indicator", values)

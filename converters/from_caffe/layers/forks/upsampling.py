@@ -58,6 +58,7 @@ def _unpooled(g: Graph, layer: BoundLayer, x: ir.Value, mask: ir.Value) -> ir.Va
         constant = g.constant(value.reshape(1, 1, -1))
         return g.node("Expand", constant, shape, shape=(n, c, size), dtype=constant.dtype)
 
+    layer.check_computed(pixels)
     if _disjoint(mask):
         empty = everywhere(np.zeros(1, np.float32), height * width)
         filled = g.node("ScatterElements", empty, places, values, axis=2)

@@ -107,6 +107,7 @@ def _candidates(
         shapes=[(1, total, part) for part in parts],
         axis=2,
     )
+    layer.check_computed(n, height, width, count)
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     cells = np.tile(np.repeat(np.stack([columns, rows], -1).reshape(-1, 2), count, axis=0), (n, 1))
     cell = g.constant(cells.astype(np.float32))

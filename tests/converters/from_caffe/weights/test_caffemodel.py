@@ -32,8 +32,8 @@ def test_values_are_views_of_the_file(tmp_path: Path) -> None:
     assert stored.type == "Scale"
     assert stored.blobs[0].shape == (3,)
     assert np.array_equal(stored.blobs[0].values, FLOATS)
-    (mapped,) = model.maps.values()
-    assert np.shares_memory(stored.blobs[0].values, mapped)
+    (file,) = model.files
+    assert np.shares_memory(stored.blobs[0].values, file.data)
 
 
 @pytest.mark.parametrize(

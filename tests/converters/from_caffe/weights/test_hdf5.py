@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import random
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import h5py
@@ -11,6 +13,7 @@ import pytest
 from reference_nets import assert_close, exposed, layer, shared
 
 import converters
+from converters.from_caffe.weights.hdf5 import MOST_COMPRESSION, Hdf5Weights
 
 X = np.random.default_rng(0).standard_normal((2, 4, 3))
 
@@ -49,3 +52,96 @@ def test_hdf5_must_hold_what_a_layer_has_for_itself(tmp_path: Path) -> None:
     net = layer("InnerProduct", "x", "y", PRODUCT.format("true", ""), "one")
     with pytest.raises(converters.MismatchError, match="needs its bias"):
         exposed(tmp_path, net, X, ["y"], weights)
+
+
+def _external_link(file: h5py.File, other: Path) -> None:
+    file["data/one/0"] = h5py.ExternalLink(other.name, "/data/one/0")
+
+
+def _link_to_a_whole_group(file: h5py.File, other: Path) -> None:
+    file["data/one"] = h5py.ExternalLink(other.name, "/data/one")
+
+
+def _everything_elsewhere(file: h5py.File, other: Path) -> None:
+    file["data"] = h5py.ExternalLink(other.name, "/data")
+
+
+def _soft_link(file: h5py.File, other: Path) -> None:
+    file["elsewhere"] = np.ones((2, 12), np.float32)
+    file["data/one/0"] = h5py.SoftLink("/elsewhere")
+
+
+def _dangling_link(file: h5py.File, other: Path) -> None:
+    file["data/one/0"] = h5py.SoftLink("/nowhere")
+
+
+def _virtual_dataset(file: h5py.File, other: Path) -> None:
+    layout = h5py.VirtualLayout((2, 12), np.float32)
+    layout[:] = h5py.VirtualSource(str(other), "data/one/0", shape=(2, 12))
+    file.create_virtual_dataset("data/one/0", layout)
+
+
+def _raw_storage_outside(file: h5py.File, other: Path) -> None:
+    file.create_dataset("data/one/0", (2, 12), np.float32, external=[(str(other), 0, 96)])
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_external_link, "/data/one/0 is a link to the file 'other.h5'"),
+        (_link_to_a_whole_group, "/data/one is a link to the file 'other.h5'"),
+        (_everything_elsewhere, "/data is a link to the file 'other.h5'"),
+        (_soft_link, "/data/one/0 is a link to '/elsewhere'"),
+        (_dangling_link, "/data/one/0 is a link to '/nowhere'"),
+        (_virtual_dataset, "/data/one/0 is a virtual dataset"),
+        (_raw_storage_outside, "/data/one/0 keeps its values in another file, .*other.h5"),
+    ],
+)
+def test_weights_from_elsewhere_are_refused_by_name(
+    make: Callable[[h5py.File, Path], None], said: str, tmp_path: Path
+) -> None:
+    other = write_h5(tmp_path, {"one": {0: np.full((2, 12), 7.0)}}).rename(tmp_path / "other.h5")
+    path = tmp_path / "net.caffemodel.h5"
+    with h5py.File(path, "w") as file:
+        make(file, other)
+    with pytest.raises(converters.FormatError, match=said):
+        Hdf5Weights.open(path)
+
+
+def test_the_bound_on_size_holds_for_all_links_together(tmp_path: Path) -> None:
+    """Many names for one dataset: each is small beside the file, and all of them are not."""
+    path = tmp_path / "net.caffemodel.h5"
+    with h5py.File(path, "w") as file:
+        blob = file.create_dataset(
+            "data/one/0", (1000, 100), np.float32, chunks=(1000, 100), compression="gzip"
+        )
+        for k in range(200):
+            file[f"data/layer{k}/0"] = blob
+    assert 100_000 * 4 < MOST_COMPRESSION * path.stat().st_size < 200 * 100_000 * 4
+    with pytest.raises(converters.FormatError, match="all blobs together may claim"):
+        Hdf5Weights.open(path)
+
+
+def test_each_size_is_bounded_also_beside_a_size_of_0(tmp_path: Path) -> None:
+    path = tmp_path / "net.caffemodel.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data/one/0", (0, 2**40), np.float32)
+    with pytest.raises(converters.FormatError, match=r"/data/one/0 claims the shape \(0, 1099511627776\)"):
+        Hdf5Weights.open(path)
+
+
+@pytest.mark.parametrize("case", ["h5-basic", "h5-shared"])
+def test_any_damage_is_our_error(case: str, corpus: Path, tmp_path: Path) -> None:
+    """Bytes of the group tree, and several anywhere; what can still be read is read."""
+    original = (corpus / "caffe" / case / "net.caffemodel.h5").read_bytes()
+    path, chosen, refused = tmp_path / "net.caffemodel.h5", random.Random(1), 0
+    for k in range(200):
+        damaged = bytearray(original)
+        for _ in range(1 + k % 4):
+            damaged[chosen.randrange(2048 if k % 2 else len(damaged))] = chosen.choice([0, 1, 0x80, 0xFF])
+        path.write_bytes(damaged)
+        with contextlib.suppress(converters.FormatError):
+            refused -= 1
+            Hdf5Weights.open(path)
+            refused += 1
+    assert refused < 0  # some of it was damage

@@ -1,0 +1,23 @@
+"""Limits of Caffe's blobs, which every size from a file is held against, also beside a size of 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+# kMaxBlobAxes of Caffe.
+MAX_BLOB_AXES = 32
+# Blob::Reshape of Caffe: a blob counts its values in an int.
+MAX_BLOB_ELEMENTS = 2**31 - 1
+
+
+def blob_problem(sizes: Sequence[int]) -> str | None:
+    """Why no blob of Caffe has these sizes, as the end of a sentence; None if one can have them.
+
+    Every size counts, not only their product: beside a size of 0 the others could be anything.
+    """
+    if len(sizes) > MAX_BLOB_AXES:
+        return f"a blob of Caffe has {MAX_BLOB_AXES} axes at most"
+    if any(size > MAX_BLOB_ELEMENTS for size in sizes) or math.prod(sizes) > MAX_BLOB_ELEMENTS:
+        return f"a blob of Caffe holds {MAX_BLOB_ELEMENTS:,} values"
+    return None

@@ -1,0 +1,97 @@
+"""Which file an .onnx was written with, where its weights lie in another file.
+
+The metadata of the model has a record for each such file, by its location:
+
+    {"net.caffemodel": {"bytes": 243862414, "sha256": "...", "sample": "...", "modified_ns": 1600000000}}
+
+`sample` is a SHA-256 of a few blocks. `modified_ns` is there for the original file that a model is linked to:
+if size, time and sample are as recorded, the file counts as unchanged; otherwise all of it is hashed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from converters.errors import FormatError
+from converters.source_files import SourceFile
+
+METADATA_KEY = "dsd-zoo.weights"
+_BLOCKS, _BLOCK_BYTES = 16, 4096
+_CHUNK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class WeightsRecord:
+    """What is on record of a file; see above. modified_ns: None if only the content counts."""
+
+    bytes: int
+    sha256: str
+    sample: str
+    modified_ns: int | None = None
+
+    @classmethod
+    def of(cls, file: SourceFile, sha256: str | None = None, *, with_time: bool) -> WeightsRecord:
+        """The record of an open file; its SHA-256 is computed if it is not given."""
+        modified = file.state.modified_ns if with_time else None
+        return cls(file.state.size, sha256 or hash_of(file), sample_of(file), modified)
+
+    def check(self, file: SourceFile, net: Path, *, verify: bool = False) -> None:
+        """FormatError if `file` is not the one on record. verify: hash it whatever size and time say."""
+        if file.state.size != self.bytes:
+            raise _not_on_record(file, net, f"{self.bytes:,} bytes", f"{file.state.size:,}")
+        sample = sample_of(file)
+        if sample != self.sample:
+            raise _not_on_record(file, net, f"a sample with the sha256 {self.sample}", sample)
+        if not verify and file.state.modified_ns == self.modified_ns:
+            return
+        sha256 = hash_of(file)
+        if sha256 != self.sha256:
+            raise _not_on_record(file, net, f"the sha256 {self.sha256}", sha256)
+
+
+def _not_on_record(file: SourceFile, net: Path, expected: str, came: str) -> FormatError:
+    return FormatError(
+        f"{file.path}: not the weights that {net} was written with: expected {expected}, came {came}; "
+        f"put the original file there, or convert again"
+    )
+
+
+def write_records(records: Mapping[str, WeightsRecord]) -> str:
+    """The records by location as the text of the metadata."""
+    rows = {
+        location: {key: value for key, value in asdict(record).items() if value is not None}
+        for location, record in records.items()
+    }
+    return json.dumps(rows)
+
+
+def read_records(text: str | None, net: Path) -> dict[str, WeightsRecord]:
+    """The records in the metadata of `net`; none where it has none. FormatError if they are damaged."""
+    try:
+        records = {location: WeightsRecord(**row) for location, row in json.loads(text or "{}").items()}
+        if not all(type(record.bytes) is int for record in records.values()):
+            raise TypeError("a size is no whole number")
+        return records
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise FormatError(f"{net}: the record of its weights file is damaged: {error}") from error
+
+
+def sample_of(file: SourceFile) -> str:
+    """The SHA-256 of blocks spread evenly over the file, its first and its last bytes among them."""
+    digest = hashlib.sha256()
+    size, last = min(_BLOCK_BYTES, file.state.size), max(0, file.state.size - _BLOCK_BYTES)
+    for k in range(_BLOCKS):
+        digest.update(file.read(last * k // (_BLOCKS - 1), size))
+    return digest.hexdigest()
+
+
+def hash_of(file: SourceFile) -> str:
+    """The SHA-256 of an open file."""
+    digest = hashlib.sha256()
+    for offset in range(0, file.state.size, _CHUNK_BYTES):
+        digest.update(file.read(offset, min(_CHUNK_BYTES, file.state.size - offset)))
+    return digest.hexdigest()

@@ -1,0 +1,268 @@
+"""Deep and long nets and files: answered, by both writers, and at a cost in proportion to their size.
+
+Where a cost once grew with the square of the length, or faster, the nets here are so long that the old way
+would take minutes, gigabytes, or more Python stack than there is.
+"""
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from caffemodel_writer import write_caffemodel
+from limited import memory_limit
+from torch7_cases import T7Writer
+
+import converters
+from converters.from_torch7.contents import SHOWN_CHARACTERS
+
+LAYERS = 5_000
+DATA = (
+    'layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TEST } '
+    "transform_param { crop_size: 4 mean_value: 1 mean_value: 2 mean_value: 3 } data_param { batch_size: 8 } }\n"
+)
+LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "b%d" bottom: "label" top: "loss" }\n'
+UNIT = 'convolution_param { num_output: 3 kernel_size: 1 weight_filler { type: "constant" } }'
+PRODUCT = "inner_product_param { num_output: 3 bias_term: false }"
+VECTOR = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 } } }\n'
+
+
+def chain(kind: str, parameters: str = "", count: int = LAYERS, head: str = DATA, tail: str = LOSS) -> str:
+    """A definition in which each layer reads the one before."""
+    layers = [
+        f'layer {{ name: "b{k}" type: "{kind}" bottom: "{f"b{k - 1}" if k else "data"}" top: "b{k}" {parameters} }}\n'
+        for k in range(count)
+    ]
+    return head + "".join(layers) + (tail % (count - 1) if tail else "")
+
+
+def converted(paths: list[Path], folder: Path, layers: int) -> None:
+    """Both forms are written, the Python one compiles, and an inspection lists every layer."""
+    model = converters.load(*paths)
+    assert model.meta["report"].layers >= layers
+    converters.save(model, folder / "net.onnx")
+    converters.save(model, folder / "net.py")
+    compile((folder / "net.py").read_text(), "net.py", "exec")
+    assert len(converters.inspect(*paths).layers) >= layers
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "count"), [("ReLU", "", LAYERS), ("Convolution", UNIT, 1_500), ("TanH", "", 1_500)]
+)
+def test_long_nets_behind_a_data_layer(kind: str, parameters: str, count: int, tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_text(chain(kind, parameters, count))
+    converted([path], tmp_path, count)
+
+
+def test_a_long_chain_of_layers_in_place(tmp_path: Path) -> None:
+    """On a blob and on other names of its memory."""
+    path = tmp_path / "net.prototxt"
+    names = [
+        f'layer {{ name: "f{k}" type: "Flatten" bottom: "{f"f{k - 1}" if k else "data"}" top: "f{k}" }}\n'
+        for k in range(1_500)
+    ]
+    in_place = [f'layer {{ name: "r{k}" type: "ReLU" bottom: "f1499" top: "f1499" }}\n' for k in range(1_500)]
+    path.write_text(VECTOR + "".join([*names, *in_place]))
+    model = converters.load(path, outputs=["f7"])
+    assert sum(node.op_type == "Relu" for node in model.graph) == 1_500
+
+
+@pytest.mark.parametrize("stored", ["first", "all"])
+def test_a_long_chain_of_shared_inner_products(stored: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_text(chain("InnerProduct", PRODUCT + ' param { name: "w" }', 1_500, VECTOR, ""))
+    names = [f"b{k}" for k in range(1 if stored == "first" else 1_500)]
+    weights = write_caffemodel(tmp_path / "net.caffemodel", {name: [np.eye(3)] for name in names})
+    model = converters.load(path, weights)
+    assert len(model.graph) == 1_500
+    assert len([v for v in model.graph.initializers.values() if v.const_value.shape == (3, 3)]) == 1
+
+
+def test_many_layers_that_are_not_known_or_not_stored(tmp_path: Path) -> None:
+    """An inspection does not look for the name that was meant in every row."""
+    path = tmp_path / "net.prototxt"
+    strange = "".join(
+        chain(f"Strange{k}", count=1, head="", tail="").replace("b0", f"s{k}") for k in range(500)
+    )
+    path.write_text(chain("InnerProduct", PRODUCT, count=500, head=VECTOR, tail="") + strange)
+    weights = write_caffemodel(
+        tmp_path / "net.caffemodel", {f"layer_{k}": [np.ones((1, 1))] for k in range(500)}
+    )
+    rows = converters.inspect(path, weights).layers
+    assert len(rows) == 1_000
+    assert all(row.problem is not None for row in rows)
+
+
+def test_an_unrolled_sequence_has_a_limit(tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    many = "".join(
+        f'layer {{ name: "r{k}" type: "RNN" bottom: "x" bottom: "c" top: "r{k}" recurrent_param {{ num_output: 1 '
+        'weight_filler { type: "constant" } bias_filler { type: "constant" } } }\n'
+        for k in range(100)
+    )
+    inputs = (
+        'input: "x" input_shape { dim: 2000 dim: 1 dim: 1 } input: "c" input_shape { dim: 2000 dim: 1 }\n'
+    )
+    path.write_text(inputs + many)
+    with pytest.raises(converters.LimitError, match="operations"):
+        converters.load(path)
+    assert "operations" in converters.inspect(path).problems[0]
+
+
+@pytest.fixture
+def save_t7(tmp_path: Path) -> Callable[[object], Path]:
+    return lambda value: write(tmp_path / "net.t7", T7Writer().file(value))
+
+
+def sequential(modules: list[object]) -> tuple[str, dict]:
+    return "nn.Sequential", {"modules": modules}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        lambda k: ("nn.Tanh", {}),
+        lambda k: ("nn.Linear", {"weight": np.eye(3, dtype="f4"), "bias": np.ones(3, "f4")}),
+        lambda k: ("nn.View", {"size": ("storage", np.array([1, 3])), "numElements": 3.0}),
+    ],
+    ids=["Tanh", "Linear", "View"],
+)
+def test_long_torch7_nets(module: Callable[[int], tuple], save_t7, tmp_path: Path) -> None:
+    count = 1_500 if module(0)[0] == "nn.Linear" else LAYERS
+    path = save_t7(sequential([module(k) for k in range(count)]))
+    model = converters.load(path, input_shapes={"input": (1, 3)})
+    assert model.meta["report"].layers == count
+    converters.save(model, tmp_path / "net.onnx")
+    converters.save(model, tmp_path / "net.py")
+    compile((tmp_path / "net.py").read_text(), "net.py", "exec")
+
+
+def test_views_of_views_changed_in_place_are_answered(save_t7) -> None:
+    view = "nn.View", {"size": ("storage", np.array([1, 3])), "numElements": 3.0}
+    modules = [dict(view[1]) if k % 2 else {"inplace": True} for k in range(LAYERS)]
+    net = sequential([("nn.View" if k % 2 else "nn.ReLU", fields) for k, fields in enumerate(modules)])
+    with pytest.raises(converters.LimitError, match="views of views"):
+        converters.load(save_t7(net), input_shapes={"input": (1, 3)})
+
+
+@pytest.mark.parametrize("doubled", [True, False], ids=["doubled", "nested"])
+def test_tables_that_grow_from_module_to_module(doubled: bool, save_t7) -> None:
+    """2^40 tensors by reference, and a table in a table in a table ..."""
+    identities = [("nn.Identity", {}) for _ in range(1 + doubled)]
+    net = sequential([("nn.ConcatTable", {"modules": identities}) for _ in range(40 if doubled else LAYERS)])
+    with pytest.raises(converters.LimitError, match=r"gives a table of more than|runs its modules more than"):
+        converters.load(save_t7(net), input_shapes={"input": (1, 3)})
+
+
+def integers(*values: int) -> bytes:
+    return struct.pack(f"<{len(values)}i", *values)
+
+
+def text(value: str) -> bytes:
+    return integers(len(value)) + value.encode()
+
+
+def tensor(index: int, sizes: list[int], strides: list[int], storage: bytes) -> bytes:
+    numbers = struct.pack(f"<{2 * len(sizes) + 1}q", *sizes, *strides, 1)
+    return (
+        integers(4, index)
+        + text("V 1")
+        + text("torch.FloatTensor")
+        + integers(len(sizes))
+        + numbers
+        + storage
+    )
+
+
+def float_storage(index: int, count: int) -> bytes:
+    head = integers(4, index) + text("V 1") + text("torch.FloatStorage")
+    return head + struct.pack("<q", count) + bytes(4 * count)
+
+
+def nested_tables(depth: int, key: str) -> bytes:
+    """Tables in tables, each with a tensor."""
+    entry = integers(2) + text("w")
+    parts = [
+        integers(3, 3 * k + 1, 2)
+        + entry
+        + tensor(3 * k + 2, [1], [1], float_storage(3 * k + 3, 1))
+        + integers(2)
+        + text(key)
+        for k in range(depth)
+    ]
+    return b"".join(parts) + integers(0)
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(("depth", "key"), [(10_000, "a"), (2_000, "a key of some length")])
+def test_deeply_nested_tables_cost_their_length_once(depth: int, key: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "net.t7", nested_tables(depth, key))
+    with memory_limit(300 * 2**20):
+        inspection = converters.inspect(path)
+        with pytest.raises(converters.UnsupportedError, match="this is data, not a network"):
+            converters.load(path)
+        with pytest.raises(converters.LimitError, match="the paths of the tensors take more than"):
+            converters.convert(path, tmp_path / "net.safetensors")
+    assert inspection.parameters == depth
+    assert f"of {depth + 1:,} entries are listed" in inspection.notes[-1]
+    assert max(len(row.name) for row in inspection.layers) <= SHOWN_CHARACTERS + 3
+
+
+def test_a_table_of_many_numbers_is_listed_in_part(tmp_path: Path) -> None:
+    numbers = b"".join(struct.pack("<idid", 1, k + 1, 1, k) for k in range(100_000))
+    inspection = converters.inspect(write(tmp_path / "net.t7", integers(3, 1, 100_000) + numbers))
+    assert len(inspection.layers) == 1_000
+
+
+@pytest.mark.parametrize(
+    ("sizes", "strides"),
+    [([100_000, 100_000], [1, 1]), ([100_000, 100_000], [0, 1]), ([10_000, 10_000], [1, 0])],
+)
+def test_tensors_larger_than_their_storage_are_bounded(
+    sizes: list[int], strides: list[int], tmp_path: Path
+) -> None:
+    path = write(tmp_path / "net.t7", tensor(1, sizes, strides, float_storage(2, 200_000)))
+    with memory_limit(200 * 2**20), pytest.raises(converters.LimitError, match="expanded from a smaller one"):
+        converters.convert(path, tmp_path / "net.safetensors")
+
+
+def test_so_are_many_that_are_each_small(tmp_path: Path) -> None:
+    views = [
+        struct.pack("<id", 1, k + 1)
+        + tensor(k + 10, [2_000, 2_000], [1, 1], float_storage(5, 4_000) if k == 0 else integers(4, 5))
+        for k in range(500)
+    ]
+    path = write(tmp_path / "net.t7", integers(3, 1, len(views)) + b"".join(views))
+    with (
+        memory_limit(200 * 2**20),
+        pytest.raises(converters.LimitError, match="show their storages so many times"),
+    ):
+        converters.convert(path, tmp_path / "net.safetensors")
+
+
+def test_each_size_of_an_empty_tensor_is_bounded(tmp_path: Path) -> None:
+    path = write(tmp_path / "net.t7", tensor(1, [0, 2**62, 2**62], [1, 1, 1], integers(0)))
+    for function in (converters.load, converters.inspect):
+        with pytest.raises(converters.FormatError, match="a size is larger than any memory"):
+            function(path)
+
+
+def test_each_size_of_an_empty_blob_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_text(VECTOR + chain("InnerProduct", PRODUCT, count=1, head="", tail=""))
+    weights = tmp_path / "net.caffemodel"
+    sizes = b"\x00" + b"\x80" * 8 + b"\x01"  # 0, and 2^56 as a varint
+    blob = bytes([0x3A, len(sizes) + 2, 0x0A, len(sizes)]) + sizes
+    layer = b"\x0a\x02b0\x3a" + bytes([len(blob)]) + blob
+    weights.write_bytes(b"\xa2\x06" + bytes([len(layer)]) + layer)
+    with pytest.raises(converters.FormatError, match="0x72057594037927936 and holds 0 values"):
+        converters.load(path, weights)
