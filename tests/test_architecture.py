@@ -23,7 +23,7 @@ LEVELS = (
     ("store", "runtimes", "claims"),
     ("download", "verification", "evaluation"),
     ("prediction", "report", "rescue"),
-    ("demo", "api"),
+    ("demo", "api", "publication"),
     ("cli",),
     ("__main__",),
 )
