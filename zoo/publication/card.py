@@ -43,7 +43,8 @@ WIDTH = 110
 class Contents:
     """What the card is about.
 
-    files: (name, bytes, sha256, what it is) of each file of the folder. sources: the same of what was converted.
+    files: (name, bytes, sha256, what it is) of each file of the folder. sources: the same of what was
+        converted.
     programs: by what runs the net. torchvision: the state dict, if one was written.
     """
 
@@ -63,7 +64,8 @@ def model_card(given: Contents) -> str:
         _head(manifest),
         f"# {manifest.title}\n\n{_filled(manifest.summary)}",
         _filled(
-            f"Converted from {FRAMEWORKS[manifest.framework]} by dsd-zoo {given.version}; nothing was trained again. "
+            f"Converted from {FRAMEWORKS[manifest.framework]} by dsd-zoo {given.version}; nothing was "
+            "trained again. "
             "`model.onnx` and `net.py` compute what the original does."
         ),
         "\n\n".join(_use(given.programs)),
@@ -139,7 +141,8 @@ def _preparation(manifest: Manifest) -> Iterator[str]:
     settings = image_settings(manifest)
     if settings is not None:
         flavour = resolve(settings.flavour)
-        yield f"- image: {flavour.in_words(settings.crop)}; {flavour.channels}, 0 to {flavour.normalisation_max_value}"
+        white = flavour.normalisation_max_value
+        yield f"- image: {flavour.in_words(settings.crop)}; {flavour.channels}, 0 to {white}"
         yield f"- in full: {in_words(settings.model_dump())}"
         if settings.mean_image:
             yield "- `mean.npy` is subtracted, of which the centre counts: channels x rows x columns"
@@ -203,7 +206,8 @@ def _accuracy(given: Contents) -> Iterator[str]:
             f"[{found.who}]({found.source}); preparation: {prepared or 'not stated'}"
         )
     for figure in manifest.reported:
-        yield f"- {figure.metric} {figure.published} on {figure.images}, by {figure.who}; not checked ({figure.source})"
+        text = f"{figure.metric} {figure.published} on {figure.images}, by {figure.who}"
+        yield f"- {text}; not checked ({figure.source})"
 
 
 def _gains(audit: Audit) -> Iterator[str]:
@@ -221,9 +225,9 @@ def _torchvision(given: Contents) -> Iterator[str]:
     yield "## In torchvision"
     yield ""
     yield _filled(
-        f"`{torchvision_file(found)}` is a state dict for `torchvision.models.{found.architecture}`, with all of its "
-        "keys in its shapes. The input is that of this model, **not** the usual one of torchvision: see above for "
-        "the order of channels, the range and the mean."
+        f"`{torchvision_file(found)}` is a state dict for `torchvision.models.{found.architecture}`, with "
+        "all of its keys in its shapes. The input is that of this model, **not** the usual one of "
+        "torchvision: see above for the order of channels, the range and the mean."
     )
     yield ""
     extra = ", aux_logits=False, init_weights=False" if found.architecture == "googlenet" else ""
@@ -239,11 +243,11 @@ def _torchvision(given: Contents) -> Iterator[str]:
     if found.softmax:
         yield "It gives the scores before the softmax; those of `model.onnx` come after it."
     if found.deviation is None:
-        yield f"It computes the same: largest difference {found.difference:.1e} of the largest score, on random input."
+        yield f"It computes the same: on random input scores differ by {found.difference:.1e} of the largest."
     else:
         yield _filled(
-            f"**It does not compute quite the same.** {found.deviation} On random input scores differ by up to "
-            f"{found.difference:.1e} of the largest one. The accuracies above are not those of torchvision's net."
+            f"**It does not compute the same.** {found.deviation} On random input scores differ by up to "
+            f"{found.difference:.1e} of the largest one. The accuracies above are not those of that net."
         )
 
 
@@ -266,9 +270,7 @@ def _limits(given: Contents) -> Iterator[str]:
         names = ", ".join(audit.unpinned_files)
         lines.append(f"No checksum was published for {names}: the first download decided what is right.")
     lines += [note for note in (manifest.definition_note, *manifest.notes) if note]
-    lines.append(
-        f"It answers as its training did: {TASKS[manifest.task].answer}, about images like those it was trained on."
-    )
+    lines.append(f"It gives {TASKS[manifest.task].answer}, and was trained on images of its own kind only.")
     yield "## Limits"
     yield ""
     yield from (f"- {' '.join(line.split())}" for line in lines)

@@ -74,7 +74,7 @@ def publish(
     manifest = subject.manifest
     if manifest is None:
         raise UsageError(
-            f"{', '.join(map(str, subject.sources))}: publish describes a model, and nothing is known of these files\n"
+            f"{', '.join(map(str, subject.sources))}: publish describes a model, and these files are none\n"
             "  write a manifest (dsd-zoo schema) and give its folder: --manifests DIR"
         )
     converters.extras.require("torch", "publish: writing PyTorch")
@@ -224,8 +224,8 @@ def _config(manifest: Manifest, report: ConversionReport, labels: list[str] | No
 def _licence(manifest: Manifest) -> str:
     return (
         f"{manifest.title}\n\n{licence_sentence(manifest)}\n\n"
-        "net.py was generated from the definition and contains nothing but it; to what dsd-zoo adds, the words of\n"
-        "README.md and the code around the layers, no rights are claimed.\n"
+        "net.py was generated from the definition. To what dsd-zoo adds, the code around the layers and the\n"
+        "words of README.md, no rights are claimed.\n"
     )
 
 

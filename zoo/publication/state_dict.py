@@ -1,4 +1,4 @@
-"""From a generated net to the state dict of torchvision's net of the same architecture, checked by running both."""
+"""From a generated net to the state dict of torchvision's net of its architecture; both are run."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ _WORDS = {"conv": "a convolution", "linear": "a linear layer", "norm": "a batch 
 
 
 def _own_layers(net: nn.Module) -> list[tuple[str, dict[str, Tensor]]]:
-    """Kind and tensors of each layer with weights, in order; weights outside of those are a kind of their own."""
+    """Kind and tensors of each layer with weights, in order; other modules have kinds of their own."""
     from torch import nn
 
     kinds = {nn.Conv2d: "conv", nn.Linear: "linear", nn.BatchNorm2d: "norm"}
@@ -134,7 +134,7 @@ def _compared(
     *,
     original: bool = False,
 ) -> tuple[float, bool]:
-    """How far torchvision's net is from the net on random numbers, and whether the net ends with a softmax."""
+    """How far torchvision's net is from the net on random numbers; whether the net ends with a softmax."""
     import torch
 
     images = torch.randn((2, *shape), generator=torch.Generator().manual_seed(0))

@@ -215,8 +215,8 @@ ARCHITECTURES: dict[str, Callable[[Layers, Tensor, int], Tensor]] = {
 
 
 DEVIATIONS = {
-    "squeezenet1_0": "SqueezeNet's own definition pads its last convolution, a 1x1, by one pixel; torchvision's does "
-    "not. The padded edge adds the biases to the average, which torchvision leaves out."
+    "squeezenet1_0": "SqueezeNet's own definition pads its last convolution, a 1x1, by one pixel; "
+    "torchvision's does not. The padded edge adds the biases to the average, which torchvision leaves out."
 }
 """What torchvision does otherwise than the published architecture, where all weights fit."""
 

@@ -63,7 +63,8 @@ def publish(
     if state is not None:
         verdict = "computes the same" if state.deviation is None else "DOES NOT COMPUTE THE SAME"
         print(
-            f"\ntorchvision's {state.architecture} {verdict}: scores differ by {state.difference:.1e} of the largest"
+            f"\ntorchvision's {state.architecture} {verdict}: "
+            f"scores differ by {state.difference:.1e} of the largest"
         )
         print(state.deviation or "The input stays that of this model; README.md has it.")
     print(f"\nnext  hf upload YOU/{model} {out}")
