@@ -8,10 +8,10 @@ reports. `inspect` describes the files and also reports what cannot be converted
 `converters.errors`.
 
 For programs that handle such files themselves: `identify` says what a file is, `weights_of` and
-`preprocessing_of` what a model contains, `external_files` where an .onnx keeps its weights, `wire` reads
-protobuf messages in place, `SourceFile`, `FileView` and `FileState` are about files that may change while
-they are read, `atomic_write` writes a file whole or not at all, `temporary_folder` leaves nothing behind even
-if killed, and `Registry` holds what can be added by name.
+`preprocessing_of` what a model contains, `external_files` where an .onnx keeps its weights, `with_weights`
+puts trained weights into a model, `wire` reads protobuf messages in place, `SourceFile`, `FileView` and
+`FileState` are about files that may change while they are read, `atomic_write` writes a file whole or not at
+all, `temporary_folder` leaves nothing behind even if killed, and `Registry` holds what can be added by name.
 """
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ __all__ = [
     "temporary_folder",
     "weights_of",
     "wire",
+    "with_weights",
 ]
 
 PathLike = str | os.PathLike[str]
@@ -111,6 +112,7 @@ def load(
     fold: bool = False,
     select: str | None = None,
     proposal: str | None = None,
+    init: int | None = None,
     image_shape: Sequence[int | str] | None = None,
     sha256: Sequence[str] | None = None,
     verify: bool = False,
@@ -127,6 +129,7 @@ def load(
     fold: fold BatchNorm, Scale and Bias into the convolution before them; changes the last bits.
     select: the path of the network in a Torch7 file that holds several ("model", "nets.2").
     proposal: "py-faster-rcnn" or "py-R-FCN", whose numbers a Caffe net's Python proposal layers have.
+    init: a seed: what no weights file holds gets initial weights by the fillers of a Caffe definition.
     image_shape: (channels, height, width), used only for a net with one input that must know its size and
         does not state it; `meta["image_shape_used"]` tells whether it was.
     sha256: the hash of each source, in their order, if known; it is recorded instead of being computed.
@@ -147,6 +150,7 @@ def load(
         fold=fold,
         select=select,
         proposal=proposal,
+        init=init,
         image_shape=image_shape,
     )
     return read([Path(source) for source in sources], options, sha256, verify=verify)
@@ -184,6 +188,7 @@ def convert(
     fold: bool = False,
     select: str | None = None,
     proposal: str | None = None,
+    init: int | None = None,
     sha256: Sequence[str] | None = None,
     verify: bool = False,
     metadata: Mapping[str, object] | None = None,
@@ -221,6 +226,7 @@ def convert(
         fold=fold,
         select=select,
         proposal=proposal,
+        init=init,
         sha256=sha256,
         verify=verify,
     )
@@ -230,16 +236,18 @@ def convert(
         report.notes.append(
             f"the net must know the size of its input and does not state it: {shape} was given"
         )
+    report.notes += model.meta.pop("size_notes", list)()
     stated = report.preprocessing or default_preprocessing
     entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
     if embed_preprocessing:
-        from converters.embedded_preprocessing import add_preprocessing_nodes
+        from converters.embedded_preprocessing import add_preprocessing_nodes, pixels_text
 
         entries["preprocessing"] = add_preprocessing_nodes(model, entries["preprocessing"] or {}, mean_image)
         if entries.get("preparation"):
             entries["preparation"] = {**entries["preparation"], "mean": None, "std": None, "scale": 1.0}
         report.notes.append(
             "mean and scale are the first nodes: the input takes the cropped pixels unchanged"
+            + pixels_text(model, stated or {}, metadata or {})
         )
     model.metadata_props.update(
         {f"dsd-zoo.{key}": json.dumps(value) for key, value in entries.items() if value}
@@ -250,20 +258,49 @@ def convert(
 
 def inspect(
     *sources: PathLike,
+    outputs: Sequence[str] | None = None,
     input_shapes: Mapping[str, Sequence[int | str]] | None = None,
     stages: Sequence[str] = (),
     level: int = 0,
+    static_batch: int | None = None,
+    ignore_fields: Sequence[str] = (),
+    select: str | None = None,
     proposal: str | None = None,
     verify: bool = False,
 ) -> Inspection:
-    """What the files contain and which of it can be converted. Raises only for files that cannot be read.
+    """What the files contain and which of it can be converted.
 
-    input_shapes, stages, level, proposal, verify: as in `load`. Raises ConverterError.
+    The options are those of `load`, and so is the verdict: `complete` if it would succeed with them. Of a
+    definition alone it says what would be with its weights. Raises ConverterError only for files that cannot
+    be read and options that do not fit them.
     """
     from converters import reading
 
-    options = Options.of(input_shapes=input_shapes, stages=stages, level=level, proposal=proposal)
+    options = Options.of(
+        outputs=outputs,
+        input_shapes=input_shapes,
+        stages=stages,
+        level=level,
+        static_batch=static_batch,
+        ignore_fields=ignore_fields,
+        select=select,
+        proposal=proposal,
+    )
     return reading.inspect([Path(source) for source in sources], options, verify=verify)
+
+
+def with_weights(model: ir.Model, state: Mapping[str, np.ndarray]) -> ir.Model:
+    """A copy of a model with the weights that its net.py has after training.
+
+    state: the arrays of the state dict by key, of the shapes that `save(model, "net.py")` gave them; keys
+        that net.py does not store, such as num_batches_tracked, are ignored.
+
+    MismatchError for the state of another net, UnsupportedError for a net whose PyTorch form combines several
+    weights of the source into one, or trains one weight of the source in several copies.
+    """
+    from converters.to_pytorch.trained_weights import with_weights
+
+    return with_weights(model, state)
 
 
 def preprocessing_of(model: ir.Model) -> dict[str, object] | None:

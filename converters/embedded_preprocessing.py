@@ -68,6 +68,26 @@ def add_preprocessing_nodes(
     return {name: value for name, value in remaining.items() if name not in ("mean_file", "mean_image")}
 
 
+def pixels_text(model: ir.Model, preprocessing: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
+    """The channel order and the range of the pixels that the input takes, as the end of a sentence.
+
+    preprocessing, metadata: what the files and the caller state (`channel_order`, `value_range`). Where they
+    do not, a net of Caffe takes OpenCV's pixels: BGR, 0 to 255. Empty where nothing is known.
+    """
+    (value,) = (value for value in model.graph.inputs if value.name not in model.graph.initializers)
+    from_caffe = model.meta["report"].framework == "caffe"
+    colours = value.shape is not None and len(value.shape) == 4 and value.shape[1] == 3
+    order = preprocessing.get("channel_order") or metadata.get("channel_order")
+    limits = preprocessing.get("value_range") or metadata.get("value_range")
+    parts = []
+    if colours and (order or from_caffe):
+        parts.append(order or "BGR")
+    if limits or from_caffe:
+        low, high = limits or (0, 255)
+        parts.append(f"{low:g} to {high:g}")
+    return "".join(f", {part}" for part in parts)
+
+
 def _per_channel(value: ir.Value, operand: Any) -> np.ndarray | None:  # noqa: ANN401
     if operand is None:
         return None

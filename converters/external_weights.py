@@ -177,6 +177,10 @@ def _in_place(tensor: ir.ExternalTensor, file: SourceFile, path: Path) -> ir.Ten
     import onnx_ir as ir
 
     shape = tensor.shape.numpy()
+    if tensor.dtype == ir.DataType.STRING:
+        raise FormatError(
+            f"{path}: {tensor.name!r} is text, which ONNX does not keep in other files: damaged"
+        )
     start, count = tensor.offset or 0, math.prod(shape)
     size = -(-count * tensor.dtype.bitwidth // 8)
     if tensor.length not in (None, size):

@@ -126,6 +126,7 @@ def _replace(graph: ir.Graph, node: ir.Node, follower: ir.Node, affine: Affine) 
         name=node.name,
         doc_string=node.doc_string,
     )
+    replacement.meta.update(node.meta)
     old, new = follower.outputs[0], replacement.outputs[0]
     new.name, new.shape, new.type = old.name, old.shape, old.type
     graph.insert_before(node, replacement)

@@ -37,6 +37,11 @@ MAX_CREATED_BYTES = 2**27
 MOST_EXPANSION = 4
 # The most nodes of a model. Real nets have a few thousand; a sequence that is unrolled has more.
 MAX_NODES = 16_384
+# The most nodes and initializers together of a model whose weights take up to SMALL_BYTES; for larger weights
+# this many for each SMALL_BYTES; twice as many where arrays only stand for weights. ResNet-1202 has some
+# 12,000, and 80 MB of weights.
+MAX_VALUES = 8_192
+SMALL_BYTES = 1_000_000
 # Constants up to this many elements (pads, shapes, axes) are shared by content.
 SHARED_CONSTANT_SIZE = 64
 
@@ -131,6 +136,9 @@ class Graph:
         self.name = name
         self._bytes_left = MAX_CREATED_BYTES + MOST_EXPANSION * (stored_bytes or 0)
         self._has_placeholders = stored_bytes is None
+        stored = 2 * SMALL_BYTES if stored_bytes is None else stored_bytes
+        self._most_values = max(MAX_VALUES, MAX_VALUES * stored // SMALL_BYTES)
+        self._value_count = 0
         self._nodes: list[ir.Node] = []
         self._inputs: list[ir.Value] = []
         self._initializers: list[ir.Value] = []
@@ -217,6 +225,7 @@ class Graph:
                 f"the net would become more than {MAX_NODES:,} operations: sequences or a number of tops, "
                 "bottoms or modules that no real net has"
             )
+        self._count_value()
         values = [self.constant(x) if isinstance(x, np.ndarray) else x for x in inputs]
         name = self._node_names.unique(f"{self._layer}/{op_type}" if self._layer else op_type)
         node = ir.Node(
@@ -340,12 +349,23 @@ class Graph:
 
     def _initializer(self, name: str, array: np.ndarray, *, is_weight: bool) -> ir.Value:
         self._charge(array)
+        self._count_value()
         name = self._value_names.unique(name)
         tensor = ir.Tensor(array, name=name)
         value = self._value(ir.Value(name=name, const_value=tensor), tuple(array.shape), tensor.dtype)
         mark_weight(value, is_weight)
         self._initializers.append(value)
         return value
+
+    def _count_value(self) -> None:
+        """Count a node or an initializer: a small file must not become a net that takes long to write."""
+        self._value_count += 1
+        if self._value_count > self._most_values:
+            raise LimitError(
+                f"the net would become more than {self._most_values:,} operations, weights and constants, "
+                f"more than any real net with as few bytes of weights ({MAX_VALUES:,} for each "
+                f"{SMALL_BYTES:,})"
+            )
 
     def _charge(self, array: np.ndarray) -> None:
         """Count the bytes of an array. A placeholder, one number shown many times, takes none."""

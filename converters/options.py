@@ -20,6 +20,7 @@ class Options:
     ignore_fields: names of unknown prototxt fields to ignore.
     fold: fold per-channel scaling into the layers before it.
     select: the path of the network in a Torch7 file that holds several.
+    init: the seed of initial weights for the parameters of a Caffe definition that no file holds.
     proposal: the project whose numbers the Python proposal layers of a Caffe definition have.
     image_shape: (channels, height, width), used only for a net with one input that must know its size and
         does not state it.
@@ -34,6 +35,7 @@ class Options:
     fold: bool = False
     select: str | None = None
     proposal: str | None = None
+    init: int | None = None
     image_shape: tuple[int | str, ...] | None = None
 
     def with_image_shape_for(self, name: str) -> Options:
@@ -54,6 +56,7 @@ class Options:
         fold: bool = False,
         select: str | None = None,
         proposal: str | None = None,
+        init: int | None = None,
         image_shape: Sequence[int | str] | None = None,
     ) -> Options:
         """Options after a check; UsageError names the one with an invalid value."""
@@ -62,6 +65,8 @@ class Options:
                 raise UsageError(f"{name} must be a list of names, not the single string {value!r}")
         if static_batch is not None and static_batch < 1:
             raise UsageError(f"static_batch must be 1 or more, not {static_batch}")
+        if init is not None and init < 0:
+            raise UsageError(f"init (--init) is a seed from 0 on, not {init}")
         shapes = {name: _shape(name, shape) for name, shape in (input_shapes or {}).items()}
         return cls(
             outputs=tuple(outputs) if outputs is not None else None,
@@ -73,6 +78,7 @@ class Options:
             fold=fold,
             select=select,
             proposal=proposal,
+            init=init,
             image_shape=None if image_shape is None else _shape("image", image_shape),
         )
 

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from converters.batch_norm_scale import join_batch_norm_and_scale
+from converters.dropout import detach_dropout
 from converters.errors import FormatError, LimitError, UsageError, shortened
 from converters.external_weights import external_problems, map_external_weights
 from converters.folding import fold
 from converters.graph import shape_text
+from converters.onnx_checks import check_model, check_node_count
 from converters.options import Options
 from converters.report import ConversionReport, Inspection, LayerRow, Source
 from converters.sniff import Kind, identify
@@ -72,6 +75,7 @@ def _model(kinds: Mapping[Kind, Path], options: Options, *, external_weights: bo
         model = _read_onnx(kinds[Kind.ONNX], options)
         if external_weights:
             map_external_weights(model, kinds[Kind.ONNX], verify=verify)
+            check_node_count(model, kinds[Kind.ONNX])
     elif Kind.TORCH7 in kinds:
         from converters import from_torch7
 
@@ -80,8 +84,11 @@ def _model(kinds: Mapping[Kind, Path], options: Options, *, external_weights: bo
         from converters import from_caffe
 
         model = from_caffe.read(kinds.get(Kind.PROTOTXT), _weights_in(kinds), options)
+    detach_dropout(model)
     if options.fold and (folded := fold(model)):
         model.meta["report"].notes.append(f"folded {folded} scaling layer(s) into the one before, as asked")
+    if model.meta["report"].framework == "caffe":
+        join_batch_norm_and_scale(model.graph)
     return model
 
 
@@ -138,6 +145,7 @@ def _check_options(kinds: Mapping[Kind, Path], options: Options) -> None:
         "level": options.level,
         "ignore_fields": options.ignore_fields,
         "proposal": options.proposal,
+        "init": options.init is not None,
     }
     given = [name for name, value in state.items() if value]
     if given and kinds.keys() & {Kind.TORCH7, Kind.ONNX}:
@@ -177,6 +185,7 @@ def _read_onnx(path: Path, options: Options) -> ir.Model:
         model = ir.load(path)
     except Exception as error:  # the parser raises many types for a damaged file
         raise FormatError(f"{path}: not a readable ONNX model: {error}") from error
+    check_model(model, path)
     model.meta["report"] = ConversionReport(framework="onnx")
     return model
 

@@ -69,6 +69,7 @@ class Inspection:
 
     kind: what the files are together. inputs, outputs: shapes by name. left_out: layers that are not part of
     the inference net, and why. problems: what prevents the conversion, apart from problems of single layers.
+    needs_weights: the net has parameters, and only its definition was given: a conversion needs both.
     """
 
     kind: str
@@ -80,6 +81,7 @@ class Inspection:
     left_out: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    needs_weights: bool = False
 
     @property
     def convertible(self) -> int:
@@ -88,7 +90,7 @@ class Inspection:
 
     @property
     def complete(self) -> bool:
-        """Whether everything can be converted."""
+        """Whether everything can be converted, of a definition alone: together with its weights."""
         return not self.problems and self.convertible == len(self.layers)
 
     def to_dict(self) -> dict[str, Any]:

@@ -163,6 +163,7 @@ def evaluate(
     verify: bool = False,
     out: AnyPath | None = None,
     resume: bool = False,
+    restart: bool = False,
     manifests: Sequence[AnyPath] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Run:
@@ -178,7 +179,9 @@ def evaluate(
     preprocess_on: where images are resized.
     skip_unreadable: leave out images that cannot be decoded.
     verify: hash the files in which an .onnx keeps its weights, even if they look unchanged.
-    out: folder for the evidence; None: nothing is written. resume: continue an interrupted run in `out`.
+    out: folder for the evidence; None: nothing is written.
+    resume, restart: continue an interrupted run in `out`, or throw it away; without either it is an error.
+        With `resume` a complete run in `out` is returned as it is.
     progress: called with (images done, images in all) after each batch.
 
     Returns the `Run`: its `result` (counts and all they rest on) and its `rows` (one for each image).
@@ -197,6 +200,7 @@ def evaluate(
         lambda name: None if out is None else Path(out),
         manifests,
         resume=resume,
+        restart=restart,
         progress=progress,
         runtime=runtime,
         device=device,

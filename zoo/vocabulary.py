@@ -31,3 +31,10 @@ if TYPE_CHECKING:
 else:
     RuntimeName = Literal[RUNTIME_NAMES]
 """One of `RUNTIME_NAMES`; options and results accept no other."""
+
+FASTEST = "fastest"
+"""In place of a runtime's name: measure those that are installed, and take the fastest."""
+if TYPE_CHECKING:
+    RuntimeChoice = str
+else:
+    RuntimeChoice = Literal[(*RUNTIME_NAMES, FASTEST)]

@@ -17,7 +17,9 @@ from converters.from_caffe.input_shapes import declared_batch_sizes, widest_dyna
 from converters.from_caffe.inspection import inspect
 from converters.from_caffe.prototxt import parse
 from converters.from_caffe.python_proposals import replace_python_proposals
+from converters.from_caffe.stated_sizes import StatedSizes
 from converters.from_caffe.weights import Weights, open_weights
+from converters.graph import dims
 from converters.options import Options
 from converters.report import ConversionReport
 from converters.sniff import Kind, identify
@@ -29,8 +31,9 @@ __all__ = ["inspect", "read"]
 def read(definition: Path | None, weights_path: Path | None, options: Options) -> ir.Model:
     """The net of a prototxt, or the one stored in a caffemodel, with the parameters of a weights file.
 
-    At least one of the two paths must be given. `model.meta` gets "report", a ConversionReport, and it
-    knows the open weights file (`converters.source_files.sources_of`). Every error is a ConverterError.
+    At least one of the two paths must be given. `model.meta` gets "report", a ConversionReport, and
+    "size_notes", `StatedSizes.notes` where the stated sizes were taken; it knows the open weights file
+    (`converters.source_files.sources_of`). Every error is a ConverterError.
     """
     message, notes = _definition(definition, weights_path, options)
     if options.proposal is not None:
@@ -45,6 +48,8 @@ def read(definition: Path | None, weights_path: Path | None, options: Options) -
             raise _with_size_advice(error, net, options) from None
         model, fixed = _convert_for_any_batch(net, weights, options.with_image_shape_for(name))
         model.meta["image_shape_used"] = True
+    else:
+        model.meta["size_notes"] = _stated_sizes(net, weights, options, fixed, model).notes
     if fixed:
         notes.append(_fixed_batch_note(model))
     model.meta["report"].notes.extend(notes)
@@ -71,6 +76,21 @@ def _convert_for_any_batch(
     """(the model, the declared batch sizes that had to stay as they are)."""
     sizes = declared_batch_sizes(net.inputs, net.declared, weights, options)
     return widest_dynamic_batch(sizes, functools.partial(_convert, net, weights, options))
+
+
+def _stated_sizes(
+    net: deploy.InferenceNet,
+    weights: Weights | None,
+    options: Options,
+    fixed: Sequence[int | None],
+    model: ir.Model,
+) -> StatedSizes:
+    batches = [
+        size for size in declared_batch_sizes(net.inputs, net.declared, weights, options) if size not in fixed
+    ]
+    inputs = {str(value.name): dims(value) for value in model.graph.inputs}
+    outputs = {str(value.name): dims(value) for value in model.graph.outputs}
+    return StatedSizes(net, weights, options, batches, inputs, outputs)
 
 
 def _input_of_image_shape(net: deploy.InferenceNet, options: Options) -> str | None:
@@ -121,6 +141,7 @@ def _convert(
             *conversion.notes.values(),
             *_renamed_output_notes(net.outputs, model),
             *_zeroed_layer_notes(binder),
+            *_initialised_note(binder),
         ],
         preprocessing=net.preprocessing,
     )
@@ -132,6 +153,14 @@ def _zeroed_layer_notes(binder: Binder) -> list[str]:
         f"layer {name!r} is not in the weights file: its weights are 0, as Caffe makes them without a filler"
         for name in binder.zeroed_layers
     ]
+
+
+def _initialised_note(binder: Binder) -> list[str]:
+    names = list(binder.initialised_layers)
+    if not names:
+        return []
+    which = "all layers" if binder.weights is None else f"layers {', '.join(map(repr, names))}"
+    return [f"the weights of {which} are initial ones, made by their fillers with the seed {binder.init}"]
 
 
 def _renamed_output_notes(outputs: Sequence[str], model: ir.Model) -> list[str]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from converters.errors import MismatchError
+from converters.errors import FormatError, MismatchError, UnsupportedError
 from converters.from_caffe import schema
 from converters.from_caffe.bound_layer import BoundLayer, Parameter
-from converters.from_caffe.fillers import DEFAULT_FILLER, fill
+from converters.from_caffe.fillers import DEFAULT_FILLER, fill, fill_randomly, generator
 from converters.from_caffe.implied_channels import why_not_stored
 from converters.graph import filled, shape_text
 
@@ -28,9 +28,11 @@ MOST_SUGGESTIONS = 20
 class Binder:
     """Finds the parameters of layers: by layer name, shared ones by parameter name, missing ones by filler.
 
+    init: the seed of initial weights for what no file holds; None: only constant fillers are used.
     layers: those that compute the outputs; declared: all of the net, which decide what a name stands for.
     used: the names under which parameters were looked for. requested: by layer name, what layers asked for.
     zeroed_layers: the layers that the weights file lacks and that Caffe fills with zeros, in net order.
+    initialised_layers: those that got initial weights, in net order.
     parameter_count: the number of values in all parameters, shared ones counted once.
     notes: what a person should know, by what it is about.
     """
@@ -38,9 +40,11 @@ class Binder:
     weights: Weights | None
     layers: Sequence[schema.Message]
     declared: Sequence[schema.Message]
+    init: int | None = None
     used: set[str] = field(default_factory=set)
     requested: dict[str, Sequence[Parameter]] = field(default_factory=dict)
     zeroed_layers: dict[str, None] = field(default_factory=dict)
+    initialised_layers: dict[str, None] = field(default_factory=dict)
     parameter_count: int = 0
     notes: dict[str, str] = field(default_factory=dict)
     # by parameter name: the layers that have it, each with its index among the layer's parameters; the first
@@ -50,6 +54,8 @@ class Binder:
     _owned: dict[str, Parameter] = field(default_factory=dict)
     # by layer name: the first layer of this name
     _first: dict[str, schema.Message] = field(default_factory=dict)
+    # by owning layer and parameter
+    _initial_values: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     _counted: set[tuple[str, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -122,7 +128,7 @@ class Binder:
                 f"{self._file} holds only others of its parameters: do the two files belong together?"
             )
         if blob is None:
-            return self._filled(layer, wanted, self._owned.get(shared_as) if shared_as else wanted)
+            return self._filled(layer, wanted, shared_as)
         same_count = blob.values.size == math.prod(wanted.shape)
         if not blob.fits(wanted.shape) and not (same_count and self._is_permissive(shared_as)):
             held_by = "" if owner == layer.name else f" (shared with layer {owner!r})"
@@ -160,12 +166,12 @@ class Binder:
             self._counted.add((owner, index))
             self.parameter_count += math.prod(shape)
 
-    def _filled(self, layer: BoundLayer, wanted: Parameter, owned: Parameter | None) -> np.ndarray:
-        """The values of a parameter that no file holds.
-
-        owned: this parameter as its owner asked for it; None where it is shared and the owner did not ask.
-        """
+    def _filled(self, layer: BoundLayer, wanted: Parameter, shared_as: str) -> np.ndarray:
+        """The values of a parameter that no file holds; of a shared one, those that its owner asks for."""
+        owned = self._owned.get(shared_as) if shared_as else wanted
         values = self._by_filler(layer, owned) if owned is not None else None
+        if values is None and owned is not None and self.init is not None:
+            values = self._initial(layer, owned, shared_as)
         if values is not None:
             layer.check(
                 values.size == math.prod(wanted.shape), f"cannot share a {shape_text(values.shape)} blob"
@@ -192,9 +198,32 @@ class Binder:
         self.zeroed_layers[layer.name] = None
         return filled(parameter.shape, 0)
 
+    def _initial(self, layer: BoundLayer, parameter: Parameter, shared_as: str) -> np.ndarray | None:
+        """Initial values by the filler, constant 0 by default as in Caffe; None where none are known."""
+        assert self.init is not None
+        self.initialised_layers[layer.name] = None
+        owner = self._shared[shared_as][0][0].name if shared_as else layer.name
+        key = owner, parameter.name
+        if key not in self._initial_values:  # layers that share a parameter get one array
+            filler = parameter.filler
+            if filler is None and parameter.initial is None:
+                return None
+            try:
+                if filler is None or filler is DEFAULT_FILLER:
+                    self._initial_values[key] = filled(parameter.shape, parameter.initial or 0)
+                else:
+                    rng = generator(self.init, *key)
+                    self._initial_values[key] = fill_randomly(filler, parameter.shape, rng)
+            except (FormatError, UnsupportedError) as error:
+                where = f"layer {layer.name!r} ({layer.type}), its {parameter.name}"
+                raise type(error)(f"{where}: {error}") from None
+        return self._initial_values[key]
+
     def _why_missing(self, name: str) -> str:
         if self.weights is None:
-            return "no weights file was given; add the .caffemodel to the command"
+            if self.init is not None:
+                return "what it is initialised with is not known; give a weights file"
+            return "no weights file was given; add the .caffemodel to the command, or --init SEED"
         self._missing += 1
         if self.weights.stored(name, None) is not None:
             return f"of several layers of this name, the first gets what {self._file} holds: rename them"

@@ -25,12 +25,14 @@ MAX_ELEMENTS = 2**32
 class Parameter:
     """A parameter blob that a layer needs. `filler` makes its values where the weights file has none.
 
-    Without a filler, a parameter that is not in the weights file is an error.
+    Without a filler, a parameter that is not in the weights file is an error, unless the net is initialised
+    (`converters.load`, init): then it has the value `initial`, where that is known.
     """
 
     name: str
     shape: tuple[int, ...]
     filler: schema.Message | None = None
+    initial: float | None = None
 
 
 class ParameterSource(Protocol):
@@ -70,6 +72,11 @@ class BoundLayer:
     def top_count(self) -> int:
         """The number of its tops in the definition."""
         return len(self.message.top)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether its first top overwrites its first bottom."""
+        return list(self.message.top[:1]) == list(self.message.bottom[:1])
 
     @property
     def trains(self) -> bool:

@@ -70,7 +70,7 @@ class Conversion:
 
         The declared batch sizes in `dynamic_batches` become symbols.
         """
-        conversion = cls(net.name, Binder(weights, net.layers, net.declared))
+        conversion = cls(net.name, Binder(weights, net.layers, net.declared, options.init))
         conversion.declare_inputs(resolve_shapes(net.inputs, net.declared, weights, options, dynamic_batches))
         return conversion
 

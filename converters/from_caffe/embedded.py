@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 from converters.errors import FormatError, UnsupportedError
 from converters.from_caffe import schema
 from converters.from_caffe.layers import LayerType, layer_types
+from converters.from_caffe.limits import check_layer_count
 from converters.from_caffe.upgrade import upgrade
 from converters.source_files import SourceFile
 from converters.wire import FIXED32, FIXED64, LENGTH, VARINT, Buffer, Field
@@ -55,6 +56,7 @@ def definition_in(path: Path) -> schema.Message:
             _merge_v1(buffer, net.layers.add(), item)
         elif item.number == _NET_NAME or item.number in _LEGACY_INPUTS:
             _merge(buffer, net, buffer.bytes(item.begin, item.end), item)
+    check_layer_count(net, path)
     _check_text(net, path)
     net = upgrade(net, path)
     if not any(len(layer.top) for layer in net.layer):

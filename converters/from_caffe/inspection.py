@@ -72,19 +72,24 @@ def inspect(definition: Path | None, weights_path: Path | None, options: Options
             raise
         return _weights_alone(weights_path, str(error))
     result = Inspection("Caffe network", files)
-    result.problems += [f"unknown field {field}; --ignore-field accepts it" for field in read.ignored]
+    asked = [field for field in read.ignored if field.field in options.ignore_fields]
+    result.notes += [f"ignored the field {field}, as asked" for field in asked]
+    result.problems += [
+        f"unknown field {field}; --ignore-field accepts it" for field in read.ignored if field not in asked
+    ]
     result.notes += read.notes
     message, layers = read.net, read.net.layer
     try:
         if options.proposal is not None:
             result.notes += replace_python_proposals(message, options.proposal)
         layers = filter_net(message, options.stages, options.level)
-        net = deploy.prepare(message, options.stages, options.level, None)
+        net = deploy.prepare(message, options.stages, options.level, options.outputs)
         result.notes += net.notes
         weights = (
             open_weights(weights_path, net.declared) if weights_path is not None else _PlaceholderWeights()
         )
         if weights_path is None:
+            result.needs_weights = _needs_weights(net, options)
             _assume_channels(net, options, result)
         _inspect_net(net, weights, options, result)
     except ConverterError as error:
@@ -102,6 +107,15 @@ def _definition(definition: Path | None, weights: Path | None, options: Options)
     if identify(weights) is not Kind.CAFFEMODEL:
         raise UnsupportedError(f"{weights}: weights alone; give the network definition (.prototxt) with them")
     return Definition(definition_in(weights), [], [])
+
+
+def _needs_weights(net: deploy.InferenceNet, options: Options) -> bool:
+    """Whether the definition alone does not convert. Where fillers make all of its parameters, it does."""
+    try:
+        Conversion.of(net, None, options, ()).convert_layers()
+    except ConverterError:
+        return True
+    return False
 
 
 def _assume_channels(net: deploy.InferenceNet, options: Options, result: Inspection) -> None:
@@ -123,6 +137,7 @@ def _inspect_net(net: deploy.InferenceNet, weights: Weights, options: Options, r
     def attempt(dynamic_batches: Collection[int | None]) -> Conversion:
         conversion = Conversion.of(net, weights, options, dynamic_batches)
         conversion.convert_layers()
+        conversion.outputs(net.outputs)
         return conversion
 
     problems: dict[int, ConverterError] = {}
@@ -130,9 +145,11 @@ def _inspect_net(net: deploy.InferenceNet, weights: Weights, options: Options, r
         conversion, _ = widest_dynamic_batch(sizes, attempt)
     except LimitError:
         raise
-    except ConverterError:
+    except ConverterError as error:
         conversion = Conversion.of(net, weights, options, ())
         problems = conversion.convert_what_is_possible()
+        if not problems:
+            result.problems.append(str(error))
         result.notes += [
             f"the definition does not tell the size of input {name!r}; give it: --input-shape {name}=N,C,H,W"
             for name in net.inputs.with_unknown_size

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
+from converters.errors import LimitError
+from converters.from_caffe import schema
+
+# ResNet-1202, the deepest net published, has some 4,800.
+MAX_LAYERS = 5_120
 # kMaxBlobAxes of Caffe.
 MAX_BLOB_AXES = 32
 # Blob::Reshape of Caffe: a blob counts its values in an int.
@@ -21,3 +27,10 @@ def blob_problem(sizes: Sequence[int]) -> str | None:
     if any(size > MAX_BLOB_ELEMENTS for size in sizes) or math.prod(sizes) > MAX_BLOB_ELEMENTS:
         return f"a blob of Caffe holds {MAX_BLOB_ELEMENTS:,} values"
     return None
+
+
+def check_layer_count(net: schema.Message, path: Path) -> None:
+    """LimitError for a definition of more layers than any real net, before time is spent on each."""
+    count = len(net.layer) + len(net.layers)
+    if count > MAX_LAYERS:
+        raise LimitError(f"{path}: {count:,} layers; a net has at most {MAX_LAYERS:,}: is this the file?")

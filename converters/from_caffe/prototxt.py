@@ -14,9 +14,10 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from converters.errors import ConverterError, FormatError, UnsupportedError
+from converters.errors import ConverterError, FormatError, LimitError, UnsupportedError
 from converters.from_caffe import schema
 from converters.from_caffe.legacy_types import V1_TYPES
+from converters.from_caffe.limits import check_layer_count
 from converters.from_caffe.prototxt_numbers import as_caffe_reads_numbers, with_plain_boolean
 from converters.from_caffe.unread_fields import (
     UNKNOWN_FIELD,
@@ -34,8 +35,10 @@ _MOST_LISTED = 10
 MAX_BYTES = 2**24
 # Each way to write a boolean that Python does not take costs another reading of the text; files use one.
 MOST_READINGS = 10
-# GoogLeNet's definition has 0.04 MB and 2,000 fields. protobuf reads about 60,000 fields per second.
-MAX_FIELDS = 700_000
+# The most fields of a text up to DENSE_BYTES, and for each DENSE_BYTES of a larger one. GoogLeNet's
+# definition has 0.04 MB and 2,000 fields. protobuf reads about 60,000 fields per second.
+MAX_FIELDS = 60_000
+DENSE_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Definition:
     """
 
     net: schema.Message
-    ignored: Sequence[str]
+    ignored: Sequence[Unread]
     notes: Sequence[str]
 
 
@@ -64,6 +67,7 @@ def parse(
     net, unread = _parsed(path, text)
     if missing := net.FindInitializationErrors():
         raise FormatError(f"{path}: required fields are missing: {', '.join(missing)}")
+    check_layer_count(net, path)
     v1_types = unknown_v1_types(unread)
     harmless, ignored, refused = [], [], []
     for item in unread:
@@ -77,7 +81,7 @@ def parse(
         raise _unread_error(refused, path, text)
     notes = _notes(net, harmless)
     _forget_repeated(net, harmless)
-    return Definition(upgrade(net, path, v1_types), [str(item) for item in ignored], notes)
+    return Definition(upgrade(net, path, v1_types), ignored, notes)
 
 
 def _parsed(path: Path, text: str) -> tuple[schema.Message, list[Unread]]:
@@ -142,9 +146,10 @@ def _read(path: Path) -> str:
         )
     raw = path.read_bytes()
     fields = raw.count(b":") + raw.count(b"{")
-    if fields > MAX_FIELDS:
-        raise FormatError(
-            f"{path}: some {fields:,} fields; a definition has at most {MAX_FIELDS:,}: is this the file?"
+    most = max(MAX_FIELDS, MAX_FIELDS * size // DENSE_BYTES)
+    if fields > most:
+        raise LimitError(
+            f"{path}: some {fields:,} fields; a definition has at most {most:,}: is this the file?"
         )
     if raw.startswith(b"\xef\xbb\xbf"):
         raise FormatError(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from converters.dropout import is_dropout
 from converters.errors import ConverterError, FormatError, LimitError
 from converters.from_torch7.backward_shape_inference import Expected
 from converters.from_torch7.builder import Builder
@@ -92,9 +93,11 @@ class Layer:
         if not isinstance(output, ir.Value):
             return
         producer = output.producer()
+        passed_on = output is given
         if producer is not None and str(producer.name).startswith(f"{self.name}/"):
             self.conversion.graph.name_result(output, self.name, self.name)
-        elif output is given:
+            passed_on = is_dropout(producer)
+        if passed_on:
             reason = "passes its input on unchanged in evaluation"
             self.conversion.dropped.append(Dropped(self.module.path, self.module.class_name, reason))
         self.conversion.layer_outputs[self.name] = output

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from converters.errors import ConverterError, StaticSizeRequired
-from converters.from_torch7.contents import ObjectPath, networks, walk
+from converters.errors import ConverterError
+from converters.from_torch7.contents import ObjectPath, networks, select_network, walk
 from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.convert import ConvertedModel, convert, is_module
 from converters.from_torch7.module import Module, describe
@@ -29,6 +29,11 @@ MOST_SUGGESTIONS = 20
 def inspect(path: Path, options: Options) -> Inspection:
     """The layers of the network in a file; of a file without a network, the tensors and other data."""
     content = read(path)
+    if options.select is not None:
+        network, _ = select_network(content.value, options.select, is_module)
+        result = Inspection("Torch7 network", [str(path)])
+        _inspect_network(result, "", network.torch_object, options, path.stat().st_size)
+        return result
     found = networks(content.value, is_module)
     if not found:
         return _inspect_data(path, content.value)
@@ -36,7 +41,7 @@ def inspect(path: Path, options: Options) -> Inspection:
     if len(found) > 1:
         result.kind = f"Torch7 file of {len(found)} networks"
         names = [network_path.shortened for network_path, _ in found[:MAX_NETWORKS]]
-        result.notes.append("choose one with --select: " + ", ".join(names))
+        result.problems.append("choose one with --select: " + ", ".join(names))
     for network_path, item in found[:MAX_NETWORKS]:
         name = network_path.shortened if len(found) > 1 else ""
         _inspect_network(result, name, item, options, path.stat().st_size)
@@ -60,9 +65,6 @@ def _inspect_network(
         return
     try:
         converted = convert(network_path or "net", Module(item), options, stored_bytes)
-    except StaticSizeRequired as error:
-        result.layers += [LayerRow(*row) for row in _module_rows(network_path, item)]
-        result.notes.append(f"{prefix}{error}")
     except ConverterError as error:
         result.layers += [LayerRow(*row) for row in _module_rows(network_path, item)]
         result.problems.append(f"{prefix}{error}")

@@ -41,17 +41,26 @@ def save_external(model: ir.Model, path: Path) -> list[Path]:
 def save_linked(model: ir.Model, path: Path) -> list[Path]:
     """Writes `path` with references into the files the weights were read from.
 
-    UsageError if such a file is not in or below the folder of `path`: ONNX allows no other place. Weights
-    that are not one piece of a file (converted, decoded or scattered ones) are stored inside `path`.
+    Weights that are not one piece of a file (converted, decoded or scattered ones) are stored inside `path`.
+
+    UsageError if such a file is not in or below the folder of `path`, as ONNX allows no other place, or if no
+    weight is one piece of a file.
     """
     references: dict[str, ExternalData] = {}
     linked: dict[str, SourceFile] = {}
-    for name, array in initializer_arrays(model):
-        for source in sources_of(model) if array.nbytes >= MIN_EXTERNAL_BYTES else ():
+    large = [(name, array) for name, array in initializer_arrays(model) if array.nbytes >= MIN_EXTERNAL_BYTES]
+    for name, array in large:
+        for source in sources_of(model):
             if (offset := _offset_in(source, array)) is not None:
                 location = _location(source, path.parent)
                 references[name] = ExternalData(location, offset, array.nbytes)
                 linked[location] = source
+    if large and not references:
+        raise UsageError(
+            f"--link: none of the {len(large)} large weights lies in its file as the ONNX needs it, in one "
+            f"piece of the same numbers, such as {large[0][0]} (compressed and converted weights never do)\n"
+            "  leave --link out, or use --external for a weights file of its own"
+        )
     records = {
         location: WeightsRecord.of(source, _known_sha256(model, source), with_time=True)
         for location, source in linked.items()

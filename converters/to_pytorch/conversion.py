@@ -11,6 +11,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import ShapeInferencePass
 from torch import Tensor, fx
 
+from converters.dropout import attach_dropout
 from converters.errors import ConverterError, FormatError, UnsupportedError
 from converters.to_pytorch import shape_arithmetic
 from converters.to_pytorch.context import Context
@@ -29,7 +30,7 @@ ConvertedValue = fx.Proxy | Initializer | np.ndarray
 
 
 def convert(model: ir.Model) -> GeneratedNet:
-    """A net that computes what `model` computes.
+    """A net that computes what `model` computes, with the dropout of its source for training.
 
     UnsupportedError names the layer that PyTorch cannot express; FormatError the node that is not valid ONNX.
     """
@@ -40,6 +41,10 @@ def convert(model: ir.Model) -> GeneratedNet:
             f"{OLDEST_OPSET}; bring it up to date with onnx.version_converter.convert_version(model, 18)"
         )
     _infer_missing_shapes(model)
+    meta = model.meta
+    model = model.clone()
+    model.meta.update(meta)
+    attach_dropout(model)
     return Conversion(model.graph).run()
 
 

@@ -30,8 +30,16 @@ def _ilsvrc2015_val() -> dict[str, int]:
 
 
 def _digits_test() -> dict[str, int]:
-    lines = (bundled_folder() / "digits" / "images" / "val.txt").read_text(encoding="ascii").splitlines()
-    return {name: int(label) for name, label in (line.split() for line in lines)}
+    return _listed_digits("val.txt")
+
+
+def _digits_train() -> dict[str, int]:
+    return _listed_digits("train.txt")
+
+
+def _listed_digits(name: str) -> dict[str, int]:
+    lines = (bundled_folder() / "digits" / "images" / name).read_text(encoding="ascii").splitlines()
+    return {image: int(label) for image, label in (line.split() for line in lines)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +96,22 @@ register_dataset(
         "digits/images/test_images.tar",
     ),
 )
+register_dataset(
+    "digits-train",
+    KnownDataset(
+        "1,297 training images of handwritten digits (ship with the zoo)",
+        re.compile(r"train_\d{5}\.png"),
+        _digits_train,
+        "digits",
+        "digits/images/train_images.tar",
+    ),
+)
 
 
 def embedded_images(dataset: str | None) -> Path | None:
-    """The labelled images of a known dataset, as `open_dataset` takes them, if they ship with the zoo.
+    """The labelled images of a dataset, as `open_dataset` takes them, if they ship with the zoo.
 
-    None for no dataset.
+    None for no dataset, or one that the zoo does not know.
     """
-    images = None if dataset is None else KNOWN_DATASETS[dataset].images
+    images = None if dataset is None or dataset not in KNOWN_DATASETS else KNOWN_DATASETS[dataset].images
     return None if images is None else bundled_folder() / images

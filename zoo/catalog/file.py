@@ -56,5 +56,13 @@ class File(Identified):
 
     @property
     def trust(self) -> Literal["pinned", "unpinned"]:
-        """`pinned` if any hash was known beforehand; else the first fetch decides what is right."""
-        return "pinned" if self.hashes else "unpinned"
+        """`pinned` if any hash was known beforehand, of the file or of the archive that it comes in.
+
+        Otherwise the first fetch decides what is right.
+        """
+        return "pinned" if self.hashes or self.is_pinned_by_archive else "unpinned"
+
+    @property
+    def is_pinned_by_archive(self) -> bool:
+        """Whether no hash of the file itself is known, but one of the archive that it comes in."""
+        return not self.hashes and self.archive is not None and bool(self.archive.hashes)

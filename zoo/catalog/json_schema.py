@@ -1,4 +1,4 @@
-"""The JSON Schema of a manifest, with what the docstrings of the fields say."""
+"""The JSON Schema of a manifest, or of another record, with what the docstrings of its fields say."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from zoo.schema import Data
 
 
 def manifest_schema() -> dict[str, Any]:
-    """The JSON Schema of a manifest.
+    """The JSON Schema of a manifest."""
+    return schema_of(Manifest)
 
-    pydantic could read the docstrings itself, but would then do so whenever a manifest is read, which takes
+
+def schema_of(record: type[Data]) -> dict[str, Any]:
+    """The JSON Schema of a record that people write.
+
+    pydantic could read the docstrings itself, but would then do so whenever a record is read, which takes
     longer than reading it.
     """
-    schema = Manifest.model_json_schema()
-    records = {record.__name__: record for record in _subclasses(Data)}
-    for name, definition in [(Manifest.__name__, schema), *schema["$defs"].items()]:
+    schema = record.model_json_schema()
+    records = {known.__name__: known for known in _subclasses(Data)}
+    for name, definition in [(record.__name__, schema), *schema["$defs"].items()]:
         for field, text in _field_docstrings(records[name]).items():
             definition["properties"][field].setdefault("description", text)
     return schema

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_validator, model_validator
 
-from zoo.bundled import LABEL_ORDERS, TASKS
+from zoo.bundled import KNOWN_DATASETS, LABEL_ORDERS, TASKS
 from zoo.catalog.claim import Claim, Conflict, Loss, PublishedMeasurement
 from zoo.catalog.file import MOST_COUNT, File, Role
 from zoo.catalog.interface import Input, Output, Size
-from zoo.catalog.names import DatasetName, LabelOrderName, TaskName
+from zoo.catalog.names import DatasetName, EntryOf, LabelOrderName, TaskName
 from zoo.catalog.reported import Reported
 from zoo.errors import UsageError, excerpt
 from zoo.preprocessing.settings import Preprocessing
@@ -57,10 +57,12 @@ class Manifest(Data):
     summary: str
     architecture: str
     recipe: str
-    framework: Literal["caffe", "torch7"]
+    framework: Literal["caffe", "torch7", "pytorch"]
+    """Where its weights were trained. pytorch: here, by `dsd-zoo train`."""
     task: TaskName = "classification"
-    dataset: DatasetName | None = None
-    """The labelled images that the claims are about."""
+    dataset: DatasetName | Annotated[str, Field(min_length=1)] | None = None
+    """The labelled images that the claims are about. A net that was trained here may name others than the zoo
+    knows, by their folder or file."""
     classes: Annotated[int, Field(gt=1, le=MOST_COUNT)] | None = None
     """How many classes the outputs tell apart, a background class included, where that is known."""
     label_order: LabelOrderName | None = None
@@ -159,6 +161,12 @@ class Manifest(Data):
     def claim(self, metric: Metric) -> Claim | None:
         """The claim for this metric, or None."""
         return next((claim for claim in self.claims if claim.metric == metric), None)
+
+    @field_validator("dataset")
+    @classmethod
+    def _known_dataset(cls, name: str | None, info: ValidationInfo) -> str | None:
+        trained_here = info.data.get("framework") == "pytorch"
+        return name if name is None or trained_here else EntryOf(KNOWN_DATASETS).check(name)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

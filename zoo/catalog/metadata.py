@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo.bundled import LABEL_ORDERS
+from zoo.preprocessing.registry import resolve
 
 if TYPE_CHECKING:
     from zoo.catalog.manifest import Manifest
@@ -18,6 +19,8 @@ def metadata_of(manifest: Manifest, *, embedded: bool = False) -> dict[str, Any]
     """What travels in a converted net: the task, how its input is made, claims, labels, licence, citation.
 
     `preprocessing` is None, and `inputs` say what is known, where no flavour of the zoo makes the input.
+    `channel_order` ("BGR") and `value_range` (lowest and highest value of a pixel before mean and scale) are
+    those of the image that the net takes; None where no source tells them.
     `preparation` is the same as a `converters.ImagePreparation`, from which net.py gets `preprocess(image)`;
     None where a mean image is subtracted outside of the net. `labels` are the names of the classes in the
     order of the outputs; None where that is not known.
@@ -33,6 +36,7 @@ def metadata_of(manifest: Manifest, *, embedded: bool = False) -> dict[str, Any]
         "task": manifest.task,
         "preprocessing": None if manifest.preprocessing is None else manifest.preprocessing.model_dump(),
         "preparation": _preparation(manifest, embedded),
+        **_pixels(manifest),
         "inputs": [given.model_dump(exclude_none=True) for given in manifest.inputs],
         "outputs": [output.model_dump(exclude_none=True) for output in manifest.outputs],
         "claims": claims,
@@ -67,6 +71,20 @@ def image_settings(manifest: Manifest) -> Preprocessing | None:
         mean=given.mean,
         scale=1.0 if given.scale is None else given.scale,
     )
+
+
+def _pixels(manifest: Manifest) -> dict[str, Any]:
+    """Channel order and range of the pixels: those of the flavour, or of the only input of the manifest."""
+    if manifest.preprocessing is not None:
+        flavour = resolve(manifest.preprocessing.flavour)
+        shape = manifest.image_shape
+        in_colour = shape is None or shape[0] == len(flavour.channels)
+        order = flavour.channels if in_colour else None
+        return {"channel_order": order, "value_range": [0, flavour.normalisation_max_value]}
+    if len(manifest.inputs) != 1:
+        return {"channel_order": None, "value_range": None}
+    (given,) = manifest.inputs
+    return {"channel_order": given.channels, "value_range": given.range}
 
 
 def label_names(manifest: Manifest) -> list[str] | None:

@@ -19,14 +19,15 @@ class EntryOf:
     registry: Registry[Any]
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         return {"type": "string", "enum": list(self.registry)}
 
-    def _check(self, value: str) -> str:
+    def check(self, value: str) -> str:
+        """The name of an entry. ValueError if it is none."""
         if value not in self.registry:
             known = ", ".join(map(repr, self.registry))
             raise ValueError(f"no {self.registry.kind} of that name is known: expected one of {known}")

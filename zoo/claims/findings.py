@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.bundled import LABEL_ORDERS
 from zoo.claims.audit import Audit, audit
 from zoo.claims.gain_matrix import GainMatrix, gain_matrix
 from zoo.claims.gains import ClassGain, PairedGain, class_gains, paired_gain
 from zoo.claims.measurement import Accuracy, Measurement, accuracies, measurements_of
+from zoo.claims.minimum import Minimum, minimums_of
 from zoo.claims.regression import Regression, compare_runs
 from zoo.claims.trace import TraceAgreement, trace_agreement
 from zoo.evidence.run import find_runs, read_run
@@ -46,6 +48,9 @@ class Findings:
     audit: Audit | None = None
     against: PairedGains | None = None
     regression: Regression | None = None
+    minimums: list[Minimum] = field(default_factory=list)
+    class_names: Sequence[str] = ()
+    """What the classes mean, in the order of the labels; empty if that is not known."""
 
     @property
     def folder(self) -> Path:
@@ -59,9 +64,13 @@ class Findings:
 
     @property
     def holds(self) -> bool:
-        """Whether the audit found no problem and nothing changed against the earlier run."""
+        """Whether the audit, the comparison with the earlier run and all minimums hold."""
         audited = self.audit is None or self.audit.holds
-        return audited and (self.regression is None or self.regression.holds)
+        return (
+            audited
+            and all(minimum.holds for minimum in self.minimums)
+            and (self.regression is None or self.regression.holds)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able data; the help of `dsd-zoo validate` explains the keys."""
@@ -84,6 +93,7 @@ class Findings:
             "audit": None if self.audit is None else self.audit.to_json(),
             "against": None if self.against is None else asdict(self.against),
             "baseline": None if self.regression is None else self.regression.to_json(),
+            "minimums": [minimum.to_json() for minimum in self.minimums],
             "variants": [
                 {"out": str(folder), "result": run.result.model_dump(mode="json")}
                 for folder, run in self.runs[1:]
@@ -121,21 +131,44 @@ def collect_pass(
     tolerance: int | None = None,
     other: Run | None = None,
     reference: str | None = None,
+    max_drop: float | None = None,
+    minimums: Mapping[Metric, float] | None = None,
+    label_order: str | None = None,
 ) -> PassFindings:
     """The findings of each net of a pass, each with the runs of the others beside it, and the pairs.
 
     manifests, runs: of each net; no manifest for files of the user's own.
     earlier: an earlier run of some of the nets, by name.
+    minimums: accuracies in percent that every net must reach.
+    label_order: that of the images, if it is known; for nets of which no manifest says it.
     Other arguments and errors as for `collect_findings` and `collect_pairs`.
     """
     found = []
     for manifest, of_net in zip(manifests, runs, strict=True):
         beside = [placed for others in runs if others is not of_net for placed in others]
         before = earlier.get(of_net[0][1].result.model)
-        found.append(collect_findings(manifest, catalog, of_net, before, tolerance, other, beside))
+        of_one = collect_findings(manifest, catalog, of_net, before, tolerance, other, beside, max_drop)
+        found.append(
+            replace(
+                of_one,
+                minimums=minimums_of(of_net[0][1].result, minimums or {}),
+                class_names=_class_names(manifest, label_order),
+            )
+        )
     return PassFindings(
         found, collect_pairs(manifests, [[run for _, run in of_net] for of_net in runs], reference)
     )
+
+
+def _class_names(manifest: Manifest | None, label_order: str | None) -> list[str]:
+    own = None if manifest is None else manifest.label_order
+    order = own or label_order
+    return [] if order is None else LABEL_ORDERS[order].class_names()
+
+
+def without_comparisons(runs: Sequence[list[tuple[Path, Run]]]) -> PassFindings:
+    """What the runs of a pass say by themselves, where they could not be compared with anything."""
+    return PassFindings([Findings(of_net, accuracies(of_net[0][1].result, None)) for of_net in runs])
 
 
 def collect_pairs(
@@ -167,11 +200,13 @@ def collect_findings(
     tolerance: int | None,
     other: Run | None,
     beside: Sequence[tuple[Path, Run]] = (),
+    max_drop: float | None = None,
 ) -> Findings:
     """Hold the first run against the model's claims, an earlier run and a run of another net.
 
     manifest: of the model; None for files of the user's own.
-    tolerance: how many images may change their verdict against `earlier`; see `compare_runs`.
+    tolerance, max_drop: how many images may change their verdict against `earlier`, and how many points may
+        be lost; see `compare_runs`.
     beside: runs of other nets of the same pass, with their folders.
 
     Raises:
@@ -191,7 +226,7 @@ def collect_findings(
         trace=[] if claimed is None else trace_agreement(claimed, run.rows),
         audit=None if claimed is None else _audit(claimed, catalog, runs, beside),
         against=None if other is None else _paired_gains(run, other),
-        regression=None if earlier is None else compare_runs(run, earlier, tolerance),
+        regression=None if earlier is None else compare_runs(run, earlier, tolerance, max_drop),
     )
 
 

@@ -8,6 +8,7 @@ best classes have nearly equal scores may change its verdict; the caller's toler
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import Any
 
 from zoo.evidence.pairing import pair_rows
@@ -39,6 +40,7 @@ class Regression:
     score_difference: the largest difference of a score among images whose classes are the same.
     different_circumstances: what differs; empty if the runs are expected to agree to the last bit.
     tolerance: how many images may change their verdict.
+    max_drop: how many percentage points an accuracy may be lower than before; None: not limited that way.
     """
 
     n: int
@@ -49,6 +51,7 @@ class Regression:
     score_difference: float
     different_circumstances: list[str]
     tolerance: int | None
+    max_drop: float | None = None
 
     @property
     def flipped(self) -> list[Change]:
@@ -58,14 +61,25 @@ class Regression:
     @property
     def must_be_identical(self) -> bool:
         """Whether not a bit may differ."""
-        return not self.different_circumstances and self.tolerance is None
+        return not self.different_circumstances and self.tolerance is None and self.max_drop is None
+
+    @property
+    def too_low(self) -> list[str]:
+        """The metrics whose accuracy is lower than before by more than `max_drop` points."""
+        if self.max_drop is None:
+            return []
+        # Exact: 0.2 points of 500 images are one image.
+        allowed = Fraction(str(self.max_drop)) * self.n / 100
+        return [metric for metric in self.before if self.before[metric] - self.now[metric] > allowed]
 
     @property
     def holds(self) -> bool:
         """Whether the run agrees with the earlier one, within the tolerance."""
         if self.must_be_identical:
             return not self.changes and self.same_scores == self.n
-        return len(self.flipped) <= (self.tolerance or 0)
+        if self.max_drop is not None and self.tolerance is None:
+            return not self.too_low
+        return not self.too_low and len(self.flipped) <= (self.tolerance or 0)
 
     def verdict(self) -> str:
         """The outcome in one sentence."""
@@ -78,7 +92,12 @@ class Regression:
                 "in the same circumstances nothing may change"
             )
         where = f" ({'; '.join(self.different_circumstances)})" if self.different_circumstances else ""
-        return f"{flips}; allowed are {self.tolerance or 0}{where}"
+        if self.max_drop is None:
+            return f"{flips}; allowed are {self.tolerance or 0}{where}"
+        drop = max(self.before[metric] - self.now[metric] for metric in self.before)
+        lost = f"at most {100 * max(drop, 0) / self.n:.2f} points lost, allowed are {self.max_drop:g}"
+        allowed = "" if self.tolerance is None else f", allowed are {self.tolerance}"
+        return f"{lost}; {flips}{allowed}{where}"
 
     def to_json(self) -> dict[str, Any]:
         """JSON-able data; the keys are the fields of these classes and holds, must_be_identical, verdict."""
@@ -86,11 +105,14 @@ class Regression:
         return {**asdict(self), **derived, "verdict": self.verdict()}
 
 
-def compare_runs(run: Run, earlier: Run, tolerance: int | None = None) -> Regression:
+def compare_runs(
+    run: Run, earlier: Run, tolerance: int | None = None, max_drop: float | None = None
+) -> Regression:
     """Hold a run against an earlier one.
 
     tolerance: how many images may change their verdict. None: no image, and in the same circumstances not a
     bit.
+    max_drop: how many points of top-1 and of top-5 may be lost. Without a tolerance it is all that counts.
 
     Raises:
         UsageError: they are not over the same images, labels and image files.
@@ -114,6 +136,7 @@ def compare_runs(run: Run, earlier: Run, tolerance: int | None = None) -> Regres
         score_difference=difference,
         different_circumstances=_circumstances(result, base),
         tolerance=tolerance,
+        max_drop=max_drop,
     )
 
 
@@ -129,5 +152,14 @@ def _change(row: Row, other: Row) -> Change:
 def _circumstances(result: Result, base: Result) -> list[str]:
     pairs = [(name, getattr(base, name), getattr(result, name)) for name in FIELDS]
     pairs += [(name, base.environment.get(name), result.environment.get(name)) for name in ENVIRONMENT]
-    pairs += [("preprocessing", base.preprocessing, result.preprocessing)]
-    return [f"{name}: {was} then, {now} now" for name, was, now in pairs if was != now]
+    pairs += [
+        (f"preprocessing {name}", base.preprocessing.get(name), result.preprocessing.get(name))
+        for name in dict.fromkeys([*base.preprocessing, *result.preprocessing])
+    ]
+    return [f"{name}: {_recorded(was)} then, {_recorded(now)} now" for name, was, now in pairs if was != now]
+
+
+def _recorded(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return "not recorded" if value is None else str(value)

@@ -17,12 +17,13 @@ Which method for which question, and why:
   It is asymptotic: with few discordant images it can exclude 0 although the exact test is not
   significant, so the exact test decides.
 - a subset of a finite set of images: the exact hypergeometric interval for the count of the whole set.
+- several runs with different seeds: Student's t interval for the mean of what each gained.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import exp, lgamma, log, log1p, sqrt
+from collections.abc import Callable, Sequence
+from math import exp, isnan, lgamma, log, log1p, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -198,6 +199,47 @@ def minimum_detectable_gain(
         return gain
     one_way = _boundary(lambda g: sqrt(n * g) > z_test + z_power * sqrt(1 - g), 0.0, 1.0)
     return max(one_way, discordance)
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Student's t interval for the mean of the distribution that two or more values come from.
+
+    Exact if that is normal (Student, Biometrika 6, 1908). Equal values give an interval of length 0, which
+    says that the spread is too small to be seen, not that there is none.
+    """
+    from scipy.special import stdtrit
+
+    mean, error = _mean_and_error(values)
+    half = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * error
+    return Interval(mean - half, mean + half)
+
+
+def minimum_detectable_mean(values: Sequence[float], confidence: float = 0.95, power: float = 0.8) -> float:
+    """The smallest true mean that the two-sided t test finds with this power, if values spread as these do.
+
+    From the noncentral t distribution (Lehmann, Testing Statistical Hypotheses, 2nd edition, section 5.2).
+    """
+    from scipy.special import nctdtr, stdtrit
+
+    _, error = _mean_and_error(values)
+    freedom = len(values) - 1
+    critical = float(stdtrit(freedom, (1 + confidence) / 2))
+
+    def found(shift: float) -> bool:
+        below = nctdtr(freedom, shift, critical) - nctdtr(freedom, shift, -critical)
+        # Not a number where both are 0 to all digits: far beyond what any power needs.
+        return bool(isnan(below) or 1 - below >= power)
+
+    return error * _boundary(found, 0.0, 1e3)
+
+
+def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    """The mean and its standard error."""
+    from statistics import mean, stdev
+
+    if len(values) < 2:
+        raise ValueError(f"expected two values or more, got {len(values)}")
+    return mean(values), stdev(values) / sqrt(len(values))
 
 
 def _check_count(correct: int, n: int) -> None:

@@ -27,7 +27,8 @@ def interface_fields(manifest: Manifest, width: int) -> list[tuple[str, str]]:
     if manifest.classes is not None:
         fields.append(("output" if manifest.is_counted else "classes", _wrapped(_classes(manifest), width)))
     if manifest.dataset is not None:
-        fields.append(("images", KNOWN_DATASETS[manifest.dataset].description))
+        known = KNOWN_DATASETS.get(manifest.dataset)
+        fields.append(("images", f"{manifest.dataset}, of your own" if known is None else known.description))
     if manifest.preprocessing is not None:
         fields.append(("preprocessing", _wrapped(_preprocessing(manifest.preprocessing), width)))
     return fields

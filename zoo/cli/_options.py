@@ -22,7 +22,8 @@ NetsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL|FILE...",
-        help="Models of the zoo, or the files of nets: each prototxt before its weights, .t7, .onnx or .py.",
+        help="Models of the zoo, or the files of nets: each prototxt before its weights, .t7, .onnx or .py, "
+        "or the folder of `convert -o DIR`.",
     ),
 ]
 LabelsOption = Annotated[
@@ -63,6 +64,20 @@ ProposalOption = Annotated[
         metavar="PROJECT",
         help="py-faster-rcnn or py-R-FCN: whose test settings a Caffe net's Python proposal layer has.",
     ),
+]
+OutputOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--output", metavar="NAME", help="Expose this blob instead of the net's outputs; may be repeated."
+    ),
+]
+StaticBatchOption = Annotated[int | None, typer.Option(metavar="N", help="Fix the batch.", min=1)]
+IgnoreFieldOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="An unknown prototxt field that may be ignored; may be repeated."),
+]
+SelectOption = Annotated[
+    str | None, typer.Option(metavar="PATH", help="Where in a Torch7 file the net lies, such as model.")
 ]
 LevelOption = Annotated[int, typer.Option(metavar="N", help="Level of a Caffe net's state.")]
 

@@ -39,12 +39,16 @@ def print_findings(found: Findings, nets: int = 1) -> None:
     if len(found.runs) > 1:
         print()
         _print_variants([run for _, run in found.runs])
+    if found.minimums:
+        print()
+        for minimum in found.minimums:
+            print(minimum.verdict())
     if found.regression is not None:
         print()
-        _print_regression(found.regression)
+        _print_regression(found.regression, found.class_names)
     if found.against is not None:
         print()
-        _print_against(found.against)
+        _print_against(found.against, found.class_names)
     if found.audit is not None:
         from zoo.cli import _audit_text
 
@@ -150,7 +154,7 @@ def _print_variants(runs: Sequence[Run]) -> None:
     print(f"POINTS: percentage points against {against}; CHANGED: images whose verdict is another one.")
 
 
-def _print_regression(regression: Regression) -> None:
+def _print_regression(regression: Regression, names: Sequence[str]) -> None:
     from zoo.report import words
 
     print(f"baseline: {regression.verdict()}")
@@ -159,14 +163,14 @@ def _print_regression(regression: Regression) -> None:
         print(f"  {name}: {before:,} right then, {now:,} now ({words.signed(now - before)})")
     for change in regression.flipped[:IMAGES_SHOWN]:
         print(
-            f"  {change.image}, class {change.label}: {' '.join(map(str, change.before))} then, "
-            f"{' '.join(map(str, change.now))} now"
+            f"  {change.image}, {words.class_label(change.label, names)}: "
+            f"{words.ranked(change.before, names)} then, {words.ranked(change.now, names)} now"
         )
     if len(regression.flipped) > IMAGES_SHOWN:
         print(f"  and {len(regression.flipped) - IMAGES_SHOWN:,} more; --json lists all")
 
 
-def _print_against(against: PairedGains) -> None:
+def _print_against(against: PairedGains, names: Sequence[str]) -> None:
     from zoo.report import words
 
     print(f"against {against.model}, image by image:")
@@ -183,8 +187,9 @@ def _print_against(against: PairedGains) -> None:
     ):
         for found in chosen:
             print(
-                f"  {title}: class {found.label}, {found.other_correct} to {found.correct} of {found.n} "
-                f"({words.p_value(found.p_value)} among {len(against.classes)} classes)"
+                f"  {title}: {words.class_label(found.label, names)}, {found.other_correct} to "
+                f"{found.correct} of {found.n} ({words.p_value(found.p_value)} among {len(against.classes)} "
+                "classes)"
             )
 
 

@@ -11,7 +11,7 @@ from zoo.bundled import KNOWN_DATASETS
 from zoo.datasets.dataset import Dataset, Sample
 from zoo.datasets.labels import label_images
 from zoo.datasets.registry import all_sources, expected_sources
-from zoo.datasets.source import Files, Records
+from zoo.datasets.source import Files, ImageSource, Records
 from zoo.errors import DataError, UsageError, excerpt
 from zoo.files import printable
 
@@ -19,12 +19,13 @@ from zoo.files import printable
 SYNSET_SUFFIX = re.compile(r"_n\d{8}(?=\.JPEG$)")
 
 
-def open_dataset(spec: str | Path, labels: Path | None = None) -> Dataset:
+def open_dataset(spec: str | Path, labels: Path | None = None, indexes: Path | None = None) -> Dataset:
     """The labelled images at `spec`, in a fixed order.
 
     Sources of files, such as folders and tars, take the labels from a list of lines "NAME LABEL" or from the
     files' names (`zoo.datasets.labels`); `labels` gives that list. Sources of records, such as LMDBs, carry
-    the labels. No image is read yet. Close the dataset, or use it in a with statement.
+    the labels. `indexes` is a folder in which the names of a folder's files are kept, so that it is listed
+    once. No image is read yet. Close the dataset, or use it in a with statement.
 
     Raises:
         UsageError: nothing usable at `spec`, no labels, or a second source of labels.
@@ -33,7 +34,7 @@ def open_dataset(spec: str | Path, labels: Path | None = None) -> Dataset:
     path = Path(spec)
     if not (path.is_dir() or path.is_file()):
         raise UsageError(f"{path}: no such folder or file of images")
-    for source in all_sources():
+    for source in _sources(path, indexes):
         if not source.accepts(path):
             continue
         if issubclass(source, Records):
@@ -41,8 +42,20 @@ def open_dataset(spec: str | Path, labels: Path | None = None) -> Dataset:
                 raise UsageError(f"{path}: its images carry their labels; --labels {labels} is not for it")
             return _with_different_names(_of_records(path, source(path)))
         if issubclass(source, Files):
-            return _with_different_names(_of_files(path, source(path), labels))
+            place = source(path) if indexes is None else source.indexed(path, indexes)
+            return _with_different_names(_of_files(path, place, labels))
     raise UsageError(f"{path}: expected {expected_sources()}")
+
+
+def _sources(path: Path, indexes: Path | None) -> list[type[ImageSource]]:
+    """The sources in the order in which they are tried; first the one that knows the place already.
+
+    The others list a folder to see what it is.
+    """
+    sources = all_sources()
+    if indexes is not None:
+        sources.sort(key=lambda s: not (issubclass(s, Files) and s.is_indexed(path, indexes)))
+    return sources
 
 
 def _with_different_names(data: Dataset) -> Dataset:

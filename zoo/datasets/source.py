@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
     from zoo.preprocessing.decode import Content
@@ -50,6 +50,16 @@ class Files(ImageSource):
     """All regular files."""
     labels_file: Path | None = None
     """The list of labels, where the place is such a list."""
+
+    @classmethod
+    def is_indexed(cls, path: Path, indexes: Path) -> bool:
+        """Whether `indexed` finds this place in `indexes`, so that it is one of this kind."""
+        return False
+
+    @classmethod
+    def indexed(cls, path: Path, indexes: Path) -> Self:
+        """The source, with what is slow to find out kept in the folder `indexes`; by default nothing is."""
+        return cls(path)
 
     @abstractmethod
     def read(self, name: str) -> bytes:

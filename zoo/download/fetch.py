@@ -148,6 +148,7 @@ def import_file(
                 "not the file that its record describes\n"
                 f"  sha256: expected {record.digests.sha256}, came {digests.sha256}"
             )
+        # With `replace`, the cache checks when it is clear whether an archive came.
         if file.hashes or not replace:
             cache.check(file, digests)
 
@@ -163,7 +164,15 @@ def import_file(
             received = Transfer(file.entry, folder, check, require_space, RetryPolicy(), progress).run(
                 LocalSource(url)
             )
-            stored = cache.put(file, received.path, received.digests, source, added=added, replace=replace)
+            stored = cache.put(
+                file,
+                received.path,
+                received.digests,
+                source,
+                archive=received.archive,
+                added=added,
+                replace=replace,
+            )
             _remove_leftovers(folder)
             return stored
     except SourceError as error:
@@ -198,7 +207,8 @@ def _try_sources(
             continue
         try:
             received = transfer.run(source)
-            path = cache.put(file, received.path, received.digests, _describe_source(source.name, received))
+            described = _describe_source(source.name, received)
+            path = cache.put(file, received.path, received.digests, described, archive=received.archive)
             return Fetched(path, source.name, received.member, tuple(failed))
         except (SourceError, IntegrityError) as error:
             failed.append(FailedSource(source.name, str(error)))
@@ -226,14 +236,18 @@ def _failure_message(file: ModelFile, failed: list[FailedSource]) -> str:
     if not failed:
         lines.append("  no source is known")
     links = [url for url in file.entry.urls if not url.startswith("file://")]
-    known = [f"{file.entry.bytes} bytes"] if file.entry.bytes is not None else []
-    known += [f"{kind} {digest}" for kind, digest in file.hashes.items()]
+    archive = file.entry.archive if file.entry.is_pinned_by_archive else None
+    what, on_record = (
+        ("file", file.entry) if archive is None else (f"archive {archive.name or ''}".rstrip(), archive)
+    )
+    known = [f"{on_record.bytes} bytes"] if on_record.bytes is not None else []
+    known += [f"{kind} {digest}" for kind, digest in on_record.hashes.items()]
     lines += [
         f"  to get it by hand: {'save it with a browser, from' if links else f'find {file.name}'}",
         *(f"    {link}" for link in links),
         "  and run",
         f"    dsd-zoo add {file.model} SAVED_FILE --as {file.name}",
-        f"  the right file has {', '.join(known)}"
+        f"  the right {what} has {', '.join(known)}"
         if known
         else "  no size or hash of the right file is known: what you add is put on record as the right one",
     ]

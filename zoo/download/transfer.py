@@ -29,11 +29,15 @@ UNPACKED_NAME = "unpacked.part"
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFile:
-    """A complete file, not yet in the cache. `member` is its name in the archive that came, if any."""
+    """A complete file, not yet in the cache.
+
+    member, archive: its name in the archive that came, and the digests of that; None if the file itself came.
+    """
 
     path: Path
     digests: Digests
     member: str | None = None
+    archive: Digests | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +166,13 @@ class Transfer:
             return ReceivedFile(partial.path, digests)
         if wrong := mismatches(self._on_record(kind), digests):
             raise IntegrityError("not the archive on record\n" + "\n".join(f"  {line}" for line in wrong))
-        return self._unpack(partial, kind)
+        return self._unpack(partial, kind, digests)
 
     def _on_record(self, kind: Archive | None) -> Identified:
         """What is on record of what arrives: of the archive if it is one, else of the file."""
         return self.file if kind is None else self.file.archive or Identified()
 
-    def _unpack(self, partial: Partial, kind: Archive) -> ReceivedFile:
+    def _unpack(self, partial: Partial, kind: Archive, archive: Digests) -> ReceivedFile:
         max_bytes = self.file.bytes
         if max_bytes is None:
             max_bytes = min(MAX_BYTES, most_unpacked(partial.path))
@@ -184,7 +188,7 @@ class Transfer:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return ReceivedFile(path, digests, member.name)
+        return ReceivedFile(path, digests, member.name, archive)
 
     def _write_member(self, path: Path, kind: Archive, size: int | None, chunks: Iterator[bytes]) -> Digests:
         hasher = Hasher(size)

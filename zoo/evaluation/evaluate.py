@@ -22,6 +22,7 @@ from zoo.environment import environment
 from zoo.errors import DataError, UsageError
 from zoo.evaluation.batches import Work, rank_batches, samples_of_batch
 from zoo.evaluation.distributed import Group, SingleProcess
+from zoo.evaluation.finished import finished_runs
 from zoo.evaluation.job import Evaluation, Job, named_if
 from zoo.evaluation.label_order import AS_GIVEN, IMAGES_CHECKED, detect_label_order
 from zoo.evaluation.plan import agreed_batch_size, evaluation_plan, start_all
@@ -86,6 +87,8 @@ def evaluate_and_write(
     evaluations: Sequence[Evaluation],
     *,
     resume: bool = False,
+    restart: bool = False,
+    complete: Callable[[Path], None] | None = None,
     group: Group | None = None,
     progress: Progress | None = None,
 ) -> list[list[Run]]:
@@ -96,12 +99,32 @@ def evaluate_and_write(
 
     Rank 0 writes each run into its folder. During the pass, every machine keeps the evidence of its share for
     each net in the net's first folder, as a run of that net alone does: each can be resumed alone, or with
-    others. The caller holds the folders (`zoo.evaluation.folders`). Other arguments and errors as for
-    `evaluate_variants`.
+    others. The caller holds the folders (`zoo.evaluation.folders`).
+
+    With `resume` a net whose folders hold the finished runs of the same nets, images and settings is not run
+    again: those runs are returned, and on rank 0 `complete` is called with its first folder.
+
+    Other arguments and errors as for `evaluate_variants`.
     """
     group = group or SingleProcess()
+    finished = {}
+    if resume:
+        found = [finished_runs(evaluation) if group.rank == 0 else None for evaluation in evaluations]
+        finished = {net: runs for net, runs in enumerate(group.broadcast(found)) if runs is not None}
+    left = [evaluation for net, evaluation in enumerate(evaluations) if net not in finished]
+    ran = iter(_evaluate_and_write(left, resume, restart, group, progress) if left else ())
+    if group.rank == 0 and complete is not None:
+        for net in finished:
+            complete(evaluations[net].folders[0])
+    return [finished[net] if net in finished else next(ran) for net in range(len(evaluations))]
+
+
+def _evaluate_and_write(
+    evaluations: Sequence[Evaluation], resume: bool, restart: bool, group: Group, progress: Progress | None
+) -> list[list[Run]]:
+    """Rank the images in all these nets, and write the evidence."""
     folders = [evaluation.folders[0] for evaluation in evaluations]
-    runs = _evaluate(evaluations, folders, resume, group, progress)
+    runs = _evaluate(evaluations, folders, resume, restart, group, progress)
     if group.rank == 0:
         for evaluation, of_net in zip(evaluations, runs, strict=True):
             for folder, run in zip(evaluation.folders, of_net, strict=True):
@@ -119,6 +142,7 @@ def evaluate_variants(
     *,
     folder: Path | None = None,
     resume: bool = False,
+    restart: bool = False,
     group: Group | None = None,
     progress: Progress | None = None,
 ) -> list[Run]:
@@ -127,6 +151,7 @@ def evaluate_variants(
     folder: where every machine keeps evidence during the run; None: nowhere. Afterwards the caller's rank 0
         writes the runs, and then all processes call `zoo.evidence.journal.finish`.
     resume: continue from what an interrupted run left in `folder` on any machine.
+    restart: throw away what it left. Without either, evidence of an interrupted run is an error.
     group: the processes that share the work; every process gets all runs.
     progress: as for `evaluate`, but counts the share of this process only.
 
@@ -136,18 +161,19 @@ def evaluate_variants(
         converters.SourceChangedError: a file of the net changed while it was loaded.
     """
     group = group or SingleProcess()
-    return _evaluate([Evaluation(job, variants)], [folder], resume, group, progress)[0]
+    return _evaluate([Evaluation(job, variants)], [folder], resume, restart, group, progress)[0]
 
 
 def evaluate_nets(evaluations: Sequence[Evaluation], progress: Progress | None = None) -> list[list[Run]]:
     """As `evaluate_and_write`, in this process and without writing anything."""
-    return _evaluate(evaluations, [None] * len(evaluations), False, SingleProcess(), progress)
+    return _evaluate(evaluations, [None] * len(evaluations), False, False, SingleProcess(), progress)
 
 
 def _evaluate(
     evaluations: Sequence[Evaluation],
     folders: Sequence[Path | None],
     resume: bool,
+    restart: bool,
     group: Group,
     progress: Progress | None,
 ) -> list[list[Run]]:
@@ -167,7 +193,7 @@ def _evaluate(
         ]
         for state in states:  # the hashes are those of the files that were loaded
             state.check()
-        resumed = start_all(folders, plans, resume, group)
+        resumed = start_all(folders, plans, resume, restart, group)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         clock = time.perf_counter()
         with _open_journals(folders, group) as write_down:
@@ -180,7 +206,7 @@ def _evaluate(
             evaluation,
             gather(evaluation.job, group, own[net], resumed[net], seconds),
             batch_size=size,
-            environments=[{**environment(), **runtime} for runtime in about[net]],
+            environments=[{**environment(), **runtime, **evaluation.job.noted} for runtime in about[net]],
             started=started,
             processes=group.size,
         )

@@ -33,6 +33,7 @@ class Job:
     limit: only this many images, the first ones.
     files: name to sha256 of what the net was made from.
     skip_unreadable: leave out images that cannot be decoded, instead of stopping at the first one.
+    noted: what the environment of the result says besides versions and machine.
     states: what the files in `files` were when they were hashed.
     preprocess_on: where images are resized; with a GPU the later steps always run there.
     """
@@ -51,6 +52,7 @@ class Job:
     preprocess_on: PreprocessOn = "host"
     command: str = ""
     states: Sequence[converters.FileState] = ()
+    noted: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def samples(self) -> tuple[Sample, ...]:

@@ -131,6 +131,7 @@ def evaluate_subjects(
     place: Callable[[str], Path | None],
     *,
     resume: bool = False,
+    restart: bool = False,
     progress: Progress | None = None,
     **options: Any,  # noqa: ANN401 - the other fields of Job
 ) -> dict[str, list[Run]]:
@@ -138,7 +139,7 @@ def evaluate_subjects(
 
     images: None: those that ship with the zoo for the models.
     place: the folder for the evidence of the net of a name; None: nothing is written.
-    resume, progress: as for `zoo.evaluation.evaluate.evaluate_and_write`.
+    resume, restart, progress: as for `zoo.evaluation.evaluate.evaluate_and_write`.
     """
     if not subjects:
         raise UsageError("no nets given; expected names of models, or the files of nets")
@@ -160,7 +161,7 @@ def evaluate_subjects(
             for net, of_net in zip(nets, folders, strict=True)
         ]
         if any(folders):
-            runs = evaluate_and_write(evaluations, resume=resume, progress=progress)
+            runs = evaluate_and_write(evaluations, resume=resume, restart=restart, progress=progress)
         else:
             runs = evaluate_nets(evaluations, progress)
     return {subject.name: of_net for subject, of_net in zip(subjects, runs, strict=True)}

@@ -77,7 +77,11 @@ def check_same_plan(plan: Mapping[str, Any], group: Group) -> None:
 
 
 def start_all(
-    folders: Sequence[Path | None], plans: Sequence[Mapping[str, Any]], resume: bool, group: Group
+    folders: Sequence[Path | None],
+    plans: Sequence[Mapping[str, Any]],
+    resume: bool,
+    restart: bool,
+    group: Group,
 ) -> list[dict[int, Batch]]:
     """`start` for each net of a pass; for a net without a folder there is nothing to resume.
 
@@ -86,17 +90,19 @@ def start_all(
     if len(plans) > 1:
         for folder, plan in zip(folders, plans, strict=True):
             if folder is not None:
-                journal.check(folder, plan, resume)
+                journal.check(folder, plan, resume, restart)
     # Each process waits here for what all others say, so none touches a folder that another still checks.
     for plan in plans:
         check_same_plan(plan, group)
     return [
-        {} if folder is None else start(folder, plan, resume, group)
+        {} if folder is None else start(folder, plan, resume, restart, group)
         for folder, plan in zip(folders, plans, strict=True)
     ]
 
 
-def start(folder: Path, plan: Mapping[str, Any], resume: bool, group: Group) -> dict[int, Batch]:
+def start(
+    folder: Path, plan: Mapping[str, Any], resume: bool, restart: bool, group: Group
+) -> dict[int, Batch]:
     """Make `folder` ready on every machine; returns the batches that an interrupted run left on any of them.
 
     One process does it after the other. One that finds the id of this run in its folder shares that folder
@@ -108,7 +114,7 @@ def start(folder: Path, plan: Mapping[str, Any], resume: bool, group: Group) -> 
     for rank in range(group.size):
         found: dict[int, Batch] = {}
         if rank == group.rank and not (id_file.is_file() and id_file.read_text(encoding="ascii") == run_id):
-            found = journal.start(folder, plan, resume)
+            found = journal.start(folder, plan, resume, restart)
             try:
                 id_file.write_text(run_id, encoding="ascii")
             except OSError as error:

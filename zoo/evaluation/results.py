@@ -86,6 +86,7 @@ def runs_of(
             device=job.device,
             precision=variant.precision,
             batch_size=batch_size,
+            scores=job.scores,
             files=evaluation.files,
             environment=environments[at],
             command=job.command,

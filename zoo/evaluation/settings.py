@@ -58,21 +58,32 @@ def settings_for(
     """
     if counted:
         require_counted(subject.manifest)
-    mean_image = subject.mean_image
-    if isinstance(mean, Path):
-        chosen, mean_image = {**chosen, "mean_image": True}, mean
-    else:
-        chosen = {**chosen, "mean": mean}
     if subject.manifest is not None:
         own = _stated(subject.manifest)
     else:
         own = carried_settings(subject.carried_preprocessing(form_of(runtime), scores))
     try:
-        preprocessing = settings(chosen, own)
+        return complete_settings(own, subject.mean_image, chosen, mean=mean, meant_for=meant_for)
     except UsageError as error:
         if subject.manifest is None or own:
             raise
         raise UsageError(f"{error}\n  what is known of it, in words: dsd-zoo show {subject.name}") from error
+
+
+def complete_settings(
+    own: Mapping[str, Any],
+    mean_image: Path | None,
+    chosen: Mapping[str, Any],
+    *,
+    mean: Sequence[float] | Path | None = None,
+    meant_for: str | None = None,
+) -> Settings:
+    """A net's `own` settings and mean image, changed by the options; all as in `settings_for`."""
+    if isinstance(mean, Path):
+        chosen, mean_image = {**chosen, "mean_image": True}, mean
+    else:
+        chosen = {**chosen, "mean": mean}
+    preprocessing = settings(chosen, own)
     # A Caffe definition describes its data layer for Caffe's own images, however they are resized.
     made_for = meant_for or own.get("flavour") or ("caffe-stored" if own else None)
     if made_for is not None:

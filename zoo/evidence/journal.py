@@ -76,18 +76,21 @@ class Journal:
         self._file.close()
 
 
-def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batch]:
+def start(
+    folder: Path, plan: Mapping[str, Any], resume: bool = False, restart: bool = False
+) -> dict[int, Batch]:
     """Prepare `folder` for a run of `plan` and return the batches that are already done.
 
-    Without `resume` an unfinished run there is deleted; a finished one stays until it is replaced.
+    resume: go on with an unfinished run there. restart: delete it. A finished run stays until it is replaced.
 
     Raises:
-        UsageError: the unfinished run has another plan (the message says what differs), a finished run saw
-            more images than this one will or preprocessed them differently, or the folder is not writable.
+        UsageError: neither was chosen and an unfinished run has evidence, the unfinished run has another plan
+            (the message says what differs), a finished run saw more images than this one will or
+            preprocessed them differently, or the folder is not writable.
         DataError: the unfinished run is damaged.
     """
     partial = folder / FOLDER_NAME
-    if check(folder, plan, resume):
+    if check(folder, plan, resume, restart):
         return read(folder)
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -104,14 +107,32 @@ def start(folder: Path, plan: Mapping[str, Any], resume: bool) -> dict[int, Batc
     return {}
 
 
-def check(folder: Path, plan: Mapping[str, Any], resume: bool) -> bool:
-    """Whether `start` would go on with an unfinished run; UsageError as there. Nothing is changed."""
+def check(folder: Path, plan: Mapping[str, Any], resume: bool = False, restart: bool = False) -> bool:
+    """Whether `start` would go on with an unfinished run; errors as there. Nothing is changed."""
     _protect_finished_run(folder, plan)
+    if not resume and not restart:
+        _protect_unfinished_run(folder)
     before = read_plan(folder) if resume else None
     if before is None:
         return False
     _check_plan(folder / FOLDER_NAME, before, plan)
     return True
+
+
+def _protect_unfinished_run(folder: Path) -> None:
+    """UsageError if an unfinished run in `folder` has evidence; one that ranked no image yet has none."""
+    count = images_kept(folder)
+    if count:
+        raise UsageError(
+            f"{folder} holds an unfinished run with the evidence of {count:,} "
+            f"{'image' if count == 1 else 'images'}\n"
+            "  --resume goes on with it; --restart throws it away and starts from the first image"
+        )
+
+
+def images_kept(folder: Path) -> int:
+    """How many images the unfinished run in `folder` has ranked; 0 without one. DataError as for `read`."""
+    return sum(len(batch.rows[0]) for batch in read(folder).values())
 
 
 def _protect_finished_run(folder: Path, plan: Mapping[str, Any]) -> None:
@@ -140,7 +161,8 @@ def read(folder: Path) -> dict[int, Batch]:
                 batch = _batch(parse_json(line))
             except (ValueError, LookupError, TypeError, ArithmeticError) as error:
                 raise DataError(
-                    f"{path}, line {number}: not a batch of evidence: {excerpt(error)}"
+                    f"{path}, line {number}: not a batch of evidence: {excerpt(error)}\n"
+                    "  --restart throws the unfinished run away"
                 ) from error
             batches[batch.number] = batch
     return batches
@@ -155,7 +177,7 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
         plan = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{path}: the unfinished run cannot be read: {excerpt(error)}; delete {path.parent}"
+            f"{path}: the unfinished run cannot be read: {excerpt(error)}; --restart throws it away"
         ) from error
     return plan if isinstance(plan, dict) else {}
 
@@ -184,18 +206,41 @@ def _batch(line: Any) -> Batch:  # noqa: ANN401 - what JSON holds
 def _check_plan(partial: Path, before: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     now = json.loads(json.dumps(plan))
     different = [
-        f"{excerpt(name)} was {_short(before.get(name))} and is {_short(now.get(name))}"
+        f"{excerpt(field)} was {_short(was)} and is {_short(is_now)}"
         for name in sorted({*before, *now})
-        if before.get(name) != now.get(name)
+        for field, was, is_now in _differences(name, before.get(name), now.get(name))
     ]
     if different:
         raise UsageError(
             f"{partial}: the interrupted run cannot be resumed, because this one measures something else\n  "
             + "\n  ".join(different)
-            + "\n  give the same options again, or start over without --resume"
+            + "\n  give the same options again, or throw the interrupted run away with --restart"
         )
 
 
+def _differences(name: str, before: object, now: object) -> list[tuple[str, object, object]]:
+    """What differs, with both values: of two records the fields, of two lists of one length the entries."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return [
+            found
+            for key in sorted({*before, *now})
+            for found in _differences(f"{name}: {key}", before.get(key), now.get(key))
+        ]
+    if (
+        isinstance(before, list)
+        and isinstance(now, list)
+        and len(before) == len(now)
+        and any(isinstance(entry, dict) for entry in now)
+    ):
+        return [found for pair in zip(before, now, strict=True) for found in _differences(name, *pair)]
+    return [] if before == now else [(name, before, now)]
+
+
 def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    """The value in words; long texts, such as hashes, are cut."""
+    if value is None:
+        return "not given"
+    if isinstance(value, list) and not any(isinstance(part, list | dict) for part in value):
+        value = " ".join(map(str, value)) or "none"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:77]}..."

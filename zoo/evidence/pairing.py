@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from zoo.errors import UsageError, excerpt
@@ -31,18 +31,29 @@ def pair_rows(
 def find_difference(rows: Sequence[Row], others: Sequence[Row], *, same_files: bool = False) -> str | None:
     """Why two runs cannot be paired, as a clause; None if they can. Arguments as for `pair_rows`."""
     by_image = {row.image: row for row in others}
-    unpaired = sorted({row.image for row in rows} ^ by_image.keys())
-    if unpaired:
-        one = excerpt(unpaired[0])
-        return f"both must see the same images, {len(unpaired)} in only one of them, such as {one}"
+    difference = find_label_difference(
+        {row.image: row.label for row in rows}, {row.image: row.label for row in others}
+    )
+    if difference is not None:
+        return difference
     for row in rows:
         other = by_image[row.image]
-        if row.label != other.label:
-            return (
-                f"both must have the same labels, {excerpt(row.image)} is class {row.label} in this run "
-                f"and {other.label} in the other"
-            )
         if same_files and row.sha256 and other.sha256 and row.sha256 != other.sha256:
             name = excerpt(row.image)
             return f"both must see the same image files, {name} has another SHA-256 in the other run"
+    return None
+
+
+def find_label_difference(labels: Mapping[str, int], others: Mapping[str, int]) -> str | None:
+    """Why runs over images of these names and labels cannot be paired, as a clause; None if they can."""
+    unpaired = sorted(labels.keys() ^ others.keys())
+    if unpaired:
+        one = excerpt(unpaired[0])
+        return f"both must see the same images, {len(unpaired)} in only one of them, such as {one}"
+    for image, label in labels.items():
+        if label != others[image]:
+            return (
+                f"both must have the same labels, {excerpt(image)} is class {label} in this run "
+                f"and {others[image]} in the other"
+            )
     return None

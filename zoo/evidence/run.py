@@ -95,6 +95,8 @@ class Result(BaseModel):
     device: str
     precision: Precision
     batch_size: Count | None = None
+    scores: str | None = None
+    """The output that ranks the classes, if it was chosen by name."""
     files: dict[str, str]
     """Name to sha256 of every file the counts rest on: sources, mean image, converted form."""
     environment: dict[str, str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,22 +12,39 @@ if TYPE_CHECKING:
     from zoo.claims.findings import PassFindings
 
 
+def write_error(junit_path: Path, nets: Sequence[str], error: str) -> None:
+    """Write the JUnit XML of a pass that an error ended. UsageError if the file cannot be written."""
+    from converters import atomic_write
+    from zoo.report.junit import junit_of_error
+
+    try:
+        with atomic_write(junit_path) as temporary:
+            temporary.write_text(junit_of_error(nets, error), encoding="utf-8")
+    except OSError as problem:
+        raise cannot_write(junit_path, "the report", problem) from problem
+
+
 def write_reports(
-    found: PassFindings, junit_path: Path | None, markdown_path: Path | None, html_path: Path | None = None
+    found: PassFindings,
+    junit_path: Path | None,
+    markdown_path: Path | None,
+    html_path: Path | None = None,
+    error: str | None = None,
 ) -> None:
     """Write the JUnit XML and the HTML page and append the Markdown summary, each if a path is given.
 
+    error: what kept the runs from being compared with others.
     The Markdown is appended because a GitHub job summary is one file for all steps.
     Raises UsageError if a file cannot be written.
     """
     from converters import atomic_write
-    from zoo.report.cases import cases_of
+    from zoo.report.cases import all_cases
     from zoo.report.junit import junit_of_runs
     from zoo.report.markdown import markdown, markdown_matrix
     from zoo.report.pass_page import render_pass
     from zoo.report.tables import gain_blocks
 
-    checked = [(of_net, cases_of(of_net.audit, of_net.regression)) for of_net in found.nets]
+    checked = [(of_net, all_cases(of_net, error)) for of_net in found.nets]
     path = junit_path
     try:
         if junit_path is not None:

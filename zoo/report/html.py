@@ -59,7 +59,9 @@ def render(models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> str
         pairs=[table for audit in audits for table in tables.pair_tables(audit)],
         conflicts=[(audit.model, conflict) for audit in audits for conflict in audit.conflicts],
         parity=parity,
-        reproduce=list(dict.fromkeys(result.command for model in models for result in model.results)),
+        reproduce=list(
+            dict.fromkeys(words.reproduction(result.command) for model in models for result in model.results)
+        ),
         version=__version__,
     )
 

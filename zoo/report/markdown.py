@@ -13,7 +13,7 @@ from zoo.report.cases import TestCase
 from zoo.report.tables import GainBlock
 from zoo.vocabulary import METRIC_NAMES
 
-MARKS = {"passed": "holds", "failed": "**does not hold**", "skipped": "not decided"}
+MARKS = {"passed": "holds", "failed": "**does not hold**", "skipped": "not decided", "error": "**error**"}
 
 
 def markdown(
@@ -50,7 +50,7 @@ def markdown(
 def gain_markdown(gain: GainBlock) -> list[str]:
     """Lines with a heading, a table of the gains by preparation, and what follows from them."""
     rows = [
-        f"| {_cell(line.preparation)} | {_cell(line.basis)} | {line.baseline} | {line.model} "
+        f"| {_cell(line.preparation)} | {_cell(line.who)} | {line.baseline} | {line.model} "
         + ("| | | |" if line.value is None else _gain_cells(line.value))
         for line in gain.lines
     ]

@@ -36,7 +36,7 @@ def render_pass(found: PassFindings) -> str:
         nets=[(of_net.run.result.model, [run.result for _, run in of_net.runs]) for of_net in found.nets],
         pairs=[_section(pair) for pair in found.pairs],
         metrics=METRICS,
-        commands=list(dict.fromkeys(of_net.run.result.command for of_net in found.nets)),
+        commands=list(dict.fromkeys(words.reproduction(of_net.run.result.command) for of_net in found.nets)),
         environment=found.nets[0].run.result.environment,
         version=__version__,
     )

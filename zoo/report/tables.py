@@ -54,6 +54,11 @@ class GainLine:
     basis: str
     verdict: str
 
+    @property
+    def who(self) -> str:
+        """Who measured and what that rests on, where `name` and `basis` do not stand apart."""
+        return f"{self.name}: {self.basis}" if self.kind == "measured" else self.basis
+
 
 @dataclass(frozen=True, slots=True)
 class GainBlock:

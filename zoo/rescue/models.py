@@ -14,16 +14,15 @@ from numpy.typing import NDArray
 import converters
 from zoo.errors import UsageError
 from zoo.rescue.calls import Call
-from zoo.rescue.opencv import OpenCV
 from zoo.verification.difference import difference
+from zoo.verification.independent import OTHER_IMPLEMENTATION_BOUND
+from zoo.verification.opencv import OpenCV
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
 Array = NDArray[Any]
 
-# Of two implementations of float32 convolutions; OpenCV computes 3x3 ones by Winograd's method.
-BOUND = 1e-4
 # Heights and widths that are tried where both are open: a net with matrix products takes one only.
 SIDES = (224, 64, 32, 28, 96, 128, 227, 256, 299)
 
@@ -43,7 +42,7 @@ class Agreement:
     @property
     def holds(self) -> bool:
         """Whether the difference is within the bound."""
-        return self.difference <= BOUND
+        return self.difference <= OTHER_IMPLEMENTATION_BOUND
 
 
 @dataclass(slots=True)

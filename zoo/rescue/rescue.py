@@ -10,8 +10,8 @@ import converters
 from zoo.errors import UsageError
 from zoo.rescue.calls import CPP, Call, Source, find_sources, read_source
 from zoo.rescue.models import Model, convert, locate, output_names
-from zoo.rescue.opencv import OpenCV
 from zoo.rescue.patch import Replacement, patched, replacement, unified_diff
+from zoo.verification.opencv import OpenCV
 
 # The kinds of files that the old readers read; cv2.dnn.readNet reads others too, which still work.
 OLD_KINDS = {converters.Kind.PROTOTXT, converters.Kind.CAFFEMODEL, converters.Kind.TORCH7}

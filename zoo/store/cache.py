@@ -8,7 +8,8 @@
 
 The user's lock file, the record of first use, lies outside the cache. If no hash of a file is known
 beforehand, its first download is recorded there, and any other content is an error later, even after the
-cache was emptied (trust on first use).
+cache was emptied (trust on first use). Of a file that came in an archive with a known hash, the record has
+the archive's digests too: then it is pinned.
 """
 
 from __future__ import annotations
@@ -92,10 +93,11 @@ class Cache:
         return index.get(file.model, file.name)
 
     def trust(self, file: ModelFile) -> Trust:
-        """What identifies `file`: a hash known beforehand, its first use, or nothing yet."""
-        if file.hashes:
-            return "pinned"
-        return "unverified" if self.record(file) is None else "recorded"
+        """What identifies `file`: a hash known beforehand (its own, its archive's), first use, or nothing."""
+        record = None if file.hashes else self.record(file)
+        if record is None:
+            return "pinned" if file.entry.trust == "pinned" else "unverified"
+        return "pinned" if _is_from_archive(file, record.archive) else "recorded"
 
     def check(self, file: ModelFile, digests: Digests) -> None:
         """IntegrityError unless `digests` agree with the manifest, or else with the record of first use."""
@@ -103,16 +105,29 @@ class Cache:
             raise IntegrityError("not the file on record\n" + "\n".join(f"  {line}" for line in wrong))
         record = None if file.hashes else self.record(file)
         if record is not None and record.digests.sha256 != digests.sha256:
+            hashes = f"  sha256: expected {record.digests.sha256}, came {digests.sha256}"
+            if _is_from_archive(file, record.archive):
+                raise IntegrityError(f"not the file that is in the archive on record\n{hashes}")
             raise IntegrityError(
-                f"not the file that came at first use, on {record.added} from {record.source}\n"
-                f"  sha256: expected {record.digests.sha256}, came {digests.sha256}\n"
+                f"not the file that came at first use, on {record.added} from {record.source}\n{hashes}\n"
                 f"  if the new one is right: dsd-zoo add {file.model} FILE --replace"
             )
+
+    def may_be_replaced(self, file: ModelFile, archive: Digests | None = None) -> bool:
+        """Whether `--replace` may put other content in the place of `file`: no hash known beforehand says no.
+
+        archive: the digests of the archive that the other content was taken from.
+        """
+        if file.hashes:
+            return False
+        record = self.record(file)
+        is_pinned = record is not None and _is_from_archive(file, record.archive)
+        return not is_pinned or _is_from_archive(file, archive)
 
     def record_first_use(self, file: ModelFile) -> None:
         """Record as first use a file that the cache has already, from another user or by a copy."""
         record = self.index.get(file.model, file.name)
-        if record is not None and self.trust(file) == "unverified":
+        if record is not None and not file.hashes and self.record(file) is None:
             self.first_use.put(file.model, file.name, record)
 
     def is_awaited(self, file: ModelFile) -> bool:
@@ -147,25 +162,33 @@ class Cache:
         digests: Digests,
         source: str,
         *,
+        archive: Digests | None = None,
         added: str | None = None,
         replace: bool = False,
     ) -> Path:
         """Move the complete file `written` from `partial_folder` into the cache, and record it.
 
+        archive: the digests of the archive that it was taken from; recorded if they are those on record.
         added: when it was first added (ISO 8601), by default now.
         replace: accept other content than at first use; a hash known beforehand must match all the same.
 
         Raises:
             IntegrityError: it is another file than the one on record.
         """
-        if not (replace and not file.hashes):
+        if not (replace and self.may_be_replaced(file, archive)):
             self.check(file, digests)
         target = self._stored_path(digests.sha256) or self._folder(digests.sha256) / file.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        record = IndexEntry(digests, source, added or datetime.now(UTC).isoformat(timespec="seconds"))
+        first = None if file.hashes else self.record(file)
+        if not _is_from_archive(file, archive):
+            # Without the archive at hand, the same bytes keep what is known of them.
+            archive = first.archive if first is not None and first.digests == digests else None
+        record = IndexEntry(
+            digests, source, added or datetime.now(UTC).isoformat(timespec="seconds"), archive
+        )
         # The rename comes last: if this process is killed before it, the next one repeats every step.
         self.index.put(file.model, file.name, record)
-        if not file.hashes and (replace or self.record(file) is None):
+        if not file.hashes and (replace or first is None or first.archive != archive):
             self.first_use.put(file.model, file.name, record)
         written.replace(target)
         _sync(target.parent)
@@ -204,6 +227,17 @@ class Cache:
 
     def _folder(self, sha256: str) -> Path:
         return self.root / "sha256" / sha256[:2] / sha256
+
+
+def _is_from_archive(file: ModelFile, archive: Digests | None) -> bool:
+    """Whether the archive with these digests is the one that pins `file`."""
+    known = file.entry.archive
+    return (
+        archive is not None
+        and known is not None
+        and file.entry.is_pinned_by_archive
+        and not mismatches(known, archive)
+    )
 
 
 def _download_name(file: ModelFile) -> str:

@@ -39,9 +39,17 @@ def convert_subject(
     with with_advice(recognized, known):
         report = converters.convert([*added, *subject.sources], out, sha256=hashes, **{**given, **options})
     report.notes += net_notes(recognized, known)
-    if known is not None:
-        report.preprocessing = report.preprocessing or given["metadata"].get("preprocessing")
+    report.preprocessing = _reported_preprocessing(report, given.get("metadata", {}))
     return report
+
+
+def _reported_preprocessing(report: ConversionReport, metadata: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The preprocessing that the files state, else that of the model; with channel order and value range."""
+    stated = report.preprocessing or metadata.get("preprocessing")
+    if stated is None:
+        return None
+    pixels = {name: metadata[name] for name in ("channel_order", "value_range") if name in metadata}
+    return {**stated, **{name: value for name, value in pixels.items() if stated.get(name) is None}}
 
 
 def inspect_subject(subject: Subject, **options: Any) -> Inspection:  # noqa: ANN401 - handed on

@@ -21,11 +21,15 @@ HEX_DIGITS = {"sha256": 64, "sha384": 96, "sha1": 40, "git_blob": 40}
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """The record of one file: its digests, its source, and when it was added (ISO 8601, UTC)."""
+    """The record of one file: its digests, its source, and when it was added (ISO 8601, UTC).
+
+    archive: the digests of the archive that it was taken from, if that agreed with hashes known beforehand.
+    """
 
     digests: Digests
     source: str
     added: str
+    archive: Digests | None = None
 
 
 class Index:
@@ -115,16 +119,30 @@ def _version_of(path: Path) -> tuple[int, ...] | None:
 
 def _record(entry: dict[str, Any]) -> IndexEntry:
     """The record in a JSON entry. ValueError, LookupError or TypeError if it is malformed."""
-    digests = Digests(**entry["digests"])
+    archive = entry.get("archive")
+    return IndexEntry(
+        _digests(entry["digests"]),
+        str(entry["source"]),
+        str(entry["added"]),
+        None if archive is None else _digests(archive),
+    )
+
+
+def _digests(entry: dict[str, Any]) -> Digests:
+    digests = Digests(**entry)
     for kind, length in HEX_DIGITS.items():
         if not re.fullmatch(f"[0-9a-f]{{{length}}}", getattr(digests, kind)):
             raise ValueError(f"expected {length} hex digits for {kind}")
     if not isinstance(digests.bytes, int):
         raise TypeError("expected a whole number for bytes")
-    return IndexEntry(digests, str(entry["source"]), str(entry["added"]))
+    return digests
 
 
 def _as_json(models: dict[str, dict[str, IndexEntry]]) -> dict[str, dict[str, object]]:
     return {
-        model: {name: asdict(record) for name, record in files.items()} for model, files in models.items()
+        model: {name: _entry(record) for name, record in files.items()} for model, files in models.items()
     }
+
+
+def _entry(record: IndexEntry) -> dict[str, object]:
+    return {key: value for key, value in asdict(record).items() if value is not None}

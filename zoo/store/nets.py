@@ -12,7 +12,7 @@ from zoo.catalog.catalog import Catalog
 from zoo.errors import UsageError
 from zoo.files import require_file
 from zoo.store.cache import Cache
-from zoo.store.subject import Subject, find_subject
+from zoo.store.subject import Subject, find_subject, net_in_folder
 
 Part = Literal["definition", "weights", "whole net"]
 WHOLE_NETS = (converters.Kind.TORCH7, converters.Kind.ONNX)
@@ -86,6 +86,8 @@ def _part(argument: str | os.PathLike[str], catalog: Catalog) -> Part:
             return "whole net"
         if path.name == argument and not path.suffix and not path.exists():
             catalog.get(argument)  # raises, with suggestions
+    if net_in_folder(path) is not None:
+        return "whole net"
     require_file(path)
     if path.suffix == ".py":
         return "whole net"

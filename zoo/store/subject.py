@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from zoo.files import require_file, sha256
 from zoo.preprocessing.preparation import settings_of
 from zoo.store.cache import Cache
 from zoo.store.converted import SourceNet, recorded_preprocessing
+from zoo.store.docstring import preprocessing_in_docstring
 from zoo.store.known_net import KnownNet, known_net
 from zoo.store.recognition import Recognition, Recognizer
 from zoo.vocabulary import Form
@@ -120,12 +121,15 @@ class Subject:
         return net.converted(form, self.cache)
 
     def carried_preprocessing(self, form: Form, scores: str | None = None) -> dict[str, Any] | None:
-        """The preprocessing that the files themselves describe; None for a net.py and a .t7, which do not.
+        """The preprocessing that the files themselves describe; None for a .t7, which does not.
 
+        A net.py has it in its docstring, if `convert` wrote it.
         The net is converted for this if it is not yet, as `converted` does it: it is read once for both.
         """
         first = self.sources[0]
-        if first.suffix == ".py" or converters.identify(first) is converters.Kind.TORCH7:
+        if first.suffix == ".py":
+            return preprocessing_in_docstring(first)
+        if converters.identify(first) is converters.Kind.TORCH7:
             return None
         net = self.converted(form, scores)
         if net == first:
@@ -177,6 +181,12 @@ def find_model_or_file(argument: str, catalog: Catalog) -> Path | Manifest:
     return catalog.get(argument)
 
 
+def net_in_folder(path: Path) -> Path | None:
+    """The net.onnx in a folder that `convert -o DIR` wrote; None if `path` is no such folder."""
+    net = path / "net.onnx"
+    return net if path.is_dir() and net.is_file() else None
+
+
 def _of_model(manifest: Manifest, cache: Cache) -> Subject:
     sources = manifest.source_model_files()
     files = dict(zip((file.name for file in sources), cache.sources(manifest), strict=True))
@@ -189,6 +199,8 @@ def _of_model(manifest: Manifest, cache: Cache) -> Subject:
 def _of_files(paths: Sequence[Path], recognizer: Recognizer) -> Subject:
     if not paths:
         raise UsageError("no files given; expected a model's name, or the files of a net")
+    if len(paths) == 1 and (net := net_in_folder(paths[0])) is not None:
+        return replace(_of_files([net], recognizer), name=paths[0].resolve().name)
     for path in paths:
         require_file(path)
     # A result lists the hashes of a net's files by name, so names must differ.

@@ -17,6 +17,7 @@ import numpy as np
 import converters
 from zoo.errors import UsageError
 from zoo.verification.difference import BOUND, difference, difference_of_boxes, is_list_of_boxes
+from zoo.verification.independent import open_independently
 from zoo.verification.intermediates import SYMBOLIC, Shape, Value, open_net
 
 # For nets with a symbolic batch.
@@ -68,6 +69,8 @@ def compare_nets(
     seed: int = 0,
     bound: float = BOUND,
     verify: bool = False,
+    independent: str | None = None,
+    python: Path | None = None,
 ) -> NetComparison:
     """Run both on the same standard normal input and compare their values.
 
@@ -75,16 +78,21 @@ def compare_nets(
     input_shapes: by name, for inputs with symbolic sizes; a symbolic batch is 2 by default.
     usual_shape: (channels, height, width) of the input, where the net leaves them symbolic.
     verify: hash the files in which an .onnx keeps its weights; see `converters.load`.
+    independent: what runs the first form, a name of `zoo.verification.independent.INDEPENDENT`; None: what
+        its files are made for. python: the Python that has it, for OpenCV and Caffe; None: this one.
     bound: the largest relative difference of values that agree; see `zoo.verification.difference`.
 
     Raises:
-        UsageError: the nets do not take the same inputs, or a size is unknown.
+        UsageError: the nets do not take the same inputs, or a size is unknown; or `independent` is not there
+            or cannot judge the net.
         converters.ConverterError: a net cannot be read.
     """
     with converters.temporary_folder(Path(gettempdir())) as folder:
         forms = [
-            open_net(paths, input_shapes, folder / str(k), verify=verify)
-            for k, paths in enumerate((first, second))
+            open_net(first, input_shapes, folder / "0", verify=verify)
+            if independent is None
+            else open_independently(independent, first, input_shapes, folder / "0", python, verify=verify),
+            open_net(second, input_shapes, folder / "1", verify=verify),
         ]
         random = np.random.default_rng(seed)
         shapes = _common_shapes([form.inputs for form in forms], input_shapes, usual_shape or ())

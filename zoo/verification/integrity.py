@@ -46,6 +46,8 @@ def _check_file(file: ModelFile, cache: Cache) -> Check:
 
 
 def _agreeing_properties(file: ModelFile, digests: Digests, trust: Trust) -> str:
+    if trust == "pinned" and file.entry.is_pinned_by_archive:
+        return "sha256 as in the archive on record"
     if trust == "pinned":
         return ", ".join([*(["size"] if file.entry.bytes is not None else []), *file.hashes])
     if trust == "recorded":

@@ -72,12 +72,8 @@ class OnnxNet:
     """A net in ONNX Runtime, not optimised, with the first output of every node as an output of the net."""
 
     def __init__(self, model: ir.Model, folder: Path) -> None:
-        import onnxruntime
-
         graph = model.graph
-        weights = set(graph.initializers)
-        inputs = [value for value in graph.inputs if value.name not in weights]
-        self.inputs: Mapping[str, Shape] | None = {str(value.name): _shape(value) for value in inputs}
+        self.inputs: Mapping[str, Shape] | None = input_shapes(model)
         self._outputs = {str(value.name) for value in graph.outputs}
         shown = set(graph.outputs)
         inner = [node.outputs[0] for node in graph if node.outputs[0] not in shown]
@@ -86,6 +82,12 @@ class OnnxNet:
         folder.mkdir()
         path = folder / "net.onnx"
         converters.save(model, path)
+        self.open(path)
+
+    def open(self, path: Path) -> None:
+        """Load the file at `path`, all of whose values are outputs."""
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         # Errors only: it warns about every unoptimised net.
         options.log_severity_level = 3
@@ -98,25 +100,29 @@ class OnnxNet:
     def run(self, inputs: Sequence[Array]) -> list[Value]:
         """See `Net`."""
         assert self.inputs is not None
-        names = [value.name for value in self._session.get_outputs()]
-        try:
-            results = self._session.run(None, dict(zip(self.inputs, inputs, strict=True)))
-        except Exception as error:  # see above
-            raise UsageError(f"ONNX Runtime cannot run the net on this input: {error}") from error
-        found = dict(zip(names, results, strict=True))
+        found = self.compute(dict(zip(self.inputs, inputs, strict=True)))
+        names = list(found)
         return [
-            _value(found[name], name, layer, names.index(name) if name in self._outputs else None)
+            value(found[name], name, layer, names.index(name) if name in self._outputs else None)
             for layer, name in self._nodes
             if isinstance(found[name], np.ndarray)
         ]
+
+    def compute(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
+        """All outputs of the file that was opened, in its order."""
+        names = [output.name for output in self._session.get_outputs()]
+        try:
+            results = self._session.run(None, dict(inputs))
+        except Exception as error:  # see above
+            raise UsageError(f"ONNX Runtime cannot run the net on this input: {error}") from error
+        return dict(zip(names, results, strict=True))
 
 
 class PyTorchNet:
     """A generated net.py in PyTorch; hooks record the outputs of its submodules."""
 
-    inputs: Mapping[str, Shape] | None = None
-
     def __init__(self, path: Path) -> None:
+        self.inputs: Mapping[str, Shape] | None = None
         self._module = load_module(path)
 
     def run(self, inputs: Sequence[Array]) -> list[Value]:
@@ -136,20 +142,26 @@ class PyTorchNet:
         for handle in handles:
             handle.remove()
         outputs = [result] if isinstance(result, torch.Tensor) else list(result)
-        return values + [_value(output.numpy(), f"output {k}", None, k) for k, output in enumerate(outputs)]
+        return values + [value(output.numpy(), f"output {k}", None, k) for k, output in enumerate(outputs)]
 
 
 def _recorder(layer: str, values: list[Value]) -> Callable[..., None]:
     def record(module: object, inputs: object, output: Any) -> None:  # noqa: ANN401
         if hasattr(output, "numpy"):
             # A copy, since a later layer may work in place.
-            values.append(_value(output.numpy().copy(), layer, layer, None))
+            values.append(value(output.numpy().copy(), layer, layer, None))
 
     return record
 
 
-def _value(array: Array, name: str, layer: str | None, output_index: int | None) -> Value:
-    """output_index: its index among the outputs of the net; None if it is no output."""
+def input_shapes(model: ir.Model) -> dict[str, Shape]:
+    """Name and shape of each input; SYMBOLIC for a size that is open."""
+    inputs = [given for given in model.graph.inputs if given.name not in model.graph.initializers]
+    return {str(given.name): _shape(given) for given in inputs}
+
+
+def value(array: Array, name: str, layer: str | None, output_index: int | None) -> Value:
+    """A value as it is matched. output_index: its index among the outputs; None if it is no output."""
     keys = [] if layer is None else [("layer", _plain(layer))]
     keys += [("value", _plain(name))] + ([] if output_index is None else [("output", str(output_index))])
     return Value(name, tuple(keys), array, is_output=output_index is not None)

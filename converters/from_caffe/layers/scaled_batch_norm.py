@@ -58,6 +58,7 @@ def scaled_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
         g.parameter("running_mean", s.mean),
         g.parameter("running_var", s.variance),
         epsilon=s.eps,
+        momentum=layer.param.moving_average_fraction,
     )
 
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
+from converters.dropout import add_dropout
 from converters.errors import FormatError, MismatchError
 from converters.from_torch7.backward_shape_inference import ANY
 from converters.from_torch7.builder import Builder
@@ -138,20 +139,22 @@ def repeat_per_sample(g: Builder, stored: ir.Value, x: ir.Value) -> ir.Value:
 def dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The input itself since version 2 (field v2); before that, the input times 1 - p."""
     check_not_stochastic(m)
-    return x if m.flag("v2") else g.binary("Mul", x, 1 - m.number("p"))
+    y = add_dropout(g, x, m.number("p", 0.5))
+    return y if m.flag("v2") else g.binary("Mul", y, 1 - m.number("p"))
 
 
 @module("cudnn.Dropout", name="dropout", supports_inplace=True, expects=ANY)
 def cudnn_dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The input itself, because cudnn scales in training."""
-    return x
+    return add_dropout(g, x, m.number("p", 0.5))
 
 
 @module("SpatialDropout", "VolumetricDropout", may_overwrite=True, expects=ANY)
 def spatial_dropout(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """x * (1 - p), always."""
     check_not_stochastic(m)
-    return g.binary("Mul", x, 1 - m.number("p"))
+    p = m.number("p")
+    return g.binary("Mul", add_dropout(g, x, p, whole_channels=len(dims(x)) > 2), 1 - p)
 
 
 def check_not_stochastic(m: Module) -> None:

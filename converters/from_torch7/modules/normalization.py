@@ -12,7 +12,8 @@ from converters.from_torch7.module import Module
 from converters.from_torch7.modules.checks import check_channels, check_rank, expected_maps, tensor_value
 from converters.from_torch7.registry import module, structure
 from converters.from_torch7.tensor_references import NestedTensors, ValueStorage
-from converters.graph import dims
+from converters.graph import dims, filled
+from converters.weights import mark_weight
 
 
 def batch_normalization(g: Builder, m: Module, x: ir.Value, rank: int) -> ir.Value:
@@ -32,16 +33,31 @@ def batch_normalization(g: Builder, m: Module, x: ir.Value, rank: int) -> ir.Val
         variance = g.parameter("running_var", (inverse**-2 - eps).astype(np.float32))
     else:
         variance = g.weight("running_var", m.tensor("running_var", mean.shape))
-    weight, bias = m.optional_tensor("weight", mean.shape), m.optional_tensor("bias", mean.shape)
     return g.node(
         "BatchNormalization",
         x,
-        g.weight("weight", np.ones(mean.shape, np.float32) if weight is None else weight),
-        g.weight("bias", np.zeros(mean.shape, np.float32) if bias is None else bias),
+        _learned(g, m, "weight", 1.0, mean.shape),
+        _learned(g, m, "bias", 0.0, mean.shape),
         g.weight("running_mean", mean),
         variance,
         epsilon=eps,
+        momentum=_kept_fraction(m),
     )
+
+
+def _learned(g: Builder, m: Module, name: str, otherwise: float, shape: tuple[int, ...]) -> ir.Value:
+    """The scale or bias; where the module learns none, a constant of one value."""
+    stored = m.optional_tensor(name, shape)
+    value = g.weight(name, filled(shape, otherwise) if stored is None else stored)
+    if stored is None:
+        mark_weight(value, False)
+    return value
+
+
+def _kept_fraction(m: Module) -> float | None:
+    """ONNX's momentum, the share of the old statistics that is kept; None for ONNX's own 0.9."""
+    momentum = m.get("momentum")
+    return 1 - momentum if isinstance(momentum, float) and 0 < momentum < 1 and momentum != 0.1 else None
 
 
 def channel_count(m: Module) -> int:

@@ -9,10 +9,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from converters.dropout import drops_whole_channels
 from converters.to_pytorch.context import Context
 from converters.to_pytorch.generated_net import Initializer, number
 from converters.to_pytorch.registry import operator
 
+_CHANNEL_DROPOUT = {3: nn.Dropout1d, 4: nn.Dropout2d, 5: nn.Dropout3d}
 # Defaults of the ONNX specification; torch uses the same numbers.
 SELU = {"alpha": 1.6732632, "gamma": 1.050701}
 
@@ -174,4 +176,6 @@ def dropout(
         ctx.unsupported("training_mode=1 drops values at random; convert an inference net")
     if ctx.is_used(1):
         ctx.unsupported("its mask has no PyTorch form")
-    return ctx.module(nn.Dropout, 0.5 if ratio is None else number(ratio))(x)
+    by_rank = _CHANNEL_DROPOUT if drops_whole_channels(ctx.node) else {}
+    module = by_rank.get(ctx.rank(x), nn.Dropout) if by_rank else nn.Dropout
+    return ctx.module(module, 0.5 if ratio is None else number(ratio))(x)

@@ -28,7 +28,10 @@ def batch_normalization(
     momentum: float = 0.9,
     training_mode: int = 0,
 ) -> Tensor:
-    """(x - mean) / sqrt(var + epsilon) * scale + bias, with the stored statistics."""
+    """(x - mean) / sqrt(var + epsilon) * scale + bias, with the stored statistics.
+
+    ONNX's momentum is the share of the old statistics that training keeps, torch's that of the new ones.
+    """
     if training_mode:
         ctx.unsupported("training_mode=1 uses the statistics of the batch; convert an inference net")
     given = {"weight": scale, "bias": bias, "running_mean": mean, "running_var": var}
@@ -37,11 +40,35 @@ def batch_normalization(
     if len(weights) < 4 or rank not in _BATCH_NORM:
         statistics = ctx.net.tensor(mean, trainable=False), ctx.net.tensor(var, trainable=False)
         return F.batch_norm(x, *statistics, ctx.tensor(scale), ctx.tensor(bias), eps=epsilon)
-    channels = weights["weight"].array.size
-    affine = bool((weights["weight"].array != 1).any() or (weights["bias"].array != 0).any())
+    learned = [key for key in ("weight", "bias") if _is_learned(weights[key], key)]
+    scaled_after = learned == ["weight"] and weights["bias"].is_weight is False
+    affine = bool(learned) and not scaled_after
     if not affine:
-        del weights["weight"], weights["bias"]
-    return ctx.module(_BATCH_NORM[rank], channels, eps=epsilon, affine=affine, weights=weights)(x)
+        weights = {key: value for key, value in weights.items() if key not in ("weight", "bias")}
+    new_share = round(1 - momentum, 7)
+    y = ctx.module(
+        _BATCH_NORM[rank],
+        weights["running_mean"].array.size,
+        eps=epsilon,
+        momentum=new_share,
+        affine=affine,
+        weights=weights,
+    )(x)
+    if scaled_after:  # nn.BatchNorm2d has a scale and a bias or neither
+        assert isinstance(scale, Initializer)
+        return y * ctx.tensor(scale.reshape(-1, *(1,) * (rank - 2)))
+    return y
+
+
+def _is_learned(parameter: Initializer, kind: str) -> bool:
+    """Whether a scale or bias is a weight of the net; where the model does not say, whether it matters."""
+    if parameter.is_weight is not None:
+        return parameter.is_weight
+    return not _is_constant(parameter, 1 if kind == "weight" else 0)
+
+
+def _is_constant(parameter: Initializer, value: float) -> bool:
+    return bool((parameter.array == value).all())
 
 
 @operator("InstanceNormalization")

@@ -9,6 +9,7 @@ import pytest
 from reference_nets import layer, write_net
 
 import converters
+from converters.from_caffe.limits import MAX_LAYERS
 from converters.from_caffe.prototxt import MAX_BYTES, MAX_FIELDS, parse
 
 NET = """name: "small"
@@ -98,11 +99,22 @@ def test_text_larger_than_any_definition_is_refused_unread(tmp_path: Path) -> No
 def test_more_fields_than_any_definition_has_are_refused_unparsed(tmp_path: Path) -> None:
     silent = 'layer { name: "s" type: "Silence" }\n'  # two fields in a message that is a third
     with pytest.raises(
-        converters.FormatError, match=r"some 700,002 fields; a definition has at most 700,000"
+        converters.LimitError, match=r"some 60,003 fields; a definition has at most 60,000: is this the file"
     ):
         parse(write(tmp_path, silent * (MAX_FIELDS // 3 + 1)))
-    net = parse(write(tmp_path, silent * 13_333)).net
-    assert len(net.layer) == 13_333
+
+
+def test_a_larger_text_may_have_more_fields(tmp_path: Path) -> None:
+    comment = "#" + "-" * 2_000_000 + "\n"
+    with pytest.raises(converters.LimitError, match="layers; a net has at most"):
+        parse(write(tmp_path, comment + 'layer { name: "s" type: "Silence" }\n' * (MAX_FIELDS // 3 + 1)))
+
+
+def test_more_layers_than_any_net_has_are_refused(tmp_path: Path) -> None:
+    silent = 'layer { name: "s" type: "Silence" }\n'
+    assert len(parse(write(tmp_path, silent * MAX_LAYERS)).net.layer) == MAX_LAYERS
+    with pytest.raises(converters.LimitError, match=r"5,121 layers; a net has at most 5,120"):
+        parse(write(tmp_path, silent * (MAX_LAYERS + 1)))
 
 
 def test_bytes_that_are_not_utf8_are_named(tmp_path: Path) -> None:

@@ -39,6 +39,12 @@ def test_among_several_networks_one_is_chosen(save_t7):
     assert "choose one, such as --select generator" in str(error.value)
     model = converters.load(path, select="critics.2")
     assert model.graph.outputs[0].shape[1] == 2
+    found = converters.inspect(path)
+    assert not found.complete
+    assert found.problems == ["choose one with --select: generator, critics.1, critics.2"]
+    chosen = converters.inspect(path, select="critics.2")
+    assert chosen.complete
+    assert chosen.outputs == {"output": "Nx2"}
     inner = converters.load(CORPUS / "torch7" / "Sequential" / "net.t7", select="modules.3")
     assert inner.meta["report"].layers == 1
 

@@ -62,8 +62,8 @@ def test_data_without_tensors_has_nothing_to_convert(save_t7):
 
 def test_inspecting_a_net_of_open_shape_says_what_to_give():
     found = converters.inspect(CORPUS / "torch7" / "ReLU" / "net.t7")
-    assert found.complete
-    assert found.notes == [
+    assert not found.complete
+    assert found.problems == [
         "the net does not say what shape its input 'input' has; give it, "
         "such as --input-shape input=N,3,224,224"
     ]

@@ -41,6 +41,14 @@ def test_a_link_needs_a_name_in_utf8(tmp_path: Path) -> None:
     assert not odd.with_name("net.onnx").exists()
 
 
+@pytest.mark.parametrize("name", ["wire-double", "wire-double-and-float"])
+def test_weights_that_the_file_holds_in_another_form_cannot_be_linked(tmp_path: Path, name: str) -> None:
+    case = case_in(tmp_path, name)
+    with pytest.raises(converters.UsageError, match=r"--link: none of the 2 large weights .* conv1\.weight"):
+        converters.convert(case.sources, case.folder / "net.onnx", link=True)
+    assert not (case.folder / "net.onnx").exists()
+
+
 def test_a_link_is_small_and_reads_the_caffemodel_itself(tmp_path: Path) -> None:
     case = case_in(tmp_path, "arch-alexnet")
     converters.convert(case.sources, case.folder / "net.onnx", link=True)

@@ -176,4 +176,4 @@ def test_an_archive_has_hashes_of_its_own(tmp_path):
     (file,) = read(tmp_path, DETECTOR, IMAGE, BOXES, WEIGHTS, archive).files
     assert file.archive is not None
     assert file.archive.hashes == {"sha1": "0a" * 20}
-    assert (file.hashes, file.trust) == ({}, "unpinned")
+    assert (file.hashes, file.trust) == ({}, "pinned")

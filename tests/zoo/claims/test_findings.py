@@ -27,7 +27,8 @@ def test_a_full_run_says_how_far_it_is_off_each_claim(made_run, tmp_path, monkey
     assert not found.holds
     data = json_of(found)
     assert list(data) == [
-        "result", "out", "accuracies", "claims", "trace", "audit", "against", "baseline", "variants",
+        "result", "out", "accuracies", "claims", "trace", "audit", "against", "baseline", "minimums",
+        "variants",
     ]  # fmt: skip
     assert data["claims"] == [
         {"metric": "top1", "claimed": 492, "correct": 490, "off": -2, "tolerance": 0, "holds": False},

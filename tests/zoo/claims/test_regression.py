@@ -22,6 +22,19 @@ def test_the_same_run_is_identical(made_run):
     assert (found.changes, found.same_scores, found.score_difference) == ([], 500, 0.0)
 
 
+def test_another_preprocessing_is_told_in_words(made_run):
+    run = made_run("digits-caffe-dsd")
+    made = [
+        replace(run, result=run.result.model_copy(update={"preprocessing": settings}))
+        for settings in ({"crop": 32, "mean": [127.0, 1.0, 2.0]}, {"crop": 28, "mean": [1, 2, 3], "scale": 2})
+    ]
+    assert compare_runs(made[1], made[0]).different_circumstances == [
+        "preprocessing crop: 32 then, 28 now",
+        "preprocessing mean: 127.0 1.0 2.0 then, 1 2 3 now",
+        "preprocessing scale: not recorded then, 2 now",
+    ]
+
+
 def test_the_last_bit_of_one_score_counts_in_the_same_circumstances(made_run):
     before = made_run(MODEL)
     now = changed(before, {3: {"scores": (0.9000001, 0.1, 0, 0, 0)}})
@@ -35,10 +48,10 @@ def test_the_last_bit_of_one_score_counts_in_the_same_circumstances(made_run):
     elsewhere = replace(now, result=now.result.model_copy(update={"environment": environment}))
     found = compare_runs(elsewhere, before)
     assert found.holds
-    assert found.different_circumstances == ["cpu: None then, another now"]
+    assert found.different_circumstances == ["cpu: not recorded then, another now"]
     assert (
         found.verdict()
-        == "0 of 500 images changed their verdict; allowed are 0 (cpu: None then, another now)"
+        == "0 of 500 images changed their verdict; allowed are 0 (cpu: not recorded then, another now)"
     )
 
 

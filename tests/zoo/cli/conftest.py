@@ -15,6 +15,20 @@ def dsd_zoo(monkeypatch, capsys, tmp_path) -> Run:
     return runner(monkeypatch, capsys)
 
 
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    """A cache for all tests of a file, so that each net is converted once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def dsd_zoo_here(monkeypatch, capsys, tmp_path, converted) -> Run:
+    """Runs the command line in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DSD_ZOO_CACHE", str(converted))
+    return runner(monkeypatch, capsys)
+
+
 @pytest.fixture
 def own(tmp_path):
     """A folder with one manifest of the user's, whose unpinned weights come from a file:// URL."""

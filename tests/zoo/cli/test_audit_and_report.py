@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from command_line import Run, runner
+from corpus_cases import CORPUS
 
+import converters
 from zoo.bundled import bundled_folder
 from zoo.evidence.run import write_run
 
@@ -188,6 +190,40 @@ def test_a_folded_net_agrees_at_its_outputs(dsd_zoo) -> None:
     assert "The outputs agree all the same" in outcome.out
 
 
+@pytest.mark.parametrize(
+    ("name", "order", "limits", "words"),
+    [
+        ("digits-caffe-dsd", "BGR", [0, 255], "BGR, 0 to 255"),
+        ("digits-torch7-dsd", "RGB", [0, 1], "RGB, 0 to 1"),
+    ],
+)
+def test_channel_order_and_range_are_said_wherever_pixels_are(dsd_zoo, name, order, limits, words) -> None:
+    report = json.loads(dsd_zoo("convert", name, "-o", "net.onnx", "--json").out)
+    assert report["preprocessing"]["crop"] == 32
+    assert report["preprocessing"]["channel_order"] == order
+    assert report["preprocessing"]["value_range"] == limits
+    written = converters.load("net.onnx").metadata_props
+    assert json.loads(written["dsd-zoo.channel_order"]) == order
+    assert json.loads(written["dsd-zoo.value_range"]) == limits
+    embedded = dsd_zoo("convert", name, "-o", "pixels.onnx", "--embed-preprocessing")
+    assert f"the input takes the cropped pixels unchanged, {words}" in embedded.out
+
+
+def test_what_convert_suggests_runs_and_can_be_independent(dsd_zoo) -> None:
+    net = str(CORPUS / "torch7-models" / "resnet18-thin" / "net.t7")
+    text = dsd_zoo("convert", net, "-o", "net.onnx").out
+    line = next(line for line in text.splitlines() if "dsd-zoo compare" in line)
+    command = line[line.index("compare") :].split()
+    assert command[-2:] == ["--input-shape", "input=2,3,224,224"]
+    assert "add --with pytorch: the source then runs in something else" in text
+    found = dsd_zoo(*command, "--with", "pytorch")
+    assert found.code == 0
+    assert "A was converted to PyTorch and run there." in found.out
+    told = json.loads(dsd_zoo(*command, "--with", "pytorch", "--json").out)
+    assert (told["with"], told["agrees"]) == ("pytorch", True)
+    assert dsd_zoo("compare", net, "net.onnx", "--with-python", sys.executable).code == 2
+
+
 def test_inspect_shows_the_layers(dsd_zoo) -> None:
     outcome = dsd_zoo("inspect", "digits-caffe-dsd")
     assert outcome.code == 0
@@ -195,6 +231,19 @@ def test_inspect_shows_the_layers(dsd_zoo) -> None:
     assert "All of it converts." in outcome.out
     found = json.loads(dsd_zoo("inspect", *NET, "--json").out)
     assert found["complete"] is True
+
+
+def test_inspect_says_what_else_a_conversion_needs(dsd_zoo) -> None:
+    alone = dsd_zoo("inspect", NET[0])
+    assert alone.code == 0
+    assert "With its weights, all of it converts." in alone.out
+    net = str(CORPUS / "torch7" / "ReLU" / "net.t7")
+    refused = dsd_zoo("inspect", net)
+    assert refused.code == dsd_zoo("convert", net, "-o", "net.onnx").code - 1 == 1
+    assert "does not convert: the net does not say what shape its input 'input' has" in refused.out
+    given = dsd_zoo("inspect", net, "--input-shape", "input=N,4", "--static-batch", "3")
+    assert given.code == 0
+    assert "All of it converts." in given.out
 
 
 def test_inspect_ends_with_1_when_a_layer_does_not_convert(dsd_zoo) -> None:

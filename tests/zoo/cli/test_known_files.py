@@ -307,7 +307,7 @@ def test_an_archive_is_added_with_all_it_holds(run, toy):
         added = run("add", *arguments)
         assert added.code == 0, added.err
         assert [line for line in added.out.splitlines() if line.startswith("toy: ")] == [
-            f"toy: {name} is now in the cache (recorded)" for name, _ in roles
+            f"toy: {name} is now in the cache (pinned)" for name, _ in roles
         ]
     assert run("inspect", "toy").code == 0
     assert run("verify", toy.weights).out == f"{toy.weights}\n  this is toy.caffemodel of toy\n"

@@ -99,7 +99,7 @@ def test_only_what_was_asked_for_is_listed(dsd_zoo, options, expected):
         assert sorted(name for names in groups_of(shown.out).values() for name in names) == expected
     else:
         assert (
-            shown.out == f"No model of {len(Catalog.load())} models is like that. All models: dsd-zoo list\n"
+            shown.out == f"None of the {len(Catalog.load())} models is like that. All models: dsd-zoo list\n"
         )
 
 

@@ -26,6 +26,19 @@ def test_each_file_has_one_line_with_full_numbers(width):
     assert ("━" in lines[1]) == (width >= 80)
 
 
+def test_logs_get_a_line_now_and_then(capsys):
+    now = [0.0]
+    lines = _image_progress.ProgressLines("net", clock=lambda: now[0])
+    for second in range(0, 201, 10):
+        now[0] = second
+        lines(second * 250, 50000)
+    assert capsys.readouterr().err.splitlines() == [
+        "net: 7,500 of 50,000 images, 250.0 images/s, 0:02:50 left",
+        "net: 22,500 of 50,000 images, 250.0 images/s, 0:01:50 left",
+        "net: 37,500 of 50,000 images, 250.0 images/s, 0:00:50 left",
+    ]
+
+
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_images_have_one_line_with_full_numbers(width):
     console = Console(width=width, file=io.StringIO())

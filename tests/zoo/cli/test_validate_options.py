@@ -189,64 +189,6 @@ def test_reports_that_cannot_be_written_are_named(dsd_zoo):
         assert "top-1" in outcome.out
 
 
-@pytest.fixture
-def interrupted(monkeypatch):
-    """Ctrl-C comes with the fourth batch, once."""
-    import zoo.evaluation.batches
-
-    rows, calls = zoo.evaluation.batches._rows, []
-
-    def until_the_fourth(*arguments):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return rows(*arguments)
-
-    monkeypatch.setattr(zoo.evaluation.batches, "_rows", until_the_fourth)
-
-
-@pytest.mark.usefixtures("interrupted")
-def test_an_interrupted_command_says_how_to_go_on(dsd_zoo):
-    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--batch-size", 10)
-    assert outcome.code == 130
-    assert "interrupted; the evidence of 30 images is kept in results/digits-caffe-dsd/onnx" in outcome.err
-    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--batch-size", 11, "--resume")
-    assert outcome.code == 2
-    assert "batch size was 10 and is 11" in outcome.err
-    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--batch-size", 10, "--resume")
-    assert outcome.code == 0
-    assert "30 images were ranked before an interruption" in outcome.out
-    assert read_run(Path("results/digits-caffe-dsd/onnx")).result.top1_correct == 492
-
-
-def test_a_run_that_had_ranked_all_images_before_gives_no_rate(dsd_zoo, monkeypatch):
-    import zoo.evaluation.evaluate
-
-    def interrupt(*arguments: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(zoo.evaluation.evaluate, "gather", interrupt)
-        assert dsd_zoo("validate", "digits-caffe-dsd").code == 130
-    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--resume")
-    assert "500 images were ranked before an interruption" in outcome.out
-    assert "492  500" in outcome.out
-    assert "images/s" not in outcome.out
-
-
-@pytest.mark.usefixtures("interrupted")
-def test_resume_keeps_the_batch_size_of_the_interrupted_run(dsd_zoo, monkeypatch):
-    """The free memory decides the size, so the next run could choose another."""
-    import zoo.evaluation.sessions
-
-    monkeypatch.setattr(zoo.evaluation.sessions, "batch_size", lambda *arguments: 10)
-    assert dsd_zoo("validate", "digits-caffe-dsd").code == 130
-    monkeypatch.setattr(zoo.evaluation.sessions, "batch_size", lambda *arguments: 20)
-    outcome = dsd_zoo("validate", "digits-caffe-dsd", "--resume")
-    assert outcome.code == 0
-    assert "batches of 10" in outcome.out
-
-
 def test_bench_measures_the_three_rates(dsd_zoo):
     outcome = dsd_zoo("bench", "digits-caffe-dsd", "--runtime", "onnx", "--seconds", "0.3", "--json")
     assert outcome.code == 0

@@ -6,12 +6,16 @@ import gzip
 
 import pytest
 from archives import ARCHIVES, WITH_COMPANY, tarred, zipped
+from manifest_files import catalog_of, write_manifest
 from misbehaving_server import CONTENT, answer, drop_after, known, left_behind, model, raw, serve, status
 
 from zoo.catalog.manifest import Manifest, ModelFile
-from zoo.download import Fetched, add_file, fetch_file
+from zoo.download import Fetched, Network, add_file, fetch_file
+from zoo.download.mirror import export_cache, import_cache
 from zoo.download.parallel import fetch_all
 from zoo.errors import FetchError, IntegrityError
+from zoo.store.cache import Cache
+from zoo.verification.integrity import check_integrity
 
 SMALL = CONTENT[:5000]
 
@@ -90,6 +94,83 @@ def test_a_file_that_was_added_may_come_in_the_archive_on_record_only(cache, tmp
     path.write_bytes(ARCHIVES["tar"])
     added, stored_at = add_file(file.manifest, path, cache)
     assert (added, stored_at.read_bytes()) == (file, CONTENT)
+
+
+def test_a_file_of_a_pinned_archive_is_pinned(site, cache, hasty, tmp_path):
+    """Before it comes, afterwards, and when the cache is emptied: no hash of its own is needed."""
+    site.content = ARCHIVES["tar"]
+    file = in_archive(site.url(), site.content)
+    assert (file.entry.trust, cache.trust(file)) == ("pinned", "pinned")
+    fetch_file(file, cache, hasty)
+    emptied = Cache(tmp_path / "emptied")
+    assert (cache.trust(file), emptied.trust(file)) == ("pinned", "pinned")
+    (check,) = check_integrity(file.manifest, cache)
+    assert (check.ok, check.trust, check.detail) == (True, "pinned", "sha256 as in the archive on record")
+
+
+def test_an_archive_without_a_hash_pins_nothing(site, cache, hasty):
+    site.content = ARCHIVES["tar"]
+    file = in_archive(site.url(), bytes=len(site.content))
+    assert (file.entry.trust, cache.trust(file)) == ("unpinned", "unverified")
+    fetch_file(file, cache, hasty)
+    assert cache.trust(file) == "recorded"
+
+
+def test_the_bare_file_is_only_recorded_until_the_archive_confirms_it(cache, tmp_path):
+    bare, archive = tmp_path / "tiny.caffemodel", tmp_path / "net.tar"
+    bare.write_bytes(CONTENT)
+    archive.write_bytes(ARCHIVES["tar"])
+    file = in_archive("https://example.org/net.tar", ARCHIVES["tar"])
+    add_file(file.manifest, bare, cache)
+    assert cache.trust(file) == "recorded"
+    add_file(file.manifest, archive, cache)
+    assert cache.trust(file) == "pinned"
+    add_file(file.manifest, bare, cache, replace=True)
+    assert cache.trust(file) == "pinned"
+
+
+def test_what_the_archive_confirmed_is_never_overruled(cache, tmp_path):
+    bare, archive = tmp_path / "tiny.caffemodel", tmp_path / "net.tar"
+    bare.write_bytes(CONTENT + b"!")
+    archive.write_bytes(ARCHIVES["tar"])
+    file = in_archive("https://example.org/net.tar", ARCHIVES["tar"])
+    add_file(file.manifest, bare, cache)
+    with pytest.raises(IntegrityError, match="not the file that came at first use"):
+        add_file(file.manifest, archive, cache)
+    add_file(file.manifest, archive, cache, replace=True)
+    with pytest.raises(IntegrityError, match="not the file that is in the archive on record") as caught:
+        add_file(file.manifest, bare, cache, replace=True)
+    assert "--replace" not in str(caught.value)
+    assert (cache.trust(file), cache.find(file).read_bytes()) == ("pinned", CONTENT)  # type: ignore[union-attr]
+
+
+def test_a_record_of_another_archive_pins_nothing(site, cache, hasty):
+    """A manifest may come to name another archive."""
+    site.content = ARCHIVES["tar"]
+    fetch_file(in_archive(site.url(), site.content), cache, hasty)
+    assert cache.trust(in_archive(site.url(), ARCHIVES["zip"])) == "recorded"
+
+
+def test_an_import_does_not_prove_an_archive(site, cache, hasty, tmp_path):
+    """Who wrote the export may have written anything into its index."""
+    site.content = ARCHIVES["tar"]
+    file = in_archive(site.url(), site.content)
+    fetch_file(file, cache, hasty)
+    assert len(list(export_cache(cache, [file.manifest], tmp_path / "e"))) == 1
+    there = Cache(tmp_path / "there", tmp_path / "there.json")
+    entry = file.entry.model_dump(exclude_none=True)
+    catalog = catalog_of(write_manifest(tmp_path / "m", "tiny", entry))
+    (copied,) = import_cache(there, catalog, tmp_path / "e")
+    assert copied.outcome == f"{len(CONTENT):,} bytes"
+    assert there.trust(file) == "recorded"
+
+
+def test_by_hand_the_archive_is_what_is_asked_for(cache):
+    file = in_archive("https://example.org/net.tar", ARCHIVES["tar"])
+    with pytest.raises(FetchError) as caught:
+        fetch_file(file, cache, Network(offline=True))
+    size, hashes = len(ARCHIVES["tar"]), known(ARCHIVES["tar"])
+    assert f"  the right archive net.zip has {size} bytes, sha256 {hashes['sha256']}" in str(caught.value)
 
 
 PAIR = (("n/tiny.prototxt", b"name: 'tiny'\n"), ("n/tiny.caffemodel", CONTENT))

@@ -101,7 +101,7 @@ def test_a_run_with_another_plan_does_not_resume(tmp_path, images, make_job):
             ({"limit": 9}, "images was 8 and is 9"),
             ({"batch_size": 5}, "batch size was 4 and is 5"),
             ({"model": "other"}, "model was"),
-            ({"files": {"net.prototxt": "0" * 64}}, "files was"),
+            ({"files": {"net.prototxt": "0" * 64}}, r"files: net\.prototxt was not given"),
             ({"preprocess_on": "device"}, "preprocess on was"),
         ):
             with pytest.raises(UsageError, match=message):
@@ -110,7 +110,7 @@ def test_a_run_with_another_plan_does_not_resume(tmp_path, images, make_job):
                     resume=True,
                 )  # fmt: skip
         scaled = Preprocessing(flavour="caffe-warp8", crop=8, scale=2)
-        with pytest.raises(UsageError, match="preprocessing was"):
+        with pytest.raises(UsageError, match=r"preprocessing: scale was 1\.0 and is 2\.0"):
             evaluate_variants(job, [Variant(scaled)], folder=tmp_path / "out", resume=True)
         (images / "labels.txt").write_text(
             (images / "labels.txt").read_text().replace("02.jpg 2", "02.jpg 0")

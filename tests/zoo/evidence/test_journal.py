@@ -63,10 +63,18 @@ def test_a_line_that_was_cut_short_does_not_count(tmp_path):
     assert journal.read(tmp_path) == {5: batch(5)}
 
 
-def test_without_resume_an_unfinished_run_is_thrown_away(tmp_path):
-    journal.start(tmp_path, PLAN, resume=False)
-    written(tmp_path, batch(0))
-    assert journal.start(tmp_path, PLAN, resume=False) == {}
+def test_an_unfinished_run_is_thrown_away_only_if_that_is_asked_for(tmp_path):
+    journal.start(tmp_path, PLAN)
+    # A run that ranked nothing yet is no loss.
+    journal.start(tmp_path, PLAN)
+    path = written(tmp_path, batch(0))
+    with pytest.raises(UsageError, match=r"evidence of 3 images\n  --resume goes on with it; --restart"):
+        journal.start(tmp_path, PLAN)
+    assert journal.read(tmp_path) == {0: batch(0)}
+    path.write_text("damaged\n")
+    with pytest.raises(DataError, match="--restart throws the unfinished run away"):
+        journal.start(tmp_path, PLAN)
+    assert journal.start(tmp_path, PLAN, restart=True) == {}
     assert journal.read(tmp_path) == {}
     journal.finish(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -82,8 +90,8 @@ def test_another_plan_is_refused_by_what_differs(tmp_path):
     with pytest.raises(UsageError) as caught:
         journal.start(tmp_path, other, resume=True)
     assert "images was 9 and is 10" in str(caught.value)
-    assert 'scores was null and is "prob"' in str(caught.value)
-    assert "files was {" in str(caught.value)
+    assert "scores was not given and is prob" in str(caught.value)
+    assert "files: net.onnx was 1111" in str(caught.value)
     assert journal.read(tmp_path) == {0: batch(0)}
 
 
@@ -117,7 +125,7 @@ def test_a_damaged_plan_is_named(tmp_path):
     with pytest.raises(DataError, match=r"plan\.json: the unfinished run cannot be read"):
         journal.start(tmp_path, PLAN, resume=True)
     (tmp_path / "partial" / "plan.json").write_text(json.dumps([]))
-    with pytest.raises(UsageError, match="images was null and is 9"):
+    with pytest.raises(UsageError, match="images was not given and is 9"):
         journal.start(tmp_path, PLAN, resume=True)
 
 

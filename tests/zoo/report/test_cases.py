@@ -78,8 +78,8 @@ def test_markdown_has_the_gains_by_preparation(made_run):
     words = "warped to 36x36, crop 32"
     assert lines[at + 4 : at + 6] == [
         f"| {words} | as published | 98.60 | 98.40 | -0.20 | -1.89 to +1.46 | not significant |",
-        f"| {words} | ONNX Runtime, 500 images, p = 1 | 98.60 | 98.40 | -0.20 | -1.27 to +0.76 "
-        "| not significant |",
+        f"| {words} | here, caffe-warp36: ONNX Runtime, 500 images, p = 1 | 98.60 | 98.40 | -0.20 "
+        "| -1.27 to +0.76 | not significant |",
     ]
     assert lines[at + 7].startswith("Top-1: No significant gain is published")
     tables = [line for line in lines if line.startswith("|") and words in line]

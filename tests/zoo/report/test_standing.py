@@ -127,6 +127,10 @@ def test_the_lines_of_a_table_stand_by_preparation(made_run):
         ("warped to 36x36, crop 32", "here, caffe-warp36", "98.60", "98.40"),
     ]
     assert block.lines[1].basis == "ONNX Runtime and PyTorch, 500 images, p = 1"
+    assert [line.who for line in block.lines] == [
+        "as published",
+        "here, caffe-warp36: ONNX Runtime and PyTorch, 500 images, p = 1",
+    ]
     vgg = gain_blocks(audits("vgg16-dsd")[0])[1]
     assert [(line.preparation, line.name, line.baseline, line.model) for line in vgg.lines] == [
         ("as the authors did, not stated", "as published", "88.68", "91.33"),

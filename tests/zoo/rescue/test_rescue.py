@@ -15,7 +15,7 @@ from corpus_cases import CORPUS
 
 from zoo.bundled import bundled_folder
 from zoo.errors import UsageError
-from zoo.rescue.opencv import OpenCV
+from zoo.verification.opencv import OpenCV
 
 PROGRAMS = CORPUS / "rescue"
 DIGITS = bundled_folder() / "digits"

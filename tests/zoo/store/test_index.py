@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,17 @@ def test_what_another_process_wrote_is_seen(tmp_path, reads):
     assert mine.get("model", "net") == changed
     (tmp_path / "index.json").unlink()
     assert mine.get("model", "net") is None
+
+
+def test_the_archive_of_a_file_is_kept_and_checked(tmp_path):
+    path = tmp_path / "index.json"
+    Index(path, None, "").put("model", "net", replace(ENTRY, archive=DIGESTS))
+    assert Index(path, None, "").get("model", "net") == replace(ENTRY, archive=DIGESTS)
+    data = json.loads(path.read_text())
+    data["models"]["model"]["net"]["archive"]["sha1"] = "../.."
+    path.write_text(json.dumps(data))
+    with pytest.raises(UsageError, match="damaged"):
+        Index(path, None, "delete it").get("model", "net")
 
 
 def test_what_a_caller_changes_does_not_change_the_index(tmp_path):

@@ -26,6 +26,7 @@ from zoo.cli._output import print_fields, print_json, print_table
 from zoo.cli._subject import find_subject
 from zoo.cli._tasks import refuse_uncounted
 from zoo.cli.command import command
+from zoo.errors import UsageError
 from zoo.vocabulary import Precision, RuntimeName
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ def bench(
     seconds: Annotated[
         float, typer.Option(min=0.1, metavar="S", help="How long each of the three is measured.")
     ] = 5,
+    train: Annotated[
+        bool, typer.Option("--train", help="Benchmark training instead: a step of each phase.")
+    ] = False,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="RECIPE", help="With --train; default digits or squeezenet-dsd.")
+    ] = None,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
@@ -63,6 +70,10 @@ def bench(
     With a GPU the slower of the two bounds the validation. Without one they share the processors, and what
     that leaves is the bound: both one after the other. --json prints the rates, batch_size, at_once, bound,
     share_of_bound, share_of_slower and the environment; without --runtime those of each, and the fastest.
+
+    --train times steps of `dsd-zoo train` in turns with those of a bare PyTorch loop over batches in memory;
+    `digits` brings its images. --json prints bare, dense, sparse in milliseconds, dense_to_bare,
+    sparse_to_dense, steps, batch_size and the environment.
     """
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
@@ -74,6 +85,27 @@ def bench(
 
     sleep_while_waiting()
     parse_device(device)
+    if train:
+        from zoo.cli._bench_train import bench_training
+
+        bench_training(
+            net,
+            data,
+            labels,
+            recipe,
+            manifests,
+            chosen={"flavour": flavour, "crop": crop},
+            mean=mean_option(mean),
+            scores=scores,
+            batch_size=batch_size,
+            device=device,
+            precision=precision,
+            seconds=seconds,
+            json=json,
+        )
+        return
+    if recipe is not None:
+        raise UsageError("--recipe is about training: give --train, too")
     refuse_uncounted(net, manifests)
     subject = find_subject(net, manifests)
     scores = subject.scores(scores)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,6 +18,7 @@ from zoo.cli._options import (
 from zoo.cli._output import print_json, print_table
 from zoo.cli._subject import find_subject
 from zoo.cli.command import command
+from zoo.errors import UsageError
 from zoo.verification.difference import BOUND
 
 if TYPE_CHECKING:
@@ -30,9 +32,25 @@ def compare(
     a: Annotated[str, typer.Argument(metavar="A", help=FORM)],
     b: Annotated[str, typer.Argument(metavar="B", help=FORM)],
     input_shape: InputShapeOption = None,
+    with_: Annotated[
+        Literal["opencv4", "caffe", "pytorch", "reference"] | None,
+        typer.Option(
+            "--with",
+            help="Run A in OpenCV 4 (its own readers), Caffe, PyTorch, or onnx's ReferenceEvaluator.",
+        ),
+    ] = None,
+    with_python: Annotated[
+        Path | None,
+        typer.Option("--with-python", metavar="PYTHON", help="The Python that has OpenCV 4 or Caffe."),
+    ] = None,
     bound: Annotated[
-        float, typer.Option(help="Allowed difference, relative to the largest magnitude of a value.", min=0)
-    ] = BOUND,
+        float | None,
+        typer.Option(
+            help="Allowed difference, relative to the largest magnitude of a value; 1e-05 by default, 0.0001 "
+            "for OpenCV.",
+            min=0,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the random input.", min=0)] = 0,
     verify: VerifyOption = False,
     json: JsonOption = False,
@@ -42,10 +60,17 @@ def compare(
 
     Both run on the same random input. Every value that both forms name is compared in the order in which
     A computes it. Ends with 1 and the name of the first divergence if their outputs do not agree.
+    Unless told otherwise, source files and .onnx run in ONNX Runtime, so a net and what was converted from it
+    agree even if both were read wrongly: --with runs A in something else, and says what that can catch.
     A net.py is a program and is run as one: compare only those that you trust. Nothing else is executed.
     """
     from zoo.verification.compare import compare_nets
+    from zoo.verification.independent import INDEPENDENT, OTHER_IMPLEMENTATION_BOUND
 
+    if with_python is not None and with_ is None:
+        raise UsageError("--with-python names the Python for --with opencv4 or --with caffe: give that too")
+    if bound is None:
+        bound = OTHER_IMPLEMENTATION_BOUND if with_ == "opencv4" else BOUND
     subjects = [find_subject(form.split(","), manifests) for form in (a, b)]
     known = [subject.manifest for subject in subjects if subject.manifest is not None]
     found = compare_nets(
@@ -55,7 +80,10 @@ def compare(
         seed=seed,
         bound=bound,
         verify=verify,
+        independent=with_,
+        python=with_python,
     )
+    told = None if with_ is None else INDEPENDENT[with_]
     if json:
         print_json(
             {
@@ -64,10 +92,13 @@ def compare(
                 "values": [asdict(row) for row in found.rows],
                 "first_divergence": found.first_divergence and found.first_divergence.name,
                 "only_first": found.only_first,
+                **({} if with_ is None else {"with": with_, "meaning": told}),
             }
         )
     else:
         _print(found)
+        if told is not None:
+            print(f"{told}.")
     if not found.agrees:
         raise typer.Exit(1)
 

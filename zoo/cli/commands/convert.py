@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo.cli._options import (
+    IgnoreFieldOption,
     InputShapeOption,
     JsonOption,
     LevelOption,
     ManifestsOption,
+    OutputOption,
     ProposalOption,
+    SelectOption,
     StageOption,
+    StaticBatchOption,
     VerifyOption,
     input_shapes,
 )
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
     from converters import ConversionReport
     from zoo.store.subject import Subject
 
+# Of an image whose size is open.
+USUAL_SIDE = 224
 FORMS = {".onnx": "ONNX", ".py": "PyTorch", ".safetensors": "tensors"}
 
 
@@ -49,19 +56,13 @@ def convert(
             help="NET.onnx, NET.py (with NET.safetensors), a folder for both, or DATA.safetensors of a .t7.",
         ),
     ],
-    output: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Expose this blob instead of the net's outputs; may be repeated."),
-    ] = None,
+    output: OutputOption = None,
     input_shape: InputShapeOption = None,
-    static_batch: Annotated[int | None, typer.Option(metavar="N", help="Fix the batch.", min=1)] = None,
+    static_batch: StaticBatchOption = None,
     stage: StageOption = None,
     level: LevelOption = 0,
     proposal: ProposalOption = None,
-    ignore_field: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="An unknown prototxt field that may be ignored; may be repeated."),
-    ] = None,
+    ignore_field: IgnoreFieldOption = None,
     link: Annotated[
         bool, typer.Option("--link", help="ONNX: point into the original weights file, copy nothing.")
     ] = False,
@@ -86,8 +87,14 @@ def convert(
             metavar="FILE", help="The mean image to embed (.npy or .binaryproto); with --embed-preprocessing."
         ),
     ] = None,
-    select: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Where in a Torch7 file the net lies, such as model.")
+    select: SelectOption = None,
+    init: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SEED",
+            min=0,
+            help="Initial weights by the fillers of a Caffe definition, for what no weights file holds.",
+        ),
     ] = None,
     verify: VerifyOption = False,
     json: JsonOption = False,
@@ -121,9 +128,14 @@ def convert(
         "select": select,
         "embed_preprocessing": embed_preprocessing,
         "mean_image": mean_image,
+        "init": init,
         "verify": verify,
     }
-    given = [f"--{name.removesuffix('s').replace('_', '-')}" for name, value in options.items() if value]
+    given = [
+        f"--{name.removesuffix('s').replace('_', '-')}"
+        for name, value in options.items()
+        if value or (name == "init" and value is not None)
+    ]
     if given and Path(out).suffix == ".safetensors":
         raise UsageError(
             f"{out}: takes the tensors of a .t7 as they are, and {', '.join(given)} is about a net; "
@@ -163,11 +175,59 @@ def _print_report(report: ConversionReport, what: Sequence[str], subject: Subjec
         ("preprocessing", ", ".join(f"{name} {value}" for name, value in preprocessing.items())),
         ("notes", "\n".join(report.notes)),
         ("written", "\n".join(f"{path}  {human_bytes(path.stat().st_size)}" for path in report.files)),
-        ("next", "\n".join(shlex.join(["dsd-zoo", "compare", ",".join(named), str(net)]) for net in nets)),
+        ("next", _next(report, nets, named, subject)),
     ]
     forms = [FORMS[path.suffix] for path in nets or report.files]
     print(f"{report.framework} to {' and '.join(forms)}")
     print_fields([(name, value) for name, value in fields if value])
+
+
+def _next(report: ConversionReport, nets: Sequence[Path], named: Sequence[str], subject: Subject) -> str:
+    """The commands that compare what was written with the source, and how to do it independently.
+
+    Source files and .onnx run alike, after the same reader: so such a comparison is of the written file only.
+    """
+    known = subject.known_net()
+    usual = None if known is None else known.image_shape
+    shapes = [] if subject.manifest is not None else _shapes_to_compare(report.inputs, usual)
+    lines = [shlex.join(["dsd-zoo", "compare", ",".join(named), str(net), *shapes]) for net in nets]
+    if any(net.suffix == ".onnx" for net in nets):
+        lines.append(
+            f"add --with {_independent(report.framework)}: the source then runs in something else than "
+            "the .onnx"
+        )
+    return "\n".join(lines)
+
+
+def _independent(framework: str) -> str:
+    """The most independent of `compare --with` that this Python has."""
+    from importlib.metadata import PackageNotFoundError, version
+    from importlib.util import find_spec
+
+    caffe = find_spec("caffe") if framework == "caffe" else None
+    if caffe is not None and caffe.origin is not None:  # not just any folder of this name
+        return "caffe"
+    for package in ("opencv-python-headless", "opencv-python"):
+        with contextlib.suppress(PackageNotFoundError):
+            if version(package).startswith("4."):
+                return "opencv4"
+    return "pytorch"
+
+
+def _shapes_to_compare(inputs: dict[str, str], known: Sequence[int] | None) -> list[str]:
+    """The options of `compare` for inputs that leave more open than the batch.
+
+    known: what the model takes, without the batch; None: open sizes get those of a usual image.
+    """
+    options = []
+    for name, text in inputs.items():
+        batch, *sizes = text.split("x")
+        if not all(size.isdecimal() for size in sizes):
+            wanted = known if known is not None and len(known) == len(sizes) else [USUAL_SIDE] * len(sizes)
+            usual = [size if size.isdecimal() else str(k) for size, k in zip(sizes, wanted, strict=True)]
+            shape = ",".join([batch if batch.isdecimal() else "2", *usual])
+            options += ["--input-shape", f"{name}={shape}"]
+    return options
 
 
 def _shapes(values: dict[str, str]) -> str:

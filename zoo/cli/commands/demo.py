@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @command("demo", order=160)
 def demo(
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The HTML report to write.")
+        Path, typer.Option("--out", "-o", "--output", metavar="FILE", help="The HTML report to write.")
     ] = Path("report.html"),
     out: Annotated[
         Path | None,

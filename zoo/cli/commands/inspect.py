@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo.cli._options import (
+    IgnoreFieldOption,
     InputShapeOption,
     JsonOption,
     LevelOption,
     ManifestsOption,
+    OutputOption,
     ProposalOption,
+    SelectOption,
     StageOption,
+    StaticBatchOption,
     VerifyOption,
     input_shapes,
 )
@@ -42,10 +46,14 @@ def inspect(
             "--weights", help="Compare the weights of two nets, A B; files of one net are joined by commas."
         ),
     ] = False,
+    output: OutputOption = None,
     input_shape: InputShapeOption = None,
+    static_batch: StaticBatchOption = None,
     stage: StageOption = None,
     level: LevelOption = 0,
     proposal: ProposalOption = None,
+    ignore_field: IgnoreFieldOption = None,
+    select: SelectOption = None,
     verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
@@ -53,7 +61,8 @@ def inspect(
     """Inspect a net: its layers, and what would convert.
 
     Layers come with their output shapes and parameters; what stops one says why. Files of a model of the
-    catalog are known by their content. Ends with 0 only if all of it would. With --weights A B, such as a DSD
+    catalog are known by their content. Ends with 0 only if `dsd-zoo convert` would succeed with the same
+    options; of a definition alone, if it would with the weights. With --weights A B, such as a DSD
     model and its baseline: how many weights are zero, how they correlate layer by layer, and how their
     magnitudes are distributed.
     """
@@ -61,7 +70,16 @@ def inspect(
     from zoo.store.conversion import inspect_subject
 
     if weights:
-        given = {"--input-shape": input_shape, "--stage": stage, "--level": level, "--proposal": proposal}
+        given = {
+            "--output": output,
+            "--input-shape": input_shape,
+            "--static-batch": static_batch,
+            "--stage": stage,
+            "--level": level,
+            "--proposal": proposal,
+            "--ignore-field": ignore_field,
+            "--select": select,
+        }
         if unused := [name for name, value in given.items() if value]:
             raise UsageError(f"--weights compares weights alone; leave out {' and '.join(unused)}")
         show_weights(what, manifests, as_json=json, verify=verify)
@@ -72,10 +90,14 @@ def inspect(
     warn_of_manifests(subject.recognizer)
     found = inspect_subject(
         subject,
+        outputs=output,
         input_shapes=input_shapes(input_shape),
+        static_batch=static_batch,
         stages=stage or (),
         level=level,
         proposal=proposal,
+        ignore_fields=ignore_field or (),
+        select=select,
         verify=verify,
     )
     if json:
@@ -111,6 +133,10 @@ def _print(found: Inspection, subject: Subject) -> None:
 
 
 def _verdict(found: Inspection) -> str:
+    if found.complete and found.needs_weights:
+        return "With its weights, all of it converts."
+    if found.complete and found.layers and not found.outputs:
+        return "Its tensors can be saved as .safetensors."
     if found.complete:
         return "All of it converts."
     if found.convertible < len(found.layers):

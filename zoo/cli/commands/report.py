@@ -17,7 +17,7 @@ from zoo.cli.command import command
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with runs of `dsd-zoo validate`.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The HTML file to write.")
+        Path, typer.Option("--out", "-o", "--output", metavar="FILE", help="The HTML file to write.")
     ] = Path("report.html"),
     manifests: ManifestsOption = None,
 ) -> None:

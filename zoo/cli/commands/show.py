@@ -195,7 +195,10 @@ def _trust(file: ModelFile, cache: Cache) -> str:
         "recorded": "recorded: no hash is known beforehand; what came at first use counts",
         "unverified": "unverified: no hash is known beforehand; the first download will be put on record",
     }
-    return meaning[cache.trust(file)]
+    trust = cache.trust(file)
+    if trust == "pinned" and file.entry.is_pinned_by_archive:
+        return "pinned: a hash known beforehand says which archive is right, and the file is taken from it"
+    return meaning[trust]
 
 
 def _print_notes(manifest: Manifest) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -23,26 +23,20 @@ from zoo.cli._options import (
     MeanOption,
     NetsArgument,
     PreprocessOnOption,
-    RuntimeOption,
     ScoresOption,
     VerifyOption,
     mean_option,
     numbers,
 )
+from zoo.cli._other_runs import earlier_runs, other_run, require_same_images
 from zoo.cli._output import print_json
+from zoo.cli._pass_errors import ending_explained, errors_in_junit
 from zoo.cli._subject import find_subjects, load_catalog
 from zoo.cli._tasks import refuse_uncounted
 from zoo.cli.command import command
 from zoo.datasets import kinds_of_sources
 from zoo.errors import UsageError
-from zoo.vocabulary import Precision
-
-if TYPE_CHECKING:
-    from zoo.evaluation.distributed import Group
-    from zoo.evidence.run import Run
-
-# The exit code that shells report of a command that Ctrl-C ended.
-INTERRUPTED = 130
+from zoo.vocabulary import FASTEST, Metric, Precision, RuntimeChoice, RuntimeName
 
 
 @command("validate", order=120)
@@ -56,7 +50,9 @@ def validate(
         ),
     ] = None,
     labels: LabelsOption = None,
-    runtime: RuntimeOption = "onnx",
+    runtime: Annotated[
+        RuntimeChoice, typer.Option(help="What runs the net; fastest measures all that are installed.")
+    ] = "onnx",
     device: DeviceOption = "cpu",
     precision: Annotated[
         Precision,
@@ -84,6 +80,8 @@ def validate(
     out: Annotated[
         Path | None,
         typer.Option(
+            "--out",
+            "-o",
             metavar="DIR",
             help="For the evidence, of several nets in DIR/MODEL; default results/MODEL/RUNTIME.",
         ),
@@ -91,16 +89,31 @@ def validate(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from where an interrupted run was ended.")
     ] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Throw away what an interrupted run left, and start over.")
+    ] = False,
     baseline: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
-            metavar="RESULT.json",
+            metavar="RESULT.json|URL",
             help="An earlier run: compare image by image, end with 1 on change. Once for each net.",
         ),
     ] = None,
     tolerance: Annotated[
         int | None,
         typer.Option(metavar="N", min=0, help="Images that may change their verdict against --baseline."),
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(metavar="POINTS", min=0, help="Points of accuracy that may be lost against --baseline."),
+    ] = None,
+    min_top1: Annotated[
+        float | None,
+        typer.Option("--min-top1", metavar="PERCENT", min=0, max=100, help="End with 1 if top-1 is lower."),
+    ] = None,
+    min_top5: Annotated[
+        float | None,
+        typer.Option("--min-top5", metavar="PERCENT", min=0, max=100, help="End with 1 if top-5 is lower."),
     ] = None,
     against: Annotated[
         str | None,
@@ -124,48 +137,63 @@ def validate(
 
     A model of the zoo brings its preprocessing; files need --flavour, --crop and mostly --mean. The evidence
     is one row per image (evidence.csv) and the counts with everything they rest on (result.json); it is kept
-    as it comes, so that --resume goes on after any interruption. Several processes share the images, also on
-    several machines, which need no common folder: torchrun --nproc-per-node=N -m zoo validate ...
+    as it comes, so that --resume goes on after any interruption; of a complete run it prints what was found.
+    Without --resume or --restart, what an interrupted run left is never touched. Several processes share the
+    images, also on several machines, which need no common folder: torchrun --nproc-per-node=N -m zoo validate
+    ...
 
     Several nets share one pass: every image is read and decoded once. Each net gets the evidence of a run of
     it alone. A model and its baseline are compared image by image under each preprocessing that both ran;
     --against NET does so for files.
 
-    Ends with 1 if a run contradicts a claim of its model, used other files than the pinned ones, or differs
-    from the --baseline; with 130 if Ctrl-C ended it.
+    Ends with 1 if a run contradicts a claim of its model, used other files than the pinned ones, differs from
+    the --baseline, or is less accurate than --min-top1, --min-top5 or --max-drop allow; with 130 if Ctrl-C
+    ended it. With --max-drop and no --tolerance, images may change as long as no more points are lost.
 
     --json prints: result (the content of result.json), out (its folder), accuracies (with intervals), claims
     (images off, and the tolerance), trace (agreement with the published batches), audit (as `dsd-zoo audit`,
-    or null), against (paired gains and classes, or null), baseline (what changed, or null), variants (of
-    --sensitivity and --precision). Of several nets: nets (all this of each), and pairs (model, baseline, a
-    row of counts and gains for each preprocessing, and what was not compared).
+    or null), against (paired gains and classes, or null), baseline (what changed, or null), minimums,
+    variants (of --sensitivity and --precision). Of several nets: nets (all this of each), and pairs (model,
+    baseline, a row of counts and gains for each preprocessing, and what was not compared).
     """
-    from zoo.claims.findings import collect_pass
+    from zoo.claims.findings import collect_pass, without_comparisons
     from zoo.cli._pass_text import print_pass
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.distributed import join_group
     from zoo.evaluation.evaluate import evaluate_and_write
+    from zoo.evaluation.fastest import common_runtimes, fastest_runtime, runtime_of_evidence
     from zoo.evaluation.folders import hold_folders
     from zoo.evaluation.nets import Choices, choose_nets, common_images, evaluation_of, folders_of
+    from zoo.report.annotations import error_lines
     from zoo.report.files import write_reports
     from zoo.runtimes.runtime import parse_device
 
     sleep_while_waiting()
     parse_device(device)
+    if resume and restart:
+        raise UsageError(
+            "--resume goes on with an interrupted run, --restart throws it away; give one of them"
+        )
     if tolerance is not None and not baseline:
         raise UsageError("--tolerance says what may differ from --baseline RESULT.json; give that, too")
+    if max_drop is not None and not baseline:
+        raise UsageError("--max-drop says what may be lost against --baseline RESULT.json; give that, too")
+    minimums: dict[Metric, float] = {}
+    if min_top1 is not None:
+        minimums["top1"] = min_top1
+    if min_top5 is not None:
+        minimums["top5"] = min_top5
     refuse_uncounted(nets, manifests)
     subjects = find_subjects(nets, manifests)
     if verify:
         for subject in subjects:
             subject.verify_external_files()
     names = [subject.name for subject in subjects]
-    earlier = _earlier_runs(baseline or [], names)
+    earlier = earlier_runs(baseline or [], names)
     reference = against if against in names and len(names) > 1 else None
-    other = None if against is None or reference is not None else _other_run(against, names)
+    other = None if against is None or reference is not None else other_run(against, names)
     choices = Choices(
-        runtime=runtime,
         scores=scores,
         precision=precision,
         sensitivity=sensitivity,
@@ -176,15 +204,36 @@ def validate(
         mean=mean_option(mean),
         meant_for=meant_for,
     )
+
+    def folders_in(name: RuntimeName) -> list[list[Path]]:
+        chosen = choose_nets(subjects, replace(choices, runtime=name))
+        return [
+            folders_of(net, name, device, limit, _place(out, net.subject.name, len(names))) for net in chosen
+        ]
+
+    noted: dict[str, str] = {}
+    if runtime == FASTEST:
+        if "WORLD_SIZE" in os.environ:
+            raise UsageError("--runtime fastest measures in one process; for several, name the runtime")
+        able = common_runtimes(subjects, choices, device)
+        choices = replace(choices, runtime=able[0])
+        choose_nets(subjects, choices)  # finds what is wrong with the options before any image is read
+        found = None if restart else runtime_of_evidence(able, lambda name: folders_in(name)[0][0], resume)
+        if found is None:
+            with open_dataset(data or common_images(subjects), labels) as dataset:
+                measured = fastest_runtime(subjects, choices, dataset, device, batch_size=batch_size)
+            found, noted = measured.name, measured.noted
+        runtime = found
+    choices = replace(choices, runtime=runtime)
     chosen = choose_nets(subjects, choices)
-    folders = [
-        folders_of(net, runtime, device, limit, _place(out, net.subject.name, len(names))) for net in chosen
-    ]
+    folders = folders_in(runtime)
     with (
         join_group(device) as group,
+        errors_in_junit(junit, names, group),
         hold_folders([folder for of_net in folders for folder in of_net], group),
         open_dataset(data or common_images(subjects), labels) as dataset,
     ):
+        require_same_images(earlier, other, dataset, limit, skip_unreadable)
         evaluations = [
             evaluation_of(
                 net,
@@ -196,85 +245,64 @@ def validate(
                 limit=limit,
                 skip_unreadable=skip_unreadable,
                 preprocess_on=preprocess_on,
+                noted=noted,
                 command=shlex.join(["dsd-zoo", *sys.argv[1:]]),
             )
             for net, of_net in zip(chosen, folders, strict=True)
         ]
         kept = [of_net[0] for of_net in folders]
         title = names[0] if len(names) == 1 else f"{len(names)} nets"
-        with _interruption_explained(kept, group), progress_bar(title) as progress:
-            runs = evaluate_and_write(evaluations, resume=resume, group=group, progress=progress)
+        with ending_explained(kept, group), progress_bar(title) as progress:
+            runs = evaluate_and_write(
+                evaluations,
+                resume=resume,
+                restart=restart,
+                complete=_say_complete,
+                group=group,
+                progress=progress,
+            )
         if group.rank:
             return
     placed = [list(zip(where, of_net, strict=True)) for where, of_net in zip(folders, runs, strict=True)]
     known = [subject.manifest for subject in subjects]
-    findings = collect_pass(
-        known, load_catalog(manifests), placed, earlier, tolerance, other, reference=reference
-    )
+    problem = None
+    try:
+        findings = collect_pass(
+            known,
+            load_catalog(manifests),
+            placed,
+            earlier,
+            tolerance,
+            other,
+            reference=reference,
+            max_drop=max_drop,
+            minimums=minimums,
+            label_order=dataset.label_order,
+        )
+    except Exception as error:
+        # What was measured is not lost with what it was to be compared with.
+        findings, problem = without_comparisons(placed), error
     print_json(findings.to_json()) if json else print_pass(findings)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in error_lines(findings):
+            print(line, file=sys.stderr)
     # Last, so that the findings are printed even if a report cannot be written.
-    write_reports(findings, junit, markdown, html)
+    write_reports(findings, junit, markdown, html, None if problem is None else str(problem))
+    if problem is not None:
+        raise problem
     if not findings.holds:
         raise typer.Exit(1)
+
+
+def _say_complete(folder: Path) -> None:
+    """Say on stderr that --resume had nothing left to do."""
+    print(
+        f"dsd-zoo: {folder}: this run is complete, nothing was left to do; "
+        "the same command without --resume measures again",
+        file=sys.stderr,
+    )
 
 
 def _place(out: Path | None, name: str, nets: int) -> Path | None:
     """Where --out puts the evidence of a net: one net there, several in a folder each."""
     return out if out is None or nets == 1 else out / name
-
-
-def _other_run(against: str, names: Sequence[str]) -> Run:
-    """The run that --against names. UsageError if there is none, DataError if it is damaged."""
-    from zoo.evidence.run import read_run
-
-    if not Path(against).exists():
-        raise UsageError(
-            f"--against {against}: neither the result.json of a run nor another one of the nets given "
-            f"here, {', '.join(names)}"
-        )
-    return read_run(Path(against))
-
-
-def _earlier_runs(paths: Sequence[Path], names: Sequence[str]) -> dict[str, Run]:
-    """The earlier run of each net. Where there are several, the name in the run says which net it is of.
-
-    Raises:
-        UsageError: a run is of none of the nets, or two are of the same one.
-        DataError: a run cannot be read.
-    """
-    from zoo.evidence.run import read_run
-
-    runs = [(path, read_run(path)) for path in paths]
-    if len(names) == 1 and len(runs) == 1:
-        return {names[0]: runs[0][1]}
-    found: dict[str, Run] = {}
-    for path, run in runs:
-        model = run.result.model
-        if model not in names:
-            raise UsageError(f"--baseline {path}: a run of {model}, expected one of {', '.join(names)}")
-        if model in found:
-            raise UsageError(f"--baseline {path}: a second earlier run of {model}; give one for each net")
-        found[model] = run
-    return found
-
-
-@contextlib.contextmanager
-def _interruption_explained(folders: Sequence[Path], group: Group) -> Iterator[None]:
-    """Say what is kept of a pass that Ctrl-C or the loss of a process ends, and how to continue it."""
-    from zoo.evaluation.distributed import RankLostError
-    from zoo.evidence import journal
-
-    def kept() -> str:
-        counts = [sum(len(batch.rows[0]) for batch in journal.read(folder).values()) for folder in folders]
-        parts = [
-            f"{count:,} images is kept in {folder}" for folder, count in zip(folders, counts, strict=True)
-        ]
-        return f"the evidence of {' and of '.join(parts)}; the same command with --resume goes on"
-
-    try:
-        yield
-    except RankLostError as error:
-        raise RankLostError(f"rank {group.rank} of {group.size}: {error}\n  {kept()}") from error
-    except KeyboardInterrupt:
-        print(f"dsd-zoo: interrupted; {kept()}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
+from converters.dropout import add_dropout
 from converters.from_caffe.bound_layer import BoundLayer, Parameter
 from converters.from_caffe.fillers import constant_filler
 from converters.from_caffe.layers.checks import check_rank
@@ -134,11 +135,12 @@ def log(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
 def dropout(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """The identity at inference: Caffe scales while training.
 
-    Forks with `scale_train: false` multiply by (1 - ratio) at inference instead.
+    Forks with `scale_train: false` multiply by (1 - ratio) at inference instead, and always where the model
+    is trained further, since its dropout then divides by that.
     """
     if layer.trains or layer.param.sample_weights_test:
         what = "phase: TRAIN" if layer.trains else "sample_weights_test"
         raise layer.unsupported(f"{what} asks for random dropout at inference")
-    if not layer.param.scale_train:
-        return g.node("Mul", x, scalar(1 - layer.param.dropout_ratio))
-    return x
+    ratio = layer.param.dropout_ratio
+    y = add_dropout(g, x, ratio, in_place=layer.in_place)
+    return y if layer.param.scale_train else g.node("Mul", y, scalar(1 - ratio))

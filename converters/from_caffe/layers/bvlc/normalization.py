@@ -90,7 +90,9 @@ def _plain_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
         return _normalise(g, x, [0, *range(2, len(shape))], p.eps)
     channels = layer.static(shape[1], "the number of channels")
     mean, variance, factor = layer.parameters(
-        Parameter("mean", (channels,)), Parameter("variance", (channels,)), Parameter("factor", (1,))
+        Parameter("mean", (channels,), initial=0),
+        Parameter("variance", (channels,), initial=0),
+        Parameter("factor", (1,), initial=0),
     )
     scale = np.float32(0) if factor[0] == 0 else np.float32(1) / factor[0]
     if scale != 1:
@@ -107,6 +109,7 @@ def _plain_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
         g.parameter("running_mean", mean),
         g.parameter("running_var", variance),
         epsilon=0.0 if p.disable_variance else p.eps,
+        momentum=p.moving_average_fraction,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from converters.dropout import add_dropout
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import image_axes
 from converters.from_caffe.layers.limits import FLT_MAX
@@ -43,7 +44,8 @@ def spatial_dropout(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     """The identity at inference: it drops and scales whole channels while training (ENet)."""
     if layer.param.sample_weights_test:
         raise layer.unsupported("sample_weights_test asks for random dropout at inference")
-    return x
+    ratio = layer.param.dropout_ratio
+    return add_dropout(g, x, ratio, whole_channels=len(dims(x)) > 2, in_place=layer.in_place)
 
 
 @layer("Axpy", param="axpy_param", fork_field_numbers=(151, 210), in_place=False)

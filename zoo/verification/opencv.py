@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,12 @@ np.savez(out, **{str(k): result for k, result in enumerate(results)})
 """
 
 
+def python_at(python: str | Path) -> str:
+    """The Python as a command for any working folder: `-c` would import from the folder it is started in."""
+    found = shutil.which(str(python)) or str(python)
+    return str(Path(found).absolute()) if Path(found).exists() else found
+
+
 @dataclass(frozen=True, slots=True)
 class OpenCV:
     """The OpenCV of a Python. `version`: such as 5.0.0."""
@@ -58,12 +65,18 @@ class OpenCV:
         """
         code = "import cv2; print(cv2.__version__)"
         try:
-            done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, timeout=SECONDS)
+            done = subprocess.run(
+                [python_at(python), "-c", code],
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                cwd=gettempdir(),
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise UsageError(f"{python}: not a Python that can be run: {error}") from error
         if done.returncode:
             raise UsageError(f"{python}: it cannot import cv2; pip install opencv-python-headless there")
-        return cls(str(python), done.stdout.strip())
+        return cls(python_at(python), done.stdout.strip())
 
     @property
     def major(self) -> int:
@@ -87,7 +100,11 @@ class OpenCV:
             arguments = json.dumps([places, str(given), list(outputs), str(out)])
             try:
                 done = subprocess.run(
-                    [self.python, "-c", PROGRAM, arguments], capture_output=True, text=True, timeout=SECONDS
+                    [self.python, "-c", PROGRAM, arguments],
+                    capture_output=True,
+                    text=True,
+                    timeout=SECONDS,
+                    cwd=folder,
                 )
             except subprocess.TimeoutExpired as error:
                 raise UsageError(

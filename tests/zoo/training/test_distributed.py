@@ -1,0 +1,61 @@
+"""Two processes under torchrun, on the CPU over gloo: the losses of one process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from small_training import small_job, write_definition, write_images
+
+from zoo.training.checkpoints import read_checkpoint
+from zoo.training.train import train
+
+STAGES = ("dense", "sparse", "dsd", "baseline-half", "baseline")
+PROGRAM = """
+import pathlib, sys
+from small_training import *
+from zoo.evaluation.distributed import join_group
+from zoo.training.train import train
+here = pathlib.Path(sys.argv[1])
+source = Source([here / "small.prototxt"])
+data, test = (open_dataset(here / name) for name in ("images", "test"))
+files = {"small.prototxt": "0" * 64}
+job = TrainingJob("small", source, files, Settings(PREPROCESSING), data, test, small_recipe())
+with join_group("cpu") as group:
+    train(job, here / "run", group=group)
+"""
+
+
+@pytest.mark.parametrize("processes", [2])
+def test_two_processes_give_the_losses_of_one(tmp_path, processes):
+    """With batch normalisation, dropout, a mask, and a last batch of 3 images that cannot be halved."""
+    (tmp_path / "alone").mkdir()
+    train(small_job(tmp_path / "alone"), tmp_path / "alone" / "run")
+    write_definition(tmp_path / "small.prototxt")
+    write_images(tmp_path / "images", 24)
+    write_images(tmp_path / "test", 15, seed=1)
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    path = os.pathsep.join(filter(None, [*sys.path, os.environ.get("PYTHONPATH", "")]))
+    subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone",
+            f"--nproc-per-node={processes}", str(program), str(tmp_path),
+        ],
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path)},
+        check=True, timeout=600,
+    )  # fmt: skip
+    for stage in STAGES:
+        paths = [
+            folder / "run" / "seed-3" / f"{stage}.safetensors" for folder in (tmp_path / "alone", tmp_path)
+        ]
+        ours, theirs = (read_checkpoint(path).records for path in paths)
+        assert [r.loss for r in ours] == pytest.approx([r.loss for r in theirs], rel=1e-5)
+        assert [(r.top1, r.top5, r.zeros) for r in ours] == [(r.top1, r.top5, r.zeros) for r in theirs]
+        first, second = map(load_file, paths)
+        for key in first:
+            np.testing.assert_allclose(second[key], first[key], rtol=1e-3, atol=1e-5)

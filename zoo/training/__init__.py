@@ -1,0 +1,1 @@
+"""Dense-Sparse-Dense training beside a fair baseline, and what it gained."""
