@@ -95,18 +95,20 @@ class ImagePreparation:
 
     def _problem(self) -> str | None:
         """What is wrong with the values, which may come from any file."""
-        if self.resize not in WHITE:
-            return f"resize is {self.resize!r}; expected one of {', '.join(filter(None, WHITE))}"
-        if self.channels not in ("BGR", "RGB"):
-            return f"channels is {self.channels!r}; expected BGR or RGB"
-        if type(self.white) is not int or self.white not in (1, 255):
-            return f"white is {self.white!r}; expected 1 or 255"
-        if type(self.square) is not bool:
-            return f"square is {self.square!r}; expected true or false"
+        given: dict[str, Any] = asdict(self)
+        choices: dict[str, tuple[object, ...]] = {
+            "resize": tuple(WHITE),
+            "to": (None, "square", "shorter side"),
+            "channels": ("BGR", "RGB"),
+            "white": (1, 255),
+            "square": (False, True),
+        }
+        for name, allowed in choices.items():
+            # 1 and True are equal, but only one of them is a number.
+            if not any(given[name] == one and type(given[name]) is type(one) for one in allowed):
+                return f"{name} is {given[name]!r:.80}; expected one of {', '.join(map(str, allowed))}"
         if (self.resize is None) != (self.size is None) or (self.resize is None) != (self.to is None):
             return "resize, to and size belong together"
-        if self.to not in (None, "square", "shorter side"):
-            return f"to is {self.to!r}; expected square or shorter side"
         for name, size in (("crop", self.crop), ("size", self.crop if self.size is None else self.size)):
             if type(size) is not int or not 0 < size <= LARGEST_SIZE:
                 return f"{name} is {size!r}; expected pixels, 1 to {LARGEST_SIZE}"

@@ -67,10 +67,13 @@ def _asked(
     if preparation is None:
         raise UsageError(f"{settings.preprocessing.flavour}: there is no code for it outside of the zoo")
     threshold = None if prediction.boxes is None else predictor.threshold
-    common = {"image": prediction.image, "threshold": threshold, "mean_image": settings.mean_image}
+    mean_image = settings.mean_image
     first = subject.sources[0]
     if first.suffix == ".py":
-        return Asked([], "", [""], "", preparation=preparation, pytorch=first, **common)
+        return Asked(
+            [], "", [""], "", prediction.image, preparation,
+            pytorch=first, mean_image=mean_image, threshold=threshold,
+        )  # fmt: skip
     shape = subject.image_shape(settings.preprocessing.crop)
     model = converters.load(*subject.sources, image_shape=shape, sha256=list(subject.hashes.values()))
     outputs = [str(value.name) for value in model.graph.outputs]
@@ -82,16 +85,18 @@ def _asked(
     if subject.manifest is not None and settings.mean_image == subject.mean_image is not None:
         # The mean image is in the net then, and the scale with it.
         preparation = replace(preparation, mean=None, std=None, scale=1.0)
-        arguments, common["mean_image"] = [*arguments, "--embed-preprocessing"], None
+        arguments, mean_image = [*arguments, "--embed-preprocessing"], None
     return Asked(
         arguments,
         given[0],
         outputs,
         scores or outputs[0],
-        preparation=preparation,
+        prediction.image,
+        preparation,
         onnx=first if first.suffix == ".onnx" else None,
+        mean_image=mean_image,
         in_net=_carried(subject, model.metadata_props, "--embed-preprocessing" in arguments) == preparation,
-        **common,
+        threshold=threshold,
     )
 
 

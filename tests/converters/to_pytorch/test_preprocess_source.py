@@ -86,15 +86,17 @@ def test_what_is_no_image_is_refused(case):
 
 
 def test_the_file_is_formatted_and_lints(tmp_path: Path) -> None:
-    for flavour, values in SETTINGS.items():
+    for number, (flavour, values) in enumerate(SETTINGS.items()):
         found = image_preparation(Preprocessing(flavour=flavour, **values))
         assert found is not None
-        written(tmp_path, found.to_dict())
-        for check in (["format", "--check", "--isolated"], ["check", "--isolated"]):
-            done = subprocess.run(
-                [sys.executable, "-m", "ruff", *check, "net.py"], cwd=tmp_path, capture_output=True, text=True
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        written(folder, found.to_dict())
+    for check in (["format", "--check", "--isolated"], ["check", "--isolated"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *check, "."], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_net_of_unknown_preparation_has_none(tmp_path: Path) -> None:
@@ -116,6 +118,7 @@ def test_an_embedded_mean_is_not_subtracted_twice(tmp_path: Path) -> None:
     "change",
     [
         {"resize": "x(1)"},
+        {"resize": []},
         {"crop": "8) or exit("},
         {"crop": 10**9},
         {"crop": True},

@@ -97,7 +97,7 @@ def test_the_card_has_claims_gains_limits_and_bibtex(dsd_zoo, tmp_path, made_run
     head = card.split("---\n")[1]
     assert "license: bsd-2-clause\npipeline_tag: image-classification\n" in head
     assert "      value: 98.4\n" in head
-    assert "| top-1 | 98.4 % | 492 | 500 | 492 of 500 (onnx) |" in card
+    assert "| top-1 | 98.4 % | 492 | 500 | 492 of 500 (ONNX Runtime) |" in card
     assert "## Gain over digits-caffe-baseline" in card
     assert "| warped to 36x36, crop 32 | as published | 98.60 | 98.40 | -0.20 |" in card
     assert "caffe-warp36, crop 32, mean 127 127 127, scale 0.0078125" in card
