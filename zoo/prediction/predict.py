@@ -130,7 +130,10 @@ def open_predictor(
 
 
 def names_for(subject: Subject, classes: Path | None) -> list[str] | None:
-    """The names of the classes: of the file, of the model, or in the metadata of an .onnx; else None."""
+    """The names of the classes: of the file, of the model, in the metadata of an .onnx; else None.
+
+    Files of the user's own are known by the weights of a model in the catalog.
+    """
     if classes is not None:
         try:
             names = classes.read_text(encoding="utf-8").splitlines()
@@ -143,7 +146,8 @@ def names_for(subject: Subject, classes: Path | None) -> list[str] | None:
         return label_names(subject.manifest)
     if [source.suffix for source in subject.sources] == [".onnx"]:
         return converters.labels_of(converters.load(*subject.sources, sha256=list(subject.hashes.values())))
-    return None
+    known = subject.known_net()
+    return None if known is None else label_names(known.manifest)
 
 
 def predict(predictor: Predictor, images: Sequence[Path], out: Path | None = None) -> list[Prediction]:

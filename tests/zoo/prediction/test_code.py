@@ -126,6 +126,10 @@ def test_a_definition_with_weights(dsd_zoo, tmp_path, photograph):
     options = ["--flavour", "caffe-warp36", "--crop", "32", "--mean", "127", "--scale", "0.0078125"]
     prediction, code = answer(dsd_zoo, *files, photograph, *options, "--scores", "ip2")
     assert "--output ip2" in code["opencv"]
+    # The weights are those of a model of the catalog, which names the classes.
+    assert [row["name"] for row in prediction["classes"]] == [
+        str(row["index"]) for row in prediction["classes"]
+    ]
     scores_hold(dsd_zoo, prediction, code)
 
 
