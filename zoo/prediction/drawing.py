@@ -30,7 +30,7 @@ def with_boxes(image: UInt8, boxes: Sequence[Box]) -> UInt8:
 
     copy = image.copy()
     # Lines and letters that stay readable if the image is shown at the width of a screen.
-    line = max(1, round(max(image.shape[:2]) / 400))
+    line = max(2, round(max(image.shape[:2]) / 300))
     scale = max(0.4, max(image.shape[:2]) / 1000)
     for box in reversed(boxes):
         left, right = (_pixel(value, image.shape[1]) for value in (box.left, box.right - 1))
