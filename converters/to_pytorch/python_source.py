@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
 
@@ -72,9 +72,13 @@ def python_source(net: GeneratedNet, model: ir.Model, weights_sha256: str) -> st
     name = class_name(model.graph.name or "")
     preparation = ImagePreparation.in_metadata(model.metadata_props)
     preprocess, resize = (None, None) if preparation is None else preprocess_source(preparation)
-    parts = [inspect.getsource(helper).rstrip() for helper in _helpers(net.graph, resize)]
+    before = _helpers(node.target for node in net.graph.nodes)
+    # What prepares images comes last: the net is what one opens the file for.
+    after = [helper for helper in _helpers([resize]) if helper not in before]
+    parts = [inspect.getsource(helper).rstrip() for helper in before]
     load = _LOAD.format(name=name, sha256=weights_sha256, digits=HASH_DIGITS)
     parts += ["\n".join(_class(net, model, name)), load.rstrip()]
+    parts += [inspect.getsource(helper).rstrip() for helper in after]
     parts += [] if preprocess is None else [preprocess]
     code = "\n\n\n".join(parts) + "\n"
     imports = ["import torch", "from safetensors.torch import load_file", "from torch import nn"]
@@ -137,8 +141,8 @@ def _net_tensor(tensor: NetTensor) -> list[str]:
     return break_lines(INDENT, "", call("self.register_buffer", [name, empty]))
 
 
-def _helpers(graph: fx.Graph, resize: Callable[..., Any] | None) -> list[Callable[..., Any]]:
-    """The functions of `helpers` that the graph calls, and `resize`, each after those it calls itself."""
+def _helpers(called: Iterable[object]) -> list[Callable[..., Any]]:
+    """The functions of `helpers` among those that are called, each after the helpers it calls itself."""
     found: list[Callable[..., Any]] = []
 
     def add(function: object) -> None:
@@ -149,9 +153,8 @@ def _helpers(graph: fx.Graph, resize: Callable[..., Any] | None) -> list[Callabl
                 add(function.__globals__.get(name))
             found.append(function)
 
-    for node in graph.nodes:
-        add(node.target)
-    add(resize)
+    for function in called:
+        add(function)
     return found
 
 
