@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 import torch
-from torch import fx
 
 from converters.image_preparation import ImagePreparation
 from converters.net_files import HASH_DIGITS
