@@ -38,6 +38,7 @@ from converters.errors import (
     shortened,
 )
 from converters.external_weights import external_files
+from converters.image_preparation import ImagePreparation
 from converters.options import Options
 from converters.registry import Registry, modules_in
 from converters.report import ConversionReport, Dropped, Inspection, LayerRow, Source
@@ -60,6 +61,7 @@ __all__ = [
     "FileState",
     "FileView",
     "FormatError",
+    "ImagePreparation",
     "Inspection",
     "Kind",
     "LayerRow",
@@ -83,8 +85,10 @@ __all__ = [
     "identify",
     "inspect",
     "is_text",
+    "labels_of",
     "load",
     "modules_in",
+    "preparation_of",
     "preprocessing_of",
     "save",
     "shortened",
@@ -196,6 +200,7 @@ def convert(
 
     image_shape: as in `load`; a note of the report says that it was used.
     metadata: values to store in the ONNX as `dsd-zoo.<key>`, in JSON, such as "preprocessing" or "labels".
+        "preparation", an `ImagePreparation.to_dict()`, becomes `preprocess(image)` in net.py.
     default_preprocessing: what counts as the preprocessing if neither the files nor `metadata` state it.
     embed_preprocessing: mean and scale become the first nodes; see `converters.embedded_preprocessing`.
     mean_image: (channels, height, width), for a net that subtracts one; with embed_preprocessing only.
@@ -238,6 +243,8 @@ def convert(
         from converters.embedded_preprocessing import add_preprocessing_nodes, pixels_text
 
         entries["preprocessing"] = add_preprocessing_nodes(model, entries["preprocessing"] or {}, mean_image)
+        if entries.get("preparation"):
+            entries["preparation"] = {**entries["preparation"], "mean": None, "std": None, "scale": 1.0}
         report.notes.append(
             "mean and scale are the first nodes: the input takes the cropped pixels unchanged"
             + pixels_text(model, stated or {}, metadata or {})
@@ -303,3 +310,28 @@ def preprocessing_of(model: ir.Model) -> dict[str, object] | None:
         return json.loads(text) if text else None
     except (ValueError, RecursionError) as error:
         raise FormatError("the metadata dsd-zoo.preprocessing of the net are no JSON: damaged") from error
+
+
+def preparation_of(model: ir.Model) -> ImagePreparation | None:
+    """How images become the input of a model, from its metadata; None if that is not there.
+
+    Raises FormatError for metadata that are damaged.
+    """
+    return ImagePreparation.in_metadata(model.metadata_props)
+
+
+def labels_of(model: ir.Model) -> list[str] | None:
+    """The names of the classes in the metadata of a model, in the order of its scores; None: not there.
+
+    Raises FormatError for metadata that are damaged.
+    """
+    text = model.metadata_props.get("dsd-zoo.labels")
+    if not text:
+        return None
+    try:
+        labels = json.loads(text)
+    except ValueError:
+        labels = None
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise FormatError(f"the metadata dsd-zoo.labels is no list of names: {text:.80}")
+    return labels

@@ -22,9 +22,9 @@ LEVELS = (
     ("catalog", "datasets", "evidence"),
     ("store", "runtimes", "claims"),
     ("download", "verification", "evaluation"),
-    ("training", "rescue"),
+    ("training", "rescue", "prediction"),
     ("report",),
-    ("demo", "api"),
+    ("demo", "api", "publication"),
     ("cli",),
     ("__main__",),
 )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 import torch
-from torch import fx
 
+from converters.image_preparation import ImagePreparation
 from converters.net_files import HASH_DIGITS
 from converters.to_pytorch import helpers
 from converters.to_pytorch.context import torch_dtype
@@ -28,6 +28,7 @@ from converters.to_pytorch.expressions import (
 from converters.to_pytorch.forward_body import INDENT, ForwardBody
 from converters.to_pytorch.generated_net import GeneratedNet, NetTensor, Submodule
 from converters.to_pytorch.naming import class_name, printable
+from converters.to_pytorch.preprocess_source import preprocess_source
 
 _LOAD = '''\
 WEIGHTS_SHA256 = "{sha256}"
@@ -63,17 +64,22 @@ def _weights_beside() -> str:
 
 
 def python_source(net: GeneratedNet, model: ir.Model, weights_sha256: str) -> str:
-    """A Python module with one nn.Module subclass and `load`, formatted as ruff and black format.
+    """A Python module with one nn.Module subclass, `load`, and `preprocess` where the preparation is known.
 
-    weights_sha256: of the weights file beside it.
+    It is formatted as ruff and black format. weights_sha256: of the weights file beside it.
     """
     name = class_name(model.graph.name or "")
-    parts = [inspect.getsource(helper).rstrip() for helper in _helpers(net.graph)]
-    parts += [
-        "\n".join(_class(net, model, name)),
-        _LOAD.format(name=name, sha256=weights_sha256, digits=HASH_DIGITS),
-    ]
-    code = "\n\n\n".join(parts)
+    preparation = ImagePreparation.in_metadata(model.metadata_props)
+    preprocess, resize = (None, None) if preparation is None else preprocess_source(preparation)
+    before = _helpers(node.target for node in net.graph.nodes)
+    # What prepares images comes last: the net is what one opens the file for.
+    after = [helper for helper in _helpers([resize]) if helper not in before]
+    parts = [inspect.getsource(helper).rstrip() for helper in before]
+    load = _LOAD.format(name=name, sha256=weights_sha256, digits=HASH_DIGITS)
+    parts += ["\n".join(_class(net, model, name)), load.rstrip()]
+    parts += [inspect.getsource(helper).rstrip() for helper in after]
+    parts += [] if preprocess is None else [preprocess]
+    code = "\n\n\n".join(parts) + "\n"
     imports = ["import torch", "from safetensors.torch import load_file", "from torch import nn"]
     if re.search(r"\bF\.", code):
         imports.insert(1, "import torch.nn.functional as F")
@@ -134,8 +140,8 @@ def _net_tensor(tensor: NetTensor) -> list[str]:
     return break_lines(INDENT, "", call("self.register_buffer", [name, empty]))
 
 
-def _helpers(graph: fx.Graph) -> list[Callable[..., Any]]:
-    """The functions of `helpers` that the graph calls, each after the helpers it calls itself."""
+def _helpers(called: Iterable[object]) -> list[Callable[..., Any]]:
+    """The functions of `helpers` among those that are called, each after the helpers it calls itself."""
     found: list[Callable[..., Any]] = []
 
     def add(function: object) -> None:
@@ -146,8 +152,8 @@ def _helpers(graph: fx.Graph) -> list[Callable[..., Any]]:
                 add(function.__globals__.get(name))
             found.append(function)
 
-    for node in graph.nodes:
-        add(node.target)
+    for function in called:
+        add(function)
     return found
 
 

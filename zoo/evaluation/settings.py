@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from zoo.bundled import LABEL_ORDERS, TASKS, embedded_images
 from zoo.catalog.manifest import Manifest
+from zoo.catalog.metadata import image_settings
 from zoo.datasets import Dataset, kinds_of_sources
 from zoo.errors import UsageError
 from zoo.evaluation.variants import made_for_another
@@ -39,6 +40,7 @@ def settings_for(
     *,
     mean: Sequence[float] | Path | None = None,
     meant_for: str | None = None,
+    counted: bool = True,
 ) -> Settings:
     """The settings of the model, or those that the files themselves describe, changed by the options.
 
@@ -48,12 +50,14 @@ def settings_for(
     runtime, scores: as the net will run; files are converted to that form to read their settings.
     chosen: `flavour`, `crop`, `std`, `scale`; None where not chosen.
     mean: per channel, or the file of a mean image.
+    counted: whether answers will be counted, which only those of classifiers can be.
 
     Raises:
         UsageError: a setting is missing or out of range.
         converters.ConverterError: the net cannot be converted.
     """
-    require_counted(subject.manifest)
+    if counted:
+        require_counted(subject.manifest)
     if subject.manifest is not None:
         own = _stated(subject.manifest)
     else:
@@ -88,7 +92,8 @@ def complete_settings(
 
 
 def _stated(manifest: Manifest) -> dict[str, Any]:
-    return {} if manifest.preprocessing is None else manifest.preprocessing.model_dump()
+    stated = image_settings(manifest)
+    return {} if stated is None else stated.model_dump()
 
 
 def require_counted(manifest: Manifest | None) -> None:

@@ -95,6 +95,13 @@ class Flavour(ABC):
         """Resize and crop, without the kernel: `shorter side 256, crop 224`."""
         return f"{self.geometry.format(size=self.size) or self.name}, crop {crop}"
 
+    def steps(self) -> dict[str, Any] | None:
+        """Stage 1 as `resize`, `to`, `size` and `square` of `converters.ImagePreparation`.
+
+        From them code is written that prepares images without the zoo. None, the default: they cannot tell.
+        """
+        return None
+
     def decode(self, image: EncodedImage) -> Pixels:
         """The pixels of an image file as the tool decodes it: (height, width, 3).
 

@@ -43,11 +43,12 @@ def markdown(
             f"| {case.group}: {_cell(case.name)} | {MARKS[case.outcome]} | {_cell(case.detail)} |"
             for case in cases
         ]
-    lines += [line for gain in gains for line in _gain_lines(gain)]
+    lines += [line for gain in gains for line in gain_markdown(gain)]
     return "\n".join(lines) + "\n"
 
 
-def _gain_lines(gain: GainBlock) -> list[str]:
+def gain_markdown(gain: GainBlock) -> list[str]:
+    """Lines with a heading, a table of the gains by preparation, and what follows from them."""
     rows = [
         f"| {_cell(line.preparation)} | {_cell(line.who)} | {line.baseline} | {line.model} "
         + ("| | | |" if line.value is None else _gain_cells(line.value))

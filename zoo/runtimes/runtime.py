@@ -70,6 +70,16 @@ class Runtime(ABC):
             UsageError: the net does not take this batch, or its output is no row of scores per image.
         """
 
+    def compute(self, batch: Float32) -> Float32:
+        """The output in its own shape, for nets that do not rank classes; else as `run`.
+
+        Here it is what `run` gives; a runtime that can show more says so itself.
+
+        Raises:
+            UsageError: the net does not take this batch.
+        """
+        return self.run(batch)
+
     @abstractmethod
     def rank(self, batch: Float32 | Tensor, labels: Sequence[int]) -> Ranking:
         """The best classes of a batch, which is on the host or on the net's device and is ranked there.

@@ -27,8 +27,9 @@ def convert_subject(
     """
     recognized = subject.recognize(also=["sha256"])
     known = subject.known_net()
-    given = _given(subject.manifest, known)
-    if options.get("embed_preprocessing"):
+    embedded = bool(options.get("embed_preprocessing"))
+    given = _given(subject.manifest, known, embedded)
+    if embedded:
         given = _embeddable(given, subject.manifest if known is None else known.manifest)
         mean_image = mean_image or (subject.mean_image if known is None else known.mean_image)
     if mean_image is not None:
@@ -93,12 +94,12 @@ def _added_sources(known: KnownNet | None) -> list[Path]:
     return [] if known is None or known.added_source is None else [known.added_source]
 
 
-def _given(manifest: Manifest | None, known: KnownNet | None) -> dict[str, Any]:
+def _given(manifest: Manifest | None, known: KnownNet | None, embedded: bool) -> dict[str, Any]:
     """Options of `converters.convert` from what is known of the model."""
     if known is not None:
-        return {**known.metadata(), "image_shape": known.image_shape}
+        return {**known.metadata(embedded=embedded), "image_shape": known.image_shape}
     if manifest is not None:
-        return {"metadata": stated_metadata(manifest), "image_shape": manifest.image_shape}
+        return {"metadata": stated_metadata(manifest, embedded=embedded), "image_shape": manifest.image_shape}
     return {}
 
 

@@ -58,19 +58,21 @@ class KnownNet:
         """See `Manifest.image_shape`. A definition that is not the published one may be of another size."""
         return None if self.published is False else self.manifest.image_shape
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self, *, embedded: bool = False) -> dict[str, Any]:
         """What is known of the model, as options of `converters.convert`.
+
+        embedded: as for `metadata_of`.
 
         A definition that is not the published one may describe other inputs and outputs. Then what it states
         of the preprocessing counts, sizes are left to it, and what is about another net is left out.
         """
-        known = stated_metadata(self.manifest)
+        known = stated_metadata(self.manifest, embedded=embedded)
         if self.published is not False:
             return {"metadata": known}
         stated = known.pop("preprocessing", {})
         stated.pop("crop", None)
-        for name in ("claims", "outputs"):
-            known.pop(name)
+        for name in ("claims", "outputs", "preparation"):
+            known.pop(name, None)
         for given in known["inputs"]:
             given.pop("shape", None)
         return {"metadata": known, "default_preprocessing": stated}
@@ -117,9 +119,10 @@ def known_net(recognitions: Sequence[Recognition], cache: Cache) -> KnownNet | N
     )
 
 
-def stated_metadata(manifest: Manifest) -> dict[str, Any]:
+def stated_metadata(manifest: Manifest, *, embedded: bool = False) -> dict[str, Any]:
     """`metadata_of` without what the manifest does not state, so that it hides nothing of the files' own."""
-    return {name: value for name, value in metadata_of(manifest).items() if value is not None}
+    found = metadata_of(manifest, embedded=embedded)
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def candidates(recognitions: Sequence[Recognition]) -> list[Manifest]:

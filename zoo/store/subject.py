@@ -14,6 +14,7 @@ from zoo.catalog.catalog import Catalog
 from zoo.catalog.manifest import Manifest
 from zoo.errors import IntegrityError, UsageError
 from zoo.files import require_file, sha256
+from zoo.preprocessing.preparation import settings_of
 from zoo.store.cache import Cache
 from zoo.store.converted import SourceNet, recorded_preprocessing
 from zoo.store.docstring import preprocessing_in_docstring
@@ -132,7 +133,12 @@ class Subject:
             return None
         net = self.converted(form, scores)
         if net == first:
-            return converters.preprocessing_of(converters.load(net, sha256=list(self.hashes.values())))
+            model = converters.load(net, sha256=list(self.hashes.values()))
+            stated = converters.preprocessing_of(model)
+            # A net that finds objects has only the preparation; any other has the settings, with their names.
+            if stated is None and (preparation := converters.preparation_of(model)) is not None:
+                return settings_of(preparation)
+            return stated
         return recorded_preprocessing(net)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo.preprocessing.caffe import CaffeImages, linear, linear_tensor
 from zoo.preprocessing.flavour import Pixels
@@ -25,6 +25,10 @@ class CaffeShort(CaffeImages):
     family: ClassVar[str] = "caffe-short"
     geometry: ClassVar[str] = "shorter side {size}"
     position: ClassVar[int] = 20
+
+    def steps(self) -> dict[str, Any]:
+        """OpenCV's resize of the shorter side, and a square from the centre."""
+        return {"resize": "opencv-linear", "to": "shorter side", "size": self.size, "square": True}
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) before the square is cut."""

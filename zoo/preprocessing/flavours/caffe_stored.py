@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo.preprocessing.caffe import CaffeImages
 from zoo.preprocessing.flavour import Pixels
@@ -27,6 +27,10 @@ class CaffeStored(CaffeImages):
     has_size: ClassVar[bool] = False
     is_square: ClassVar[bool] = False
     position: ClassVar[int] = 30
+
+    def steps(self) -> dict[str, Any]:
+        """No resize."""
+        return {}
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """The size that the image has."""

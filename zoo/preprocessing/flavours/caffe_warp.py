@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo.preprocessing.caffe import CaffeImages, linear, linear_tensor
 from zoo.preprocessing.flavour import Pixels
@@ -25,6 +25,10 @@ class CaffeWarp(CaffeImages):
     family: ClassVar[str] = "caffe-warp"
     geometry: ClassVar[str] = "warped to {size}x{size}"
     position: ClassVar[int] = 10
+
+    def steps(self) -> dict[str, Any]:
+        """OpenCV's resize to a square."""
+        return {"resize": "opencv-linear", "to": "square", "size": self.size}
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """The same for all images."""

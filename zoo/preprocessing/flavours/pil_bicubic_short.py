@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from zoo.preprocessing.decode import EncodedImage
 from zoo.preprocessing.flavour import Flavour, Pixels
@@ -34,6 +34,10 @@ class PilBicubicShort(Flavour):
     takes_std: ClassVar[bool] = True
     is_square: ClassVar[bool] = False
     position: ClassVar[int] = 50
+
+    def steps(self) -> dict[str, Any]:
+        """Pillow's resize of the shorter side."""
+        return {"resize": "pillow-bicubic", "to": "shorter side", "size": self.size}
 
     def decode(self, image: EncodedImage) -> Pixels:
         """Pixels as Pillow reads them: RGB."""

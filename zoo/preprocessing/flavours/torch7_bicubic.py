@@ -7,7 +7,7 @@ antialiasing, and neither the buffer between the two passes nor the result is ro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from zoo.errors import DataError
 from zoo.preprocessing.decode import EncodedImage
@@ -37,6 +37,10 @@ class Torch7Bicubic(Flavour):
     takes_std: ClassVar[bool] = True
     is_square: ClassVar[bool] = False
     position: ClassVar[int] = 40
+
+    def steps(self) -> dict[str, Any]:
+        """Torch7's resize of the shorter side."""
+        return {"resize": "torch7-bicubic", "to": "shorter side", "size": self.size}
 
     def decode(self, image: EncodedImage) -> Pixels:
         """Pixels as image.load has them, still as bytes (or 16-bit) and BGR.

@@ -94,9 +94,13 @@ class OnnxRuntime(Runtime):
 
     def run(self, batch: Float32) -> Float32:
         """Scores (images, classes) of a batch."""
+        return as_scores(self.compute(batch), len(batch), self._net)
+
+    def compute(self, batch: Float32) -> Float32:
+        """The output for a batch."""
         with self._explained(batch.shape):
             (output,) = self._session.run([self._output], {self._input: batch})
-        return as_scores(np.asarray(output), len(batch), self._net)
+        return np.asarray(output)
 
     def rank(self, batch: Float32 | Tensor, labels: Sequence[int]) -> Ranking:
         """The best classes of a batch; the session reads and writes the arrays or tensors in place."""

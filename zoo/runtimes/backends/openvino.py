@@ -60,13 +60,17 @@ class OpenVino(Runtime):
 
     def run(self, batch: Float32) -> Float32:
         """Scores (images, classes) of a batch."""
+        return as_scores(self.compute(batch), len(batch), self._net)
+
+    def compute(self, batch: Float32) -> Float32:
+        """The output for a batch."""
         try:
             self._request().infer([np.ascontiguousarray(batch)], share_inputs=True)
             output = self._request().get_output_tensor(self._output).data
         except RuntimeError as error:
             raise UsageError(f"{self._net}: OpenVINO failed on a batch {batch.shape}: {error}") from error
         # The tensor belongs to the request, and the next batch overwrites it.
-        return np.array(as_scores(output, len(batch), self._net))
+        return np.array(output)
 
     def rank(self, batch: Float32 | Tensor, labels: Sequence[int]) -> Ranking:
         """The best classes of a batch."""

@@ -16,7 +16,7 @@ from zoo.runtimes.local_response import replace_in_module
 from zoo.runtimes.memory import keep_freed_memory
 from zoo.runtimes.ranking import Float32, Ranking, rank_tensor
 from zoo.runtimes.registry import register_runtime
-from zoo.runtimes.runtime import Runtime, check_scores, parse_device, use_gpu
+from zoo.runtimes.runtime import Runtime, as_scores, check_scores, parse_device, use_gpu
 from zoo.vocabulary import Form, Precision
 
 if TYPE_CHECKING:
@@ -79,9 +79,13 @@ class PyTorch(Runtime):
 
     def run(self, batch: Float32) -> Float32:
         """Scores (images, classes) of a batch."""
+        return as_scores(self.compute(batch), len(batch), self._net)
+
+    def compute(self, batch: Float32) -> Float32:
+        """The output for a batch."""
         import torch
 
-        result: Float32 = self._run(torch.from_numpy(batch)).cpu().numpy()
+        result: Float32 = self._run(torch.from_numpy(batch)).to(torch.float32).cpu().numpy()
         return result
 
     def rank(self, batch: Float32 | Tensor, labels: Sequence[int]) -> Ranking:
@@ -90,7 +94,10 @@ class PyTorch(Runtime):
 
         tensor = torch.from_numpy(batch) if isinstance(batch, np.ndarray) else batch
         with torch.inference_mode():
-            return rank_tensor(self._run(tensor)[: len(labels)], labels)
+            scores = self._run(tensor)
+            check_scores(scores.shape, len(tensor), self._net)
+            rows = scores.reshape(scores.shape[:2]).to(torch.float32)
+            return rank_tensor(rows[: len(labels)], labels)
 
     def describe(self) -> dict[str, str]:
         """Version and threads."""
@@ -101,7 +108,7 @@ class PyTorch(Runtime):
         del self._module
 
     def _run(self, batch: Tensor) -> Tensor:
-        """Scores (images, classes) float32 on the device."""
+        """The output on the device, in its own shape."""
         import torch
 
         try:
@@ -117,8 +124,7 @@ class PyTorch(Runtime):
                 f"{self._net}: returns {len(outputs)} outputs, which have no names in PyTorch; "
                 f"keep only the one that ranks the classes: dsd-zoo convert ... --output {wanted}"
             )
-        check_scores(outputs.shape, len(batch), self._net)
-        return outputs.reshape(outputs.shape[:2]).to(torch.float32)
+        return outputs
 
 
 def load_module(net: Path) -> Module:

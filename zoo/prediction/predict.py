@@ -1,0 +1,162 @@
+"""What a net says about images: each is prepared, run and answered alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import converters
+from zoo.catalog.metadata import label_names
+from zoo.errors import DataError, UsageError
+from zoo.prediction.answer import Box, RankedClass, boxes, check_names, ranked
+from zoo.prediction.drawing import as_seen, places, with_boxes, write_image
+from zoo.preprocessing import EncodedImage, Preprocessor, preprocessor
+from zoo.runtimes import form_of, open_runtime
+from zoo.verification.difference import is_list_of_boxes
+from zoo.vocabulary import RuntimeName
+
+if TYPE_CHECKING:
+    from zoo.evaluation.settings import Settings
+    from zoo.runtimes.runtime import Runtime
+    from zoo.store.subject import Subject
+
+Float32 = NDArray[np.float32]
+# Of an image file; a larger one is no photograph.
+MOST_BYTES = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one image.
+
+    size: (height, width) of the image. prepared: (channels, crop, crop), what the net was given.
+    classes: the best five; none of a net that finds objects. boxes: all that it finds; None of a classifier.
+    shown: the image that shows the answer, if one was asked for.
+    """
+
+    image: Path
+    size: tuple[int, int]
+    prepared: Float32 = field(repr=False)
+    classes: list[RankedClass]
+    boxes: list[Box] | None = None
+    shown: Path | None = None
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A net that is loaded, with how its input is made and the names of its classes."""
+
+    name: str
+    runtime: Runtime
+    prepare: Preprocessor
+    names: Sequence[str] | None = None
+    threshold: float = 0.5
+
+    def __call__(self, image: Path, out: Path | None = None) -> Prediction:
+        """The answer for one image; `out` gets the boxes that score `threshold`, or what a classifier saw.
+
+        Raises:
+            DataError: the image cannot be read.
+            UsageError: the net does not take it, or gives neither scores nor boxes.
+        """
+        encoded, pixels = self._decoded(image)
+        prepared = self.prepare(encoded)
+        output = self.output(prepared)
+        size = (int(pixels.shape[0]), int(pixels.shape[1]))
+        if not is_list_of_boxes(output):
+            classes = ranked(output, self.names, self.name)
+            if out is not None:
+                write_image(as_seen(self.prepare, pixels), out)
+            return Prediction(image, size, prepared, classes, shown=out)
+        crop = self.prepare.normalisation.crop
+        found = boxes(output, self.names, self.prepare.flavour, crop, size, self.name)
+        if out is not None:
+            shown = [box for box in found if box.score >= self.threshold]
+            write_image(with_boxes(encoded.bgr, shown), out)
+        return Prediction(image, size, prepared, [], found, out)
+
+    def output(self, prepared: Float32) -> Float32:
+        """What the net gives for one prepared image; a net with a fixed batch gets zeros beside it."""
+        batch = np.zeros((self.runtime.batch or 1, *prepared.shape), np.float32)
+        batch[0] = prepared
+        return self.runtime.compute(batch)
+
+    def _decoded(self, image: Path) -> tuple[EncodedImage, Any]:
+        try:
+            if image.stat().st_size > MOST_BYTES:
+                raise DataError(f"larger than {MOST_BYTES >> 20} MiB")
+            encoded = EncodedImage(image.read_bytes())
+            return encoded, self.prepare.flavour.decode(encoded)
+        except DataError as error:
+            raise DataError(f"{image}: {error}") from error
+        except OSError as error:
+            raise DataError(f"{image}: cannot be read: {error.strerror}") from error
+
+
+def open_predictor(
+    subject: Subject,
+    settings: Settings,
+    *,
+    runtime: RuntimeName = "onnx",
+    device: str = "cpu",
+    scores: str | None = None,
+    classes: Path | None = None,
+    threshold: float = 0.5,
+) -> Predictor:
+    """Load a net to ask it about images.
+
+    classes: a file with one name per line, in the order of the scores; None: as the model or the net says.
+    threshold: the score from which on a box is drawn.
+
+    Raises:
+        UsageError: the net does not run, has several outputs of which none is chosen, or the list of
+            classes cannot be read or does not fit the manifest.
+        IntegrityError: a file of the model has changed since it was fetched.
+        converters.ConverterError: the net cannot be converted.
+    """
+    scores = subject.scores(scores)
+    shape = subject.image_shape(settings.preprocessing.crop)
+    net = subject.converted(form_of(runtime), scores, shape)
+    prepare = preprocessor(settings.preprocessing, settings.mean_image, settings.meant_for)
+    names = names_for(subject, classes)
+    return Predictor(
+        subject.name, open_runtime(runtime, net, device, scores=scores), prepare, names, threshold
+    )
+
+
+def names_for(subject: Subject, classes: Path | None) -> list[str] | None:
+    """The names of the classes: of the file, of the model, in the metadata of an .onnx; else None.
+
+    Files of the user's own are known by the weights of a model in the catalog.
+    """
+    if classes is not None:
+        try:
+            names = classes.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"--classes {classes}: expected a text file of names: {error}") from error
+        if subject.manifest is not None and subject.manifest.classes is not None:
+            check_names(names, subject.manifest.classes, subject.name)
+        return names
+    if subject.manifest is not None:
+        return label_names(subject.manifest)
+    if [source.suffix for source in subject.sources] == [".onnx"]:
+        return converters.labels_of(converters.load(*subject.sources, sha256=list(subject.hashes.values())))
+    known = subject.known_net()
+    return None if known is None else label_names(known.manifest)
+
+
+def predict(predictor: Predictor, images: Sequence[Path], out: Path | None = None) -> list[Prediction]:
+    """The answers for images, in their order.
+
+    out: the file, or for several images the folder, of the images that show the answers; None: none.
+
+    Raises:
+        DataError: an image cannot be read.
+        UsageError: see `zoo.prediction.drawing.places` and `Predictor`.
+    """
+    return [predictor(image, place) for image, place in zip(images, places(out, images), strict=True)]
