@@ -163,6 +163,8 @@ def _zip_members(path: Path) -> Iterator[tuple[Member, IO[bytes]]]:
             if len(infos) > MAX_MEMBERS:
                 raise ValueError(f"{len(infos)} members, more than {MAX_MEMBERS}")
             for number, info in enumerate(infos):
+                if not info.filename:
+                    raise ValueError("a member has no name")
                 if info.is_dir():
                     continue
                 if info.flag_bits & 1 or info.compress_type not in _ZIP_METHODS:
