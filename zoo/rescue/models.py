@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import converters
 from zoo.errors import UsageError
+from zoo.files import sha256
 from zoo.rescue.calls import Call
 from zoo.verification.difference import difference
 from zoo.verification.independent import OTHER_IMPLEMENTATION_BOUND
@@ -102,13 +103,16 @@ def convert(
     """
     result = Model(sources)
     problem: Exception | None = None
-    for chosen in _shapes_to_try(sources, shapes):
+    written = False
+    hashes = [sha256(path) for path in sources]
+    for chosen in _shapes_to_try(sources, shapes, hashes):
         try:
-            model = converters.load(*sources, input_shapes=chosen)
+            model = converters.load(*sources, input_shapes=chosen, sha256=hashes)
             if chosen is not shapes and chosen is not None and not _keeps_the_batch(model):
                 continue
             _add_outputs(model, wanted)
             converters.save(model, out)
+            written = True
             result.agreement = _check(model, sources, out, ours, theirs)
         except (converters.ConverterError, UsageError) as error:
             problem = problem or error
@@ -118,19 +122,20 @@ def convert(
         if result.agreement.holds:
             return result
     if result.onnx is None:
-        out.unlink(missing_ok=True)
+        if written:  # an older file stays where nothing was written over it
+            out.unlink(missing_ok=True)
         result.problem = str(problem)
     return result
 
 
 def _shapes_to_try(
-    sources: tuple[Path, ...], shapes: Mapping[str, Sequence[int | str]] | None
+    sources: tuple[Path, ...], shapes: Mapping[str, Sequence[int | str]] | None, hashes: Sequence[str]
 ) -> list[Mapping[str, Sequence[int | str]] | None]:
     """First with open heights and widths, then as the net states them."""
     if shapes:
         return [shapes]
     try:
-        stated = converters.load(*sources).graph.inputs
+        stated = converters.load(*sources, sha256=hashes).graph.inputs
     except converters.ConverterError:
         return [None]
     opened: dict[str, Sequence[int | str]] = {
