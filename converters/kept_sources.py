@@ -33,6 +33,10 @@ class KeptSources:
             self._found[key] = read()
         return cast(T, self._found[key])
 
+    def forget(self) -> None:
+        """Release the memory: what is asked for from now on is read again."""
+        self._found.clear()
+
     def state(self, path: Path) -> FileState:
         """The state of a file when it was first asked for. Raises OSError."""
         return self.get(("state", path), lambda: FileState.of(path))

@@ -52,6 +52,11 @@ class Subject:
         """The same net; what is read of its files stays in memory for whatever else they are read for."""
         return replace(self, kept=converters.KeptSources())
 
+    def forget(self) -> None:
+        """Release the memory of what `read_once` keeps."""
+        if self.kept is not None:
+            self.kept.forget()
+
     @cached_property
     def hashes(self) -> dict[str, str]:
         """Name to sha256, computed once. IntegrityError if a model's file is not the verified one."""

@@ -96,6 +96,7 @@ def predict(
     sleep_while_waiting()
     arguments, images = split_arguments(net)
     subject = find_subject(arguments, manifests).read_once()
+    subject.recognize(also=["sha256"])  # for the names of its classes, in the pass that hashes
     if out is not None and code in PROGRAMS:
         raise UsageError(f"--out is about the answers, and --code {code} prints a program only; give one")
     chosen = {"flavour": flavour, "crop": crop, "std": numbers("std", std), "scale": scale}

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from zoo.cli._fastest import find_fastest
 from zoo.cli._image_progress import progress_bar
 from zoo.cli._options import (
     BatchSizeOption,
@@ -163,7 +164,6 @@ def validate(
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.distributed import join_group
     from zoo.evaluation.evaluate import evaluate_and_write
-    from zoo.evaluation.fastest import common_runtimes, fastest_runtime, runtime_of_evidence
     from zoo.evaluation.folders import hold_folders
     from zoo.evaluation.nets import Choices, ChosenNet, choose_nets, common_images, evaluation_of, folders_of
     from zoo.report.annotations import error_lines
@@ -213,22 +213,23 @@ def validate(
 
     noted: dict[str, str] = {}
     if runtime == FASTEST:
-        if "WORLD_SIZE" in os.environ:
-            raise UsageError("--runtime fastest measures in one process; for several, name the runtime")
-        able = common_runtimes(subjects, choices, device)
-        choices = replace(choices, runtime=able[0])
-        # Finds what is wrong with the options before any image is read.
-        first = choose_nets(subjects, choices)
-        found = (
-            None if restart else runtime_of_evidence(able, lambda name: folders_in(name, first)[0][0], resume)
+        # Each runtime that is measured has a form of its own.
+        subjects = [subject.read_once() for subject in subjects]
+        runtime, noted = find_fastest(
+            subjects,
+            choices,
+            lambda name, net: folders_in(name, [net])[0][0],
+            data,
+            labels,
+            device=device,
+            batch_size=batch_size,
+            resume=resume,
+            restart=restart,
         )
-        if found is None:
-            with open_dataset(data or common_images(subjects), labels) as dataset:
-                measured = fastest_runtime(subjects, choices, dataset, device, batch_size=batch_size)
-            found, noted = measured.name, measured.noted
-        runtime = found
     choices = replace(choices, runtime=runtime)
     chosen = choose_nets(subjects, choices)
+    for subject in subjects:
+        subject.forget()
     folders = folders_in(runtime, chosen)
     with (
         join_group(device) as group,
