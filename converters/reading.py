@@ -16,11 +16,11 @@ from converters.dropout import detach_dropout
 from converters.errors import FormatError, LimitError, UsageError, shortened
 from converters.external_weights import external_problems, map_external_weights
 from converters.folding import fold
-from converters.graph import shape_text
 from converters.kept_sources import KeptSources
 from converters.onnx_checks import check_model, check_node_count
 from converters.options import Options
 from converters.report import ConversionReport, Inspection, LayerRow, Source
+from converters.sizes import shape_text
 from converters.sniff import Kind, identify
 from converters.source_files import check_unchanged, watch
 from converters.version import __version__

@@ -20,10 +20,10 @@ from converters.from_caffe.prototxt import parse
 from converters.from_caffe.python_proposals import replace_python_proposals
 from converters.from_caffe.stated_sizes import StatedSizes
 from converters.from_caffe.weights import Weights, open_weights
-from converters.graph import dims
 from converters.kept_sources import KeptSources
 from converters.options import Options
 from converters.report import ConversionReport
+from converters.sizes import dims
 from converters.sniff import Kind, identify
 from converters.source_files import watch
 

@@ -21,10 +21,10 @@ from converters.from_caffe.netstate import filter_net
 from converters.from_caffe.prototxt import Definition, parse
 from converters.from_caffe.python_proposals import replace_python_proposals
 from converters.from_caffe.weights import Blob, StoredLayer, Weights, open_weights
-from converters.graph import dims, shape_text
 from converters.kept_sources import KeptSources
 from converters.options import Options
 from converters.report import Inspection, LayerRow
+from converters.sizes import dims, shape_text
 from converters.sniff import Kind, identify
 from converters.source_files import SourceFile
 

@@ -13,10 +13,10 @@ from converters.from_torch7.module_classes import Unsupported
 from converters.from_torch7.modules import CLASSES
 from converters.from_torch7.objects import Table, Tensor, TorchObject
 from converters.from_torch7.reader import read
-from converters.graph import dims, shape_text
 from converters.kept_sources import KeptSources
 from converters.options import Options
 from converters.report import Inspection, LayerRow
+from converters.sizes import dims, shape_text
 
 # The most entries of a table of data that are listed.
 MAX_ROWS = 1000

@@ -21,7 +21,7 @@ import numpy as np
 from converters.errors import FormatError
 from converters.from_caffe import schema
 from converters.from_caffe.weights.blobs import Blob, StoredLayer
-from converters.graph import filled
+from converters.graph_bounds import filled
 from converters.source_files import SourceFile
 
 _CODE_BITS = {"Convolution": 8, "InnerProduct": 4}

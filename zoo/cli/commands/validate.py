@@ -23,9 +23,12 @@ from zoo.cli._options import (
     LabelsOption,
     ManifestsOption,
     MeanOption,
+    MeantForOption,
     NetsArgument,
     PreprocessOnOption,
+    ScaleOption,
     ScoresOption,
+    StdOption,
     VerifyOption,
     mean_option,
     numbers,
@@ -44,13 +47,7 @@ from zoo.vocabulary import FASTEST, Metric, Precision, RuntimeChoice, RuntimeNam
 @command("validate", order=120)
 def validate(
     nets: NetsArgument,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="SRC",
-            help=f"Images: {kinds_of_sources()}.",
-        ),
-    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="SRC", help=f"Images: {kinds_of_sources()}.")] = None,
     labels: LabelsOption = None,
     runtime: Annotated[
         RuntimeChoice, typer.Option(help="What runs the net; fastest measures all that are installed.")
@@ -66,12 +63,9 @@ def validate(
     flavour: FlavourOption = None,
     crop: CropOption = None,
     mean: MeanOption = None,
-    std: Annotated[str | None, typer.Option(metavar="N,N,N", help="Standard deviation per channel.")] = None,
-    scale: Annotated[float | None, typer.Option(metavar="X", help="Factor after the mean.")] = None,
-    meant_for: Annotated[
-        str | None,
-        typer.Option(metavar="FLAVOUR", help="The flavour that net and mean are made for, if not --flavour."),
-    ] = None,
+    std: StdOption = None,
+    scale: ScaleOption = None,
+    meant_for: MeantForOption = None,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="All flavours in one pass, and how much they change.")
     ] = False,
@@ -159,7 +153,7 @@ def validate(
     baseline, a row of counts and gains for each preprocessing, and what was not compared).
     """
     from zoo.claims.findings import collect_pass, without_comparisons
-    from zoo.cli._pass_text import print_pass
+    from zoo.cli._pass_text import print_pass, say_complete
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.distributed import join_group
@@ -261,7 +255,7 @@ def validate(
                 evaluations,
                 resume=resume,
                 restart=restart,
-                complete=_say_complete,
+                complete=say_complete,
                 group=group,
                 progress=progress,
             )
@@ -296,15 +290,6 @@ def validate(
         raise problem
     if not findings.holds:
         raise typer.Exit(1)
-
-
-def _say_complete(folder: Path) -> None:
-    """Say on stderr that --resume had nothing left to do."""
-    print(
-        f"dsd-zoo: {folder}: this run is complete, nothing was left to do; "
-        "the same command without --resume measures again",
-        file=sys.stderr,
-    )
 
 
 def _place(out: Path | None, name: str, nets: int) -> Path | None:
