@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from converters.errors import UsageError
+from converters.mapped_array import in_memory
 from converters.source_files import SourceFile
 
 # The names of the element types, and their order in a file.
@@ -86,7 +87,7 @@ def write_array(
 
 def little_endian(array: np.ndarray) -> np.ndarray:
     """The array contiguous and in little-endian order; copied only if necessary."""
-    return np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+    return np.asarray(in_memory(array), array.dtype.newbyteorder("<"), order="C")
 
 
 def _write_mapped(
