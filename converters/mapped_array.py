@@ -88,11 +88,11 @@ class MappedArray(np.ndarray):
         values, flat = self.reshape(-1), made.reshape(-1)
         step = max(1, _CHUNK_BYTES // self.itemsize)
         for begin in range(0, self.size, step):
-            part = values[begin : begin + step].in_memory()
+            part = in_memory(values[begin : begin + step])
             flat[begin : begin + step] = part.astype(dtype, casting=casting, copy=False)
         return made
 
-    def reshape(self, *shape: Any, **options: Any) -> np.ndarray:
+    def reshape(self, *shape: Any, **options: Any) -> Any:
         """A view in another shape, or a copy in memory where there is no such view."""
         if self.flags.c_contiguous and options.get("order", "C") == "C":
             return super().reshape(*shape, **options)
@@ -109,7 +109,7 @@ class MappedArray(np.ndarray):
             numbers = sum(isinstance(part, int | np.integer) for part in parts)
             if numbers < self.ndim or isinstance(key, str) or ... in parts:
                 return super().__getitem__(key)
-            return super().__getitem__((*parts, ...)).in_memory()[()]
+            return in_memory(super().__getitem__((*parts, ...)))[()]
         return self.in_memory()[_in_memory(key)]
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
