@@ -39,6 +39,7 @@ from converters.errors import (
     shortened,
 )
 from converters.external_weights import external_files
+from converters.garbage_collection import rare_collections
 from converters.image_preparation import ImagePreparation
 from converters.kept_sources import KeptSources
 from converters.options import Options
@@ -243,7 +244,8 @@ def convert(
         report.notes.append(
             f"the net must know the size of its input and does not state it: {shape} was given"
         )
-    report.notes += model.meta.pop("size_notes", list)()
+    with rare_collections():
+        report.notes += model.meta.pop("size_notes", list)()
     stated = report.preprocessing or default_preprocessing
     entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
     if embed_preprocessing:
