@@ -29,6 +29,7 @@ ROWS_AT_A_TIME = 16
 LEAST_IMAGE_BYTES = 32
 # What rows may take beside their bytes in the file: a column may store one value once, for all rows.
 UNPACKED_OF_ANY, UNPACKED_OF_A_BYTE = 1 << 26, 16
+OUT_OF_PROPORTION = "its rows take far more than the file's own bytes: damaged, or made to do harm"
 
 
 @register_source
@@ -118,12 +119,13 @@ class Parquet(Records):
     def _batches(self, shard: int, columns: list[str], groups: list[int] | None = None) -> Iterator[Any]:
         """Some rows at a time. DataError out of proportion: one stored value may be that of all rows."""
         most = UNPACKED_OF_ANY + UNPACKED_OF_A_BYTE * self._opened[shard].state.size
+        # What is stated to be out of proportion is not unpacked to see it.
+        if _stated_bytes(self._files[shard], columns, groups) > most:
+            raise DataError(OUT_OF_PROPORTION)
         for batch in self._files[shard].iter_batches(ROWS_AT_A_TIME, row_groups=groups, columns=columns):
             most -= batch.nbytes
             if most < 0:
-                raise DataError(
-                    "its rows take far more than the file's own bytes: damaged, or made to do harm"
-                )
+                raise DataError(OUT_OF_PROPORTION)
             yield batch
 
     def _index(self, file: ParquetFile, shard: Path) -> None:
@@ -150,6 +152,21 @@ class Parquet(Records):
                 )
             self.records.append(Record(str(path or f"{shard.stem}-{at:06d}"), label))
             self._locations.append((number, group, row))
+
+
+def _stated_bytes(file: ParquetFile, columns: list[str], groups: list[int] | None) -> int:
+    """What the pages of these columns unpack to in the largest row group, in bytes, as the file states it."""
+
+    def of_group(number: int) -> int:
+        group = file.metadata.row_group(number)
+        stated = (group.column(k) for k in range(group.num_columns))
+        return sum(
+            column.total_uncompressed_size
+            for column in stated
+            if any(f"{column.path_in_schema}.".startswith(f"{name}.") for name in columns)
+        )
+
+    return max(map(of_group, range(file.num_row_groups) if groups is None else groups), default=0)
 
 
 def _check_columns(columns: Any, shard: Path) -> bool:  # noqa: ANN401 - pyarrow's types are not typed
