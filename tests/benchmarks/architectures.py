@@ -23,6 +23,7 @@ architecture(inception_v3)
 
 def _classified(net: Definition, x: str) -> Definition:
     net.other(x, "prob", "Softmax")
+    net.scores = x
     return net
 
 

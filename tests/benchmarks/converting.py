@@ -69,8 +69,8 @@ def converting(settings: Settings) -> list[Row]:
 
 @measurement(
     "growth",
-    "The same for InnerProducts in a row, up to 2.5 GB, the least of 2; beyond 2 GB the weights come to lie beside the "
-    "model by themselves.",
+    "The same for InnerProducts in a row, up to 2.5 GB, the least of 2; beyond 2 GB the weights come to lie "
+    "beside the model by themselves.",
 )
 def growth(settings: Settings) -> list[Row]:
     """Time and memory as files grow."""

@@ -20,11 +20,15 @@ Shape = tuple[int, int, int]
 
 
 class Definition:
-    """A net under way. Each method adds a layer to the top `x`, and returns the name of its own top."""
+    """A net under way. Each method adds a layer to the top `x`, and returns the name of its own top.
+
+    size: the side of its images. scores: the top with the scores before the softmax, of a classifier.
+    """
 
     def __init__(self, name: str, size: int, channels: int = 3) -> None:
         self.name = name
         self.size = size
+        self.scores = ""
         self.shapes: dict[str, Shape] = {"data": (channels, size, size)}
         self.blobs: dict[str, list[np.ndarray]] = {}
         shape = f"shape {{ dim: 1 dim: {channels} dim: {size} dim: {size} }}"
