@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ from converters.errors import (
     SourceChangedError,
     StaticSizeRequired,
     UnsupportedError,
+    UnverifiedWarning,
     UsageError,
     WrongFileError,
     shortened,
@@ -43,7 +44,7 @@ from converters.options import Options
 from converters.registry import Registry, modules_in
 from converters.report import ConversionReport, Dropped, Inspection, LayerRow, Source
 from converters.sniff import Kind, foreign, identify, is_text
-from converters.source_files import FileState, FileView, SourceFile
+from converters.source_files import FileState, FileView, SourceFile, check_unchanged
 from converters.temporary_folders import temporary_folder
 from converters.version import __version__
 from converters.weights import weights_of
@@ -73,6 +74,7 @@ __all__ = [
     "SourceFile",
     "StaticSizeRequired",
     "UnsupportedError",
+    "UnverifiedWarning",
     "UsageError",
     "WrongFileError",
     "__version__",
@@ -138,7 +140,8 @@ def load(
 
     The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
     """
-    from converters.reading import read
+    from converters.reading import read, record_sources
+    from converters.source_hashes import SourceHashes
 
     options = Options.of(
         outputs=outputs,
@@ -153,7 +156,12 @@ def load(
         init=init,
         image_shape=image_shape,
     )
-    return read([Path(source) for source in sources], options, sha256, verify=verify)
+    paths = [Path(source) for source in sources]
+    model = read(paths, options, verify=verify)
+    with SourceHashes(paths, computed=sha256 is None) as hashes:
+        model.metadata_props.update(record_sources(model, hashes.sources(sha256)))
+    check_unchanged(model)
+    return model
 
 
 def save(
@@ -180,7 +188,7 @@ def convert(
     opset: int | None = None,
     outputs: Sequence[str] | None = None,
     input_shapes: Mapping[str, Sequence[int | str]] | None = None,
-    image_shape: Sequence[int | str] | None = None,
+    image_shape: Sequence[int | str] | Callable[[], Sequence[int | str] | None] | None = None,
     stages: Sequence[str] = (),
     level: int = 0,
     static_batch: int | None = None,
@@ -190,6 +198,8 @@ def convert(
     proposal: str | None = None,
     init: int | None = None,
     sha256: Sequence[str] | None = None,
+    hash_sources: bool = True,
+    late: Callable[[], Mapping[str, Any]] | None = None,
     verify: bool = False,
     metadata: Mapping[str, object] | None = None,
     default_preprocessing: Mapping[str, object] | None = None,
@@ -198,7 +208,12 @@ def convert(
 ) -> ConversionReport:
     """`load` the sources, `save` to `out`, and report what was done. If anything fails, nothing is written.
 
-    image_shape: as in `load`; a note of the report says that it was used.
+    image_shape: as in `load`, or a function that is called only if it is used; a note of the report says so.
+    sha256: the hash of each source, if known. By default they are hashed while the net is written.
+    hash_sources: False leaves the hashes out: report and metadata say null, and what links to a source is
+        known by size, time and a sample only.
+    late: called when the weights are written, for a caller that hashes the sources meanwhile: returns
+        "sha256", and what follows from it as "metadata" and "default_preprocessing".
     metadata: values to store in the ONNX as `dsd-zoo.<key>`, in JSON, such as "preprocessing" or "labels".
         "preparation", an `ImagePreparation.to_dict()`, becomes `preprocess(image)` in net.py.
     default_preprocessing: what counts as the preprocessing if neither the files nor `metadata` state it.
@@ -206,16 +221,13 @@ def convert(
     mean_image: (channels, height, width), for a net that subtracts one; with embed_preprocessing only.
     An `out` that ends in .safetensors receives the tensors of a Torch7 file unchanged, with or without a net.
     """
-    if isinstance(sources, str | os.PathLike):
-        sources = [sources]
-    if Path(out).suffix == ".safetensors":
-        from converters.tensor_extraction import extract_tensors
+    from converters.pending_metadata import promise
+    from converters.reading import read, record_sources
+    from converters.source_hashes import SourceHashes
 
-        return extract_tensors([Path(source) for source in sources], Path(out), sha256)
-    if mean_image is not None and not embed_preprocessing:
+    if mean_image is not None and not embed_preprocessing and Path(out).suffix != ".safetensors":
         raise UsageError("mean_image (--mean-image) is about --embed-preprocessing: give both, or neither")
-    model = load(
-        *sources,
+    options = Options.of(
         outputs=outputs,
         input_shapes=input_shapes,
         image_shape=image_shape,
@@ -227,32 +239,47 @@ def convert(
         select=select,
         proposal=proposal,
         init=init,
-        sha256=sha256,
-        verify=verify,
     )
-    report: ConversionReport = model.meta["report"]
-    if image_shape is not None and model.meta.get("image_shape_used"):
-        shape = "x".join(map(str, image_shape))
-        report.notes.append(
-            f"the net must know the size of its input and does not state it: {shape} was given"
-        )
-    report.notes += model.meta.pop("size_notes", list)()
-    stated = report.preprocessing or default_preprocessing
-    entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
-    if embed_preprocessing:
-        from converters.embedded_preprocessing import add_preprocessing_nodes, pixels_text
+    paths = [Path(one) for one in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
+    with SourceHashes(paths, computed=hash_sources and sha256 is None and late is None) as hashes:
+        if Path(out).suffix == ".safetensors":
+            from converters.tensor_extraction import extract_tensors
 
-        entries["preprocessing"] = add_preprocessing_nodes(model, entries["preprocessing"] or {}, mean_image)
-        if entries.get("preparation"):
-            entries["preparation"] = {**entries["preparation"], "mean": None, "std": None, "scale": 1.0}
-        report.notes.append(
-            "mean and scale are the first nodes: the input takes the cropped pixels unchanged"
-            + pixels_text(model, stated or {}, metadata or {})
-        )
-    model.metadata_props.update(
-        {f"dsd-zoo.{key}": json.dumps(value) for key, value in entries.items() if value}
-    )
-    report.files = save(model, out, link=link, external=external, opset=opset)
+            return extract_tensors(
+                paths, Path(out), lambda: hashes.sources(late()["sha256"] if late else sha256)
+            )
+        model = read(paths, options, verify=verify)
+        report: ConversionReport = model.meta["report"]
+        if model.meta.get("image_shape_used"):
+            shape = "x".join(map(str, options.image_shape or ()))
+            report.notes.append(
+                f"the net must know the size of its input and does not state it: {shape} was given"
+            )
+        report.notes += model.meta.pop("size_notes", list)()
+        stated = report.preprocessing or default_preprocessing
+        entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
+        if embed_preprocessing:
+            from converters.embedded_preprocessing import add_preprocessing_nodes, pixels_text
+
+            entries["preprocessing"] = add_preprocessing_nodes(
+                model, entries["preprocessing"] or {}, mean_image
+            )
+            if entries.get("preparation"):
+                entries["preparation"] = {**entries["preparation"], "mean": None, "std": None, "scale": 1.0}
+            report.notes.append(
+                "mean and scale are the first nodes: the input takes the cropped pixels unchanged"
+                + pixels_text(model, stated or {}, metadata or {})
+            )
+
+        def later_metadata() -> dict[str, str]:
+            told = {} if late is None else late()
+            recorded = record_sources(model, hashes.sources(told.get("sha256", sha256)))
+            values = {**entries, **told.get("metadata", {})}
+            values["preprocessing"] = values["preprocessing"] or told.get("default_preprocessing")
+            return recorded | {f"dsd-zoo.{key}": json.dumps(value) for key, value in values.items() if value}
+
+        promise(model, later_metadata)
+        report.files = save(model, out, link=link, external=external, opset=opset)
     return report
 
 
