@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +41,7 @@ class Subject:
     """Name to the sha256 on record; None where there is none."""
     recognizer: Recognizer | None = None
     _recognized: dict[str, Recognition] = field(default_factory=dict, compare=False, repr=False)
+    _hashing: list[Future[dict[str, str]]] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def sources(self) -> list[Path]:
@@ -49,7 +51,25 @@ class Subject:
     @cached_property
     def hashes(self) -> dict[str, str]:
         """Name to sha256, computed once. IntegrityError if a model's file is not the verified one."""
+        return self._hashing[0].result() if self._hashing else self._hash()
+
+    def hash_in_background(self) -> None:
+        """Start to compute `hashes`, and what `recognize` tells by them, in a thread. Both wait for it."""
+        if self._hashing:
+            return
+        if self.recognizer is not None:
+            self.recognizer.read_manifests()  # here, as a thread should import nothing
+        pool = ThreadPoolExecutor(1, "hashing")
+        self._hashing.append(pool.submit(self._hash))
+        pool.shutdown(wait=False)
+
+    def unhashed(self) -> Subject:
+        """The same files, of which nothing is known by their hashes."""
+        return replace(self, recognizer=None)
+
+    def _hash(self) -> dict[str, str]:
         _ = self.states  # computed before the files are read
+        self._recognize(["sha256"])
         read = {name: one.hashes.get("sha256") for name, one in self._recognized.items()}
         found = {name: read.get(name) or sha256(path) for name, path in self.files.items()}
         for name, digest in found.items():
@@ -67,6 +87,11 @@ class Subject:
         Each file is read at most once, on the first call. also: kinds of hashes to compute in that pass;
         with "sha256", `hashes` needs no other pass. No model consists of .onnx or .py files.
         """
+        for hashing in self._hashing:
+            hashing.result()
+        return self._recognize(also)
+
+    def _recognize(self, also: Collection[str]) -> list[Recognition]:
         if self.recognizer is None:
             return []
         _ = self.states  # computed before the files are read

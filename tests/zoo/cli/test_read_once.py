@@ -12,6 +12,7 @@ from command_line import runner
 from corpus_cases import CORPUS
 
 import converters
+from converters import reading, source_hashes
 from converters.from_torch7 import reader
 from zoo.bundled import bundled_folder
 from zoo.demo import run_demo
@@ -41,7 +42,8 @@ class Counts:
 @pytest.fixture
 def counts(monkeypatch) -> Counts:
     counts = Counts()
-    file_digest, read_chunks, load = hashlib.file_digest, digests.read_chunks, converters.load
+    file_digest, read_chunks, read = hashlib.file_digest, digests.read_chunks, reading.read
+    hash_of = source_hashes.hash_of
 
     def counted_digest(file, *arguments):
         counts.hashed[Path(file.name)] += 1
@@ -51,13 +53,18 @@ def counts(monkeypatch) -> Counts:
         counts.hashed[path] += 1
         return read_chunks(path)
 
-    def counted_load(*sources, **options):
-        counts.read.append([Path(source) for source in sources])
-        return load(*sources, **options)
+    def counted_hash(file, *arguments):
+        counts.hashed[file.path] += 1
+        return hash_of(file, *arguments)
+
+    def counted_read(sources, *arguments, **options):
+        counts.read.append(list(sources))
+        return read(sources, *arguments, **options)
 
     monkeypatch.setattr(hashlib, "file_digest", counted_digest)
     monkeypatch.setattr(digests, "read_chunks", counted_chunks)
-    monkeypatch.setattr(converters, "load", counted_load)
+    monkeypatch.setattr(source_hashes, "hash_of", counted_hash)
+    monkeypatch.setattr(reading, "read", counted_read)
     return counts
 
 
