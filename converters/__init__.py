@@ -8,10 +8,11 @@ reports. `inspect` describes the files and also reports what cannot be converted
 `converters.errors`.
 
 For programs that handle such files themselves: `identify` says what a file is, `weights_of` and
-`preprocessing_of` what a model contains, `external_files` where an .onnx keeps its weights, `with_weights`
-puts trained weights into a model, `wire` reads protobuf messages in place, `SourceFile`, `FileView` and
-`FileState` are about files that may change while they are read, `atomic_write` writes a file whole or not at
-all, `temporary_folder` leaves nothing behind even if killed, and `Registry` holds what can be added by name.
+`preprocessing_of` what a model contains, `metadata_of` what an .onnx says of itself, `external_files` where
+it keeps its weights, `with_weights` puts trained weights into a model, `wire` reads protobuf messages in
+place, `SourceFile`, `FileView` and `FileState` are about files that may change while they are read,
+`atomic_write` writes a file whole or not at all, `temporary_folder` leaves nothing behind even if killed, and
+`Registry` holds what can be added by name.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from converters.errors import (
 )
 from converters.external_weights import external_files
 from converters.image_preparation import ImagePreparation
+from converters.onnx_metadata import metadata_of
 from converters.options import Options
 from converters.registry import Registry, modules_in
 from converters.report import ConversionReport, Dropped, Inspection, LayerRow, Source
@@ -89,6 +91,7 @@ __all__ = [
     "is_text",
     "labels_of",
     "load",
+    "metadata_of",
     "modules_in",
     "preparation_of",
     "preprocessing_of",
@@ -256,6 +259,8 @@ def convert(
                 f"the net must know the size of its input and does not state it: {shape} was given"
             )
         report.notes += model.meta.pop("size_notes", list)()
+        if not hash_sources:
+            report.notes.append("the files were not hashed, as asked")
         stated = report.preprocessing or default_preprocessing
         entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
         if embed_preprocessing:
@@ -330,29 +335,32 @@ def with_weights(model: ir.Model, state: Mapping[str, np.ndarray]) -> ir.Model:
     return with_weights(model, state)
 
 
-def preprocessing_of(model: ir.Model) -> dict[str, object] | None:
-    """The preprocessing in the metadata of a model; None if there is none. FormatError if it is no JSON."""
-    text = model.metadata_props.get("dsd-zoo.preprocessing")
+def preprocessing_of(net: ir.Model | Mapping[str, str]) -> dict[str, object] | None:
+    """The preprocessing in the metadata of a net; None if there is none. FormatError if it is no JSON.
+
+    net: a model, or what `metadata_of` returned; so also for the two functions below.
+    """
+    text = _metadata(net).get("dsd-zoo.preprocessing")
     try:
         return json.loads(text) if text else None
     except (ValueError, RecursionError) as error:
         raise FormatError("the metadata dsd-zoo.preprocessing of the net are no JSON: damaged") from error
 
 
-def preparation_of(model: ir.Model) -> ImagePreparation | None:
-    """How images become the input of a model, from its metadata; None if that is not there.
+def preparation_of(net: ir.Model | Mapping[str, str]) -> ImagePreparation | None:
+    """How images become the input of a net, from its metadata; None if that is not there.
 
     Raises FormatError for metadata that are damaged.
     """
-    return ImagePreparation.in_metadata(model.metadata_props)
+    return ImagePreparation.in_metadata(_metadata(net))
 
 
-def labels_of(model: ir.Model) -> list[str] | None:
-    """The names of the classes in the metadata of a model, in the order of its scores; None: not there.
+def labels_of(net: ir.Model | Mapping[str, str]) -> list[str] | None:
+    """The names of the classes in the metadata of a net, in the order of its scores; None: not there.
 
     Raises FormatError for metadata that are damaged.
     """
-    text = model.metadata_props.get("dsd-zoo.labels")
+    text = _metadata(net).get("dsd-zoo.labels")
     if not text:
         return None
     try:
@@ -362,3 +370,7 @@ def labels_of(model: ir.Model) -> list[str] | None:
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise FormatError(f"the metadata dsd-zoo.labels is no list of names: {text:.80}")
     return labels
+
+
+def _metadata(net: ir.Model | Mapping[str, str]) -> Mapping[str, str]:
+    return net if isinstance(net, Mapping) else net.metadata_props

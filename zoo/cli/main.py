@@ -9,11 +9,13 @@ import io
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from converters import UnverifiedWarning
 from zoo.cli.command import all_commands
 from zoo.errors import ZooError
 
@@ -37,6 +39,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name that the locale cannot encode must not end a command; stderr escapes it by default.
         sys.stdout.reconfigure(errors="backslashreplace")
+    warnings.showwarning = functools.partial(_show_warning, warnings.showwarning)
     session = _Session()
     app.callback(help=_HELP)(session.global_options)
     for name, command in all_commands().items():
@@ -53,6 +56,14 @@ _HELP = """The DSD model zoo: fetch, verify, convert and re-measure published Ca
 Exit codes: 0 done and as claimed; 1 it ran, and something does not hold; 2 usage or bad input;
 130 stopped by Ctrl-C.
 """
+
+
+def _show_warning(others: Callable[..., None], message: Warning | str, *place: Any) -> None:  # noqa: ANN401
+    """A warning of ours as one line for people; `others`: how Python shows all others."""
+    if isinstance(message, UnverifiedWarning):
+        print(f"dsd-zoo: warning: {message}", file=sys.stderr)
+    else:
+        others(message, *place)
 
 
 def _print_version(wanted: bool) -> None:

@@ -158,10 +158,10 @@ class Subject:
             return None
         net = self.converted(form, scores)
         if net == first:
-            model = converters.load(net, sha256=list(self.hashes.values()))
-            stated = converters.preprocessing_of(model)
+            metadata = converters.metadata_of(net)
+            stated = converters.preprocessing_of(metadata)
             # A net that finds objects has only the preparation; any other has the settings, with their names.
-            if stated is None and (preparation := converters.preparation_of(model)) is not None:
+            if stated is None and (preparation := converters.preparation_of(metadata)) is not None:
                 return settings_of(preparation)
             return stated
         return recorded_preprocessing(net)
