@@ -11,8 +11,8 @@ For programs that handle such files themselves: `identify` says what a file is, 
 `preprocessing_of` what a model contains, `metadata_of` what an .onnx says of itself, `external_files` where
 it keeps its weights, `with_weights` puts trained weights into a model, `wire` reads protobuf messages in
 place, `SourceFile`, `FileView` and `FileState` are about files that may change while they are read,
-`atomic_write` writes a file whole or not at all, `temporary_folder` leaves nothing behind even if killed, and
-`Registry` holds what can be added by name.
+`KeptSources` reads the files of several conversions once, `atomic_write` writes a file whole or not at all,
+`temporary_folder` leaves nothing behind even if killed, and `Registry` holds what can be added by name.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from converters.errors import (
 )
 from converters.external_weights import external_files
 from converters.image_preparation import ImagePreparation
+from converters.kept_sources import KeptSources
 from converters.onnx_metadata import metadata_of
 from converters.options import Options
 from converters.registry import Registry, modules_in
@@ -66,6 +67,7 @@ __all__ = [
     "FormatError",
     "ImagePreparation",
     "Inspection",
+    "KeptSources",
     "Kind",
     "LayerRow",
     "LimitError",
@@ -121,6 +123,7 @@ def load(
     image_shape: Sequence[int | str] | None = None,
     sha256: Sequence[str] | None = None,
     verify: bool = False,
+    kept: KeptSources | None = None,
 ) -> ir.Model:
     """Read a net into an `onnx_ir.Model` whose inputs and outputs have the names of the source.
 
@@ -140,6 +143,7 @@ def load(
     sha256: the hash of each source, in their order, if known; it is recorded instead of being computed.
     verify: hash the files in which an .onnx keeps weights, if it records their hash, even where size, time
         and a sample say that nothing changed.
+    kept: given to several calls about the same files, so that they are read once.
 
     The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
     """
@@ -160,8 +164,9 @@ def load(
         image_shape=image_shape,
     )
     paths = [Path(source) for source in sources]
-    model = read(paths, options, verify=verify)
-    with SourceHashes(paths, computed=sha256 is None) as hashes:
+    kept = kept or KeptSources(for_one_call=True)
+    model = read(paths, options, verify=verify, kept=kept)
+    with SourceHashes(paths, kept, computed=sha256 is None) as hashes:
         model.metadata_props.update(record_sources(model, hashes.sources(sha256)))
     check_unchanged(model)
     return model
@@ -204,6 +209,7 @@ def convert(
     hash_sources: bool = True,
     late: Callable[[], Mapping[str, Any]] | None = None,
     verify: bool = False,
+    kept: KeptSources | None = None,
     metadata: Mapping[str, object] | None = None,
     default_preprocessing: Mapping[str, object] | None = None,
     embed_preprocessing: bool = False,
@@ -244,14 +250,16 @@ def convert(
         init=init,
     )
     paths = [Path(one) for one in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
-    with SourceHashes(paths, computed=hash_sources and sha256 is None and late is None) as hashes:
+    own_kept = kept or KeptSources(for_one_call=True)
+    computed = hash_sources and sha256 is None and late is None
+    with SourceHashes(paths, own_kept, computed=computed) as hashes:
         if Path(out).suffix == ".safetensors":
             from converters.tensor_extraction import extract_tensors
 
             return extract_tensors(
                 paths, Path(out), lambda: hashes.sources(late()["sha256"] if late else sha256)
             )
-        model = read(paths, options, verify=verify)
+        model = read(paths, options, verify=verify, kept=own_kept)
         report: ConversionReport = model.meta["report"]
         if model.meta.get("image_shape_used"):
             shape = "x".join(map(str, options.image_shape or ()))
@@ -299,6 +307,7 @@ def inspect(
     select: str | None = None,
     proposal: str | None = None,
     verify: bool = False,
+    kept: KeptSources | None = None,
 ) -> Inspection:
     """What the files contain and which of it can be converted.
 
@@ -318,7 +327,7 @@ def inspect(
         select=select,
         proposal=proposal,
     )
-    return reading.inspect([Path(source) for source in sources], options, verify=verify)
+    return reading.inspect([Path(source) for source in sources], options, verify=verify, kept=kept)
 
 
 def with_weights(model: ir.Model, state: Mapping[str, np.ndarray]) -> ir.Model:

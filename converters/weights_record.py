@@ -17,7 +17,6 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Event
 
 from converters.errors import FormatError, UnverifiedWarning
 from converters.source_files import SourceFile
@@ -110,16 +109,11 @@ def sample_of(file: SourceFile) -> str:
     return digest.hexdigest()
 
 
-def hash_of(file: SourceFile, is_ended: Event | None = None) -> str:
-    """The SHA-256 of an open file.
-
-    is_ended: set when nobody wants it any more; what is returned then is no hash of the file.
-    """
+def hash_of(file: SourceFile) -> str:
+    """The SHA-256 of an open file."""
     digest = hashlib.sha256()
     buffer = memoryview(bytearray(min(_CHUNK_BYTES, file.state.size)))
     for offset in range(0, file.state.size, _CHUNK_BYTES):
-        if is_ended is not None and is_ended.is_set():
-            break
         chunk = buffer[: file.state.size - offset]
         file.read_into(chunk, offset)
         digest.update(chunk)

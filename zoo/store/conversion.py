@@ -51,7 +51,9 @@ def convert_subject(
             told = {} if embedded else _told(subject, options)
             return {**told, "sha256": _checked_hashes(subject, added)} if hashed else told
 
-        report = converters.convert([*added, *subject.sources], out, late=late, **{**given, **options})
+        report = converters.convert(
+            [*added, *subject.sources], out, late=late, kept=subject.kept, **{**given, **options}
+        )
     recognized, known = subject.recognize(), subject.known_net()
     report.notes += net_notes(recognized, known)
     metadata = given.get("metadata") or _told(subject, {}).get("metadata", {})
@@ -103,6 +105,7 @@ def inspect_subject(subject: Subject, **options: Any) -> Inspection:  # noqa: AN
     """
     recognized, known = subject.recognize(), subject.known_net()
     sources = [*_added_sources(known), *subject.sources]
+    options = {"kept": subject.kept or converters.KeptSources(), **options}
     with with_advice(lambda: (recognized, known)):
         found = converters.inspect(*sources, **options)
         shapes = None if options.get("input_shapes") else _missing_shape(found, subject.manifest, known)
