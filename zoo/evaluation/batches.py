@@ -16,7 +16,7 @@ from zoo.errors import DataError, excerpt
 from zoo.evaluation.job import Job
 from zoo.evaluation.sessions import BatchPlan, Session
 from zoo.evidence.journal import Batch
-from zoo.evidence.run import Row
+from zoo.evidence.rows import Rows
 from zoo.preprocessing import EncodedImage
 from zoo.preprocessing.decode import DecodedImage
 from zoo.preprocessing.flavour import Pixels
@@ -216,16 +216,17 @@ def _problem(image: LoadedSample[Loaded], places: Sequence[int]) -> DataError | 
     return next((made for at in places if isinstance(made := image.pixels[at], DataError)), None)
 
 
-def _rows(
-    job: Job, session: Session, images: Sequence[LoadedSample[Loaded]], ranking: Ranking
-) -> tuple[Row, ...]:
-    rows = []
-    for at, image in enumerate(images):
-        sample = image.sample
-        if not ranking.finite[at]:
-            raise DataError(
-                f"{job.data.source}: {excerpt(sample.id)}: {session.net_name}'s scores are not numbers (NaN)"
-            )
-        top5, scores = tuple(ranking.ids[at].tolist()), tuple(ranking.scores[at].tolist())
-        rows.append(Row(sample.id, sample.label, top5, scores, int(ranking.ranks[at]), image.sha256))
-    return tuple(rows)
+def _rows(job: Job, session: Session, images: Sequence[LoadedSample[Loaded]], ranking: Ranking) -> Rows:
+    if not ranking.finite.all():
+        sample = images[int(ranking.finite.argmin())].sample
+        raise DataError(
+            f"{job.data.source}: {excerpt(sample.id)}: {session.net_name}'s scores are not numbers (NaN)"
+        )
+    return Rows.from_columns(
+        [image.sample.id for image in images],
+        [image.sample.label for image in images],
+        ranking.ids,
+        ranking.scores,
+        ranking.ranks,
+        [image.sha256 for image in images],
+    )

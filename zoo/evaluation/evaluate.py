@@ -31,7 +31,8 @@ from zoo.evaluation.sessions import BatchPlan, Session, choose_batch_size, open_
 from zoo.evaluation.variants import Variant
 from zoo.evidence import journal
 from zoo.evidence.journal import Batch, Journal
-from zoo.evidence.run import Row, Run, write_run
+from zoo.evidence.rows import Rows
+from zoo.evidence.run import Run, write_run
 from zoo.preprocessing.settings import Preprocessing
 from zoo.vocabulary import Precision, RuntimeName
 
@@ -279,19 +280,19 @@ class _LabelCheck:
 
     def __init__(self, job: Job, several: bool) -> None:
         self._job, self._several = job, several
-        self._rows: list[Row] | None = []
+        self._rows: list[Rows] | None = []
 
     def add(self, batch: Batch) -> None:
         """Check once `IMAGES_CHECKED` images are there. DataError if the order is another one."""
         if self._rows is not None:
-            self._rows += batch.rows[0]
-            if len(self._rows) >= IMAGES_CHECKED:
+            self._rows.append(batch.rows[0])
+            if sum(map(len, self._rows)) >= IMAGES_CHECKED:
                 self.finish()
 
     def finish(self) -> None:
         """Check what is there, unless that is done. DataError if the order is another one."""
-        rows, self._rows = (self._rows or [])[:IMAGES_CHECKED], None
-        order = detect_label_order([row.label for row in rows], [row.top5[0] for row in rows])
+        rows, self._rows = Rows.joined(self._rows or [])[:IMAGES_CHECKED], None
+        order = detect_label_order(rows.labels.tolist(), rows.ids[:, 0].tolist())
         if order is None or order.name == AS_GIVEN:
             return
         data = self._job.data
