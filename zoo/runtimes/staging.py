@@ -15,6 +15,7 @@ import numpy as np
 from zoo.errors import DataError
 from zoo.preprocessing import EncodedImage, Normalisation, Preprocessor, tensors
 from zoo.preprocessing.flavour import Float32, Pixels
+from zoo.runtimes.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,6 +55,8 @@ class HostStaging:
 
     def __init__(self, prepare: Preprocessor) -> None:
         self.prepare = prepare
+        # The next batch takes the memory of the last one.
+        keep_freed_memory()
 
     def stage(self, images: Sequence[Pixels], count: int) -> Float32:
         """(count, channels, crop, crop) float32."""
