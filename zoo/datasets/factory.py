@@ -68,12 +68,13 @@ def _with_different_names(data: Dataset) -> Dataset:
 
 
 def _of_records(path: Path, place: Records) -> Dataset:
-    if not place.records:
+    records = place.records
+    if not records:
         place.close()
         raise UsageError(f"{path}: no images there")
     samples = Samples(
-        [printable(record.name) for record in place.records],
-        [record.label for record in place.records],
+        [printable(record.name) for record in records],
+        [record.label for record in records],
         place.read,
         place.read_together if place.is_read_together else None,
     )

@@ -85,7 +85,7 @@ class Rows(Sequence[Row]):
     def from_columns(
         cls,
         images: Sequence[str],
-        labels: Sequence[int],
+        labels: Sequence[int] | NDArray[np.int64],
         ids: Sequence[Sequence[int]] | NDArray[np.int64],
         scores: Sequence[Sequence[float]] | NDArray[np.floating[Any]],
         ranks: Sequence[int] | NDArray[np.int64],
@@ -167,10 +167,9 @@ class Rows(Sequence[Row]):
 
     def correct(self, metric: Metric) -> NDArray[np.bool_]:
         """Which images are right by this metric: (rows,) bool."""
-        right: NDArray[np.bool_] = self.ids[:, :1] == self.labels[:, None]
-        if metric == "top5":
-            right = self.ids == self.labels[:, None]
-        return right.any(axis=1)
+        counted = self.ids[:, :1] if metric == "top1" else self.ids
+        right: NDArray[np.bool_] = (counted == self.labels[:, None]).any(axis=1)
+        return right
 
     def count_correct(self, metric: Metric) -> int:
         """How many images are right by this metric."""

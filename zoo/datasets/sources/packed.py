@@ -31,8 +31,14 @@ class Packed(Records):
         index = read_index(FileView(self._file, 0, self._file.state.size), path)
         self.flavour = index.flavour
         self.labels_source = f"{index.labels}, packed from {index.source}"
-        self.records = [Record(image.name, image.label) for image in index.images]
+        self._names = [image.name for image in index.images]
+        self._labels = [image.label for image in index.images]
         self._images = PackedColumns(index)
+
+    @property
+    def records(self) -> list[Record]:  # type: ignore[override]
+        """The images. They are made when they are asked for: a pack keeps no object for each image."""
+        return list(map(Record, self._names, self._labels))
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
