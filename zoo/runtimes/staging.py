@@ -96,6 +96,7 @@ class DeviceStaging:
         # torch.cuda; or torch.cpu, whose streams do nothing.
         self._backend: Any = torch.get_device_module(self._device)
         self._stream = self._backend.Stream()
+        keep_freed_memory()
 
     def prepare(self, content: EncodedImage | DecodedImage) -> Pixels:
         """The window of a resized image, or with `resize` a decoded image: (height, width, channels)."""
@@ -121,8 +122,9 @@ class DeviceStaging:
         """The windows of the images in memory from which the device copies: (count, crop, crop, channels)."""
         flavour, normalisation = self._prepare.flavour, self._prepare.normalisation
         crop = normalisation.crop
-        windows = self._buffer((count, crop, crop, _channels(images)), images.pixels[0].dtype)
-        for place, pixels in _of_one_size(images, len(images.pixels)):
+        given, dtype = len(images.pixels), images.pixels[0].dtype
+        windows = self._buffer(given, (count, crop, crop, _channels(images)), dtype)
+        for place, pixels in _of_one_size(images, given):
             rows, columns = flavour.window(pixels.shape[1], pixels.shape[2], crop)
             if normalisation.mean is not None and not flavour.has_size:
                 flavour.mean_at_window(normalisation, pixels.shape[1:])
@@ -143,17 +145,18 @@ class DeviceStaging:
         return batch
 
     def _copied(self, images: Sequence[Pixels], count: int) -> Tensor:
-        windows = self._buffer((count, *images[0].shape), images[0].dtype)
+        windows = self._buffer(len(images), (count, *images[0].shape), images[0].dtype)
         _fill(windows, images)
         return self._sent(windows)
 
-    def _buffer(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
-        """Zeros on the host, in memory that a GPU can read by itself."""
+    def _buffer(self, images: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
+        """Room for so many images, then zeros; in memory of the host that a GPU can read by itself."""
         import torch
 
         kind = torch.from_numpy(np.empty(0, dtype)).dtype
-        zeros: Pixels = torch.zeros(shape, dtype=kind, pin_memory=self._device.type == "cuda").numpy()
-        return zeros
+        buffer: Pixels = torch.empty(shape, dtype=kind, pin_memory=self._device.type == "cuda").numpy()
+        buffer[images:] = 0
+        return buffer
 
     def _sent(self, windows: Pixels) -> Tensor:
         import torch
