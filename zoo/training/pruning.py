@@ -79,7 +79,10 @@ def prunable_tensors(net: Module) -> list[PrunableTensor]:
 
 
 def chosen_sparsities(tensors: Sequence[PrunableTensor], pruning: Pruning) -> list[float]:
-    """The sparsity of each tensor. UsageError for a layer in the recipe that the net does not have."""
+    """The sparsity of each tensor; 0 for a frozen one, whose pruned weights could not be trained again.
+
+    UsageError for a layer in the recipe that the net does not have, or that is frozen.
+    """
     layers = {_identifier(tensor.layer) for tensor in tensors}
     for name in (*pruning.by_layer, *pruning.exclude):
         if _identifier(name) not in layers:
@@ -89,11 +92,18 @@ def chosen_sparsities(tensors: Sequence[PrunableTensor], pruning: Pruning) -> li
                 f"the recipe names the layer '{name}', and no layer with weights to prune is called so; "
                 f"there are {', '.join(near)}"
             )
+    frozen = {_identifier(tensor.layer) for tensor in tensors if not tensor.values.requires_grad}
+    for name in pruning.by_layer:
+        if _identifier(name) in frozen:
+            raise UsageError(
+                f"the recipe prunes the layer '{name}', whose weights the definition of the net freezes "
+                "(lr_mult: 0); leave it out, or give multipliers = false"
+            )
     by_layer = {_identifier(name): share for name, share in pruning.by_layer.items()}
     excluded = {_identifier(name) for name in pruning.exclude}
     return [
-        0.0 if key in excluded else by_layer.get(key, pruning.sparsity)
-        for key in (_identifier(tensor.layer) for tensor in tensors)
+        0.0 if key in excluded or not tensor.values.requires_grad else by_layer.get(key, pruning.sparsity)
+        for key, tensor in ((_identifier(tensor.layer), tensor) for tensor in tensors)
     ]
 
 

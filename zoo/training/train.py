@@ -89,6 +89,7 @@ def train(
 
 def _check(job: TrainingJob, model: ir.Model) -> int:
     """The number of classes. Errors for all that can be wrong before an image is read."""
+    from zoo.training.optimizer import freeze
     from zoo.training.pruning import chosen_sparsities, prunable_tensors
 
     classes = classes_of(model)
@@ -96,9 +97,16 @@ def _check(job: TrainingJob, model: ir.Model) -> int:
         raise UsageError(f"{job.name}: how many classes it tells apart is not known; give --scores NAME")
     check_labels(job.data, classes, every_class=True)
     check_labels(job.test, classes, every_class=False)
-    tensors = prunable_tensors(module_of(model))
+    module = module_of(model)
+    freeze(module, job.recipe)
+    tensors = prunable_tensors(module)
     if not tensors:
         raise UsageError(f"{job.name}: has no convolution, inner product or recurrent layer to prune")
+    if not any(tensor.values.requires_grad for tensor in tensors):
+        raise UsageError(
+            f"{job.name}: the definition freezes every layer that could be pruned (lr_mult: 0); "
+            "multipliers = false in the recipe trains them all the same"
+        )
     chosen_sparsities(tensors, job.recipe.pruning)
     if job.settings.meant_for is not None:
         raise UsageError(
