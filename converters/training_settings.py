@@ -23,6 +23,9 @@ class Multipliers(NamedTuple):
     weight_decay: float = 1.0
 
 
+NO_MULTIPLIERS = Multipliers()
+
+
 def set_multipliers(value: ir.Value, multipliers: Multipliers) -> None:
     """Records with which factors the source trains a weight."""
     value.meta[_MULTIPLIERS] = multipliers
@@ -31,7 +34,7 @@ def set_multipliers(value: ir.Value, multipliers: Multipliers) -> None:
 def multipliers_of(value: ir.Value) -> Multipliers:
     """The factors with which the source trains a weight; both are 1 where it says nothing."""
     found: Multipliers | None = value.meta.get(_MULTIPLIERS)
-    return found or Multipliers()
+    return found or NO_MULTIPLIERS
 
 
 def train_with_stored_statistics(result: ir.Value) -> ir.Value:
@@ -43,5 +46,5 @@ def train_with_stored_statistics(result: ir.Value) -> ir.Value:
 
 
 def trains_with_stored_statistics(node: ir.Node) -> bool:
-    """Whether a BatchNormalization uses its stored statistics in training too, and leaves them as they are."""
+    """Whether a BatchNormalization uses, and leaves alone, its stored statistics in training too."""
     return bool(node.meta.get(_STORED_STATISTICS))

@@ -90,7 +90,7 @@ class Binder:
         return [self._parameter(layer, index, parameter, stored) for index, parameter in enumerate(wanted)]
 
     def _multipliers(self, layer: BoundLayer, index: int) -> Multipliers:
-        """lr_mult and decay_mult of a parameter, by Net::AppendParam: sharers must agree where they state it."""
+        """lr_mult and decay_mult of a parameter; those that share it must agree (Net::AppendParam)."""
         trained_by = layer.message if layer.training is None else layer.training
         specs = [trained_by.param[index]] if index < len(trained_by.param) else []
         name = specs[0].name if specs else ""

@@ -11,7 +11,7 @@ import torch
 from torch import fx, nn
 
 from converters.to_pytorch.naming import Names
-from converters.training_settings import Multipliers
+from converters.training_settings import NO_MULTIPLIERS, Multipliers
 
 # An attribute of the generated class beside those of its layers.
 MULTIPLIERS = "multipliers"
@@ -27,7 +27,7 @@ class Initializer:
     name: str
     array: np.ndarray
     is_weight: bool | None = None
-    multipliers: Multipliers = Multipliers()
+    multipliers: Multipliers = NO_MULTIPLIERS
 
     def reshape(self, *shape: int) -> Initializer:
         """The same memory in another shape."""
@@ -176,7 +176,7 @@ class GeneratedNet:
         return {
             key: weight.multipliers
             for key, weight in self.state().items()
-            if weight.multipliers != Multipliers()
+            if weight.multipliers != NO_MULTIPLIERS
         }
 
 

@@ -43,7 +43,7 @@ def freeze(net: nn.Module, recipe: Recipe) -> None:
 
 
 def own_factors(net: nn.Module, name: str) -> tuple[float, float]:
-    """The factors of the net's definition on learning rate and weight decay of a parameter; 1 if not stated."""
+    """The factors of the net's definition on learning rate and weight decay of a parameter, 1 by default."""
     stated: Mapping[str, tuple[float, float]] = getattr(net, "multipliers", {})
     return stated.get(name, (1.0, 1.0)) if isinstance(stated, Mapping) else (1.0, 1.0)
 

@@ -1,4 +1,4 @@
-"""One stage under way: its steps, with the mask checked after each, its epochs and its checkpoints."""
+"""Trains one stage: its steps, with the mask checked after each, its epochs and its checkpoints."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ZooError
-from zoo.training.arithmetic import forward_arithmetic, step_seed
-from zoo.training.checkpoints import Checkpoint, net_state
+from zoo.training.arithmetic import arithmetic, forward_arithmetic, step_seed
+from zoo.training.checkpoints import Checkpoint, load_net_state, net_state
 from zoo.training.net import scores_of
 from zoo.training.optimizer import sgd
 from zoo.training.stages import EpochRecord, Stage
@@ -31,6 +31,31 @@ class DivergedError(ZooError):
     """The loss is no number any more."""
 
     exit_code = 1
+
+
+def train_stage(
+    trainer: Trainer, stage: Stage, start: dict[str, Tensor], progress: Checkpoint | None
+) -> Checkpoint:
+    """Train a stage to its end; returns its last state.
+
+    start: the weights that the stage starts from. progress: a checkpoint within the stage, to go on from.
+
+    Raises:
+        DivergedError: the loss is not finite.
+        MaskError: a pruned weight is not zero.
+    """
+    load_net_state(trainer.module, start)
+    masks = trainer.masks(stage)
+    try:
+        if progress is not None:
+            load_net_state(trainer.module, progress.net)
+        run = StageRun(trainer, stage, masks, progress or Checkpoint(stage.name))
+        with arithmetic(trainer.device, trainer.precision):
+            run.run()
+    finally:
+        if masks is not None:
+            masks.remove()
+    return Checkpoint(stage.name, records=run.records, epochs=len(run.records), net=trainer.state())
 
 
 class StageRun:

@@ -156,6 +156,8 @@ def _train_seed(
     classes: int,
 ) -> list[TrainedNet]:
     """All stages of one seed, and the nets of its result on disk."""
+    from zoo.training.stage_run import train_stage
+
     model = first_model if number == 0 else job.source.read(seed)
     trainer = _trainer(job, seed, model, data, group)
     total = _images_in_all(job)
@@ -173,7 +175,7 @@ def _train_seed(
             begun = folder.begun(seed, stage)
             start = trainer.state() if stage.after is None else dict(ends[stage.after].net)
             counted.skip(0 if begun is None else begun.epochs * len(data.training))
-            end = trainer.train(stage, start, begun)
+            end = train_stage(trainer, stage, start, begun)
             folder.finish(seed, end)
         else:
             counted.skip(epochs * len(data.training))

@@ -1,4 +1,4 @@
-"""The trainer of one seed: its net, its images, and what is measured between epochs."""
+"""What the stages of one seed are trained with, and what is measured between epochs."""
 
 from __future__ import annotations
 
@@ -12,22 +12,18 @@ from torch import Tensor, nn
 
 from zoo.errors import UsageError
 from zoo.evaluation.distributed import Group
-from zoo.training.arithmetic import arithmetic
-from zoo.training.checkpoints import Checkpoint, load_net_state, net_state
+from zoo.training.checkpoints import Checkpoint, net_state
 from zoo.training.images import TrainingImages
 from zoo.training.net import scores_of
 from zoo.training.optimizer import freeze
 from zoo.training.pruning import Masks, PrunableTensor, chosen_sparsities, prunable_tensors
 from zoo.training.shared_layers import MovingAverages, Share, share_layers
-from zoo.training.stage_run import DivergedError, StageRun
 from zoo.training.stages import EpochRecord, Stage
 
 if TYPE_CHECKING:
     from zoo.training.images import Batch
     from zoo.training.recipe import Recipe
     from zoo.vocabulary import Precision
-
-__all__ = ["DivergedError", "Trainer", "TrainingData"]
 
 
 @dataclass(frozen=True)
@@ -40,9 +36,9 @@ class TrainingData:
 
 @dataclass
 class Trainer:
-    """Trains the stages of one seed with one net.
+    """The net of one seed, and all that its stages are trained with: see `zoo.training.stage_run`.
 
-    module: on its device, in the state in which the stage starts. starts_from_nothing: its weights are
+    module: on its device. starts_from_nothing: its weights are
     initial ones. on_step: called after each step with the number of images of the batch. on_epoch: called
     with the record of each epoch. save: writes a checkpoint; called after each epoch, and within one after
     every `steps_per_checkpoint` steps, or where that is None after every `seconds_per_checkpoint` seconds.
@@ -88,29 +84,6 @@ class Trainer:
         own = net_state(self.module)
         names = {own[key].data_ptr(): key for key in own}
         self._reference = [state[names[tensor.values.data_ptr()]].to(self.device) for tensor in self.tensors]
-
-    def train(self, stage: Stage, start: dict[str, Tensor], progress: Checkpoint | None) -> Checkpoint:
-        """Train a stage to its end; returns its last state.
-
-        start: the weights that the stage starts from. progress: a checkpoint within the stage, to go on from.
-
-        Raises:
-            DivergedError: the loss is not finite.
-            MaskError: a pruned weight is not zero.
-        """
-        load_net_state(self.module, start)
-        masks = self.masks(stage)
-        try:
-            done = progress or Checkpoint(stage.name)
-            if progress is not None:
-                load_net_state(self.module, progress.net)
-            run = StageRun(self, stage, masks, done)
-            with arithmetic(self.device, self.precision):
-                run.run()
-        finally:
-            if masks is not None:
-                masks.remove()
-        return Checkpoint(stage.name, records=run.records, epochs=len(run.records), net=self.state())
 
     def masks(self, stage: Stage) -> Masks | None:
         """The masks of a stage, made from the weights as they are and put on; None for a dense stage."""

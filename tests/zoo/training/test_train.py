@@ -21,11 +21,12 @@ from zoo.catalog.catalog import Catalog
 from zoo.datasets import open_dataset
 from zoo.errors import DataError, DeviceError, UsageError
 from zoo.evidence.run import read_run
+from zoo.training import stage_run
 from zoo.training.checkpoints import read_checkpoint
 from zoo.training.net import Source
 from zoo.training.pruning import pruned_count
+from zoo.training.stage_run import DivergedError
 from zoo.training.train import Progress, train
-from zoo.training.trainer import DivergedError, Trainer
 
 STAGES = ("dense", "sparse", "dsd", "baseline-half", "baseline")
 WEIGHTS = {"conv.weight": 162, "fc.weight": 648}
@@ -215,7 +216,7 @@ def test_a_damaged_checkpoint_says_what_to_do(tmp_path, finished):
 )
 def test_broken_training_data_is_an_error_before_the_first_step(tmp_path, monkeypatch, change, message):
     steps: list[object] = []
-    monkeypatch.setattr(Trainer, "train", lambda *arguments: steps.append(arguments))
+    monkeypatch.setattr(stage_run, "train_stage", lambda *arguments: steps.append(arguments))
     job = small_job(tmp_path)
     labels = tmp_path / "images" / "labels.txt"
     lines = labels.read_text().splitlines()
