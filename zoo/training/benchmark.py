@@ -127,9 +127,10 @@ def _steps(trainer: Trainer, stage: Stage) -> Iterator[None]:
 
 def _bare_steps(trainer: Trainer, stage: Stage) -> Iterator[None]:
     """The same steps, as one would write them in PyTorch, over batches in memory, without end."""
+    import torch
     from torch.nn.functional import cross_entropy
 
-    from zoo.training.arithmetic import arithmetic, forward_arithmetic
+    from zoo.training.arithmetic import arithmetic, forward_arithmetic, threads_for
     from zoo.training.optimizer import sgd
 
     phase = trainer.recipe.phase(stage.phase)
@@ -142,8 +143,9 @@ def _bare_steps(trainer: Trainer, stage: Stage) -> Iterator[None]:
     optimizer = sgd(trainer.module, trainer.recipe, phase)
     for group in optimizer.param_groups:
         group["lr"] = phase.learning_rate.at(0, max(1, phase.epochs)) * group["rate_factor"]
-    trainer.module.train()
     with arithmetic(trainer.device, trainer.precision):
+        torch.set_num_threads(threads_for(trainer.module, batches[0][0][:1], trainer.recipe.batch_size))
+        trainer.module.train()
         for images, labels in itertools.cycle(batches):
             optimizer.zero_grad()
             with forward_arithmetic(trainer.device, trainer.precision):

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from zoo.errors import UsageError
 from zoo.evaluation.distributed import Group
+from zoo.training.arithmetic import threads_for
 from zoo.training.checkpoints import Checkpoint, net_state
+from zoo.training.fast_layers import use_fast_layers
 from zoo.training.images import TrainingImages
 from zoo.training.net import scores_of
 from zoo.training.optimizer import freeze
@@ -58,6 +60,7 @@ class Trainer:
     on_epoch: Callable[[EpochRecord], None] = lambda record: None
     save: Callable[[Checkpoint], None] = lambda checkpoint: None
     _share: Share = field(default_factory=Share)
+    _threads: int | None = None
 
     def __post_init__(self) -> None:
         freeze(self.module, self.recipe)
@@ -65,6 +68,7 @@ class Trainer:
         self.sparsities = chosen_sparsities(self.tensors, self.recipe.pruning)
         if not self.tensors:
             raise UsageError("the net has no convolution, inner product or recurrent layer to prune")
+        use_fast_layers(self.module)
         share_layers(self.module, self._share, processes=self.group.size)
         self._averages = MovingAverages(self.module) if self.starts_from_nothing else None
         self._reference: list[Tensor] = []
@@ -95,7 +99,14 @@ class Trainer:
         return {key: tensor.detach().clone() for key, tensor in net_state(self.module).items()}
 
     def prepare_step(self, batch: Batch, step: int) -> None:
-        """Tell dropout and batch normalisation which batch comes; `step` counts over all phases."""
+        """Tell dropout and batch normalisation which batch comes; `step` counts over all phases.
+
+        Sets the number of threads, too: the first batch tells the sizes.
+        """
+        if self._threads is None and len(batch.images):
+            self._threads = threads_for(self.module, self.to_device(batch.images[:1]), self.recipe.batch_size)
+        if self._threads is not None:
+            torch.set_num_threads(self._threads)
         share = self._share
         share.first, share.count, share.size = batch.first, len(batch.labels), batch.size
         if self._averages is not None:
