@@ -17,7 +17,7 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import LimitError, StaticSizeRequired
-from converters.training_settings import Multipliers, set_multipliers
+from converters.training_settings import FROZEN, Multipliers, set_multipliers
 from converters.weights import mark_weight
 
 # Opset 18 in IR version 8 loads in ONNX Runtime 1.14 and later, OpenCV 5 and TensorRT 8.6 and later.
@@ -149,7 +149,7 @@ class Graph:
         self._value_names = UniqueNames()
         self._layer = ""
         self._layer_doc = ""
-        self._layer_multipliers: Mapping[str, Multipliers] = {}
+        self._layer_multipliers: Mapping[str, Multipliers] | None = None
 
     def input(self, name: str, shape: Sequence[Dim], dtype: ir.DataType = ir.DataType.FLOAT) -> ir.Value:
         """A graph input of exactly this name."""
@@ -174,8 +174,9 @@ class Graph:
         if memory not in self._parameters:
             full_name = f"{self._layer}.{name}" if self._layer else name
             self._parameters[memory] = self._initializer(full_name, array, is_weight=True)
-            if name in self._layer_multipliers:
-                set_multipliers(self._parameters[memory], self._layer_multipliers[name])
+            if self._layer_multipliers is not None:
+                multipliers = self._layer_multipliers.get(name, FROZEN)
+                set_multipliers(self._parameters[memory], multipliers)
         return self._parameters[memory]
 
     def constant(self, array: np.ndarray) -> ir.Value:
@@ -288,11 +289,13 @@ class Graph:
     ) -> Iterator[None]:
         """Nodes and weights added inside are named after this layer; `doc` becomes their doc string.
 
-        multipliers: those of its weights, by the name that `parameter` gets; may be filled inside.
+        multipliers: those of its weights, by the name that `parameter` gets; may be filled inside. What is
+        not named there is frozen, such as the ones and zeros with which a convolution copies. None: the
+        source trains all alike.
         """
         previous = self._layer, self._layer_doc, self._layer_multipliers
         self._layer, self._layer_doc = name, doc
-        self._layer_multipliers = {} if multipliers is None else multipliers
+        self._layer_multipliers = multipliers
         try:
             yield
         finally:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 _MULTIPLIERS, _STORED_STATISTICS = "multipliers", "uses_stored_statistics"
+_SINGLE_BIAS = "has_single_bias"
 
 
 class Multipliers(NamedTuple):
@@ -24,6 +25,7 @@ class Multipliers(NamedTuple):
 
 
 NO_MULTIPLIERS = Multipliers()
+FROZEN = Multipliers(learning_rate=0.0)
 
 
 def set_multipliers(value: ir.Value, multipliers: Multipliers) -> None:
@@ -48,3 +50,17 @@ def train_with_stored_statistics(result: ir.Value) -> ir.Value:
 def trains_with_stored_statistics(node: ir.Node) -> bool:
     """Whether a BatchNormalization uses, and leaves alone, its stored statistics in training too."""
     return bool(node.meta.get(_STORED_STATISTICS))
+
+
+def mark_single_bias(value: ir.Value) -> ir.Value:
+    """Records of the input B of a recurrent node that its source has one bias where ONNX has two.
+
+    The second half is zeros and no weight of the source; trained too, it would double the steps of the first.
+    """
+    value.meta[_SINGLE_BIAS] = True
+    return value
+
+
+def has_single_bias(value: ir.Value | None) -> bool:
+    """Whether the second half of the input B of a recurrent node is no weight of the source."""
+    return value is not None and bool(value.meta.get(_SINGLE_BIAS))

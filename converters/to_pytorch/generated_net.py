@@ -13,8 +13,8 @@ from torch import fx, nn
 from converters.to_pytorch.naming import Names
 from converters.training_settings import NO_MULTIPLIERS, Multipliers
 
-# An attribute of the generated class beside those of its layers.
-MULTIPLIERS = "multipliers"
+# Attributes of the generated class beside those of its layers.
+MULTIPLIERS, GATES = "multipliers", "gates"
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +86,7 @@ class GeneratedNet:
     tensors: by the name of their initializer.
     weight_shapes: by constructor call: the shapes of the weights that the module has.
     fixed_statistics: the attributes of batch normalisations that never use the statistics of a batch.
+    gates: how many gates have their matrices in one tensor of the net itself, by its attribute.
     names: the attribute names given so far.
     """
 
@@ -95,7 +96,8 @@ class GeneratedNet:
     tensors: dict[str, NetTensor] = field(default_factory=dict)
     weight_shapes: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     fixed_statistics: dict[str, None] = field(default_factory=dict)
-    names: Names = field(default_factory=lambda: Names([*dir(nn.Module()), MULTIPLIERS]))
+    gates: dict[str, int] = field(default_factory=dict)
+    names: Names = field(default_factory=lambda: Names([*dir(nn.Module()), MULTIPLIERS, GATES]))
 
     def __post_init__(self) -> None:
         self._tracer = _Tracer(self.graph)
@@ -173,10 +175,12 @@ class GeneratedNet:
 
     def multipliers(self) -> dict[str, Multipliers]:
         """By key in the state dict, the factors with which the source trains a weight, if they are not 1."""
+        trained = {tensor.attribute for tensor in self.tensors.values() if tensor.trainable}
         return {
             key: weight.multipliers
             for key, weight in self.state().items()
             if weight.multipliers != NO_MULTIPLIERS
+            and (key in trained if "." not in key else not key.rpartition(".")[2].startswith("running_"))
         }
 
 

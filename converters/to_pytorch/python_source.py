@@ -27,7 +27,7 @@ from converters.to_pytorch.expressions import (
     non_default_keywords,
 )
 from converters.to_pytorch.forward_body import INDENT, ForwardBody
-from converters.to_pytorch.generated_net import MULTIPLIERS, GeneratedNet, NetTensor, Submodule
+from converters.to_pytorch.generated_net import GATES, MULTIPLIERS, GeneratedNet, NetTensor, Submodule
 from converters.to_pytorch.helpers.training import parameter_groups
 from converters.to_pytorch.naming import class_name, printable
 from converters.to_pytorch.preprocess_source import preprocess_source
@@ -107,6 +107,7 @@ def _class(net: GeneratedNet, model: ir.Model, name: str) -> list[str]:
         *class_docstring(model, "    "),
         "",
         *_multipliers(net),
+        *_gates(net),
         *_constructor(net),
         *_train(net),
         *break_lines("    ", "", signature, f" -> {result}:"),
@@ -133,6 +134,21 @@ def _multipliers(net: GeneratedNet) -> list[str]:
         "    # not 1 (Caffe's lr_mult and decay_mult); parameter_groups() uses them.",
         f"    {MULTIPLIERS} = {{",
         *(f'        "{key}": ({rate!r}, {decay!r}),' for key, (rate, decay) in factors.items()),
+        "    }",
+        "",
+    ]
+
+
+def _gates(net: GeneratedNet) -> list[str]:
+    """The class attribute that says which matrices of the net itself are those of several gates."""
+    stored = {tensor.attribute for tensor in net.tensors.values()}
+    lines = [f'        "{key}": {count},' for key, count in net.gates.items() if key in stored]
+    if not lines:
+        return []
+    return [
+        "    # Matrices that are those of several gates, one above the other.",
+        f"    {GATES} = {{",
+        *lines,
         "    }",
         "",
     ]

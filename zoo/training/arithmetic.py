@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from zoo.vocabulary import Precision
 
-
-# Below so many values that the layers of a net compute in a step, threads wait for each other longer than they
+# With fewer values than these in all layers of a step, threads wait for each other longer than they
 # compute, on a busy machine many times as long. LeNet on digits computes 3 million, SqueezeNet 100 million.
 FEWEST_VALUES_FOR_THREADS = 10_000_000
 

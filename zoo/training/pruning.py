@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -72,9 +72,11 @@ def prunable_tensors(net: Module) -> list[PrunableTensor]:
             found += [PrunableTensor(module, name, layer, 1 if "_hr_" in name else parts) for name in names]
     # Matrices that the net holds itself, such as those of a recurrent layer that torch has no module for.
     known = {id(tensor.values) for tensor in found}
+    stated = getattr(net, "gates", None)
+    gates: Mapping[str, int] = stated if isinstance(stated, Mapping) else {}
     for name, parameter in net.named_parameters(recurse=False):
         if parameter.ndim == 2 and min(parameter.shape) > 1 and id(parameter) not in known:
-            found.append(PrunableTensor(net, name, name))
+            found.append(PrunableTensor(net, name, name, gates.get(name, 1)))
     return found
 
 
