@@ -112,8 +112,8 @@ def test_the_written_net_computes_what_the_trained_one_does(finished):
     assert np.array_equal(stored["conv.weight"], trained["conv.weight"])
     assert np.array_equal(stored["bn.running_var"], trained["bn.running_var"])
     assert json.loads(model.metadata_props["dsd-zoo.training"])["seed"] == 3
+    assert converters.preprocessing_of(model) == job.settings.preprocessing.model_dump()
     assert [node.op_type for node in model.graph][-1] == "Softmax"
-    del job
 
 
 class Killed(BaseException):
