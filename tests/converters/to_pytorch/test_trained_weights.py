@@ -117,8 +117,15 @@ def test_a_bias_that_is_the_sum_of_two_goes_back_into_the_first(tmp_path):
     assert all(np.array_equal(again[key].numpy(), state[key]) for key in state)
 
 
+def test_the_matrices_of_several_gates_are_named_as_such(tmp_path):
+    net = module_of(recurrent("GRU", 3), tmp_path)
+    assert net.gates == dict.fromkeys(("rnn_w", "rnn_r", "rnn_w_reverse", "rnn_r_reverse"), 3)
+    assert all(getattr(net, name).shape[0] == 3 * 5 for name in net.gates)
+    assert not hasattr(module_of(recurrent("LSTM", 4), tmp_path), "gates")
+
+
 def test_what_is_computed_from_several_weights_cannot_be_put_back(tmp_path, monkeypatch):
-    """As if a biases were the product of two weights: no operator does so, so the check is called itself."""
+    """As if a bias were something else than a sum: no operator does so today."""
     model = recurrent("GRU", 3)
     state = changed(module_of(model, tmp_path))
     monkeypatch.setattr(
