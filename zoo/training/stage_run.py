@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import ZooError
-from zoo.training.arithmetic import arithmetic, forward_arithmetic, step_seed
+from zoo.training.arithmetic import arithmetic, forward_arithmetic, seed_step
 from zoo.training.checkpoints import Checkpoint, load_net_state, net_state
 from zoo.training.net import scores_of
 from zoo.training.optimizer import sgd
@@ -126,7 +126,7 @@ class StageRun:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate_factor"]
         # Of its own, so that the same step has the same dropout after a resumption and in both branches.
-        torch.manual_seed(step_seed(trainer.seed, step))
+        seed_step(trainer.device, trainer.seed, step)
         self.optimizer.zero_grad()
         with forward_arithmetic(trainer.device, trainer.precision):
             scores = scores_of(self.net, trainer.to_device(batch.images))
