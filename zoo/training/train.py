@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.environment import environment
 from zoo.errors import DeviceError, UsageError
 from zoo.evaluation.distributed import Group, SingleProcess
+from zoo.evaluation.folders import hold_folders
 from zoo.evaluation.sessions import local_device
 from zoo.training.images import TrainingImages, check_labels
 from zoo.training.job import TrainingJob
@@ -52,10 +53,11 @@ def train(
 ) -> list[Verdict]:
     """Train all seeds of the recipe and write everything into `out`; returns the verdicts by metric.
 
-    Every process of `group` takes part; only the first one writes, and only it returns verdicts.
+    Every process of `group` takes part; only the first one writes, and only it returns verdicts. They hold
+    the folder meanwhile.
 
     Raises:
-        UsageError: net, recipe, preprocessing and options do not fit together.
+        UsageError: net, recipe, preprocessing and options do not fit together, or others train into `out`.
         DataError: the images or their labels cannot be used; before the first step.
         DivergedError, MaskError: the training failed.
     """
@@ -64,17 +66,20 @@ def train(
     folder = RunFolder(out, writes=group.rank == 0)
     model = job.source.read(job.recipe.seeds[0])
     classes = _check(job, model)
-    if group.rank == 0:
-        folder.start(job.identity(), resume=resume)
-    group.broadcast(None)
-    data = _images(job, folder, group, progress)
-    finished = []
-    for number, seed in enumerate(job.recipe.seeds):
-        finished += _train_seed(job, seed, number, model, data, folder, group, progress, classes)
-    if group.rank:
-        return []
-    runs = measure(job, finished, out)
-    found = verdicts(runs)
+    with hold_folders([out], group):
+        if group.rank == 0:
+            folder.start(job.identity(), resume=resume)
+        group.broadcast(None)
+        data = _images(job, folder, group, progress)
+        finished = []
+        for number, seed in enumerate(job.recipe.seeds):
+            finished += _train_seed(job, seed, number, model, data, folder, group, progress, classes)
+        return [] if group.rank else _conclude(job, finished, folder)
+
+
+def _conclude(job: TrainingJob, nets: list[TrainedNet], folder: RunFolder) -> list[Verdict]:
+    """The evidence of all nets, and the verdicts."""
+    found = verdicts(measure(job, nets, folder.path))
     folder.write_json(
         VERDICT_NAME,
         {

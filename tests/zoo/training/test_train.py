@@ -21,6 +21,7 @@ from zoo.catalog.catalog import Catalog
 from zoo.datasets import open_dataset
 from zoo.errors import DataError, DeviceError, UsageError
 from zoo.evidence.run import read_run
+from zoo.locks import hold
 from zoo.training import stage_run
 from zoo.training.checkpoints import read_checkpoint
 from zoo.training.net import Source
@@ -114,6 +115,20 @@ def test_the_written_net_computes_what_the_trained_one_does(finished):
     assert json.loads(model.metadata_props["dsd-zoo.training"])["seed"] == 3
     assert converters.preprocessing_of(model) == job.settings.preprocessing.model_dump()
     assert [node.op_type for node in model.graph][-1] == "Softmax"
+
+
+def test_of_two_trainings_into_one_folder_the_second_says_who_works_there(tmp_path):
+    job, run = small_job(tmp_path), tmp_path / "run"
+    run.mkdir()
+    with (
+        hold(run / ".running"),
+        pytest.raises(UsageError, match=f"another run writes there: process {os.getpid()}"),
+    ):
+        train(job, run)
+    assert not list(run.iterdir())
+    (run / ".running").write_text("left behind by a process that was killed")
+    train(job, run)
+    assert not (run / ".running").exists()
 
 
 class Killed(BaseException):
