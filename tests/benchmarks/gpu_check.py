@@ -74,7 +74,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.device == "cuda" and not torch.cuda.is_available():
         print(
-            f"no GPU: PyTorch {torch.__version__} sees no CUDA device. Run this where `nvidia-smi` lists one, "
+            f"no GPU: PyTorch {torch.__version__} sees no CUDA device. Run it where `nvidia-smi` lists one, "
             "after pip install 'dsd-zoo[gpu]'. --device cpu tries the script itself on the processor."
         )
         return NO_GPU
