@@ -171,7 +171,7 @@ def test_the_pixels_of_a_usual_jpeg_are_not_searched_for_scans(monkeypatch):
         for segment in real(data):
             scans.extend([segment] if segment[0] == 0xDA else [])
             yield segment
-            searched.extend(scans)
+            searched.extend([segment] if segment[0] == 0xDA else [])
 
     monkeypatch.setattr(image_header_module, "_jpeg_segments", counted)
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
