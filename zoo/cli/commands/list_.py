@@ -107,7 +107,8 @@ class _Listing:
     def print(self, found: Sequence[Manifest], width: int) -> None:
         """Print the models that were found, in groups."""
         if not found:
-            print(f"None of the {counted(len(self.models), 'model')} is like that. All models: dsd-zoo list")
+            said = f"None of the {counted(len(self.models), 'model')} is like that. All models: dsd-zoo list"
+            print(wrap(said, width))
             return
         for title, group in self._groups(found).items():
             print(f"{wrap(title, width)}\n")
