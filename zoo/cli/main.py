@@ -45,7 +45,7 @@ def main() -> None:
     for name, command in all_commands().items():
         app.command(name)(session.guarded(command.function))
     try:
-        sys.exit(app(prog_name="dsd-zoo", standalone_mode=False))
+        sys.exit(app(prog_name="dsd-zoo", standalone_mode=False) or 0)
     except _UsageError as error:
         sys.exit(_refuse(error))
     except typer.Abort:

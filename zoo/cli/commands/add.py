@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from converters import quoted
+from zoo.cli._completion import complete_nets
 from zoo.cli._options import JsonOption, ManifestsOption
 from zoo.cli._output import print_json, say
 from zoo.cli._subject import load_catalog
@@ -27,6 +28,7 @@ def add(
         typer.Argument(
             metavar="[MODEL] FILE",
             help="The file, copied, not moved; before it the model, unless the file's content tells which.",
+            autocompletion=complete_nets,
         ),
     ],
     name: Annotated[

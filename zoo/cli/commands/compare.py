@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from zoo.cli._colour import Verdict
+from zoo.cli._completion import complete_nets
 from zoo.cli._options import (
     InputShapeOption,
     JsonOption,
@@ -30,8 +31,8 @@ FORM = "A model's name, net.onnx, net.py, or source files joined by commas."
 
 @command("compare", order=100)
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help=FORM)],
-    b: Annotated[str, typer.Argument(metavar="B", help=FORM)],
+    a: Annotated[str, typer.Argument(metavar="A", help=FORM, autocompletion=complete_nets)],
+    b: Annotated[str, typer.Argument(metavar="B", help=FORM, autocompletion=complete_nets)],
     input_shape: InputShapeOption = None,
     with_: Annotated[
         Literal["opencv4", "caffe", "pytorch", "reference"] | None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from converters import quoted
+from zoo.cli._completion import complete_nets
 from zoo.cli._options import (
     IgnoreFieldOption,
     InputShapeOption,
@@ -45,6 +46,7 @@ def convert(
         typer.Argument(
             metavar="MODEL|FILE...",
             help="A model of the catalog, or the files of a net: a prototxt and its weights, or one .t7.",
+            autocompletion=complete_nets,
         ),
     ],
     out: Annotated[

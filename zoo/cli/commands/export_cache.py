@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from zoo.cli._completion import complete_models
 from zoo.cli._mirror_text import print_copied
 from zoo.cli._options import JsonOption, ManifestsOption
 from zoo.cli._output import say
@@ -20,7 +21,11 @@ def export_cache(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write to.")],
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODEL]...", help="All that is in the cache if none is given."),
+        typer.Argument(
+            metavar="[MODEL]...",
+            help="All that is in the cache if none is given.",
+            autocompletion=complete_models,
+        ),
     ] = None,
     json: JsonOption = False,
     manifests: ManifestsOption = None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zoo.cli._completion import complete_models
 from zoo.cli._options import JsonOption, ManifestsOption
 from zoo.cli._output import human_bytes, print_json, say
 from zoo.cli._subject import load_catalog
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 @command("fetch", order=30)
 def fetch(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL...", help="Names of models; see `dsd-zoo list`.")
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL...",
+            help="Names of models; see `dsd-zoo list`.",
+            autocompletion=complete_models,
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All models of the zoo.")] = False,
     mirror: Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo.cli._colour import Verdict
+from zoo.cli._completion import complete_nets
 from zoo.cli._options import (
     IgnoreFieldOption,
     InputShapeOption,
@@ -39,6 +40,7 @@ def inspect(
         typer.Argument(
             metavar="MODEL|FILE...",
             help="A model of the catalog, or the files of a net: a prototxt, its weights, a .t7, a .onnx.",
+            autocompletion=complete_nets,
         ),
     ],
     weights: Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from zoo.cli._completion import complete_nets
 from zoo.cli._options import (
     CropOption,
     DeviceOption,
@@ -40,6 +41,7 @@ def predict(
         typer.Argument(
             metavar="MODEL|FILE... IMAGE...",
             help="A model of the zoo or the files of a net, then images: JPEG, PNG or BMP.",
+            autocompletion=complete_nets,
         ),
     ],
     out: Annotated[

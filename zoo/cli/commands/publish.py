@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from zoo.cli._completion import complete_models
 from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
 from zoo.cli._output import human_bytes, print_fields, print_json, say
 from zoo.cli._subject import find_subject, load_catalog
@@ -15,7 +16,10 @@ from zoo.cli.command import command
 
 @command("publish", order=145)
 def publish(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model whose files are here.")],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A model whose files are here.", autocompletion=complete_models),
+    ],
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="A folder: new, empty, or of an earlier call.")
     ],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo.bundled import embedded_images
+from zoo.cli._completion import complete_models
 from zoo.cli._gains_text import print_measurements
 from zoo.cli._interface_text import interface_fields, print_reported
 from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
@@ -31,7 +32,12 @@ if TYPE_CHECKING:
 
 @command("show", order=20)
 def show(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model; see `dsd-zoo list`.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="Name of a model; see `dsd-zoo list`.", autocompletion=complete_models
+        ),
+    ],
     evidence: EvidenceOption = EVIDENCE_DEFAULT,
     json: JsonOption = False,
     manifests: ManifestsOption = None,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from zoo.cli._completion import complete_nets
 from zoo.cli._options import (
     CropOption,
     DeviceOption,
@@ -35,6 +36,7 @@ def train(
         typer.Argument(
             metavar="NET...",
             help="A model of the zoo, the files of a net, a Caffe definition alone, or `digits` (offline).",
+            autocompletion=complete_nets,
         ),
     ],
     data: Annotated[

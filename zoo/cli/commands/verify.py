@@ -11,6 +11,7 @@ import typer
 
 from converters import quoted
 from zoo.cli._colour import Verdict, coloured
+from zoo.cli._completion import complete_nets
 from zoo.cli._options import JsonOption, ManifestsOption
 from zoo.cli._output import print_json, say
 from zoo.cli._subject import load_catalog
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
 @command("verify", order=70)
 def verify(
     what: Annotated[
-        list[str], typer.Argument(metavar="MODEL...|FILE...", help="Names of models, or paths of files.")
+        list[str],
+        typer.Argument(
+            metavar="MODEL...|FILE...",
+            help="Names of models, or paths of files.",
+            autocompletion=complete_nets,
+        ),
     ],
     json: JsonOption = False,
     manifests: ManifestsOption = None,
