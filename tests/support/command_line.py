@@ -19,6 +19,8 @@ class Outcome:
 
 
 WIDE = "1000"
+# What no command may load that only shows what there is.
+HEAVY = {"cv2", "onnx", "onnx_ir", "onnxruntime", "requests", "rich", "scipy", "torch"}
 Run = Callable[..., Outcome]
 
 

@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from command_line import HEAVY
 
 from zoo.cli import commands
 from zoo.cli.command import all_commands, command
 
-HEAVY = {"cv2", "onnx", "onnx_ir", "onnxruntime", "requests", "rich", "scipy", "torch"}
 TOY = '''
 from zoo.cli.command import command
 
