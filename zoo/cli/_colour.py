@@ -46,13 +46,13 @@ def shows_colours() -> bool:
 
 def _understands_escapes() -> bool:
     """Whether the console understands escape sequences. That of Windows does once it was told to."""
-    if sys.platform != "win32":
-        return True
-    import ctypes
+    if sys.platform == "win32":
+        import ctypes
 
-    kernel, mode = ctypes.windll.kernel32, ctypes.c_ulong()
-    console = kernel.GetStdHandle(STDOUT_HANDLE)
-    return bool(
-        kernel.GetConsoleMode(console, ctypes.byref(mode))
-        and kernel.SetConsoleMode(console, mode.value | ESCAPES_MODE)
-    )
+        kernel, mode = ctypes.windll.kernel32, ctypes.c_ulong()
+        console = kernel.GetStdHandle(STDOUT_HANDLE)
+        return bool(
+            kernel.GetConsoleMode(console, ctypes.byref(mode))
+            and kernel.SetConsoleMode(console, mode.value | ESCAPES_MODE)
+        )
+    return True

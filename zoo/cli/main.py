@@ -9,13 +9,15 @@ import io
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
+from converters import UnverifiedWarning
 from zoo.cli._output import Document, json_document, print_document
-from zoo.cli.command import all_commands
+from zoo.cli.command import Command, all_commands
 from zoo.errors import InterruptedRunError, ZooError
 
 # The exit code that shells report after SIGPIPE; 1 would mean that something does not hold.
@@ -40,9 +42,10 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name that the locale cannot encode must not end a command; stderr escapes it by default.
         sys.stdout.reconfigure(errors="backslashreplace")
+    warnings.showwarning = functools.partial(_show_warning, warnings.showwarning)
     session = _Session()
     app.callback(help=_HELP)(session.global_options)
-    for name, command in all_commands().items():
+    for name, command in _needed(all_commands(), sys.argv[1:]).items():
         app.command(name)(session.guarded(command.function))
     try:
         sys.exit(app(prog_name="dsd-zoo", standalone_mode=False) or 0)
@@ -71,6 +74,20 @@ _HELP = """The DSD model zoo: fetch, verify, convert and re-measure published Ca
 Exit codes: 0 done and as claimed; 1 it ran, and something does not hold; 2 usage or bad input;
 130 stopped by Ctrl-C.
 """
+
+
+def _needed(commands: dict[str, Command], arguments: Sequence[str]) -> dict[str, Command]:
+    """The command that is called, as reading the options of all takes long; all for help and for errors."""
+    called = next((argument for argument in arguments if not argument.startswith("-")), "")
+    return {called: commands[called]} if called in commands else commands
+
+
+def _show_warning(others: Callable[..., None], message: Warning | str, *place: Any) -> None:  # noqa: ANN401
+    """A warning of ours as one line for people; `others`: how Python shows all others."""
+    if isinstance(message, UnverifiedWarning):
+        print(f"dsd-zoo: warning: {message}", file=sys.stderr)
+    else:
+        others(message, *place)
 
 
 def _print_version(wanted: bool) -> None:

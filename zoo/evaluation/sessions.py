@@ -242,10 +242,11 @@ def _check_labels(job: Job, runtime: Runtime, prepare: Preprocessor) -> None:
     """DataError unless every label is a class of the net. A run on zeros shows how many classes there are."""
     crop, channels = prepare.normalisation.crop, runtime.input_shape[0] or _channels(job, prepare)
     classes = runtime.run(np.zeros((runtime.batch or 1, channels, crop, crop), np.float32)).shape[1]
-    for sample in job.samples:
-        if not 0 <= sample.label < classes:
+    names = job.samples.names
+    for at, label in enumerate(job.samples.labels):
+        if not 0 <= label < classes:
             raise DataError(
-                f"{job.data.source}: {excerpt(sample.id)} has label {sample.label}, but the net ranks "
+                f"{job.data.source}: {excerpt(names[at])} has label {label}, but the net ranks "
                 f"{classes} classes (0 to {classes - 1}); labels count from 0"
             )
 

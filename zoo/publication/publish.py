@@ -79,6 +79,7 @@ def publish(
         )
     converters.extras.require("torch", "publish: writing PyTorch")
     before = _previous(out)
+    subject = subject.read_once()
     found = audit(manifest, catalog, runs)
     with _folder_beside(out) as temporary:
         report = _write_net(subject, temporary)
@@ -89,7 +90,7 @@ def publish(
             manifest,
             found,
             [_described(temporary / name, state) for name in names if name != "README.md"],
-            [(source.name, source.bytes, source.sha256) for source in report.sources],
+            [(source.name, source.bytes, source.sha256 or "not computed") for source in report.sources],
             _programs(manifest, report),
             state,
             converters.__version__,

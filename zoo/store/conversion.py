@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,25 +22,71 @@ def convert_subject(
 ) -> ConversionReport:
     """Convert the net of `subject` to `out`; see `zoo.api.convert`.
 
+    The files are hashed while the net is written. What is known by their hashes is waited for beforehand only
+    where it decides how the net is read.
+
     mean_image: the file of the mean image to embed; None: that of the model, if it has one.
     options: those of `converters.convert`, which win over what is known of the model.
     """
-    recognized = subject.recognize(also=["sha256"])
-    known = subject.known_net()
+    hashed = options.get("hash_sources", True)
+    if hashed:
+        subject.hash_in_background()
+    else:
+        subject = subject.unhashed()
     embedded = bool(options.get("embed_preprocessing"))
-    given = _given(subject.manifest, known, embedded)
-    if embedded:
-        given = _embeddable(given, subject.manifest if known is None else known.manifest)
-        mean_image = mean_image or (subject.mean_image if known is None else known.mean_image)
-    if mean_image is not None:
-        given["mean_image"] = read_mean_image(mean_image, None)
-    added = _added_sources(known)
-    hashes = [*map(sha256, added), *subject.hashes.values()]
-    with with_advice(recognized, known):
-        report = converters.convert([*added, *subject.sources], out, sha256=hashes, **{**given, **options})
+    with with_advice(lambda: (subject.recognize(), subject.known_net())):
+        given: dict[str, Any] = {"image_shape": lambda: _image_shape(subject)}
+        added: list[Path] = []
+        if embedded or _may_lack_its_definition(subject):
+            known = subject.known_net()
+            added = _added_sources(known)
+            given = _given(subject.manifest, known, embedded)
+            if embedded:
+                given = _embeddable(given, subject.manifest if known is None else known.manifest)
+                mean_image = mean_image or (subject.mean_image if known is None else known.mean_image)
+        if mean_image is not None:
+            given["mean_image"] = read_mean_image(mean_image, None)
+
+        def late() -> dict[str, Any]:
+            told = {} if embedded else _told(subject, options)
+            return {**told, "sha256": _checked_hashes(subject, added)} if hashed else told
+
+        report = converters.convert(
+            [*added, *subject.sources], out, late=late, kept=subject.kept, **{**given, **options}
+        )
+    recognized, known = subject.recognize(), subject.known_net()
     report.notes += net_notes(recognized, known)
-    report.preprocessing = _reported_preprocessing(report, given.get("metadata", {}))
+    metadata = given.get("metadata") or _told(subject, {}).get("metadata", {})
+    report.preprocessing = _reported_preprocessing(report, metadata)
     return report
+
+
+def _may_lack_its_definition(subject: Subject) -> bool:
+    """Whether the files are weights of Caffe alone, which the cache may have the definition for."""
+    kinds = {converters.identify(path) for path in subject.sources}
+    complete = {converters.Kind.PROTOTXT, converters.Kind.TORCH7, converters.Kind.ONNX}
+    return subject.manifest is None and not kinds & complete
+
+
+def _image_shape(subject: Subject) -> Sequence[int] | None:
+    known = subject.known_net()
+    if known is not None:
+        return known.image_shape
+    return None if subject.manifest is None else subject.manifest.image_shape
+
+
+def _told(subject: Subject, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of the model: "metadata" and "default_preprocessing", unless `options` have them."""
+    found = _given(subject.manifest, subject.known_net(), embedded=False)
+    return {name: value for name, value in found.items() if name != "image_shape" and name not in options}
+
+
+def _checked_hashes(subject: Subject, added: Sequence[Path]) -> list[str]:
+    """The hashes of the sources; SourceChangedError if one has changed since before it was hashed."""
+    hashes = [*map(sha256, added), *subject.hashes.values()]
+    for state in subject.states:
+        state.check()
+    return hashes
 
 
 def _reported_preprocessing(report: ConversionReport, metadata: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -59,7 +105,8 @@ def inspect_subject(subject: Subject, **options: Any) -> Inspection:  # noqa: AN
     """
     recognized, known = subject.recognize(), subject.known_net()
     sources = [*_added_sources(known), *subject.sources]
-    with with_advice(recognized, known):
+    options = {"kept": subject.kept or converters.KeptSources(), **options}
+    with with_advice(lambda: (recognized, known)):
         found = converters.inspect(*sources, **options)
         shapes = None if options.get("input_shapes") else _missing_shape(found, subject.manifest, known)
         if shapes is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ class Subject:
 
     `name` is the name in results; `cache` is the root of the user's cache, which keeps converted forms.
     `recognizer` tells what is known of files of the user's own; None for the files of a model.
+    `kept` is what was read of the files; None: they are read for one thing only.
     """
 
     name: str
@@ -39,17 +41,46 @@ class Subject:
     expected: Mapping[str, str | None] = field(default_factory=dict)
     """Name to the sha256 on record; None where there is none."""
     recognizer: Recognizer | None = None
+    kept: converters.KeptSources | None = None
     _recognized: dict[str, Recognition] = field(default_factory=dict, compare=False, repr=False)
+    _hashing: list[Future[dict[str, str]]] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def sources(self) -> list[Path]:
         """The files that the converter reads."""
         return list(self.files.values())
 
+    def read_once(self) -> Subject:
+        """The same net; what is read of its files stays in memory for whatever else they are read for."""
+        return replace(self, kept=converters.KeptSources())
+
+    def forget(self) -> None:
+        """Release the memory of what `read_once` keeps."""
+        if self.kept is not None:
+            self.kept.forget()
+
     @cached_property
     def hashes(self) -> dict[str, str]:
         """Name to sha256, computed once. IntegrityError if a model's file is not the verified one."""
+        return self._hashing[0].result() if self._hashing else self._hash()
+
+    def hash_in_background(self) -> None:
+        """Start to compute `hashes`, and what `recognize` tells by them, in a thread. Both wait for it."""
+        if self._hashing:
+            return
+        if self.recognizer is not None:
+            self.recognizer.read_manifests()  # here, as a thread should import nothing
+        pool = ThreadPoolExecutor(1, "hashing")
+        self._hashing.append(pool.submit(self._hash))
+        pool.shutdown(wait=False)
+
+    def unhashed(self) -> Subject:
+        """The same files, of which nothing is known by their hashes."""
+        return replace(self, recognizer=None)
+
+    def _hash(self) -> dict[str, str]:
         _ = self.states  # computed before the files are read
+        self._recognize(["sha256"])
         read = {name: one.hashes.get("sha256") for name, one in self._recognized.items()}
         found = {name: read.get(name) or sha256(path) for name, path in self.files.items()}
         for name, digest in found.items():
@@ -67,6 +98,11 @@ class Subject:
         Each file is read at most once, on the first call. also: kinds of hashes to compute in that pass;
         with "sha256", `hashes` needs no other pass. No model consists of .onnx or .py files.
         """
+        for hashing in self._hashing:
+            hashing.result()
+        return self._recognize(also)
+
+    def _recognize(self, also: Collection[str]) -> list[Recognition]:
         if self.recognizer is None:
             return []
         _ = self.states  # computed before the files are read
@@ -117,7 +153,7 @@ class Subject:
         self, form: Form, scores: str | None = None, input_shape: Sequence[int] | None = None
     ) -> Path:
         """The net in the form that a runtime needs; see `zoo.store.converted.SourceNet`."""
-        net = SourceNet(self.sources, scores, input_shape, list(self.hashes.values()), self.states)
+        net = SourceNet(self.sources, scores, input_shape, list(self.hashes.values()), self.states, self.kept)
         return net.converted(form, self.cache)
 
     def carried_preprocessing(self, form: Form, scores: str | None = None) -> dict[str, Any] | None:
@@ -133,10 +169,10 @@ class Subject:
             return None
         net = self.converted(form, scores)
         if net == first:
-            model = converters.load(net, sha256=list(self.hashes.values()))
-            stated = converters.preprocessing_of(model)
+            metadata = converters.metadata_of(net)
+            stated = converters.preprocessing_of(metadata)
             # A net that finds objects has only the preparation; any other has the settings, with their names.
-            if stated is None and (preparation := converters.preparation_of(model)) is not None:
+            if stated is None and (preparation := converters.preparation_of(metadata)) is not None:
                 return settings_of(preparation)
             return stated
         return recorded_preprocessing(net)

@@ -11,7 +11,7 @@ from command_calls import ELSEWHERE, NET, SUCCESS
 from zoo.bundled import bundled_folder
 
 DIGITS = bundled_folder() / "digits"
-# Words that no line break can make shorter (paths, URLs, hashes), and lines that must stay whole to be copied.
+# Words that no line break makes shorter (paths, URLs, hashes), and lines that stay whole to be copied.
 PATH, COPIED = re.compile(r"[/\\]|^[0-9a-f]{40,}"), re.compile(r"\s*(dsd-zoo|pip|hf) ")
 IMAGES = DIGITS / "images" / "test_images.tar"
 RUN = ["validate", "digits-caffe-dsd", "digits-caffe-baseline", "--limit", "100"]
