@@ -81,13 +81,15 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
     """
     if len(text) <= width or isinstance(text, Verbatim) or _COMMAND.match(text):
         return [text]
+    words = text.lstrip()
+    start = " " * (len(text) - len(words))
     lines: list[str] = []
-    for line in wrap(text, width, indent + " " * (len(text) - len(text.lstrip()))).split("\n"):
+    for line in wrap(words, width - len(start), indent).split("\n"):
         # A word that no line is wide enough for, such as a URL, stays with what is said of it.
-        if lines and len(line) > width:
+        if lines and len(start) + len(line) > width:
             lines[-1] += f" {line.strip()}"
         else:
-            lines.append(line)
+            lines.append(start + line)
     return lines
 
 

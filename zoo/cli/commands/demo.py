@@ -57,8 +57,8 @@ def demo(
         reason = "it is a folder" if output.is_dir() else f"no right to write to the folder {output.parent}"
         raise UsageError(f"{output}: the report cannot be written there, {reason}")
     if not json:
-        say("Six small nets for handwritten digits, trained and tested with real Caffe and Torch7.")
-        say("Each: files verified, converted to ONNX and PyTorch, run on 500 images, claims audited.\n")
+        say("Six small nets for handwritten digits, trained with real Caffe and real Torch7.")
+        say("Each: files verified, converted to ONNX and PyTorch, run on 500 images, audited.\n")
     with ExitStack() as stack:
         if out is None:
             out = stack.enter_context(temporary_folder(Path(gettempdir())))
@@ -89,13 +89,15 @@ def _print(done: Demo) -> None:
     from zoo.report import words
     from zoo.runtimes import installed_runtimes
 
-    print_table(HEADER, [_line(model, done) for model in done.models], right=(1, 2, 3, 4, 5))
+    rows = [_line(model, done) for model in done.models]
+    print_table(HEADER, rows, right=(1, 2, 3, 4, 5))
     *others, last = (words.runtime_label(name) for name in installed_runtimes())
-    say(
-        "OFF BY: largest difference of the converted nets from what the original framework put out, relative "
-        "to its largest value. TOP-1, TOP-5: right images, as measured with "
-        f"{', '.join(others) + ' and ' if others else ''}{last}; separated by / where these differ.\n"
+    say("OFF BY: largest difference from the recorded outputs, relative to the largest.")
+    apart = (
+        "; / stands between counts that differ" if any(" / " in cell for row in rows for cell in row) else ""
     )
+    before = f"{', '.join(others)} and " if others else ""
+    say(f"TOP-1, TOP-5: right images, as measured with {before}{last}{apart}.\n")
     _print_gains(done)
     _audit_text.print_verdict([model.audit for model in done.models], done.parity)
 
@@ -125,11 +127,12 @@ def _print_gains(done: Demo) -> None:
     ]
     header = ("TOP-1 GAIN OF", "IMAGES", "POINTS", "95 % INTERVAL", "P", "VERDICT")
     print_table(header, lines, right=(1, 2, 3))
-    baselines = " and ".join(dict.fromkeys(baseline for _, baseline, _ in found))
-    say(f"Over {baselines}, image by image. P: exact McNemar test.")
     least = min(pair.minimum_detectable for _, _, pair in found)
     count = words.images(min(pair.n for _, _, pair in found))
-    say(f"With {count} a true gain shows up in 80 % of cases only from {100 * least:.1f} points on.")
+    say(
+        f"Over the baseline of each, image by image; P: exact McNemar test. With {count} a true gain shows "
+        f"up in 80 % of cases only from {100 * least:.1f} points on."
+    )
 
 
 def _line(model: AuditedModel, done: Demo) -> tuple[str, ...]:
