@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from converters import quoted
+from zoo.cli._completion import complete_nets
 from zoo.cli._options import (
     IgnoreFieldOption,
     InputShapeOption,
@@ -24,7 +25,7 @@ from zoo.cli._options import (
     VerifyOption,
     input_shapes,
 )
-from zoo.cli._output import counted, human_bytes, print_fields, print_json
+from zoo.cli._output import counted, human_bytes, print_fields, print_json, say
 from zoo.cli._subject import find_subject
 from zoo.cli.command import command
 from zoo.errors import UsageError
@@ -45,6 +46,7 @@ def convert(
         typer.Argument(
             metavar="MODEL|FILE...",
             help="A model of the catalog, or the files of a net: a prototxt and its weights, or one .t7.",
+            autocompletion=complete_nets,
         ),
     ],
     out: Annotated[
@@ -189,7 +191,7 @@ def _print_report(report: ConversionReport, what: Sequence[str], subject: Subjec
         ("next", _next(report, nets, named, subject)),
     ]
     forms = [FORMS[path.suffix] for path in nets or report.files]
-    print(f"{report.framework} to {' and '.join(forms)}")
+    say(f"{report.framework} to {' and '.join(forms)}")
     print_fields([(name, value) for name, value in fields if value])
 
 
@@ -201,7 +203,7 @@ def _next(report: ConversionReport, nets: Sequence[Path], named: Sequence[str], 
     known = subject.known_net()
     usual = None if known is None else known.image_shape
     shapes = [] if subject.manifest is not None else _shapes_to_compare(report.inputs, usual)
-    lines = [shlex.join(["dsd-zoo", "compare", ",".join(named), str(net), *shapes]) for net in nets]
+    lines = [quoted("dsd-zoo", "compare", ",".join(named), str(net), *shapes) for net in nets]
     if any(net.suffix == ".onnx" for net in nets):
         lines.append(
             f"add --with {_independent(report.framework)}: the source then runs in something else than "
