@@ -20,7 +20,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from converters import extras, wire
 from converters.atomic_writing import atomic_write, atomic_write_group
@@ -79,6 +79,7 @@ __all__ = [
     "atomic_write",
     "atomic_write_group",
     "convert",
+    "embedded_preprocessing_of",
     "external_files",
     "extras",
     "foreign",
@@ -96,6 +97,7 @@ __all__ = [
     "weights_of",
     "wire",
     "with_weights",
+    "without_embedded_preprocessing",
 ]
 
 PathLike = str | os.PathLike[str]
@@ -193,8 +195,9 @@ def convert(
     verify: bool = False,
     metadata: Mapping[str, object] | None = None,
     default_preprocessing: Mapping[str, object] | None = None,
-    embed_preprocessing: bool = False,
+    embed_preprocessing: bool | Literal["full"] = False,
     mean_image: np.ndarray | None = None,
+    channel_order: Literal["BGR", "RGB"] | None = None,
 ) -> ConversionReport:
     """`load` the sources, `save` to `out`, and report what was done. If anything fails, nothing is written.
 
@@ -202,8 +205,11 @@ def convert(
     metadata: values to store in the ONNX as `dsd-zoo.<key>`, in JSON, such as "preprocessing" or "labels".
         "preparation", an `ImagePreparation.to_dict()`, becomes `preprocess(image)` in net.py.
     default_preprocessing: what counts as the preprocessing if neither the files nor `metadata` state it.
-    embed_preprocessing: mean and scale become the first nodes; see `converters.embedded_preprocessing`.
+    embed_preprocessing: mean and scale become the first nodes; see `converters.embedded_preprocessing`. "full":
+        resize and crop too, as `metadata` states them under "preparation", in an .onnx; the input is then
+        uint8 (N, height, width, 3); see `converters.embedded_images`.
     mean_image: (channels, height, width), for a net that subtracts one; with embed_preprocessing only.
+    channel_order: of the images that a net with embed_preprocessing="full" takes; None: the net's own.
     An `out` that ends in .safetensors receives the tensors of a Torch7 file unchanged, with or without a net.
     """
     if isinstance(sources, str | os.PathLike):
@@ -214,6 +220,15 @@ def convert(
         return extract_tensors([Path(source) for source in sources], Path(out), sha256)
     if mean_image is not None and not embed_preprocessing:
         raise UsageError("mean_image (--mean-image) is about --embed-preprocessing: give both, or neither")
+    if channel_order is not None and embed_preprocessing != "full":
+        raise UsageError(
+            "channel_order (--channel-order) is about --embed-preprocessing full: give both, or neither"
+        )
+    if embed_preprocessing == "full" and Path(out).suffix != ".onnx":
+        raise UsageError(
+            f"{out}: --embed-preprocessing full makes an ONNX that takes images: write NET.onnx; a net.py has "
+            "preprocess(image) where the preparation is known"
+        )
     model = load(
         *sources,
         outputs=outputs,
@@ -240,15 +255,9 @@ def convert(
     stated = report.preprocessing or default_preprocessing
     entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
     if embed_preprocessing:
-        from converters.embedded_preprocessing import add_preprocessing_nodes, pixels_text
+        from converters.embedding import embed
 
-        entries["preprocessing"] = add_preprocessing_nodes(model, entries["preprocessing"] or {}, mean_image)
-        if entries.get("preparation"):
-            entries["preparation"] = {**entries["preparation"], "mean": None, "std": None, "scale": 1.0}
-        report.notes.append(
-            "mean and scale are the first nodes: the input takes the cropped pixels unchanged"
-            + pixels_text(model, stated or {}, metadata or {})
-        )
+        embed(model, entries, stated or {}, mean_image, embed_preprocessing == "full", channel_order)
     model.metadata_props.update(
         {f"dsd-zoo.{key}": json.dumps(value) for key, value in entries.items() if value}
     )
@@ -303,13 +312,36 @@ def with_weights(model: ir.Model, state: Mapping[str, np.ndarray]) -> ir.Model:
     return with_weights(model, state)
 
 
+def embedded_preprocessing_of(model: ir.Model) -> dict[str, object] | None:
+    """The preprocessing that the first nodes of a model do (`embed_preprocessing`); None if they do none.
+
+    With "layout" among its keys the input takes whole images, of the order under "channel_order". FormatError
+    if it is no JSON.
+    """
+    return _preprocessing_under(model, "embedded_preprocessing")
+
+
+def without_embedded_preprocessing(model: ir.Model) -> ir.Model:
+    """A copy of a model without the first nodes that prepare its images: it takes prepared input.
+
+    FormatError if its metadata say that it has such nodes and it has not.
+    """
+    from converters.embedded_preprocessing import without_preprocessing_nodes
+
+    return without_preprocessing_nodes(model)
+
+
 def preprocessing_of(model: ir.Model) -> dict[str, object] | None:
     """The preprocessing in the metadata of a model; None if there is none. FormatError if it is no JSON."""
-    text = model.metadata_props.get("dsd-zoo.preprocessing")
+    return _preprocessing_under(model, "preprocessing")
+
+
+def _preprocessing_under(model: ir.Model, key: str) -> dict[str, object] | None:
+    text = model.metadata_props.get(f"dsd-zoo.{key}")
     try:
         return json.loads(text) if text else None
     except (ValueError, RecursionError) as error:
-        raise FormatError("the metadata dsd-zoo.preprocessing of the net are no JSON: damaged") from error
+        raise FormatError(f"the metadata dsd-zoo.{key} of the net are no JSON: damaged") from error
 
 
 def preparation_of(model: ir.Model) -> ImagePreparation | None:
