@@ -205,9 +205,9 @@ def convert(
     metadata: values to store in the ONNX as `dsd-zoo.<key>`, in JSON, such as "preprocessing" or "labels".
         "preparation", an `ImagePreparation.to_dict()`, becomes `preprocess(image)` in net.py.
     default_preprocessing: what counts as the preprocessing if neither the files nor `metadata` state it.
-    embed_preprocessing: mean and scale become the first nodes; see `converters.embedded_preprocessing`. "full":
-        resize and crop too, as `metadata` states them under "preparation", in an .onnx; the input is then
-        uint8 (N, height, width, 3); see `converters.embedded_images`.
+    embed_preprocessing: mean and scale become the first nodes; see `converters.embedded_preprocessing`.
+        "full": resize and crop too, as `metadata` states them under "preparation", in an .onnx; the input is
+        then uint8 (N, height, width, 3); see `converters.embedded_images`.
     mean_image: (channels, height, width), for a net that subtracts one; with embed_preprocessing only.
     channel_order: of the images that a net with embed_preprocessing="full" takes; None: the net's own.
     An `out` that ends in .safetensors receives the tensors of a Torch7 file unchanged, with or without a net.
@@ -226,8 +226,8 @@ def convert(
         )
     if embed_preprocessing == "full" and Path(out).suffix != ".onnx":
         raise UsageError(
-            f"{out}: --embed-preprocessing full makes an ONNX that takes images: write NET.onnx; a net.py has "
-            "preprocess(image) where the preparation is known"
+            f"{out}: --embed-preprocessing full makes an ONNX that takes images: write NET.onnx; "
+            "a net.py has preprocess(image) where the preparation is known"
         )
     model = load(
         *sources,

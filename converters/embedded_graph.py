@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -28,7 +27,7 @@ class FirstNodes:
         self.nodes: list[ir.Node] = []
 
     def __call__(
-        self, op_type: str, *inputs: Operand, dtype: ir.DataType | None = None, **attributes: Any
+        self, op_type: str, *inputs: Operand, dtype: ir.DataType | None = None, **attributes: object
     ) -> ir.Value:
         """Append a node; returns its result."""
         first = next(value for value in inputs if isinstance(value, ir.Value))

@@ -91,11 +91,11 @@ def _take_images(
     graph, first, batch = model.graph, model.graph[0], value.shape[0]
     name = str(value.name)
     images = ir.Value(name=name, type=ir.TensorType(ir.DataType.UINT8))
-    images.shape = ir.Shape([batch, *(stored or ("height", "width")), 3])
+    images.shape = ir.Shape([batch, *(stored or _free_names(model)), 3])
     images.doc_string = (
         f"uint8 images (N, height, width, 3), {order}, all of one size"
         + (f": {stored[0]} x {stored[1]}" if stored else "")
-        + "; the first nodes resize, crop and scale them"
+        + "; the first nodes make the input of the net of them"
     )
     nodes = FirstNodes(graph)
     pixels = _window(nodes, images, preparation)
@@ -113,6 +113,13 @@ def _take_images(
     nodes.insert_before(first)
 
 
+def _free_names(model: ir.Model) -> tuple[str, str]:
+    """Names for the open height and width of the images that mean no other size in the net."""
+    values = [*model.graph.inputs, *(value for node in model.graph for value in node.outputs)]
+    taken = {str(size) for value in values for size in value.shape or () if not isinstance(size, int)}
+    return ("H", "W") if not taken & {"H", "W"} else ("height", "width")
+
+
 def _window(nodes: FirstNodes, images: ir.Value, given: ImagePreparation) -> ir.Value:
     """The window of the resized images: (N, crop, crop, 3)."""
     crop, shape = given.crop, nodes("Shape", images, dtype=INT64)
@@ -120,7 +127,9 @@ def _window(nodes: FirstNodes, images: ir.Value, given: ImagePreparation) -> ir.
     if given.resize is None:
         begins = [nodes.vector(nodes("Div", nodes("Sub", size, crop), 2)) for size in (height, width)]
         start = nodes("Concat", *begins, axis=0)
-        window = nodes("Slice", images, start, nodes("Add", start, nodes.integers(crop)), nodes.integers(1, 2))
+        window = nodes(
+            "Slice", images, start, nodes("Add", start, nodes.integers(crop)), nodes.integers(1, 2)
+        )
     else:
         tall, wide = _resized(nodes, height, width, given)
         rows, columns = (

@@ -8,6 +8,7 @@ Caffe's DataTransformer crops it in phase TEST.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -112,6 +113,33 @@ def without_preprocessing_nodes(model: ir.Model) -> ir.Model:
     for key in ("embedded_preprocessing", "channel_order", "value_range", "layout"):
         copy.metadata_props.pop(f"dsd-zoo.{key}", None)
     return copy
+
+
+def describe_images(model: ir.Model) -> str | None:
+    """What the first nodes of a net that prepares its images do, in words; None for any other net.
+
+    FormatError if the metadata are damaged.
+    """
+    text = model.metadata_props.get("dsd-zoo.embedded_preprocessing")
+    if not text:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise FormatError(f"the metadata dsd-zoo.embedded_preprocessing are no settings: {text:.80}")
+    done = ", ".join(
+        f"{name} {value}"
+        for name, value in found.items()
+        if name not in ("layout", "channel_order") and value not in (None, False)
+    )
+    if "layout" not in found:
+        return f"its first nodes apply {done}: it takes cropped pixels"
+    return (
+        f"its first nodes prepare the images ({done}): it takes uint8 images N x height x width x 3, "
+        f"{found.get('channel_order')}"
+    )
 
 
 def pixels_text(model: ir.Model, preprocessing: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:

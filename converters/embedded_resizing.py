@@ -123,7 +123,10 @@ def _pillow_weights(nodes: FirstNodes, axis: Axis) -> ir.Value:
     sums = nodes("CumSum", weight, nodes.number(1, INT64))
     scaled = nodes("Mul", nodes("Div", weight, nodes("Gather", sums, nodes.integers(-1), axis=1)), 2.0**22)
     half = nodes(
-        "Where", nodes("Less", scaled, 0.0, dtype=boolean), nodes.number(-0.5, DOUBLE), nodes.number(0.5, DOUBLE)
+        "Where",
+        nodes("Less", scaled, 0.0, dtype=boolean),
+        nodes.number(-0.5, DOUBLE),
+        nodes.number(0.5, DOUBLE),
     )
     # A cast to integers cuts off, as in C.
     return nodes.cast(nodes.cast(nodes("Add", scaled, half), INT64), DOUBLE)
@@ -153,11 +156,11 @@ class _Torch7Taps:
         position = nodes("Mul", nodes.cast(place, FLOAT), nodes("Div", lengths, others))
         start = nodes.cast(position, INT64)
         self._fraction = self._along(nodes("Sub", position, nodes.cast(start, FLOAT)))
-        self._is_last = self._along(
-            nodes("Equal", place, nodes("Sub", axis.size, 1), dtype=ir.DataType.BOOL)
-        )
+        self._is_last = self._along(nodes("Equal", place, nodes("Sub", axis.size, 1), dtype=ir.DataType.BOOL))
         self._taps = [nodes("Add", start, tap) for tap in (-1, 0, 1, 2)]
-        ends = nodes("Concat", nodes.integers(0, 1), nodes.vector(nodes("Sub", last, 1)), nodes.vector(last), axis=0)
+        ends = nodes(
+            "Concat", nodes.integers(0, 1), nodes.vector(nodes("Sub", last, 1)), nodes.vector(last), axis=0
+        )
         self.places = nodes.clip(nodes("Concat", *self._taps, ends, axis=0), 0, last)
 
     def _along(self, values: ir.Value) -> ir.Value:

@@ -1,4 +1,4 @@
-"""What `convert` does for `--embed-preprocessing`: the nodes, the metadata that tell of them, and the note."""
+"""What `convert` does for `--embed-preprocessing`: the nodes, the metadata that tell of them, the note."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from converters.embedded_images import ChannelOrder
+
+# What the first nodes do to the size of images.
+_PIXELS = {
+    None: "keep their size",
+    "opencv-linear": "resize them to the bytes of OpenCV",
+    "pillow-bicubic": "resize them to the bytes of Pillow",
+    "torch7-bicubic": "resize them in float32, in Torch7's order of operations",
+}
 
 
 def embed(
@@ -70,13 +78,10 @@ def _embed_images(
     model.metadata_props.pop("dsd-zoo.preprocessing", None)
     report: ConversionReport = model.meta["report"]
     (images,) = model.graph.inputs
-    report.inputs = {str(images.name): "x".join(str(size) for size in images.shape or ())}
-    kind = preparation.resize
-    how = {
-        None: "cut the window",
-        "torch7-bicubic": "resize (float32 and float64, in Torch7's order) and cut the window",
-    }.get(kind, "resize (the same pixels as the original tool, to the bit) and cut the window")
+    shape = [str(size) for size in images.shape or ()]
+    report.inputs = {str(images.name): "x".join(shape)}
+    report.preprocessing = {**entries["embedded_preprocessing"], "value_range": [0, 255]}
     report.notes.append(
-        f"{images.name} takes uint8 images N x height x width x 3, {order}, 0 to 255, a batch of one size: "
-        f"the first nodes {how}, then mean and scale"
+        f"{images.name} takes uint8 images {' x '.join(shape)}, {order}, all of a batch of one size; the "
+        f"first nodes {_PIXELS[preparation.resize]}, cut the window, and apply mean and scale in float32"
     )

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
-from zoo.cli.command import all_commands
+from zoo.cli.command import Command, all_commands, with_values
 from zoo.errors import ZooError
 
 # The exit code that shells report after SIGPIPE; 1 would mean that something does not hold.
@@ -40,7 +41,7 @@ def main() -> None:
     session = _Session()
     app.callback(help=_HELP)(session.global_options)
     for name, command in all_commands().items():
-        app.command(name)(session.guarded(command.function))
+        app.command(name, cls=_class_of(command))(session.guarded(command.function))
     try:
         app(prog_name="dsd-zoo")
     except OSError as error:  # the help cannot be printed
@@ -53,6 +54,18 @@ _HELP = """The DSD model zoo: fetch, verify, convert and re-measure published Ca
 Exit codes: 0 done and as claimed; 1 it ran, and something does not hold; 2 usage or bad input;
 130 stopped by Ctrl-C.
 """
+
+
+def _class_of(command: Command) -> type[TyperCommand]:
+    """The class of a command: one whose options may stand alone gives them their values first."""
+    if not command.optional_values:
+        return TyperCommand
+
+    class WithOptionalValues(TyperCommand):
+        def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+            return super().parse_args(ctx, with_values(args, command.optional_values))
+
+    return WithOptionalValues
 
 
 def _print_version(wanted: bool) -> None:

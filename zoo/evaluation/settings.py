@@ -41,6 +41,7 @@ def settings_for(
     mean: Sequence[float] | Path | None = None,
     meant_for: str | None = None,
     counted: bool = True,
+    asks_mean: bool = True,
 ) -> Settings:
     """The settings of the model, or those that the files themselves describe, changed by the options.
 
@@ -49,8 +50,9 @@ def settings_for(
 
     runtime, scores: as the net will run; files are converted to that form to read their settings.
     chosen: `flavour`, `crop`, `std`, `scale`; None where not chosen.
-    mean: per channel, or the file of a mean image.
+    mean: per channel, or the file of a mean image; without numbers: the net subtracts none.
     counted: whether answers will be counted, which only those of classifiers can be.
+    asks_mean: whether it is an error that neither the files nor the options say anything of a mean.
 
     Raises:
         UsageError: a setting is missing or out of range.
@@ -63,7 +65,9 @@ def settings_for(
     else:
         own = carried_settings(subject.carried_preprocessing(form_of(runtime), scores))
     try:
-        return complete_settings(own, subject.mean_image, chosen, mean=mean, meant_for=meant_for)
+        return complete_settings(
+            own, subject.mean_image, chosen, mean=mean, meant_for=meant_for, asks_mean=asks_mean
+        )
     except UsageError as error:
         if subject.manifest is None or own:
             raise
@@ -77,13 +81,14 @@ def complete_settings(
     *,
     mean: Sequence[float] | Path | None = None,
     meant_for: str | None = None,
+    asks_mean: bool = True,
 ) -> Settings:
     """A net's `own` settings and mean image, changed by the options; all as in `settings_for`."""
     if isinstance(mean, Path):
         chosen, mean_image = {**chosen, "mean_image": True}, mean
     else:
         chosen = {**chosen, "mean": mean}
-    preprocessing = settings(chosen, own)
+    preprocessing = settings(chosen, own, asks_mean=asks_mean)
     # A Caffe definition describes its data layer for Caffe's own images, however they are resized.
     made_for = meant_for or own.get("flavour") or ("caffe-stored" if own else None)
     if made_for is not None:

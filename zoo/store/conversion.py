@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import converters
+from zoo.errors import UsageError
 from zoo.files import sha256
 from zoo.preprocessing.mean_image import read_mean_image
+from zoo.store.embedding import SETTINGS, Embedding, embedded_numbers, full_embedding
 from zoo.store.known_net import KnownNet, net_notes, stated_metadata, with_advice
 
 if TYPE_CHECKING:
@@ -23,24 +25,70 @@ def convert_subject(
     """Convert the net of `subject` to `out`; see `zoo.api.convert`.
 
     mean_image: the file of the mean image to embed; None: that of the model, if it has one.
-    options: those of `converters.convert`, which win over what is known of the model.
+    options: those of `converters.convert`, which win over what is known of the model; and `flavour`, `crop`,
+        `mean` (numbers, or the file of a mean image), `std` and `scale`, which win over what is stated of the
+        preparation that is embedded.
     """
+    options, chosen = _split(options)
+    if isinstance(chosen.get("mean"), Path):
+        mean_image = chosen.pop("mean")
     recognized = subject.recognize(also=["sha256"])
     known = subject.known_net()
     embedded = bool(options.get("embed_preprocessing"))
     given = _given(subject.manifest, known, embedded)
-    if embedded:
-        given = _embeddable(given, subject.manifest if known is None else known.manifest)
-        mean_image = mean_image or (subject.mean_image if known is None else known.mean_image)
-    if mean_image is not None:
-        given["mean_image"] = read_mean_image(mean_image, None)
     added = _added_sources(known)
     hashes = [*map(sha256, added), *subject.hashes.values()]
+    sources = [*added, *subject.sources]
+    if embedded and "mean" not in chosen:
+        mean_image = mean_image or (subject.mean_image if known is None else known.mean_image)
+    if options.get("embed_preprocessing") == "full":
+        with with_advice(recognized, known):
+            embedding = full_embedding(
+                sources, hashes, subject.manifest, known, chosen, mean_image, {**given, **options}
+            )
+        given = _with_embedding(given, embedding)
+        if embedding.input_shapes is not None:
+            options = {**options, "input_shapes": embedding.input_shapes}
+    elif embedded:
+        given = _embeddable(given, subject.manifest if known is None else known.manifest)
+        if chosen:
+            stated = embedded_numbers(sources, hashes, given, chosen, options)
+            given = {**given, "metadata": {**given.get("metadata", {}), "preprocessing": stated}}
+    if mean_image is not None and "mean_image" not in given:
+        given["mean_image"] = read_mean_image(mean_image, None)
     with with_advice(recognized, known):
-        report = converters.convert([*added, *subject.sources], out, sha256=hashes, **{**given, **options})
+        report = converters.convert(sources, out, sha256=hashes, **{**given, **options})
     report.notes += net_notes(recognized, known)
-    report.preprocessing = _reported_preprocessing(report, given.get("metadata", {}))
+    if options.get("embed_preprocessing") != "full":
+        report.preprocessing = _reported_preprocessing(report, given.get("metadata", {}))
     return report
+
+
+def _split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of `converters.convert`, and those of the preparation that were chosen.
+
+    UsageError for what would be ignored silently.
+    """
+    chosen = {name: options[name] for name in SETTINGS if options.get(name) is not None}
+    mode = options.get("embed_preprocessing")
+    usable = SETTINGS if mode == "full" else ("mean", "std", "scale") if mode else ()
+    if unused := [f"--{name}" for name in chosen if name not in usable]:
+        wanted = "--embed-preprocessing full" if mode or unused != ["--mean"] else "--embed-preprocessing"
+        raise UsageError(
+            f"{' and '.join(unused)}: about the images of a net that prepares them itself; "
+            f"give {wanted}, too, or leave it out"
+        )
+    return {name: value for name, value in options.items() if name not in SETTINGS}, chosen
+
+
+def _with_embedding(given: dict[str, Any], found: Embedding) -> dict[str, Any]:
+    """The same options, with what is embedded."""
+    metadata = {
+        **given.get("metadata", {}),
+        "preprocessing": found.preprocessing,
+        "preparation": found.preparation,
+    }
+    return {**given, "metadata": metadata, "mean_image": found.mean_image}
 
 
 def _reported_preprocessing(report: ConversionReport, metadata: Mapping[str, Any]) -> dict[str, Any] | None:

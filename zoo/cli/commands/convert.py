@@ -6,7 +6,7 @@ import contextlib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,13 +16,18 @@ from zoo.cli._options import (
     JsonOption,
     LevelOption,
     ManifestsOption,
+    MeanOption,
     OutputOption,
     ProposalOption,
+    ScaleOption,
     SelectOption,
     StageOption,
     StaticBatchOption,
+    StdOption,
     VerifyOption,
     input_shapes,
+    mean_option,
+    numbers,
 )
 from zoo.cli._output import counted, human_bytes, print_fields, print_json
 from zoo.cli._subject import find_subject
@@ -38,7 +43,7 @@ USUAL_SIDE = 224
 FORMS = {".onnx": "ONNX", ".py": "PyTorch", ".safetensors": "tensors"}
 
 
-@command("convert", order=90)
+@command("convert", order=90, optional_values={"--embed-preprocessing": ("numbers", "full")})
 def convert(
     what: Annotated[
         list[str],
@@ -78,9 +83,28 @@ def convert(
         ),
     ] = False,
     embed_preprocessing: Annotated[
-        bool,
-        typer.Option("--embed-preprocessing", help="Put mean and scale into the net: it then takes pixels."),
-    ] = False,
+        Literal["numbers", "full"] | None,
+        typer.Option(
+            metavar="[full]",
+            help="Put mean and scale into the net: it then takes pixels. With full also resize and crop: it "
+            "takes uint8 images N x height x width x 3 of any size.",
+        ),
+    ] = None,
+    channel_order: Annotated[
+        Literal["BGR", "RGB"] | None,
+        typer.Option(help="Of the images, with --embed-preprocessing full; by default the net's own."),
+    ] = None,
+    flavour: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="How images are resized, with --embed-preprocessing full."),
+    ] = None,
+    crop: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Side of the centre crop, with --embed-preprocessing full."),
+    ] = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    scale: ScaleOption = None,
     mean_image: Annotated[
         Path | None,
         typer.Option(
@@ -126,7 +150,15 @@ def convert(
         "static_batch": static_batch,
         "ignore_fields": ignore_field or (),
         "select": select,
-        "embed_preprocessing": embed_preprocessing,
+        "embed_preprocessing": embed_preprocessing
+        if embed_preprocessing == "full"
+        else bool(embed_preprocessing),
+        "channel_order": channel_order,
+        "flavour": flavour,
+        "crop": crop,
+        "mean": mean_option(mean),
+        "std": numbers("std", std),
+        "scale": scale,
         "mean_image": mean_image,
         "init": init,
         "verify": verify,
@@ -134,7 +166,7 @@ def convert(
     given = [
         f"--{name.removesuffix('s').replace('_', '-')}"
         for name, value in options.items()
-        if value or (name == "init" and value is not None)
+        if value or (name in ("init", "mean", "scale") and value is not None)
     ]
     if given and Path(out).suffix == ".safetensors":
         raise UsageError(
