@@ -8,7 +8,7 @@ generated net.py each layer with parameters is a submodule of that name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
 
@@ -18,7 +18,7 @@ import converters
 from zoo.errors import UsageError
 from zoo.verification.difference import BOUND, difference, difference_of_boxes, is_list_of_boxes
 from zoo.verification.independent import open_independently
-from zoo.verification.intermediates import SYMBOLIC, Shape, Value, open_net
+from zoo.verification.intermediates import SYMBOLIC, Shape, Value, embedded_preparation, open_net
 
 # For nets with a symbolic batch.
 BATCH = 2
@@ -48,6 +48,8 @@ class NetComparison:
     bound: float
     only_first: list[str]
     """Outputs of the first form that the second does not have."""
+    without_preparation: list[str] = field(default_factory=list)
+    """Which forms, "A" and "B", prepare their images in their first nodes, which were left out."""
 
     @property
     def agrees(self) -> bool:
@@ -74,6 +76,9 @@ def compare_nets(
 ) -> NetComparison:
     """Run both on the same standard normal input and compare their values.
 
+    First nodes that prepare images (`convert --embed-preprocessing`) are left out where the other form does
+    not have the same, and where they take whole images: the nets behind them are compared.
+
     first, second: the files of one net each: a net.onnx, a net.py, or what `converters.load` takes.
     input_shapes: by name, for inputs with symbolic sizes; a symbolic batch is 2 by default.
     usual_shape: (channels, height, width) of the input, where the net leaves them symbolic.
@@ -87,12 +92,16 @@ def compare_nets(
             or cannot judge the net.
         converters.ConverterError: a net cannot be read.
     """
+    embedded = [embedded_preparation(first), embedded_preparation(second)]
+    prepared = _prepared_input(embedded, second)
     with converters.temporary_folder(Path(gettempdir())) as folder:
         forms = [
-            open_net(first, input_shapes, folder / "0", verify=verify)
+            open_net(first, input_shapes, folder / "0", verify=verify, prepared=prepared)
             if independent is None
-            else open_independently(independent, first, input_shapes, folder / "0", python, verify=verify),
-            open_net(second, input_shapes, folder / "1", verify=verify),
+            else open_independently(
+                independent, first, input_shapes, folder / "0", python, verify=verify, prepared=prepared
+            ),
+            open_net(second, input_shapes, folder / "1", verify=verify, prepared=prepared),
         ]
         random = np.random.default_rng(seed)
         shapes = _common_shapes([form.inputs for form in forms], input_shapes, usual_shape or ())
@@ -106,7 +115,19 @@ def compare_nets(
         rows=[_row(value, other, bound) for value, other in pairs],
         bound=bound,
         only_first=[value.name for value in values if value.is_output and id(value) not in paired],
+        without_preparation=[name for name, own in zip("AB", embedded, strict=True) if prepared and own],
     )
+
+
+def _prepared_input(embedded: Sequence[Mapping[str, object] | None], second: Sequence[Path]) -> bool:
+    """Whether the nets are compared on prepared input: if one of them takes whole images, or only one pixels.
+
+    A net.py does not say what it takes; beside a net.onnx that takes pixels it takes them too.
+    """
+    if any(one is not None and "layout" in one for one in embedded):
+        return True
+    is_program = [path.suffix for path in second] == [".py"]
+    return embedded[0] != embedded[1] and not is_program
 
 
 def _matched(values: Sequence[Value], others: Sequence[Value]) -> list[tuple[Value, Value]]:

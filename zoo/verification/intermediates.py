@@ -53,11 +53,13 @@ def open_net(
     folder: Path,
     *,
     verify: bool = False,
+    prepared: bool = False,
 ) -> Net:
     """Open a net.onnx, a net.py, or the source files of a net.
 
     shapes: input shapes, by name, for source files.
     verify: see `converters.load`.
+    prepared: leave out the first nodes of a net.onnx that prepare its images; see `without_preparation`.
     folder: does not exist yet; it is created for files that must exist while the net is used.
     Raises UsageError or converters.ConverterError if the net cannot be read.
     """
@@ -65,7 +67,21 @@ def open_net(
         return PyTorchNet(paths[0])
     is_onnx = [path.suffix for path in paths] == [".onnx"]
     model = converters.load(*paths, input_shapes=None if is_onnx else shapes, verify=verify)
-    return OnnxNet(model, folder)
+    return OnnxNet(without_preparation(model) if prepared else model, folder)
+
+
+def embedded_preparation(paths: Sequence[Path]) -> dict[str, object] | None:
+    """What the first nodes of a net.onnx do to its images; None for other files and other nets."""
+    if [path.suffix for path in paths] != [".onnx"]:
+        return None
+    return converters.embedded_preprocessing_of(converters.load(*paths))
+
+
+def without_preparation(model: ir.Model) -> ir.Model:
+    """The net behind the first nodes that prepare its images, if it has any."""
+    if converters.embedded_preprocessing_of(model) is None:
+        return model
+    return converters.without_embedded_preprocessing(model)
 
 
 class OnnxNet:

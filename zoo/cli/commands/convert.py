@@ -180,10 +180,10 @@ def convert(
     if json:
         print_json(report.to_dict() | {"known": known_json(subject)})
     else:
-        _print_report(report, what, subject)
+        _print_report(report, what, subject, embedded=embed_preprocessing is not None)
 
 
-def _print_report(report: ConversionReport, what: Sequence[str], subject: Subject) -> None:
+def _print_report(report: ConversionReport, what: Sequence[str], subject: Subject, *, embedded: bool) -> None:
     from zoo.cli._known_files import known_fields
 
     named = what if subject.recognizer is None else subject.names()
@@ -207,22 +207,45 @@ def _print_report(report: ConversionReport, what: Sequence[str], subject: Subjec
         ("preprocessing", ", ".join(f"{name} {value}" for name, value in preprocessing.items())),
         ("notes", "\n".join(report.notes)),
         ("written", "\n".join(f"{path}  {human_bytes(path.stat().st_size)}" for path in report.files)),
-        ("next", _next(report, nets, named, subject)),
+        ("next", _next(report, nets, named, subject, embedded=embedded)),
     ]
     forms = [FORMS[path.suffix] for path in nets or report.files]
     print(f"{report.framework} to {' and '.join(forms)}")
     print_fields([(name, value) for name, value in fields if value])
 
 
-def _next(report: ConversionReport, nets: Sequence[Path], named: Sequence[str], subject: Subject) -> str:
+def _next(
+    report: ConversionReport,
+    nets: Sequence[Path],
+    named: Sequence[str],
+    subject: Subject,
+    *,
+    embedded: bool,
+) -> str:
     """The commands that compare what was written with the source, and how to do it independently.
 
     Source files and .onnx run alike, after the same reader: so such a comparison is of the written file only.
+    embedded: whether the written nets prepare their images. `compare` leaves that out of an .onnx; a net.py
+    takes the same as the net.onnx beside it.
     """
     known = subject.known_net()
     usual = None if known is None else known.image_shape
-    shapes = [] if subject.manifest is not None else _shapes_to_compare(report.inputs, usual)
-    lines = [shlex.join(["dsd-zoo", "compare", ",".join(named), str(net), *shapes]) for net in nets]
+    takes_images = (report.preprocessing or {}).get("layout") is not None
+    shapes = []
+    if subject.manifest is None and not takes_images:
+        shapes = _shapes_to_compare(report.inputs, usual)
+    source = ",".join(named)
+    lines = []
+    for net in nets:
+        if not embedded or net.suffix == ".onnx":
+            lines.append(shlex.join(["dsd-zoo", "compare", source, str(net), *shapes]))
+        elif len(nets) > 1:
+            lines.append(shlex.join(["dsd-zoo", "compare", str(nets[0]), str(net), *shapes]))
+        else:
+            lines.append(
+                f"{net} takes pixels and the source prepared numbers: compare what is written without "
+                "--embed-preprocessing"
+            )
     if any(net.suffix == ".onnx" for net in nets):
         lines.append(
             f"add --with {_independent(report.framework)}: the source then runs in something else than "
