@@ -81,6 +81,11 @@ def _chosen(subject: Subject, choices: Choices) -> ChosenNet:
         mean=choices.mean,
         meant_for=choices.meant_for,
     )
+    if choices.sensitivity and subject.image_order is not None:
+        raise UsageError(
+            f"--sensitivity: {subject.name} prepares its images itself, in one way; convert the net without "
+            "--embed-preprocessing full"
+        )
     variants = variants_of(settings.preprocessing, settings.meant_for, choices.precision, choices.sensitivity)
     return ChosenNet(subject, scores, settings, variants)
 

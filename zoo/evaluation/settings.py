@@ -60,6 +60,8 @@ def settings_for(
     """
     if counted:
         require_counted(subject.manifest)
+    if subject.image_order is not None:
+        _check_left_to_net(subject, runtime, {**chosen, "mean": mean, "meant_for": meant_for})
     if subject.manifest is not None:
         own = _stated(subject.manifest)
     else:
@@ -88,12 +90,28 @@ def complete_settings(
         chosen, mean_image = {**chosen, "mean_image": True}, mean
     else:
         chosen = {**chosen, "mean": mean}
+    own = dict(own)
+    stated_for = own.pop("meant_for", None)
     preprocessing = settings(chosen, own, asks_mean=asks_mean)
     # A Caffe definition describes its data layer for Caffe's own images, however they are resized.
-    made_for = meant_for or own.get("flavour") or ("caffe-stored" if own else None)
+    made_for = meant_for or stated_for or own.get("flavour") or ("caffe-stored" if own else None)
     if made_for is not None:
         made_for = made_for_another(preprocessing.flavour, made_for)
     return Settings(preprocessing, made_for, mean_image)
+
+
+def _check_left_to_net(subject: Subject, runtime: RuntimeName, chosen: Mapping[str, Any]) -> None:
+    """UsageError for what does not fit a net that prepares its images itself."""
+    if given := [f"--{name.replace('_', '-')}" for name, value in chosen.items() if value is not None]:
+        raise UsageError(
+            f"{subject.name} prepares its images itself (convert --embed-preprocessing full): leave out "
+            f"{', '.join(given)}, or convert the net without that"
+        )
+    if runtime != "onnx":
+        raise UsageError(
+            f"{subject.name} takes whole images (convert --embed-preprocessing full), which only --runtime "
+            f"onnx gives it; for {runtime} convert the net without that"
+        )
 
 
 def _stated(manifest: Manifest) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from zoo.errors import DataError, UsageError
 from zoo.prediction.answer import Box, RankedClass, boxes, check_names, ranked
 from zoo.prediction.drawing import as_seen, places, with_boxes, write_image
 from zoo.preprocessing import EncodedImage, Preprocessor, preprocessor
+from zoo.preprocessing.flavour import Pixels
+from zoo.preprocessing.settings import decoding_of
 from zoo.runtimes import form_of, open_runtime
 from zoo.verification.difference import is_list_of_boxes
 from zoo.vocabulary import RuntimeName
@@ -34,14 +36,15 @@ MOST_BYTES = 1 << 28
 class Prediction:
     """The answer for one image.
 
-    size: (height, width) of the image. prepared: (channels, crop, crop), what the net was given.
+    size: (height, width) of the image. prepared: what the net was given, (channels, crop, crop), or
+        (height, width, 3) uint8 where it prepares its images itself.
     classes: the best five; none of a net that finds objects. boxes: all that it finds; None of a classifier.
     shown: the image that shows the answer, if one was asked for.
     """
 
     image: Path
     size: tuple[int, int]
-    prepared: Float32 = field(repr=False)
+    prepared: Float32 | Pixels = field(repr=False)
     classes: list[RankedClass]
     boxes: list[Box] | None = None
     shown: Path | None = None
@@ -49,13 +52,17 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A net that is loaded, with how its input is made and the names of its classes."""
+    """A net that is loaded, with how its input is made and the names of its classes.
+
+    image_order: of the channels, if the net takes whole images and prepares them itself.
+    """
 
     name: str
     runtime: Runtime
     prepare: Preprocessor
     names: Sequence[str] | None = None
     threshold: float = 0.5
+    image_order: str | None = None
 
     def __call__(self, image: Path, out: Path | None = None) -> Prediction:
         """The answer for one image; `out` gets the boxes that score `threshold`, or what a classifier saw.
@@ -65,7 +72,7 @@ class Predictor:
             UsageError: the net does not take it, or gives neither scores nor boxes.
         """
         encoded, pixels = self._decoded(image)
-        prepared = self.prepare(encoded)
+        prepared = self._prepared(image, encoded)
         output = self.output(prepared)
         size = (int(pixels.shape[0]), int(pixels.shape[1]))
         if not is_list_of_boxes(output):
@@ -80,8 +87,21 @@ class Predictor:
             write_image(with_boxes(encoded.bgr, shown), out)
         return Prediction(image, size, prepared, [], found, out)
 
-    def output(self, prepared: Float32) -> Float32:
-        """What the net gives for one prepared image; a net with a fixed batch gets zeros beside it."""
+    def _prepared(self, image: Path, encoded: EncodedImage) -> Float32 | Pixels:
+        if self.image_order is None:
+            return self.prepare(encoded)
+        try:
+            return self.prepare.whole_image(encoded, self.image_order)
+        except DataError as error:
+            raise DataError(f"{image}: {error}") from error
+
+    def output(self, prepared: Float32 | Pixels) -> Float32:
+        """What the net gives for one prepared image; a net with a fixed batch gets zeros beside it.
+
+        A whole image is given several times: its batch has one size.
+        """
+        if self.image_order is not None:
+            return self.runtime.compute(np.repeat(prepared[None], self.runtime.batch or 1, axis=0))
         batch = np.zeros((self.runtime.batch or 1, *prepared.shape), np.float32)
         batch[0] = prepared
         return self.runtime.compute(batch)
@@ -122,10 +142,17 @@ def open_predictor(
     scores = subject.scores(scores)
     shape = subject.image_shape(settings.preprocessing.crop)
     net = subject.converted(form_of(runtime), scores, shape)
-    prepare = preprocessor(settings.preprocessing, settings.mean_image, settings.meant_for)
+    order = subject.image_order
+    preprocessing = settings.preprocessing if order is None else decoding_of(settings.preprocessing)
+    prepare = preprocessor(preprocessing, None if order else settings.mean_image, settings.meant_for)
     names = names_for(subject, classes)
     return Predictor(
-        subject.name, open_runtime(runtime, net, device, scores=scores), prepare, names, threshold
+        subject.name,
+        open_runtime(runtime, net, device, scores=scores),
+        prepare,
+        names,
+        threshold,
+        order,
     )
 
 

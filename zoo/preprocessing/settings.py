@@ -90,6 +90,11 @@ def _ask_for_mean(found: Preprocessing) -> None:
     )
 
 
+def decoding_of(preprocessing: Preprocessing) -> Preprocessing:
+    """The settings for a net that subtracts its mean itself: how its images are decoded is what counts."""
+    return preprocessing.model_copy(update={"mean": None, "mean_image": False, "std": None, "scale": 1.0})
+
+
 def in_words(given: Mapping[str, Any]) -> str:
     """Settings in one line, `caffe-warp256, crop 227, mean 104 117 123`; names as in `Preprocessing`.
 

@@ -25,7 +25,7 @@ class Staging(Protocol):
         """The host's part of the work on one image. DataError where the image cannot be used."""
         ...
 
-    def stage(self, images: Sequence[Pixels], count: int) -> Float32 | Tensor:
+    def stage(self, images: Sequence[Pixels], count: int) -> Float32 | Tensor | list[Pixels]:
         """A batch of `count` images for the net; those beyond `images` only fill the batch.
 
         Raises:
@@ -45,6 +45,21 @@ class HostStaging:
         batch = np.zeros((count, *images[0].shape), np.float32)
         _fill(batch, images)
         return batch
+
+
+class WholeImages:
+    """Decoded images as they are, for nets that prepare them: each has a size of its own."""
+
+    def __init__(self, prepare: Preprocessor, order: str) -> None:
+        self._prepare, self._order = prepare, order
+
+    def prepare(self, content: EncodedImage | DecodedImage) -> Pixels:
+        """(height, width, 3) uint8, in the order of channels of the net."""
+        return self._prepare.whole_image(content, self._order)
+
+    def stage(self, images: Sequence[Pixels], count: int) -> list[Pixels]:
+        """The images; none fills the batch, as the net is run for each alone."""
+        return list(images)
 
 
 class DeviceStaging:

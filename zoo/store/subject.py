@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import converters
 from zoo.catalog.catalog import Catalog
 from zoo.catalog.manifest import Manifest
-from zoo.errors import IntegrityError, UsageError
+from zoo.errors import IntegrityError, UsageError, excerpt
 from zoo.files import require_file, sha256
 from zoo.preprocessing.preparation import settings_of
 from zoo.store.cache import Cache
@@ -120,6 +120,26 @@ class Subject:
         net = SourceNet(self.sources, scores, input_shape, list(self.hashes.values()), self.states)
         return net.converted(form, self.cache)
 
+    @cached_property
+    def image_order(self) -> Literal["BGR", "RGB"] | None:
+        """The order of the channels of the images that a net takes whole; None: it takes prepared input.
+
+        UsageError if the metadata of an .onnx say that it takes them in another way.
+        """
+        if [source.suffix for source in self.sources] != [".onnx"]:
+            return None
+        model = converters.load(*self.sources, sha256=list(self.hashes.values()))
+        embedded = converters.embedded_preprocessing_of(model)
+        if not isinstance(embedded, Mapping) or "layout" not in embedded:
+            return None
+        order = embedded.get("channel_order")
+        if embedded["layout"] != "NHWC" or order not in ("BGR", "RGB"):
+            raise UsageError(
+                f"{self.sources[0]}: takes images as {excerpt(repr(embedded['layout']))}, "
+                f"{excerpt(repr(order))}; this version of dsd-zoo knows NHWC in BGR or RGB"
+            )
+        return "BGR" if order == "BGR" else "RGB"
+
     def carried_preprocessing(self, form: Form, scores: str | None = None) -> dict[str, Any] | None:
         """The preprocessing that the files themselves describe; None for a .t7, which does not.
 
@@ -134,6 +154,9 @@ class Subject:
         net = self.converted(form, scores)
         if net == first:
             model = converters.load(net, sha256=list(self.hashes.values()))
+            if self.image_order is not None:
+                embedded = converters.embedded_preprocessing_of(model) or {}
+                return {name: embedded[name] for name in embedded if name not in ("layout", "channel_order")}
             stated = converters.preprocessing_of(model)
             # A net that finds objects has only the preparation; any other has the settings, with their names.
             if stated is None and (preparation := converters.preparation_of(model)) is not None:

@@ -121,7 +121,9 @@ def predict(
     written = {} if code == "none" else programs(subject, settings, predictor, predictions[0], scores)
     if code in PROGRAMS:
         if code not in written:
-            raise UsageError(f"{subject.sources[0]}: a net.py runs in PyTorch only; use --code torch")
+            (only,) = written
+            why = "a net.py runs" if only == "torch" else "a net that prepares its images runs"
+            raise UsageError(f"{subject.sources[0]}: {why} in {PROGRAMS[only]} only; use --code {only}")
         written = {code: written[code]}
     if json:
         print_json(_fields(predictor, settings, predictions, written, runtime))
@@ -141,7 +143,8 @@ def _print(
         height, width = found.size
         print(f"{found.image}  {width}x{height} pixels, to {predictor.name}")
         shape = "x".join(map(str, found.prepared.shape))
-        print(f"  prepared  {in_words(values)}")
+        by_net = "" if predictor.image_order is None else ", by the net itself"
+        print(f"  prepared  {in_words(values)}{by_net}")
         print(f"            {shape}, values from {found.prepared.min():.4g} to {found.prepared.max():.4g}")
         if found.shown is not None:
             what = "what the net saw" if found.boxes is None else "with its boxes"
