@@ -15,6 +15,7 @@ from zoo.catalog.metadata import label_names
 from zoo.errors import DataError, UsageError
 from zoo.prediction.answer import Box, RankedClass, boxes, check_names, ranked
 from zoo.prediction.drawing import as_seen, places, with_boxes, write_image
+from zoo.prediction.outputs import answering_output, outputs_in_words
 from zoo.preprocessing import EncodedImage, Preprocessor, preprocessor
 from zoo.preprocessing.flavour import Pixels
 from zoo.preprocessing.settings import decoding_of
@@ -23,6 +24,8 @@ from zoo.verification.difference import is_list_of_boxes
 from zoo.vocabulary import RuntimeName
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
     from zoo.evaluation.settings import Settings
     from zoo.runtimes.runtime import Runtime
     from zoo.store.subject import Subject
@@ -55,6 +58,8 @@ class Predictor:
     """A net that is loaded, with how its input is made and the names of its classes.
 
     image_order: of the channels, if the net takes whole images and prepares them itself.
+    scores: the output that answers, if the net has several.
+    outputs: what its outputs are, a line for each; empty where only the net.py is there.
     """
 
     name: str
@@ -63,6 +68,8 @@ class Predictor:
     names: Sequence[str] | None = None
     threshold: float = 0.5
     image_order: str | None = None
+    scores: str | None = None
+    outputs: Sequence[str] = ()
 
     def __call__(self, image: Path, out: Path | None = None) -> Prediction:
         """The answer for one image; `out` gets the boxes that score `threshold`, or what a classifier saw.
@@ -76,7 +83,7 @@ class Predictor:
         output = self.output(prepared)
         size = (int(pixels.shape[0]), int(pixels.shape[1]))
         if not is_list_of_boxes(output):
-            classes = ranked(output, self.names, self.name)
+            classes = ranked(output, self.names, self.name, self.outputs)
             if out is not None:
                 write_image(as_seen(self.prepare, pixels), out)
             return Prediction(image, size, prepared, classes, shown=out)
@@ -142,6 +149,12 @@ def open_predictor(
     scores = subject.scores(scores)
     shape = subject.image_shape(settings.preprocessing.crop)
     net = subject.converted(form_of(runtime), scores, shape)
+    outputs: list[str] = []
+    if subject.sources[0].suffix != ".py":
+        model = _model(subject, net, shape)
+        known = _known_outputs(subject)
+        scores = answering_output(model, scores, subject.name, known)
+        outputs = list(outputs_in_words(model, known))
     order = subject.image_order
     preprocessing = settings.preprocessing if order is None else decoding_of(settings.preprocessing)
     prepare = preprocessor(preprocessing, None if order else settings.mean_image, settings.meant_for)
@@ -153,7 +166,26 @@ def open_predictor(
         names,
         threshold,
         order,
+        scores,
+        outputs,
     )
+
+
+def _model(subject: Subject, net: Path, shape: Sequence[int]) -> ir.Model:
+    """The graph of the net that is run; of a net.py that of its sources, which has its outputs."""
+    if net.suffix == ".onnx":
+        return converters.load(net)
+    return converters.load(*subject.sources, image_shape=shape, sha256=list(subject.hashes.values()))
+
+
+def _known_outputs(subject: Subject) -> dict[str, str]:
+    """What the manifest of a model says of its outputs, by name."""
+    known = subject.known_net() if subject.manifest is None else None
+    manifest = subject.manifest if known is None else known.manifest
+    stated = [] if manifest is None else manifest.outputs
+    return {
+        one.name: one.description for one in stated if one.name is not None and one.description is not None
+    }
 
 
 def names_for(subject: Subject, classes: Path | None) -> list[str] | None:

@@ -77,7 +77,7 @@ def predict(
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
-    """Ask a net about images: the five best classes, or the boxes that SSD's DetectionOutput finds.
+    """Ask a net about images: the five best classes, or the boxes that a layer of SSD or YOLO finds.
 
     A model of the zoo, and an .onnx converted from one, bring their preparation and the names of their
     classes; other files need --flavour, --crop and mostly --mean. Programs that give the same answer for the
@@ -118,7 +118,9 @@ def predict(
         threshold=threshold,
     )
     predictions = predict_images(predictor, images, out)
-    written = {} if code == "none" else programs(subject, settings, predictor, predictions[0], scores)
+    written = (
+        {} if code == "none" else programs(subject, settings, predictor, predictions[0], predictor.scores)
+    )
     if code in PROGRAMS:
         if code not in written:
             (only,) = written
