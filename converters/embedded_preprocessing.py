@@ -115,8 +115,8 @@ def without_preprocessing_nodes(model: ir.Model) -> ir.Model:
     return copy
 
 
-def describe_images(model: ir.Model) -> str | None:
-    """What the first nodes of a net that prepares its images do, in words; None for any other net.
+def embedded_settings(model: ir.Model) -> dict[str, Any] | None:
+    """What the first nodes of a net do to its images, by name; None for a net that prepares none.
 
     FormatError if the metadata are damaged.
     """
@@ -129,6 +129,19 @@ def describe_images(model: ir.Model) -> str | None:
         found = None
     if not isinstance(found, dict):
         raise FormatError(f"the metadata dsd-zoo.embedded_preprocessing are no settings: {text:.80}")
+    return found
+
+
+def takes_images(model: ir.Model) -> bool:
+    """Whether the first nodes of a net make its input of whole images. FormatError as above."""
+    return "layout" in (embedded_settings(model) or {})
+
+
+def describe_images(model: ir.Model) -> str | None:
+    """`embedded_settings` in words; None for a net that prepares no images. FormatError as there."""
+    found = embedded_settings(model)
+    if found is None:
+        return None
     done = ", ".join(
         f"{name} {value}"
         for name, value in found.items()

@@ -117,7 +117,7 @@ def job_for(
         runtime=runtime,
         files=subject.hashes,
         states=subject.states,
-        image_order=subject.image_order,
+        image_order=subject.image_order(form_of(runtime)),
         **options,
     )
 

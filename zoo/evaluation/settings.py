@@ -13,6 +13,7 @@ from zoo.catalog.metadata import image_settings
 from zoo.datasets import Dataset, kinds_of_sources
 from zoo.errors import UsageError
 from zoo.evaluation.variants import made_for_another
+from zoo.preprocessing.missing_mean import require_mean
 from zoo.preprocessing.settings import Preprocessing, carried_settings, settings
 from zoo.runtimes import NO_RUNTIME, form_of, installed_runtimes
 from zoo.store.subject import Subject
@@ -60,7 +61,7 @@ def settings_for(
     """
     if counted:
         require_counted(subject.manifest)
-    if subject.image_order is not None:
+    if subject.image_order(form_of(runtime)) is not None:
         _check_left_to_net(subject, runtime, {**chosen, "mean": mean, "meant_for": meant_for})
     if subject.manifest is not None:
         own = _stated(subject.manifest)
@@ -92,7 +93,9 @@ def complete_settings(
         chosen = {**chosen, "mean": mean}
     own = dict(own)
     stated_for = own.pop("meant_for", None)
-    preprocessing = settings(chosen, own, asks_mean=asks_mean)
+    preprocessing = settings(chosen, own)
+    if asks_mean:
+        require_mean(preprocessing, chosen, own)
     # A Caffe definition describes its data layer for Caffe's own images, however they are resized.
     made_for = meant_for or stated_for or own.get("flavour") or ("caffe-stored" if own else None)
     if made_for is not None:

@@ -79,7 +79,9 @@ def _asked(
             pytorch=first, mean_image=mean_image, threshold=threshold,
         )  # fmt: skip
     shape = subject.image_shape(settings.preprocessing.crop)
-    model = converters.load(*subject.sources, image_shape=shape, sha256=list(subject.hashes.values()))
+    model = converters.load(
+        *subject.sources, image_shape=shape, sha256=list(subject.hashes.values()), kept=subject.kept
+    )
     outputs = [str(value.name) for value in model.graph.outputs]
     given = [str(value.name) for value in model.graph.inputs if value.name not in model.graph.initializers]
     scores = subject.scores(scores)
@@ -101,7 +103,7 @@ def _asked(
         mean_image=mean_image,
         in_net=_carried(subject, model.metadata_props, "--embed-preprocessing" in arguments) == preparation,
         threshold=threshold,
-        image_order=subject.image_order,
+        image_order=predictor.image_order,
     )
 
 

@@ -155,7 +155,7 @@ def open_predictor(
         known = _known_outputs(subject)
         scores = answering_output(model, scores, subject.name, known)
         outputs = list(outputs_in_words(model, known))
-    order = subject.image_order
+    order = subject.image_order(form_of(runtime))
     preprocessing = settings.preprocessing if order is None else decoding_of(settings.preprocessing)
     prepare = preprocessor(preprocessing, None if order else settings.mean_image, settings.meant_for)
     names = names_for(subject, classes)
@@ -173,9 +173,13 @@ def open_predictor(
 
 def _model(subject: Subject, net: Path, shape: Sequence[int]) -> ir.Model:
     """The graph of the net that is run; of a net.py that of its sources, which has its outputs."""
-    if net.suffix == ".onnx":
+    if net.suffix == ".onnx" and net not in subject.sources:
         return converters.load(net)
-    return converters.load(*subject.sources, image_shape=shape, sha256=list(subject.hashes.values()))
+    hashes = list(subject.hashes.values())
+    is_onnx = subject.sources[0].suffix == ".onnx"
+    return converters.load(
+        *subject.sources, image_shape=None if is_onnx else shape, sha256=hashes, kept=subject.kept
+    )
 
 
 def _known_outputs(subject: Subject) -> dict[str, str]:
@@ -204,7 +208,8 @@ def names_for(subject: Subject, classes: Path | None) -> list[str] | None:
     if subject.manifest is not None:
         return label_names(subject.manifest)
     if [source.suffix for source in subject.sources] == [".onnx"]:
-        return converters.labels_of(converters.load(*subject.sources, sha256=list(subject.hashes.values())))
+        hashes = list(subject.hashes.values())
+        return converters.labels_of(converters.load(*subject.sources, sha256=hashes, kept=subject.kept))
     known = subject.known_net()
     return None if known is None else label_names(known.manifest)
 

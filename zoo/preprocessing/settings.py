@@ -36,22 +36,16 @@ def carried_settings(metadata: object) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def settings(
-    given: Mapping[str, Any], carried: Mapping[str, Any], *, asks_mean: bool = True
-) -> Preprocessing:
+def settings(given: Mapping[str, Any], carried: Mapping[str, Any]) -> Preprocessing:
     """`carried` settings, replaced by those `given` (not None). Names as in `Preprocessing`.
 
-    A `mean` without numbers says that the net subtracts none. Nothing carried says nothing of the mean; what
-    is carried without a mean says that there is none.
-
-    asks_mean: whether it is an error that nobody says anything of the mean.
+    A `mean` without numbers says that the net subtracts none.
 
     Raises:
         UsageError: something is missing or out of range; the message names the option to give.
     """
 
     chosen = {name: value for name, value in given.items() if value is not None}
-    says_mean = bool(carried) or "mean" in chosen or "mean_image" in chosen
     if "mean" in chosen or "mean_image" in chosen:
         carried = {name: value for name, value in carried.items() if name not in ("mean", "mean_image")}
     if "mean" in chosen and len(chosen["mean"]) == 0:
@@ -64,30 +58,13 @@ def settings(
             "  for example --flavour caffe-warp256 --crop 227 --mean 104,117,123"
         )
     try:
-        found = Preprocessing.model_validate(merged)
+        return Preprocessing.model_validate(merged)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = f"--{problem['loc'][0]}: " if problem["loc"] else ""
         raise UsageError(
             f"preprocessing: {where}{problem['msg']}, came {excerpt(repr(problem['input']))}"
         ) from error
-    if asks_mean and not says_mean:
-        _ask_for_mean(found)
-    return found
-
-
-def _ask_for_mean(found: Preprocessing) -> None:
-    """UsageError: a net that wants a mean and gets none is quietly wrong about many images."""
-    from zoo.preprocessing.registry import resolve
-
-    usual = "104,117,123 (BGR, 0 to 255: most of Caffe's nets for ImageNet), or the file of a mean image"
-    if resolve(found.flavour).normalisation_max_value == 1:
-        usual = "0.485,0.456,0.406 --std 0.229,0.224,0.225 (RGB, 0 to 1: fb.resnet.torch and torchvision)"
-    raise UsageError(
-        "the files of the net do not say which mean it subtracts, and most nets want one: give --mean\n"
-        f"  usual: --mean {usual}\n"
-        "  --mean none says that the net subtracts none"
-    )
 
 
 def decoding_of(preprocessing: Preprocessing) -> Preprocessing:

@@ -30,6 +30,8 @@ def convert_subject(
         preparation that is embedded.
     """
     options, chosen = _split(options)
+    if options.get("embed_preprocessing"):
+        subject = subject.read_once()
     if isinstance(chosen.get("mean"), Path):
         mean_image = chosen.pop("mean")
     recognized = subject.recognize(also=["sha256"])
@@ -44,7 +46,13 @@ def convert_subject(
     if options.get("embed_preprocessing") == "full":
         with with_advice(recognized, known):
             embedding = full_embedding(
-                sources, hashes, subject.manifest, known, chosen, mean_image, {**given, **options}
+                sources,
+                hashes,
+                subject.manifest,
+                known,
+                chosen,
+                mean_image,
+                {**given, **options, "kept": subject.kept},
             )
         given = _with_embedding(given, embedding)
         if embedding.input_shapes is not None:
@@ -52,12 +60,14 @@ def convert_subject(
     elif embedded:
         given = _embeddable(given, subject.manifest if known is None else known.manifest)
         if chosen:
-            stated = embedded_numbers(sources, hashes, given, chosen, options)
+            stated = embedded_numbers(
+                sources, hashes, given, chosen, {**given, **options, "kept": subject.kept}
+            )
             given = {**given, "metadata": {**given.get("metadata", {}), "preprocessing": stated}}
     if mean_image is not None and "mean_image" not in given:
         given["mean_image"] = read_mean_image(mean_image, None)
     with with_advice(recognized, known):
-        report = converters.convert(sources, out, sha256=hashes, **{**given, **options})
+        report = converters.convert(sources, out, sha256=hashes, kept=subject.kept, **{**given, **options})
     report.notes += net_notes(recognized, known)
     if options.get("embed_preprocessing") != "full":
         report.preprocessing = _reported_preprocessing(report, given.get("metadata", {}))
@@ -107,6 +117,7 @@ def inspect_subject(subject: Subject, **options: Any) -> Inspection:  # noqa: AN
     """
     recognized, known = subject.recognize(), subject.known_net()
     sources = [*_added_sources(known), *subject.sources]
+    options = {"kept": subject.kept or converters.KeptSources(), **options}
     with with_advice(recognized, known):
         found = converters.inspect(*sources, **options)
         shapes = None if options.get("input_shapes") else _missing_shape(found, subject.manifest, known)

@@ -13,6 +13,7 @@ from zoo.catalog.metadata import image_settings
 from zoo.errors import UsageError
 from zoo.preprocessing import resolve
 from zoo.preprocessing.mean_image import read_mean_image
+from zoo.preprocessing.missing_mean import require_mean
 from zoo.preprocessing.preparation import image_preparation, settings_of
 from zoo.preprocessing.registry import problems
 from zoo.preprocessing.settings import Preprocessing, carried_settings, settings
@@ -59,7 +60,7 @@ def full_embedding(
     manifest, known: the model that it is, if it is one.
     chosen: those of `SETTINGS` that were chosen; `mean` without numbers: none is subtracted.
     mean_image: the file, if a mean image is subtracted.
-    options: those of `converters.convert`.
+    options: those of `converters.convert`, with what is known of the model.
 
     Raises:
         UsageError: a setting is missing, or cannot be embedded.
@@ -76,6 +77,7 @@ def full_embedding(
             )
         chosen = {**chosen, "mean_image": True}
     found = settings(chosen, own)
+    require_mean(found, chosen, own)
     made_for = own.get("flavour") or ("caffe-stored" if own else found.flavour)
     for _, problem in problems(found, made_for):
         raise UsageError(problem)
@@ -106,7 +108,7 @@ def embedded_numbers(
     """
     stated = given.get("metadata", {}).get("preprocessing")
     if stated is None:
-        model = _model(sources, hashes, chosen, {**given, **options})
+        model = _model(sources, hashes, chosen, options)
         stated = converters.preprocessing_of(model) or given.get("default_preprocessing")
     found = {**(stated or {}), **chosen}
     if "mean" in chosen:

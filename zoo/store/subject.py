@@ -29,6 +29,7 @@ class Subject:
 
     `name` is the name in results; `cache` is the root of the user's cache, which keeps converted forms.
     `recognizer` tells what is known of files of the user's own; None for the files of a model.
+    `kept` is what was read of the files; None: they are read for one thing only.
     """
 
     name: str
@@ -39,12 +40,22 @@ class Subject:
     expected: Mapping[str, str | None] = field(default_factory=dict)
     """Name to the sha256 on record; None where there is none."""
     recognizer: Recognizer | None = None
+    kept: converters.KeptSources | None = None
     _recognized: dict[str, Recognition] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def sources(self) -> list[Path]:
         """The files that the converter reads."""
         return list(self.files.values())
+
+    def read_once(self) -> Subject:
+        """The same net; what is read of its files stays in memory for whatever else they are read for."""
+        return replace(self, kept=converters.KeptSources())
+
+    def forget(self) -> None:
+        """Release the memory of what `read_once` keeps."""
+        if self.kept is not None:
+            self.kept.forget()
 
     @cached_property
     def hashes(self) -> dict[str, str]:
@@ -117,28 +128,39 @@ class Subject:
         self, form: Form, scores: str | None = None, input_shape: Sequence[int] | None = None
     ) -> Path:
         """The net in the form that a runtime needs; see `zoo.store.converted.SourceNet`."""
-        net = SourceNet(self.sources, scores, input_shape, list(self.hashes.values()), self.states)
+        net = SourceNet(self.sources, scores, input_shape, list(self.hashes.values()), self.states, self.kept)
         return net.converted(form, self.cache)
 
-    @cached_property
-    def image_order(self) -> Literal["BGR", "RGB"] | None:
+    def image_order(self, form: Form) -> Literal["BGR", "RGB"] | None:
         """The order of the channels of the images that a net takes whole; None: it takes prepared input.
 
-        UsageError if the metadata of an .onnx say that it takes them in another way.
+        form: in which it will run; no other than an .onnx takes whole images.
         """
-        if [source.suffix for source in self.sources] != [".onnx"]:
-            return None
-        model = converters.load(*self.sources, sha256=list(self.hashes.values()))
+        is_onnx = [source.suffix for source in self.sources] == [".onnx"]
+        return self._stated_in_onnx[1] if is_onnx and form == "onnx" else None
+
+    @cached_property
+    def _stated_in_onnx(self) -> tuple[dict[str, Any] | None, Literal["BGR", "RGB"] | None]:
+        """How the only file, an .onnx, says that its images are prepared; and see `image_order`.
+
+        UsageError if it takes whole images in a way that this version does not know.
+        """
+        model = converters.load(*self.sources, sha256=list(self.hashes.values()), kept=self.kept)
         embedded = converters.embedded_preprocessing_of(model)
-        if not isinstance(embedded, Mapping) or "layout" not in embedded:
-            return None
-        order = embedded.get("channel_order")
-        if embedded["layout"] != "NHWC" or order not in ("BGR", "RGB"):
-            raise UsageError(
-                f"{self.sources[0]}: takes images as {excerpt(repr(embedded['layout']))}, "
-                f"{excerpt(repr(order))}; this version of dsd-zoo knows NHWC in BGR or RGB"
-            )
-        return "BGR" if order == "BGR" else "RGB"
+        if embedded is not None and "layout" in embedded:
+            layout, order = embedded["layout"], embedded.get("channel_order")
+            if layout != "NHWC" or order not in ("BGR", "RGB"):
+                raise UsageError(
+                    f"{self.sources[0]}: takes images as {excerpt(repr(layout))} in {excerpt(repr(order))}; "
+                    "this version of dsd-zoo knows NHWC in BGR or RGB"
+                )
+            stated = {name: embedded[name] for name in embedded if name not in ("layout", "channel_order")}
+            return stated, "BGR" if order == "BGR" else "RGB"
+        stated_outside = converters.preprocessing_of(model)
+        # A net that finds objects has only the preparation; any other has the settings, with their names.
+        if stated_outside is None and (preparation := converters.preparation_of(model)) is not None:
+            stated_outside = settings_of(preparation)
+        return stated_outside, None
 
     def carried_preprocessing(self, form: Form, scores: str | None = None) -> dict[str, Any] | None:
         """The preprocessing that the files themselves describe; None for a .t7, which does not.
@@ -153,15 +175,7 @@ class Subject:
             return None
         net = self.converted(form, scores)
         if net == first:
-            model = converters.load(net, sha256=list(self.hashes.values()))
-            if self.image_order is not None:
-                embedded = converters.embedded_preprocessing_of(model) or {}
-                return {name: embedded[name] for name in embedded if name not in ("layout", "channel_order")}
-            stated = converters.preprocessing_of(model)
-            # A net that finds objects has only the preparation; any other has the settings, with their names.
-            if stated is None and (preparation := converters.preparation_of(model)) is not None:
-                return settings_of(preparation)
-            return stated
+            return self._stated_in_onnx[0]
         return recorded_preprocessing(net)
 
 

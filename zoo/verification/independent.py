@@ -26,8 +26,8 @@ from zoo.verification.intermediates import (
     Shape,
     Value,
     input_shapes,
+    load_net,
     value,
-    without_preparation,
 )
 from zoo.verification.opencv import OpenCV, python_at
 
@@ -88,7 +88,7 @@ def open_independently(
     python: Path | None,
     *,
     verify: bool = False,
-    prepared: bool = False,
+    model: ir.Model | None = None,
 ) -> Net:
     """Open the net in `paths` in what `INDEPENDENT` calls `name`; the other arguments as for `open_net`.
 
@@ -108,9 +108,7 @@ def open_independently(
         raise UsageError(
             f"--with-python is for --with opencv4 and --with caffe; --with {name} runs in this one"
         )
-    model = converters.load(*paths, input_shapes=None if is_onnx else shapes, verify=verify)
-    if prepared:
-        model = without_preparation(model)
+    model = model or load_net(paths, shapes, verify=verify)
     if name == "opencv4":
         return OpenCVNet(paths, model, python)
     if name == "caffe":
