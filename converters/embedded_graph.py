@@ -27,7 +27,11 @@ class FirstNodes:
         self.nodes: list[ir.Node] = []
 
     def __call__(
-        self, op_type: str, *inputs: Operand, dtype: ir.DataType | None = None, **attributes: object
+        self,
+        op_type: str,
+        *inputs: Operand,
+        dtype: ir.DataType | None = None,
+        **attributes: int | Sequence[int],
     ) -> ir.Value:
         """Append a node; returns its result."""
         first = next(value for value in inputs if isinstance(value, ir.Value))

@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -62,7 +62,7 @@ def _class_of(command: Command) -> type[TyperCommand]:
         return TyperCommand
 
     class WithOptionalValues(TyperCommand):
-        def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - of vendored click
             return super().parse_args(ctx, with_values(args, command.optional_values))
 
     return WithOptionalValues

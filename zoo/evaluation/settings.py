@@ -20,6 +20,10 @@ from zoo.store.subject import Subject
 from zoo.vocabulary import Form, Precision, RuntimeName
 
 
+# The runtime that gives a net whole images, each of a size of its own.
+TAKES_IMAGES = "onnx"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How images become the input of a net.
@@ -110,10 +114,10 @@ def _check_left_to_net(subject: Subject, runtime: RuntimeName, chosen: Mapping[s
             f"{subject.name} prepares its images itself (convert --embed-preprocessing full): leave out "
             f"{', '.join(given)}, or convert the net without that"
         )
-    if runtime != "onnx":
+    if runtime != TAKES_IMAGES:
         raise UsageError(
             f"{subject.name} takes whole images (convert --embed-preprocessing full), which only --runtime "
-            f"onnx gives it; for {runtime} convert the net without that"
+            f"{TAKES_IMAGES} gives it; for {runtime} convert the net without that"
         )
 
 
@@ -166,6 +170,8 @@ def runtimes_for(subject: Subject, kind: str, precision: Precision) -> list[Runt
         for name, runtime in installed_runtimes().items()
         if runtime.form in forms and precision in runtime.precisions.get(kind, ())
     ]
+    if subject.image_order("onnx") is not None:
+        found = [name for name in found if name == TAKES_IMAGES]
     if not found:
         raise UsageError(f"no installed runtime computes {subject.name} in {precision} on {kind}")
     return found

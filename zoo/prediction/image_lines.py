@@ -75,6 +75,8 @@ def _resized(given: ImagePreparation) -> Iterator[str]:
         yield f"to = {size}, int(width / height * {size})"
         yield "if width < height:"
         yield f"    to = int(height / width * {size}), {size}"
+        yield f"if min(height, width) == {size}:"
+        yield "    to = height, width"
         yield "image = image.astype(np.float32) * np.float32(1 / 255)"
         yield "image = scale(image.transpose(1, 0, 2), to[1]).transpose(1, 0, 2)"
         yield "image = scale(image, to[0])"

@@ -254,4 +254,4 @@ def test_a_net_that_neither_ranks_nor_finds_is_refused(dsd_zoo, tmp_path):
     )
     assert done.code == 2
     assert "the output is 1 x 3 x 8 x 8" in done.err
-    assert "predict shows the classes of classifiers and the boxes of SSD's DetectionOutput" in done.err
+    assert "predict shows the classes of classifiers, and the boxes of the layers" in done.err
