@@ -19,7 +19,6 @@ from zoo.runtimes import NO_RUNTIME, form_of, installed_runtimes
 from zoo.store.subject import Subject
 from zoo.vocabulary import Form, Precision, RuntimeName
 
-
 # The runtime that gives a net whole images, each of a size of its own.
 TAKES_IMAGES = "onnx"
 
