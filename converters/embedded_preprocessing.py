@@ -115,12 +115,12 @@ def without_preprocessing_nodes(model: ir.Model) -> ir.Model:
     return copy
 
 
-def embedded_settings(model: ir.Model) -> dict[str, Any] | None:
+def embedded_settings(metadata: Mapping[str, str]) -> dict[str, Any] | None:
     """What the first nodes of a net do to its images, by name; None for a net that prepares none.
 
-    FormatError if the metadata are damaged.
+    metadata: of the net. FormatError if the metadata are damaged.
     """
-    text = model.metadata_props.get("dsd-zoo.embedded_preprocessing")
+    text = metadata.get("dsd-zoo.embedded_preprocessing")
     if not text:
         return None
     try:
@@ -134,12 +134,12 @@ def embedded_settings(model: ir.Model) -> dict[str, Any] | None:
 
 def takes_images(model: ir.Model) -> bool:
     """Whether the first nodes of a net make its input of whole images. FormatError as above."""
-    return "layout" in (embedded_settings(model) or {})
+    return "layout" in (embedded_settings(model.metadata_props) or {})
 
 
 def describe_images(model: ir.Model) -> str | None:
     """`embedded_settings` in words; None for a net that prepares no images. FormatError as there."""
-    found = embedded_settings(model)
+    found = embedded_settings(model.metadata_props)
     if found is None:
         return None
     done = ", ".join(

@@ -8,12 +8,14 @@ before the last step that rests on it: before the rename that makes an output vi
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import stat
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
 # A file up to this size is read into memory at once, and nothing that happens to it later matters.
 MAPPED_FROM_BYTES = 64 << 20
 _BLOCK_BYTES = 4096
+_COPIED_AT_ONCE = 1 << 18
+# What the system says where it does not copy between these two files itself.
+_CANNOT_COPY = frozenset(
+    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ETXTBSY}
+)
 # The keys of a model's `meta` under which `watch` keeps the files that it was read from.
 _STATES, _OPEN_FILES = "file_states", "open_files"
 
@@ -128,9 +135,42 @@ class SourceFile:
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fills `buffer` with the bytes at `offset`. SourceChangedError if they are not there any more."""
         while buffer:
-            part = self._read_some(len(buffer), offset)
-            buffer[: len(part)] = part
-            buffer, offset = buffer[len(part) :], offset + len(part)
+            if hasattr(os, "preadv"):
+                count = os.preadv(self._descriptor, [buffer], offset)
+            else:
+                part = self._read_some(len(buffer), offset)
+                count = len(part)
+                buffer[:count] = part
+            if not count:
+                raise self._gone(offset)
+            buffer, offset = buffer[count:], offset + count
+
+    def copy_to(self, file: FileIO, offset: int, size: int) -> None:
+        """Writes `size` bytes at `offset` to an unbuffered file. SourceChangedError if they are not there.
+
+        The system copies them where it can, without memory of this process.
+        """
+        end = offset + size
+        while offset < end and (count := self._copied_by_system(file, offset, end - offset)):
+            offset += count
+        buffer = memoryview(bytearray(min(_COPIED_AT_ONCE, end - offset)))
+        while offset < end:
+            part = buffer[: end - offset]
+            self.read_into(part, offset)
+            offset += len(part)
+            while part:
+                part = part[file.write(part) :]
+
+    def _copied_by_system(self, file: FileIO, offset: int, size: int) -> int:
+        """How many bytes the system has copied; 0 where it cannot, and at the end of the file."""
+        try:
+            return os.copy_file_range(self._descriptor, file.fileno(), size, offset)
+        except AttributeError:  # only Linux has it
+            return 0
+        except OSError as error:
+            if error.errno in _CANNOT_COPY:
+                return 0
+            raise
 
     def offset_of(self, array: np.ndarray) -> int | None:
         """The offset in the file of an array whose bytes are a view of `data`; None for other arrays."""
@@ -149,8 +189,11 @@ class SourceFile:
                 file.seek(offset)
                 part = file.read(size)
         if not part:
-            raise changed(self.path, f"byte {offset:,} of {self.state.size:,} is gone")
+            raise self._gone(offset)
         return part
+
+    def _gone(self, offset: int) -> SourceChangedError:
+        return changed(self.path, f"byte {offset:,} of {self.state.size:,} is gone")
 
 
 class FileView:

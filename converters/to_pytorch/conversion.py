@@ -19,6 +19,7 @@ from converters.to_pytorch.generated_net import GeneratedNet, Initializer, numbe
 from converters.to_pytorch.naming import Names, printable
 from converters.to_pytorch.operators import operators
 from converters.to_pytorch.registry import Operator, OperatorInput
+from converters.training_settings import multipliers_of
 from converters.weights import is_weight
 
 # Before opset 13, Softmax, Squeeze, ReduceSum and others had another meaning.
@@ -70,7 +71,8 @@ class Conversion:
         for value in self.graph.initializers.values():
             assert value.const_value is not None
             array = value.const_value.numpy()
-            self.values[value] = Initializer(str(value.name), array, is_weight(value))
+            multipliers = multipliers_of(value)
+            self.values[value] = Initializer(str(value.name), array, is_weight(value), multipliers)
         for value in self.graph.inputs:
             if value not in self.values:
                 proxy = self.net.proxy("placeholder", names.unique(str(value.name)))

@@ -55,13 +55,14 @@ def ending_explained(folders: Sequence[Path], group: Group) -> Iterator[None]:
 def _kept(folder: Path) -> tuple[int, ...]:
     """Images that the unfinished run in `folder` has ranked, and how many are right by each metric."""
     from zoo.evidence import journal
+    from zoo.evidence.rows import Rows
 
     try:
         batches = journal.read(folder)
     except DataError:
         return ()
-    rows = [row for batch in batches.values() for row in batch.rows[0]]
-    return (len(rows), *(sum(row.correct(metric) for row in rows) for metric in METRICS))
+    rows = Rows.joined([batch.rows[0] for batch in batches.values()])
+    return (len(rows), *map(rows.count_correct, METRICS))
 
 
 def _evidence(folders: Sequence[Path]) -> str:

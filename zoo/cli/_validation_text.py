@@ -106,9 +106,8 @@ def _circumstances(run: Run, folder: Path, nets: int) -> list[tuple[str, str]]:
     shared = "" if result.processes == 1 else f", {result.processes} processes"
     shared += "" if nets == 1 else f", one pass for {nets} nets"
     fields = [("images", f"{result.dataset_source}, labels from {result.labels}")]
-    order = detect_label_order(
-        [row.label for row in rows[:IMAGES_CHECKED]], [row.top5[0] for row in rows[:IMAGES_CHECKED]]
-    )
+    first = rows[:IMAGES_CHECKED]
+    order = detect_label_order(first.labels.tolist(), first.ids[:, 0].tolist())
     asked = words.images(min(len(rows), IMAGES_CHECKED))
     if order is not None and order.name == AS_GIVEN:
         fields.append(("label order", f"that of the net's classes, as the first {asked} show"))

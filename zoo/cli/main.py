@@ -9,12 +9,14 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from converters import UnverifiedWarning
 from zoo.cli.command import Command, all_commands, with_values
 from zoo.errors import ZooError
 
@@ -38,9 +40,10 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name that the locale cannot encode must not end a command; stderr escapes it by default.
         sys.stdout.reconfigure(errors="backslashreplace")
+    warnings.showwarning = functools.partial(_show_warning, warnings.showwarning)
     session = _Session()
     app.callback(help=_HELP)(session.global_options)
-    for name, command in all_commands().items():
+    for name, command in _needed(all_commands(), sys.argv[1:]).items():
         app.command(name, cls=_class_of(command))(session.guarded(command.function))
     try:
         app(prog_name="dsd-zoo")
@@ -66,6 +69,20 @@ def _class_of(command: Command) -> type[TyperCommand]:
             return super().parse_args(ctx, with_values(args, command.optional_values))
 
     return WithOptionalValues
+
+
+def _needed(commands: dict[str, Command], arguments: Sequence[str]) -> dict[str, Command]:
+    """The command that is called, as reading the options of all takes long; all for help and for errors."""
+    called = next((argument for argument in arguments if not argument.startswith("-")), "")
+    return {called: commands[called]} if called in commands else commands
+
+
+def _show_warning(others: Callable[..., None], message: Warning | str, *place: Any) -> None:  # noqa: ANN401
+    """A warning of ours as one line for people; `others`: how Python shows all others."""
+    if isinstance(message, UnverifiedWarning):
+        print(f"dsd-zoo: warning: {message}", file=sys.stderr)
+    else:
+        others(message, *place)
 
 
 def _print_version(wanted: bool) -> None:

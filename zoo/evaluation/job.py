@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import converters
-from zoo.datasets import Dataset, Sample
+from zoo.datasets import Dataset, Samples
 from zoo.errors import ZooError
 from zoo.evaluation.settings import Settings, check_label_order
 from zoo.evaluation.variants import Variant
@@ -57,7 +57,7 @@ class Job:
     image_order: Literal["BGR", "RGB"] | None = None
 
     @property
-    def samples(self) -> tuple[Sample, ...]:
+    def samples(self) -> Samples:
         """The images to rank."""
         return self.data.samples[: self.limit]
 

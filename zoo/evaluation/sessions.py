@@ -264,10 +264,11 @@ def _check_labels(job: Job, runtime: Runtime, prepare: Preprocessor) -> None:
         height, width = (size or 2 * crop for size in runtime.input_shape[:2])
         zeros = np.zeros((runtime.batch or 1, height, width, COLOURS), np.uint8)
     classes = runtime.run(zeros).shape[1]
-    for sample in job.samples:
-        if not 0 <= sample.label < classes:
+    names = job.samples.names
+    for at, label in enumerate(job.samples.labels):
+        if not 0 <= label < classes:
             raise DataError(
-                f"{job.data.source}: {excerpt(sample.id)} has label {sample.label}, but the net ranks "
+                f"{job.data.source}: {excerpt(names[at])} has label {label}, but the net ranks "
                 f"{classes} classes (0 to {classes - 1}); labels count from 0"
             )
 

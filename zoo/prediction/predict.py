@@ -208,8 +208,7 @@ def names_for(subject: Subject, classes: Path | None) -> list[str] | None:
     if subject.manifest is not None:
         return label_names(subject.manifest)
     if [source.suffix for source in subject.sources] == [".onnx"]:
-        hashes = list(subject.hashes.values())
-        return converters.labels_of(converters.load(*subject.sources, sha256=hashes, kept=subject.kept))
+        return converters.labels_of(converters.metadata_of(subject.sources[0]))
     known = subject.known_net()
     return None if known is None else label_names(known.manifest)
 

@@ -59,9 +59,9 @@ class Preprocessor:
             )
         return content.pixels
 
-    def finish(self, resized: Pixels) -> Float32:
-        """Stage 2."""
-        return self.flavour.finish(resized, self.normalisation)
+    def finish(self, resized: Pixels, result: Float32 | None = None) -> Float32:
+        """Stage 2, of one image or of several of one size; see `Flavour.finish`."""
+        return self.flavour.finish(resized, self.normalisation, result)
 
     def whole_image(self, content: EncodedImage | DecodedImage, order: str) -> Pixels:
         """The decoded image for a net that does both stages itself: (height, width, 3) uint8.

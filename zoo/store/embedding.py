@@ -48,7 +48,6 @@ class Embedding:
 
 def full_embedding(
     sources: Sequence[Path],
-    hashes: Sequence[str],
     manifest: Manifest | None,
     known: KnownNet | None,
     chosen: Mapping[str, Any],
@@ -67,7 +66,7 @@ def full_embedding(
         DataError: the mean image cannot be read, or has another size.
         converters.ConverterError: the net cannot be read.
     """
-    model = _model(sources, hashes, chosen, options)
+    model = _model(sources, chosen, options)
     own = _own(model, manifest, known)
     if mean_image is not None:
         if (other := chosen.get("mean", own.get("mean"))) is not None:
@@ -97,7 +96,6 @@ def full_embedding(
 
 def embedded_numbers(
     sources: Sequence[Path],
-    hashes: Sequence[str],
     given: Mapping[str, Any],
     chosen: Mapping[str, Any],
     options: Mapping[str, Any],
@@ -108,7 +106,7 @@ def embedded_numbers(
     """
     stated = given.get("metadata", {}).get("preprocessing")
     if stated is None:
-        model = _model(sources, hashes, chosen, options)
+        model = _model(sources, chosen, options)
         stated = converters.preprocessing_of(model) or given.get("default_preprocessing")
     found = {**(stated or {}), **chosen}
     if "mean" in chosen:
@@ -116,15 +114,16 @@ def embedded_numbers(
     return found
 
 
-def _model(
-    sources: Sequence[Path], hashes: Sequence[str], chosen: Mapping[str, Any], options: Mapping[str, Any]
-) -> ir.Model:
+def _model(sources: Sequence[Path], chosen: Mapping[str, Any], options: Mapping[str, Any]) -> ir.Model:
     """The net as it would be converted; one that must know its size gets that of the window."""
     known = set(inspect.signature(converters.load).parameters)
     reading = {name: value for name, value in options.items() if name in known}
+    if callable(reading.get("image_shape")):
+        reading["image_shape"] = reading["image_shape"]()
     if reading.get("image_shape") is None and chosen.get("crop") is not None:
         reading["image_shape"] = (3, chosen["crop"], chosen["crop"])
-    return converters.load(*sources, **{**reading, "sha256": hashes})
+    # The hashes are computed while the net is written.
+    return converters.load(*sources, **{**reading, "sha256": [""] * len(sources)})
 
 
 def _own(model: ir.Model, manifest: Manifest | None, known: KnownNet | None) -> dict[str, Any]:

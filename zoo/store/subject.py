@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +43,7 @@ class Subject:
     recognizer: Recognizer | None = None
     kept: converters.KeptSources | None = None
     _recognized: dict[str, Recognition] = field(default_factory=dict, compare=False, repr=False)
+    _hashing: list[Future[dict[str, str]]] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def sources(self) -> list[Path]:
@@ -60,7 +62,25 @@ class Subject:
     @cached_property
     def hashes(self) -> dict[str, str]:
         """Name to sha256, computed once. IntegrityError if a model's file is not the verified one."""
+        return self._hashing[0].result() if self._hashing else self._hash()
+
+    def hash_in_background(self) -> None:
+        """Start to compute `hashes`, and what `recognize` tells by them, in a thread. Both wait for it."""
+        if self._hashing:
+            return
+        if self.recognizer is not None:
+            self.recognizer.read_manifests()  # here, as a thread should import nothing
+        pool = ThreadPoolExecutor(1, "hashing")
+        self._hashing.append(pool.submit(self._hash))
+        pool.shutdown(wait=False)
+
+    def unhashed(self) -> Subject:
+        """The same files, of which nothing is known by their hashes."""
+        return replace(self, recognizer=None)
+
+    def _hash(self) -> dict[str, str]:
         _ = self.states  # computed before the files are read
+        self._recognize(["sha256"])
         read = {name: one.hashes.get("sha256") for name, one in self._recognized.items()}
         found = {name: read.get(name) or sha256(path) for name, path in self.files.items()}
         for name, digest in found.items():
@@ -78,6 +98,11 @@ class Subject:
         Each file is read at most once, on the first call. also: kinds of hashes to compute in that pass;
         with "sha256", `hashes` needs no other pass. No model consists of .onnx or .py files.
         """
+        for hashing in self._hashing:
+            hashing.result()
+        return self._recognize(also)
+
+    def _recognize(self, also: Collection[str]) -> list[Recognition]:
         if self.recognizer is None:
             return []
         _ = self.states  # computed before the files are read
@@ -145,8 +170,8 @@ class Subject:
 
         UsageError if it takes whole images in a way that this version does not know.
         """
-        model = converters.load(*self.sources, sha256=list(self.hashes.values()), kept=self.kept)
-        embedded = converters.embedded_preprocessing_of(model)
+        metadata = converters.metadata_of(self.sources[0])
+        embedded = converters.embedded_preprocessing_of(metadata)
         if embedded is not None and "layout" in embedded:
             layout, order = embedded["layout"], embedded.get("channel_order")
             if layout != "NHWC" or order not in ("BGR", "RGB"):
@@ -156,9 +181,9 @@ class Subject:
                 )
             stated = {name: embedded[name] for name in embedded if name not in ("layout", "channel_order")}
             return stated, "BGR" if order == "BGR" else "RGB"
-        stated_outside = converters.preprocessing_of(model)
+        stated_outside = converters.preprocessing_of(metadata)
         # A net that finds objects has only the preparation; any other has the settings, with their names.
-        if stated_outside is None and (preparation := converters.preparation_of(model)) is not None:
+        if stated_outside is None and (preparation := converters.preparation_of(metadata)) is not None:
             stated_outside = settings_of(preparation)
         return stated_outside, None
 

@@ -120,6 +120,12 @@ def convert(
             help="Initial weights by the fillers of a Caffe definition, for what no weights file holds.",
         ),
     ] = None,
+    no_hash: Annotated[
+        bool,
+        typer.Option(
+            "--no-hash", help="Do not hash the files: faster if they are large; recorded in the ONNX."
+        ),
+    ] = False,
     verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
@@ -174,9 +180,14 @@ def convert(
             "leave it out, or write NET.onnx or NET.py"
         )
     subject = find_subject(what, manifests)
-    warn_of_namesakes(subject.recognize(also=["sha256"]))
-    warn_of_manifests(subject.recognizer)
-    report = api.convert(subject, out, **options)
+    if no_hash:
+        subject = subject.unhashed()
+    try:
+        report = api.convert(subject, out, hash_sources=not no_hash, **options)
+    finally:
+        # Last, as the files are hashed while the net is written.
+        warn_of_namesakes(subject.recognize(also=["sha256"]))
+        warn_of_manifests(subject.recognizer)
     if json:
         print_json(report.to_dict() | {"known": known_json(subject)})
     else:
