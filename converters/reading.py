@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from converters.batch_norm_scale import join_batch_norm_and_scale
 from converters.dropout import detach_dropout
+from converters.embedded_preprocessing import describe_images
 from converters.errors import FormatError, LimitError, UsageError, shortened
 from converters.external_weights import external_problems, map_external_weights
 from converters.folding import fold
@@ -171,6 +172,7 @@ def _inspect_onnx(path: Path, options: Options, kept: KeptSources, *, verify: bo
         LayerRow(node.name or "", node.op_type, [_shape(output) for output in node.outputs])
         for node in model.graph
     ]
+    images = describe_images(model)
     return Inspection(
         "ONNX model",
         [str(path)],
@@ -179,7 +181,7 @@ def _inspect_onnx(path: Path, options: Options, kept: KeptSources, *, verify: bo
         report.outputs,
         report.parameters,
         problems=problems,
-        notes=report.notes,
+        notes=[*report.notes, *([] if images is None else [images])],
     )
 
 
