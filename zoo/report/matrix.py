@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from zoo.claims.gain_matrix import GainMatrix
+from zoo.claims.gain_matrix import GainMatrix, MatrixRow
 from zoo.report import words
 from zoo.vocabulary import METRIC_NAMES, Metric
 
@@ -23,6 +23,12 @@ def result_settings(result: Result) -> str:
     """How a run of a net differs from its other runs: `caffe-warp256, crop 227`, and a reduced precision."""
     text = f"{result.flavour}, crop {result.preprocessing.get('crop')}"
     return text if result.precision == "float32" else f"{text}, {result.precision}"
+
+
+def row_settings(row: MatrixRow) -> str:
+    """The preparation of a row, as `result_settings` has it."""
+    text = f"{row.flavour}, crop {row.crop}"
+    return text if row.precision == "float32" else f"{text}, {row.precision}"
 
 
 def matrix_sentence(pair: GainMatrix, metric: Metric) -> str:

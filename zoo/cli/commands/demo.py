@@ -39,7 +39,8 @@ def demo(
 
     from converters import temporary_folder
     from zoo.demo import run_demo
-    from zoo.report.html import write_page
+    from zoo.report.html import illustrations, write_page
+    from zoo.store.cache import Cache
 
     if not output.parent.is_dir():
         raise UsageError(f"{output}: the report cannot be written there, no such folder: {output.parent}")
@@ -54,7 +55,8 @@ def demo(
         done = run_demo(out, progress=show_progress)
         show_progress("")
     _print(done)
-    write_page(output, done.models, done.parity)
+    shown = illustrations(done.reported, Cache())
+    write_page(output, done.reported, done.parity, shown, "dsd-zoo demo")
     print(f"The whole story, with what every number rests on: {output}")
     if not done.holds:
         raise typer.Exit(1)
