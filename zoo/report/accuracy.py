@@ -80,10 +80,12 @@ def _lines(net: ReportedNet, metric: Metric) -> list[AccuracyLine]:
 
 
 def _of_claim(net: ReportedNet, block: ClaimBlock) -> Iterator[AccuracyLine]:
-    """What is comparable with the claim; everything else only where nothing is."""
+    """What is comparable with the claim; where nothing is, the main run. Other preparations have panels."""
     claim = block.claim
     comparable = [line for line in block.lines if line.run.verdict != "not measured"]
-    lines: Sequence[MeasuredLine | None] = comparable or block.lines or [None]
+    main = None if net.main is None else net.main.result.flavour
+    others = [line for line in block.lines if line.run.flavour == main][:1]
+    lines: Sequence[MeasuredLine | None] = comparable or others or [None]
     share = claim.percent / 100 if claim.correct is None else claim.correct / claim.n
     for at, line in enumerate(lines):
         first, height = at == 0, len(lines)

@@ -25,7 +25,7 @@ from zoo.report.thumbnails import Thumbnails, make_thumbnails
 from zoo.report.weight_histogram import WeightHistograms
 
 if TYPE_CHECKING:
-    from zoo.claims.reported import Reported
+    from zoo.claims.reported import Reported, ReportedPair
     from zoo.store.cache import Cache
     from zoo.verification.parity import Parity
 
@@ -116,7 +116,7 @@ def render(
 def headline(found: Reported, parity: Sequence[Parity] = ()) -> str:
     """Whether the claims hold and whether any gain is significant; of nets without claims what was run."""
     if found.audits:
-        return words.headline(found.audits, parity)
+        return f"{words.headline(found.audits, parity)} {_outcome(found)}".strip()
     names = [net.name for net in found.nets]
     what = words.listed(names) if len(names) <= 2 else f"{len(names)} nets"
     counts = sorted({result.n for net in found.nets for result in net.results})
@@ -125,16 +125,31 @@ def headline(found: Reported, parity: Sequence[Parity] = ()) -> str:
 
 
 def _outcome(found: Reported) -> str:
-    """In one sentence what the pairs of nets outside the catalog show in top-1."""
-    gains = [pair.matrix.rows[0].gains["top1"] for pair in found.pairs if pair.matrix.rows]
+    """In one sentence what the pairs show in top-1 that no audit is about."""
+    pairs = [pair for pair in found.pairs if pair.matrix.rows and not _is_audited(pair)]
+    gains = [pair.matrix.rows[0].gains["top1"] for pair in pairs]
     if not gains:
         return ""
     verdicts = [words.gain_verdict(gain) for gain in gains]
     if len(gains) == 1:
-        article = "no significant difference" if verdicts[0] == "not significant" else f"a {verdicts[0]}"
-        return f"Their comparison shows {article} in top-1."
-    counted = [f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts)]
-    return f"Of {len(gains)} comparisons in top-1: {', '.join(counted)}."
+        shows = "no significant difference" if verdicts[0] == "not significant" else f"a {verdicts[0]}"
+        return f"{pairs[0].model.name} shows {shows} from {pairs[0].baseline.name} in top-1."
+    said = []
+    for verdict in dict.fromkeys(verdicts):
+        count = verdicts.count(verdict)
+        shows = "" if said else "shows " if count == 1 else "show "
+        what = "no significant difference" if verdict == "not significant" else f"a {verdict}"
+        said.append(f"{count} {shows}{what}")
+    return f"Of the {len(gains)} comparisons with other nets, {words.listed(said)} in top-1."
+
+
+def _is_audited(pair: ReportedPair) -> bool:
+    audit = pair.model.audit
+    return (
+        audit is not None
+        and audit.baseline == pair.baseline.name
+        and any(gain.measured for gain in audit.gains)
+    )
 
 
 def _overview(found: Reported) -> str:

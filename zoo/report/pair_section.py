@@ -56,9 +56,13 @@ class Verdict:
 class PairSection:
     """One pair.
 
-    blocks: gains by preparation. folded: those in which every gain is 0.00. panels: the small multiple, of
-    pairs with several preparations. axis: that of all drawings of the pair. all_blocks: `blocks` and `folded`
-    with the lines that only the panels draw.
+    axis: that of all drawings of the pair.
+    blocks: gains by preparation. folded: those in which every gain is 0.00. all_blocks: both, with the lines
+        that only the panels draw.
+    panels: the small multiple, of pairs with several preparations, over so many `images`.
+    counts: the 2x2 tables of the main runs.
+    classes: those that gain or lose most; `more_classes` others differ. classes_by_one: how many differ, each
+        by one image, where none is shown for that reason.
     """
 
     model: str
@@ -69,10 +73,12 @@ class PairSection:
     blocks: list[GainBlock]
     folded: list[GainBlock]
     panels: list[Panel]
+    images: str
     notes: list[str]
     counts: list[PairTable]
     classes: list[ClassLine]
     more_classes: int
+    classes_by_one: int
     galleries: list[Gallery]
     all_blocks: list[GainBlock]
 
@@ -140,10 +146,12 @@ def _section(
         blocks=shown,
         folded=[block for block in blocks if _is_nothing(block)],
         panels=panels,
-        notes=[] if found is None else _notes(found, panels),
+        images="" if found is None else words.listed(_image_counts(found)),
+        notes=[] if found is None else matrix.matrix_notes(found)[len(_image_counts(found)) and 1 :],
         counts=[] if pair is None else _counts(pair),
         classes=lines,
         more_classes=more,
+        classes_by_one=0 if lines or pair is None else sum(bool(one.gain) for one in pair.classes),
         galleries=galleries,
         all_blocks=everything,
     )
@@ -194,12 +202,14 @@ def _is_nothing(block: GainBlock) -> bool:
 
 
 def _panel(found: GainMatrix, metric: Metric) -> Panel:
-    lines = [(matrix.row_settings(row), row.gains[metric]) for row in found.rows]
+    lines = [
+        (name, row.gains[metric]) for name, row in zip(matrix.row_names(found.rows), found.rows, strict=True)
+    ]
     return Panel(metric, matrix.matrix_sentence(found, metric), lines)
 
 
-def _notes(found: GainMatrix, panels: Sequence[Panel]) -> list[str]:
-    return matrix.matrix_notes(found) if panels or not found.rows else []
+def _image_counts(found: GainMatrix) -> list[str]:
+    return list(dict.fromkeys(words.images(row.n) for row in found.rows))
 
 
 def _counts(pair: ReportedPair) -> list[PairTable]:
@@ -224,8 +234,10 @@ def _counts(pair: ReportedPair) -> list[PairTable]:
 
 
 def _classes(pair: ReportedPair) -> tuple[list[ClassLine], int]:
-    """The classes that gain and lose most, and how many others differ."""
+    """The classes that gain and lose most, and how many others differ; none where too many differ by one."""
     differing = [found for found in pair.classes if found.gain]
+    if len(differing) > 2 * MOST_CLASSES and max(abs(found.gain) for found in differing) == 1:
+        return [], 0
     gaining = [found for found in differing if found.gain > 0]
     losing = [found for found in differing if found.gain < 0]
     shown = gaining[:MOST_CLASSES] + losing[-MOST_CLASSES:]

@@ -56,7 +56,9 @@ def _lines(net: ReportedNet) -> list[PreparedLine]:
         if (result.dataset, result.n) == (main.result.dataset, main.result.n):
             chosen.setdefault(result_settings(result), result)
     first = main.result.top1_correct
-    return [_line(name, result, first) for name, result in chosen.items()]
+    crops = {result.preprocessing.get("crop") for result in chosen.values()}
+    same = f", crop {crops.pop()}" if len(crops) == 1 else ""
+    return [_line(name.replace(same, ""), result, first) for name, result in chosen.items()]
 
 
 def _line(name: str, result: Result, first: int) -> PreparedLine:

@@ -163,7 +163,7 @@ def _merged_rows(rows: Sequence[PreparedGain]) -> list[tuple[PreparedGain, str]]
                 gain=replace(row.gain, runtime="", device=""),
             )
         runtimes.setdefault(key, []).append(name)
-    return [(row, " and ".join(dict.fromkeys(names))) for row, names in runtimes.items()]
+    return [(row, words.listed(list(dict.fromkeys(names)))) for row, names in runtimes.items()]
 
 
 def merged_pairs(gain: Gain) -> list[tuple[PairedGain, str]]:
@@ -177,7 +177,7 @@ def _merged(findings: Iterable[Finding]) -> list[tuple[Finding, str]]:
     for found in findings:
         name = words.place(found.runtime, found.device)
         runtimes.setdefault(replace(found, runtime="", device=""), []).append(name)
-    return [(found, " and ".join(dict.fromkeys(names))) for found, names in runtimes.items()]
+    return [(found, words.listed(list(dict.fromkeys(names)))) for found, names in runtimes.items()]
 
 
 def pair_note(pair: PairedGain) -> str:

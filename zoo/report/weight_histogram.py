@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from zoo.claims.reported import ReportedNet
     from zoo.evidence.run import Result
     from zoo.store.cache import Cache
-    from zoo.verification.weights import Weight
+    from zoo.verification.weights import Weight, WeightComparison
 
-# From -3 to 3 times the root mean square of the same layer in the baseline.
+# From -3 to 3 times the root mean square of the weights of the same layer in the baseline that are not zero.
 BINS, REACH = 61, 3.0
 HEIGHT = 150
 
@@ -65,13 +65,18 @@ def _histograms(pairs: Sequence[tuple[Weight, Weight]]) -> WeightHistograms | No
     compared = [compare_weights(*both) for both in pairs]
     for both, row in zip(pairs, compared, strict=True):
         for which, weight in enumerate(both):
-            counts[which] += histogram(weight, row.rms[1], BINS, REACH)
+            counts[which] += histogram(weight, _scale(row), BINS, REACH)
     size = sum(row.size for row in compared)
     zeros = [sum(row.zeros[which] for row in compared) for which in (0, 1)]
     if not size or not counts.any():
         return None
     equal = sum(row.equal for row in compared)
     return WeightHistograms((counts[0].tolist(), counts[1].tolist()), (zeros[0], zeros[1]), size, equal)
+
+
+def _scale(row: WeightComparison) -> float:
+    """The root mean square of the baseline's weights that are not zero: pruning does not change it."""
+    return row.rms[1] * (row.size / max(1, row.size - row.zeros[1])) ** 0.5
 
 
 def _weights(net: ReportedNet, cache: Cache) -> list[Weight] | None:
@@ -107,7 +112,10 @@ def _files_of(result: Result) -> list[Path]:
 
 
 def draw_histograms(found: WeightHistograms, model: str, baseline: str) -> Markup:
-    """Both histograms over each other: the baseline as an area, the model as a line."""
+    """Both histograms over each other, the baseline as an area, the model as a line.
+
+    The height is the square root of the count.
+    """
     from markupsafe import Markup
 
     highest = max(*found.counts[0], *found.counts[1], 1)
@@ -119,9 +127,9 @@ def draw_histograms(found: WeightHistograms, model: str, baseline: str) -> Marku
             place, HEIGHT + 16, anchor, words.typeset(text)
         )
         for place, anchor, text in (
-            (0, "start", f"-{REACH:g}"),
+            (0, "start", f"-{REACH:g} and less"),
             (50, "middle", "0"),
-            (100, "end", f"{REACH:g}"),
+            (100, "end", f"{REACH:g} and more"),
         )
     )
     label = f"Distribution of the weights of {model} and of {baseline}"
@@ -140,4 +148,5 @@ def _steps(counts: Sequence[int], highest: int) -> str:
 
 
 def _height(count: int, highest: int) -> str:
-    return f"{100 - 100 * count / highest:.2f}".rstrip("0").rstrip(".")
+    """Square roots, so that a peak leaves room for the rest."""
+    return f"{100 - 100 * (count / highest) ** 0.5:.2f}".rstrip("0").rstrip(".")
