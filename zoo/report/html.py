@@ -132,8 +132,9 @@ def _outcome(found: Reported) -> str:
         return ""
     verdicts = [words.gain_verdict(gain) for gain in gains]
     if len(gains) == 1:
-        shows = "no significant difference" if verdicts[0] == "not significant" else f"a {verdicts[0]}"
-        return f"{pairs[0].model.name} shows {shows} from {pairs[0].baseline.name} in top-1."
+        same = verdicts[0] == "not significant"
+        shows = "no significant difference from" if same else f"a {verdicts[0]} over"
+        return f"{pairs[0].model.name} shows {shows} {pairs[0].baseline.name} in top-1."
     said = []
     for verdict in dict.fromkeys(verdicts):
         count = verdicts.count(verdict)

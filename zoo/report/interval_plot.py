@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HEIGHT = 24
 STEPS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
-MAX_TICKS = 7
+MAX_TICKS, MOST_LABELS = 7, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,17 @@ def axis_labels(axis: Axis) -> Markup:
         Markup('<text x="{}%" y="12" text-anchor="middle">{}</text>').format(
             axis.x(tick), words.typeset(_label(axis, tick))
         )
-        for tick in axis.ticks
+        for tick in _labelled(axis)
     )
     return Markup('<svg class="plot axis" height="16" aria-hidden="true">{}</svg>').format(labels)
+
+
+def _labelled(axis: Axis) -> tuple[float, ...]:
+    """All ticks if they are few, else every other, 0 among them: narrow columns have room for these."""
+    if len(axis.ticks) <= MOST_LABELS:
+        return axis.ticks
+    start = axis.ticks.index(0) % 2 if 0 in axis.ticks else 0
+    return axis.ticks[start::2]
 
 
 def _label(axis: Axis, tick: float) -> str:
