@@ -135,7 +135,7 @@ def _outcome(found: Reported) -> str:
         same = verdicts[0] == "not significant"
         shows = "no significant difference from" if same else f"a {verdicts[0]} over"
         return f"{pairs[0].model.name} shows {shows} {pairs[0].baseline.name} in top-1."
-    said = []
+    said: list[str] = []
     for verdict in dict.fromkeys(verdicts):
         count = verdicts.count(verdict)
         shows = "" if said else "shows " if count == 1 else "show "

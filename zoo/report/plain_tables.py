@@ -49,7 +49,7 @@ class PlainTable:
 
     title: str
     header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     right: frozenset[int]
     note: str = ""
 

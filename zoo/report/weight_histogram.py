@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def _histograms(pairs: Sequence[tuple[Weight, Weight]]) -> WeightHistograms | No
 
 def _scale(row: WeightComparison) -> float:
     """The root mean square of the baseline's weights that are not zero: pruning does not change it."""
-    return row.rms[1] * (row.size / max(1, row.size - row.zeros[1])) ** 0.5
+    return row.rms[1] * math.sqrt(row.size / max(1, row.size - row.zeros[1]))
 
 
 def _weights(net: ReportedNet, cache: Cache) -> list[Weight] | None:
