@@ -72,11 +72,11 @@ def axis_labels(axis: Axis) -> Markup:
 
 
 def _labelled(axis: Axis) -> tuple[float, ...]:
-    """All ticks if they are few, else every other, 0 among them: narrow columns have room for these."""
+    """All ticks if they are few, else the even ones: narrow columns have room for these."""
     if len(axis.ticks) <= MOST_LABELS:
         return axis.ticks
-    start = axis.ticks.index(0) % 2 if 0 in axis.ticks else 0
-    return axis.ticks[start::2]
+    step = axis.ticks[1] - axis.ticks[0]
+    return axis.ticks[round(axis.ticks[0] / step) % 2 :: 2]
 
 
 def _label(axis: Axis, tick: float) -> str:

@@ -36,6 +36,7 @@ COLUMNS = (
     "lost",
     "percent",
     "baseline_percent",
+    "points",
     "low",
     "high",
     "p_value",
@@ -126,9 +127,10 @@ def _gains(block: GainBlock) -> PlainTable:
 
 
 def value_rows(found: Reported) -> list[dict[str, Value]]:
-    """One row for each number, unrounded: claims, accuracies, gains. Shares are in percent.
+    """One row for each number, unrounded: claims, accuracies, gains.
 
-    kind: "claim", "accuracy" or "gain". basis of a gain: "published", "others" or "here".
+    Shares are in percent, gains in percentage points; low and high are the 95 % interval of the gain of a row
+    that has one, else of the accuracy. kind: "claim", "accuracy" or "gain". basis of a gain: "published", "others" or "here".
     """
     rows: list[dict[str, Value]] = []
     for net in found.nets:
@@ -183,7 +185,7 @@ def _gain_row(block: GainBlock, line: GainLine) -> dict[str, Value]:
         "basis": {"claimed": "published", "others": "others", "measured": "here"}[line.kind],
         "who": line.name,
         "preparation": line.preparation,
-        "percent": 100 * value.gain,
+        "points": 100 * value.gain,
         "low": 100 * value.interval.low,
         "high": 100 * value.interval.high,
         "verdict": line.verdict,
@@ -192,9 +194,11 @@ def _gain_row(block: GainBlock, line: GainLine) -> dict[str, Value]:
 
 
 def _paired(value: PairedGain) -> dict[str, Value]:
+    right = value.both + value.only_model
     return {
         "images": value.n,
-        "right": value.both + value.only_model,
+        "percent": 100 * right / value.n,
+        "right": right,
         "baseline_right": value.both + value.only_baseline,
         "won": value.only_model,
         "lost": value.only_baseline,
@@ -208,5 +212,6 @@ def _unpaired(value: UnpairedGain) -> dict[str, Value]:
         "images": value.n,
         "right": value.correct,
         "baseline_right": value.baseline_correct,
+        "percent": 100 * value.correct / value.n,
         "baseline_percent": 100 * value.baseline_correct / value.baseline_n,
     }

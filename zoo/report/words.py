@@ -58,8 +58,9 @@ def signed(value: float, decimals: int = 0) -> str:
 
 
 def typeset(text: str) -> str:
-    """The text with true minus signs and without line breaks in p-values, for the page."""
-    return re.sub(r"(?<!\w)-(?=\d)|(?<=e)-(?=\d)", "−", text).replace("p = ", "p\u00a0=\u00a0")
+    """The text with true minus signs and without line breaks in p-values and before `%`, for the page."""
+    minus = re.sub(r"(?<!\w)-(?=\d)|(?<=e)-(?=\d)", "−", text)
+    return minus.replace("p = ", "p\u00a0=\u00a0").replace(" %", "\u00a0%")
 
 
 def runtime_label(name: str) -> str:

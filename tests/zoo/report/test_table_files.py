@@ -47,7 +47,8 @@ def test_csv_has_a_row_for_each_number_unrounded(found):
     assert [(row["basis"], row["won"], row["lost"]) for row in gains] == [
         ("published", "", ""), ("here", "1", "2"), ("here", "9", "8"),
     ]  # fmt: skip
-    assert float(gains[1]["percent"]) == pytest.approx(-0.2, abs=1e-12)
+    assert float(gains[1]["points"]) == pytest.approx(-0.2, abs=1e-12)
+    assert (float(gains[1]["percent"]), float(gains[1]["baseline_percent"])) == (98.4, 98.6)
     assert float(gains[1]["p_value"]) == 1
     accuracies = [row for row in rows if row["kind"] == "accuracy"]
     assert len(accuracies) == 2 * 5
