@@ -10,7 +10,8 @@ reports. `inspect` describes the files and also reports what cannot be converted
 For programs that handle such files themselves: `identify` says what a file is, `weights_of` and
 `preprocessing_of` what a model contains, `external_files` where an .onnx keeps its weights, `with_weights`
 puts trained weights into a model, `wire` reads protobuf messages in place, `SourceFile`, `FileView` and
-`FileState` are about files that may change while they are read, `atomic_write` writes a file whole or not at
+`FileState` are about files that may change while they are read, `KeptSources` reads the files of several
+conversions once, `atomic_write` writes a file whole or not at
 all, `temporary_folder` leaves nothing behind even if killed, and `Registry` holds what can be added by name.
 """
 
@@ -39,6 +40,7 @@ from converters.errors import (
 )
 from converters.external_weights import external_files
 from converters.image_preparation import ImagePreparation
+from converters.kept_sources import KeptSources
 from converters.options import Options
 from converters.registry import Registry, modules_in
 from converters.report import ConversionReport, Dropped, Inspection, LayerRow, Source
@@ -63,6 +65,7 @@ __all__ = [
     "FormatError",
     "ImagePreparation",
     "Inspection",
+    "KeptSources",
     "Kind",
     "LayerRow",
     "LimitError",
@@ -116,6 +119,7 @@ def load(
     image_shape: Sequence[int | str] | None = None,
     sha256: Sequence[str] | None = None,
     verify: bool = False,
+    kept: KeptSources | None = None,
 ) -> ir.Model:
     """Read a net into an `onnx_ir.Model` whose inputs and outputs have the names of the source.
 
@@ -135,6 +139,7 @@ def load(
     sha256: the hash of each source, in their order, if known; it is recorded instead of being computed.
     verify: hash the files in which an .onnx keeps weights, if it records their hash, even where size, time
         and a sample say that nothing changed.
+    kept: given to several calls about the same files, so that they are read once.
 
     The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
     """
@@ -153,7 +158,7 @@ def load(
         init=init,
         image_shape=image_shape,
     )
-    return read([Path(source) for source in sources], options, sha256, verify=verify)
+    return read([Path(source) for source in sources], options, sha256, verify=verify, kept=kept)
 
 
 def save(
@@ -191,6 +196,7 @@ def convert(
     init: int | None = None,
     sha256: Sequence[str] | None = None,
     verify: bool = False,
+    kept: KeptSources | None = None,
     metadata: Mapping[str, object] | None = None,
     default_preprocessing: Mapping[str, object] | None = None,
     embed_preprocessing: bool = False,
@@ -229,6 +235,7 @@ def convert(
         init=init,
         sha256=sha256,
         verify=verify,
+        kept=kept,
     )
     report: ConversionReport = model.meta["report"]
     if image_shape is not None and model.meta.get("image_shape_used"):
@@ -267,6 +274,7 @@ def inspect(
     select: str | None = None,
     proposal: str | None = None,
     verify: bool = False,
+    kept: KeptSources | None = None,
 ) -> Inspection:
     """What the files contain and which of it can be converted.
 
@@ -286,7 +294,7 @@ def inspect(
         select=select,
         proposal=proposal,
     )
-    return reading.inspect([Path(source) for source in sources], options, verify=verify)
+    return reading.inspect([Path(source) for source in sources], options, verify=verify, kept=kept)
 
 
 def with_weights(model: ir.Model, state: Mapping[str, np.ndarray]) -> ir.Model:

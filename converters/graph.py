@@ -8,115 +8,23 @@ copies none.
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from converters.errors import LimitError, StaticSizeRequired
+from converters.errors import StaticSizeRequired
+from converters.graph_bounds import GraphBounds, check_shape, filled
+from converters.sizes import Dim, Shape, Symbol, dims, shape_text
 from converters.weights import mark_weight
 
 # Opset 18 in IR version 8 loads in ONNX Runtime 1.14 and later, OpenCV 5 and TensorRT 8.6 and later.
 OPSET = 18
 IR_VERSION = 8
 
-# The largest constant that the converters create: only a hostile definition asks for more elements.
-MAX_CONSTANT_ELEMENTS = 2**25
-# The largest array that is computed from sizes alone, such as places and prior boxes: with what is computed
-# on the way, it takes some hundred MB.
-MAX_COMPUTED_ELEMENTS = 2**22
-# The largest size of a tensor along one dimension. No memory holds as many numbers.
-MAX_SIZE = 2**40
-# The most inputs of a model.
-MAX_INPUTS = 4_096
-# All arrays of a model together may take this many bytes, and this many times the bytes that are stored.
-MAX_CREATED_BYTES = 2**27
-MOST_EXPANSION = 4
-# The most nodes of a model. Real nets have a few thousand; a sequence that is unrolled has more.
-MAX_NODES = 16_384
-# The most nodes and initializers together of a model whose weights take up to SMALL_BYTES; for larger weights
-# this many for each SMALL_BYTES; twice as many where arrays only stand for weights. ResNet-1202 has some
-# 12,000, and 80 MB of weights.
-MAX_VALUES = 8_192
-SMALL_BYTES = 1_000_000
 # Constants up to this many elements (pads, shapes, axes) are shared by content.
 SHARED_CONSTANT_SIZE = 64
-
-
-@dataclass(frozen=True)
-class Symbol:
-    """A size known only at run time: `factor` times the size called `name`.
-
-    batch: it is the number of items, so the net must work for every number from 1 on.
-    """
-
-    name: str
-    factor: int = 1
-    batch: bool = field(default=False, compare=False)
-
-    def __mul__(self, other: Dim) -> Dim:
-        """N * k. StaticSizeRequired for the product of two symbols."""
-        if isinstance(other, Symbol):
-            raise StaticSizeRequired(f"the product of the sizes {self} and {other} must be known beforehand")
-        return replace(self, factor=self.factor * other) if other else 0
-
-    __rmul__ = __mul__
-
-    def __floordiv__(self, other: int) -> Symbol:
-        """N*k // d. StaticSizeRequired unless d divides k."""
-        if self.factor % other:
-            raise StaticSizeRequired(f"the size {self} must be known beforehand to be divided by {other}")
-        return replace(self, factor=self.factor // other)
-
-    def __str__(self) -> str:
-        return self.name if self.factor == 1 else f"{self.factor}*{self.name}"
-
-
-Dim = int | Symbol
-Shape = tuple[Dim, ...]
-
-
-def dims(value: ir.Value) -> Shape:
-    """The shape of a value made by `Graph`."""
-    shape: Shape = value.meta["dims"]
-    return shape
-
-
-def static(size: Dim, what: str) -> int:
-    """`size` as a number; StaticSizeRequired, which names it as `what`, if it is symbolic."""
-    if isinstance(size, Symbol):
-        raise StaticSizeRequired(f"{what} must be known beforehand; it is symbolic ({size})")
-    return size
-
-
-def product(sizes: Sequence[Dim]) -> Dim:
-    """The product of the sizes. StaticSizeRequired if more than one is symbolic."""
-    total: Dim = 1
-    for size in sizes:
-        total = total * size
-    return total
-
-
-def check_computed(*sizes: int) -> None:
-    """LimitError for an array of these sizes, which the definition alone asks for, that is too large."""
-    if math.prod(sizes) > MAX_COMPUTED_ELEMENTS or any(size > MAX_COMPUTED_ELEMENTS for size in sizes):
-        raise LimitError(
-            f"the net asks for {shape_text(sizes)} numbers that are computed from sizes alone; the limit is "
-            f"{MAX_COMPUTED_ELEMENTS:,}"
-        )
-
-
-def filled(shape: Sequence[int], value: float) -> np.ndarray:
-    """A float32 array of one value; LimitError for a size that no real net needs."""
-    if any(size < 0 for size in shape) or math.prod(shape) > MAX_CONSTANT_ELEMENTS:
-        raise LimitError(
-            f"the net asks for a constant of shape {shape_text(shape)}; the largest that is created has "
-            f"{MAX_CONSTANT_ELEMENTS:,} values"
-        )
-    return np.full(shape, value, np.float32)
 
 
 def scalar(value: float) -> np.ndarray:
@@ -128,17 +36,12 @@ def scalar(value: float) -> np.ndarray:
 class Graph:
     """An ONNX graph under construction.
 
-    stored_bytes: how many bytes of weights there are; None where arrays only stand for weights. The graph
-    may grow in proportion to them: LimitError for more nodes or larger arrays.
+    stored_bytes: as for `GraphBounds`, which the graph keeps: LimitError otherwise.
     """
 
     def __init__(self, name: str, stored_bytes: int | None = 0) -> None:
         self.name = name
-        self._bytes_left = MAX_CREATED_BYTES + MOST_EXPANSION * (stored_bytes or 0)
-        self._has_placeholders = stored_bytes is None
-        stored = 2 * SMALL_BYTES if stored_bytes is None else stored_bytes
-        self._most_values = max(MAX_VALUES, MAX_VALUES * stored // SMALL_BYTES)
-        self._value_count = 0
+        self._bounds = GraphBounds(stored_bytes)
         self._nodes: list[ir.Node] = []
         self._inputs: list[ir.Value] = []
         self._initializers: list[ir.Value] = []
@@ -151,8 +54,7 @@ class Graph:
 
     def input(self, name: str, shape: Sequence[Dim], dtype: ir.DataType = ir.DataType.FLOAT) -> ir.Value:
         """A graph input of exactly this name."""
-        if len(self._inputs) == MAX_INPUTS:
-            raise LimitError(f"the net has more than {MAX_INPUTS:,} inputs, more than any real net")
+        self._bounds.count_input()
         value = self._value(ir.Value(name=self._value_names.unique(name)), tuple(shape), dtype)
         self._inputs.append(value)
         return value
@@ -220,12 +122,7 @@ class Graph:
         **attributes: Any,  # noqa: ANN401
     ) -> list[ir.Value]:
         """Appends a node with one output per entry of `shapes`; their types default to float32."""
-        if len(self._nodes) == MAX_NODES:
-            raise LimitError(
-                f"the net would become more than {MAX_NODES:,} operations: sequences or a number of tops, "
-                "bottoms or modules that no real net has"
-            )
-        self._count_value()
+        self._bounds.count_node()
         values = [self.constant(x) if isinstance(x, np.ndarray) else x for x in inputs]
         name = self._node_names.unique(f"{self._layer}/{op_type}" if self._layer else op_type)
         node = ir.Node(
@@ -348,8 +245,7 @@ class Graph:
             yield from node.outputs
 
     def _initializer(self, name: str, array: np.ndarray, *, is_weight: bool) -> ir.Value:
-        self._charge(array)
-        self._count_value()
+        self._bounds.count_array(array)
         name = self._value_names.unique(name)
         tensor = ir.Tensor(array, name=name)
         value = self._value(ir.Value(name=name, const_value=tensor), tuple(array.shape), tensor.dtype)
@@ -357,32 +253,9 @@ class Graph:
         self._initializers.append(value)
         return value
 
-    def _count_value(self) -> None:
-        """Count a node or an initializer: a small file must not become a net that takes long to write."""
-        self._value_count += 1
-        if self._value_count > self._most_values:
-            raise LimitError(
-                f"the net would become more than {self._most_values:,} operations, weights and constants, "
-                f"more than any real net with as few bytes of weights ({MAX_VALUES:,} for each "
-                f"{SMALL_BYTES:,})"
-            )
-
-    def _charge(self, array: np.ndarray) -> None:
-        """Count the bytes of an array. A placeholder, one number shown many times, takes none."""
-        if self._has_placeholders and array.size and not any(array.strides):
-            return
-        self._bytes_left -= array.nbytes
-        if self._bytes_left < 0:
-            raise LimitError(
-                f"its weights and constants would take far more memory than the file has bytes (the last of "
-                f"them is {shape_text(array.shape)}); they may take {MOST_EXPANSION} times the bytes stored, "
-                f"and {MAX_CREATED_BYTES:,} more"
-            )
-
     @staticmethod
     def _value(value: ir.Value, shape: Shape, dtype: ir.DataType) -> ir.Value:
-        if any((s.factor if isinstance(s, Symbol) else s) > MAX_SIZE for s in shape):
-            raise LimitError(f"a tensor would be {shape_text(shape)}; the largest size is {MAX_SIZE:,}")
+        check_shape(shape)
         value.meta["dims"] = shape
         value.shape = ir.Shape([str(s) if isinstance(s, Symbol) else s for s in shape])
         value.type = ir.TensorType(dtype)
@@ -423,8 +296,3 @@ class UniqueNames:
             name = f"{wanted}_{number}"
         self._taken.add(name)
         return name
-
-
-def shape_text(shape: Sequence[Dim | str]) -> str:
-    """A shape as text: 10x3x227x227, Nx1000, scalar."""
-    return "x".join(str(size) for size in shape) or "scalar"

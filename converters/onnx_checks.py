@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters.errors import FormatError, LimitError
-from converters.graph import MAX_SIZE, MAX_VALUES, SMALL_BYTES, shape_text
+from converters.graph_bounds import MAX_SIZE, MAX_VALUES, SMALL_BYTES
+from converters.sizes import shape_text
 from converters.source_files import sources_of
 
 if TYPE_CHECKING:

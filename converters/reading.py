@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import onnx_ir as ir
@@ -15,12 +16,13 @@ from converters.dropout import detach_dropout
 from converters.errors import FormatError, LimitError, UsageError, shortened
 from converters.external_weights import external_problems, map_external_weights
 from converters.folding import fold
-from converters.graph import shape_text
+from converters.kept_sources import KeptSources
 from converters.onnx_checks import check_model, check_node_count
 from converters.options import Options
 from converters.report import ConversionReport, Inspection, LayerRow, Source
+from converters.sizes import shape_text
 from converters.sniff import Kind, identify
-from converters.source_files import FileState, check_unchanged, watch
+from converters.source_files import check_unchanged, watch
 from converters.version import __version__
 
 _WEIGHTS = {Kind.CAFFEMODEL, Kind.CAFFE_HDF5, Kind.DEEP_COMPRESSION}
@@ -33,11 +35,13 @@ def read(
     *,
     verify: bool = False,
     external_weights: bool = True,
+    kept: KeptSources | None = None,
 ) -> ir.Model:
     """The model in `paths`, with its report in `meta` and its sources in the metadata.
 
     verify: see `converters.external_weights.external_files`.
     external_weights: whether the files in which an .onnx keeps its weights are opened.
+    kept: what earlier calls read of the same files.
     SourceChangedError if a file changes meanwhile; `check_unchanged` tells later on.
     """
     if sha256 is not None and len(sha256) != len(paths):
@@ -46,10 +50,11 @@ def read(
         )
     kinds = files_by_kind(paths)
     _check_options(kinds, options)
-    states = [FileState.of(path) for path in paths]
+    kept = kept or KeptSources(for_one_call=True)
+    states = [kept.state(path) for path in paths]
     with limits_as_errors(paths):
-        model = _model(kinds, options, external_weights=external_weights, verify=verify)
-        _complete(model, paths, sha256 or [None] * len(paths))
+        model = _model(kinds, options, kept, external_weights=external_weights, verify=verify)
+        _complete(model, paths, sha256 or [None] * len(paths), kept)
     watch(model, states)
     check_unchanged(model)
     return model
@@ -70,20 +75,22 @@ def _names(paths: Sequence[Path]) -> str:
     return ", ".join(map(str, paths))
 
 
-def _model(kinds: Mapping[Kind, Path], options: Options, *, external_weights: bool, verify: bool) -> ir.Model:
+def _model(
+    kinds: Mapping[Kind, Path], options: Options, kept: KeptSources, *, external_weights: bool, verify: bool
+) -> ir.Model:
     if Kind.ONNX in kinds:
-        model = _read_onnx(kinds[Kind.ONNX], options)
+        model = _read_onnx(kinds[Kind.ONNX], options, kept)
         if external_weights:
             map_external_weights(model, kinds[Kind.ONNX], verify=verify)
             check_node_count(model, kinds[Kind.ONNX])
     elif Kind.TORCH7 in kinds:
         from converters import from_torch7
 
-        model = from_torch7.read(kinds[Kind.TORCH7], options)
+        model = from_torch7.read(kinds[Kind.TORCH7], options, kept)
     else:
         from converters import from_caffe
 
-        model = from_caffe.read(kinds.get(Kind.PROTOTXT), _weights_in(kinds), options)
+        model = from_caffe.read(kinds.get(Kind.PROTOTXT), _weights_in(kinds), options, kept)
     detach_dropout(model)
     if options.fold and (folded := fold(model)):
         model.meta["report"].notes.append(f"folded {folded} scaling layer(s) into the one before, as asked")
@@ -92,26 +99,30 @@ def _model(kinds: Mapping[Kind, Path], options: Options, *, external_weights: bo
     return model
 
 
-def inspect(paths: Sequence[Path], options: Options, *, verify: bool = False) -> Inspection:
-    """What `paths` contain, and which of it can be converted. `verify`: as for `read`."""
+def inspect(
+    paths: Sequence[Path], options: Options, *, verify: bool = False, kept: KeptSources | None = None
+) -> Inspection:
+    """What `paths` contain, and which of it can be converted. `verify`, `kept`: as for `read`."""
     kinds = files_by_kind(paths)
     _check_options(kinds, options)
     with limits_as_errors(paths):
-        inspection = _inspection(kinds, options, verify=verify)
+        inspection = _inspection(kinds, options, kept or KeptSources(for_one_call=True), verify=verify)
     inspection.notes = [shortened(note) for note in inspection.notes]
     return inspection
 
 
-def _inspection(kinds: Mapping[Kind, Path], options: Options, *, verify: bool) -> Inspection:
+def _inspection(
+    kinds: Mapping[Kind, Path], options: Options, kept: KeptSources, *, verify: bool
+) -> Inspection:
     if Kind.ONNX in kinds:
-        return _inspect_onnx(kinds[Kind.ONNX], options, verify=verify)
+        return _inspect_onnx(kinds[Kind.ONNX], options, kept, verify=verify)
     if Kind.TORCH7 in kinds:
         from converters import from_torch7
 
-        return from_torch7.inspect(kinds[Kind.TORCH7], options)
+        return from_torch7.inspect(kinds[Kind.TORCH7], options, kept)
     from converters import from_caffe
 
-    return from_caffe.inspect(kinds.get(Kind.PROTOTXT), _weights_in(kinds), options)
+    return from_caffe.inspect(kinds.get(Kind.PROTOTXT), _weights_in(kinds), options, kept)
 
 
 def files_by_kind(paths: Sequence[Path]) -> Mapping[Kind, Path]:
@@ -156,8 +167,8 @@ def _weights_in(kinds: Mapping[Kind, Path]) -> Path | None:
     return next((kinds[kind] for kind in _WEIGHTS if kind in kinds), None)
 
 
-def _inspect_onnx(path: Path, options: Options, *, verify: bool) -> Inspection:
-    model = read([path], options, external_weights=False)
+def _inspect_onnx(path: Path, options: Options, kept: KeptSources, *, verify: bool) -> Inspection:
+    model = read([path], options, external_weights=False, kept=kept)
     report: ConversionReport = model.meta["report"]
     problems = external_problems(model, path, verify=verify)
     rows = [
@@ -176,23 +187,33 @@ def _inspect_onnx(path: Path, options: Options, *, verify: bool) -> Inspection:
     )
 
 
-def _read_onnx(path: Path, options: Options) -> ir.Model:
+def _read_onnx(path: Path, options: Options, kept: KeptSources) -> ir.Model:
     if options.outputs or options.input_shapes or options.static_batch:
         raise UsageError(
             f"{path}: outputs, shapes and batch can be chosen only when converting from the original files"
         )
+    model = kept.model(("onnx", path), lambda: _parsed_onnx(path))
+    model.meta["report"] = ConversionReport(framework="onnx")
+    return model
+
+
+def _parsed_onnx(path: Path) -> ir.Model:
     try:
         model = ir.load(path)
     except Exception as error:  # the parser raises many types for a damaged file
         raise FormatError(f"{path}: not a readable ONNX model: {error}") from error
     check_model(model, path)
-    model.meta["report"] = ConversionReport(framework="onnx")
     return model
 
 
-def _complete(model: ir.Model, paths: Sequence[Path], sha256: Sequence[str | None]) -> None:
+def _complete(
+    model: ir.Model, paths: Sequence[Path], sha256: Sequence[str | None], kept: KeptSources
+) -> None:
     report: ConversionReport = model.meta["report"]
-    report.sources = [source_record(path, known) for path, known in zip(paths, sha256, strict=True)]
+    report.sources = [
+        source_record(path, known) if known else kept.get(("sha256", path), partial(source_record, path))
+        for path, known in zip(paths, sha256, strict=True)
+    ]
     report.inputs = {str(v.name): _shape(v) for v in model.graph.inputs}
     report.outputs = {str(v.name): _shape(v) for v in model.graph.outputs}
     report.notes = [shortened(note) for note in report.notes]

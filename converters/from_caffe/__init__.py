@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -19,28 +20,29 @@ from converters.from_caffe.prototxt import parse
 from converters.from_caffe.python_proposals import replace_python_proposals
 from converters.from_caffe.stated_sizes import StatedSizes
 from converters.from_caffe.weights import Weights, open_weights
-from converters.graph import dims
+from converters.kept_sources import KeptSources
 from converters.options import Options
 from converters.report import ConversionReport
+from converters.sizes import dims
 from converters.sniff import Kind, identify
 from converters.source_files import watch
 
 __all__ = ["inspect", "read"]
 
 
-def read(definition: Path | None, weights_path: Path | None, options: Options) -> ir.Model:
+def read(definition: Path | None, weights_path: Path | None, options: Options, kept: KeptSources) -> ir.Model:
     """The net of a prototxt, or the one stored in a caffemodel, with the parameters of a weights file.
 
     At least one of the two paths must be given. `model.meta` gets "report", a ConversionReport, and
     "size_notes", `StatedSizes.notes` where the stated sizes were taken; it knows the open weights file
     (`converters.source_files.sources_of`). Every error is a ConverterError.
     """
-    message, notes = _definition(definition, weights_path, options)
+    message, notes = _definition(definition, weights_path, options, kept)
     if options.proposal is not None:
         notes += replace_python_proposals(message, options.proposal)
     net = deploy.prepare(message, options.stages, options.level, options.outputs)
     notes += net.notes
-    weights = open_weights(weights_path, net.declared) if weights_path is not None else None
+    weights = open_weights(weights_path, net.declared, kept) if weights_path is not None else None
     try:
         model, fixed = _convert_for_any_batch(net, weights, options)
     except (FormatError, StaticSizeRequired, UsageError) as error:
@@ -57,17 +59,23 @@ def read(definition: Path | None, weights_path: Path | None, options: Options) -
 
 
 def _definition(
-    definition: Path | None, weights_path: Path | None, options: Options
+    definition: Path | None, weights_path: Path | None, options: Options, kept: KeptSources
 ) -> tuple[schema.Message, list[str]]:
+    """A definition to work on, and what a person should know about it."""
     if definition is not None:
-        read = parse(definition, options.ignore_fields, options.stages, options.level)
-        return read.net, [*(f"ignored the field {field}, as asked" for field in read.ignored), *read.notes]
+        asked = options.ignore_fields, options.stages, options.level
+        read = kept.get(("definition", definition, *asked), lambda: parse(definition, *asked))
+        return copy.deepcopy(read.net), [
+            *(f"ignored the field {field}, as asked" for field in read.ignored),
+            *read.notes,
+        ]
     assert weights_path is not None
     if identify(weights_path) is not Kind.CAFFEMODEL:
         raise UsageError(
             f"{weights_path}: these are weights; give the network definition (.prototxt) with them"
         )
-    return definition_in(weights_path), ["no definition was given: this is the net stored with the weights"]
+    stored = kept.get(("definition", weights_path), lambda: definition_in(kept.file(weights_path)))
+    return copy.deepcopy(stored), ["no definition was given: this is the net stored with the weights"]
 
 
 def _convert_for_any_batch(

@@ -14,7 +14,8 @@ from converters.from_caffe import schema
 from converters.from_caffe.bound_layer import BoundLayer, Parameter
 from converters.from_caffe.fillers import DEFAULT_FILLER, fill, fill_randomly, generator
 from converters.from_caffe.implied_channels import why_not_stored
-from converters.graph import filled, shape_text
+from converters.graph_bounds import filled
+from converters.sizes import shape_text
 
 if TYPE_CHECKING:
     from converters.from_caffe.weights import Blob, StoredLayer, Weights

@@ -12,7 +12,8 @@ import numpy as np
 from converters.errors import FormatError, UnsupportedError
 from converters.from_caffe import schema
 from converters.from_caffe.netstate import TRAIN
-from converters.graph import Dim, Symbol, check_computed, shape_text, static
+from converters.graph_bounds import check_computed
+from converters.sizes import Dim, Symbol, shape_text, static
 
 if TYPE_CHECKING:
     from converters.from_caffe.weights import Weights

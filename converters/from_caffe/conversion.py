@@ -18,8 +18,9 @@ from converters.from_caffe.layers.unsupported import UNSUPPORTED
 from converters.from_caffe.limits import blob_problem
 from converters.from_caffe.python_proposals import advice, is_python_proposal
 from converters.from_caffe.weights import Weights
-from converters.graph import Graph, Shape, Symbol, dims, shape_text
+from converters.graph import Graph
 from converters.options import Options
+from converters.sizes import Shape, Symbol, dims, shape_text
 from converters.suggestions import close_names
 
 

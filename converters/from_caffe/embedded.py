@@ -42,12 +42,13 @@ _SETTINGS = frozenset({*range(12, 21), 95, 96, 97, *range(145, 151)})
 _ENGINE = 149
 
 
-def definition_in(path: Path) -> schema.Message:
+def definition_in(file: SourceFile) -> schema.Message:
     """The NetParameter in a caffemodel, without blobs, in the current form.
 
     UnsupportedError names the layer and the field that no dialect explains.
     """
-    buffer = Buffer(SourceFile(path).view, str(path))
+    path = file.path
+    buffer = Buffer(file.view, str(path))
     net = schema.new("NetParameter")
     for item in buffer.fields(0, len(buffer)):
         if item.wire_type == LENGTH and item.number == _NET_LAYER:

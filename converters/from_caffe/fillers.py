@@ -14,7 +14,8 @@ import numpy as np
 
 from converters.errors import FormatError, UnsupportedError
 from converters.from_caffe import schema
-from converters.graph import filled, shape_text
+from converters.graph_bounds import filled
+from converters.sizes import shape_text
 
 _FAN_OUT, _AVERAGE = 1, 2
 # 1 GiB as float32: more than the largest layer of VGG needs.

@@ -19,7 +19,8 @@ from converters.from_caffe import schema
 from converters.from_caffe.bound_layer import BoundLayer, Parameter
 from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.weights import Weights
-from converters.graph import Dim, Graph, Shape, Symbol, dims, product
+from converters.graph import Graph
+from converters.sizes import Dim, Shape, Symbol, dims, product
 from converters.suggestions import close_names
 
 # The numbers of channels that are tried: Slice can divide both into 2 to 6 equal parts.

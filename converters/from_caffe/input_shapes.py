@@ -12,8 +12,8 @@ from converters.from_caffe.implied_channels import implied_channels
 from converters.from_caffe.inputs import Inputs, PartialShape
 from converters.from_caffe.layers import layer_types
 from converters.from_caffe.weights import Weights
-from converters.graph import Dim, Shape, Symbol
 from converters.options import Options
+from converters.sizes import Dim, Shape, Symbol
 
 # Each attempt converts the whole net, so only up to this many different batch sizes are tried one by one.
 _MOST_BATCH_SIZES = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +21,10 @@ from converters.from_caffe.netstate import filter_net
 from converters.from_caffe.prototxt import Definition, parse
 from converters.from_caffe.python_proposals import replace_python_proposals
 from converters.from_caffe.weights import Blob, StoredLayer, Weights, open_weights
-from converters.graph import dims, shape_text
+from converters.kept_sources import KeptSources
 from converters.options import Options
 from converters.report import Inspection, LayerRow
+from converters.sizes import dims, shape_text
 from converters.sniff import Kind, identify
 from converters.source_files import SourceFile
 
@@ -59,18 +61,20 @@ class _PlaceholderWeights:
         return StoredLayer(layer, "", blobs, 0)
 
 
-def inspect(definition: Path | None, weights_path: Path | None, options: Options) -> Inspection:
+def inspect(
+    definition: Path | None, weights_path: Path | None, options: Options, kept: KeptSources
+) -> Inspection:
     """What is in a definition, its weights, or both; at least one path must be given.
 
     Errors of the net go into the result; FormatError for a definition that cannot be parsed.
     """
     files = [str(path) for path in (definition, weights_path) if path is not None]
     try:
-        read = _definition(definition, weights_path, options)
+        read = _definition(definition, weights_path, options, kept)
     except UnsupportedError as error:
         if definition is not None or weights_path is None:
             raise
-        return _weights_alone(weights_path, str(error))
+        return _weights_alone(weights_path, str(error), kept)
     result = Inspection("Caffe network", files)
     asked = [field for field in read.ignored if field.field in options.ignore_fields]
     result.notes += [f"ignored the field {field}, as asked" for field in asked]
@@ -86,7 +90,9 @@ def inspect(definition: Path | None, weights_path: Path | None, options: Options
         net = deploy.prepare(message, options.stages, options.level, options.outputs)
         result.notes += net.notes
         weights = (
-            open_weights(weights_path, net.declared) if weights_path is not None else _PlaceholderWeights()
+            open_weights(weights_path, net.declared, kept)
+            if weights_path is not None
+            else _PlaceholderWeights()
         )
         if weights_path is None:
             result.needs_weights = _needs_weights(net, options)
@@ -100,13 +106,20 @@ def inspect(definition: Path | None, weights_path: Path | None, options: Options
     return result
 
 
-def _definition(definition: Path | None, weights: Path | None, options: Options) -> Definition:
+def _definition(
+    definition: Path | None, weights: Path | None, options: Options, kept: KeptSources
+) -> Definition:
+    """A definition to work on."""
     if definition is not None:
-        return parse(definition, _EveryName(), options.stages, options.level)
+        asked = options.stages, options.level
+        read = kept.get(
+            ("whole definition", definition, *asked), lambda: parse(definition, _EveryName(), *asked)
+        )
+        return replace(read, net=copy.deepcopy(read.net))
     assert weights is not None
     if identify(weights) is not Kind.CAFFEMODEL:
         raise UnsupportedError(f"{weights}: weights alone; give the network definition (.prototxt) with them")
-    return Definition(definition_in(weights), [], [])
+    return Definition(definition_in(kept.file(weights)), [], [])
 
 
 def _needs_weights(net: deploy.InferenceNet, options: Options) -> bool:
@@ -183,8 +196,8 @@ def _type_row(layer: schema.Message, *, suggest: bool) -> LayerRow:
     return row
 
 
-def _weights_alone(path: Path, problem: str) -> Inspection:
-    weights = open_weights(path, [])
+def _weights_alone(path: Path, problem: str, kept: KeptSources) -> Inspection:
+    weights = open_weights(path, [], kept)
     result = Inspection("Caffe weights", [str(path)])
     for stored in weights.layers():
         shapes = [shape_text(shape) for shape in stored.shapes]

@@ -9,8 +9,8 @@ from converters.errors import ConverterError
 from converters.from_caffe.conversion import Conversion
 from converters.from_caffe.deploy import InferenceNet
 from converters.from_caffe.weights import Weights
-from converters.graph import Shape, Symbol, dims
 from converters.options import Options
+from converters.sizes import Shape, Symbol, dims
 
 # N x C x H x W
 _IMAGE_AXES = 4

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx_ir as ir
 
+    from converters.kept_sources import KeptSources
     from converters.options import Options
     from converters.report import Inspection
 
 __all__ = ["inspect", "open_tensors", "read", "tensors"]
 
 
-def read(path: Path, options: Options) -> ir.Model:
+def read(path: Path, options: Options, kept: KeptSources) -> ir.Model:
     """The network in a .t7 file, as it computes after evaluate(). Raises ConverterError.
 
     `options.select` is the path of the network (`model`, `nets.2`) in a file that holds several.
@@ -36,7 +37,7 @@ def read(path: Path, options: Options) -> ir.Model:
     from converters.from_torch7.convert import convert, is_module
     from converters.from_torch7.reader import read as read_content
 
-    content = read_content(path)
+    content = kept.get(("content", path), lambda: read_content(path))
     try:
         network, place = contents.select_network(content.value, options.select, is_module)
         stored_bytes = path.stat().st_size
@@ -77,8 +78,8 @@ def open_tensors(path: Path) -> tuple[SourceFile, dict[str, np.ndarray]]:
         raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from error
 
 
-def inspect(path: Path, options: Options) -> Inspection:
+def inspect(path: Path, options: Options, kept: KeptSources) -> Inspection:
     """The contents of a .t7 file and what of them would convert; raises only for an unreadable file."""
     from converters.from_torch7.inspection import inspect as inspect_file
 
-    return inspect_file(path, options)
+    return inspect_file(path, options, kept)

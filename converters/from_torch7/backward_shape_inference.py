@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from converters.graph import Dim, Shape, Symbol
+from converters.sizes import Dim, Shape, Symbol
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 import onnx_ir as ir
 
 from converters.errors import FormatError, StaticSizeRequired
-from converters.graph import Dim, Graph, Shape, Symbol, dims, product, scalar, shape_text
+from converters.graph import Graph, scalar
+from converters.sizes import Dim, Shape, Symbol, dims, product, shape_text
 
 
 @dataclass(frozen=True)

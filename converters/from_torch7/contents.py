@@ -16,7 +16,7 @@ import numpy as np
 from converters.errors import LimitError, UnsupportedError, UsageError
 from converters.from_torch7.module import MAX_EXPANDED_ELEMENTS, Module, describe
 from converters.from_torch7.objects import Storage, Table, Tensor, TorchObject
-from converters.graph import MAX_CREATED_BYTES, MOST_EXPANSION
+from converters.graph_bounds import MAX_CREATED_BYTES, MOST_EXPANSION
 
 # The most things that a message lists.
 _LISTED = 10

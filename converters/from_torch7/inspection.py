@@ -13,9 +13,10 @@ from converters.from_torch7.module_classes import Unsupported
 from converters.from_torch7.modules import CLASSES
 from converters.from_torch7.objects import Table, Tensor, TorchObject
 from converters.from_torch7.reader import read
-from converters.graph import dims, shape_text
+from converters.kept_sources import KeptSources
 from converters.options import Options
 from converters.report import Inspection, LayerRow
+from converters.sizes import dims, shape_text
 
 # The most entries of a table of data that are listed.
 MAX_ROWS = 1000
@@ -26,9 +27,9 @@ MAX_LAYERS = 10_000
 MOST_SUGGESTIONS = 20
 
 
-def inspect(path: Path, options: Options) -> Inspection:
+def inspect(path: Path, options: Options, kept: KeptSources) -> Inspection:
     """The layers of the network in a file; of a file without a network, the tensors and other data."""
-    content = read(path)
+    content = kept.get(("content", path), lambda: read(path))
     if options.select is not None:
         network, _ = select_network(content.value, options.select, is_module)
         result = Inspection("Torch7 network", [str(path)])

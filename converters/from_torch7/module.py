@@ -11,7 +11,7 @@ import numpy as np
 
 from converters.errors import ConverterError, FormatError, LimitError, MismatchError, UnsupportedError
 from converters.from_torch7.objects import Function, Storage, Table, Tensor, TorchObject
-from converters.graph import Dim, shape_text, static
+from converters.sizes import Dim, shape_text, static
 
 # A tensor whose strides are 0 or overlap takes little room in the file, but is written out in full.
 MAX_EXPANDED_ELEMENTS = 2**24

@@ -27,7 +27,7 @@ from converters.from_torch7.tensor_references import (
     overlap,
     read_values,
 )
-from converters.graph import Shape, dims, shape_text
+from converters.sizes import Shape, dims, shape_text
 
 # The position of the copy that a view makes of an input that is not contiguous.
 COPY_OF_INPUT = (-1,)

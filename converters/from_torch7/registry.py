@@ -35,8 +35,8 @@ from converters.from_torch7.tensor_references import (
     NestedValues,
     Part,
 )
-from converters.graph import Shape
 from converters.registry import Registry
+from converters.sizes import Shape
 
 CLASSES: Registry[ModuleClass] = Registry("Torch7 module class")
 

@@ -20,8 +20,8 @@ from converters.from_torch7.backward_shape_inference import (
 from converters.from_torch7.conversion import Conversion
 from converters.from_torch7.module import Module
 from converters.from_torch7.objects import Table, Tensor, TorchObject
-from converters.graph import Dim, Shape, Symbol, shape_text
 from converters.options import Options
+from converters.sizes import Dim, Shape, Symbol, shape_text
 
 # Names of sizes that a net leaves open, by the rank of the input: batch, channels, time, ...
 _SIZE_NAMES = {1: "N", 2: "NF", 3: "NTF", 4: "NCHW", 5: "NCTHW"}

@@ -17,7 +17,7 @@ from typing import Protocol
 import onnx_ir as ir
 
 from converters.errors import LimitError, UnsupportedError
-from converters.graph import Shape, Symbol, dims
+from converters.sizes import Shape, Symbol, dims
 
 # How many views values may pass on their way to and from one storage; each takes some microseconds.
 MAX_STEPS = 100_000

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import converters
-from converters.graph import MAX_VALUES
+from converters.graph_bounds import MAX_VALUES
 
 
 def tensor(sizes: list[int], data: bytes | None = b"", kind: int = TensorProto.FLOAT) -> TensorProto:

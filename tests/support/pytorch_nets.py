@@ -10,7 +10,8 @@ import onnxruntime as ort
 from arrays import values
 
 from converters import to_onnx
-from converters.graph import Graph, Symbol
+from converters.graph import Graph
+from converters.sizes import Symbol
 
 N = Symbol("N")
 

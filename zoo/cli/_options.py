@@ -43,6 +43,12 @@ MeanOption = Annotated[
     str | None,
     typer.Option(metavar="N,N,N|FILE", help="Mean per channel, or a mean image (.npy, .binaryproto)."),
 ]
+StdOption = Annotated[str | None, typer.Option(metavar="N,N,N", help="Standard deviation per channel.")]
+ScaleOption = Annotated[float | None, typer.Option(metavar="X", help="Factor after the mean.")]
+MeantForOption = Annotated[
+    str | None,
+    typer.Option(metavar="FLAVOUR", help="The flavour that net and mean are made for, if not --flavour."),
+]
 PreprocessOnOption = Annotated[Literal["host", "device"], typer.Option(help="Where images are resized.")]
 
 InputShapeOption = Annotated[

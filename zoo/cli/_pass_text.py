@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.cli._output import print_table
@@ -22,6 +24,15 @@ def print_pass(found: PassFindings) -> None:
     for pair in found.pairs:
         print("\n")
         print_matrix(pair)
+
+
+def say_complete(folder: Path) -> None:
+    """Say on stderr that --resume had nothing left to do."""
+    print(
+        f"dsd-zoo: {folder}: this run is complete, nothing was left to do; "
+        "the same command without --resume measures again",
+        file=sys.stderr,
+    )
 
 
 def print_matrix(pair: GainMatrix) -> None:

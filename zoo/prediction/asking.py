@@ -75,7 +75,9 @@ def _asked(
             pytorch=first, mean_image=mean_image, threshold=threshold,
         )  # fmt: skip
     shape = subject.image_shape(settings.preprocessing.crop)
-    model = converters.load(*subject.sources, image_shape=shape, sha256=list(subject.hashes.values()))
+    model = converters.load(
+        *subject.sources, image_shape=shape, sha256=list(subject.hashes.values()), kept=subject.kept
+    )
     outputs = [str(value.name) for value in model.graph.outputs]
     given = [str(value.name) for value in model.graph.inputs if value.name not in model.graph.initializers]
     scores = subject.scores(scores)

@@ -145,7 +145,8 @@ def names_for(subject: Subject, classes: Path | None) -> list[str] | None:
     if subject.manifest is not None:
         return label_names(subject.manifest)
     if [source.suffix for source in subject.sources] == [".onnx"]:
-        return converters.labels_of(converters.load(*subject.sources, sha256=list(subject.hashes.values())))
+        hashes = list(subject.hashes.values())
+        return converters.labels_of(converters.load(*subject.sources, sha256=hashes, kept=subject.kept))
     known = subject.known_net()
     return None if known is None else label_names(known.manifest)
 

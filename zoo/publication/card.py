@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.bundled import KNOWN_DATASETS, LABEL_ORDERS, TASKS
+from zoo.bundled import LABEL_ORDERS, TASKS
 from zoo.catalog.metadata import image_settings
 from zoo.preprocessing import resolve
 from zoo.preprocessing.settings import in_words
+from zoo.publication.card_head import card_head
 from zoo.publication.citation import bibtex
 from zoo.report.markdown import gain_markdown
 from zoo.report.tables import claim_blocks, gain_blocks
@@ -22,19 +22,6 @@ if TYPE_CHECKING:
     from zoo.claims.audit import Audit
     from zoo.publication.state_dict import TorchvisionState
 
-# Identifiers that the Hub knows; others are "other" with a name.
-LICENCES = frozenset({"apache-2.0", "bsd-2-clause", "bsd-3-clause", "cc-by-4.0", "mit"})
-PIPELINES = {
-    "classification": "image-classification",
-    "object-detection": "object-detection",
-    "face-detection": "object-detection",
-    "segmentation": "image-segmentation",
-    "face-recognition": "image-feature-extraction",
-    "pose-estimation": "keypoint-detection",
-    "colorization": "image-to-image",
-    "style-transfer": "image-to-image",
-}
-DATASETS = {"ilsvrc2012-val": "imagenet-1k", "ilsvrc2015-val": "imagenet-1k"}
 FRAMEWORKS = {"caffe": "Caffe", "torch7": "Torch7"}
 WIDTH = 110
 
@@ -61,7 +48,7 @@ def model_card(given: Contents) -> str:
     """The text of README.md."""
     manifest = given.manifest
     parts = [
-        _head(manifest),
+        card_head(manifest),
         f"# {manifest.title}\n\n{_filled(manifest.summary)}",
         _filled(
             f"Converted from {FRAMEWORKS[manifest.framework]} by dsd-zoo {given.version}; nothing was "
@@ -88,43 +75,6 @@ def licence_sentence(manifest: Manifest) -> str:
     if given.name == "not on record":
         return f"The licence of the weights is not on record{where}: ask their authors before you use them."
     return f"The weights and their definition are those of their authors, under: {given.name}{where}."
-
-
-def _head(manifest: Manifest) -> str:
-    """Metadata in YAML; strings are written as JSON, which YAML contains."""
-    name = manifest.license.name.lower()
-    lines = [f"license: {name}" if name in LICENCES else "license: other"]
-    if name not in LICENCES:
-        lines += [f"license_name: {json.dumps(name)}"]
-        lines += [f"license_link: {json.dumps(manifest.license.url)}"] if manifest.license.url else []
-    lines += [f"pipeline_tag: {PIPELINES[manifest.task]}"] if manifest.task in PIPELINES else []
-    lines += ["tags:", *(f"- {tag}" for tag in ("onnx", "pytorch", manifest.framework))]
-    dataset = DATASETS.get(manifest.dataset or "")
-    if dataset is not None:
-        lines += ["datasets:", f"- {dataset}"]
-    if manifest.claims:
-        lines += [*_model_index(manifest)]
-    return "\n".join(["---", *lines, "---"])
-
-
-def _model_index(manifest: Manifest) -> Iterator[str]:
-    """The claims as results that others stated; the Hub shows them beside the card."""
-    known = KNOWN_DATASETS[manifest.dataset] if manifest.dataset else None
-    data = DATASETS.get(manifest.dataset or "", manifest.dataset)
-    yield "model-index:"
-    yield f"- name: {json.dumps(manifest.name)}"
-    yield "  results:"
-    yield "  - task:"
-    yield f"      type: {PIPELINES[manifest.task]}"
-    yield "    dataset:"
-    yield f"      type: {json.dumps(data)}"
-    yield f"      name: {json.dumps(known.description if known else data)}"
-    yield "    metrics:"
-    for claim in manifest.claims:
-        yield "    - type: accuracy"
-        yield f"      name: {METRIC_NAMES[claim.metric]} as published"
-        yield f"      value: {claim.percent}"
-        yield "      verified: false"
 
 
 def _use(programs: dict[str, str]) -> Iterator[str]:

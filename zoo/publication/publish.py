@@ -79,6 +79,7 @@ def publish(
         )
     converters.extras.require("torch", "publish: writing PyTorch")
     before = _previous(out)
+    subject = subject.read_once()
     found = audit(manifest, catalog, runs)
     with _folder_beside(out) as temporary:
         report = _write_net(subject, temporary)

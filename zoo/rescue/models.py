@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,42 +101,65 @@ def convert(
     shapes: of inputs, by name. Heights and widths stay open where the net allows it, as OpenCV's own readers
         took any.
     ours: the OpenCV that reads .onnx. theirs: one that has the old readers, None: ONNX Runtime instead.
+    An older file at `out` stays until a net is there that was run.
     """
-    result = Model(sources)
+    try:
+        with converters.temporary_folder(out.absolute().parent) as temporary:
+            result, written = _attempted(sources, temporary / out.name, wanted, shapes, ours, theirs)
+            if written is not None:
+                written.replace(out)
+                result.onnx = out
+            return result
+    except OSError as error:
+        return Model(sources, problem=f"{error.filename or out}: {error.strerror}")
+
+
+def _attempted(
+    sources: tuple[Path, ...],
+    out: Path,
+    wanted: Iterable[str],
+    shapes: Mapping[str, Sequence[int | str]] | None,
+    ours: OpenCV,
+    theirs: OpenCV | None,
+) -> tuple[Model, Path | None]:
+    """What became of the net, and where the last one that ran lies: a file called as `out`, in folders there.
+
+    The arguments are those of `convert`.
+    """
+    result, written = Model(sources), None
     problem: Exception | None = None
-    written = False
     hashes = [sha256(path) for path in sources]
-    for chosen in _shapes_to_try(sources, shapes, hashes):
+    load = partial(converters.load, *sources, sha256=hashes, kept=converters.KeptSources())
+    for number, chosen in enumerate(_shapes_to_try(load, shapes)):
+        attempt = out.parent / str(number) / out.name
+        attempt.parent.mkdir()
         try:
-            model = converters.load(*sources, input_shapes=chosen, sha256=hashes)
+            model = load(input_shapes=chosen)
             if chosen is not shapes and chosen is not None and not _keeps_the_batch(model):
                 continue
             _add_outputs(model, wanted)
-            converters.save(model, out)
-            written = True
-            result.agreement = _check(model, sources, out, ours, theirs)
+            converters.save(model, attempt)
+            result.agreement = _check(model, sources, attempt, ours, theirs)
         except (converters.ConverterError, UsageError) as error:
             problem = problem or error
             continue
-        result.onnx = out
+        written = attempt
         result.inputs, result.outputs = _described(model.graph.inputs), _described(model.graph.outputs)
         if result.agreement.holds:
-            return result
-    if result.onnx is None:
-        if written:  # an older file stays where nothing was written over it
-            out.unlink(missing_ok=True)
+            break
+    if written is None:
         result.problem = str(problem)
-    return result
+    return result, written
 
 
 def _shapes_to_try(
-    sources: tuple[Path, ...], shapes: Mapping[str, Sequence[int | str]] | None, hashes: Sequence[str]
+    load: Callable[[], ir.Model], shapes: Mapping[str, Sequence[int | str]] | None
 ) -> list[Mapping[str, Sequence[int | str]] | None]:
-    """First with open heights and widths, then as the net states them."""
+    """First with open heights and widths, then as the net states them. load: loads the net."""
     if shapes:
         return [shapes]
     try:
-        stated = converters.load(*sources, sha256=hashes).graph.inputs
+        stated = load().graph.inputs
     except converters.ConverterError:
         return [None]
     opened: dict[str, Sequence[int | str]] = {
@@ -229,7 +253,7 @@ def _first_run(model: ir.Model, out: Path, names: Sequence[str]) -> tuple[dict[s
             continue
         if all(value.shape[:1] in ((), (1,)) for value in values) or side == SIDES[-1]:
             return inputs, values
-    raise UsageError(f"{out}: it takes no image of {SIDES[0]} or less; give --input-shape: {problem}")
+    raise UsageError(f"{out.name}: it takes no image of {SIDES[0]} or less; give --input-shape: {problem}")
 
 
 def _random_inputs(model: ir.Model, side: int) -> dict[str, Array]:

@@ -37,7 +37,9 @@ def convert_subject(
     added = _added_sources(known)
     hashes = [*map(sha256, added), *subject.hashes.values()]
     with with_advice(recognized, known):
-        report = converters.convert([*added, *subject.sources], out, sha256=hashes, **{**given, **options})
+        report = converters.convert(
+            [*added, *subject.sources], out, sha256=hashes, kept=subject.kept, **{**given, **options}
+        )
     report.notes += net_notes(recognized, known)
     report.preprocessing = _reported_preprocessing(report, given.get("metadata", {}))
     return report
@@ -59,6 +61,7 @@ def inspect_subject(subject: Subject, **options: Any) -> Inspection:  # noqa: AN
     """
     recognized, known = subject.recognize(), subject.known_net()
     sources = [*_added_sources(known), *subject.sources]
+    options = {"kept": subject.kept or converters.KeptSources(), **options}
     with with_advice(recognized, known):
         found = converters.inspect(*sources, **options)
         shapes = None if options.get("input_shapes") else _missing_shape(found, subject.manifest, known)

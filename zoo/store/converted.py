@@ -36,6 +36,7 @@ class SourceNet:
     image_shape: (channels, height, width), for a net that must know it and does not state it.
     known_hashes: the sha256 of each source, in order; computed by default.
     known_states: what each source was when it was hashed; by default, what it is before it is hashed here.
+    kept: what was read of these files, if they are read for something else too.
     """
 
     sources: Sequence[Path]
@@ -43,6 +44,7 @@ class SourceNet:
     image_shape: Sequence[int] | None = None
     known_hashes: Sequence[str] | None = None
     known_states: Sequence[converters.FileState] | None = None
+    kept: converters.KeptSources | None = None
 
     @cached_property
     def states(self) -> list[converters.FileState]:
@@ -65,7 +67,11 @@ class SourceNet:
     def model(self) -> ir.Model:
         """The net as read. Raises converters.ConverterError."""
         return converters.load(
-            *self.sources, outputs=self._outputs, image_shape=self.image_shape, sha256=self.hashes
+            *self.sources,
+            outputs=self._outputs,
+            image_shape=self.image_shape,
+            sha256=self.hashes,
+            kept=self.kept,
         )
 
     def converted(self, form: Form, cache_root: Path) -> Path:

@@ -29,6 +29,7 @@ class Subject:
 
     `name` is the name in results; `cache` is the root of the user's cache, which keeps converted forms.
     `recognizer` tells what is known of files of the user's own; None for the files of a model.
+    `kept` is what was read of the files; None: they are read for one thing only.
     """
 
     name: str
@@ -39,12 +40,22 @@ class Subject:
     expected: Mapping[str, str | None] = field(default_factory=dict)
     """Name to the sha256 on record; None where there is none."""
     recognizer: Recognizer | None = None
+    kept: converters.KeptSources | None = None
     _recognized: dict[str, Recognition] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def sources(self) -> list[Path]:
         """The files that the converter reads."""
         return list(self.files.values())
+
+    def read_once(self) -> Subject:
+        """The same net; what is read of its files stays in memory for whatever else they are read for."""
+        return replace(self, kept=converters.KeptSources())
+
+    def forget(self) -> None:
+        """Release the memory of what `read_once` keeps."""
+        if self.kept is not None:
+            self.kept.forget()
 
     @cached_property
     def hashes(self) -> dict[str, str]:
@@ -117,7 +128,7 @@ class Subject:
         self, form: Form, scores: str | None = None, input_shape: Sequence[int] | None = None
     ) -> Path:
         """The net in the form that a runtime needs; see `zoo.store.converted.SourceNet`."""
-        net = SourceNet(self.sources, scores, input_shape, list(self.hashes.values()), self.states)
+        net = SourceNet(self.sources, scores, input_shape, list(self.hashes.values()), self.states, self.kept)
         return net.converted(form, self.cache)
 
     def carried_preprocessing(self, form: Form, scores: str | None = None) -> dict[str, Any] | None:
@@ -133,7 +144,7 @@ class Subject:
             return None
         net = self.converted(form, scores)
         if net == first:
-            model = converters.load(net, sha256=list(self.hashes.values()))
+            model = converters.load(net, sha256=list(self.hashes.values()), kept=self.kept)
             stated = converters.preprocessing_of(model)
             # A net that finds objects has only the preparation; any other has the settings, with their names.
             if stated is None and (preparation := converters.preparation_of(model)) is not None:

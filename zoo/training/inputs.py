@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,19 +106,19 @@ def training_inputs(
     assert test is not None
     assert recipe is not None
     read = with_seeds(read_recipe(recipe), seeds)
-    subject = find_subject(net)
-    scores = subject.scores(scores)
-    untrained = Source(subject.sources, scores).is_untrained
-    settings = (
-        _settings_of_definition(subject, scores, chosen, mean)
-        if untrained
-        else settings_for(subject, "onnx", scores, chosen, mean=mean)
+    subject = find_subject(net).read_once()
+    source = Source(
+        subject.sources, subject.scores(scores), hashes=list(subject.hashes.values()), kept=subject.kept
     )
-    shape = subject.image_shape(settings.preprocessing.crop)
+    settings = (
+        _settings_of_definition(subject, source, chosen, mean)
+        if source.is_untrained
+        else settings_for(subject, "onnx", source.scores, chosen, mean=mean)
+    )
     return TrainingInputs(
         # A name that the manifests of its nets can have.
         name=re.sub(r"[^A-Za-z0-9._-]+", "-", subject.name).lstrip("._-") or "net",
-        source=Source(subject.sources, scores, shape),
+        source=replace(source, image_shape=subject.image_shape(settings.preprocessing.crop)),
         hashes=subject.hashes,
         settings=settings,
         recipe=read,
@@ -138,10 +138,11 @@ def _embedded(
     assert data is not None
     assert test is not None
     assert manifest.preprocessing is not None
+    digest = sha256(definition)
     return TrainingInputs(
         name=EMBEDDED,
-        source=Source([definition]),
-        hashes={definition.name: sha256(definition)},
+        source=Source([definition], hashes=[digest]),
+        hashes={definition.name: digest},
         settings=complete_settings(manifest.preprocessing.model_dump(), None, chosen, mean=mean),
         recipe=with_seeds(read_recipe(recipe), seeds),
         recipe_name=Path(recipe).stem,
@@ -153,13 +154,13 @@ def _embedded(
 
 def _settings_of_definition(
     subject: Subject,
-    scores: str | None,
+    source: Source,
     chosen: Mapping[str, Any],
     mean: Sequence[float] | Path | None,
 ) -> Settings:
     """The settings that a definition without weights states, changed by the options."""
     # Only a definition that does not state its size is read with this one, and then only for its settings.
     side = chosen.get("crop") or USUAL_CROP
-    model = Source(subject.sources, scores, (COLOURS, side, side)).read(0)
+    model = replace(source, image_shape=(COLOURS, side, side)).read(0)
     own = carried_settings(converters.preprocessing_of(model))
     return complete_settings(own, subject.mean_image, chosen, mean=mean)

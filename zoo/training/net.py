@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -26,11 +26,17 @@ class Source:
     """The files of a net, and how they are read. scores: the output that ranks the classes (None: the only).
 
     image_shape: (channels, height, width), for a net that must know its size and does not state it.
+    hashes: the sha256 of each file, in order; computed by default.
+    kept: what was read of the files before; they are read once for all seeds.
     """
 
     paths: Sequence[Path]
     scores: str | None = None
     image_shape: Sequence[int] | None = None
+    hashes: Sequence[str] | None = None
+    kept: converters.KeptSources | None = field(
+        default_factory=converters.KeptSources, compare=False, repr=False
+    )
 
     @property
     def is_untrained(self) -> bool:
@@ -52,7 +58,7 @@ class Source:
             options["image_shape"] = self.image_shape
         if self.scores is not None and self.paths[0].suffix != ".onnx":
             options["outputs"] = [self.scores]
-        return converters.load(*self.paths, **options)
+        return converters.load(*self.paths, sha256=self.hashes, kept=self.kept, **options)
 
 
 def classes_of(model: ir.Model) -> int | None:

@@ -16,7 +16,8 @@ from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers import boxes
 from converters.from_caffe.layers.limits import FLT_MAX
 from converters.from_caffe.layers.runtime_shapes import full_like
-from converters.graph import Graph, dims, scalar
+from converters.graph import Graph, scalar
+from converters.sizes import dims
 
 _LOWERED_ABOVE = 0.5
 # Each step is about 30 nodes; 64 steps are enough for eta from 0.99 on at a threshold of 0.95.

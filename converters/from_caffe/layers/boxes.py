@@ -14,7 +14,9 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.limits import FLT_MAX
 from converters.from_caffe.layers.runtime_shapes import full_like, shape_tensor
-from converters.graph import Graph, Symbol, check_computed, dims, scalar
+from converters.graph import Graph, scalar
+from converters.graph_bounds import check_computed
+from converters.sizes import Symbol, dims
 
 # image, label, score, xmin, ymin, xmax, ymax
 DETECTION = 7

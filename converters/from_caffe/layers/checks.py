@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from converters.from_caffe.bound_layer import BoundLayer
-from converters.graph import Dim, Shape, dims, shape_text
+from converters.sizes import Dim, Shape, dims, shape_text
 
 _IMAGE = ("num", "channels", "height", "width")
 

@@ -12,8 +12,9 @@ import onnx_ir as ir
 from converters.from_caffe import schema
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.limits import blob_problem
-from converters.graph import Graph, Symbol, dims, shape_text
+from converters.graph import Graph
 from converters.registry import Registry
+from converters.sizes import Symbol, dims, shape_text
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 ForkMessageFields = Mapping[int, Mapping[int, Sequence[str]]]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from converters.graph import Dim, Graph, Symbol, dims, scalar
+from converters.graph import Graph, scalar
+from converters.sizes import Dim, Symbol, dims
 
 
 def full_like(g: Graph, like: ir.Value, value: float) -> ir.Value:

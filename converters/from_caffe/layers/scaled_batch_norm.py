@@ -20,7 +20,8 @@ import onnx_ir as ir
 
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.parameters import stored_shapes, vector_parameter
-from converters.graph import Graph, dims
+from converters.graph import Graph
+from converters.sizes import dims
 
 _NVIDIA_LEAST_EPS = 1e-5
 _SINGLE_VALUES = frozenset({"reserved", "factor", "correction factor"})

@@ -32,11 +32,10 @@ class CaffeModel:
     _parameter_fields: dict[str, set[int]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, path: Path) -> CaffeModel:
-        """Open the file and find every blob in it; FormatError at the first byte that breaks a rule."""
-        file = SourceFile(path)
-        buffer = Buffer(file.view, str(path))
-        model = cls(path, [file])
+    def open(cls, file: SourceFile) -> CaffeModel:
+        """Find every blob in it; FormatError at the first byte that breaks a rule."""
+        buffer = Buffer(file.view, str(file.path))
+        model = cls(file.path, [file])
         for layer, parameters in _stored_layers(buffer):
             model._parameter_fields.setdefault(layer.type, set()).update(parameters)
             if layer.blobs:

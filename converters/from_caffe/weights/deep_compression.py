@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from converters.errors import FormatError
 from converters.from_caffe import schema
 from converters.from_caffe.weights.blobs import Blob, StoredLayer
-from converters.graph import filled
+from converters.graph_bounds import filled
 from converters.source_files import SourceFile
 
 _CODE_BITS = {"Convolution": 8, "InnerProduct": 4}
@@ -31,11 +30,10 @@ _CODE_BITS = {"Convolution": 8, "InnerProduct": 4}
 class DeepCompression:
     """Weights decoded layer by layer, because a layer starts where the one before it ends."""
 
-    def __init__(self, path: Path, layers: Sequence[schema.Message]) -> None:
-        self.path = path
+    def __init__(self, file: SourceFile, layers: Sequence[schema.Message]) -> None:
+        self.path = file.path
         self.are_placeholders = False
         self.files: list[SourceFile] = []
-        file = SourceFile(path)
         # Never mapped, as most of it is decoded anyway.
         self._data = np.frombuffer(file.read(), np.uint8) if file.is_mapped else file.data
         self._names = [layer.name for layer in layers if layer.type in _CODE_BITS]

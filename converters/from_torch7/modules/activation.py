@@ -13,7 +13,8 @@ from converters.from_torch7.module import Module
 from converters.from_torch7.modules.checks import check_channels
 from converters.from_torch7.modules.shape import axis_of
 from converters.from_torch7.registry import module
-from converters.graph import dims, scalar
+from converters.graph import scalar
+from converters.sizes import dims
 
 
 def clip(g: Builder, x: ir.Value, low: float, high: float) -> ir.Value:

@@ -14,7 +14,7 @@ from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
 from converters.from_torch7.objects import Tensor
 from converters.from_torch7.registry import module
-from converters.graph import Shape, Symbol, dims, shape_text
+from converters.sizes import Shape, Symbol, dims, shape_text
 
 
 @module("MulConstant", name="mul", supports_inplace=True, expects=ANY)

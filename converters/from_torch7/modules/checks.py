@@ -8,7 +8,7 @@ from converters.errors import FormatError, MismatchError
 from converters.from_torch7.backward_shape_inference import Expected, batch_first
 from converters.from_torch7.module import Module
 from converters.from_torch7.tensor_references import NestedTensors, TensorReference
-from converters.graph import dims, shape_text
+from converters.sizes import dims, shape_text
 
 
 def check_channels(m: Module, x: ir.Value, axis: int, channels: int) -> None:

@@ -30,7 +30,7 @@ from converters.from_torch7.modules.table import elementwise
 from converters.from_torch7.objects import TorchObject
 from converters.from_torch7.registry import module, structure
 from converters.from_torch7.tensor_references import NestedTensors
-from converters.graph import Symbol, dims, shape_text
+from converters.sizes import Symbol, dims, shape_text
 
 
 @structure("TotalVariation", "TVLoss", "ContentLoss", "StyleLoss", expects=ANY)

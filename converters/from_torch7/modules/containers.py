@@ -15,7 +15,7 @@ from converters.from_torch7.modules.checks import as_table, as_tensor, tensor_va
 from converters.from_torch7.modules.table import join, split_views
 from converters.from_torch7.registry import alias, structure
 from converters.from_torch7.tensor_references import NestedTensors, TensorReference, View
-from converters.graph import Dim, Shape, dims, product, shape_text
+from converters.sizes import Dim, Shape, dims, product, shape_text
 
 
 def expected_by_branches(m: Module, infer: Infer, successor: Expected) -> Expected:

@@ -20,7 +20,7 @@ from converters.from_torch7.modules.checks import (
 )
 from converters.from_torch7.modules.windows import Window, convolution_window, output_sizes
 from converters.from_torch7.registry import module
-from converters.graph import dims, shape_text
+from converters.sizes import dims, shape_text
 
 
 def kernel_weight(m: Module, shape: tuple[int, ...]) -> np.ndarray:

@@ -16,7 +16,7 @@ from converters.from_torch7.modules.linear import affine, as_rows, expected_feat
 from converters.from_torch7.modules.reduction import reduce
 from converters.from_torch7.modules.table import reshape_like
 from converters.from_torch7.registry import module
-from converters.graph import dims, shape_text
+from converters.sizes import dims, shape_text
 
 
 @module("Cosine", expects=expected_features)

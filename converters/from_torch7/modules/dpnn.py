@@ -14,7 +14,7 @@ from converters.from_torch7.modules.linear import affine, matrix_weight
 from converters.from_torch7.modules.table import elementwise
 from converters.from_torch7.objects import Tensor
 from converters.from_torch7.registry import module, view
-from converters.graph import Symbol
+from converters.sizes import Symbol
 
 
 @module("TotalDropout", "SpatialRegionDropout", "SimpleColorTransform", "PCAColorTransform", expects=ANY)

@@ -24,7 +24,7 @@ from converters.from_torch7.modules.sparse_convolution import convolve_frames
 from converters.from_torch7.modules.windows import Window
 from converters.from_torch7.registry import module, structure
 from converters.from_torch7.tensor_references import NestedTensors
-from converters.graph import dims
+from converters.sizes import dims
 
 
 def with_nn_field_names(m: Module) -> Module:

@@ -12,7 +12,7 @@ from converters.from_torch7.module import Module
 from converters.from_torch7.modules.checks import check_channels, check_rank, two_tensors
 from converters.from_torch7.objects import Tensor
 from converters.from_torch7.registry import module
-from converters.graph import dims, shape_text
+from converters.sizes import dims, shape_text
 
 
 def affine(g: Builder, m: Module, x: ir.Value, weight: ir.Value, bias: ir.Value | None) -> ir.Value:

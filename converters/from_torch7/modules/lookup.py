@@ -19,7 +19,7 @@ from converters.from_torch7.modules.checks import check_rank, two_tensors
 from converters.from_torch7.modules.linear import matrix_weight
 from converters.from_torch7.modules.table import reshape_like
 from converters.from_torch7.registry import module
-from converters.graph import Dim, Shape, Symbol, dims, shape_text
+from converters.sizes import Dim, Shape, Symbol, dims, shape_text
 
 
 def zero_based_indices(g: Builder, x: ir.Value, first: int = 1) -> ir.Value:

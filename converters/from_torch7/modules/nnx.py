@@ -25,7 +25,7 @@ from converters.from_torch7.modules.upsampling import LINEAR
 from converters.from_torch7.modules.windows import Window
 from converters.from_torch7.registry import module, structure
 from converters.from_torch7.tensor_references import NestedTensors, ValueStorage
-from converters.graph import dims, shape_text
+from converters.sizes import dims, shape_text
 
 
 @module("Minus", expects=ANY)

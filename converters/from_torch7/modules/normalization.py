@@ -12,7 +12,8 @@ from converters.from_torch7.module import Module
 from converters.from_torch7.modules.checks import check_channels, check_rank, expected_maps, tensor_value
 from converters.from_torch7.registry import module, structure
 from converters.from_torch7.tensor_references import NestedTensors, ValueStorage
-from converters.graph import dims, filled
+from converters.graph_bounds import filled
+from converters.sizes import dims
 from converters.weights import mark_weight
 
 

@@ -13,7 +13,7 @@ from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
 from converters.from_torch7.modules.checks import check_rank
 from converters.from_torch7.registry import module
-from converters.graph import dims
+from converters.sizes import dims
 
 
 def pad_or_crop(

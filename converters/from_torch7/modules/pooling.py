@@ -20,8 +20,8 @@ from converters.from_torch7.modules.checks import check_channels, expected_frame
 from converters.from_torch7.modules.reduction import reduce
 from converters.from_torch7.modules.windows import Window, is_static, output_sizes, overhangs, pooling_window
 from converters.from_torch7.registry import module
-from converters.graph import dims, shape_text
 from converters.pooling_rule import mark_ceil_pooling
+from converters.sizes import dims, shape_text
 
 
 def pool(

@@ -29,7 +29,7 @@ from converters.from_torch7.modules.unrolled_sequences import gru_steps, lstm_st
 from converters.from_torch7.modules.wrappers import inner_module
 from converters.from_torch7.registry import module, structure
 from converters.from_torch7.tensor_references import NestedTensors, NestedValues, ValueStorage, read_values
-from converters.graph import Shape, dims
+from converters.sizes import Shape, dims
 
 
 def check_starts_from_zeros(m: Module) -> None:

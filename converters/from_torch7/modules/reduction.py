@@ -9,7 +9,7 @@ from converters.errors import FormatError
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
 from converters.from_torch7.registry import module
-from converters.graph import dims, shape_text
+from converters.sizes import dims, shape_text
 
 
 def axis_behind_batch(m: Module, x: ir.Value, name: str = "dimension", rank: str = "nInputDims") -> int:

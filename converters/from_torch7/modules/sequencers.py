@@ -16,7 +16,7 @@ from converters.from_torch7.modules.table import MAX_ENTRIES
 from converters.from_torch7.modules.wrappers import inner_module
 from converters.from_torch7.registry import structure
 from converters.from_torch7.tensor_references import NestedTensors, ValueStorage, read_values
-from converters.graph import dims
+from converters.sizes import dims
 
 _OPEN_END = np.iinfo(np.int64).min
 

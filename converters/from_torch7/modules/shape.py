@@ -16,7 +16,7 @@ from converters.from_torch7.modules.windows import is_static
 from converters.from_torch7.objects import Table
 from converters.from_torch7.registry import module, structure, view
 from converters.from_torch7.tensor_references import Copies, NestedTensors, View
-from converters.graph import Dim, Shape, Symbol, dims, product, shape_text, static
+from converters.sizes import Dim, Shape, Symbol, dims, product, shape_text, static
 
 
 def write_through_reshape(g: Builder, m: Module, base: ir.Value, new: ir.Value) -> ir.Value:

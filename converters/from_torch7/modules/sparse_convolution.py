@@ -15,7 +15,7 @@ from converters.from_torch7.modules.checks import check_channels, expected_frame
 from converters.from_torch7.modules.convolution import bias_of, convolve, convolve_transposed, kernel_weight
 from converters.from_torch7.modules.windows import Window, convolution_window, output_sizes
 from converters.from_torch7.registry import module
-from converters.graph import dims, shape_text
+from converters.sizes import dims, shape_text
 
 
 def dense_kernel(m: Module, inputs_first: bool) -> np.ndarray:

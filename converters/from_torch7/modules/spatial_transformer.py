@@ -15,7 +15,7 @@ from converters.from_torch7.modules.checks import as_tensor, check_channels, che
 from converters.from_torch7.modules.single_run import single_run
 from converters.from_torch7.registry import structure
 from converters.from_torch7.tensor_references import NestedTensors, ValueStorage, View
-from converters.graph import dims, shape_text
+from converters.sizes import dims, shape_text
 
 
 def parameter_count(m: Module) -> int:

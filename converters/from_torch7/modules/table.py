@@ -27,7 +27,7 @@ from converters.from_torch7.tensor_references import (
     flatten,
     overlap,
 )
-from converters.graph import Dim, Shape, Symbol, dims, product, shape_text
+from converters.sizes import Dim, Shape, Symbol, dims, product, shape_text
 
 
 @structure(

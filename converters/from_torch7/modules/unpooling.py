@@ -15,7 +15,7 @@ from converters.from_torch7.modules.checks import tensor_value
 from converters.from_torch7.modules.windows import Window, output_sizes, overhangs, pooling_window
 from converters.from_torch7.registry import structure
 from converters.from_torch7.tensor_references import NestedTensors
-from converters.graph import Shape, dims, shape_text
+from converters.sizes import Shape, dims, shape_text
 
 
 @structure("SpatialMaxUnpooling")

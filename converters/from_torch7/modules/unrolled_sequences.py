@@ -12,7 +12,7 @@ from converters.from_torch7.module import Module
 from converters.from_torch7.modules.arithmetic import repeat_per_sample
 from converters.from_torch7.modules.reduction import reduce
 from converters.from_torch7.modules.shape import take_entry
-from converters.graph import dims
+from converters.sizes import dims
 
 # Each step becomes about ten nodes. Real nets have a few hundred steps.
 MAX_STEPS = 2_000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from converters.errors import FormatError
 from converters.from_torch7.builder import Builder
 from converters.from_torch7.module import Module
-from converters.graph import Dim, Shape, Symbol
+from converters.sizes import Dim, Shape, Symbol
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ import pytest
 from corpus_cases import CORPUS, Case, run_onnx
 
 import converters
-from converters.graph import Graph, Symbol
+from converters.graph import Graph
 from converters.pooling_rule import CeilPooling, mark_ceil_pooling
+from converters.sizes import Symbol
 from converters.to_onnx.portable import portable_copy
 from converters.to_onnx.self_contained import save_self_contained
 

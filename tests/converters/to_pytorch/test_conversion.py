@@ -13,7 +13,8 @@ from pytorch_nets import fire_net
 
 from converters import to_pytorch
 from converters.errors import FormatError, MismatchError, UnsupportedError
-from converters.graph import Graph, Symbol
+from converters.graph import Graph
+from converters.sizes import Symbol
 from converters.to_pytorch.conversion import convert
 
 

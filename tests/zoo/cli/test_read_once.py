@@ -1,12 +1,21 @@
-"""A command hashes each file of a net once, and reads the net once: counted, not timed."""
+"""A command hashes each file of a net once, and reads it once: counted, not timed.
+
+A file is hashed by one pass over all of it. It is read where its content is taken in: the text of a
+definition, the bytes of weights and of a .t7, the graph of an .onnx. What a file is, its first bytes tell;
+and what runs an .onnx opens the file itself.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
+import numpy as np
+import onnx_ir
 import pytest
 from command_line import runner
 from corpus_cases import CORPUS
@@ -14,6 +23,7 @@ from corpus_cases import CORPUS
 import converters
 from converters.from_torch7 import reader
 from zoo.bundled import bundled_folder
+from zoo.cli.command import all_commands
 from zoo.demo import run_demo
 from zoo.store import digests
 
@@ -26,22 +36,33 @@ LUA = ["--data", DIGITS / "images" / "test_images.tar", "--flavour", "torch7-bic
 
 @dataclass
 class Counts:
-    """How often each file was hashed, and which nets were read, since the last `take`."""
+    """How often each file was hashed and read, and which nets were loaded, since the last `take`."""
 
     hashed: Counter[Path] = field(default_factory=Counter)
+    contents: Counter[Path] = field(default_factory=Counter)
     read: list[list[Path]] = field(default_factory=list)
 
     def take(self, sources: list[Path]) -> tuple[list[int], list[list[Path]]]:
         found = [self.hashed[source] for source in sources], list(self.read)
-        self.hashed.clear()
-        self.read.clear()
+        self.clear()
         return found
+
+    def take_each(self, sources: list[Path]) -> list[tuple[int, int]]:
+        """(how often hashed, how often read) of each file, since the last `take`."""
+        found = [(self.hashed[source], self.contents[source]) for source in sources]
+        self.clear()
+        return found
+
+    def clear(self) -> None:
+        for counted in (self.hashed, self.contents, self.read):
+            counted.clear()
 
 
 @pytest.fixture
 def counts(monkeypatch) -> Counts:
     counts = Counts()
     file_digest, read_chunks, load = hashlib.file_digest, digests.read_chunks, converters.load
+    opened, read_bytes, load_onnx = converters.SourceFile.__init__, Path.read_bytes, onnx_ir.load
 
     def counted_digest(file, *arguments):
         counts.hashed[Path(file.name)] += 1
@@ -55,6 +76,21 @@ def counts(monkeypatch) -> Counts:
         counts.read.append([Path(source) for source in sources])
         return load(*sources, **options)
 
+    def counted_opening(file, path):
+        counts.contents[path] += path.suffix != ".onnx"
+        opened(file, path)
+
+    def counted_bytes(path):
+        counts.contents[path] += 1
+        return read_bytes(path)
+
+    def counted_onnx(path, *arguments):
+        counts.contents[Path(path)] += 1
+        return load_onnx(path, *arguments)
+
+    monkeypatch.setattr(converters.SourceFile, "__init__", counted_opening)
+    monkeypatch.setattr(Path, "read_bytes", counted_bytes)
+    monkeypatch.setattr(onnx_ir, "load", counted_onnx)
     monkeypatch.setattr(hashlib, "file_digest", counted_digest)
     monkeypatch.setattr(digests, "read_chunks", counted_chunks)
     monkeypatch.setattr(converters, "load", counted_load)
@@ -155,3 +191,103 @@ def test_demo_reads_each_net_once_for_both_forms(counts, tmp_path):
     _, reads = counts.take([])
     assert len(reads) == 6
     assert len({tuple(sources) for sources in reads}) == 6
+
+
+TORCH7 = [DIGITS / "torch7" / "dsd.t7"]
+OWN, PROGRAM, IMAGE = Path("own.onnx"), Path("program.py"), Path("000.png")
+PREPARED = ["--flavour", "caffe-warp36", "--crop", 32, "--mean", 0]
+RECIPE = """
+schema_version = 1
+title = "short"
+source = "a test"
+seeds = [1, 2]
+batch_size = 8
+[augmentation]
+crop = "random"
+[pruning]
+sparsity = 0.5
+[dense]
+epochs = 1
+learning_rate = { policy = "fixed", base = 0.01 }
+[sparse]
+epochs = 1
+learning_rate = { policy = "fixed", base = 0.01 }
+[redense]
+epochs = 1
+learning_rate = { policy = "fixed", base = 0.01 }
+"""
+TRAINING = ["--data", ".", "--test", ".", "--recipe", "short.toml", "--flavour", "caffe-warp36"]
+# Command, its arguments, and the files that they lead to. Each is hashed once, and read at most once.
+ROWS = [
+    ("bench", [*CAFFE, *OPTIONS, "--seconds", 0.1], CAFFE),
+    ("bench", ["--train", *CAFFE, "--data", ".", *TRAINING[4:], "--seconds", 0.1], CAFFE),
+    ("compare", [",".join(map(str, CAFFE)), OWN], [*CAFFE, OWN]),
+    ("convert", [*CAFFE, "-o", "net"], CAFFE),
+    ("convert", [CAFFE[1], "-o", "net"], CAFFE[1:]),
+    ("convert", [*TORCH7, "-o", "net.onnx"], TORCH7),
+    ("convert", [OWN, "-o", "net.py"], [OWN]),
+    ("inspect", CAFFE, CAFFE),
+    ("inspect", CAFFE[1:], CAFFE[1:]),
+    ("inspect", ["digits-torch7-dsd"], TORCH7),
+    ("inspect", [OWN], [OWN]),
+    ("inspect", ["--weights", ",".join(map(str, CAFFE)), "digits-caffe-baseline"], [*CAFFE, *BASELINE]),
+    ("predict", [*CAFFE, IMAGE, *PREPARED], CAFFE),
+    ("predict", ["digits-torch7-dsd", IMAGE], TORCH7),
+    ("predict", [OWN, IMAGE, *PREPARED], [OWN]),
+    ("publish", ["digits-caffe-dsd", "-o", "published"], CAFFE),
+    ("publish", ["digits-torch7-dsd", "-o", "published"], TORCH7),
+    ("rescue", [PROGRAM, "-o", "rescued"], [*CAFFE, *TORCH7]),
+    ("train", ["digits-caffe-dsd", *TRAINING], CAFFE),
+    ("train", [*CAFFE, *TRAINING], CAFFE),
+    ("train", [CAFFE[0], *TRAINING], CAFFE[:1]),
+    ("train", [OWN, *TRAINING, "--crop", 32, "--mean", 0], [OWN]),
+    ("validate", [*CAFFE, *OPTIONS], CAFFE),
+    ("validate", ["digits-caffe-dsd", "digits-caffe-baseline"], [*CAFFE, *BASELINE]),
+    ("validate", [*CAFFE, *OPTIONS, "--runtime", "fastest", "--limit", 20], CAFFE),
+    ("validate", ["digits-caffe-dsd", "--sensitivity", "--limit", 20], CAFFE),
+    ("validate", [OWN, *OPTIONS, "--crop", 32, "--mean", 0], [OWN]),
+    ("verify", ["digits-caffe-dsd"], CAFFE),
+    ("verify", ["digits-torch7-dsd"], TORCH7),
+]
+# Commands that open no net: of its files they look at sizes and hashes, if at any of it.
+NOT_ABOUT_NETS = {
+    *("add", "audit", "doctor", "export-cache", "fetch", "import-cache", "list", "pack", "report", "schema"),
+    "show",
+}
+# `test_demo_reads_each_net_once_for_both_forms` is about it.
+BY_ITSELF = {"demo"}
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """What the rows name: images of ten classes, a recipe, a net of the user's own, a program with a net."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for k in range(20):
+        image = random.integers(0, 256, (36, 36, 3), np.uint8)
+        Path(f"{k:03}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    Path("labels.txt").write_text("".join(f"{k:03}.png {k % 10}\n" for k in range(20)))
+    Path("short.toml").write_text(RECIPE)
+    converters.convert(CAFFE, OWN)
+    PROGRAM.write_text(
+        f"import cv2\na = cv2.dnn.readNetFromCaffe({str(CAFFE[0])!r}, {str(CAFFE[1])!r})\n"
+        f"b = cv2.dnn.readNetFromTorch({str(TORCH7[0])!r})\n"
+    )
+
+
+def test_there_is_a_row_for_every_command():
+    assert {command for command, _, _ in ROWS} | NOT_ABOUT_NETS | BY_ITSELF == set(all_commands())
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "sources"), ROWS, ids=[f"{k} {row[0]}" for k, row in enumerate(ROWS)]
+)
+def test_a_command_hashes_and_reads_each_file_once(dsd_zoo, files, counts, command, arguments, sources):
+    counts.clear()
+    for _ in ("cold", "warm"):
+        ended = dsd_zoo(command, *arguments)
+        assert ended.code == 0, ended.err
+        found = dict(zip(sources, counts.take_each(sources), strict=True))
+        assert all(max(counted) == 1 for counted in found.values()), found
+        for written in ("runs", "results"):
+            shutil.rmtree(written, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -205,6 +206,14 @@ def test_openvino_computes_in_float32_and_on_processors_only(make_net, batch):
         open_runtime("openvino", net, "cuda")
     with pytest.raises(DeviceError, match="OpenVINO computes in float32 on cpu, not in bf16"):
         open_runtime("openvino", net, precision="bf16")
+
+
+def test_openvino_has_its_table_of_dtypes_before_threads_ask_for_it(make_net, monkeypatch):
+    openvino, asked = pytest.importorskip("openvino"), []
+    to_dtype = openvino.Type.to_dtype
+    monkeypatch.setattr(openvino.Type, "to_dtype", lambda kind: asked.append(kind) or to_dtype(kind))
+    with contextlib.closing(open_runtime("openvino", make_net("openvino"))):
+        assert asked
 
 
 def test_threads_share_one_openvino_net(make_net):

@@ -107,7 +107,7 @@ def bench(
     if recipe is not None:
         raise UsageError("--recipe is about training: give --train, too")
     refuse_uncounted(net, manifests)
-    subject = find_subject(net, manifests)
+    subject = find_subject(net, manifests).read_once()
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop}
     names = [runtime] if runtime else runtimes_for(subject, parse_device(device)[0], precision)

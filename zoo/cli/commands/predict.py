@@ -16,8 +16,11 @@ from zoo.cli._options import (
     JsonOption,
     ManifestsOption,
     MeanOption,
+    MeantForOption,
     RuntimeOption,
+    ScaleOption,
     ScoresOption,
+    StdOption,
     mean_option,
     numbers,
 )
@@ -68,12 +71,9 @@ def predict(
     flavour: FlavourOption = None,
     crop: CropOption = None,
     mean: MeanOption = None,
-    std: Annotated[str | None, typer.Option(metavar="N,N,N", help="Standard deviation per channel.")] = None,
-    scale: Annotated[float | None, typer.Option(metavar="X", help="Factor after the mean.")] = None,
-    meant_for: Annotated[
-        str | None,
-        typer.Option(metavar="FLAVOUR", help="The flavour that net and mean are made for, if not --flavour."),
-    ] = None,
+    std: StdOption = None,
+    scale: ScaleOption = None,
+    meant_for: MeantForOption = None,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
@@ -95,7 +95,8 @@ def predict(
 
     sleep_while_waiting()
     arguments, images = split_arguments(net)
-    subject = find_subject(arguments, manifests)
+    subject = find_subject(arguments, manifests).read_once()
+    subject.recognize(also=["sha256"])  # for the names of its classes, in the pass that hashes
     if out is not None and code in PROGRAMS:
         raise UsageError(f"--out is about the answers, and --code {code} prints a program only; give one")
     chosen = {"flavour": flavour, "crop": crop, "std": numbers("std", std), "scale": scale}

@@ -17,7 +17,9 @@ from zoo.cli._options import (
     LabelsOption,
     ManifestsOption,
     MeanOption,
+    ScaleOption,
     ScoresOption,
+    StdOption,
     mean_option,
     numbers,
 )
@@ -65,8 +67,8 @@ def train(
     flavour: FlavourOption = None,
     crop: CropOption = None,
     mean: MeanOption = None,
-    std: Annotated[str | None, typer.Option(metavar="N,N,N", help="Standard deviation per channel.")] = None,
-    scale: Annotated[float | None, typer.Option(metavar="X", help="Factor after the mean.")] = None,
+    std: StdOption = None,
+    scale: ScaleOption = None,
     checkpoint_every: Annotated[
         int | None,
         typer.Option(metavar="STEPS", min=1, help="Also within an epoch; default every ten minutes."),

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from zoo.cli._fastest import find_fastest
 from zoo.cli._image_progress import progress_bar
 from zoo.cli._options import (
     BatchSizeOption,
@@ -22,9 +23,12 @@ from zoo.cli._options import (
     LabelsOption,
     ManifestsOption,
     MeanOption,
+    MeantForOption,
     NetsArgument,
     PreprocessOnOption,
+    ScaleOption,
     ScoresOption,
+    StdOption,
     VerifyOption,
     mean_option,
     numbers,
@@ -43,13 +47,7 @@ from zoo.vocabulary import FASTEST, Metric, Precision, RuntimeChoice, RuntimeNam
 @command("validate", order=120)
 def validate(
     nets: NetsArgument,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="SRC",
-            help=f"Images: {kinds_of_sources()}.",
-        ),
-    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="SRC", help=f"Images: {kinds_of_sources()}.")] = None,
     labels: LabelsOption = None,
     runtime: Annotated[
         RuntimeChoice, typer.Option(help="What runs the net; fastest measures all that are installed.")
@@ -65,12 +63,9 @@ def validate(
     flavour: FlavourOption = None,
     crop: CropOption = None,
     mean: MeanOption = None,
-    std: Annotated[str | None, typer.Option(metavar="N,N,N", help="Standard deviation per channel.")] = None,
-    scale: Annotated[float | None, typer.Option(metavar="X", help="Factor after the mean.")] = None,
-    meant_for: Annotated[
-        str | None,
-        typer.Option(metavar="FLAVOUR", help="The flavour that net and mean are made for, if not --flavour."),
-    ] = None,
+    std: StdOption = None,
+    scale: ScaleOption = None,
+    meant_for: MeantForOption = None,
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="All flavours in one pass, and how much they change.")
     ] = False,
@@ -158,12 +153,11 @@ def validate(
     baseline, a row of counts and gains for each preprocessing, and what was not compared).
     """
     from zoo.claims.findings import collect_pass, without_comparisons
-    from zoo.cli._pass_text import print_pass
+    from zoo.cli._pass_text import print_pass, say_complete
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.distributed import join_group
     from zoo.evaluation.evaluate import evaluate_and_write
-    from zoo.evaluation.fastest import common_runtimes, fastest_runtime, runtime_of_evidence
     from zoo.evaluation.folders import hold_folders
     from zoo.evaluation.nets import Choices, ChosenNet, choose_nets, common_images, evaluation_of, folders_of
     from zoo.report.annotations import error_lines
@@ -213,22 +207,23 @@ def validate(
 
     noted: dict[str, str] = {}
     if runtime == FASTEST:
-        if "WORLD_SIZE" in os.environ:
-            raise UsageError("--runtime fastest measures in one process; for several, name the runtime")
-        able = common_runtimes(subjects, choices, device)
-        choices = replace(choices, runtime=able[0])
-        # Finds what is wrong with the options before any image is read.
-        first = choose_nets(subjects, choices)
-        found = (
-            None if restart else runtime_of_evidence(able, lambda name: folders_in(name, first)[0][0], resume)
+        # Each runtime that is measured has a form of its own.
+        subjects = [subject.read_once() for subject in subjects]
+        runtime, noted = find_fastest(
+            subjects,
+            choices,
+            lambda name, net: folders_in(name, [net])[0][0],
+            data,
+            labels,
+            device=device,
+            batch_size=batch_size,
+            resume=resume,
+            restart=restart,
         )
-        if found is None:
-            with open_dataset(data or common_images(subjects), labels) as dataset:
-                measured = fastest_runtime(subjects, choices, dataset, device, batch_size=batch_size)
-            found, noted = measured.name, measured.noted
-        runtime = found
     choices = replace(choices, runtime=runtime)
     chosen = choose_nets(subjects, choices)
+    for subject in subjects:
+        subject.forget()
     folders = folders_in(runtime, chosen)
     with (
         join_group(device) as group,
@@ -260,7 +255,7 @@ def validate(
                 evaluations,
                 resume=resume,
                 restart=restart,
-                complete=_say_complete,
+                complete=say_complete,
                 group=group,
                 progress=progress,
             )
@@ -295,15 +290,6 @@ def validate(
         raise problem
     if not findings.holds:
         raise typer.Exit(1)
-
-
-def _say_complete(folder: Path) -> None:
-    """Say on stderr that --resume had nothing left to do."""
-    print(
-        f"dsd-zoo: {folder}: this run is complete, nothing was left to do; "
-        "the same command without --resume measures again",
-        file=sys.stderr,
-    )
 
 
 def _place(out: Path | None, name: str, nets: int) -> Path | None:

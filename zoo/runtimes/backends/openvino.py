@@ -46,6 +46,9 @@ class OpenVino(Runtime):
         self.at_once = threads or processors()
         self._net = net
         self._model = _compiled(net, self.at_once)
+        # The bindings build their table of dtypes at its first use. If two threads use it first at the same
+        # time, one has the table and waits for Python's lock, the other has the lock and waits for the table.
+        openvino.Type.f32.to_dtype()
         if len(self._model.inputs) != 1:
             names = ", ".join(port.any_name for port in self._model.inputs)
             raise UsageError(f"{net}: expected a net with one input, it has {names or 'none'}")

@@ -12,7 +12,8 @@ from converters.from_caffe.bound_layer import BoundLayer, Parameter
 from converters.from_caffe.fillers import constant_filler
 from converters.from_caffe.layers.checks import check_rank
 from converters.from_caffe.layers.registry import layer, one_value_per_channel
-from converters.graph import Graph, dims, scalar
+from converters.graph import Graph, scalar
+from converters.sizes import dims
 
 
 @layer("ReLU", param="relu_param", keeps_time=True)

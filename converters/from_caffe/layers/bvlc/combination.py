@@ -11,7 +11,8 @@ import onnx_ir as ir
 from converters.from_caffe import schema
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Dim, Graph, Symbol, dims, scalar, shape_text
+from converters.graph import Graph, scalar
+from converters.sizes import Dim, Symbol, dims, shape_text
 
 PROD, SUM, MAX = range(3)
 _STOCHASTIC_SUM = 3

@@ -13,7 +13,9 @@ from converters.from_caffe.bound_layer import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared_filler
 from converters.from_caffe.layers.fused_relu import fused_relu
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Dim, Graph, Symbol, dims, filled, product
+from converters.graph import Graph
+from converters.graph_bounds import filled
+from converters.sizes import Dim, Symbol, dims, product
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from converters.from_caffe.fillers import declared_filler
 from converters.from_caffe.layers.fused_relu import fused_relu
 from converters.from_caffe.layers.parameters import stored_shapes, unit_rows
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Dim, Graph, Shape, Symbol, dims, product
+from converters.graph import Graph
+from converters.sizes import Dim, Shape, Symbol, dims, product
 
 
 def _bottom_of_weight(param: schema.Message, shape: tuple[int, ...]) -> tuple[int, int] | None:

@@ -10,7 +10,8 @@ from converters.from_caffe.fillers import constant_filler
 from converters.from_caffe.layers.checks import check_rank, image_axes
 from converters.from_caffe.layers.registry import layer, one_value_per_channel
 from converters.from_caffe.layers.scaled_batch_norm import is_scaled, scaled_batch_norm
-from converters.graph import Dim, Graph, dims, product, scalar
+from converters.graph import Graph, scalar
+from converters.sizes import Dim, dims, product
 
 _WITHIN_CHANNEL = 1
 

@@ -22,8 +22,10 @@ from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import image_axes
 from converters.from_caffe.layers.limits import FLT_MAX
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Dim, Graph, Symbol, check_computed, dims, product
+from converters.graph import Graph
+from converters.graph_bounds import check_computed
 from converters.pooling_rule import mark_ceil_pooling
+from converters.sizes import Dim, Symbol, dims, product
 
 MAX, AVE, STOCHASTIC = range(3)
 _FLOOR = 1

@@ -18,7 +18,8 @@ from converters.from_caffe import schema
 from converters.from_caffe.bound_layer import BoundLayer, Parameter
 from converters.from_caffe.fillers import declared_filler
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Dim, Graph, dims, product
+from converters.graph import Graph
+from converters.sizes import Dim, dims, product
 
 # Each step becomes a dozen nodes. Real nets have tens to hundreds of steps.
 MAX_STEPS = 2000

@@ -8,7 +8,8 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import check_rank, fixed_image
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Dim, Graph, Symbol, dims, product, scalar
+from converters.graph import Graph, scalar
+from converters.sizes import Dim, Symbol, dims, product
 
 _INT64 = ir.DataType.INT64
 

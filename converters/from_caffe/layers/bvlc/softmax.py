@@ -6,7 +6,8 @@ import onnx_ir as ir
 
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, dims
+from converters.graph import Graph
+from converters.sizes import dims
 
 
 @layer("Softmax", param="softmax_param")

@@ -11,7 +11,8 @@ from converters.from_caffe.layers.bvlc.convolution import bottom_of_weight, conv
 from converters.from_caffe.layers.checks import image_axes, named_axes
 from converters.from_caffe.layers.parameters import vector_parameter
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, shape_text
+from converters.graph import Graph
+from converters.sizes import shape_text
 
 
 def _bottom_of_depthwise_weight(param: schema.Message, shape: tuple[int, ...]) -> tuple[int, int] | None:

@@ -8,7 +8,8 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import named_axes
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, Shape, dims, scalar, shape_text
+from converters.graph import Graph, scalar
+from converters.sizes import Shape, dims, shape_text
 
 
 @layer(

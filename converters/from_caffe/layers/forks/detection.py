@@ -8,7 +8,8 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers import adaptive_nms, boxes
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, dims, scalar, shape_text
+from converters.graph import Graph, scalar
+from converters.sizes import dims, shape_text
 
 _CORNER, _CENTER_SIZE, _CORNER_SIZE = 1, 2, 3
 

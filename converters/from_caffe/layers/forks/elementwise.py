@@ -10,7 +10,8 @@ from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import image_axes
 from converters.from_caffe.layers.limits import FLT_MAX
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, dims, scalar, shape_text
+from converters.graph import Graph, scalar
+from converters.sizes import dims, shape_text
 
 _SUBTRACT = 4
 

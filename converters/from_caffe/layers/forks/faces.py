@@ -10,7 +10,9 @@ from converters.from_caffe.fillers import declared_filler
 from converters.from_caffe.layers.checks import fixed_image
 from converters.from_caffe.layers.parameters import unit_rows
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, dims, filled, product, scalar, shape_text
+from converters.graph import Graph, scalar
+from converters.graph_bounds import filled
+from converters.sizes import dims, product, shape_text
 
 
 @layer(

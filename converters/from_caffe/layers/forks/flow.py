@@ -10,7 +10,9 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.registry import layer
 from converters.from_caffe.layers.runtime_shapes import shape_tensor
-from converters.graph import MAX_CONSTANT_ELEMENTS, Dim, Graph, dims, scalar, shape_text
+from converters.graph import Graph, scalar
+from converters.graph_bounds import MAX_CONSTANT_ELEMENTS
+from converters.sizes import Dim, dims, shape_text
 
 _SUBTRACT = 1
 _ZERO = 1

@@ -16,7 +16,8 @@ from converters.from_caffe.layers.parameters import (
     vector_parameter,
 )
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, dims, scalar
+from converters.graph import Graph, scalar
+from converters.sizes import dims
 
 # SegNet's BN adds this to the variance.
 _SEGNET_EPS = 1e-9

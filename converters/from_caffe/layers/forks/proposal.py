@@ -11,7 +11,8 @@ from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers import boxes
 from converters.from_caffe.layers.parameters import parameter_fields
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, dims, product, scalar, shape_text
+from converters.graph import Graph, scalar
+from converters.sizes import dims, product, shape_text
 
 # From here on float32 does not represent every pixel.
 _LARGEST = 2.0**24

@@ -8,7 +8,8 @@ from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.forks.proposal import proposed_regions
 from converters.from_caffe.layers.registry import layer
 from converters.from_caffe.python_proposals import PROPOSAL_TYPE
-from converters.graph import Graph, dims
+from converters.graph import Graph
+from converters.sizes import dims
 
 
 @layer(

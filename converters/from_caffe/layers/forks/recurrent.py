@@ -14,7 +14,8 @@ from converters.from_caffe.layers.bvlc.recurrent import (
     stack_steps,
 )
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Dim, Graph, dims, product, scalar, shape_text
+from converters.graph import Graph, scalar
+from converters.sizes import Dim, dims, product, shape_text
 
 
 @layer(

@@ -11,7 +11,9 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import image_size
 from converters.from_caffe.layers.registry import layer
-from converters.graph import MAX_CONSTANT_ELEMENTS, Dim, Graph, dims, shape_text
+from converters.graph import Graph
+from converters.graph_bounds import MAX_CONSTANT_ELEMENTS
+from converters.sizes import Dim, dims, shape_text
 
 _SPATIAL = (2, 3)
 # ResampleParameter.ResampleType

@@ -10,7 +10,9 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import fixed_image, image_axes
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, check_computed, dims, product, scalar, shape_text
+from converters.graph import Graph, scalar
+from converters.graph_bounds import check_computed
+from converters.sizes import dims, product, shape_text
 
 # PSROIPooling's smallest region, in pixels of the feature map.
 _LEAST_SIZE = 0.1

@@ -11,7 +11,8 @@ from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.bvlc.shape import MEAN, SUM, channels_to_pixels
 from converters.from_caffe.layers.checks import fixed_image, image_axes
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, dims, scalar, shape_text
+from converters.graph import Graph, scalar
+from converters.sizes import dims, shape_text
 
 
 @layer("Permute", param="permute_param", fork_field_numbers=(148, 154, 202, 224), in_place=False)

@@ -10,7 +10,9 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers.checks import image_axes, image_size
 from converters.from_caffe.layers.registry import layer
-from converters.graph import MAX_CONSTANT_ELEMENTS, Graph, dims, shape_text
+from converters.graph import Graph
+from converters.graph_bounds import MAX_CONSTANT_ELEMENTS
+from converters.sizes import dims, shape_text
 
 
 @layer("Upsample", param="upsample_param", fork_field_numbers=(137, 147, 149, 150, 211, 2203), in_place=False)

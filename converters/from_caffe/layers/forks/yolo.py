@@ -11,7 +11,8 @@ import onnx_ir as ir
 from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.layers import boxes
 from converters.from_caffe.layers.registry import layer
-from converters.graph import Graph, dims, shape_text
+from converters.graph import Graph
+from converters.sizes import dims, shape_text
 
 
 @dataclass(frozen=True)

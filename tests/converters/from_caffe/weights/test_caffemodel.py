@@ -10,6 +10,7 @@ from caffemodel_writer import blob, field, layer, varint
 
 import converters
 from converters.from_caffe.weights import CaffeModel
+from converters.source_files import SourceFile
 
 FLOATS = np.array([1.0, -2.0, 0.5], np.float32)
 
@@ -17,7 +18,7 @@ FLOATS = np.array([1.0, -2.0, 0.5], np.float32)
 def opened(folder: Path, data: bytes) -> CaffeModel:
     path = folder / "net.caffemodel"
     path.write_bytes(data)
-    return CaffeModel.open(path)
+    return CaffeModel.open(SourceFile(path))
 
 
 def one_blob(payload: bytes) -> bytes:
