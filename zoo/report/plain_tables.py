@@ -130,7 +130,8 @@ def value_rows(found: Reported) -> list[dict[str, Value]]:
     """One row for each number, unrounded: claims, accuracies, gains.
 
     Shares are in percent, gains in percentage points; low and high are the 95 % interval of the gain of a row
-    that has one, else of the accuracy. kind: "claim", "accuracy" or "gain". basis of a gain: "published", "others" or "here".
+    that has one, else of the accuracy.
+    kind: "claim", "accuracy" or "gain". basis of a gain: "published", "others" or "here".
     """
     rows: list[dict[str, Value]] = []
     for net in found.nets:

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from zoo.cli._options import JsonOption, ManifestsOption
 from zoo.cli._columns import wrap
+from zoo.cli._options import JsonOption, ManifestsOption
 from zoo.cli._output import WIDTH, print_json
 from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
