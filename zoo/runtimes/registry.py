@@ -82,7 +82,7 @@ def _installed(name: str) -> type[Runtime]:
     if name not in runtimes:
         raise UsageError(f"no runtime is called '{name}': expected {' or '.join(runtimes)}")
     runtime = runtimes[name]
-    if not runtime.is_installed():
+    if runtime.extra is not None and not runtime.is_installed():
         raise UsageError(
             f"the runtime {name} needs {runtime.label}, which is not installed\n"
             f"  {extras.install_command(runtime.extra)}"
