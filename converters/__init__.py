@@ -44,7 +44,7 @@ from converters.external_weights import external_files
 from converters.garbage_collection import rare_collections
 from converters.image_preparation import ImagePreparation
 from converters.kept_sources import KeptSources
-from converters.onnx_metadata import metadata_of
+from converters.onnx_metadata import embedded_settings, metadata_of
 from converters.options import Options
 from converters.registry import Registry, modules_in
 from converters.report import ConversionReport, Dropped, Inspection, LayerRow, Source
@@ -362,8 +362,6 @@ def embedded_preprocessing_of(net: ir.Model | Mapping[str, str]) -> dict[str, ob
     With "layout" among its keys the input takes whole images, of the order under "channel_order". FormatError
     if it is damaged. net: as for `preprocessing_of`.
     """
-    from converters.embedded_preprocessing import embedded_settings
-
     return embedded_settings(_metadata(net))
 
 

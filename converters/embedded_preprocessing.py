@@ -8,7 +8,6 @@ Caffe's DataTransformer crops it in phase TEST.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ import onnx_ir as ir
 
 from converters.embedded_graph import PREFIX
 from converters.errors import FormatError, UsageError
+from converters.onnx_metadata import embedded_settings
 
 
 def image_input(model: ir.Model) -> ir.Value:
@@ -113,23 +113,6 @@ def without_preprocessing_nodes(model: ir.Model) -> ir.Model:
     for key in ("embedded_preprocessing", "channel_order", "value_range", "layout"):
         copy.metadata_props.pop(f"dsd-zoo.{key}", None)
     return copy
-
-
-def embedded_settings(metadata: Mapping[str, str]) -> dict[str, Any] | None:
-    """What the first nodes of a net do to its images, by name; None for a net that prepares none.
-
-    metadata: of the net. FormatError if the metadata are damaged.
-    """
-    text = metadata.get("dsd-zoo.embedded_preprocessing")
-    if not text:
-        return None
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise FormatError(f"the metadata dsd-zoo.embedded_preprocessing are no settings: {text:.80}")
-    return found
 
 
 def takes_images(model: ir.Model) -> bool:

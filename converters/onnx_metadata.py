@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from converters.errors import FormatError, UsageError
 from converters.source_files import SourceFile
@@ -33,6 +36,23 @@ def metadata_of(path: Path) -> dict[str, str]:
     if not has_graph:
         raise FormatError(f"{path}: not a readable ONNX model: it has no graph")
     return metadata
+
+
+def embedded_settings(metadata: Mapping[str, str]) -> dict[str, Any] | None:
+    """What the first nodes of a net do to its images, by name; None for a net that prepares none.
+
+    metadata: of the net. FormatError if the metadata are damaged.
+    """
+    text = metadata.get("dsd-zoo.embedded_preprocessing")
+    if not text:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise FormatError(f"the metadata dsd-zoo.embedded_preprocessing are no settings: {text:.80}")
+    return found
 
 
 def pair(buffer: Buffer, field: Field) -> tuple[str, str]:

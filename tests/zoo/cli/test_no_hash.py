@@ -105,7 +105,7 @@ def test_validate_of_an_onnx_loads_neither_the_readers_nor_onnx(tmp_path):
         "heavy += 'converters.graph converters.from_caffe converters.to_onnx converters.to_pytorch'\n"
         "print([name for name in heavy.split() if name in sys.modules], file=sys.stderr)\n"
     )
-    options = [*map(str, IMAGES[:4]), "--flavour", "torch7-bicubic36", "--crop", "32"]
+    options = [*map(str, IMAGES[:4]), "--flavour", "torch7-bicubic36", "--crop", "32", "--mean", "none"]
     ended = subprocess.run(
         [sys.executable, "-c", program, "validate", "net.onnx", *options, "--out", "run"],
         cwd=tmp_path,
