@@ -22,7 +22,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from converters import extras, wire
 from converters.atomic_writing import atomic_write, atomic_write_group
@@ -41,6 +41,7 @@ from converters.errors import (
     shortened,
 )
 from converters.external_weights import external_files
+from converters.garbage_collection import rare_collections
 from converters.image_preparation import ImagePreparation
 from converters.kept_sources import KeptSources
 from converters.onnx_metadata import metadata_of
@@ -87,6 +88,7 @@ __all__ = [
     "atomic_write",
     "atomic_write_group",
     "convert",
+    "embedded_preprocessing_of",
     "external_files",
     "extras",
     "foreign",
@@ -106,6 +108,7 @@ __all__ = [
     "weights_of",
     "wire",
     "with_weights",
+    "without_embedded_preprocessing",
 ]
 
 PathLike = str | os.PathLike[str]
@@ -215,8 +218,9 @@ def convert(
     kept: KeptSources | None = None,
     metadata: Mapping[str, object] | None = None,
     default_preprocessing: Mapping[str, object] | None = None,
-    embed_preprocessing: bool = False,
+    embed_preprocessing: bool | Literal["full"] = False,
     mean_image: np.ndarray | None = None,
+    channel_order: Literal["BGR", "RGB"] | None = None,
 ) -> ConversionReport:
     """`load` the sources, `save` to `out`, and report what was done. If anything fails, nothing is written.
 
@@ -230,7 +234,10 @@ def convert(
         "preparation", an `ImagePreparation.to_dict()`, becomes `preprocess(image)` in net.py.
     default_preprocessing: what counts as the preprocessing if neither the files nor `metadata` state it.
     embed_preprocessing: mean and scale become the first nodes; see `converters.embedded_preprocessing`.
+        "full": resize and crop too, as `metadata` states them under "preparation", in an .onnx; the input is
+        then uint8 (N, height, width, 3); see `converters.embedded_images`.
     mean_image: (channels, height, width), for a net that subtracts one; with embed_preprocessing only.
+    channel_order: of the images that a net with embed_preprocessing="full" takes; None: the net's own.
     An `out` that ends in .safetensors receives the tensors of a Torch7 file unchanged, with or without a net.
     """
     from converters.pending_metadata import promise
@@ -239,6 +246,15 @@ def convert(
 
     if mean_image is not None and not embed_preprocessing and Path(out).suffix != ".safetensors":
         raise UsageError("mean_image (--mean-image) is about --embed-preprocessing: give both, or neither")
+    if channel_order is not None and embed_preprocessing != "full":
+        raise UsageError(
+            "channel_order (--channel-order) is about --embed-preprocessing full: give both, or neither"
+        )
+    if embed_preprocessing == "full" and Path(out).suffix != ".onnx":
+        raise UsageError(
+            f"{out}: --embed-preprocessing full makes an ONNX that takes images: write NET.onnx; "
+            "a net.py has preprocess(image) where the preparation is known"
+        )
     options = Options.of(
         outputs=outputs,
         input_shapes=input_shapes,
@@ -269,29 +285,22 @@ def convert(
             report.notes.append(
                 f"the net must know the size of its input and does not state it: {shape} was given"
             )
-        report.notes += model.meta.pop("size_notes", list)()
+        with rare_collections():
+            report.notes += model.meta.pop("size_notes", list)()
         if not hash_sources:
             report.notes.append("the files were not hashed, as asked")
         stated = report.preprocessing or default_preprocessing
         entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
         if embed_preprocessing:
-            from converters.embedded_preprocessing import add_preprocessing_nodes, pixels_text
+            from converters.embedding import embed
 
-            entries["preprocessing"] = add_preprocessing_nodes(
-                model, entries["preprocessing"] or {}, mean_image
-            )
-            if entries.get("preparation"):
-                entries["preparation"] = {**entries["preparation"], "mean": None, "std": None, "scale": 1.0}
-            report.notes.append(
-                "mean and scale are the first nodes: the input takes the cropped pixels unchanged"
-                + pixels_text(model, stated or {}, metadata or {})
-            )
+            embed(model, entries, stated or {}, mean_image, embed_preprocessing == "full", channel_order)
 
         def later_metadata() -> dict[str, str]:
             told = {} if late is None else late()
             recorded = record_sources(model, hashes.sources(told.get("sha256", sha256)))
             values = {**entries, **told.get("metadata", {})}
-            values["preprocessing"] = values["preprocessing"] or told.get("default_preprocessing")
+            values["preprocessing"] = values.get("preprocessing") or told.get("default_preprocessing")
             return recorded | {f"dsd-zoo.{key}": json.dumps(value) for key, value in values.items() if value}
 
         promise(model, later_metadata)
@@ -345,6 +354,27 @@ def with_weights(model: ir.Model, state: Mapping[str, np.ndarray]) -> ir.Model:
     from converters.to_pytorch.trained_weights import with_weights
 
     return with_weights(model, state)
+
+
+def embedded_preprocessing_of(net: ir.Model | Mapping[str, str]) -> dict[str, object] | None:
+    """The preprocessing that the first nodes of a net do (`embed_preprocessing`); None if they do none.
+
+    With "layout" among its keys the input takes whole images, of the order under "channel_order". FormatError
+    if it is damaged. net: as for `preprocessing_of`.
+    """
+    from converters.embedded_preprocessing import embedded_settings
+
+    return embedded_settings(_metadata(net))
+
+
+def without_embedded_preprocessing(model: ir.Model) -> ir.Model:
+    """A copy of a model without the first nodes that prepare its images: it takes prepared input.
+
+    FormatError if its metadata say that it has such nodes and it has not.
+    """
+    from converters.embedded_preprocessing import without_preprocessing_nodes
+
+    return without_preprocessing_nodes(model)
 
 
 def preprocessing_of(net: ir.Model | Mapping[str, str]) -> dict[str, object] | None:

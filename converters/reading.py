@@ -11,9 +11,11 @@ import onnx_ir as ir
 
 from converters.batch_norm_scale import join_batch_norm_and_scale
 from converters.dropout import detach_dropout
+from converters.embedded_preprocessing import describe_images
 from converters.errors import FormatError, LimitError, UsageError, shortened
 from converters.external_weights import external_problems, map_external_weights
 from converters.folding import fold
+from converters.garbage_collection import rare_collections
 from converters.kept_sources import KeptSources
 from converters.onnx_checks import check_model, check_node_count
 from converters.options import Options
@@ -58,7 +60,8 @@ def read(
 def limits_as_errors(paths: Sequence[Path]) -> Iterator[None]:
     """LimitError where Python's memory or stack ends inside: the last resort, behind limits that say more."""
     try:
-        yield
+        with rare_collections():
+            yield
     except MemoryError as error:
         raise LimitError(f"{_names(paths)}: needs more memory than there is ({error})") from error
     except RecursionError as error:
@@ -169,6 +172,7 @@ def _inspect_onnx(path: Path, options: Options, kept: KeptSources, *, verify: bo
         LayerRow(node.name or "", node.op_type, [_shape(output) for output in node.outputs])
         for node in model.graph
     ]
+    images = describe_images(model)
     return Inspection(
         "ONNX model",
         [str(path)],
@@ -177,7 +181,7 @@ def _inspect_onnx(path: Path, options: Options, kept: KeptSources, *, verify: bo
         report.outputs,
         report.parameters,
         problems=problems,
-        notes=report.notes,
+        notes=[*report.notes, *([] if images is None else [images])],
     )
 
 

@@ -44,7 +44,10 @@ FlavourOption = Annotated[
 CropOption = Annotated[int | None, typer.Option(metavar="N", help="Side of the centre crop in pixels.")]
 MeanOption = Annotated[
     str | None,
-    typer.Option(metavar="N,N,N|FILE", help="Mean per channel, or a mean image (.npy, .binaryproto)."),
+    typer.Option(
+        metavar="N,N,N|FILE|none",
+        help="Mean per channel, or a mean image (.npy, .binaryproto); none: the net subtracts none.",
+    ),
 ]
 StdOption = Annotated[str | None, typer.Option(metavar="N,N,N", help="Standard deviation per channel.")]
 ScaleOption = Annotated[float | None, typer.Option(metavar="X", help="Factor after the mean.")]
@@ -102,7 +105,9 @@ def numbers(option: str, text: str | None) -> list[float] | None:
 
 
 def mean_option(text: str | None) -> list[float] | Path | None:
-    """`--mean` as numbers, or as the file of a mean image."""
+    """`--mean` as numbers, none of them for "none", or as the file of a mean image."""
+    if text == "none":
+        return []
     if text is not None and Path(text).suffix in (".npy", ".binaryproto"):
         return Path(text)
     return numbers("mean", text)

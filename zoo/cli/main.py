@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from converters import UnverifiedWarning
 from zoo.cli._output import Document, json_document, print_document
-from zoo.cli.command import Command, all_commands
+from zoo.cli.command import Command, all_commands, with_values
 from zoo.errors import InterruptedRunError, ZooError
 
 # The exit code that shells report after SIGPIPE; 1 would mean that something does not hold.
@@ -46,7 +47,7 @@ def main() -> None:
     session = _Session()
     app.callback(help=_HELP)(session.global_options)
     for name, command in _needed(all_commands(), sys.argv[1:]).items():
-        app.command(name)(session.guarded(command.function))
+        app.command(name, cls=_class_of(command))(session.guarded(command.function))
     try:
         sys.exit(app(prog_name="dsd-zoo", standalone_mode=False) or 0)
     except _UsageError as error:
@@ -74,6 +75,18 @@ _HELP = """The DSD model zoo: fetch, verify, convert and re-measure published Ca
 Exit codes: 0 done and as claimed; 1 it ran, and something does not hold; 2 usage or bad input;
 130 stopped by Ctrl-C.
 """
+
+
+def _class_of(command: Command) -> type[TyperCommand]:
+    """The class of a command: one whose options may stand alone gives them their values first."""
+    if not command.optional_values:
+        return TyperCommand
+
+    class WithOptionalValues(TyperCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - of vendored click
+            return super().parse_args(ctx, with_values(args, command.optional_values))
+
+    return WithOptionalValues
 
 
 def _needed(commands: dict[str, Command], arguments: Sequence[str]) -> dict[str, Command]:

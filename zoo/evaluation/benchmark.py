@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice, repeat
 from statistics import median
+from typing import Any
 
 from zoo.datasets.loader import load_samples, map_in_order
 from zoo.environment import environment, processors
@@ -131,7 +132,7 @@ def _inference(job: Job, session: Session, batch_plan: BatchPlan, seconds: float
     if not images:
         raise DataError(f"{job.data.source}: none of the first {size} images can be read")
     images = list(islice(cycle(images), size))
-    batch = session.staging.stage(images, session.runtime.batch or size)
+    batch: Any = session.staging.stage(images, session.runtime.batch or size)
     labels = list(islice(cycle(labels), size))
 
     def rank(_: None) -> int:

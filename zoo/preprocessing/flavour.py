@@ -63,6 +63,8 @@ class Flavour(ABC):
 
     family: ClassVar[str]
     channels: ClassVar[Literal["BGR", "RGB"]]
+    decoded_channels: ClassVar[Literal["BGR", "RGB"]] = "BGR"
+    """Of the pixels that `decode` gives."""
     max_value: ClassVar[int]
     """The value of a white pixel after stage 1: 255 or 1."""
     normalisation_max_value: ClassVar[int]

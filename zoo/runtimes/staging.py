@@ -37,7 +37,7 @@ class Staging(Protocol):
         """The host's part of the work on one image. DataError where the image cannot be used."""
         ...
 
-    def stage(self, images: Sequence[Pixels], count: int) -> Float32 | Tensor:
+    def stage(self, images: Sequence[Pixels], count: int) -> Float32 | Tensor | list[Pixels]:
         """A batch of prepared images. DataError if they differ in shape or dtype."""
         ...
 
@@ -45,7 +45,7 @@ class Staging(Protocol):
         """The host's part of the work on a whole batch. DataError where an image cannot be used."""
         ...
 
-    def stage_together(self, prepared: Pixels) -> Float32 | Tensor:
+    def stage_together(self, prepared: Pixels) -> Float32 | Tensor | list[Pixels]:
         """A batch that was prepared together."""
         ...
 
@@ -77,6 +77,31 @@ class HostStaging:
     def stage_together(self, prepared: Pixels) -> Float32:
         """The batch itself."""
         return prepared
+
+
+class WholeImages:
+    """Decoded images as they are, for nets that prepare them: each has a size of its own."""
+
+    def __init__(self, prepare: Preprocessor, order: str) -> None:
+        self._prepare, self._order = prepare, order
+
+    def prepare(self, content: EncodedImage | DecodedImage) -> Pixels:
+        """(height, width, 3) uint8, in the order of channels of the net."""
+        return self._prepare.whole_image(content, self._order)
+
+    def stage(self, images: Sequence[Pixels], count: int) -> list[Pixels]:
+        """The images; none fills the batch, as the net is run for each alone."""
+        return list(images)
+
+    def prepare_together(self, images: DecodedImages, count: int) -> Pixels:
+        """Of packed images, which are resized already, nothing is whole any more: always a DataError."""
+        raise DataError(
+            f"packed by {images.flavour}; the net prepares its images itself, and needs image files"
+        )
+
+    def stage_together(self, prepared: Pixels) -> list[Pixels]:
+        """As `stage`."""
+        return list(prepared)
 
 
 class DeviceStaging:

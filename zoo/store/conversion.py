@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import converters
+from zoo.errors import UsageError
 from zoo.files import sha256
 from zoo.preprocessing.mean_image import read_mean_image
+from zoo.store.embedding import SETTINGS, Embedding, embedded_numbers, full_embedding
 from zoo.store.known_net import KnownNet, net_notes, stated_metadata, with_advice
 
 if TYPE_CHECKING:
@@ -26,14 +28,21 @@ def convert_subject(
     where it decides how the net is read.
 
     mean_image: the file of the mean image to embed; None: that of the model, if it has one.
-    options: those of `converters.convert`, which win over what is known of the model.
+    options: those of `converters.convert`, which win over what is known of the model; and `flavour`, `crop`,
+        `mean` (numbers, or the file of a mean image), `std` and `scale`, which win over what is stated of the
+        preparation that is embedded.
     """
+    options, chosen = _split(options)
+    if isinstance(chosen.get("mean"), Path):
+        mean_image = chosen.pop("mean")
+    embedded = bool(options.get("embed_preprocessing"))
+    if embedded:
+        subject = subject.read_once()
     hashed = options.get("hash_sources", True)
     if hashed:
         subject.hash_in_background()
     else:
         subject = subject.unhashed()
-    embedded = bool(options.get("embed_preprocessing"))
     with with_advice(lambda: (subject.recognize(), subject.known_net())):
         given: dict[str, Any] = {"image_shape": lambda: _image_shape(subject)}
         added: list[Path] = []
@@ -42,9 +51,10 @@ def convert_subject(
             added = _added_sources(known)
             given = _given(subject.manifest, known, embedded)
             if embedded:
-                given = _embeddable(given, subject.manifest if known is None else known.manifest)
-                mean_image = mean_image or (subject.mean_image if known is None else known.mean_image)
-        if mean_image is not None:
+                given, options, mean_image = _with_embedded(
+                    subject, known, [*added, *subject.sources], given, options, chosen, mean_image
+                )
+        if mean_image is not None and "mean_image" not in given:
             given["mean_image"] = read_mean_image(mean_image, None)
 
         def late() -> dict[str, Any]:
@@ -56,9 +66,36 @@ def convert_subject(
         )
     recognized, known = subject.recognize(), subject.known_net()
     report.notes += net_notes(recognized, known)
+    if options.get("embed_preprocessing") == "full":
+        return report
     metadata = given.get("metadata") or _told(subject, {}).get("metadata", {})
     report.preprocessing = _reported_preprocessing(report, metadata)
     return report
+
+
+def _with_embedded(
+    subject: Subject,
+    known: KnownNet | None,
+    sources: Sequence[Path],
+    given: dict[str, Any],
+    options: dict[str, Any],
+    chosen: Mapping[str, Any],
+    mean_image: Path | None,
+) -> tuple[dict[str, Any], dict[str, Any], Path | None]:
+    """The options of what is known and those of the user, with what is embedded; and the mean image."""
+    if "mean" not in chosen:
+        mean_image = mean_image or (subject.mean_image if known is None else known.mean_image)
+    reading = {**given, **options, "kept": subject.kept}
+    if options["embed_preprocessing"] == "full":
+        found = full_embedding(sources, subject.manifest, known, chosen, mean_image, reading)
+        if found.input_shapes is not None:
+            options = {**options, "input_shapes": found.input_shapes}
+        return _with_embedding(given, found), options, mean_image
+    given = _embeddable(given, subject.manifest if known is None else known.manifest)
+    if chosen:
+        stated = embedded_numbers(sources, given, chosen, reading)
+        given = {**given, "metadata": {**given.get("metadata", {}), "preprocessing": stated}}
+    return given, options, mean_image
 
 
 def _may_lack_its_definition(subject: Subject) -> bool:
@@ -87,6 +124,33 @@ def _checked_hashes(subject: Subject, added: Sequence[Path]) -> list[str]:
     for state in subject.states:
         state.check()
     return hashes
+
+
+def _split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of `converters.convert`, and those of the preparation that were chosen.
+
+    UsageError for what would be ignored silently.
+    """
+    chosen = {name: options[name] for name in SETTINGS if options.get(name) is not None}
+    mode = options.get("embed_preprocessing")
+    usable = SETTINGS if mode == "full" else ("mean", "std", "scale") if mode else ()
+    if unused := [f"--{name}" for name in chosen if name not in usable]:
+        wanted = "--embed-preprocessing full" if mode or unused != ["--mean"] else "--embed-preprocessing"
+        raise UsageError(
+            f"{' and '.join(unused)}: about the images of a net that prepares them itself; "
+            f"give {wanted}, too, or leave it out"
+        )
+    return {name: value for name, value in options.items() if name not in SETTINGS}, chosen
+
+
+def _with_embedding(given: dict[str, Any], found: Embedding) -> dict[str, Any]:
+    """The same options, with what is embedded."""
+    metadata = {
+        **given.get("metadata", {}),
+        "preprocessing": found.preprocessing,
+        "preparation": found.preparation,
+    }
+    return {**given, "metadata": metadata, "mean_image": found.mean_image}
 
 
 def _reported_preprocessing(report: ConversionReport, metadata: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -32,7 +32,16 @@ DIGITS = bundled_folder() / "digits"
 CAFFE = [DIGITS / "caffe" / name for name in ("train_val.prototxt", "dsd.caffemodel")]
 BASELINE = [DIGITS / "caffe" / name for name in ("deploy.prototxt", "baseline.caffemodel")]
 OPTIONS = ["--data", DIGITS / "images" / "test_images.tar", "--flavour", "caffe-warp36"]
-LUA = ["--data", DIGITS / "images" / "test_images.tar", "--flavour", "torch7-bicubic36", "--crop", 32]
+LUA = [
+    "--data",
+    DIGITS / "images" / "test_images.tar",
+    "--flavour",
+    "torch7-bicubic36",
+    "--crop",
+    32,
+    "--mean",
+    0,
+]
 
 
 @dataclass
@@ -163,7 +172,8 @@ def test_other_commands_hash_and_read_once_too(dsd_zoo, counts, tmp_path):
 def test_a_torch7_net_without_a_size_is_hashed_and_read_once(dsd_zoo, counts):
     """Only reading it shows that it needs a size."""
     net = CORPUS / "torch7-models" / "nin-like" / "net.t7"
-    line = ["validate", net, *LUA[:2], "--flavour", "torch7-bicubic256", "--crop", 224, "--limit", 1]
+    line = ["validate", net, *LUA[:2], "--flavour", "torch7-bicubic256", "--crop", 224, "--mean", 0]
+    line += ["--limit", 1]
     for reads in ([[net]], []):
         assert dsd_zoo(*line).code == 0
         assert counts.take([net]) == ([1], reads)

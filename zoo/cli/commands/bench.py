@@ -111,7 +111,7 @@ def bench(
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop}
     names = [runtime] if runtime else runtimes_for(subject, parse_device(device)[0], precision)
-    settings = settings_for(subject, names[0], scores, chosen, mean=mean_option(mean))
+    settings = settings_for(subject, names[0], scores, chosen, mean=mean_option(mean), asks_mean=False)
     variant = Variant(settings.preprocessing, settings.meant_for, precision)
     found: dict[RuntimeName, Rates] = {}
     with open_dataset(data or shipped_images(subject), labels) as dataset:

@@ -95,6 +95,7 @@ def compare(
                 "first_divergence": found.first_divergence and found.first_divergence.name,
                 "only_first": found.only_first,
                 **({} if with_ is None else {"with": with_, "meaning": told}),
+                **({"without_preparation": found.without_preparation} if found.without_preparation else {}),
             }
         )
     else:
@@ -118,6 +119,11 @@ def _print(found: NetComparison) -> None:
     ]
     print_table(("VALUE", "SHAPE", "DIFFERENCE", "RELATIVE", "VERDICT"), lines, right=(2, 3))
     print()
+    for name in found.without_preparation:
+        print(
+            f"{name} prepares its images in its first nodes: they were left out, and the net behind them was "
+            "compared."
+        )
     for name in found.only_first:
         say(f"Not compared: output {name} of A, which B does not have.")
     first = found.first_divergence

@@ -49,7 +49,8 @@ def demo(
 
     from converters import temporary_folder
     from zoo.demo import run_demo
-    from zoo.report.html import write_page
+    from zoo.report.html import illustrations, write_page
+    from zoo.store.cache import Cache
 
     if not output.parent.is_dir():
         raise UsageError(f"{output}: the report cannot be written there, no such folder: {output.parent}")
@@ -68,7 +69,8 @@ def demo(
         print_json(_fields(done, output))
     else:
         _print(done)
-    write_page(output, done.models, done.parity)
+    shown = illustrations(done.reported, Cache())
+    write_page(output, done.reported, done.parity, shown, "dsd-zoo demo")
     if not json:
         say(f"The whole story, with what every number rests on: {output}")
     if not done.holds:

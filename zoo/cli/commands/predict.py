@@ -79,7 +79,7 @@ def predict(
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
-    """Ask a net about images: the five best classes, or the boxes that SSD's DetectionOutput finds.
+    """Ask a net about images: the five best classes, or the boxes that a layer of SSD or YOLO finds.
 
     A model of the zoo, and an .onnx converted from one, bring their preparation and the names of their
     classes; other files need --flavour, --crop and mostly --mean. Programs that give the same answer for the
@@ -121,10 +121,14 @@ def predict(
         threshold=threshold,
     )
     predictions = predict_images(predictor, images, out)
-    written = {} if code == "none" else programs(subject, settings, predictor, predictions[0], scores)
+    written = (
+        {} if code == "none" else programs(subject, settings, predictor, predictions[0], predictor.scores)
+    )
     if code in PROGRAMS:
         if code not in written:
-            raise UsageError(f"{subject.sources[0]}: a net.py runs in PyTorch only; use --code torch")
+            (only,) = written
+            why = "a net.py runs" if only == "torch" else "a net that prepares its images runs"
+            raise UsageError(f"{subject.sources[0]}: {why} in {PROGRAMS[only]} only; use --code {only}")
         written = {code: written[code]}
     if json:
         print_json(_fields(predictor, settings, predictions, written, runtime))
@@ -144,7 +148,8 @@ def _print(
         height, width = found.size
         say(f"{found.image}  {width}x{height} pixels, to {predictor.name}", "  ")
         shape = "x".join(map(str, found.prepared.shape))
-        say(f"  prepared  {in_words(values)}", " " * len("prepared  "))
+        by_net = "" if predictor.image_order is None else ", by the net itself"
+        say(f"  prepared  {in_words(values)}{by_net}", " " * len("prepared  "))
         say(f"            {shape}, values from {found.prepared.min():.4g} to {found.prepared.max():.4g}")
         if found.shown is not None:
             what = "what the net saw" if found.boxes is None else "with its boxes"
