@@ -85,7 +85,7 @@ def _installed(name: str) -> type[Runtime]:
     if runtime.extra is not None and not runtime.is_installed():
         raise UsageError(
             f"the runtime {name} needs {runtime.label}, which is not installed\n"
-            f"  {extras.install_command(runtime.extra)}"
+            f"  {extras.install_command(runtime.extra or 'all')}"
         )
     return runtime
 

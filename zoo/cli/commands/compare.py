@@ -120,7 +120,7 @@ def _print(found: NetComparison) -> None:
     print_table(("VALUE", "SHAPE", "DIFFERENCE", "RELATIVE", "VERDICT"), lines, right=(2, 3))
     print()
     for name in found.without_preparation:
-        print(
+        say(
             f"{name} prepares its images in its first nodes: they were left out, and the net behind them was "
             "compared."
         )

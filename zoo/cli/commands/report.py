@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from zoo.cli._colour import Verdict
 from zoo.cli._options import JsonOption, ManifestsOption
 from zoo.cli._output import print_json, say
 from zoo.cli._subject import load_catalog
@@ -69,7 +70,7 @@ def report(
     if json:
         print_json({"headline": headline(found), **report_as_json(found), "out": str(place)})
     else:
-        say(headline(found))
+        say(Verdict(headline(found), None if found.holds else False))
         print(place)
     if not found.holds:
         raise typer.Exit(1)
