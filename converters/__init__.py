@@ -12,7 +12,8 @@ For programs that handle such files themselves: `identify` says what a file is, 
 it keeps its weights, `with_weights` puts trained weights into a model, `wire` reads protobuf messages in
 place, `SourceFile`, `FileView` and `FileState` are about files that may change while they are read,
 `KeptSources` reads the files of several conversions once, `atomic_write` writes a file whole or not at all,
-`temporary_folder` leaves nothing behind even if killed, and `Registry` holds what can be added by name.
+`temporary_folder` leaves nothing behind even if killed, `quoted` writes a command as the shell takes it, and
+`Registry` holds what can be added by name.
 """
 
 from __future__ import annotations
@@ -40,12 +41,14 @@ from converters.errors import (
     shortened,
 )
 from converters.external_weights import external_files
+from converters.garbage_collection import rare_collections
 from converters.image_preparation import ImagePreparation
 from converters.kept_sources import KeptSources
 from converters.onnx_metadata import metadata_of
 from converters.options import Options
 from converters.registry import Registry, modules_in
 from converters.report import ConversionReport, Dropped, Inspection, LayerRow, Source
+from converters.shell import quoted
 from converters.sniff import Kind, foreign, identify, is_text
 from converters.source_files import FileState, FileView, SourceFile, check_unchanged
 from converters.temporary_folders import temporary_folder
@@ -98,6 +101,7 @@ __all__ = [
     "modules_in",
     "preparation_of",
     "preprocessing_of",
+    "quoted",
     "save",
     "shortened",
     "temporary_folder",
@@ -281,7 +285,8 @@ def convert(
             report.notes.append(
                 f"the net must know the size of its input and does not state it: {shape} was given"
             )
-        report.notes += model.meta.pop("size_notes", list)()
+        with rare_collections():
+            report.notes += model.meta.pop("size_notes", list)()
         if not hash_sources:
             report.notes.append("the files were not hashed, as asked")
         stated = report.preprocessing or default_preprocessing

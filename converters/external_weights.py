@@ -196,7 +196,7 @@ def _in_place(tensor: ir.ExternalTensor, file: SourceFile, path: Path) -> ir.Ten
     if tensor.dtype.bitwidth < 8:  # two or more values in a byte: onnx_ir unpacks them
         return ir.PackedTensor(content, tensor.dtype, shape=tensor.shape, name=tensor.name)
     dtype = tensor.dtype.numpy().newbyteorder("<")
-    array = np.frombuffer(content, dtype).reshape(shape) if count else np.zeros(shape, dtype)
+    array = content.view(dtype).reshape(shape) if count else np.zeros(shape, dtype)
     return ir.Tensor(array, tensor.dtype, name=tensor.name)
 
 

@@ -15,6 +15,7 @@ from converters.embedded_preprocessing import describe_images
 from converters.errors import FormatError, LimitError, UsageError, shortened
 from converters.external_weights import external_problems, map_external_weights
 from converters.folding import fold
+from converters.garbage_collection import rare_collections
 from converters.kept_sources import KeptSources
 from converters.onnx_checks import check_model, check_node_count
 from converters.options import Options
@@ -59,7 +60,8 @@ def read(
 def limits_as_errors(paths: Sequence[Path]) -> Iterator[None]:
     """LimitError where Python's memory or stack ends inside: the last resort, behind limits that say more."""
     try:
-        yield
+        with rare_collections():
+            yield
     except MemoryError as error:
         raise LimitError(f"{_names(paths)}: needs more memory than there is ({error})") from error
     except RecursionError as error:

@@ -1,8 +1,9 @@
 """Files that are read: opened once, and held against what they were whenever a result rests on them.
 
 A file can be truncated, rewritten or replaced while it is read. Touching the memory map of a file beyond its
-new end would end the process (SIGBUS), so only large files are mapped, to make views of their weights. Their
-bytes are looked at and copied by reads, which come back short instead. That a file has not changed is checked
+new end would end the process (SIGBUS), so only large files are mapped, to make views of their weights, and
+mapped memory is never touched (`converters.mapped_array`). Bytes are looked at, copied and computed with by
+reads, which come back short instead. That a file has not changed is checked
 before the last step that rests on it: before the rename that makes an output visible.
 """
 
@@ -100,9 +101,20 @@ class SourceFile:
         self.state = FileState._from(path, os.fstat(self._descriptor))
         self.is_mapped = self.state.size >= MAPPED_FROM_BYTES
 
-    @functools.cached_property
+    @property
     def data(self) -> np.ndarray:
-        """All bytes (uint8), to make views of them. SourceChangedError if they are not there any more."""
+        """All bytes (uint8), to make views of them: a `MappedArray` if they are mapped.
+
+        SourceChangedError if they are not there any more.
+        """
+        if not self.is_mapped:
+            return self._memory
+        from converters.mapped_array import view_of
+
+        return view_of(self, self._memory)
+
+    @functools.cached_property
+    def _memory(self) -> np.ndarray:
         import numpy as np
 
         if not self.is_mapped:
@@ -113,7 +125,7 @@ class SourceFile:
     @functools.cached_property
     def view(self) -> FileView | memoryview:
         """All bytes, to look at them: in memory, or read where they are asked for."""
-        return FileView(self, 0, self.state.size) if self.is_mapped else memoryview(self.data.data)
+        return FileView(self, 0, self.state.size) if self.is_mapped else memoryview(self._memory.data)
 
     def check(self) -> None:
         """SourceChangedError if the file has changed, or another one has its name now."""
@@ -177,8 +189,13 @@ class SourceFile:
         from numpy.lib.array_utils import byte_bounds
 
         first, end = byte_bounds(array)
-        start = self.data.__array_interface__["data"][0]
-        return first - start if start <= first and end <= start + self.data.nbytes else None
+        start = self.offset_at(first)
+        return start if start >= 0 and start + end - first <= self._memory.nbytes else None
+
+    def offset_at(self, address: int) -> int:
+        """The offset in the file of the byte at this address in `data`."""
+        start: int = self._memory.__array_interface__["data"][0]
+        return address - start
 
     def _read_some(self, size: int, offset: int) -> bytes:
         """At least one byte. Several threads may read at once."""

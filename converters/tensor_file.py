@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from converters.errors import UsageError
+from converters.mapped_array import in_memory
 from converters.output_file import Output, OutputFile
 from converters.source_files import SourceFile
 
@@ -79,7 +80,7 @@ def write_array(out: Output, array: np.ndarray, sources: Sequence[SourceFile]) -
 
 def little_endian(array: np.ndarray) -> np.ndarray:
     """The array contiguous and in little-endian order; copied only if necessary."""
-    return np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+    return np.asarray(in_memory(array), array.dtype.newbyteorder("<"), order="C")
 
 
 def _write_mapped(out: Output, array: np.ndarray, source: SourceFile, offset: int) -> None:

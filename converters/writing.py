@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from converters.errors import UnsupportedError, UsageError
 from converters.extras import require
+from converters.garbage_collection import rare_collections
 from converters.source_files import check_unchanged, replaced
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int | None) -> list[Path]:
     """Writes `model` in the format of the ending of `path`; see `converters.save`."""
     check_unchanged(model)
-    written = _write(model, path, link=link, external=external, opset=opset)
+    with rare_collections():
+        written = _write(model, path, link=link, external=external, opset=opset)
     replaced(model, written)
     return written
 

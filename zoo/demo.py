@@ -14,6 +14,7 @@ from zoo.bundled import embedded_images
 from zoo.catalog.catalog import Catalog
 from zoo.catalog.manifest import Manifest
 from zoo.claims.audit import AuditedModel, audited_models
+from zoo.claims.reported import Reported, reported
 from zoo.datasets import Dataset, open_dataset
 from zoo.errors import IntegrityError, UsageError
 from zoo.evaluation.evaluate import evaluate
@@ -32,10 +33,11 @@ DATASET = "digits-test"
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """The outcome of the demo."""
+    """The outcome of the demo. `reported` has the same models with all that a page shows of them."""
 
     models: list[AuditedModel]
     parity: list[Parity]
+    reported: Reported
 
     @property
     def holds(self) -> bool:
@@ -71,7 +73,7 @@ def run_demo(folder: Path, progress: Callable[[str], None]) -> Demo:
                 runs.append(_validated(manifest, net, runtime, data, hashes, folder))
             ran = f"converted and run in {len(runtimes)} runtimes"
             progress(f"{manifest.name}: {len(manifest.files)} files verified, {ran}")
-    return Demo(audited_models(catalog, runs), parity)
+    return Demo(audited_models(catalog, runs), parity, reported(catalog, runs))
 
 
 def _verified(manifest: Manifest, cache: Cache) -> dict[str, str]:

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import ShapeInferencePass
 from torch import Tensor, fx
 
-from converters.dropout import attach_dropout
+from converters.dropout import attach_dropout, has_detached_dropout
 from converters.errors import ConverterError, FormatError, UnsupportedError
 from converters.to_pytorch import shape_arithmetic
 from converters.to_pytorch.context import Context
@@ -42,10 +42,11 @@ def convert(model: ir.Model) -> GeneratedNet:
             f"{OLDEST_OPSET}; bring it up to date with onnx.version_converter.convert_version(model, 18)"
         )
     _infer_missing_shapes(model)
-    meta = model.meta
-    model = model.clone()
-    model.meta.update(meta)
-    attach_dropout(model)
+    if has_detached_dropout(model):
+        meta = model.meta
+        model = model.clone()
+        model.meta.update(meta)
+        attach_dropout(model)
     return Conversion(model.graph).run()
 
 

@@ -140,7 +140,7 @@ def _scatter(
             continue
         array = changed.get(name)
         if array is None:
-            array = changed[name] = np.array(arrays[name])
+            array = changed[name] = arrays[name].copy()
         array.reshape(-1)[index[inside] - where.start] = values[inside]
 
 

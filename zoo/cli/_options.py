@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from zoo.cli._completion import complete_nets
 from zoo.errors import UsageError
 from zoo.vocabulary import RuntimeName
 
@@ -16,6 +17,7 @@ NetArgument = Annotated[
     typer.Argument(
         metavar="MODEL|FILE...",
         help="A model of the zoo, or the files of a net: prototxt and weights, .t7, .onnx or .py.",
+        autocompletion=complete_nets,
     ),
 ]
 NetsArgument = Annotated[
@@ -24,6 +26,7 @@ NetsArgument = Annotated[
         metavar="MODEL|FILE...",
         help="Models of the zoo, or the files of nets: each prototxt before its weights, .t7, .onnx or .py, "
         "or the folder of `convert -o DIR`.",
+        autocompletion=complete_nets,
     ),
 ]
 LabelsOption = Annotated[

@@ -8,16 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from zoo.errors import DataError
+from zoo.errors import DataError, InterruptedRunError
 from zoo.vocabulary import METRIC_NAMES, METRICS
 
 if TYPE_CHECKING:
     from zoo.evaluation.distributed import Group
-
-# The exit code that shells report of a command that Ctrl-C ended.
-INTERRUPTED = 130
 
 
 @contextlib.contextmanager
@@ -48,8 +43,7 @@ def ending_explained(folders: Sequence[Path], group: Group) -> Iterator[None]:
             print(f"dsd-zoo: stopped; {_evidence(folders)}", file=sys.stderr)
         raise
     except KeyboardInterrupt:
-        print(f"dsd-zoo: interrupted; {_evidence(folders)}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+        raise InterruptedRunError(f"interrupted; {_evidence(folders)}") from None
 
 
 def _kept(folder: Path) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zoo.datasets.dataset import Dataset, Sample, Samples
-from zoo.datasets.factory import open_dataset
+from zoo.datasets.factory import ImagesByName, open_dataset, open_images
 from zoo.datasets.registry import all_sources, expected_sources, kinds_of_sources, register_source
 from zoo.datasets.source import Files, ImageSource, Record, Records
 
@@ -11,6 +11,7 @@ __all__ = [
     "Dataset",
     "Files",
     "ImageSource",
+    "ImagesByName",
     "Record",
     "Records",
     "Sample",
@@ -19,5 +20,6 @@ __all__ = [
     "expected_sources",
     "kinds_of_sources",
     "open_dataset",
+    "open_images",
     "register_source",
 ]

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from zoo.bundled import KNOWN_DATASETS
 from zoo.datasets.dataset import Dataset, Samples
 from zoo.datasets.labels import label_images
 from zoo.datasets.registry import all_sources, expected_sources
 from zoo.datasets.source import Files, ImageSource, Records
+from zoo.datasets.sources.folder import Folder
 from zoo.errors import DataError, UsageError, excerpt
 from zoo.files import printable
 
+if TYPE_CHECKING:
+    from zoo.preprocessing.decode import Content
+
 # Hugging Face's copy of ImageNet adds the synset to the names of the validation images.
+# No photograph is as large; a path in the result of other people may lead to any file.
+MOST_IMAGE_BYTES = 1 << 28
 SYNSET_SUFFIX = re.compile(r"_n\d{8}(?=\.JPEG$)")
 
 
@@ -44,6 +54,51 @@ def open_dataset(spec: str | Path, labels: Path | None = None, indexes: Path | N
             place = source(path) if indexes is None else source.indexed(path, indexes)
             return _with_different_names(_of_files(path, place, labels))
     raise UsageError(f"{path}: expected {expected_sources()}")
+
+
+@dataclass(frozen=True)
+class ImagesByName:
+    """Images without labels, to be read by name in any order. Call `close` at the end."""
+
+    readers: Mapping[str, Callable[[], Content]]
+    close: Callable[[], None]
+
+    def read(self, name: str) -> Content:
+        """The content of one of them. DataError if it cannot be read."""
+        return self.readers[name]()
+
+
+def open_images(path: Path, names: Collection[str]) -> ImagesByName:
+    """Those of the images `names` that are at a path that `open_dataset` takes; no labels are needed.
+
+    A folder of files is not listed: it may be one of many others by now, as paths in results of long ago are.
+
+    Raises:
+        UsageError: nothing usable there. DataError: the place is damaged.
+    """
+    if path.is_dir() and (files := _files_below(path, names)):
+        return ImagesByName(files, lambda: None)
+    for source in all_sources() if path.exists() else []:
+        if not source.accepts(path) or source is Folder:
+            continue
+        place = source(path)
+        found: dict[str, Callable[[], Content]] = {}
+        if isinstance(place, Records):
+            records = enumerate(place.records)
+            found = {printable(record.name): partial(place.read, at) for at, record in records}
+        elif isinstance(place, Files):
+            found = {printable(name): partial(place.read, name) for name in place.names}
+        return ImagesByName({name: found[name] for name in names if name in found}, place.close)
+    raise UsageError(f"{path}: expected {expected_sources()}, with images that were asked for")
+
+
+def _files_below(folder: Path, names: Collection[str]) -> dict[str, Callable[[], Content]]:
+    """Readers of the files of these names. A name that leads out of the folder is none of its images."""
+    inside = [
+        name for name in names if not PurePosixPath(name).is_absolute() and ".." not in Path(name).parts
+    ]
+    files = {name: folder / name for name in inside if (folder / name).is_file()}
+    return {name: path.read_bytes for name, path in files.items() if path.stat().st_size <= MOST_IMAGE_BYTES}
 
 
 def _sources(path: Path, indexes: Path | None) -> list[type[ImageSource]]:

@@ -44,35 +44,50 @@ class Result(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
+    """Within a version fields are added, and none is renamed, removed or given another meaning."""
     model: str
+    """The name of the model, or of the net's file without its ending."""
     n: Count
     """Images that were ranked."""
     n_dataset: Count
     """Images in the dataset; more than `n` if only a part of it ran or some images could not be read."""
     top1_correct: Count
+    """Images whose label is the class with the highest score."""
     top5_correct: Count
+    """Images whose label is among the five classes with the highest scores."""
     dataset: str
+    """The name of the dataset, as in a manifest; of images of one's own, that of their folder or file."""
     dataset_source: str
+    """Where the images were read from, as it was given."""
     labels: str
+    """Where the labels came from."""
     flavour: str
+    """The preprocessing by which images were resized and cropped."""
     preprocessing: dict[str, Any]
     """The settings as in a manifest: flavour, crop, mean, mean_image, std, scale. If the images went through
     another flavour than the net's own, `meant_for` names the net's own, to which the numbers refer."""
     runtime: RuntimeName
+    """What ran the net: the name for `--runtime`."""
     device: str
+    """cpu, cuda or cuda:N."""
     precision: Precision
+    """The arithmetic of the net."""
     batch_size: Count | None = None
+    """Images per inference; null in runs of versions that did not record it."""
     scores: str | None = None
     """The output that ranks the classes, if it was chosen by name."""
     files: dict[str, str]
     """Name to sha256 of every file the counts rest on: sources, mean image, converted form."""
     environment: dict[str, str]
+    """Versions of the software, the platform, the processors and the number of threads."""
     command: str
+    """The command of the run, quoted as POSIX shells read it."""
     started: str
     """ISO 8601, UTC."""
     seconds: float = Field(ge=0, allow_inf_nan=False)
     """From the first image read to the last one ranked, in the slowest process."""
     images_per_second: float = Field(ge=0, allow_inf_nan=False)
+    """The images ranked in `seconds`, divided by them."""
     processes: Count = 1
     """How many processes shared the images."""
     resumed: Count = 0

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from converters import ImagePreparation
+from converters import ImagePreparation, quoted
 from zoo.errors import UsageError
 from zoo.prediction import image_lines as lines
 
@@ -153,7 +152,7 @@ def _program(asked: Asked, before: Iterable[str], body: Sequence[str], load: str
 def _converted(asked: Asked, there: Path | None, out: str) -> Iterator[str]:
     """The command that writes the form, unless it is there."""
     if there is None:
-        command = shlex.join(["dsd-zoo", "convert", *asked.convert, "-o", out])
+        command = quoted("dsd-zoo", "convert", *asked.convert, "-o", out)
         yield f"# {command if command.isprintable() else repr(command)}"
 
 

@@ -1,34 +1,72 @@
 """The report as one HTML file that needs nothing else.
 
-`page.html.jinja` is the structure, `page.css` the style; `tables` and `interval_plot` fill the tables. The
-page loads no script, font or image: it can be mailed, archived and opened offline.
+`page.html.jinja` is the structure, `page.css` the style; the other modules of this folder fill tables and
+drawings. The page loads no script, font or image: it can be mailed, archived and opened offline.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters import __version__, atomic_write
-from zoo.claims.audit import AuditedModel
-from zoo.claims.statistics import clopper_pearson_interval, wilson_interval
 from zoo.files import cannot_write
-from zoo.report import interval_plot, matrix, tables, words
-from zoo.report.standing import gain_sentences
-from zoo.vocabulary import METRIC_NAMES
+from zoo.report import preparation_panels, weight_histogram, words
+from zoo.report.accuracy import accuracy_tables
+from zoo.report.environments import common_environment
+from zoo.report.galleries import surest_mistakes
+from zoo.report.page_filters import page_environment
+from zoo.report.pair_section import pair_sections
+from zoo.report.parity_table import parity_table
+from zoo.report.reproduce import command_of_report
+from zoo.report.thumbnails import Thumbnails, make_thumbnails
+from zoo.report.weight_histogram import WeightHistograms
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-    from markupsafe import Markup
-
-    from zoo.evidence.run import Result
+    from zoo.claims.reported import Reported, ReportedPair
+    from zoo.store.cache import Cache
     from zoo.verification.parity import Parity
 
 
-def write_page(path: Path, models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> None:
+@dataclass(frozen=True, slots=True)
+class Illustrations:
+    """What a page shows beside the numbers, taken from files that may or may not be at hand.
+
+    histograms: of the weights of a model and its baseline, by both names.
+    """
+
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
+    histograms: Mapping[tuple[str, str], WeightHistograms] = field(default_factory=dict)
+
+
+def illustrations(found: Reported, cache: Cache, *, images: bool = True) -> Illustrations:
+    """Thumbnails of the images that the page is about, and the histograms of the weights of its pairs.
+
+    images: False leaves the thumbnails out.
+    """
+    galleries = [gallery for section in pair_sections(found) for gallery in section.galleries]
+    mistakes = surest_mistakes(found)
+    cards = [card for gallery in (*galleries, *([mistakes] if mistakes else [])) for card in gallery.cards]
+    results = [result for net in found.nets for result in net.results]
+    histograms = {
+        (pair.model.name, pair.baseline.name): drawn
+        for pair in found.pairs
+        if (drawn := weight_histogram.histograms_of(pair.model, pair.baseline, cache)) is not None
+    }
+    return Illustrations(make_thumbnails(results, cards) if images else Thumbnails(), histograms)
+
+
+def write_page(
+    path: Path,
+    found: Reported,
+    parity: Sequence[Parity] = (),
+    shown: Illustrations | None = None,
+    command: str | None = None,
+) -> None:
     """Write the page, completely or not at all. UsageError if it cannot be written there."""
-    text = render(models, parity)
+    text = render(found, parity, shown, command)
     try:
         with atomic_write(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -36,129 +74,92 @@ def write_page(path: Path, models: Sequence[AuditedModel], parity: Sequence[Pari
         raise cannot_write(path, "the page", error) from error
 
 
-def render(models: Sequence[AuditedModel], parity: Sequence[Parity] = ()) -> str:
+def render(
+    found: Reported,
+    parity: Sequence[Parity] = (),
+    shown: Illustrations | None = None,
+    command: str | None = None,
+) -> str:
     """The page as text.
 
-    models: in the order of the page.
+    found: the nets in the order of the page, and the pairs.
     parity: the converted forms compared with the original frameworks, where that was checked.
+    shown: thumbnails and histograms; by default none.
+    command: what gives the whole page again; by default the commands of the runs.
     """
-    environment = page_environment()
-    audits = [model.audit for model in models]
-    gains = [row for audit in audits for row in tables.gain_blocks(audit)]
-    return environment.get_template("page.html.jinja").render(
-        headline=words.headline(audits, parity),
-        findings=[(audit, found) for audit in audits if (found := gain_sentences(audit))],
-        problems=words.problems(audits, parity),
-        overview=_overview(models),
-        models=models,
-        audits=audits,
-        gains=gains,
-        axis=interval_plot.axis_over(
-            [line.value.interval for row in gains for line in row.lines if line.value is not None]
-        ),
-        pairs=[table for audit in audits for table in tables.pair_tables(audit)],
-        conflicts=[(audit.model, conflict) for audit in audits for conflict in audit.conflicts],
-        parity=parity,
-        reproduce=list(
-            dict.fromkeys(words.reproduction(result.command) for model in models for result in model.results)
-        ),
-        version=__version__,
+    results = [result for net in found.nets for result in net.results]
+    shared, differing = common_environment(results)
+    return (
+        page_environment()
+        .get_template("page.html.jinja")
+        .render(
+            headline=headline(found, parity),
+            problems=words.problems(found.audits, parity),
+            overview=_overview(found),
+            nets=found.nets,
+            audits=found.audits,
+            accuracies=accuracy_tables(found.nets),
+            panels=preparation_panels.accuracy_panels(found.nets),
+            pairs=pair_sections(found),
+            mistakes=surest_mistakes(found),
+            shown=shown or Illustrations(),
+            conflicts=[(audit.model, conflict) for audit in found.audits for conflict in audit.conflicts],
+            parity=parity_table(parity),
+            environment=shared,
+            environment_differs=differing,
+            reproduce=command or command_of_report(found),
+            version=__version__,
+        )
     )
 
 
-def page_environment() -> Environment:
-    """The templates of this folder with the filters that they use."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+def headline(found: Reported, parity: Sequence[Parity] = ()) -> str:
+    """Whether the claims hold and whether any gain is significant; of nets without claims what was run."""
+    if found.audits:
+        return f"{words.headline(found.audits, parity)} {_outcome(found)}".strip()
+    names = [net.name for net in found.nets]
+    what = words.listed(names) if len(names) <= 2 else f"{len(names)} nets"
+    counts = sorted({result.n for net in found.nets for result in net.results})
+    images = words.images(counts[-1]) if len(counts) == 1 else f"up to {words.images(counts[-1])}"
+    return f"{what}, measured on {images}. {_outcome(found)}".strip()
 
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+
+def _outcome(found: Reported) -> str:
+    """In one sentence what the pairs show in top-1 that no audit is about."""
+    pairs = [pair for pair in found.pairs if pair.matrix.rows and not _is_audited(pair)]
+    gains = [pair.matrix.rows[0].gains["top1"] for pair in pairs]
+    if not gains:
+        return ""
+    verdicts = [words.gain_verdict(gain) for gain in gains]
+    if len(gains) == 1:
+        same = verdicts[0] == "not significant"
+        shows = "no significant difference from" if same else f"a {verdicts[0]} over"
+        return f"{pairs[0].model.name} shows {shows} {pairs[0].baseline.name} in top-1."
+    said: list[str] = []
+    for verdict in dict.fromkeys(verdicts):
+        count = verdicts.count(verdict)
+        shows = "" if said else "shows " if count == 1 else "show "
+        what = "no significant difference" if verdict == "not significant" else f"a {verdict}"
+        said.append(f"{count} {shows}{what}")
+    return f"Of the {len(gains)} comparisons with other nets, {words.listed(said)} in top-1."
+
+
+def _is_audited(pair: ReportedPair) -> bool:
+    audit = pair.model.audit
+    return (
+        audit is not None
+        and audit.baseline == pair.baseline.name
+        and any(gain.measured for gain in audit.gains)
     )
-    environment.filters.update(_filters())
-    return environment
 
 
-def _filters() -> dict[str, Callable[..., object]]:
-    return {
-        "accuracy_interval": lambda result, metric: wilson_interval(result.correct(metric), result.n),
-        "axis_head": interval_plot.axis_labels,
-        "claim_blocks": tables.claim_blocks,
-        "claimed": words.claimed,
-        "derivation": words.derivation,
-        "exact_intervals": _exact_intervals,
-        "gain_strip": lambda gain, axis: interval_plot.draw(axis, "measured", gain.gain, gain.interval),
-        "image_count": words.images,
-        "link": _link,
-        "metric": METRIC_NAMES.__getitem__,
-        "p_value": words.p_value,
-        "percent": words.percent,
-        "percent_range": words.percent_range,
-        "place": words.place,
-        "points": words.points,
-        "preparation_of": words.preparation_of,
-        "points_range": words.points_range,
-        "prose": _prose,
-        "result_settings": matrix.result_settings,
-        "runtime": words.runtime_label,
-        "framework": words.FRAMEWORK_NAMES.__getitem__,
-        "scientific": _scientific,
-        "settings": _settings,
-        "signed": words.signed,
-        "strip": lambda line, axis: interval_plot.draw(axis, line.kind, line.value.gain, line.value.interval),
-        "trust": words.trust,
-        "typeset": words.typeset,
-        "verdict": words.gain_verdict,
-    }
-
-
-def _overview(models: Sequence[AuditedModel]) -> str:
-    results = [result for model in models for result in model.results]
-    count = "1 model" if len(models) == 1 else f"{len(models)} models"
+def _overview(found: Reported) -> str:
+    results = [result for net in found.nets for result in net.results]
+    kind = "model" if all(net.manifest is not None for net in found.nets) else "net"
+    count = f"1 {kind}" if len(found.nets) == 1 else f"{len(found.nets)} {kind}s"
     if not results:
         return f"{count}, no runs at hand."
     days = sorted({result.started[:10] for result in results})
     span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     runs = "1 run" if len(results) == 1 else f"{len(results)} runs"
     return f"{count}, {runs} over {words.images(sum(result.n for result in results))} in all, {span}."
-
-
-def _exact_intervals(result: Result) -> str:
-    return "; ".join(
-        f"{name} {words.percent_range(clopper_pearson_interval(correct, result.n))}"
-        for name, correct in (("top-1", result.top1_correct), ("top-5", result.top5_correct))
-    )
-
-
-def _settings(values: Mapping[str, object]) -> str:
-    said = ((name, value) for name, value in values.items() if value is not None and value is not False)
-    return ", ".join(f"{name} {value}" for name, value in said)
-
-
-def _prose(text: str) -> Markup:
-    """The text as HTML; parts between backticks become code."""
-    from markupsafe import Markup, escape
-
-    parts = text.split("`")
-    if len(parts) % 2 == 0:
-        return escape(text)
-    return Markup().join(
-        Markup("<code>{}</code>").format(part) if k % 2 else escape(part) for k, part in enumerate(parts)
-    )
-
-
-def _scientific(value: float) -> Markup:
-    from markupsafe import Markup
-
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return Markup("{}&thinsp;×&thinsp;10<sup>{}</sup>").format(mantissa, words.typeset(f"{int(exponent)}"))
-
-
-def _link(source: str) -> str | Markup:
-    from markupsafe import Markup
-
-    if not source.startswith(("https://", "http://")):
-        return source
-    return Markup('<a href="{0}">{0}</a>').format(source)

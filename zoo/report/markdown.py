@@ -25,7 +25,7 @@ def markdown(
     """A heading, tables of the counts with intervals and of the test cases, and the gains by preparation."""
     place = f"{words.place(result.runtime, result.device)}, {result.precision}, {result.flavour}"
     lines = [
-        f"### {_cell(result.model)} on {_cell(result.dataset)}",
+        f"### {cell(result.model)} on {cell(result.dataset)}",
         "",
         f"{words.images(result.n)} with {place}",
         "",
@@ -40,7 +40,7 @@ def markdown(
     if cases:
         lines += ["", "| checked | | found |", "|---|---|---|"]
         lines += [
-            f"| {case.group}: {_cell(case.name)} | {MARKS[case.outcome]} | {_cell(case.detail)} |"
+            f"| {case.group}: {cell(case.name)} | {MARKS[case.outcome]} | {cell(case.detail)} |"
             for case in cases
         ]
     lines += [line for gain in gains for line in gain_markdown(gain)]
@@ -50,19 +50,19 @@ def markdown(
 def gain_markdown(gain: GainBlock) -> list[str]:
     """Lines with a heading, a table of the gains by preparation, and what follows from them."""
     rows = [
-        f"| {_cell(line.preparation)} | {_cell(line.who)} | {line.baseline} | {line.model} "
+        f"| {cell(line.preparation)} | {cell(line.who)} | {line.baseline} | {line.model} "
         + ("| | | |" if line.value is None else _gain_cells(line.value))
         for line in gain.lines
     ]
     return [
         "",
-        f"#### {METRIC_NAMES[gain.metric]}: gain over {_cell(gain.baseline)}, by preparation of the images",
+        f"#### {METRIC_NAMES[gain.metric]}: gain over {cell(gain.baseline)}, by preparation of the images",
         "",
         "| preparation | who | baseline % | model % | gain | 95 % interval | |",
         "|---|---|---:|---:|---:|---|---|",
         *rows,
         "",
-        _cell(gain.sentence),
+        cell(gain.sentence),
     ]
 
 
@@ -72,7 +72,7 @@ def _gain_cells(value: UnpairedGain | PairedGain) -> str:
     )
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """The text on one line, with escapes for what would end the cell or be markup."""
     flat = " ".join(text.split())
     return "".join(f"\\{c}" if c in "\\|`*_<>[]#" else c for c in flat)
@@ -80,7 +80,7 @@ def _cell(text: str) -> str:
 
 def markdown_matrix(pair: GainMatrix) -> str:
     """A heading and a table of the gains of one net over another, a line for each preparation and metric."""
-    lines = [f"### {_cell(pair.model)} over {_cell(pair.baseline)}, image by image", ""]
+    lines = [f"### {cell(pair.model)} over {cell(pair.baseline)}, image by image", ""]
     if pair.rows:
         lines += [
             "| preparation | metric | right | baseline | won | lost | points | 95 % interval | McNemar |",
@@ -89,11 +89,11 @@ def markdown_matrix(pair: GainMatrix) -> str:
     for row in pair.rows:
         name = row.flavour if row.precision == "float32" else f"{row.flavour}, {row.precision}"
         lines += [
-            f"| {_cell(name)} | {METRIC_NAMES[metric]} | {row.correct[metric]:,} "
+            f"| {cell(name)} | {METRIC_NAMES[metric]} | {row.correct[metric]:,} "
             f"| {row.baseline_correct[metric]:,} | {gain.only_model:,} | {gain.only_baseline:,} "
             f"| {words.points(gain.gain)} | {words.points_range(gain.interval)} "
             f"| {words.p_value(gain.p_value)} |"
             for metric, gain in row.gains.items()
         ]
-    lines += [*([""] if pair.rows and pair.not_paired else []), *map(_cell, pair.not_paired)]
+    lines += [*([""] if pair.rows and pair.not_paired else []), *map(cell, pair.not_paired)]
     return "\n".join(lines) + "\n"

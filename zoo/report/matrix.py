@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zoo.claims.gain_matrix import GainMatrix
+from zoo.claims.gain_matrix import GainMatrix, MatrixRow
 from zoo.report import words
 from zoo.vocabulary import METRIC_NAMES, Metric
 
@@ -23,6 +24,20 @@ def result_settings(result: Result) -> str:
     """How a run of a net differs from its other runs: `caffe-warp256, crop 227`, and a reduced precision."""
     text = f"{result.flavour}, crop {result.preprocessing.get('crop')}"
     return text if result.precision == "float32" else f"{text}, {result.precision}"
+
+
+def row_settings(row: MatrixRow) -> str:
+    """The preparation of a row, as `result_settings` has it."""
+    text = f"{row.flavour}, crop {row.crop}"
+    return text if row.precision == "float32" else f"{text}, {row.precision}"
+
+
+def row_names(rows: Sequence[MatrixRow]) -> list[str]:
+    """The rows by their preparations, without the crop where all have the same."""
+    names = [row_settings(row) for row in rows]
+    if len({row.crop for row in rows}) > 1:
+        return names
+    return [name.replace(f", crop {row.crop}", "") for name, row in zip(names, rows, strict=True)]
 
 
 def matrix_sentence(pair: GainMatrix, metric: Metric) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from converters import __version__
 from zoo.report import interval_plot, matrix, words
-from zoo.report.html import page_environment
+from zoo.report.page_filters import page_environment
+from zoo.report.reproduce import reproduction
 from zoo.vocabulary import METRICS
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def render_pass(found: PassFindings) -> str:
         nets=[(of_net.run.result.model, [run.result for _, run in of_net.runs]) for of_net in found.nets],
         pairs=[_section(pair) for pair in found.pairs],
         metrics=METRICS,
-        commands=list(dict.fromkeys(words.reproduction(of_net.run.result.command) for of_net in found.nets)),
+        commands=list(dict.fromkeys(reproduction(of_net.run.result.command) for of_net in found.nets)),
         environment=found.nets[0].run.result.environment,
         version=__version__,
     )

@@ -62,13 +62,17 @@ class GainLine:
 
 @dataclass(frozen=True, slots=True)
 class GainBlock:
-    """All that is known of the gain of a model over its baseline in one metric, and what follows."""
+    """All that is known of the gain of a model over its baseline in one metric, and what follows.
+
+    standing: what became of a significant published gain; "" where nothing is published.
+    """
 
     model: str
     baseline: str
     metric: Metric
     lines: list[GainLine]
     sentence: str
+    standing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,14 @@ def gain_blocks(audit: Audit) -> list[GainBlock]:
 def gain_blocks_of(gains: Sequence[GainsByPreparation]) -> list[GainBlock]:
     """As `gain_blocks`, without an audit."""
     return [
-        GainBlock(found.model, found.baseline, found.metric, gain_lines(found.rows), standing(found))
+        GainBlock(
+            found.model,
+            found.baseline,
+            found.metric,
+            gain_lines(found.rows),
+            standing(found),
+            found.standing,
+        )
         for found in gains
     ]
 
@@ -152,17 +163,7 @@ def _merged_rows(rows: Sequence[PreparedGain]) -> list[tuple[PreparedGain, str]]
                 gain=replace(row.gain, runtime="", device=""),
             )
         runtimes.setdefault(key, []).append(name)
-    return [(row, " and ".join(dict.fromkeys(names))) for row, names in runtimes.items()]
-
-
-def pair_tables(audit: Audit) -> list[PairTable]:
-    """The 2x2 tables of one model and its baseline; none for pairs that are right on every image."""
-    return [
-        PairTable(audit.model, gain.baseline, gain.metric, runtimes, pair, _pair_note(pair))
-        for gain in audit.gains
-        for pair, runtimes in merged_pairs(gain)
-        if pair.both < pair.n
-    ]
+    return [(row, words.listed(list(dict.fromkeys(names)))) for row, names in runtimes.items()]
 
 
 def merged_pairs(gain: Gain) -> list[tuple[PairedGain, str]]:
@@ -176,14 +177,15 @@ def _merged(findings: Iterable[Finding]) -> list[tuple[Finding, str]]:
     for found in findings:
         name = words.place(found.runtime, found.device)
         runtimes.setdefault(replace(found, runtime="", device=""), []).append(name)
-    return [(found, " and ".join(dict.fromkeys(names))) for found, names in runtimes.items()]
+    return [(found, words.listed(list(dict.fromkeys(names)))) for found, names in runtimes.items()]
 
 
-def _pair_note(pair: PairedGain) -> str:
+def pair_note(pair: PairedGain) -> str:
+    """What the 2x2 counts of two nets over the same images say, in two sentences."""
     discordant = pair.only_model + pair.only_baseline
     differ = "differ" if discordant != 1 else "differs"
     return (
         f"{words.images(discordant)} {differ} in verdict; exact McNemar {words.p_value(pair.p_value)}, "
-        f"{words.gain_verdict(pair)}. With this many images and this share of differing ones, a true gain "
-        f"shows up in 80 % of cases from {100 * pair.minimum_detectable:.2f} points on."
+        f"{words.gain_verdict(pair)}. So many images, and so many differing ones, reveal a true gain "
+        f"in 80 % of cases from {100 * pair.minimum_detectable:.2f} points on."
     )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from zoo.claims.audit import Audit, ClaimAudit
@@ -59,8 +57,9 @@ def signed(value: float, decimals: int = 0) -> str:
 
 
 def typeset(text: str) -> str:
-    """The text with true minus signs and without line breaks in p-values, for the page."""
-    return re.sub(r"(?<!\w)-(?=\d)|(?<=e)-(?=\d)", "−", text).replace("p = ", "p\u00a0=\u00a0")
+    """The text with true minus signs and without line breaks in p-values and before `%`, for the page."""
+    minus = re.sub(r"(?<!\w)-(?=\d)|(?<=e)-(?=\d)", "−", text)
+    return minus.replace("p = ", "p\u00a0=\u00a0").replace(" %", "\u00a0%")
 
 
 def runtime_label(name: str) -> str:
@@ -81,35 +80,6 @@ def trust(audit: Audit) -> str:
     return "files pinned by hash" if audit.trust == "pinned" else "not all files pinned by hash"
 
 
-def reproduction(command: str) -> str:
-    """The command of a run as another person gives it: without folders of this machine, and from the start.
-
-    Options that say how an interrupted run goes on, and where files are written, are left out.
-    """
-    try:
-        parts, kept = iter(shlex.split(command)), []
-    except ValueError:  # a result of other people, with no command in it
-        return command
-    for part in parts:
-        option, equals, _ = part.partition("=")
-        if part in ("--resume", "--restart", "--json"):
-            continue
-        if option in ("-o", "--out", "--junit", "--markdown", "--html"):
-            if not equals:
-                next(parts, None)
-            continue
-        kept.append(_without_folder(part))
-    return shlex.join(kept)
-
-
-def _without_folder(part: str) -> str:
-    option, equals, value = part.partition("=") if part.startswith("-") else ("", "", part)
-    for flavour in (PurePosixPath, PureWindowsPath):
-        if flavour(value).is_absolute():
-            return f"{option}{equals}{flavour(value).name}"
-    return part
-
-
 def listed(parts: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
@@ -120,14 +90,26 @@ def class_label(label: int, names: Sequence[str] = ()) -> str:
     return f"class {_class(label, names)}"
 
 
+def class_name(label: int, names: Sequence[str] = ()) -> str:
+    """`tabby`, the first of several names; `class 281` where it is not known, or is the number itself."""
+    name = _own_name(label, names)
+    return f"class {label}" if name is None else name
+
+
 def ranked(labels: Sequence[int], names: Sequence[str] = ()) -> str:
     """The best classes, best first, with the name of the first: `281 (tabby) 282 285 287 283`."""
     return " ".join([_class(label, names) if at == 0 else str(label) for at, label in enumerate(labels)])
 
 
 def _class(label: int, names: Sequence[str]) -> str:
+    name = _own_name(label, names)
+    return str(label) if name is None else f"{label} ({name})"
+
+
+def _own_name(label: int, names: Sequence[str]) -> str | None:
+    """The first of its names; None if none is known, or it is the number itself."""
     name = names[label].partition(",")[0] if 0 <= label < len(names) else ""
-    return str(label) if name in ("", str(label)) else f"{label} ({name})"
+    return None if name in ("", str(label)) else name
 
 
 def images(count: int) -> str:

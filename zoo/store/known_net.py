@@ -6,7 +6,6 @@ the numbers were trained for.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -194,5 +193,5 @@ def with_advice(find: Callable[[], tuple[Sequence[Recognition], KnownNet | None]
 
 def _archive_advice(one: Recognition) -> list[str]:
     models = ", ".join(dict.fromkeys(file.model for file in one.archive_of))
-    file = shlex.quote(str(one.path))
-    return [f"  it is the archive in which {models} was published: dsd-zoo add {file}"] if models else []
+    add = converters.quoted("dsd-zoo", "add", str(one.path))
+    return [f"  it is the archive in which {models} was published: {add}"] if models else []

@@ -127,8 +127,8 @@ class OpenCVNet:
         if self._opencv.major != 4:
             raise UsageError(
                 f"--with opencv4: the OpenCV of {self._opencv.python} is {self._opencv.version}; expected 4, "
-                "whose readers 5 no longer has: pip install 'opencv-python-headless==4.*' in an environment "
-                "of its own, and name its Python by --with-python"
+                'whose readers 5 no longer has: pip install "opencv-python-headless==4.*" in an '
+                "environment of its own, and name its Python by --with-python"
             )
         self._files = _definition_first(paths)
         self._names = [str(output.name) for output in model.graph.outputs]

@@ -142,6 +142,20 @@ def total_classes(rows: Iterable[WeightComparison], which: int) -> list[int]:
     return [int(count) for count in counts.sum(axis=0)]
 
 
+def histogram(weight: Weight, scale: float, bins: int, reach: float) -> NDArray[np.int64]:
+    """How many values lie in each of `bins` equal parts of -reach * scale to reach * scale.
+
+    What lies farther out is counted in the outermost parts; exact zeros and values that are no numbers are
+    not counted.
+    """
+    counts = np.zeros(bins, np.int64)
+    width = reach * (scale or 1.0)
+    for chunk in _chunks(weight.array):
+        values = chunk[(chunk != 0) & ~np.isnan(chunk)]
+        counts += np.histogram(np.clip(values, -width, width), bins, (-width, width))[0]
+    return counts
+
+
 def _classes(weight: Weight, scale: float) -> tuple[int, ...]:
     at_least = np.zeros(len(EDGES) - 1, np.int64)
     for chunk in _chunks(weight.array):

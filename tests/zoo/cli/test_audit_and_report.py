@@ -123,11 +123,57 @@ def test_report_writes_the_page(dsd_zoo, runs) -> None:
     assert "digits-caffe-baseline" in Path("page.html").read_text(encoding="utf-8")
 
 
-def test_report_leaves_out_what_the_catalog_does_not_know(dsd_zoo, runs, made_run) -> None:
+def test_a_net_outside_the_catalog_is_on_the_page_too(dsd_zoo, runs, made_run) -> None:
     write_run(runs / "own", made_run("digits-caffe-dsd", **{"model": "my-net"}))
-    outcome = dsd_zoo("report", runs)
+    outcome = dsd_zoo("report", runs, "--against", "digits-caffe-baseline")
+    assert (outcome.code, outcome.err) == (0, "")
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "not in the catalog" in page
+    assert '<h2 id="my-net-over-digits-caffe-baseline">' in page
+
+
+def test_report_of_nets_that_the_catalog_does_not_know_at_all(dsd_zoo, tmp_path, made_run) -> None:
+    command = "dsd-zoo validate one.onnx two.onnx --data d --against one"
+    for name, wrong in (("one", range(40)), ("two", range(8))):
+        run = made_run("digits-caffe-dsd", wrong=wrong, **{"model": name, "command": command})
+        write_run(tmp_path / "runs" / name, run)
+    outcome = dsd_zoo("report", tmp_path / "runs")
     assert outcome.code == 0
-    assert "left out: my-net is not in the catalog" in outcome.err
+    assert outcome.out.splitlines()[0] == (
+        "one and two, measured on 500 images. two shows a significant gain over one in top-1."
+    )
+
+
+def test_report_compares_only_with_a_net_that_was_run(dsd_zoo, runs) -> None:
+    outcome = dsd_zoo("report", runs, "--against", "nobody")
+    assert outcome.code == 2
+    assert "--against nobody: expected one of the nets that were run: digits-caffe-baseline" in outcome.err
+    assert not Path("report.html").exists()
+
+
+def test_report_as_json_has_the_numbers_of_the_page(dsd_zoo, runs) -> None:
+    found = json.loads(dsd_zoo("report", runs, "--json", "-o", "page.html").out)
+    assert (found["holds"], found["out"]) == (True, "page.html")
+    assert [net["name"] for net in found["nets"]] == ["digits-caffe-baseline", "digits-caffe-dsd"]
+    assert {net["in_catalog"] for net in found["nets"]} == {True}
+    (pair,) = found["pairs"]
+    assert (pair["model"], pair["rows"][0]["gains"]["top1"]["only_model"]) == ("digits-caffe-dsd", 1)
+    assert sum(one["n"] for one in pair["classes"]) == 500
+    assert Path("page.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "first"),
+    [
+        ("markdown", "report.md", "### Top-1 accuracy, claimed and measured"),
+        ("csv", "report.csv", "kind,model,baseline,metric,"),
+        ("latex", "report.tex", r"\begin{table}"),
+    ],
+)
+def test_report_writes_its_tables(dsd_zoo, runs, kind, name, first) -> None:
+    outcome = dsd_zoo("report", runs, "--format", kind)
+    assert (outcome.code, outcome.out.splitlines()[-1]) == (0, name)
+    assert Path(name).read_text(encoding="utf-8").startswith(first)
 
 
 def test_report_ends_with_1_when_something_does_not_hold(dsd_zoo, tmp_path, made_run) -> None:
@@ -255,8 +301,9 @@ def test_inspect_ends_with_1_when_a_layer_does_not_convert(dsd_zoo) -> None:
     assert "Not all of it converts." in outcome.out
 
 
-def test_the_story_of_vgg16_is_one_screen(dsd_zoo) -> None:
+def test_the_story_of_vgg16_is_one_screen(dsd_zoo, monkeypatch) -> None:
     """Claimed 4.31 points; 1.41 where one laboratory measured both nets in one way."""
+    monkeypatch.setenv("COLUMNS", "80")
     lines = dsd_zoo("audit", "vgg16-dsd").out.splitlines()
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 80

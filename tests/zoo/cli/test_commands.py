@@ -7,12 +7,12 @@ import sys
 
 import pytest
 import typer
+from command_line import HEAVY
 
 from zoo.cli import commands
 from zoo.cli.command import all_commands, command
 from zoo.cli.main import main
 
-HEAVY = {"cv2", "onnx", "onnx_ir", "onnxruntime", "requests", "rich", "scipy", "torch"}
 TOY = '''
 from zoo.cli.command import command
 

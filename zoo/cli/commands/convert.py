@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from converters import quoted
+from zoo.cli._completion import complete_nets
 from zoo.cli._options import (
     IgnoreFieldOption,
     InputShapeOption,
@@ -29,7 +30,7 @@ from zoo.cli._options import (
     mean_option,
     numbers,
 )
-from zoo.cli._output import counted, human_bytes, print_fields, print_json
+from zoo.cli._output import counted, human_bytes, print_fields, print_json, say
 from zoo.cli._subject import find_subject
 from zoo.cli.command import command
 from zoo.errors import UsageError
@@ -50,6 +51,7 @@ def convert(
         typer.Argument(
             metavar="MODEL|FILE...",
             help="A model of the catalog, or the files of a net: a prototxt and its weights, or one .t7.",
+            autocompletion=complete_nets,
         ),
     ],
     out: Annotated[
@@ -221,7 +223,7 @@ def _print_report(report: ConversionReport, what: Sequence[str], subject: Subjec
         ("next", _next(report, nets, named, subject, embedded=embedded)),
     ]
     forms = [FORMS[path.suffix] for path in nets or report.files]
-    print(f"{report.framework} to {' and '.join(forms)}")
+    say(f"{report.framework} to {' and '.join(forms)}")
     print_fields([(name, value) for name, value in fields if value])
 
 
@@ -249,9 +251,9 @@ def _next(
     lines = []
     for net in nets:
         if not embedded or net.suffix == ".onnx":
-            lines.append(shlex.join(["dsd-zoo", "compare", source, str(net), *shapes]))
+            lines.append(quoted("dsd-zoo", "compare", source, str(net), *shapes))
         elif len(nets) > 1:
-            lines.append(shlex.join(["dsd-zoo", "compare", str(nets[0]), str(net), *shapes]))
+            lines.append(quoted("dsd-zoo", "compare", str(nets[0]), str(net), *shapes))
         else:
             lines.append(
                 f"{net} takes pixels and the source prepared numbers: compare what is written without "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from zoo.cli._completion import complete_nets
 from zoo.cli._options import (
     CropOption,
     DeviceOption,
@@ -24,7 +25,7 @@ from zoo.cli._options import (
     mean_option,
     numbers,
 )
-from zoo.cli._output import print_json, print_table
+from zoo.cli._output import print_json, print_table, say
 from zoo.cli._subject import find_subject
 from zoo.cli.command import command
 from zoo.errors import UsageError
@@ -43,6 +44,7 @@ def predict(
         typer.Argument(
             metavar="MODEL|FILE... IMAGE...",
             help="A model of the zoo or the files of a net, then images: JPEG, PNG or BMP.",
+            autocompletion=complete_nets,
         ),
     ],
     out: Annotated[
@@ -144,14 +146,14 @@ def _print(
     values = {**settings.preprocessing.model_dump(), "meant_for": settings.meant_for}
     for found in predictions:
         height, width = found.size
-        print(f"{found.image}  {width}x{height} pixels, to {predictor.name}")
+        say(f"{found.image}  {width}x{height} pixels, to {predictor.name}", "  ")
         shape = "x".join(map(str, found.prepared.shape))
         by_net = "" if predictor.image_order is None else ", by the net itself"
-        print(f"  prepared  {in_words(values)}{by_net}")
-        print(f"            {shape}, values from {found.prepared.min():.4g} to {found.prepared.max():.4g}")
+        say(f"  prepared  {in_words(values)}{by_net}", " " * len("prepared  "))
+        say(f"            {shape}, values from {found.prepared.min():.4g} to {found.prepared.max():.4g}")
         if found.shown is not None:
             what = "what the net saw" if found.boxes is None else "with its boxes"
-            print(f"  written   {found.shown}  {what}")
+            say(f"  written   {found.shown}  {what}")
         print()
         _print_boxes(found, predictor) if found.boxes is not None else _print_classes(found)
         print()
@@ -185,10 +187,10 @@ def _print_boxes(found: Prediction, predictor: Predictor) -> None:
         header = ["CLASS", "NAME", "SCORE", "LEFT", "TOP", "RIGHT", "BOTTOM"]
         print_table(header, rows, right=[0, 2, 3, 4, 5, 6])
     else:
-        print(f"no box scores {predictor.threshold:g} or more")
+        say(f"no box scores {predictor.threshold:g} or more")
     if left := len(boxes) - len(shown):
         others = "1 box" if left == 1 else f"{left:,} boxes"
-        print(f"{others} below {predictor.threshold:g}: --threshold shows them")
+        say(f"{others} below {predictor.threshold:g}: --threshold shows them")
 
 
 def _fields(
