@@ -60,7 +60,12 @@ def test_help_list_and_show_import_nothing_heavy(arguments, heavy):
 def test_only_the_options_of_the_command_that_is_called_are_read(monkeypatch, arguments, read):
     given = []
     register = typer.Typer.command
-    monkeypatch.setattr(typer.Typer, "command", lambda app, name: given.append(name) or register(app, name))
+
+    def counted(app, name, **options):
+        given.append(name)
+        return register(app, name, **options)
+
+    monkeypatch.setattr(typer.Typer, "command", counted)
     monkeypatch.setattr(sys, "argv", ["dsd-zoo", *arguments])
     with pytest.raises(SystemExit):
         main()
