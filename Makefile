@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-runtimes fuzz chaos check format lint types docs clean
+.PHONY: help demo test test-runtimes fuzz chaos bench gpu-check check format lint types docs clean
 help:
 	@echo "make demo    run the whole job on the embedded models, offline"
 	@echo "make test    run the test suite"
 	@echo "make test-runtimes  run all recorded nets in OpenCV, OpenVINO and tract; installs the last two"
 	@echo "make fuzz [SECONDS=60]   fuzz every reader for so long; Linux only"
 	@echo "make chaos [SECONDS=60]  kill, disconnect and fill disks at random, each for so long"
+	@echo 'make bench [ARGS="--quick"]  measure speed against peers and bounds; about half an hour'
+	@echo "make gpu-check           everything that only a GPU can tell, within 8 minutes"
 	@echo "make check   format check, lint, types, tests: the whole gate"
 	@echo "make format  format the code and sort its imports"
 	@echo "make docs    write the generated pages and the output of the examples in all pages"
@@ -40,6 +42,13 @@ fuzz: $(STAMP)
 
 chaos: $(STAMP)
 	PYTHONPATH=. $(BIN)/python tests/chaos/measure.py --seconds $(SECONDS) $(WRITE)
+
+# Not part of `make test`: figures depend on the machine. ARGS are those of tests/benchmarks/measure.py.
+bench: $(STAMP)
+	$(BIN)/python tests/benchmarks/measure.py $(ARGS)
+
+gpu-check: $(STAMP)
+	$(BIN)/python tests/benchmarks/gpu_check.py $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

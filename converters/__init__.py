@@ -8,20 +8,21 @@ reports. `inspect` describes the files and also reports what cannot be converted
 `converters.errors`.
 
 For programs that handle such files themselves: `identify` says what a file is, `weights_of` and
-`preprocessing_of` what a model contains, `external_files` where an .onnx keeps its weights, `with_weights`
-puts trained weights into a model, `wire` reads protobuf messages in place, `SourceFile`, `FileView` and
-`FileState` are about files that may change while they are read, `KeptSources` reads the files of several
-conversions once, `atomic_write` writes a file whole or not at
-all, `temporary_folder` leaves nothing behind even if killed, and `Registry` holds what can be added by name.
+`preprocessing_of` what a model contains, `metadata_of` what an .onnx says of itself, `external_files` where
+it keeps its weights, `with_weights` puts trained weights into a model, `wire` reads protobuf messages in
+place, `SourceFile`, `FileView` and `FileState` are about files that may change while they are read,
+`KeptSources` reads the files of several conversions once, `atomic_write` writes a file whole or not at all,
+`temporary_folder` leaves nothing behind even if killed, `quoted` writes a command as the shell takes it, and
+`Registry` holds what can be added by name.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from converters import extras, wire
 from converters.atomic_writing import atomic_write, atomic_write_group
@@ -34,18 +35,22 @@ from converters.errors import (
     SourceChangedError,
     StaticSizeRequired,
     UnsupportedError,
+    UnverifiedWarning,
     UsageError,
     WrongFileError,
     shortened,
 )
 from converters.external_weights import external_files
+from converters.garbage_collection import rare_collections
 from converters.image_preparation import ImagePreparation
 from converters.kept_sources import KeptSources
+from converters.onnx_metadata import metadata_of
 from converters.options import Options
 from converters.registry import Registry, modules_in
 from converters.report import ConversionReport, Dropped, Inspection, LayerRow, Source
+from converters.shell import quoted
 from converters.sniff import Kind, foreign, identify, is_text
-from converters.source_files import FileState, FileView, SourceFile
+from converters.source_files import FileState, FileView, SourceFile, check_unchanged
 from converters.temporary_folders import temporary_folder
 from converters.version import __version__
 from converters.weights import weights_of
@@ -76,12 +81,14 @@ __all__ = [
     "SourceFile",
     "StaticSizeRequired",
     "UnsupportedError",
+    "UnverifiedWarning",
     "UsageError",
     "WrongFileError",
     "__version__",
     "atomic_write",
     "atomic_write_group",
     "convert",
+    "embedded_preprocessing_of",
     "external_files",
     "extras",
     "foreign",
@@ -90,15 +97,18 @@ __all__ = [
     "is_text",
     "labels_of",
     "load",
+    "metadata_of",
     "modules_in",
     "preparation_of",
     "preprocessing_of",
+    "quoted",
     "save",
     "shortened",
     "temporary_folder",
     "weights_of",
     "wire",
     "with_weights",
+    "without_embedded_preprocessing",
 ]
 
 PathLike = str | os.PathLike[str]
@@ -143,7 +153,8 @@ def load(
 
     The model's `meta["report"]` is the `ConversionReport`. Raises ConverterError.
     """
-    from converters.reading import read
+    from converters.reading import read, record_sources
+    from converters.source_hashes import SourceHashes
 
     options = Options.of(
         outputs=outputs,
@@ -158,7 +169,13 @@ def load(
         init=init,
         image_shape=image_shape,
     )
-    return read([Path(source) for source in sources], options, sha256, verify=verify, kept=kept)
+    paths = [Path(source) for source in sources]
+    kept = kept or KeptSources(for_one_call=True)
+    model = read(paths, options, verify=verify, kept=kept)
+    with SourceHashes(paths, kept, computed=sha256 is None) as hashes:
+        model.metadata_props.update(record_sources(model, hashes.sources(sha256)))
+    check_unchanged(model)
+    return model
 
 
 def save(
@@ -185,7 +202,7 @@ def convert(
     opset: int | None = None,
     outputs: Sequence[str] | None = None,
     input_shapes: Mapping[str, Sequence[int | str]] | None = None,
-    image_shape: Sequence[int | str] | None = None,
+    image_shape: Sequence[int | str] | Callable[[], Sequence[int | str] | None] | None = None,
     stages: Sequence[str] = (),
     level: int = 0,
     static_batch: int | None = None,
@@ -195,33 +212,50 @@ def convert(
     proposal: str | None = None,
     init: int | None = None,
     sha256: Sequence[str] | None = None,
+    hash_sources: bool = True,
+    late: Callable[[], Mapping[str, Any]] | None = None,
     verify: bool = False,
     kept: KeptSources | None = None,
     metadata: Mapping[str, object] | None = None,
     default_preprocessing: Mapping[str, object] | None = None,
-    embed_preprocessing: bool = False,
+    embed_preprocessing: bool | Literal["full"] = False,
     mean_image: np.ndarray | None = None,
+    channel_order: Literal["BGR", "RGB"] | None = None,
 ) -> ConversionReport:
     """`load` the sources, `save` to `out`, and report what was done. If anything fails, nothing is written.
 
-    image_shape: as in `load`; a note of the report says that it was used.
+    image_shape: as in `load`, or a function that is called only if it is used; a note of the report says so.
+    sha256: the hash of each source, if known. By default they are hashed while the net is written.
+    hash_sources: False leaves the hashes out: report and metadata say null, and what links to a source is
+        known by size, time and a sample only.
+    late: called when the weights are written, for a caller that hashes the sources meanwhile: returns
+        "sha256", and what follows from it as "metadata" and "default_preprocessing".
     metadata: values to store in the ONNX as `dsd-zoo.<key>`, in JSON, such as "preprocessing" or "labels".
         "preparation", an `ImagePreparation.to_dict()`, becomes `preprocess(image)` in net.py.
     default_preprocessing: what counts as the preprocessing if neither the files nor `metadata` state it.
     embed_preprocessing: mean and scale become the first nodes; see `converters.embedded_preprocessing`.
+        "full": resize and crop too, as `metadata` states them under "preparation", in an .onnx; the input is
+        then uint8 (N, height, width, 3); see `converters.embedded_images`.
     mean_image: (channels, height, width), for a net that subtracts one; with embed_preprocessing only.
+    channel_order: of the images that a net with embed_preprocessing="full" takes; None: the net's own.
     An `out` that ends in .safetensors receives the tensors of a Torch7 file unchanged, with or without a net.
     """
-    if isinstance(sources, str | os.PathLike):
-        sources = [sources]
-    if Path(out).suffix == ".safetensors":
-        from converters.tensor_extraction import extract_tensors
+    from converters.pending_metadata import promise
+    from converters.reading import read, record_sources
+    from converters.source_hashes import SourceHashes
 
-        return extract_tensors([Path(source) for source in sources], Path(out), sha256)
-    if mean_image is not None and not embed_preprocessing:
+    if mean_image is not None and not embed_preprocessing and Path(out).suffix != ".safetensors":
         raise UsageError("mean_image (--mean-image) is about --embed-preprocessing: give both, or neither")
-    model = load(
-        *sources,
+    if channel_order is not None and embed_preprocessing != "full":
+        raise UsageError(
+            "channel_order (--channel-order) is about --embed-preprocessing full: give both, or neither"
+        )
+    if embed_preprocessing == "full" and Path(out).suffix != ".onnx":
+        raise UsageError(
+            f"{out}: --embed-preprocessing full makes an ONNX that takes images: write NET.onnx; "
+            "a net.py has preprocess(image) where the preparation is known"
+        )
+    options = Options.of(
         outputs=outputs,
         input_shapes=input_shapes,
         image_shape=image_shape,
@@ -233,33 +267,44 @@ def convert(
         select=select,
         proposal=proposal,
         init=init,
-        sha256=sha256,
-        verify=verify,
-        kept=kept,
     )
-    report: ConversionReport = model.meta["report"]
-    if image_shape is not None and model.meta.get("image_shape_used"):
-        shape = "x".join(map(str, image_shape))
-        report.notes.append(
-            f"the net must know the size of its input and does not state it: {shape} was given"
-        )
-    report.notes += model.meta.pop("size_notes", list)()
-    stated = report.preprocessing or default_preprocessing
-    entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
-    if embed_preprocessing:
-        from converters.embedded_preprocessing import add_preprocessing_nodes, pixels_text
+    paths = [Path(one) for one in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
+    own_kept = kept or KeptSources(for_one_call=True)
+    computed = hash_sources and sha256 is None and late is None
+    with SourceHashes(paths, own_kept, computed=computed) as hashes:
+        if Path(out).suffix == ".safetensors":
+            from converters.tensor_extraction import extract_tensors
 
-        entries["preprocessing"] = add_preprocessing_nodes(model, entries["preprocessing"] or {}, mean_image)
-        if entries.get("preparation"):
-            entries["preparation"] = {**entries["preparation"], "mean": None, "std": None, "scale": 1.0}
-        report.notes.append(
-            "mean and scale are the first nodes: the input takes the cropped pixels unchanged"
-            + pixels_text(model, stated or {}, metadata or {})
-        )
-    model.metadata_props.update(
-        {f"dsd-zoo.{key}": json.dumps(value) for key, value in entries.items() if value}
-    )
-    report.files = save(model, out, link=link, external=external, opset=opset)
+            return extract_tensors(
+                paths, Path(out), lambda: hashes.sources(late()["sha256"] if late else sha256)
+            )
+        model = read(paths, options, verify=verify, kept=own_kept)
+        report: ConversionReport = model.meta["report"]
+        if model.meta.get("image_shape_used"):
+            shape = "x".join(map(str, options.image_shape or ()))
+            report.notes.append(
+                f"the net must know the size of its input and does not state it: {shape} was given"
+            )
+        with rare_collections():
+            report.notes += model.meta.pop("size_notes", list)()
+        if not hash_sources:
+            report.notes.append("the files were not hashed, as asked")
+        stated = report.preprocessing or default_preprocessing
+        entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
+        if embed_preprocessing:
+            from converters.embedding import embed
+
+            embed(model, entries, stated or {}, mean_image, embed_preprocessing == "full", channel_order)
+
+        def later_metadata() -> dict[str, str]:
+            told = {} if late is None else late()
+            recorded = record_sources(model, hashes.sources(told.get("sha256", sha256)))
+            values = {**entries, **told.get("metadata", {})}
+            values["preprocessing"] = values.get("preprocessing") or told.get("default_preprocessing")
+            return recorded | {f"dsd-zoo.{key}": json.dumps(value) for key, value in values.items() if value}
+
+        promise(model, later_metadata)
+        report.files = save(model, out, link=link, external=external, opset=opset)
     return report
 
 
@@ -311,29 +356,53 @@ def with_weights(model: ir.Model, state: Mapping[str, np.ndarray]) -> ir.Model:
     return with_weights(model, state)
 
 
-def preprocessing_of(model: ir.Model) -> dict[str, object] | None:
-    """The preprocessing in the metadata of a model; None if there is none. FormatError if it is no JSON."""
-    text = model.metadata_props.get("dsd-zoo.preprocessing")
+def embedded_preprocessing_of(net: ir.Model | Mapping[str, str]) -> dict[str, object] | None:
+    """The preprocessing that the first nodes of a net do (`embed_preprocessing`); None if they do none.
+
+    With "layout" among its keys the input takes whole images, of the order under "channel_order". FormatError
+    if it is damaged. net: as for `preprocessing_of`.
+    """
+    from converters.embedded_preprocessing import embedded_settings
+
+    return embedded_settings(_metadata(net))
+
+
+def without_embedded_preprocessing(model: ir.Model) -> ir.Model:
+    """A copy of a model without the first nodes that prepare its images: it takes prepared input.
+
+    FormatError if its metadata say that it has such nodes and it has not.
+    """
+    from converters.embedded_preprocessing import without_preprocessing_nodes
+
+    return without_preprocessing_nodes(model)
+
+
+def preprocessing_of(net: ir.Model | Mapping[str, str]) -> dict[str, object] | None:
+    """The preprocessing in the metadata of a net; None if there is none. FormatError if it is no JSON.
+
+    net: a model, or what `metadata_of` returned; so also for the two functions below.
+    """
+    text = _metadata(net).get("dsd-zoo.preprocessing")
     try:
         return json.loads(text) if text else None
     except (ValueError, RecursionError) as error:
         raise FormatError("the metadata dsd-zoo.preprocessing of the net are no JSON: damaged") from error
 
 
-def preparation_of(model: ir.Model) -> ImagePreparation | None:
-    """How images become the input of a model, from its metadata; None if that is not there.
+def preparation_of(net: ir.Model | Mapping[str, str]) -> ImagePreparation | None:
+    """How images become the input of a net, from its metadata; None if that is not there.
 
     Raises FormatError for metadata that are damaged.
     """
-    return ImagePreparation.in_metadata(model.metadata_props)
+    return ImagePreparation.in_metadata(_metadata(net))
 
 
-def labels_of(model: ir.Model) -> list[str] | None:
-    """The names of the classes in the metadata of a model, in the order of its scores; None: not there.
+def labels_of(net: ir.Model | Mapping[str, str]) -> list[str] | None:
+    """The names of the classes in the metadata of a net, in the order of its scores; None: not there.
 
     Raises FormatError for metadata that are damaged.
     """
-    text = model.metadata_props.get("dsd-zoo.labels")
+    text = _metadata(net).get("dsd-zoo.labels")
     if not text:
         return None
     try:
@@ -343,3 +412,7 @@ def labels_of(model: ir.Model) -> list[str] | None:
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise FormatError(f"the metadata dsd-zoo.labels is no list of names: {text:.80}")
     return labels
+
+
+def _metadata(net: ir.Model | Mapping[str, str]) -> Mapping[str, str]:
+    return net if isinstance(net, Mapping) else net.metadata_props

@@ -84,10 +84,15 @@ def detach_dropout(model: ir.Model) -> None:
             _bypass(graph, node)
 
 
+def has_detached_dropout(model: ir.Model) -> bool:
+    """Whether `detach_dropout` took a dropout out of a model."""
+    return bool(model.meta.get(_OUTPUTS)) or any(node.meta.get(_READ) for node in model.graph)
+
+
 def attach_dropout(model: ir.Model) -> None:
     """Puts the dropouts that `detach_dropout` took out of a model back into it, each as one node."""
     graph = model.graph
-    if not model.meta.get(_OUTPUTS) and not any(node.meta.get(_READ) for node in graph):
+    if not has_detached_dropout(model):
         return
     attached = _Attached(graph, {str(node.name) for node in graph} | set(_value_names(graph)))
     for node in list(graph):

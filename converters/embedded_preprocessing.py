@@ -1,32 +1,49 @@
-"""Adds mean and scale as the first nodes of a net (`--embed-preprocessing`).
+"""Adds mean and scale as the first nodes of a net (`--embed-preprocessing`), and takes such nodes away.
 
 The input of the net is then the cropped image, in the channel order and range of its flavour (Caffe: BGR,
-0..255; Torch7: RGB, 0..1). Decoding, resizing and cropping stay outside the net. A mean image is cropped
-at its centre to the size of the input, as Caffe's DataTransformer crops it in phase TEST.
+0..255; Torch7: RGB, 0..1). Decoding, resizing and cropping stay outside the net, unless
+`converters.embedded_images` adds them too. A mean image is cropped at its centre to the size of the input, as
+Caffe's DataTransformer crops it in phase TEST.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from converters.errors import UsageError
+from converters.embedded_graph import PREFIX
+from converters.errors import FormatError, UsageError
+
+
+def image_input(model: ir.Model) -> ir.Value:
+    """The only input of a net. UsageError if it has several."""
+    inputs = [value for value in model.graph.inputs if value.name not in model.graph.initializers]
+    if len(inputs) != 1:
+        raise UsageError(
+            f"--embed-preprocessing: the net has {len(inputs)} inputs; this is for nets with one image input"
+        )
+    return inputs[0]
 
 
 def add_preprocessing_nodes(
-    model: ir.Model, preprocessing: Mapping[str, Any], mean_image: np.ndarray | None = None
+    model: ir.Model,
+    preprocessing: Mapping[str, Any],
+    mean_image: np.ndarray | None = None,
+    *,
+    required: bool = True,
 ) -> dict[str, Any]:
     """Adds the nodes to `model` and returns the preprocessing that remains outside.
 
     preprocessing: `mean`, `std` (one value, or one per channel) and `scale`: (x - mean) * scale / std.
     mean_image: (channels, height, width) in the net's channel order and range, in place of `mean`.
+    required: whether it is an error if there is nothing to embed.
     UsageError for a mean image that is not given, is too small or comes beside mean values, for a net with
     several inputs, or if there is nothing to embed.
     """
-    inputs = [value for value in model.graph.inputs if value.name not in model.graph.initializers]
     if mean_image is None and (preprocessing.get("mean_file") or preprocessing.get("mean_image")):
         raise UsageError(
             "--embed-preprocessing: this net subtracts a mean image"
@@ -38,11 +55,7 @@ def add_preprocessing_nodes(
             f"--mean-image: the net has the mean values {preprocessing['mean']}; a mean image would be the "
             "second mean: leave it out"
         )
-    if len(inputs) != 1:
-        raise UsageError(
-            f"--embed-preprocessing: the net has {len(inputs)} inputs; this is for nets with one image input"
-        )
-    value = inputs[0]
+    value = image_input(model)
     steps = [
         ("Sub", _per_channel(value, preprocessing.get("mean")), 0.0),
         ("Mul", _per_channel(value, preprocessing.get("scale")), 1.0),
@@ -55,9 +68,9 @@ def add_preprocessing_nodes(
     for operator, array, neutral in steps:
         if array is None or np.all(array == neutral):
             continue
-        nodes.append(_node(model.graph, operator, value, array, f"preprocessing/{operator.lower()}"))
+        nodes.append(_node(model.graph, operator, value, array, f"{PREFIX}/{operator.lower()}"))
         value = nodes[-1].outputs[0]
-    if not nodes:
+    if not nodes and required:
         raise UsageError(
             "--embed-preprocessing: neither the definition nor the catalog gives a mean or a scale"
         )
@@ -66,6 +79,80 @@ def add_preprocessing_nodes(
     model.graph.insert_before(model.graph[0], nodes)
     remaining = {**preprocessing, "mean": None, "std": None, "scale": 1.0}
     return {name: value for name, value in remaining.items() if name not in ("mean_file", "mean_image")}
+
+
+def without_preprocessing_nodes(model: ir.Model) -> ir.Model:
+    """The net behind the nodes of `--embed-preprocessing`: a copy whose input is what these nodes make.
+
+    FormatError if the net has no such nodes, or if they make several values.
+    """
+    copy = model.clone()
+    copy.meta.update(model.meta)
+    graph = copy.graph
+    own = {node for node in graph if str(node.name).startswith(f"{PREFIX}/")}
+    made = {
+        value
+        for node in own
+        for value in node.outputs
+        if value.is_graph_output() or any(use.node not in own for use in value.uses())
+    }
+    if len(made) != 1 or len(graph.inputs) != 1:
+        raise FormatError(
+            f"the metadata of the net say that it prepares its images, and {len(made)} of its values come "
+            f"from nodes that do ({PREFIX}/...): damaged, or changed by another program"
+        )
+    (prepared,) = made
+    behind = ir.Value(name=graph.inputs[0].name, type=prepared.type, shape=prepared.shape)
+    ir.convenience.replace_all_uses_with(prepared, behind, replace_graph_outputs=True)
+    graph.inputs[0] = behind
+    for node in reversed([node for node in graph if node in own]):
+        graph.remove(node, safe=True)
+    for name in [name for name, value in graph.initializers.items() if not value.uses()]:
+        if not graph.initializers[name].is_graph_output():
+            del graph.initializers[name]
+    for key in ("embedded_preprocessing", "channel_order", "value_range", "layout"):
+        copy.metadata_props.pop(f"dsd-zoo.{key}", None)
+    return copy
+
+
+def embedded_settings(metadata: Mapping[str, str]) -> dict[str, Any] | None:
+    """What the first nodes of a net do to its images, by name; None for a net that prepares none.
+
+    metadata: of the net. FormatError if the metadata are damaged.
+    """
+    text = metadata.get("dsd-zoo.embedded_preprocessing")
+    if not text:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise FormatError(f"the metadata dsd-zoo.embedded_preprocessing are no settings: {text:.80}")
+    return found
+
+
+def takes_images(model: ir.Model) -> bool:
+    """Whether the first nodes of a net make its input of whole images. FormatError as above."""
+    return "layout" in (embedded_settings(model.metadata_props) or {})
+
+
+def describe_images(model: ir.Model) -> str | None:
+    """`embedded_settings` in words; None for a net that prepares no images. FormatError as there."""
+    found = embedded_settings(model.metadata_props)
+    if found is None:
+        return None
+    done = ", ".join(
+        f"{name} {value}"
+        for name, value in found.items()
+        if name not in ("layout", "channel_order") and value not in (None, False)
+    )
+    if "layout" not in found:
+        return f"its first nodes apply {done}: it takes cropped pixels"
+    return (
+        f"its first nodes prepare the images ({done}): it takes uint8 images N x height x width x 3, "
+        f"{found.get('channel_order')}"
+    )
 
 
 def pixels_text(model: ir.Model, preprocessing: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:

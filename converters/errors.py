@@ -76,6 +76,10 @@ class FormatError(ConverterError):
     """The file is damaged, truncated or breaks a rule of its own format."""
 
 
+class UnverifiedWarning(UserWarning):
+    """A file cannot be held against its hash, as none is on record."""
+
+
 class SourceChangedError(ConverterError):
     """A file was changed, replaced or cut off while it was read, so nothing was made of it."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters.errors import ConverterError, FormatError, UsageError
+from converters.onnx_metadata import MODEL_GRAPH, MODEL_METADATA, open_onnx, pair
 from converters.source_files import SourceFile, watch
 from converters.weights_record import METADATA_KEY, WeightsRecord, read_records
 from converters.wire import LENGTH, VARINT, Buffer, Field
@@ -23,13 +24,12 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 # Field numbers of onnx.proto.
-_MODEL_GRAPH, _MODEL_METADATA, _MODEL_FUNCTION = 7, 14, 25
+_MODEL_FUNCTION = 25
 _FUNCTION_NODE = 7
 _GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
 _NODE_ATTRIBUTE = 5
 _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS = (5, 10), (6, 11)
 _TENSOR_EXTERNAL_DATA, _TENSOR_LOCATION = 13, 14
-_KEY, _VALUE = 1, 2
 _IS_EXTERNAL = 1
 # Graphs in attributes (If, Loop, Scan) nest a few levels deep.
 _MAX_NESTING = 50
@@ -196,7 +196,7 @@ def _in_place(tensor: ir.ExternalTensor, file: SourceFile, path: Path) -> ir.Ten
     if tensor.dtype.bitwidth < 8:  # two or more values in a byte: onnx_ir unpacks them
         return ir.PackedTensor(content, tensor.dtype, shape=tensor.shape, name=tensor.name)
     dtype = tensor.dtype.numpy().newbyteorder("<")
-    array = np.frombuffer(content, dtype).reshape(shape) if count else np.zeros(shape, dtype)
+    array = content.view(dtype).reshape(shape) if count else np.zeros(shape, dtype)
     return ir.Tensor(array, tensor.dtype, name=tensor.name)
 
 
@@ -209,23 +209,20 @@ def _too_short(path: Path, what: str, end: int, location: str, size: int) -> For
 
 def _scan(path: Path) -> _Found:
     """Finds the external tensors of an .onnx without reading what it stores itself."""
-    try:
-        buffer = Buffer(SourceFile(path).view, str(path), max_fields=None)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    buffer = open_onnx(path)
     ends: dict[str, int] = {}
     text = None
     for field in buffer.fields():
         if field.wire_type != LENGTH:
             continue
-        if field.number in (_MODEL_GRAPH, _MODEL_FUNCTION):
+        if field.number in (MODEL_GRAPH, _MODEL_FUNCTION):
             for tensor in _tensors(buffer, field, 0, is_function=field.number == _MODEL_FUNCTION):
                 entries = _external_entries(buffer, tensor)
                 if entries is not None:
                     location, end = _end_of(entries, path)
                     ends[location] = max(end, ends.get(location, 0))
-        elif field.number == _MODEL_METADATA:
-            key, value = _pair(buffer, field)
+        elif field.number == MODEL_METADATA:
+            key, value = pair(buffer, field)
             text = value if key == METADATA_KEY else text
     return _Found(ends, read_records(text, path))
 
@@ -259,7 +256,7 @@ def _external_entries(buffer: Buffer, tensor: Field) -> dict[str, str] | None:
     entries, is_external = {}, False
     for field in buffer.fields(tensor.start, tensor.end):
         if field.number == _TENSOR_EXTERNAL_DATA and field.wire_type == LENGTH:
-            key, value = _pair(buffer, field)
+            key, value = pair(buffer, field)
             entries[key] = value
         elif field.number == _TENSOR_LOCATION and field.wire_type == VARINT:
             is_external = field.value == _IS_EXTERNAL
@@ -274,12 +271,3 @@ def _end_of(entries: Mapping[str, str], path: Path) -> tuple[str, int]:
     if offset < 0 or length < 0:
         raise FormatError(f"{path}: the place of a weight in another file is negative: damaged")
     return entries.get("location", ""), offset + length
-
-
-def _pair(buffer: Buffer, field: Field) -> tuple[str, str]:
-    """A StringStringEntryProto."""
-    found = {_KEY: "", _VALUE: ""}
-    for part in buffer.fields(field.start, field.end):
-        if part.number in found and part.wire_type == LENGTH:
-            found[part.number] = buffer.bytes(part.start, part.end).decode("utf-8", "surrogateescape")
-    return found[_KEY], found[_VALUE]

@@ -40,6 +40,11 @@ def require(module: str, task: str, otherwise: str = "") -> None:
         raise UsageError(missing(module, task) + otherwise)
 
 
+def install_command(extra: str) -> str:
+    """What to type for an extra of dsd-zoo; every shell takes double quotes, that of Windows no others."""
+    return f'pip install "dsd-zoo[{extra}]"'
+
+
 def missing(module: str, task: str) -> str:
     """What to tell and what to type where a module of `EXTRAS` is not installed."""
-    return f"{task} needs {NAMES[module]}, which is not installed\n  pip install 'dsd-zoo[{EXTRAS[module]}]'"
+    return f"{task} needs {NAMES[module]}, which is not installed\n  {install_command(EXTRAS[module])}"

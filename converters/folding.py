@@ -76,7 +76,7 @@ def _batch_norm(node: ir.Node, x: ir.Value, channels: int) -> Affine | None:
     arrays = [_array(value) for value in node.inputs[1:5]]
     if node.inputs[0] is not x or any(array is None for array in arrays):
         return None
-    gamma, beta, mean, variance = (np.asarray(array, np.float64) for array in arrays)
+    gamma, beta, mean, variance = (array.astype(np.float64) for array in arrays if array is not None)
     epsilon = node.attributes["epsilon"].as_float() if "epsilon" in node.attributes else 1e-5
     scale = gamma / np.sqrt(variance + epsilon)
     return Affine(scale, beta - mean * scale)
@@ -100,7 +100,7 @@ def _constant_per_channel(node: ir.Node, x: ir.Value, channels: int) -> np.ndarr
     shape = (1,) * (len(x.shape) - array.ndim) + array.shape
     if len(shape) != len(x.shape) or shape[0] != 1 or any(size != 1 for size in shape[2:]):
         return None
-    return np.asarray(array, np.float64).reshape(-1) if array.size in (1, channels) else None
+    return array.astype(np.float64).reshape(-1) if array.size in (1, channels) else None
 
 
 def _replace(graph: ir.Graph, node: ir.Node, follower: ir.Node, affine: Affine) -> ir.Node:

@@ -17,6 +17,7 @@ import onnx_ir as ir
 from converters.errors import StaticSizeRequired
 from converters.graph_bounds import GraphBounds, check_shape, filled
 from converters.sizes import Dim, Shape, Symbol, dims, shape_text
+from converters.training_settings import FROZEN, Multipliers, set_multipliers
 from converters.weights import mark_weight
 
 # Opset 18 in IR version 8 loads in ONNX Runtime 1.14 and later, OpenCV 5 and TensorRT 8.6 and later.
@@ -51,6 +52,7 @@ class Graph:
         self._value_names = UniqueNames()
         self._layer = ""
         self._layer_doc = ""
+        self._layer_multipliers: Mapping[str, Multipliers] | None = None
 
     def input(self, name: str, shape: Sequence[Dim], dtype: ir.DataType = ir.DataType.FLOAT) -> ir.Value:
         """A graph input of exactly this name."""
@@ -72,8 +74,11 @@ class Graph:
         # The initializer keeps the array alive, so no other array can get its address.
         memory = array.ctypes.data, array.dtype.str, array.shape, array.strides
         if memory not in self._parameters:
-            name = f"{self._layer}.{name}" if self._layer else name
-            self._parameters[memory] = self._initializer(name, array, is_weight=True)
+            full_name = f"{self._layer}.{name}" if self._layer else name
+            self._parameters[memory] = self._initializer(full_name, array, is_weight=True)
+            if self._layer_multipliers is not None:
+                multipliers = self._layer_multipliers.get(name, FROZEN)
+                set_multipliers(self._parameters[memory], multipliers)
         return self._parameters[memory]
 
     def constant(self, array: np.ndarray) -> ir.Value:
@@ -176,14 +181,22 @@ class Graph:
         return np.array(target, np.int64)
 
     @contextlib.contextmanager
-    def layer(self, name: str, doc: str = "") -> Iterator[None]:
-        """Nodes and weights added inside are named after this layer; `doc` becomes their doc string."""
-        previous = self._layer, self._layer_doc
+    def layer(
+        self, name: str, doc: str = "", multipliers: Mapping[str, Multipliers] | None = None
+    ) -> Iterator[None]:
+        """Nodes and weights added inside are named after this layer; `doc` becomes their doc string.
+
+        multipliers: those of its weights, by the name that `parameter` gets; may be filled inside. What is
+        not named there is frozen, such as the ones and zeros with which a convolution copies. None: the
+        source trains all alike.
+        """
+        previous = self._layer, self._layer_doc, self._layer_multipliers
         self._layer, self._layer_doc = name, doc
+        self._layer_multipliers = multipliers
         try:
             yield
         finally:
-            self._layer, self._layer_doc = previous
+            self._layer, self._layer_doc, self._layer_multipliers = previous
 
     def name_result(self, value: ir.Value, node_name: str | None, value_name: str | None) -> None:
         """Gives these names to the result of a layer and to its node; a name that is taken is not given."""

@@ -24,7 +24,7 @@ class KeptSources:
     """
 
     def __init__(self, *, for_one_call: bool = False) -> None:
-        self._for_one_call = for_one_call
+        self.for_one_call = for_one_call
         self._found: dict[Hashable, object] = {}
 
     def get(self, key: Hashable, read: Callable[[], T]) -> T:
@@ -47,7 +47,7 @@ class KeptSources:
 
     def model(self, key: Hashable, read: Callable[[], ir.Model]) -> ir.Model:
         """A copy of a model, which shares its weights, so that changes stay in the copy."""
-        if self._for_one_call:
+        if self.for_one_call:
             return read()
         first = self.get(key, read)
         copy = first.clone()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Integral
 
 from converters.errors import UsageError
+
+
+def _no_shape() -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Options:
     init: the seed of initial weights for the parameters of a Caffe definition that no file holds.
     proposal: the project whose numbers the Python proposal layers of a Caffe definition have.
     image_shape: (channels, height, width), used only for a net with one input that must know its size and
-        does not state it.
+        does not state it; find_image_shape is called only then.
     """
 
     outputs: tuple[str, ...] | None = None
@@ -36,7 +41,12 @@ class Options:
     select: str | None = None
     proposal: str | None = None
     init: int | None = None
-    image_shape: tuple[int | str, ...] | None = None
+    find_image_shape: Callable[[], tuple[int | str, ...] | None] = _no_shape
+
+    @property
+    def image_shape(self) -> tuple[int | str, ...] | None:
+        """See above."""
+        return self.find_image_shape()
 
     def with_image_shape_for(self, name: str) -> Options:
         """These options, with `image_shape` as the shape of the input `name`, for any batch."""
@@ -57,7 +67,7 @@ class Options:
         select: str | None = None,
         proposal: str | None = None,
         init: int | None = None,
-        image_shape: Sequence[int | str] | None = None,
+        image_shape: Sequence[int | str] | Callable[[], Sequence[int | str] | None] | None = None,
     ) -> Options:
         """Options after a check; UsageError names the one with an invalid value."""
         for name, value in (("outputs", outputs), ("stages", stages), ("ignore_fields", ignore_fields)):
@@ -67,6 +77,10 @@ class Options:
             raise UsageError(f"static_batch must be 1 or more, not {static_batch}")
         if init is not None and init < 0:
             raise UsageError(f"init (--init) is a seed from 0 on, not {init}")
+        find = image_shape if callable(image_shape) else lambda: image_shape
+        checked = functools.cache(lambda: _image_shape(find()))
+        if not callable(image_shape):
+            checked()
         shapes = {name: _shape(name, shape) for name, shape in (input_shapes or {}).items()}
         return cls(
             outputs=tuple(outputs) if outputs is not None else None,
@@ -79,8 +93,12 @@ class Options:
             select=select,
             proposal=proposal,
             init=init,
-            image_shape=None if image_shape is None else _shape("image", image_shape),
+            find_image_shape=checked,
         )
+
+
+def _image_shape(shape: Sequence[int | str] | None) -> tuple[int | str, ...] | None:
+    return None if shape is None else _shape("image", shape)
 
 
 def _shape(name: str, shape: Sequence[object]) -> tuple[int | str, ...]:

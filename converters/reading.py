@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import onnx_ir as ir
 
 from converters.batch_norm_scale import join_batch_norm_and_scale
 from converters.dropout import detach_dropout
+from converters.embedded_preprocessing import describe_images
 from converters.errors import FormatError, LimitError, UsageError, shortened
 from converters.external_weights import external_problems, map_external_weights
 from converters.folding import fold
+from converters.garbage_collection import rare_collections
 from converters.kept_sources import KeptSources
 from converters.onnx_checks import check_model, check_node_count
 from converters.options import Options
@@ -25,36 +25,32 @@ from converters.sniff import Kind, identify
 from converters.source_files import check_unchanged, watch
 from converters.version import __version__
 
+_SOURCES = "dsd-zoo.sources"
 _WEIGHTS = {Kind.CAFFEMODEL, Kind.CAFFE_HDF5, Kind.DEEP_COMPRESSION}
 
 
 def read(
     paths: Sequence[Path],
     options: Options,
-    sha256: Sequence[str] | None = None,
     *,
     verify: bool = False,
     external_weights: bool = True,
     kept: KeptSources | None = None,
 ) -> ir.Model:
-    """The model in `paths`, with its report in `meta` and its sources in the metadata.
+    """The model in `paths`, with its report in `meta`; `record_sources` adds the sources.
 
     verify: see `converters.external_weights.external_files`.
     external_weights: whether the files in which an .onnx keeps its weights are opened.
     kept: what earlier calls read of the same files.
     SourceChangedError if a file changes meanwhile; `check_unchanged` tells later on.
     """
-    if sha256 is not None and len(sha256) != len(paths):
-        raise UsageError(
-            f"sha256 has {len(sha256)} hashes for {len(paths)} files; give one for each, in their order"
-        )
     kinds = files_by_kind(paths)
     _check_options(kinds, options)
     kept = kept or KeptSources(for_one_call=True)
     states = [kept.state(path) for path in paths]
     with limits_as_errors(paths):
         model = _model(kinds, options, kept, external_weights=external_weights, verify=verify)
-        _complete(model, paths, sha256 or [None] * len(paths), kept)
+        _complete(model)
     watch(model, states)
     check_unchanged(model)
     return model
@@ -64,7 +60,8 @@ def read(
 def limits_as_errors(paths: Sequence[Path]) -> Iterator[None]:
     """LimitError where Python's memory or stack ends inside: the last resort, behind limits that say more."""
     try:
-        yield
+        with rare_collections():
+            yield
     except MemoryError as error:
         raise LimitError(f"{_names(paths)}: needs more memory than there is ({error})") from error
     except RecursionError as error:
@@ -175,6 +172,7 @@ def _inspect_onnx(path: Path, options: Options, kept: KeptSources, *, verify: bo
         LayerRow(node.name or "", node.op_type, [_shape(output) for output in node.outputs])
         for node in model.graph
     ]
+    images = describe_images(model)
     return Inspection(
         "ONNX model",
         [str(path)],
@@ -183,7 +181,7 @@ def _inspect_onnx(path: Path, options: Options, kept: KeptSources, *, verify: bo
         report.outputs,
         report.parameters,
         problems=problems,
-        notes=report.notes,
+        notes=[*report.notes, *([] if images is None else [images])],
     )
 
 
@@ -206,14 +204,8 @@ def _parsed_onnx(path: Path) -> ir.Model:
     return model
 
 
-def _complete(
-    model: ir.Model, paths: Sequence[Path], sha256: Sequence[str | None], kept: KeptSources
-) -> None:
+def _complete(model: ir.Model) -> None:
     report: ConversionReport = model.meta["report"]
-    report.sources = [
-        source_record(path, known) if known else kept.get(("sha256", path), partial(source_record, path))
-        for path, known in zip(paths, sha256, strict=True)
-    ]
     report.inputs = {str(v.name): _shape(v) for v in model.graph.inputs}
     report.outputs = {str(v.name): _shape(v) for v in model.graph.outputs}
     report.notes = [shortened(note) for note in report.notes]
@@ -226,21 +218,23 @@ def _complete(
     model.producer_version = __version__
     model.metadata_props["dsd-zoo.version"] = __version__
     model.metadata_props["dsd-zoo.framework"] = report.framework
-    model.metadata_props["dsd-zoo.sources"] = json.dumps([vars(source) for source in report.sources])
+    model.metadata_props[_SOURCES] = json.dumps(
+        []
+    )  # here, so that the order of the entries is always the same
     if report.preprocessing:
         model.metadata_props["dsd-zoo.preprocessing"] = json.dumps(report.preprocessing)
     if report.notes:
         model.metadata_props["dsd-zoo.notes"] = json.dumps(report.notes)
 
 
+def record_sources(model: ir.Model, sources: Sequence[Source]) -> dict[str, str]:
+    """Puts the sources into the report of the model, and returns its metadata about them."""
+    report: ConversionReport = model.meta["report"]
+    report.sources = list(sources)
+    if report.framework == "onnx":
+        return {}
+    return {_SOURCES: json.dumps([vars(source) for source in sources])}
+
+
 def _shape(value: ir.Value) -> str:
     return shape_text([str(size) for size in value.shape]) if value.shape is not None else "unknown"
-
-
-def source_record(path: Path, sha256: str | None = None) -> Source:
-    """Name, size in bytes and sha256 of a file that was read; computes the hash if it is not given."""
-    if sha256 is not None:
-        return Source(path.name, path.stat().st_size, sha256)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
-        return Source(path.name, file.tell(), digest.hexdigest())

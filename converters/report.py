@@ -9,11 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Source:
-    """A file that was read."""
+    """A file that was read. sha256: None if the files were not hashed, as asked."""
 
     name: str
     bytes: int
-    sha256: str
+    sha256: str | None
 
 
 @dataclass(frozen=True)

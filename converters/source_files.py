@@ -1,19 +1,22 @@
 """Files that are read: opened once, and held against what they were whenever a result rests on them.
 
 A file can be truncated, rewritten or replaced while it is read. Touching the memory map of a file beyond its
-new end would end the process (SIGBUS), so only large files are mapped, to make views of their weights. Their
-bytes are looked at and copied by reads, which come back short instead. That a file has not changed is checked
+new end would end the process (SIGBUS), so only large files are mapped, to make views of their weights, and
+mapped memory is never touched (`converters.mapped_array`). Bytes are looked at, copied and computed with by
+reads, which come back short instead. That a file has not changed is checked
 before the last step that rests on it: before the rename that makes an output visible.
 """
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import stat
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
@@ -26,6 +29,11 @@ if TYPE_CHECKING:
 # A file up to this size is read into memory at once, and nothing that happens to it later matters.
 MAPPED_FROM_BYTES = 64 << 20
 _BLOCK_BYTES = 4096
+_COPIED_AT_ONCE = 1 << 18
+# What the system says where it does not copy between these two files itself.
+_CANNOT_COPY = frozenset(
+    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ETXTBSY}
+)
 # The keys of a model's `meta` under which `watch` keeps the files that it was read from.
 _STATES, _OPEN_FILES = "file_states", "open_files"
 
@@ -93,9 +101,20 @@ class SourceFile:
         self.state = FileState._from(path, os.fstat(self._descriptor))
         self.is_mapped = self.state.size >= MAPPED_FROM_BYTES
 
-    @functools.cached_property
+    @property
     def data(self) -> np.ndarray:
-        """All bytes (uint8), to make views of them. SourceChangedError if they are not there any more."""
+        """All bytes (uint8), to make views of them: a `MappedArray` if they are mapped.
+
+        SourceChangedError if they are not there any more.
+        """
+        if not self.is_mapped:
+            return self._memory
+        from converters.mapped_array import view_of
+
+        return view_of(self, self._memory)
+
+    @functools.cached_property
+    def _memory(self) -> np.ndarray:
         import numpy as np
 
         if not self.is_mapped:
@@ -106,7 +125,7 @@ class SourceFile:
     @functools.cached_property
     def view(self) -> FileView | memoryview:
         """All bytes, to look at them: in memory, or read where they are asked for."""
-        return FileView(self, 0, self.state.size) if self.is_mapped else memoryview(self.data.data)
+        return FileView(self, 0, self.state.size) if self.is_mapped else memoryview(self._memory.data)
 
     def check(self) -> None:
         """SourceChangedError if the file has changed, or another one has its name now."""
@@ -128,17 +147,55 @@ class SourceFile:
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fills `buffer` with the bytes at `offset`. SourceChangedError if they are not there any more."""
         while buffer:
-            part = self._read_some(len(buffer), offset)
-            buffer[: len(part)] = part
-            buffer, offset = buffer[len(part) :], offset + len(part)
+            if hasattr(os, "preadv"):
+                count = os.preadv(self._descriptor, [buffer], offset)
+            else:
+                part = self._read_some(len(buffer), offset)
+                count = len(part)
+                buffer[:count] = part
+            if not count:
+                raise self._gone(offset)
+            buffer, offset = buffer[count:], offset + count
+
+    def copy_to(self, file: FileIO, offset: int, size: int) -> None:
+        """Writes `size` bytes at `offset` to an unbuffered file. SourceChangedError if they are not there.
+
+        The system copies them where it can, without memory of this process.
+        """
+        end = offset + size
+        while offset < end and (count := self._copied_by_system(file, offset, end - offset)):
+            offset += count
+        buffer = memoryview(bytearray(min(_COPIED_AT_ONCE, end - offset)))
+        while offset < end:
+            part = buffer[: end - offset]
+            self.read_into(part, offset)
+            offset += len(part)
+            while part:
+                part = part[file.write(part) :]
+
+    def _copied_by_system(self, file: FileIO, offset: int, size: int) -> int:
+        """How many bytes the system has copied; 0 where it cannot, and at the end of the file."""
+        try:
+            return os.copy_file_range(self._descriptor, file.fileno(), size, offset)
+        except AttributeError:  # only Linux has it
+            return 0
+        except OSError as error:
+            if error.errno in _CANNOT_COPY:
+                return 0
+            raise
 
     def offset_of(self, array: np.ndarray) -> int | None:
         """The offset in the file of an array whose bytes are a view of `data`; None for other arrays."""
         from numpy.lib.array_utils import byte_bounds
 
         first, end = byte_bounds(array)
-        start = self.data.__array_interface__["data"][0]
-        return first - start if start <= first and end <= start + self.data.nbytes else None
+        start = self.offset_at(first)
+        return start if start >= 0 and start + end - first <= self._memory.nbytes else None
+
+    def offset_at(self, address: int) -> int:
+        """The offset in the file of the byte at this address in `data`."""
+        start: int = self._memory.__array_interface__["data"][0]
+        return address - start
 
     def _read_some(self, size: int, offset: int) -> bytes:
         """At least one byte. Several threads may read at once."""
@@ -149,8 +206,11 @@ class SourceFile:
                 file.seek(offset)
                 part = file.read(size)
         if not part:
-            raise changed(self.path, f"byte {offset:,} of {self.state.size:,} is gone")
+            raise self._gone(offset)
         return part
+
+    def _gone(self, offset: int) -> SourceChangedError:
+        return changed(self.path, f"byte {offset:,} of {self.state.size:,} is gone")
 
 
 class FileView:

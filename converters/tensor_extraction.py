@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from converters.atomic_writing import atomic_write_group
 from converters.errors import UsageError
-from converters.reading import source_record
-from converters.report import ConversionReport
+from converters.report import ConversionReport, Source
 from converters.sniff import Kind, identify
 from converters.tensor_file import write_tensors
 
 
 def extract_tensors(
-    paths: Sequence[Path], out: Path, sha256: Sequence[str] | None = None
+    paths: Sequence[Path], out: Path, sources: Callable[[], list[Source]]
 ) -> ConversionReport:
     """Writes every tensor of one .t7 under its path in the file. UsageError for other files.
 
-    sha256: the hash of each of `paths`, if known.
+    sources: gives the records of `paths`; called after the tensors are written.
     """
     if len(paths) != 1 or identify(paths[0]) is not Kind.TORCH7:
         raise UsageError(
@@ -31,12 +30,12 @@ def extract_tensors(
     if not arrays:
         raise UsageError(f"{paths[0]}: holds no tensors; dsd-zoo inspect shows what is in it")
     with atomic_write_group(out.parent, [out.name]) as temporary:
-        write_tensors(temporary / out.name, arrays, [file])
-        source = source_record(paths[0], None if sha256 is None else sha256[0])
+        write_tensors(temporary / out.name, arrays, [file], hashed=False)
+        records = sources()
         file.check()
     return ConversionReport(
         framework="torch7",
-        sources=[source],
+        sources=records,
         parameters=sum(array.size for array in arrays.values()),
         notes=[f"{len(arrays)} tensors, under their paths in the file"],
         files=[out],

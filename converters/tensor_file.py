@@ -8,16 +8,17 @@ on the way, and because `save_file` would touch memory-mapped sources: see `conv
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from converters.errors import UsageError
+from converters.mapped_array import in_memory
+from converters.output_file import Output, OutputFile
 from converters.source_files import SourceFile
 
 # The names of the element types, and their order in a file.
@@ -26,7 +27,6 @@ _TYPE_NAMES = {
     **{"float32": "F32", "uint32": "U32", "int32": "I32", "bfloat16": "BF16", "float16": "F16"},
     **{"uint16": "U16", "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL"},
 }
-_CHUNK_BYTES = 4 << 20
 _HEADER_ALIGNMENT = 8
 
 
@@ -49,60 +49,48 @@ class TensorFile:
 
 
 def write_tensors(
-    path: Path, arrays: Mapping[str, np.ndarray], sources: Sequence[SourceFile] = ()
+    path: Path, arrays: Mapping[str, np.ndarray], sources: Sequence[SourceFile] = (), *, hashed: bool = True
 ) -> TensorFile:
     """Writes `path`. `sources`: files of which arrays may be views; see `write_array`.
+
+    hashed: compute the SHA-256 of the file; without it, it is empty.
 
     Raises OSError, UsageError for an element type that the format does not have, and SourceChangedError.
     """
     header, places = _header(path.name, arrays)
-    digest = hashlib.sha256()
-    with path.open("wb") as file:
-
-        def write(data: memoryview | bytes) -> None:
-            digest.update(data)
-            file.write(data)
-
-        write(header)
+    with OutputFile(path, hashed=hashed) as file:
+        file.write(header)
         for name in places:
-            write_array(write, arrays[name], sources)
-        return TensorFile(digest.hexdigest(), file.tell(), places)
+            write_array(file, arrays[name], sources)
+    return TensorFile(file.sha256 if hashed else "", file.size, places)
 
 
-def write_array(
-    write: Callable[[memoryview | bytes], object], array: np.ndarray, sources: Sequence[SourceFile]
-) -> None:
-    """Passes the bytes of an array, contiguous and little-endian, to `write`.
+def write_array(out: Output, array: np.ndarray, sources: Sequence[SourceFile]) -> None:
+    """Writes the bytes of an array, contiguous and little-endian.
 
-    A view of a mapped file is read from the file, so that it does no harm if the file gets shorter meanwhile:
-    SourceChangedError.
+    A view of a mapped file is copied from the file, so that it does no harm if the file gets shorter
+    meanwhile: SourceChangedError.
     """
     for source in sources:
         if source.is_mapped and (offset := source.offset_of(array)) is not None:
-            _write_mapped(write, array, source, offset)
+            _write_mapped(out, array, source, offset)
             return
-    write(_bytes_of(array))
+    out.write(_bytes_of(array))
 
 
 def little_endian(array: np.ndarray) -> np.ndarray:
     """The array contiguous and in little-endian order; copied only if necessary."""
-    return np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+    return np.asarray(in_memory(array), array.dtype.newbyteorder("<"), order="C")
 
 
-def _write_mapped(
-    write: Callable[[memoryview | bytes], object], array: np.ndarray, source: SourceFile, offset: int
-) -> None:
+def _write_mapped(out: Output, array: np.ndarray, source: SourceFile, offset: int) -> None:
     if not array.flags.c_contiguous or array.dtype.byteorder == ">":
         first, end = np.lib.array_utils.byte_bounds(array)
         start = array.__array_interface__["data"][0] - first
         content = source.read(offset, end - first)
-        write(_bytes_of(np.ndarray(array.shape, array.dtype, content, start, array.strides)))
+        out.write(_bytes_of(np.ndarray(array.shape, array.dtype, content, start, array.strides)))
         return
-    buffer = memoryview(bytearray(min(_CHUNK_BYTES, array.nbytes)))
-    for begin in range(0, array.nbytes, _CHUNK_BYTES):
-        chunk = buffer[: array.nbytes - begin]
-        source.read_into(chunk, offset + begin)
-        write(chunk)
+    out.copy(source, offset, array.nbytes)
 
 
 def _bytes_of(array: np.ndarray) -> memoryview:

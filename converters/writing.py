@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converters.errors import UsageError
+from converters.errors import UnsupportedError, UsageError
 from converters.extras import require
+from converters.garbage_collection import rare_collections
 from converters.source_files import check_unchanged, replaced
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int | None) -> list[Path]:
     """Writes `model` in the format of the ending of `path`; see `converters.save`."""
     check_unchanged(model)
-    written = _write(model, path, link=link, external=external, opset=opset)
+    with rare_collections():
+        written = _write(model, path, link=link, external=external, opset=opset)
     replaced(model, written)
     return written
 
@@ -35,7 +37,13 @@ def _write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: in
     if link or external:
         raise UsageError(f"{path}: --link and --external are for .onnx output")
     from converters import to_pytorch
+    from converters.embedded_preprocessing import takes_images
 
+    if takes_images(model):
+        raise UnsupportedError(
+            f"{path}: the net prepares its images in its first nodes (--embed-preprocessing full), which a "
+            "net.py does not: convert the files that it came from; net.py then has preprocess(image)"
+        )
     if path.suffix in (".py", ""):
         also = "" if path.suffix else "\n  or write ONNX alone: -o NET.onnx"
         require("torch", f"{path}: writing PyTorch", also)

@@ -5,7 +5,8 @@
     ├── FetchError           no source delivered the file
     ├── IntegrityError       the bytes are not the ones on record
     ├── DataError            an image or a dataset cannot be read
-    └── DeviceError          the device or the precision asked for is not there
+    ├── DeviceError          the device or the precision asked for is not there
+    └── InterruptedRunError  Ctrl-C stopped a command that can go on from where it was
 
 Every message names the thing, what was expected, what came, and what to do next. Errors of the
 conversion itself are `converters.ConverterError` and live in `converters.errors`.
@@ -63,3 +64,10 @@ class DataError(ZooError):
 
 class DeviceError(ZooError):
     """The device or the precision asked for is not available here."""
+
+
+class InterruptedRunError(ZooError):
+    """Ctrl-C stopped a command that can go on from where it was; the message says how."""
+
+    # What shells report of a command that Ctrl-C ended.
+    exit_code = 130

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+import textwrap
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -67,3 +70,19 @@ class Data(BaseModel):
     """Base of the frozen records that are read from files: an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def field_docstrings(record: type[BaseModel]) -> dict[str, str]:
+    """The string below each field of a record, and of those that it inherits from, by the field's name."""
+    found: dict[str, str] = {}
+    for base in reversed(record.__mro__):
+        if base is BaseModel or not issubclass(base, BaseModel):
+            continue
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        assert isinstance(definition, ast.ClassDef)
+        for field, below in zip(definition.body, definition.body[1:], strict=False):
+            if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+                continue
+            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+                found[field.target.id] = inspect.cleandoc(str(below.value.value))
+    return found

@@ -16,6 +16,7 @@ from converters.from_caffe.fillers import DEFAULT_FILLER, fill, fill_randomly, g
 from converters.from_caffe.implied_channels import why_not_stored
 from converters.graph_bounds import filled
 from converters.sizes import shape_text
+from converters.training_settings import Multipliers
 
 if TYPE_CHECKING:
     from converters.from_caffe.weights import Blob, StoredLayer, Weights
@@ -85,7 +86,28 @@ class Binder:
                 f"({', '.join(p.name for p in wanted)}), {self._file} holds {len(stored.blobs)}: "
                 "do the two files belong together?"
             )
+        for index, parameter in enumerate(wanted):
+            layer.multipliers[parameter.name] = self._multipliers(layer, index)
         return [self._parameter(layer, index, parameter, stored) for index, parameter in enumerate(wanted)]
+
+    def _multipliers(self, layer: BoundLayer, index: int) -> Multipliers:
+        """lr_mult and decay_mult of a parameter; those that share it must agree (Net::AppendParam)."""
+        trained_by = layer.message if layer.training is None else layer.training
+        specs = [trained_by.param[index]] if index < len(trained_by.param) else []
+        name = specs[0].name if specs else ""
+        sharers = self._shared.get(name, ()) if name else ()
+        specs += [other.param[place] for other, place in sharers if other is not layer.message]
+        found = []
+        for key in ("lr_mult", "decay_mult"):
+            stated = sorted({getattr(spec, key) for spec in specs if spec.HasField(key)})
+            layer.check(all(map(math.isfinite, stated)), f"its {key} is no finite number")
+            layer.check(
+                len(stated) < 2,
+                f"the layers that share its parameter {name!r} state different {key}: {stated[:2]}",
+            )
+            # The shortest decimal of the float32 that a definition stores: 0.1, not 0.10000000149.
+            found.append(float(str(np.float32(stated[0]))) if stated else 1.0)
+        return Multipliers(*found)
 
     def unused(self) -> list[str]:
         """Names of stored layers that no layer of the net asked for."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from converters.from_caffe import schema
 from converters.from_caffe.netstate import TRAIN
 from converters.graph_bounds import check_computed
 from converters.sizes import Dim, Symbol, shape_text, static
+from converters.training_settings import Multipliers
 
 if TYPE_CHECKING:
     from converters.from_caffe.weights import Weights
@@ -52,12 +53,16 @@ class BoundLayer:
     """A layer of the net with access to its parameters, as layer functions get it.
 
     message: the whole LayerParameter. param: the parameter message of its type (convolution_param for a
-    Convolution), or None for a type without one.
+    Convolution), or None for a type without one. training: the LayerParameter by which its parameters are
+    trained, None: `message` (see `netstate.training_layers`). multipliers: what the definition states of the
+    parameters that were asked for, by name.
     """
 
     message: schema.Message
     binder: ParameterSource
     param: schema.Message = None
+    training: schema.Message = None
+    multipliers: dict[str, Multipliers] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

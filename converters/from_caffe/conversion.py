@@ -45,9 +45,12 @@ class Conversion:
     notes: what a person should know, by what it is about: the binder's, and those about blobs.
     """
 
-    def __init__(self, name: str, binder: Binder) -> None:
+    def __init__(
+        self, name: str, binder: Binder, training: Mapping[str, schema.Message] | None = None
+    ) -> None:
         self.graph = Graph(name, _stored_bytes(binder.weights))
         self.binder = binder
+        self._training = training or {}
         self.made: dict[int, list[ir.Value]] = {}
         self.notes = binder.notes
         self._blobs: dict[str, BlobVersion] = {}
@@ -71,7 +74,7 @@ class Conversion:
 
         The declared batch sizes in `dynamic_batches` become symbols.
         """
-        conversion = cls(net.name, Binder(weights, net.layers, net.declared, options.init))
+        conversion = cls(net.name, Binder(weights, net.layers, net.declared, options.init), net.training)
         conversion.declare_inputs(resolve_shapes(net.inputs, net.declared, weights, options, dynamic_batches))
         return conversion
 
@@ -122,12 +125,13 @@ class Conversion:
 
     def _convert(self, position: int, message: schema.Message, *, suggest: bool = True) -> None:
         layer_type = lookup(message, suggest=suggest)
-        layer = BoundLayer(message, self.binder, layer_type.parameters(message))
+        training = self._training.get(message.name)
+        layer = BoundLayer(message, self.binder, layer_type.parameters(message), training)
         _check_counts(layer, layer_type)
         layer.check(layer_type.in_place or not in_place_tops(message), "Caffe does not compute this in place")
         reader = f"layer {layer.name!r} ({layer.type})"
         bottoms = [self._read(name, reader) for name in message.bottom]
-        with self.graph.layer(layer.name, f"Caffe {layer.type}"):
+        with self.graph.layer(layer.name, f"Caffe {layer.type}", layer.multipliers):
             try:
                 tops = layer_type(self.graph, layer, bottoms)
             except LimitError as error:  # from the graph, which knows no layers

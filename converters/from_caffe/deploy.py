@@ -7,7 +7,7 @@ only a dropped layer reads (labels, class weights) is dropped too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from converters.from_caffe.inference_layers import inference_layers, makers, tra
 from converters.from_caffe.inputs import Inputs, find_inputs
 from converters.from_caffe.layers import layer_types
 from converters.from_caffe.layers.dropped import PROBABILITY_OF_LOSS, is_dropped, is_loss, why_dropped
+from converters.from_caffe.netstate import training_layers
 from converters.report import Dropped
 from converters.suggestions import close_names
 
@@ -30,7 +31,7 @@ class InferenceNet:
     """The inference net of a definition.
 
     declared: every layer of phase TEST; layers: those among them that compute the outputs. notes: what a
-    person should know about the choice of layers.
+    person should know about the choice of layers. training: see `netstate.training_layers`.
     """
 
     name: str
@@ -40,6 +41,7 @@ class InferenceNet:
     outputs: list[str]
     dropped: list[Dropped]
     notes: list[str] = field(default_factory=list)
+    training: Mapping[str, schema.Message] = field(default_factory=dict)
 
     @property
     def preprocessing(self) -> dict[str, Any] | None:
@@ -70,7 +72,8 @@ def prepare(
     inputs = inputs.only({bottom for layer in needed for bottom in layer.bottom} | set(outputs))
     dropped += [Dropped(layer.name, layer.type, "nothing that is left reads its tops") for layer in unneeded]
     notes += training_loss_notes(outputs, excluded)
-    return InferenceNet(net.name, inputs, layers, needed, outputs, dropped, notes)
+    training = training_layers(net, needed, stages, level)
+    return InferenceNet(net.name, inputs, layers, needed, outputs, dropped, notes, training)
 
 
 def _without_training(

@@ -6,7 +6,6 @@ the shape of what they make does.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 
 from converters.errors import UsageError
@@ -14,6 +13,7 @@ from converters.from_caffe import schema
 from converters.from_caffe.inputs import data_made, is_data_layer
 from converters.from_caffe.layers.dropped import PROBABILITY_OF_LOSS, is_dropped
 from converters.from_caffe.netstate import TRAIN, filter_net
+from converters.shell import quoted
 
 
 def inference_layers(
@@ -87,7 +87,7 @@ def state_text(layer: schema.Message) -> str:
 
 def _rule_text(rule: schema.Message) -> str:
     parts = [f"phase {'TRAIN' if rule.phase == TRAIN else 'TEST'}"] if rule.HasField("phase") else []
-    parts += [f"stage {stage!r} (--stage {shlex.quote(stage)})" for stage in rule.stage]
+    parts += [f"stage {stage!r} ({quoted('--stage', stage)})" for stage in rule.stage]
     parts += [f"states without stage {stage!r}" for stage in rule.not_stage]
     if rule.HasField("min_level"):
         parts.append(f"levels from {rule.min_level} on (--level)")

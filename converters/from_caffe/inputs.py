@@ -24,6 +24,11 @@ DATA_LAYERS = {
     "CPMData": "data_param",
     "CustomData": "data_param",
 }
+# Those whose images go through Caffe's DataTransformer: where they state no mean, none is subtracted. The
+# others take what is prepared elsewhere, or prepare it in code of their own.
+TRANSFORMING_LAYERS = frozenset(
+    {"Data", "ImageData", "MemoryData", "WindowData", "DenseImageData", "AnnotatedData", "VideoData"}
+)
 # ResizeParameter.Resize_mode
 _WARP = 1
 
@@ -84,7 +89,7 @@ def find_inputs(layers: Sequence[schema.Message]) -> tuple[Inputs, list[schema.M
             if shape is not None and any(size is not None and size < 1 for size in shape):
                 raise FormatError(f"{where} has the shape {shape}: sizes start at 1")
             shapes[name] = shape
-        if preprocessing is None and layer.type not in ("Input", "DummyData"):
+        if preprocessing is None and _states_preprocessing(layer):
             preprocessing = _preprocessing(layer)
     made_here = {id(layer) for layer in input_layers}
     rest = [layer for layer in layers if id(layer) not in made_here]
@@ -162,6 +167,14 @@ def _warped(layer: schema.Message) -> tuple[int, int] | None:
     """(height, width) that SSD's data layers resize every image to."""
     p = layer.transform_param.resize_param
     return (p.height, p.width) if p.resize_mode == _WARP and p.height and p.width else None
+
+
+def _states_preprocessing(layer: schema.Message) -> bool:
+    """Whether a layer tells how its images are prepared, be it that no mean is subtracted."""
+    if layer.type in ("Input", "DummyData"):
+        return False
+    p = layer.transform_param
+    return layer.type in TRANSFORMING_LAYERS or bool(p.mean_value) or bool(p.mean_file)
 
 
 def _preprocessing(layer: schema.Message) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from converters.sizes import Shape, Symbol, dims
 _IMAGE_AXES = 4
 # Pooling may give a map of one position for several small sizes, but not for one of so many rows.
 _CLEARLY_LARGER = 64
+# A trial costs as much as the conversion: it is left out for nets of more layers, which are few.
+_MOST_TRIED_LAYERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class StatedSizes:
         Whether they could is tried: the net is converted with them open. Nothing is said of other nets.
         """
         opened = self._opened()
-        if not opened:
+        if not opened or len(self.net.layers) > _MOST_TRIED_LAYERS:
             return []
         try:
             # Open sizes alone would not tell: a product of inner values is then taken to have its size.

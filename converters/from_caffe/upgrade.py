@@ -56,6 +56,8 @@ def _upgrade_v0(net: schema.Message, path: Path) -> None:
         v1_type, targets = V0_TYPES[old.type]
         connected.type = connected.LayerType.Value(v1_type)
         connected.blobs.extend(old.blobs)
+        connected.blobs_lr.extend(old.blobs_lr)
+        connected.weight_decay.extend(old.weight_decay)
         for field, value in old.ListFields():
             if field.name in targets:
                 _assign(connected, targets[field.name], value)
@@ -142,12 +144,16 @@ def _from_v1(old: schema.Message, path: Path, layer_type: str) -> schema.Message
             getattr(new, field.name).extend(value)
         elif field.message_type is not None:
             getattr(new, field.name).CopyFrom(value)
-    for k in range(max(len(old.param), len(old.blob_share_mode))):
+    for k in range(max(map(len, (old.param, old.blob_share_mode, old.blobs_lr, old.weight_decay)))):
         spec = new.param.add()
         if k < len(old.param):
             spec.name = old.param[k]
         if k < len(old.blob_share_mode):
             spec.share_mode = old.blob_share_mode[k]
+        if k < len(old.blobs_lr):
+            spec.lr_mult = old.blobs_lr[k]
+        if k < len(old.weight_decay):
+            spec.decay_mult = old.weight_decay[k]
     return new
 
 

@@ -308,7 +308,7 @@ def _view(array: np.ndarray, sizes: list[int], strides: list[int], offset: int) 
     byte_strides = [
         stride * array.itemsize if size > 1 else 0 for size, stride in zip(sizes, strides, strict=True)
     ]
-    return np.lib.stride_tricks.as_strided(array[offset:], sizes, byte_strides, writeable=False)
+    return np.lib.stride_tricks.as_strided(array[offset:], sizes, byte_strides, subok=True, writeable=False)
 
 
 def _decode(text: bytes) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 from converters.atomic_writing import atomic_write_group
 from converters.errors import UsageError
 from converters.net_files import atomic_write_nets
+from converters.output_file import OutputBytes
+from converters.pending_metadata import complete
 from converters.source_files import SourceFile, check_unchanged, sources_of
 from converters.tensor_file import ExternalData, write_array
 from converters.to_onnx.model_proto import (
@@ -19,7 +21,7 @@ from converters.to_onnx.model_proto import (
     proto_without_initializers,
     tensor_header,
 )
-from converters.weights_record import METADATA_KEY, WeightsRecord, write_records
+from converters.weights_record import METADATA_KEY, WeightsRecord, hash_of, write_records
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -33,6 +35,7 @@ def save_external(model: ir.Model, path: Path) -> list[Path]:
     large = {name: array for name, array in initializer_arrays(model) if array.nbytes >= MIN_EXTERNAL_BYTES}
     with atomic_write_nets(model, path.parent, [path.name], weights.name) as pending:
         written = pending.write_weights(large)
+        complete(model)
         record = pending.record(written)
         pending.write_net(path.name, lambda name: with_weights_file(model, written.places, name, record))
     return [path, weights]
@@ -61,8 +64,9 @@ def save_linked(model: ir.Model, path: Path) -> list[Path]:
             f"piece of the same numbers, such as {large[0][0]} (compressed and converted weights never do)\n"
             "  leave --link out, or use --external for a weights file of its own"
         )
+    complete(model)
     records = {
-        location: WeightsRecord.of(source, _known_sha256(model, source), with_time=True)
+        location: WeightsRecord.of(source, _sha256_of(model, source), with_time=True)
         for location, source in linked.items()
     }
     content = _content(model, references, records)
@@ -90,9 +94,9 @@ def _content(
     for name, array in initializer_arrays(model):
         tensor = tensor_header(name, array, references.get(name))
         if name not in references:
-            inside = bytearray()
-            write_array(inside.extend, array, sources_of(model))
-            tensor.raw_data = bytes(inside)
+            inside = OutputBytes()
+            write_array(inside, array, sources_of(model))
+            tensor.raw_data = bytes(inside.content)
         proto.graph.initializer.append(tensor)
     content: bytes = proto.SerializeToString()
     return content
@@ -117,11 +121,16 @@ def _location(source: SourceFile, folder: Path) -> str:
     return location.as_posix()
 
 
-def _known_sha256(model: ir.Model, source: SourceFile) -> str | None:
-    """The SHA-256 of a source file in the report of the conversion; None if it is not there."""
+def _sha256_of(model: ir.Model, source: SourceFile) -> str | None:
+    """The SHA-256 of a file with weights: that in the report of the conversion, else computed.
+
+    None if the files were not to be hashed.
+    """
     report: ConversionReport | None = model.meta.get("report")
-    found = [] if report is None else report.sources
-    return next((one.sha256 for one in found if one.name == source.path.name), None)
+    hashes = {} if report is None else {one.name: one.sha256 for one in report.sources}
+    if None in hashes.values():
+        return None
+    return hashes.get(source.path.name) or hash_of(source)
 
 
 def _check_text(location: Path) -> None:

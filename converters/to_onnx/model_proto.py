@@ -44,10 +44,33 @@ def proto_without_initializers(model: ir.Model) -> onnx.ModelProto:
         producer_name=model.producer_name,
         producer_version=model.producer_version,
     )
-    bare.metadata_props.update(model.metadata_props)
-    # About the files that the weights were read from, not those they are written to.
-    bare.metadata_props.pop(METADATA_KEY, None)
-    return ir.serde.serialize_model(bare)
+    proto = ir.serde.serialize_model(bare)
+    set_metadata(proto, model)
+    return proto
+
+
+def set_metadata(proto: onnx.ModelProto, model: ir.Model) -> None:
+    """Give the message the metadata that the model has now, without the record of its weights file.
+
+    That record is about the files that the weights were read from, not those they are written to.
+    """
+    proto.ClearField("metadata_props")
+    for key, value in model.metadata_props.items():
+        if key != METADATA_KEY:
+            proto.metadata_props.add(key=key, value=value)
+
+
+def fields_around_graph(proto: onnx.ModelProto, *, before: bool) -> onnx.ModelProto:
+    """The fields whose numbers are below that of the graph, or above it."""
+    import onnx
+
+    part = onnx.ModelProto()
+    part.CopyFrom(proto)
+    number = part.DESCRIPTOR.fields_by_name["graph"].number
+    for field in part.DESCRIPTOR.fields:
+        if field.number == number or (field.number < number) != before:
+            part.ClearField(field.name)
+    return part
 
 
 def tensor_header(name: str, array: np.ndarray, reference: ExternalData | None = None) -> onnx.TensorProto:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from converters.net_files import atomic_write_nets
+from converters.pending_metadata import complete
 from converters.tensor_file import ExternalData
 from converters.to_onnx.external_data import with_weights_file
 from converters.to_onnx.model_proto import MIN_EXTERNAL_BYTES, initializer_arrays
@@ -34,6 +35,7 @@ def save(model: ir.Model, path: Path) -> list[Path]:
     weights = path.with_suffix(".safetensors")
     with atomic_write_nets(model, path.parent, [path.name], weights.name) as pending:
         written = pending.write_weights(_state_arrays(net))
+        complete(model)
         text = python_source(net, model, written.sha256)
         pending.write_net(path.name, lambda _: text.encode())
     return [path, weights]
@@ -52,6 +54,8 @@ def save_bundle(model: ir.Model, folder: Path, onnx_form: ir.Model | None = None
     onnx_form = onnx_form or model
     with atomic_write_nets(model, folder, ["net.onnx", "net.py"], "net.safetensors") as pending:
         written = pending.write_weights(_state_arrays(net))
+        complete(model)
+        complete(onnx_form)
         shared = _shared_data(onnx_form, net, written.places)
         record = pending.record(written)
         pending.write_net("net.onnx", lambda name: with_weights_file(onnx_form, shared, name, record))

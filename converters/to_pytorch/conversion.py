@@ -11,7 +11,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import ShapeInferencePass
 from torch import Tensor, fx
 
-from converters.dropout import attach_dropout
+from converters.dropout import attach_dropout, has_detached_dropout
 from converters.errors import ConverterError, FormatError, UnsupportedError
 from converters.to_pytorch import shape_arithmetic
 from converters.to_pytorch.context import Context
@@ -19,6 +19,7 @@ from converters.to_pytorch.generated_net import GeneratedNet, Initializer, numbe
 from converters.to_pytorch.naming import Names, printable
 from converters.to_pytorch.operators import operators
 from converters.to_pytorch.registry import Operator, OperatorInput
+from converters.training_settings import multipliers_of
 from converters.weights import is_weight
 
 # Before opset 13, Softmax, Squeeze, ReduceSum and others had another meaning.
@@ -41,10 +42,11 @@ def convert(model: ir.Model) -> GeneratedNet:
             f"{OLDEST_OPSET}; bring it up to date with onnx.version_converter.convert_version(model, 18)"
         )
     _infer_missing_shapes(model)
-    meta = model.meta
-    model = model.clone()
-    model.meta.update(meta)
-    attach_dropout(model)
+    if has_detached_dropout(model):
+        meta = model.meta
+        model = model.clone()
+        model.meta.update(meta)
+        attach_dropout(model)
     return Conversion(model.graph).run()
 
 
@@ -70,7 +72,8 @@ class Conversion:
         for value in self.graph.initializers.values():
             assert value.const_value is not None
             array = value.const_value.numpy()
-            self.values[value] = Initializer(str(value.name), array, is_weight(value))
+            multipliers = multipliers_of(value)
+            self.values[value] = Initializer(str(value.name), array, is_weight(value), multipliers)
         for value in self.graph.inputs:
             if value not in self.values:
                 proxy = self.net.proxy("placeholder", names.unique(str(value.name)))

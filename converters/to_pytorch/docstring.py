@@ -49,7 +49,7 @@ def _sources(metadata: dict[str, str]) -> Iterator[str]:
         yield from ("", "Sources:")
     for source in sources:
         yield f"    {source['name']} ({source['bytes']:,} bytes)"
-        yield f"        sha256 {source['sha256']}"
+        yield f"        sha256 {source['sha256'] or 'not computed, as asked (--no-hash)'}"
 
 
 def _preprocessing(metadata: dict[str, str]) -> Iterator[str]:

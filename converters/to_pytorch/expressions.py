@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import operator
 import re
@@ -161,7 +162,8 @@ def _equal(default: Any, value: Any) -> bool:  # noqa: ANN401
     return type(default) is type(value) and bool(default == value)
 
 
-def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+@functools.cache
+def _defaults(function: Callable[..., Any]) -> Mapping[str, Any]:
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):  # functions written in C++ have no signature

@@ -11,18 +11,23 @@ import torch
 from torch import fx, nn
 
 from converters.to_pytorch.naming import Names
+from converters.training_settings import NO_MULTIPLIERS, Multipliers
+
+# Attributes of the generated class beside those of its layers.
+MULTIPLIERS, GATES = "multipliers", "gates"
 
 
 @dataclass(frozen=True, eq=False)
 class Initializer:
     """A constant tensor of the ONNX graph. The array is the reader's own, not a copy.
 
-    is_weight: see `converters.weights.is_weight`.
+    is_weight: see `converters.weights.is_weight`. multipliers: with which the source trains it.
     """
 
     name: str
     array: np.ndarray
     is_weight: bool | None = None
+    multipliers: Multipliers = NO_MULTIPLIERS
 
     def reshape(self, *shape: int) -> Initializer:
         """The same memory in another shape."""
@@ -80,6 +85,8 @@ class GeneratedNet:
     submodules: by attribute. attributes_by_signature: the attribute of each `Submodule.signature`.
     tensors: by the name of their initializer.
     weight_shapes: by constructor call: the shapes of the weights that the module has.
+    fixed_statistics: the attributes of batch normalisations that never use the statistics of a batch.
+    gates: how many gates have their matrices in one tensor of the net itself, by its attribute.
     names: the attribute names given so far.
     """
 
@@ -88,7 +95,9 @@ class GeneratedNet:
     attributes_by_signature: dict[str, str] = field(default_factory=dict)
     tensors: dict[str, NetTensor] = field(default_factory=dict)
     weight_shapes: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
-    names: Names = field(default_factory=lambda: Names(dir(nn.Module())))
+    fixed_statistics: dict[str, None] = field(default_factory=dict)
+    gates: dict[str, int] = field(default_factory=dict)
+    names: Names = field(default_factory=lambda: Names([*dir(nn.Module()), MULTIPLIERS, GATES]))
 
     def __post_init__(self) -> None:
         self._tracer = _Tracer(self.graph)
@@ -163,6 +172,16 @@ class GeneratedNet:
         for module in self.submodules.values():
             keyed.update({f"{module.attribute}.{key}": weight for key, weight in module.weights.items()})
         return keyed
+
+    def multipliers(self) -> dict[str, Multipliers]:
+        """By key in the state dict, the factors with which the source trains a weight, if they are not 1."""
+        trained = {tensor.attribute for tensor in self.tensors.values() if tensor.trainable}
+        return {
+            key: weight.multipliers
+            for key, weight in self.state().items()
+            if weight.multipliers != NO_MULTIPLIERS
+            and (key in trained if "." not in key else not key.rpartition(".")[2].startswith("running_"))
+        }
 
 
 def _stored_tensors(node: fx.Node) -> set[str]:

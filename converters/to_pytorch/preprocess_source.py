@@ -72,6 +72,10 @@ def _pixels(given: ImagePreparation) -> Iterator[str]:
             yield f"    height, width = {tall}, {size}"
             yield "else:"
             yield f"    height, width = {size}, {wide}"
+            if given.resize == "torch7-bicubic":
+                # Scale leaves an image alone whose shorter side is right; the division may not.
+                yield f"if min(image.shape[:2]) == {size}:"
+                yield "    height, width = image.shape[:2]"
             yield f"image = {resize}(image, height, width)"
     else:
         yield f"if min(image.shape[:2]) < {crop}:"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 import torch
+from torch import nn
 
 from converters.image_preparation import ImagePreparation
 from converters.net_files import HASH_DIGITS
@@ -26,10 +27,12 @@ from converters.to_pytorch.expressions import (
     non_default_keywords,
 )
 from converters.to_pytorch.forward_body import INDENT, ForwardBody
-from converters.to_pytorch.generated_net import GeneratedNet, NetTensor, Submodule
+from converters.to_pytorch.generated_net import GATES, MULTIPLIERS, GeneratedNet, NetTensor, Submodule
+from converters.to_pytorch.helpers.training import parameter_groups
 from converters.to_pytorch.naming import class_name, printable
 from converters.to_pytorch.preprocess_source import preprocess_source
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _LOAD = '''\
 WEIGHTS_SHA256 = "{sha256}"
 
@@ -77,6 +80,8 @@ def python_source(net: GeneratedNet, model: ir.Model, weights_sha256: str) -> st
     parts = [inspect.getsource(helper).rstrip() for helper in before]
     load = _LOAD.format(name=name, sha256=weights_sha256, digits=HASH_DIGITS)
     parts += ["\n".join(_class(net, model, name)), load.rstrip()]
+    if net.multipliers():
+        parts.append(inspect.getsource(parameter_groups).rstrip())
     parts += [inspect.getsource(helper).rstrip() for helper in after]
     parts += [] if preprocess is None else [preprocess]
     code = "\n\n\n".join(parts) + "\n"
@@ -101,7 +106,10 @@ def _class(net: GeneratedNet, model: ir.Model, name: str) -> list[str]:
         f"class {name}(nn.Module):",
         *class_docstring(model, "    "),
         "",
+        *_multipliers(net),
+        *_gates(net),
         *_constructor(net),
+        *_train(net),
         *break_lines("    ", "", signature, f" -> {result}:"),
         *body.lines(),
     ]
@@ -114,6 +122,64 @@ def _constructor(net: GeneratedNet) -> list[str]:
     if not body:
         return []
     return ["    def __init__(self) -> None:", f"{INDENT}super().__init__()", *body, ""]
+
+
+def _multipliers(net: GeneratedNet) -> list[str]:
+    """The class attribute with the factors of the source; none if they are all 1."""
+    factors = net.multipliers()
+    if not factors:
+        return []
+    return [
+        "    # Factors of the source on the learning rate and the weight decay, where they are",
+        "    # not 1 (Caffe's lr_mult and decay_mult); parameter_groups() uses them.",
+        f"    {MULTIPLIERS} = {{",
+        *(f'        "{key}": ({rate!r}, {decay!r}),' for key, (rate, decay) in factors.items()),
+        "    }",
+        "",
+    ]
+
+
+def _gates(net: GeneratedNet) -> list[str]:
+    """The class attribute that says which matrices of the net itself are those of several gates."""
+    stored = {tensor.attribute for tensor in net.tensors.values()}
+    lines = [f'        "{key}": {count},' for key, count in net.gates.items() if key in stored]
+    if not lines:
+        return []
+    return [
+        "    # Matrices that are those of several gates, one above the other.",
+        f"    {GATES} = {{",
+        *lines,
+        "    }",
+        "",
+    ]
+
+
+def _train(net: GeneratedNet) -> list[str]:
+    """The method that keeps batch normalisations in eval mode whose source never uses batch statistics."""
+    norms = {key: module for key, module in net.submodules.items() if module.type in BATCH_NORMS}
+    fixed = [key for key in norms if key in net.fixed_statistics]
+    if not fixed:
+        return []
+    if len(fixed) == len(norms):
+        types = sorted({f"nn.{module.type.__name__}" for module in norms.values()})
+        loop = [
+            f"{INDENT}for module in self.modules():",
+            f"{INDENT}    if isinstance(module, {' | '.join(types)}):",
+            f"{INDENT}        module.eval()",
+        ]
+    else:
+        parts = [Expression(f"self.{key}") for key in fixed]
+        text = ", ".join(part.text for part in parts) + ("," if len(parts) == 1 else "")
+        norm_tuple = Expression(f"({text})", head="(", arguments=tuple(parts), tail=")")
+        loop = [*break_lines(INDENT, "for module in ", norm_tuple, ":"), f"{INDENT}    module.eval()"]
+    return [
+        "    def train(self, mode: bool = True) -> nn.Module:",
+        f'{INDENT}"""Batch normalisation that uses its stored statistics in training too stays so."""',
+        f"{INDENT}super().train(mode)",
+        *loop,
+        f"{INDENT}return self",
+        "",
+    ]
 
 
 def _submodule(module: Submodule) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -29,7 +29,10 @@ def with_weights(model: ir.Model, state: Mapping[str, np.ndarray]) -> ir.Model:
     for key, weight in stored.items():
         values = np.ascontiguousarray(state[key], weight.array.dtype)
         if key in places:
-            _scatter(changed, arrays, *places[key], values)
+            index, others, slices = places[key]
+            _scatter(changed, arrays, index, slices, values)
+            # The other part of a sum is zero from now on: the sum is then exact.
+            _scatter(changed, arrays, others, slices, np.zeros_like(values))
         else:
             _assign(changed, weight.name, values.reshape(arrays[weight.name].shape), key)
     for name, array in changed.items():
@@ -61,37 +64,58 @@ def _is_whole(weight: Initializer, arrays: Mapping[str, np.ndarray]) -> bool:
     )
 
 
-def _places(model: ir.Model, keys: list[str]) -> dict[str, tuple[np.ndarray, dict[str, slice]]]:
+def _places(model: ir.Model, keys: list[str]) -> dict[str, tuple[np.ndarray, np.ndarray, dict[str, slice]]]:
     """For each key, where its elements lie among all elements of the model's float initializers.
 
-    The model is converted again with the place of each element as its value. A second conversion with random
-    values shows whether the elements were only moved; a sum of two biases, for example, has no place.
+    The first array has the place of each element; the second that of what is added to it, 0 for nothing: a
+    GRU has one bias in torch where ONNX has two, of which it uses the sum. The model is converted again with
+    the place of each element as its value, and with its square: both together tell two places. A last
+    conversion with random values shows whether this is all that happened to the elements.
     """
-    slices, end = {}, 0
-    for name, value in model.graph.initializers.items():
-        if value.const_value is not None and value.const_value.numpy().dtype.kind == "f":
-            slices[name] = slice(end, end + value.const_value.size)
-            end = slices[name].stop
+    slices, end = {}, 1
+    floats = {
+        name: value.const_value.size
+        for name, value in model.graph.initializers.items()
+        if value.const_value is not None and value.const_value.numpy().dtype.kind == "f"
+    }
+    # Small ones first, so that biases have small places, whose squares are exact.
+    for name, size in sorted(floats.items(), key=lambda item: item[1]):
+        slices[name] = slice(end, end + size)
+        end += size
+    numbers = np.arange(end, dtype=np.float64)
     noise = np.random.default_rng(0).standard_normal(end)
-    places = _converted_with(model, slices, np.arange(end, dtype=np.float64))
-    values = _converted_with(model, slices, noise)
+    noise[0] = 0
+    sums, squares, values = (
+        _converted_with(model, slices, array, keys) for array in (numbers, numbers * numbers, noise)
+    )
     found = {}
     for key in keys:
-        place = places[key].array if key in places else np.zeros(0)
-        index = place.astype(np.int64)
-        moved = index.size and (index == place).all() and (index >= 0).all() and (index < end).all()
-        if not moved or not np.array_equal(noise[index], values[key].array):
-            raise UnsupportedError(
-                f"{key} is computed from several weights of the source, so that trained values cannot be "
-                "written back; keep the trained net in its PyTorch form"
-            )
-        found[key] = index, slices
+        if key in sums and key in squares and key in values:
+            index, others = _two_places(sums[key], squares[key], end)
+            if np.array_equal(noise[index] + noise[others], values[key]):
+                found[key] = index, others, slices
+                continue
+        raise UnsupportedError(
+            f"{key} is computed from several weights of the source, so that trained values cannot be "
+            "written back; keep the trained net in its PyTorch form"
+        )
     return found
 
 
+def _two_places(sums: np.ndarray, squares: np.ndarray, end: int) -> tuple[np.ndarray, np.ndarray]:
+    """The two numbers from 0 on whose sum and whose sum of squares these are; a 0 is the second."""
+    apart = np.sqrt(np.maximum(2 * squares - sums * sums, 0))
+    first, second = (
+        np.clip(np.nan_to_num(number), 0, end - 1).astype(np.int64)
+        for number in (np.rint((sums + apart) / 2), np.rint((sums - apart) / 2))
+    )
+    return np.where(second, second, first), np.where(second, first, second)
+
+
 def _converted_with(
-    model: ir.Model, slices: Mapping[str, slice], values: np.ndarray
-) -> dict[str, Initializer]:
+    model: ir.Model, slices: Mapping[str, slice], values: np.ndarray, keys: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """What is stored under these keys where the weights have these values."""
     copy = model.clone()
     copy.meta.update(model.meta)
     for name, where in slices.items():
@@ -99,7 +123,8 @@ def _converted_with(
         assert value.const_value is not None
         shape = tuple(value.const_value.numpy().shape)
         value.const_value = ir.Tensor(values[where].reshape(shape), name=name)
-    return convert(copy).state()
+    stored = convert(copy).state()
+    return {key: stored[key].array for key in keys if key in stored}
 
 
 def _scatter(
@@ -115,7 +140,7 @@ def _scatter(
             continue
         array = changed.get(name)
         if array is None:
-            array = changed[name] = np.array(arrays[name])
+            array = changed[name] = arrays[name].copy()
         array.reshape(-1)[index[inside] - where.start] = values[inside]
 
 

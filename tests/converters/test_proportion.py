@@ -18,6 +18,7 @@ from limited import memory_limit
 from torch7_cases import T7Writer
 
 import converters
+from converters.from_caffe.conversion import Conversion
 from converters.from_torch7.contents import SHOWN_CHARACTERS
 
 LAYERS = 5_000
@@ -266,3 +267,22 @@ def test_each_size_of_an_empty_blob_is_bounded(tmp_path: Path) -> None:
     weights.write_bytes(b"\xa2\x06" + bytes([len(layer)]) + layer)
     with pytest.raises(converters.FormatError, match="0x72057594037927936 and holds 0 values"):
         converters.load(path, weights)
+
+
+def test_sizes_are_not_tried_open_in_a_long_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each trial is one more conversion; they only serve a note."""
+    count, of = 0, Conversion.of
+
+    def counted(*arguments: object, **options: object) -> object:
+        nonlocal count
+        count += 1
+        return of(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Conversion, "of", counted)
+    path, found = tmp_path / "net.prototxt", {}
+    for layers in (10, 1_100):
+        path.write_text(chain("TanH", count=layers))
+        count = 0
+        converters.convert([path], tmp_path / "net.onnx")
+        found[layers] = count
+    assert found == {10: 3, 1_100: 1}

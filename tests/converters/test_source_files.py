@@ -5,14 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import signal
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from corpus_cases import CORPUS
+from untouchable_memory import outcome
 
 import converters
 from converters import FileState, FileView, SourceChangedError, SourceFile, source_files
@@ -108,43 +106,31 @@ def test_a_view_behaves_like_a_memoryview(tmp_path, monkeypatch):
 SOURCES = {
     "caffemodel": ["caffe/arch-alexnet/net.prototxt", "caffe/arch-alexnet/net.caffemodel"],
     "caffemodel with scaling": ["caffe/arch-densenet/net.prototxt", "caffe/arch-densenet/net.caffemodel"],
+    "caffemodel of doubles": ["caffe/wire-double/net.prototxt", "caffe/wire-double/net.caffemodel"],
+    "caffemodel, each value with its tag": [
+        "caffe/wire-double-unpacked/net.prototxt",
+        "caffe/wire-double-unpacked/net.caffemodel",
+    ],
     "t7": ["torch7-models/resnet18-thin/net.t7"],
+    "t7 of halves": ["torch7/half_linear/net.t7"],
 }
-
-
-def outcome(action: Callable[[], object]) -> str:
-    """How `action` ends in a process of its own: "done", the name of a signal, or the error."""
-    reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        # From Python 3.12 on, fork warns where there are threads; the child starts none and needs none.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if not child:
-        said = "done"
-        try:
-            action()
-        except BaseException as error:
-            said = f"{type(error).__name__}: {error}"
-        finally:
-            os.write(writing, said.encode()[:4000])
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read().decode()
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return signal.Signals(-code).name if code < 0 else said
 
 
 @pytest.mark.parametrize(
     ("sources", "out"),
-    [*((sources, "out.onnx") for sources in SOURCES), ("caffemodel", "out.py"), ("t7", "linked.onnx")],
+    [
+        *((sources, "out.onnx") for sources in SOURCES),
+        ("caffemodel", "out.py"),
+        ("caffemodel with scaling", "folded.onnx"),
+        ("t7", "linked.onnx"),
+    ],
 )
 def test_a_large_source_that_is_cut_off_at_any_read_is_an_error(tmp_path, monkeypatch, sources, out):
     monkeypatch.setattr(source_files, "MAPPED_FROM_BYTES", 1)
     names = [shutil.copy(CORPUS / name, tmp_path) for name in SOURCES[sources]]
     path, read = Path(names[-1]), SourceFile._read_some
     original = path.read_bytes()
-    options = {"link": True} if out == "linked.onnx" else {}
+    options = {"linked.onnx": {"link": True}, "folded.onnx": {"fold": True}}.get(out, {})
     # Once here, so that not every child imports everything.
     for written in converters.convert(names, tmp_path / out, **options).files:
         written.unlink()
@@ -164,11 +150,35 @@ def test_a_large_source_that_is_cut_off_at_any_read_is_an_error(tmp_path, monkey
             raise EOFError
 
     seen = []
-    for before in itertools.chain(range(1, 8), range(8, 400, 61)):
+    for before in itertools.chain(range(1, 8), range(8, 700, 61)):
         path.write_bytes(original)
         seen.append(outcome(lambda before=before: convert_and_cut_off(before)))
         if seen[-1].startswith("EOFError"):
             break
         assert {found.name for found in tmp_path.iterdir()} == {Path(name).name for name in names}
         assert f"{path}: the file was changed while it was read" in seen[-1]
-    assert len(seen) > 3
+    assert len(seen) > 1
+
+
+def test_an_hdf5_file_that_is_cut_off_while_its_values_are_read_is_an_error(tmp_path, monkeypatch):
+    from converters.from_caffe.weights import hdf5
+
+    names = [shutil.copy(found, tmp_path) for found in sorted((CORPUS / "caffe/h5-basic").glob("net.*"))]
+    path = next(Path(name) for name in names if "h5" in Path(name).suffix)
+    names = [name for name in names if name.endswith(".prototxt") or name == str(path)]
+    converters.convert(names, tmp_path / "out.onnx")
+    (tmp_path / "out.onnx").unlink()
+    values = hdf5._Reader._values
+
+    def cut_off(reader, dataset, place):
+        os.truncate(path, 200)
+        return values(reader, dataset, place)
+
+    def convert() -> None:
+        monkeypatch.setattr(hdf5._Reader, "_values", cut_off)
+        converters.convert(names, tmp_path / "out.onnx")
+
+    seen = outcome(convert)
+    assert str(path) in seen
+    assert seen.startswith(("SourceChangedError", "FormatError")), seen
+    assert not (tmp_path / "out.onnx").exists()

@@ -64,7 +64,7 @@ def test_an_element_type_that_the_format_has_not(tmp_path):
 
 @pytest.mark.parametrize("chunk", [64, 1 << 20])
 def test_views_of_a_mapped_file_are_read_from_the_file(tmp_path, mapped, monkeypatch, chunk):
-    monkeypatch.setattr("converters.tensor_file._CHUNK_BYTES", chunk)
+    monkeypatch.setattr("converters.output_file._STEP_BYTES", chunk)
     whole = mapped.data.view(np.float32).reshape(12, 100)
     arrays = {
         "whole": whole,

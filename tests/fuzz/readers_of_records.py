@@ -13,7 +13,8 @@ from zoo.bundled import bundled_folder
 from zoo.catalog.manifest import Manifest
 from zoo.claims.trace import average_loss, read_trace, reprint
 from zoo.evidence import journal
-from zoo.evidence.run import HEADER, RESULT_NAME, ROWS_NAME, read_results, read_run
+from zoo.evidence.row_text import HEADER
+from zoo.evidence.run import RESULT_NAME, ROWS_NAME, read_results, read_run
 from zoo.preprocessing.settings import carried_settings, settings
 from zoo.store.index import Index
 

@@ -236,8 +236,9 @@ def update(pages: Sequence[Path] = PAGES) -> None:
 
 @contextlib.contextmanager
 def environment() -> Iterator[None]:
-    """The cache and the record of first use lie in the folder of the page, as zoo.md says."""
-    with mock.patch.dict(os.environ, {"DSD_ZOO_CACHE": "cache", "DSD_ZOO_LOCK": "lock.json"}):
+    """80 columns; the cache and the record of first use lie in the folder of the page, as zoo.md says."""
+    places = {"DSD_ZOO_CACHE": "cache", "DSD_ZOO_LOCK": "lock.json"}
+    with mock.patch.dict(os.environ, {"COLUMNS": "80", "NO_COLOR": "1", **places}):
         yield
 
 

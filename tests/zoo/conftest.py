@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from zoo.catalog.catalog import Catalog
-from zoo.evidence.run import Result, Row, Run
+from zoo.evidence.rows import Row
+from zoo.evidence.run import Result, Run
 
 # From the recorded logits: which of the 500 test images each net gets wrong.
 WRONG = {

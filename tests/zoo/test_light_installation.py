@@ -70,14 +70,14 @@ def test_what_reads_converts_and_audits_works(light, line):
 def test_what_needs_more_says_what_to_type(light, line, message):
     outcome = light(*line)
     assert outcome.code == 2
-    assert outcome.err.startswith(f"dsd-zoo: {message}  pip install 'dsd-zoo[")
+    assert outcome.err.startswith(f'dsd-zoo: {message}  pip install "dsd-zoo[')
     assert not list(Path("cache").rglob("*.py"))
 
 
 def test_verify_says_what_it_did_not_compare(light):
     outcome = light("verify", "digits-caffe-dsd")
-    assert "not compared; ONNX Runtime is not installed: pip install 'dsd-zoo[onnxruntime]'" in outcome.out
-    assert "not compared; PyTorch is not installed: pip install 'dsd-zoo[torch]'" in outcome.out
+    assert 'not compared; ONNX Runtime is not installed: pip install "dsd-zoo[onnxruntime]"' in outcome.out
+    assert 'not compared; PyTorch is not installed: pip install "dsd-zoo[torch]"' in outcome.out
 
 
 def test_every_extra_that_is_named_exists():

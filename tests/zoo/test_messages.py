@@ -23,7 +23,9 @@ from zoo.download.stream import ContentError
 from zoo.errors import MOST_QUOTED, ZooError, excerpt
 from zoo.evidence import journal
 from zoo.evidence.pairing import pair_rows
-from zoo.evidence.run import HEADER, Row, read_run
+from zoo.evidence.row_text import HEADER, rows_from_cells
+from zoo.evidence.rows import Row
+from zoo.evidence.run import read_run
 from zoo.preprocessing.decode import decode_bgr, decode_pillow
 from zoo.preprocessing.mean_image import read_mean_image
 from zoo.preprocessing.settings import carried_settings, settings
@@ -95,7 +97,7 @@ CASES: dict[str, Callable[[Path], object]] = {
     "parquet label": lambda folder: open_dataset(parquet(folder, **{**images("a"), "label": [LONG]})),
     "parquet twice": lambda folder: open_dataset(parquet(folder, **images(LONG, LONG))),
     "result": lambda folder: evidence(folder),
-    "row": lambda folder: journal.row_from_cells([LONG] * len(HEADER)),
+    "row": lambda folder: rows_from_cells([[LONG] * len(HEADER)]),
     "journal": lambda folder: (
         put(folder, "partial/a.jsonl", json.dumps({"batch": LONG, "rows": []}) + "\n")
         and journal.read(folder)

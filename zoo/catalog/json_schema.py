@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 from zoo.catalog.manifest import Manifest
-from zoo.schema import Data
+from zoo.schema import Data, field_docstrings
 
 
 def manifest_schema() -> dict[str, Any]:
@@ -26,7 +23,7 @@ def schema_of(record: type[Data]) -> dict[str, Any]:
     schema = record.model_json_schema()
     records = {known.__name__: known for known in _subclasses(Data)}
     for name, definition in [(record.__name__, schema), *schema["$defs"].items()]:
-        for field, text in _field_docstrings(records[name]).items():
+        for field, text in field_docstrings(records[name]).items():
             definition["properties"][field].setdefault("description", text)
     return schema
 
@@ -35,17 +32,3 @@ def _subclasses(record: type[Data]) -> Iterator[type[Data]]:
     for subclass in record.__subclasses__():
         yield subclass
         yield from _subclasses(subclass)
-
-
-def _field_docstrings(record: type[Data]) -> dict[str, str]:
-    """The string below each field of a record, and of those that it inherits from."""
-    found: dict[str, str] = {}
-    for base in record.__mro__[record.__mro__.index(Data) - 1 :: -1]:
-        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
-        assert isinstance(definition, ast.ClassDef)
-        for field, below in zip(definition.body, definition.body[1:], strict=False):
-            if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
-                continue
-            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-                found[field.target.id] = inspect.cleandoc(str(below.value.value))
-    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,7 +21,11 @@ from zoo.evidence.pairing import find_difference, pair_rows
 from zoo.vocabulary import METRICS, Metric
 
 if TYPE_CHECKING:
-    from zoo.evidence.run import Row, Run
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo.evidence.rows import Row
+    from zoo.evidence.run import Run
 
 SIGNIFICANCE = 0.05
 
@@ -136,10 +139,9 @@ def _comparable_runs(manifest: Manifest, baseline: Manifest, runs: Sequence[Run]
 
 def paired_gain(metric: Metric, run: Run, baseline: Run) -> PairedGain:
     """The gain of one run over another on the same images. UsageError if they cannot be paired."""
-    pairs = pair_rows(run.rows, baseline.rows)
-    verdicts = Counter((ours.correct(metric), theirs.correct(metric)) for ours, theirs in pairs)
-    n, both, neither = len(pairs), verdicts[True, True], verdicts[False, False]
-    only_model, only_baseline = verdicts[True, False], verdicts[False, True]
+    ours, theirs = (rows.correct(metric) for rows in pair_rows(run.rows, baseline.rows))
+    n, both, neither = len(ours), int((ours & theirs).sum()), int((~ours & ~theirs).sum())
+    only_model, only_baseline = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
     p_value = mcnemar_exact(only_model, only_baseline)
     return PairedGain(
         runtime=run.result.runtime,
@@ -179,14 +181,25 @@ class ClassGain:
 
 def class_gains(rows: Sequence[Row], other: Sequence[Row]) -> list[ClassGain]:
     """Top-1 class by class, the largest gain first. UsageError if the runs cannot be paired."""
-    pairs: dict[int, list[tuple[bool, bool]]] = {}
-    for ours, theirs in pair_rows(rows, other):
-        pairs.setdefault(ours.label, []).append((ours.top1_correct, theirs.top1_correct))
+    import numpy as np
+
+    ours, theirs = pair_rows(rows, other)
+    right, other_right = ours.correct("top1"), theirs.correct("top1")
+    labels, of_image = np.unique(ours.labels, return_inverse=True)
+
+    def by_class(images: NDArray[np.bool_]) -> list[int]:
+        counts: list[int] = np.bincount(of_image[images], minlength=len(labels)).tolist()
+        return counts
+
     gains = []
-    for label, verdicts in pairs.items():
-        won = sum(right and not other_right for right, other_right in verdicts)
-        lost = sum(other_right and not right for right, other_right in verdicts)
-        correct = sum(right for right, _ in verdicts)
-        p_value = min(1.0, mcnemar_exact(won, lost) * len(pairs))
-        gains.append(ClassGain(label, len(verdicts), correct, correct - won + lost, p_value))
+    for label, n, correct, won, lost in zip(
+        labels.tolist(),
+        by_class(np.ones(len(ours), np.bool_)),
+        by_class(right),
+        by_class(right & ~other_right),
+        by_class(other_right & ~right),
+        strict=True,
+    ):
+        p_value = min(1.0, mcnemar_exact(won, lost) * len(labels))
+        gains.append(ClassGain(label, n, correct, correct - won + lost, p_value))
     return sorted(gains, key=lambda gain: (-gain.gain, gain.label))

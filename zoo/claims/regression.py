@@ -12,7 +12,8 @@ from fractions import Fraction
 from typing import Any
 
 from zoo.evidence.pairing import pair_rows
-from zoo.evidence.run import Result, Row, Run
+from zoo.evidence.rows import NO_CLASS, Row
+from zoo.evidence.run import Result, Run
 
 # Runs that are equal in these are expected to agree to the last bit.
 FIELDS = ("runtime", "device", "precision", "batch_size")
@@ -117,23 +118,20 @@ def compare_runs(
     Raises:
         UsageError: they are not over the same images, labels and image files.
     """
-    changes, same, difference = [], 0, 0.0
-    for row, other in pair_rows(run.rows, earlier.rows, same_files=True):
-        if row.top5 != other.top5:
-            changes.append(_change(row, other))
-        else:
-            difference = max(
-                [difference, *(abs(a - b) for a, b in zip(row.scores, other.scores, strict=True))]
-            )
-            same += row.scores == other.scores
+    rows, others = pair_rows(run.rows, earlier.rows, same_files=True)
+    same_classes = (rows.ids == others.ids).all(axis=1)
+    scores, before = rows.scores[same_classes], others.scores[same_classes]
+    # Where there is no class there is no score, and what fills that up differs from itself.
+    same_scores = (scores == before) | (rows.ids[same_classes] == NO_CLASS)
+    changed = [place for place, same in enumerate(same_classes.tolist()) if not same]
     result, base = run.result, earlier.result
     return Regression(
         n=len(run.rows),
         before={"top1": base.top1_correct, "top5": base.top5_correct},
         now={"top1": result.top1_correct, "top5": result.top5_correct},
-        changes=changes,
-        same_scores=same,
-        score_difference=difference,
+        changes=list(map(_change, rows.taken(changed), others.taken(changed))),
+        same_scores=int(same_scores.all(axis=1).sum()),
+        score_difference=float(abs(scores - before)[~same_scores].max(initial=0.0)),
         different_circumstances=_circumstances(result, base),
         tolerance=tolerance,
         max_drop=max_drop,

@@ -22,6 +22,7 @@ Which method for which question, and why:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from math import exp, isnan, lgamma, log, log1p, sqrt
 from statistics import NormalDist
@@ -137,6 +138,8 @@ def unpaired_difference_interval(
     return Interval(p1 - p2 - below, p1 - p2 + above)
 
 
+# A gain is told in several tables, and the tail over ImageNet takes a moment to sum.
+@functools.lru_cache(maxsize=1024)
 def mcnemar_exact(only_first: int, only_second: int) -> float:
     """Two-sided p-value of the exact McNemar test: do the discordant images favour one model?
 

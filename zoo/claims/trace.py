@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import DataError, excerpt
+from zoo.evidence.rows import Rows
 from zoo.vocabulary import Metric
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.catalog.manifest import Manifest
-    from zoo.evidence.run import Row
+    from zoo.evidence.rows import Row
 
 # Not part of a word or of another number: the 1 of "top-1" does not count.
 NUMBER = re.compile(r"(?<![\w.-])\d+(?:\.\d+)?")
@@ -105,8 +106,8 @@ def trace_agreement(manifest: Manifest, rows: Sequence[Row]) -> list[TraceAgreem
             continue
         trace = read_trace(manifest.directory / claim.trace, claim.n)
         size, published = trace.batch_size, trace.counts(claim.metric)
-        right = [row.correct(claim.metric) for row in rows]
-        ours = [sum(right[start : start + size]) for start in range(0, len(right), size)]
+        # A trace has as many images as the run, in batches of one size.
+        ours = Rows.of(rows).correct(claim.metric).reshape(-1, size).sum(axis=1).tolist()
         differences = [abs(a - b) for a, b in zip(ours, published, strict=True)]
         found.append(
             TraceAgreement(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zoo.cli._columns import wrap
-from zoo.cli._output import WIDTH, print_table
+from zoo.cli._colour import Verdict
+from zoo.cli._output import print_table, say
 from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
@@ -34,11 +34,10 @@ def print_claims(audits: Sequence[Audit]) -> None:
     )
     if not any(line[5] for line in lines):
         header = header[:5]
-    cut = [line[: len(header)] for line in lines]
-    print_table(header, _blank_repeats(cut, columns=5), right=(2, 3, 5))
+    print_table(header, [line[: len(header)] for line in lines], right=(2, 3, 5), merged=5)
     for audit in audits:
         if audit.unpinned_files:
-            print(f"{audit.model}: no hash was known beforehand for {', '.join(audit.unpinned_files)}")
+            say(f"{audit.model}: no hash was known beforehand for {', '.join(audit.unpinned_files)}")
 
 
 def print_gains(audits: Sequence[Audit]) -> None:
@@ -52,7 +51,7 @@ def print_gains(audits: Sequence[Audit]) -> None:
         print()
         print_gain_blocks(blocks)
         if sentence := words.claimed_gains(audits):
-            print(wrap(sentence, WIDTH))
+            say(sentence)
 
 
 def print_conflicts(audits: Sequence[Audit]) -> None:
@@ -65,9 +64,10 @@ def print_conflicts(audits: Sequence[Audit]) -> None:
         for conflict in audit.conflicts:
             off = conflict.difference_points
             distance = "" if off is None else f", {words.signed(off, 2)} points from the claim"
-            print(
+            say(
                 f"conflict: {audit.model} {METRIC_NAMES[conflict.metric]} is also published as "
-                f"{conflict.published}{distance}\n  {conflict.source}\n  {conflict.note}"
+                f"{conflict.published}{distance}\n  {conflict.source}\n  {conflict.note}",
+                "  ",
             )
 
 
@@ -76,9 +76,12 @@ def print_verdict(audits: Sequence[Audit], parity: Sequence[Parity] = ()) -> Non
     from zoo.report import words
 
     print()
-    for model, problem in words.problems(audits, parity):
-        print(f"{model}: {problem}")
-    print(wrap(words.headline(audits, parity), WIDTH))
+    problems = words.problems(audits, parity)
+    for model, problem in problems:
+        say(f"{model}: {problem}", "  ")
+    verdicts = {claim.verdict for audit in audits for claim in audit.claims}
+    holds = False if problems else True if verdicts == {"agrees"} else None
+    say(Verdict(words.headline(audits, parity), holds))
 
 
 def _claim(row: ClaimBlock) -> list[tuple[str, ...]]:
@@ -91,16 +94,20 @@ def _claim(row: ClaimBlock) -> list[tuple[str, ...]]:
         _derivation(row.claim),
     )
     if not row.lines:
-        return [(*head, "", "", row.claim.verdict)]
+        return [(*head, "", "", _verdict(row.claim.verdict))]
     return [
         (
             *head,
             f"{line.run.correct:,} of {line.run.n:,}",
             line.runtimes,
-            line.run.verdict if line.run.difference is not None else f"{line.run.verdict}: {line.run.remark}",
+            _verdict(line.run.verdict, "" if line.run.difference is not None else f": {line.run.remark}"),
         )
         for line in row.lines
     ]
+
+
+def _verdict(verdict: str, remark: str = "") -> Verdict:
+    return Verdict(verdict + remark, {"agrees": True, "differs": False}.get(verdict))
 
 
 def _derivation(claim: ClaimAudit) -> str:
@@ -108,17 +115,4 @@ def _derivation(claim: ClaimAudit) -> str:
     if found is None:
         return "-"
     batches = f"{found.batches} batches of {found.batch_size}"
-    return batches if found.holds else f"NOT: {batches} give {found.printed}"
-
-
-def _blank_repeats(lines: Sequence[tuple[str, ...]], columns: int) -> list[tuple[str, ...]]:
-    """The lines with their first `columns` cells blank where they repeat the line above."""
-    result = []
-    above: tuple[str, ...] = ()
-    for line in lines:
-        same = 0
-        while same < min(columns, len(above)) and line[same] == above[same]:
-            same += 1
-        result.append(("",) * same + line[same:])
-        above = line
-    return result
+    return batches if found.holds else Verdict(f"NOT: {batches} give {found.printed}", False)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.cli._output import print_fields, print_json, print_table
+from zoo.cli._output import print_fields, print_json, print_table, say
 from zoo.cli._subject import find_subject
 from zoo.errors import UsageError
 from zoo.vocabulary import Precision
@@ -56,14 +56,12 @@ def bench_training(
     if json:
         print_json({"model": inputs.name, **asdict(times), **derived})
         return
-    print(
-        f"{inputs.name} on {device}, {precision}, batches of {times.batch_size}, {times.steps} steps each\n"
-    )
+    say(f"{inputs.name} on {device}, {precision}, batches of {times.batch_size}, {times.steps} steps each\n")
     lines = [
         ("bare PyTorch loop", f"{times.bare:,.2f}", ""),
         ("dense phase", f"{times.dense:,.2f}", f"{times.dense_to_bare:.2f} times the bare loop"),
         ("sparse phase", f"{times.sparse:,.2f}", f"{times.sparse_to_dense:.2f} times the dense phase"),
     ]
     print_table(("", "MS PER STEP", ""), lines, right=(1,))
-    print("\nMedians of single steps, taken in turns.\n")
+    say("\nMedians of single steps, taken in turns.\n")
     print_fields(list(times.environment.items()))

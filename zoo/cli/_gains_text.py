@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zoo.cli._columns import wrap
-from zoo.cli._output import WIDTH
+from zoo.cli._output import print_table, say
 from zoo.vocabulary import METRIC_NAMES
 
 if TYPE_CHECKING:
@@ -24,16 +23,16 @@ def print_gain_blocks(blocks: Sequence[GainBlock], *, sources: bool = True) -> N
     """
     for block in blocks:
         title = f"{METRIC_NAMES[block.metric]} in %: {block.model} over its baseline {block.baseline}"
-        print(f"{title[:1].upper()}{title[1:]}")
+        say(f"{title[:1].upper()}{title[1:]}")
         _print_lines(block.lines)
-        print(wrap(block.sentence, WIDTH))
+        say(block.sentence)
         print()
     if blocks:
         legend = _legend([line for block in blocks for line in block.lines])
-        print(wrap(f"{legend} Sources: dsd-zoo show MODEL." if sources else legend, WIDTH))
+        say(f"{legend} Sources: dsd-zoo show MODEL." if sources else legend)
 
 
-def print_measurements(manifest: Manifest, width: int) -> None:
+def print_measurements(manifest: Manifest) -> None:
     """What others measured, with who, how and where; both metrics of one source together."""
     from zoo.report import words
 
@@ -42,37 +41,36 @@ def print_measurements(manifest: Manifest, width: int) -> None:
         key = (found.who, found.source, words.preparation_of(found), found.tool, found.note)
         groups.setdefault(key, []).append(found)
     for (who, source, preparation, tool, note), entries in groups.items():
-        print(f"  {who}")
+        say(f"  {who}", "  ")
         for found in entries:
             known = "the exact count is unknown" if found.correct is None else f"{found.correct:,} right"
             name = METRIC_NAMES[found.metric]
-            print(f'    {name} {found.percent:g} %: {known}, of {found.n:,}; printed as "{found.published}"')
+            say(
+                f'    {name} {found.percent:g} %: {known}, of {found.n:,}; printed as "{found.published}"',
+                "  ",
+            )
         for label, text in (("under", preparation), ("with", tool), ("note", note)):
             if text:
-                print(wrap(f"    {label}: {text}", width, " " * 6))
-        print(f"    from: {source}")
+                say(f"    {label}: {text}", "  ")
+        say(f"    from: {source}")
 
 
 def _print_lines(lines: Sequence[GainLine]) -> None:
     names = _names(lines)
-    rows = [HEADER, *(_cells(name, line) for name, line in zip(names, lines, strict=True))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    rows: list[tuple[str, ...] | str] = []
     preparation = ""
-    for row, line in zip(rows, [None, *lines], strict=True):
-        if line is not None and line.preparation != preparation:
+    for name, line in zip(names, lines, strict=True):
+        if line.preparation != preparation:
             preparation = line.preparation
-            print(preparation)
-        cells = [
-            cell.rjust(width) if 1 <= column <= 4 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        print("  ".join(cells).rstrip())
+            rows.append(preparation)
+        rows.append(_cells(name, line))
+    print_table(HEADER, rows, right=(1, 2, 3, 4))
     measured: dict[str, list[str]] = {}
     for name, line in zip(names, lines, strict=True):
         if line.kind == "measured":
             measured.setdefault(line.basis, []).append(name.strip().removeprefix("here, "))
     for basis, flavours in measured.items():
-        print(wrap(f"here, {', '.join(flavours)}: {basis}", WIDTH, "  "))
+        say(f"here, {', '.join(flavours)}: {basis}", "  ")
 
 
 def _names(lines: Sequence[GainLine]) -> list[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from zoo.bundled import KNOWN_DATASETS, LABEL_ORDERS, TASKS
+from zoo.cli._output import say
 
 if TYPE_CHECKING:
     from zoo.catalog.interface import Input
@@ -15,27 +15,21 @@ if TYPE_CHECKING:
 AXES = {"C": "channels", "H": "height", "W": "width"}
 
 
-def interface_fields(manifest: Manifest, width: int) -> list[tuple[str, str]]:
-    """(name, value) of task, inputs, outputs, images and preprocessing; lines of up to `width` characters."""
+def interface_fields(manifest: Manifest) -> list[tuple[str, str]]:
+    """(name, value) of task, inputs, outputs, images and preprocessing, a line each."""
     fields = [("task", TASKS[manifest.task].title.lower())]
     if manifest.input_shape is not None:
         fields.append(("input", _shape(manifest.input_shape)))
-    fields += [("input", _wrapped(_input(given), width)) for given in manifest.inputs]
-    fields += [
-        ("output", _wrapped(_named(output.name, output.description), width)) for output in manifest.outputs
-    ]
+    fields += [("input", _input(given)) for given in manifest.inputs]
+    fields += [("output", _named(output.name, output.description)) for output in manifest.outputs]
     if manifest.classes is not None:
-        fields.append(("output" if manifest.is_counted else "classes", _wrapped(_classes(manifest), width)))
+        fields.append(("output" if manifest.is_counted else "classes", _classes(manifest)))
     if manifest.dataset is not None:
         known = KNOWN_DATASETS.get(manifest.dataset)
         fields.append(("images", f"{manifest.dataset}, of your own" if known is None else known.description))
     if manifest.preprocessing is not None:
-        fields.append(("preprocessing", _wrapped(_preprocessing(manifest.preprocessing), width)))
+        fields.append(("preprocessing", _preprocessing(manifest.preprocessing)))
     return fields
-
-
-def _wrapped(text: str, width: int) -> str:
-    return textwrap.fill(text, width)
 
 
 def _named(name: str | None, text: str) -> str:
@@ -85,13 +79,10 @@ def _normalisation(mean: list[float] | None, scale: float) -> list[str]:
     return [*parts, f"divided by {whole}" if whole > 1 and scale == 1 / whole else f"times {scale:g}"]
 
 
-def reported_lines(manifest: Manifest, width: int) -> list[str]:
-    """The figures that were reported and cannot be checked here, as lines; empty if there are none."""
-    lines = []
+def print_reported(manifest: Manifest) -> None:
+    """The figures that were reported and cannot be checked here; nothing if there are none."""
     for figure in manifest.reported:
-        text = f"{figure.metric} {figure.published} on {figure.images}, by {figure.who}"
-        lines.append(textwrap.fill(text, width, initial_indent="  ", subsequent_indent="    "))
+        say(f"  {figure.metric} {figure.published} on {figure.images}, by {figure.who}", "  ")
         if figure.note is not None:
-            lines.append(textwrap.fill(figure.note, width, initial_indent="    ", subsequent_indent="    "))
-        lines.append(f"    from: {figure.source}")
-    return lines
+            say(f"    {figure.note}")
+        say(f"    from: {figure.source}")

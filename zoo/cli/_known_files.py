@@ -76,11 +76,12 @@ def known_json(subject: Subject) -> dict[str, Any]:
         "model": None if known is None else known.manifest.name,
         "licence": None if known is None else known.manifest.license.name,
         "definition_published": None if known is None else known.published,
-        "files": [_file_json(one) for one in subject.recognize()],
+        "files": [file_json(one) for one in subject.recognize()],
     }
 
 
-def _file_json(one: Recognition) -> dict[str, Any]:
+def file_json(one: Recognition) -> dict[str, Any]:
+    """The file, its size and hashes, which known files it is or holds, and which others have its name."""
     return {
         "file": str(one.path),
         "bytes": one.bytes,

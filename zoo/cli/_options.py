@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from zoo.cli._completion import complete_nets
 from zoo.errors import UsageError
 from zoo.vocabulary import RuntimeName
 
@@ -16,6 +17,7 @@ NetArgument = Annotated[
     typer.Argument(
         metavar="MODEL|FILE...",
         help="A model of the zoo, or the files of a net: prototxt and weights, .t7, .onnx or .py.",
+        autocompletion=complete_nets,
     ),
 ]
 NetsArgument = Annotated[
@@ -24,6 +26,7 @@ NetsArgument = Annotated[
         metavar="MODEL|FILE...",
         help="Models of the zoo, or the files of nets: each prototxt before its weights, .t7, .onnx or .py, "
         "or the folder of `convert -o DIR`.",
+        autocompletion=complete_nets,
     ),
 ]
 LabelsOption = Annotated[
@@ -41,7 +44,10 @@ FlavourOption = Annotated[
 CropOption = Annotated[int | None, typer.Option(metavar="N", help="Side of the centre crop in pixels.")]
 MeanOption = Annotated[
     str | None,
-    typer.Option(metavar="N,N,N|FILE", help="Mean per channel, or a mean image (.npy, .binaryproto)."),
+    typer.Option(
+        metavar="N,N,N|FILE|none",
+        help="Mean per channel, or a mean image (.npy, .binaryproto); none: the net subtracts none.",
+    ),
 ]
 StdOption = Annotated[str | None, typer.Option(metavar="N,N,N", help="Standard deviation per channel.")]
 ScaleOption = Annotated[float | None, typer.Option(metavar="X", help="Factor after the mean.")]
@@ -99,7 +105,9 @@ def numbers(option: str, text: str | None) -> list[float] | None:
 
 
 def mean_option(text: str | None) -> list[float] | Path | None:
-    """`--mean` as numbers, or as the file of a mean image."""
+    """`--mean` as numbers, none of them for "none", or as the file of a mean image."""
+    if text == "none":
+        return []
     if text is not None and Path(text).suffix in (".npy", ".binaryproto"):
         return Path(text)
     return numbers("mean", text)

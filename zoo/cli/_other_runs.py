@@ -83,7 +83,7 @@ def _require_same_images(
 ) -> None:
     from zoo.evidence.pairing import find_label_difference
 
-    theirs = {row.image: row.label for row in run.rows}
+    theirs = dict(zip(run.rows.images, run.rows.labels.tolist(), strict=True))
     ours = {sample.id: sample.label for sample in samples if not may_lack or sample.id in theirs}
     if (difference := find_label_difference(ours, theirs)) is not None:
         raise UsageError(_misfit(option, run, data, difference))
@@ -102,7 +102,7 @@ def _first_file_differs(run: Run, samples: Sequence[Sample]) -> str | None:
     """Whether the first image is another file than in `run`: so are all, if they were written anew."""
     import hashlib
 
-    recorded = {row.image: row.sha256 for row in run.rows}
+    recorded = dict(zip(run.rows.images, run.rows.sha256, strict=True))
     for sample in samples[:1]:
         with contextlib.suppress(ZooError, OSError):  # what cannot be read is told by the run itself
             content = sample.read()

@@ -8,16 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from zoo.errors import DataError
+from zoo.errors import DataError, InterruptedRunError
 from zoo.vocabulary import METRIC_NAMES, METRICS
 
 if TYPE_CHECKING:
     from zoo.evaluation.distributed import Group
-
-# The exit code that shells report of a command that Ctrl-C ended.
-INTERRUPTED = 130
 
 
 @contextlib.contextmanager
@@ -48,20 +43,20 @@ def ending_explained(folders: Sequence[Path], group: Group) -> Iterator[None]:
             print(f"dsd-zoo: stopped; {_evidence(folders)}", file=sys.stderr)
         raise
     except KeyboardInterrupt:
-        print(f"dsd-zoo: interrupted; {_evidence(folders)}", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+        raise InterruptedRunError(f"interrupted; {_evidence(folders)}") from None
 
 
 def _kept(folder: Path) -> tuple[int, ...]:
     """Images that the unfinished run in `folder` has ranked, and how many are right by each metric."""
     from zoo.evidence import journal
+    from zoo.evidence.rows import Rows
 
     try:
         batches = journal.read(folder)
     except DataError:
         return ()
-    rows = [row for batch in batches.values() for row in batch.rows[0]]
-    return (len(rows), *(sum(row.correct(metric) for row in rows) for metric in METRICS))
+    rows = Rows.joined([batch.rows[0] for batch in batches.values()])
+    return (len(rows), *map(rows.count_correct, METRICS))
 
 
 def _evidence(folders: Sequence[Path]) -> str:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.cli._output import print_table
+from zoo.cli._output import print_table, say
 from zoo.cli._validation_text import print_findings
 from zoo.vocabulary import METRIC_NAMES, METRICS, Metric
 
@@ -19,10 +19,10 @@ def print_pass(found: PassFindings) -> None:
     """Print what was found of each net as of a run of it alone, then the gains of each pair."""
     for number, of_net in enumerate(found.nets):
         if number:
-            print("\n")
+            say("\n")
         print_findings(of_net, len(found.nets))
     for pair in found.pairs:
-        print("\n")
+        say("\n")
         print_matrix(pair)
 
 
@@ -39,15 +39,15 @@ def print_matrix(pair: GainMatrix) -> None:
     """The gains of one net over another: a table for each metric with a row for each preprocessing."""
     from zoo.report.matrix import matrix_notes
 
-    print(f"{pair.model} over {pair.baseline}, image by image")
+    say(f"{pair.model} over {pair.baseline}, image by image")
     for metric in METRICS if pair.rows else ():
         print()
         _print_metric(pair, metric)
     print()
     for line in matrix_notes(pair):
-        print(line)
+        say(line)
     if pair.rows:
-        print("WON, LOST: images right with one net only. GAIN: percentage points. P: exact McNemar test.")
+        say("WON, LOST: images right with one net only. GAIN: percentage points. P: exact McNemar test.")
 
 
 def _print_metric(pair: GainMatrix, metric: Metric) -> None:
@@ -58,7 +58,7 @@ def _print_metric(pair: GainMatrix, metric: Metric) -> None:
     name = f"{METRIC_NAMES[metric].upper()} {'IN' if by_precision else 'BY'}"
     header = (name, "RIGHT", "BASELINE", "WON", "LOST", "GAIN", "95 % INTERVAL", "P")
     print_table(header, lines, right=(1, 2, 3, 4, 5, 6, 7))
-    print(matrix_sentence(pair, metric))
+    say(matrix_sentence(pair, metric))
 
 
 def _line(row: MatrixRow, metric: Metric, name: str) -> tuple[str, ...]:

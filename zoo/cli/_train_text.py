@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.cli._output import print_table
+from zoo.cli._output import print_table, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -129,26 +129,26 @@ def print_verdicts(verdicts: Sequence[Verdict], out: Path) -> None:
         )
         for seed in verdict.seeds
     ]
-    print(f"top-1, right images of {verdict.n:,}\n")
+    say(f"top-1, right images of {verdict.n:,}\n")
     header = ("SEED", "BASELINE", "SPARSE", "DSD", "GAIN", "DISCORDANT", "McNEMAR P")
     print_table(header, rows, right=tuple(range(len(header))))
-    print(f"\n{verdict.outcome}")
+    say(f"\n{verdict.outcome}")
     if verdict.interval is not None and verdict.minimum_detectable is not None:
         low, high = verdict.interval
-        print(
+        say(
             f"mean gain {verdict.mean_gain:+.2f} images, 95 % interval {low:+.2f} to {high:+.2f} "
             f"(Student's t over {len(verdict.seeds)} seeds)"
         )
-        print(
+        say(
             f"the smallest mean gain that these seeds would have shown in 80 % of the cases: "
             f"{verdict.minimum_detectable:.2f} images, "
             f"{100 * verdict.minimum_detectable / verdict.n:.2f} points"
         )
     detectable = max(seed.paired.minimum_detectable for seed in verdict.seeds)
-    print(
+    say(
         "the smallest gain that one seed alone would have shown by McNemar's test: "
         f"{100 * detectable:.2f} points"
     )
-    print(f"\neverything is in {out}; its nets are models for other commands:")
-    print(f"  dsd-zoo list --manifests {out}")
-    print(f"  dsd-zoo audit --manifests {out} --evidence {out / 'evidence'}")
+    say(f"\neverything is in {out}; its nets are models for other commands:")
+    say(f"  dsd-zoo list --manifests {out}")
+    say(f"  dsd-zoo audit --manifests {out} --evidence {out / 'evidence'}")

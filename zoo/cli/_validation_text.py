@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.cli._output import print_fields, print_table
+from zoo.cli._colour import Verdict
+from zoo.cli._output import print_fields, print_table, say
 from zoo.preprocessing.settings import in_words
 from zoo.vocabulary import METRIC_NAMES, METRICS
 
@@ -32,7 +33,7 @@ def print_findings(found: Findings, nets: int = 1) -> None:
 
     result = found.run.result
     part = "" if result.n == result.n_dataset else f"{result.n:,} of "
-    print(f"{result.model} on {result.dataset}: {part}{words.images(result.n_dataset)}\n")
+    say(f"{result.model} on {result.dataset}: {part}{words.images(result.n_dataset)}\n")
     _print_accuracies(found.accuracies)
     print()
     print_fields(_circumstances(found.run, found.folder, nets))
@@ -42,7 +43,7 @@ def print_findings(found: Findings, nets: int = 1) -> None:
     if found.minimums:
         print()
         for minimum in found.minimums:
-            print(minimum.verdict())
+            say(Verdict(minimum.verdict(), minimum.holds))
     if found.regression is not None:
         print()
         _print_regression(found.regression, found.class_names)
@@ -55,9 +56,9 @@ def print_findings(found: Findings, nets: int = 1) -> None:
         print()
         _audit_text.print_claims([found.audit])
         for measured in found.measurements:
-            print(_measurement_words(measured))
+            say(_measurement_words(measured))
         for agreement in found.trace:
-            print(_trace_words(agreement))
+            say(_trace_words(agreement))
         if any(gain.measured for gain in found.audit.gains):
             _audit_text.print_gains([found.audit])
         _audit_text.print_verdict([found.audit])
@@ -92,7 +93,7 @@ def _print_accuracies(accuracies: Sequence[Accuracy]) -> None:
     columns = len(header) if accuracies[0].whole is not None else len(header) - 1
     print_table(header[:columns], [line[:columns] for line in lines], right=(1, 2, 3))
     if accuracies[0].whole is not None:
-        print("The last column holds if the images that ran are as good as drawn at random.")
+        say("The last column holds if the images that ran are as good as drawn at random.")
 
 
 def _circumstances(run: Run, folder: Path, nets: int) -> list[tuple[str, str]]:
@@ -106,9 +107,8 @@ def _circumstances(run: Run, folder: Path, nets: int) -> list[tuple[str, str]]:
     shared = "" if result.processes == 1 else f", {result.processes} processes"
     shared += "" if nets == 1 else f", one pass for {nets} nets"
     fields = [("images", f"{result.dataset_source}, labels from {result.labels}")]
-    order = detect_label_order(
-        [row.label for row in rows[:IMAGES_CHECKED]], [row.top5[0] for row in rows[:IMAGES_CHECKED]]
-    )
+    first = rows[:IMAGES_CHECKED]
+    order = detect_label_order(first.labels.tolist(), first.ids[:, 0].tolist())
     asked = words.images(min(len(rows), IMAGES_CHECKED))
     if order is not None and order.name == AS_GIVEN:
         fields.append(("label order", f"that of the net's classes, as the first {asked} show"))
@@ -151,32 +151,32 @@ def _print_variants(runs: Sequence[Run]) -> None:
     header = (name, "TOP-1", "POINTS", "CHANGED", "TOP-5", "POINTS", "CHANGED")
     print_table(header, lines, right=(1, 2, 3, 4, 5, 6))
     against = "float32" if by_precision else reference.result.flavour
-    print(f"POINTS: percentage points against {against}; CHANGED: images whose verdict is another one.")
+    say(f"POINTS: percentage points against {against}; CHANGED: images whose verdict is another one.")
 
 
 def _print_regression(regression: Regression, names: Sequence[str]) -> None:
     from zoo.report import words
 
-    print(f"baseline: {regression.verdict()}")
+    say(Verdict(f"baseline: {regression.verdict()}", regression.holds))
     for metric, name in (("top1", "top-1"), ("top5", "top-5")):
         before, now = regression.before[metric], regression.now[metric]
-        print(f"  {name}: {before:,} right then, {now:,} now ({words.signed(now - before)})")
+        say(f"  {name}: {before:,} right then, {now:,} now ({words.signed(now - before)})")
     for change in regression.flipped[:IMAGES_SHOWN]:
-        print(
+        say(
             f"  {change.image}, {words.class_label(change.label, names)}: "
             f"{words.ranked(change.before, names)} then, {words.ranked(change.now, names)} now"
         )
     if len(regression.flipped) > IMAGES_SHOWN:
-        print(f"  and {len(regression.flipped) - IMAGES_SHOWN:,} more; --json lists all")
+        say(f"  and {len(regression.flipped) - IMAGES_SHOWN:,} more; --json lists all")
 
 
 def _print_against(against: PairedGains, names: Sequence[str]) -> None:
     from zoo.report import words
 
-    print(f"against {against.model}, image by image:")
+    say(f"against {against.model}, image by image:")
     for metric, gain in against.gains.items():
-        print(f"  {METRIC_NAMES[metric]}: {words.paired_gain(gain)}: {words.gain_verdict(gain)}")
-        print(
+        say(f"  {METRIC_NAMES[metric]}: {words.paired_gain(gain)}: {words.gain_verdict(gain)}")
+        say(
             f"    {gain.only_model:,} right here only, {gain.only_baseline:,} there only; {gain.n:,} images "
             f"reveal a true gain of {100 * gain.minimum_detectable:.2f} points or more"
         )
@@ -186,20 +186,21 @@ def _print_against(against: PairedGains, names: Sequence[str]) -> None:
         ("most lost", [found for found in reversed(moved) if found.gain < 0][:CLASSES_SHOWN]),
     ):
         for found in chosen:
-            print(
+            say(
                 f"  {title}: {words.class_label(found.label, names)}, {found.other_correct} to "
                 f"{found.correct} of {found.n} ({words.p_value(found.p_value)} among {len(against.classes)} "
                 "classes)"
             )
 
 
-def _measurement_words(measured: Measurement) -> str:
+def _measurement_words(measured: Measurement) -> Verdict:
     from zoo.report import words
 
-    return (
+    return Verdict(
         f"{METRIC_NAMES[measured.metric]}: {words.images(abs(measured.correct - measured.claimed))} off "
         f"the claimed {measured.claimed:,}, {measured.tolerance} allowed: "
-        f"{'equivalent' if measured.verdict == 'agrees' else 'NOT equivalent'}"
+        f"{'equivalent' if measured.verdict == 'agrees' else 'NOT equivalent'}",
+        measured.verdict == "agrees",
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from zoo.cli._output import print_json, print_table
+from zoo.cli._output import print_json, print_table, say
 from zoo.cli._subject import find_subject
 from zoo.errors import UsageError
 
@@ -67,7 +67,7 @@ def _weights(net: str, manifests: Sequence[Path] | None, *, verify: bool) -> lis
 def _print(rows: Sequence[WeightComparison], nets: Sequence[str]) -> None:
     from zoo.verification.weights import class_names, total_classes
 
-    print(f"A  {nets[0]}\nB  {nets[1]}\n")
+    say(f"A  {nets[0]}\nB  {nets[1]}\n")
     pruned = [row for row in rows if row.prunable]
     lines = [
         (
@@ -88,8 +88,8 @@ def _print(rows: Sequence[WeightComparison], nets: Sequence[str]) -> None:
     header = ("WEIGHTS", "SHAPE", "VALUES", "ZERO IN A", "ZERO IN B", "EQUAL", "CORRELATION")
     print_table(header, lines, right=(2, 3, 4, 5, 6))
     others = len(rows) - len(pruned)
-    print(f"\n{others} biases and statistics are not listed; --json has them.")
-    print("\nMagnitudes of these weights, as multiples of the root mean square of the same layer in B")
+    say(f"\n{others} biases and statistics are not listed; --json has them.")
+    say("\nMagnitudes of these weights, as multiples of the root mean square of the same layer in B")
     columns = [
         (f"{100 * count / max(1, size):.2f} %", "#" * round(BAR_WIDTH * count / max(1, size)))
         for which in (0, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.datasets.dataset import Dataset, Sample
+from zoo.datasets.dataset import Dataset, Sample, Samples
 from zoo.datasets.factory import ImagesByName, open_dataset, open_images
 from zoo.datasets.registry import all_sources, expected_sources, kinds_of_sources, register_source
 from zoo.datasets.source import Files, ImageSource, Record, Records
@@ -15,6 +15,7 @@ __all__ = [
     "Record",
     "Records",
     "Sample",
+    "Samples",
     "all_sources",
     "expected_sources",
     "kinds_of_sources",

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from zoo.bundled import KNOWN_DATASETS
-from zoo.datasets.dataset import Dataset, Sample
+from zoo.datasets.dataset import Dataset, Samples
 from zoo.datasets.labels import label_images
 from zoo.datasets.registry import all_sources, expected_sources
 from zoo.datasets.source import Files, ImageSource, Records
@@ -114,20 +114,24 @@ def _sources(path: Path, indexes: Path | None) -> list[type[ImageSource]]:
 
 def _with_different_names(data: Dataset) -> Dataset:
     """The dataset. DataError if two images have one name: evidence has one row for each name."""
-    if len({sample.id for sample in data}) == len(data):
+    names = data.samples.names
+    if len(set(names)) == len(data):
         return data
     data.close()
-    name, count = Counter(sample.id for sample in data).most_common(1)[0]
+    name, count = Counter(names).most_common(1)[0]
     raise DataError(f"{data.source}: {count} images are called {excerpt(name)}; each needs a name of its own")
 
 
 def _of_records(path: Path, place: Records) -> Dataset:
-    if not place.records:
+    records = place.records
+    if not records:
         place.close()
         raise UsageError(f"{path}: no images there")
-    samples = tuple(
-        Sample(printable(record.name), record.label, partial(place.read, index))
-        for index, record in enumerate(place.records)
+    samples = Samples(
+        [printable(record.name) for record in records],
+        [record.label for record in records],
+        place.read,
+        place.read_together if place.is_read_together else None,
     )
     known = _known(samples)
     name, order = known or path.resolve().name, _label_order(known)
@@ -140,8 +144,9 @@ def _of_files(path: Path, place: Files, labels: Path | None) -> Dataset:
     except BaseException:
         place.close()
         raise
-    samples = tuple(
-        Sample(printable(name), label, partial(place.read, name)) for name, label in labelled.labels.items()
+    files = list(labelled.labels)
+    samples = Samples(
+        [printable(name) for name in files], list(labelled.labels.values()), lambda at: place.read(files[at])
     )
     known = _known(samples)
     return Dataset(
@@ -158,9 +163,12 @@ def _label_order(known: str | None) -> str | None:
     return None if known is None else KNOWN_DATASETS[known].label_order
 
 
-def _known(samples: tuple[Sample, ...]) -> str | None:
+def _known(samples: Samples) -> str | None:
     """The zoo's dataset that contains all these images with these labels; None if there is none."""
-    names = {SYNSET_SUFFIX.sub("", PurePosixPath(sample.id).name): sample.label for sample in samples}
+    names = {
+        SYNSET_SUFFIX.sub("", name.rpartition("/")[2]): label
+        for name, label in zip(samples.names, samples.labels, strict=True)
+    }
     first = next(iter(names))
     if len(names) < len(samples):
         return None

@@ -46,11 +46,18 @@ def load_samples(
 
     At most `ahead` images are in memory beside the one that the caller holds.
     """
+    yield from decode_in_order(partial(load_sample, prepare), samples, workers or processors(), ahead)
+
+
+def decode_in_order(
+    function: Callable[[Given], Loaded], arguments: Iterable[Given], threads: int, ahead: int
+) -> Generator[Loaded, None, None]:
+    """`map_in_order` in threads that decode images."""
     import cv2
 
     # These threads use all processors; OpenCV's own threads would compete with them.
     cv2.setNumThreads(1)
-    yield from map_in_order(partial(_prepare, prepare), samples, workers or processors(), ahead, "decode")
+    yield from map_in_order(function, arguments, threads, ahead, "decode")
 
 
 def map_in_order(
@@ -75,9 +82,10 @@ def map_in_order(
                 future.cancel()
 
 
-def _prepare(
+def load_sample(
     prepare: Callable[[EncodedImage | DecodedImage], Loaded], sample: Sample
 ) -> LoadedSample[Loaded]:
+    """A sample read and prepared, or why that is not possible."""
     digest = ""
     try:
         content = sample.read()

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from converters import FileView
@@ -94,3 +96,62 @@ def _check_images(index: PackedIndex, end: int, damaged: str) -> None:
             )
         if image.offset + image.height * image.width * CHANNELS * itemsize > end:
             raise DataError(f"{damaged}: {excerpt(image.name)} reaches beyond the pixels")
+
+
+class PackedColumns:
+    """The images of an index as columns, and where their pixels lie.
+
+    An index holds an object for each image; these are lists and arrays, however many images there are.
+    """
+
+    def __init__(self, index: PackedIndex) -> None:
+        images = index.images
+        self.flavour = index.flavour
+        self.sha256 = [image.sha256 for image in images]
+        self.rotated = [image.rotated for image in images]
+        self.checksums = [image.crc32 for image in images]
+        self.problems = {at: image.problem for at, image in enumerate(images) if image.problem is not None}
+        self._dtype = np.dtype(index.dtype)
+        # Up to 2^63, as the index has them: what it says lies in the file, which is smaller.
+        self._sizes = np.array([(image.height, image.width) for image in images], np.int64).reshape(-1, 2)
+        self._starts = np.array([image.offset for image in images], np.int64)
+        self._ends = self._starts + self._sizes.prod(axis=1) * CHANNELS * self._dtype.itemsize
+
+    def extent(self, first: int, end: int) -> tuple[int, int]:
+        """The bytes from the start of image `first` to the end of the last one before image `end`."""
+        return int(self._starts[first]), int(self._ends[end - 1])
+
+    def extents(self, first: int, end: int) -> Iterator[tuple[int, int]]:
+        """The bytes of each of these images, counted from the start of the first."""
+        start = self._starts[first]
+        starts, ends = self._starts[first:end] - start, self._ends[first:end] - start
+        return zip(starts.tolist(), ends.tolist(), strict=True)
+
+    def are_side_by_side(self, first: int, end: int) -> bool:
+        """Whether these images all have pixels, with no more than the alignment between one and the next."""
+        if any(index in self.problems for index in range(first, end)):
+            return False
+        between = self._starts[first + 1 : end] - self._ends[first : end - 1]
+        return bool(((between >= 0) & (between < ALIGNMENT)).all())
+
+    def pixels(self, content: bytes | memoryview, index: int) -> NDArray[Any]:
+        """An image as an array (height, width, 3). content: its bytes."""
+        return np.frombuffer(content, self._dtype).reshape(*self._sizes[index].tolist(), CHANNELS)
+
+    def pixels_together(self, content: memoryview, first: int, end: int) -> NDArray[Any] | list[NDArray[Any]]:
+        """Images side by side: (images, height, width, 3), or a list of arrays if their sizes differ.
+
+        content: the bytes of `extent`.
+        """
+        steps = np.diff(self._starts[first:end])
+        if (self._sizes[first:end] == self._sizes[first]).all() and (steps == steps[:1]).all():
+            start, stop = self.extent(first, first + 1)
+            one = self.pixels(content[: stop - start], first)
+            step = int(steps[0]) if len(steps) else one.nbytes
+            return np.lib.stride_tricks.as_strided(
+                one, (end - first, *one.shape), (step, *one.strides), writeable=False
+            )
+        return [
+            self.pixels(content[start:stop], first + at)
+            for at, (start, stop) in enumerate(self.extents(first, end))
+        ]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 if TYPE_CHECKING:
-    from zoo.preprocessing.decode import Content
+    from zoo.preprocessing.decode import Content, DecodedImages
 
 
 class ImageSource(ABC):
@@ -83,7 +83,18 @@ class Records(ImageSource):
     """Where the labels came from, in words."""
     flavour: str | None = None
     """The flavour that the images were packed with; None: the images suit any flavour."""
+    is_read_together: ClassVar[bool] = False
+    """Whether it has `read_together`."""
 
     @abstractmethod
     def read(self, index: int) -> Content:
         """The image of a record. DataError if it cannot be read."""
+
+    def read_together(self, first: int, end: int) -> DecodedImages | None:
+        """The images of the records from `first` up to, not including, `end`, in one read.
+
+        For a source that holds images as pixels, one after the other: it can feed a GPU, where the work of
+        Python on each image would be too much. None, as it is by default, if they must be read one by one: if
+        one of them cannot be read, or they do not lie side by side.
+        """
+        return None

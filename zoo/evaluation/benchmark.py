@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import cycle, islice, repeat
 from statistics import median
+from typing import Any
 
 from zoo.datasets.loader import load_samples, map_in_order
 from zoo.environment import environment, processors
-from zoo.errors import DataError, excerpt
-from zoo.evaluation.batches import rank_batches
+from zoo.errors import DataError
+from zoo.evaluation.batches import rank_batches, read_batches
 from zoo.evaluation.distributed import SingleProcess
 from zoo.evaluation.job import Evaluation, Job
 from zoo.evaluation.sessions import BatchPlan, Session, choose_batch_size, open_sessions, plan_batches
@@ -116,17 +117,8 @@ def _round(job: Job, session: Session, batch_plan: BatchPlan, seconds: float) ->
 
 
 def _decoding(job: Job, session: Session, batch_plan: BatchPlan, seconds: float) -> float:
-    in_flight = batch_plan.size * batch_plan.concurrent
-
-    def counted() -> Iterator[int]:
-        for image in load_samples(cycle(job.samples), session.staging.prepare, ahead=2 * in_flight):
-            if image.problem is not None and not job.skip_unreadable:
-                raise DataError(
-                    f"{job.data.source}: {excerpt(image.sample.id)}: {image.problem}"
-                ) from image.problem
-            yield 1
-
-    return _rate(counted(), WARM_UP * in_flight, seconds)
+    with contextlib.closing(read_batches(job, _repeated(job, session, batch_plan), batch_plan)) as batches:
+        return _rate((len(batch.samples) for batch in batches), WARM_UP * batch_plan.concurrent, seconds)
 
 
 def _inference(job: Job, session: Session, batch_plan: BatchPlan, seconds: float) -> float:
@@ -140,7 +132,7 @@ def _inference(job: Job, session: Session, batch_plan: BatchPlan, seconds: float
     if not images:
         raise DataError(f"{job.data.source}: none of the first {size} images can be read")
     images = list(islice(cycle(images), size))
-    batch = session.staging.stage(images, session.runtime.batch or size)
+    batch: Any = session.staging.stage(images, session.runtime.batch or size)
     labels = list(islice(cycle(labels), size))
 
     def rank(_: None) -> int:
@@ -151,14 +143,19 @@ def _inference(job: Job, session: Session, batch_plan: BatchPlan, seconds: float
 
 
 def _validation(job: Job, session: Session, batch_plan: BatchPlan, images: int, seconds: float) -> float:
-    """The rate of `rank_batches` over `images` images."""
-    samples = tuple(islice(cycle(job.samples), images))
-    repeated = replace(job, data=replace(job.data, samples=samples), limit=None)
-    work = {number: [session] for number in range(-(-images // batch_plan.size))}
-    batches = rank_batches(repeated, work, batch_plan)
+    """The rate of `rank_batches` over at least `images` images."""
+    size = min(batch_plan.size, len(job.samples))
+    work = islice(_repeated(job, session, batch_plan), -(-images // size))
+    batches = rank_batches(job, work, batch_plan)
     return _rate(
         (len(batch[session.net].rows[0]) for batch in batches), WARM_UP * batch_plan.concurrent, seconds
     )
+
+
+def _repeated(job: Job, session: Session, batch_plan: BatchPlan) -> Iterator[tuple[int, Sequence[Session]]]:
+    """The batches of the job again and again; without the last one if that is smaller than the others."""
+    full = max(1, len(job.samples) // batch_plan.size)
+    return ((number, [session]) for number in cycle(range(full)))
 
 
 def _rate(counts: Iterator[int], warm_up: int, seconds: float) -> float:

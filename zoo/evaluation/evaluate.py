@@ -20,7 +20,7 @@ from pathlib import Path
 from zoo.datasets import Dataset
 from zoo.environment import environment
 from zoo.errors import DataError, UsageError
-from zoo.evaluation.batches import Work, rank_batches, samples_of_batch
+from zoo.evaluation.batches import rank_batches, samples_of_batch
 from zoo.evaluation.distributed import Group, SingleProcess
 from zoo.evaluation.finished import finished_runs
 from zoo.evaluation.job import Evaluation, Job, named_if
@@ -31,7 +31,8 @@ from zoo.evaluation.sessions import BatchPlan, Session, choose_batch_size, open_
 from zoo.evaluation.variants import Variant
 from zoo.evidence import journal
 from zoo.evidence.journal import Batch, Journal
-from zoo.evidence.run import Row, Run, write_run
+from zoo.evidence.rows import Rows
+from zoo.evidence.run import Run, write_run
 from zoo.preprocessing.settings import Preprocessing
 from zoo.vocabulary import Precision, RuntimeName
 
@@ -220,9 +221,9 @@ def _own_work(
     size: int,
     resumed: Sequence[Mapping[int, Batch]],
     group: Group,
-) -> Work:
+) -> dict[int, list[Session]]:
     """This process's share of the batches that a net has left to do: every `group.size`-th of them."""
-    left = {}
+    left: dict[int, list[Session]] = {}
     for number in range(-(-len(job.samples) // size)):
         if wanting := [session for session in sessions if number not in resumed[session.net]]:
             left[number] = wanting
@@ -247,7 +248,7 @@ def _open_journals(
 
 def _rank_and_write_down(
     evaluations: Sequence[Evaluation],
-    work: Work,
+    work: Mapping[int, Sequence[Session]],
     batch_plan: BatchPlan,
     group: Group,
     write_down: Sequence[Callable[[Batch], None]],
@@ -256,10 +257,11 @@ def _rank_and_write_down(
     """The batches of each net, ranked, written down one by one, and their labels checked."""
     job = evaluations[0].job
     checks = [_LabelCheck(evaluation.job, len(evaluations) > 1) for evaluation in evaluations]
-    images = {number: len(samples_of_batch(job.samples, batch_plan.size, number)) for number in work}
+    samples = job.samples
+    images = {number: len(samples_of_batch(samples, batch_plan.size, number)) for number in work}
     done, total = 0, sum(images.values())
     own: list[list[Batch]] = [[] for _ in evaluations]
-    for number, batches in zip(work, rank_batches(job, work, batch_plan), strict=True):
+    for number, batches in zip(work, rank_batches(job, work.items(), batch_plan), strict=True):
         for net, batch in batches.items():
             write_down[net](batch)
             own[net].append(batch)
@@ -279,19 +281,19 @@ class _LabelCheck:
 
     def __init__(self, job: Job, several: bool) -> None:
         self._job, self._several = job, several
-        self._rows: list[Row] | None = []
+        self._rows: list[Rows] | None = []
 
     def add(self, batch: Batch) -> None:
         """Check once `IMAGES_CHECKED` images are there. DataError if the order is another one."""
         if self._rows is not None:
-            self._rows += batch.rows[0]
-            if len(self._rows) >= IMAGES_CHECKED:
+            self._rows.append(batch.rows[0])
+            if sum(map(len, self._rows)) >= IMAGES_CHECKED:
                 self.finish()
 
     def finish(self) -> None:
         """Check what is there, unless that is done. DataError if the order is another one."""
-        rows, self._rows = (self._rows or [])[:IMAGES_CHECKED], None
-        order = detect_label_order([row.label for row in rows], [row.top5[0] for row in rows])
+        rows, self._rows = Rows.joined(self._rows or [])[:IMAGES_CHECKED], None
+        order = detect_label_order(rows.labels.tolist(), rows.ids[:, 0].tolist())
         if order is None or order.name == AS_GIVEN:
             return
         data = self._job.data

@@ -55,6 +55,6 @@ def _is_over(run: Run, job: Job) -> bool:
     left_out = set(run.result.unreadable)
     if left_out and not job.skip_unreadable:
         return False
-    seen = [(row.image, row.label) for row in run.rows]
-    samples = [(sample.id, sample.label) for sample in job.samples if sample.id not in left_out]
-    return seen == samples
+    samples = zip(job.samples.names, job.samples.labels, strict=True)
+    ranked = [(name, label) for name, label in samples if name not in left_out]
+    return ranked == list(zip(run.rows.images, run.rows.labels.tolist(), strict=True))

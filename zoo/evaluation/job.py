@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import converters
-from zoo.datasets import Dataset, Sample
+from zoo.datasets import Dataset, Samples
 from zoo.errors import ZooError
 from zoo.evaluation.settings import Settings, check_label_order
 from zoo.evaluation.variants import Variant
@@ -36,6 +36,7 @@ class Job:
     noted: what the environment of the result says besides versions and machine.
     states: what the files in `files` were when they were hashed.
     preprocess_on: where images are resized; with a GPU the later steps always run there.
+    image_order: of the channels, if the net takes whole images and prepares them itself; None: it does not.
     """
 
     net: Path
@@ -53,9 +54,10 @@ class Job:
     command: str = ""
     states: Sequence[converters.FileState] = ()
     noted: Mapping[str, str] = field(default_factory=dict)
+    image_order: Literal["BGR", "RGB"] | None = None
 
     @property
-    def samples(self) -> tuple[Sample, ...]:
+    def samples(self) -> Samples:
         """The images to rank."""
         return self.data.samples[: self.limit]
 
@@ -115,6 +117,7 @@ def job_for(
         runtime=runtime,
         files=subject.hashes,
         states=subject.states,
+        image_order=subject.image_order(form_of(runtime)),
         **options,
     )
 

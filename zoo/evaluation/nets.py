@@ -15,6 +15,7 @@ from zoo.evaluation.job import Evaluation, job_for, named_if
 from zoo.evaluation.settings import Settings, settings_for, shipped_images
 from zoo.evaluation.variants import Variant, folder_of, folders_inside, variants_of
 from zoo.evidence.run import Run
+from zoo.runtimes import form_of
 from zoo.store.subject import Subject
 from zoo.vocabulary import Precision, RuntimeName
 
@@ -81,6 +82,11 @@ def _chosen(subject: Subject, choices: Choices) -> ChosenNet:
         mean=choices.mean,
         meant_for=choices.meant_for,
     )
+    if choices.sensitivity and subject.image_order(form_of(choices.runtime)) is not None:
+        raise UsageError(
+            f"--sensitivity: {subject.name} prepares its images itself, in one way; convert the net without "
+            "--embed-preprocessing full"
+        )
     variants = variants_of(settings.preprocessing, settings.meant_for, choices.precision, choices.sensitivity)
     return ChosenNet(subject, scores, settings, variants)
 

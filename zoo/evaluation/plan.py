@@ -32,10 +32,11 @@ def evaluation_plan(
 
     runtime: what the runtime reports of itself (`Runtime.describe`).
     """
-    labels = "\n".join(f"{sample.id} {sample.label}" for sample in job.samples)
+    samples = job.samples
+    labels = "\n".join(f"{name} {label}" for name, label in zip(samples.names, samples.labels, strict=True))
     return {
         "model": job.model,
-        "images": len(job.samples),
+        "images": len(samples),
         "names and labels": hashlib.sha256(labels.encode()).hexdigest(),
         "files": dict(files),
         "preprocessing": [variant.settings() for variant in variants],

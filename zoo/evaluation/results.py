@@ -9,7 +9,9 @@ from zoo.errors import DataError
 from zoo.evaluation.distributed import Group
 from zoo.evaluation.job import Evaluation, Job
 from zoo.evidence.journal import Batch
-from zoo.evidence.run import Result, Row, Run
+from zoo.evidence.rows import Rows
+from zoo.evidence.run import Result, Run
+from zoo.vocabulary import METRICS
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,8 @@ def gather(
 
 
 def _sums(batches: Sequence[Batch]) -> list[int]:
-    rows = [row for batch in batches for rows in batch.rows for row in rows]
-    return [len(rows), *_correct(rows)]
-
-
-def _correct(rows: Sequence[Row]) -> tuple[int, int]:
-    """Images right at top-1 and at top-5."""
-    return sum(row.top1_correct for row in rows), sum(row.top5_correct for row in rows)
+    rows = Rows.joined([rows for batch in batches for rows in batch.rows])
+    return [len(rows), *map(rows.count_correct, METRICS)]
 
 
 def runs_of(
@@ -69,14 +66,13 @@ def runs_of(
     job, seconds = evaluation.job, gathered.seconds
     runs = []
     for at, variant in enumerate(evaluation.variants):
-        rows = [row for batch in gathered.batches for row in batch.rows[at]]
-        top1_correct, top5_correct = _correct(rows)
+        rows = Rows.joined([batch.rows[at] for batch in gathered.batches])
         result = Result(
             model=job.model,
             n=len(rows),
             n_dataset=len(job.data),
-            top1_correct=top1_correct,
-            top5_correct=top5_correct,
+            top1_correct=rows.count_correct("top1"),
+            top5_correct=rows.count_correct("top5"),
             dataset=job.data.name,
             dataset_source=job.data.source,
             labels=job.data.labels_source,

@@ -15,17 +15,19 @@ from zoo.evaluation.distributed import Group
 from zoo.evaluation.job import Evaluation, Job, named_if
 from zoo.evaluation.variants import Variant
 from zoo.preprocessing import Preprocessor, preprocessor, resolve
+from zoo.preprocessing.settings import decoding_of
 from zoo.runtimes import Runtime, open_runtime
 from zoo.runtimes.memory import batch_size, free_memory, images_that_fit
 from zoo.runtimes.runtime import parse_device
-from zoo.runtimes.staging import DeviceStaging, HostStaging, Staging
+from zoo.runtimes.staging import DeviceStaging, HostStaging, Staging, WholeImages
 from zoo.vocabulary import Precision
 
 # Channels of an image file, as all flavours decode it.
 COLOURS = 3
 
-# Preprocessing as JSON, the flavour that it is meant for, the SHA-256 of the mean image.
-_StagingKey = tuple[str, str | None, str | None]
+# Preprocessing as JSON, the flavour that it is meant for, the SHA-256 of the mean image; the order of the
+# channels, if the net takes whole images.
+_StagingKey = tuple[str, str | None, str | None, str | None]
 # The converted net, the output that ranks the classes, the precision.
 _NetKey = tuple[Path, str | None, Precision]
 
@@ -86,7 +88,7 @@ def open_sessions(evaluations: Sequence[Evaluation], group: Group) -> Iterator[l
                 first = evaluation.variants[0]
                 runtime, prepare = loaded[_net_key(evaluation, first)], prepares[_key(evaluation, first)]
                 _check_labels(evaluation.job, runtime, prepare)
-        stagings = {key: _staging(job, prepare, device) for key, prepare in prepares.items()}
+        stagings = {key: _staging(job, prepare, device, key[-1]) for key, prepare in prepares.items()}
         places = {key: index for index, key in enumerate(stagings)}
         yield [
             Session(
@@ -188,8 +190,10 @@ def _images_that_fit(evaluations: Sequence[Evaluation], group: Group) -> int:
 def _key(evaluation: Evaluation, variant: Variant) -> _StagingKey:
     """Equal for variants, of one net or of several, whose images are prepared alike."""
     mean_image = evaluation.job.mean_image if variant.preprocessing.mean_image else None
+    if evaluation.job.image_order is not None:
+        mean_image = None
     digest = None if mean_image is None else evaluation.files[mean_image.name]
-    return variant.preprocessing.model_dump_json(), variant.meant_for, digest
+    return variant.preprocessing.model_dump_json(), variant.meant_for, digest, evaluation.job.image_order
 
 
 def _net_key(evaluation: Evaluation, variant: Variant) -> _NetKey:
@@ -205,11 +209,20 @@ def _preprocessor(job: Job, variant: Variant) -> Preprocessor:
             f"{job.data.source}: packed by {packed}; a run under {wanted} needs the images themselves, "
             f"or dsd-zoo pack --flavour {wanted}"
         )
-    return preprocessor(variant.preprocessing, job.mean_image, variant.meant_for)
+    if job.image_order is None:
+        return preprocessor(variant.preprocessing, job.mean_image, variant.meant_for)
+    if packed is not None:
+        raise UsageError(
+            f"{job.data.source}: packed by {packed}; {job.model} prepares its images itself, and needs the "
+            "images themselves"
+        )
+    return preprocessor(decoding_of(variant.preprocessing), None, variant.meant_for)
 
 
-def _staging(job: Job, prepare: Preprocessor, device: str) -> Staging:
+def _staging(job: Job, prepare: Preprocessor, device: str, image_order: str | None) -> Staging:
     """On the host, or on the device; packed images are resized already."""
+    if image_order is not None:
+        return WholeImages(prepare, image_order)
     if job.preprocess_on == "host" and device == "cpu":
         return HostStaging(prepare)
     return DeviceStaging(prepare, device, resize=job.preprocess_on == "device" and job.data.flavour is None)
@@ -217,6 +230,8 @@ def _staging(job: Job, prepare: Preprocessor, device: str) -> Staging:
 
 def _check_input(job: Job, runtime: Runtime, variant: Variant) -> None:
     expected, crop = runtime.input_shape, variant.preprocessing.crop
+    if job.image_order is not None:
+        return
     # Flavours that take images as they are do not fix the channels; the first image shows them.
     channels = COLOURS if resolve(variant.preprocessing.flavour).has_size else None
     given = (channels, crop, crop)
@@ -240,12 +255,20 @@ def _size_text(shape: Sequence[int | None]) -> str:
 
 def _check_labels(job: Job, runtime: Runtime, prepare: Preprocessor) -> None:
     """DataError unless every label is a class of the net. A run on zeros shows how many classes there are."""
-    crop, channels = prepare.normalisation.crop, runtime.input_shape[0] or _channels(job, prepare)
-    classes = runtime.run(np.zeros((runtime.batch or 1, channels, crop, crop), np.float32)).shape[1]
-    for sample in job.samples:
-        if not 0 <= sample.label < classes:
+    crop = prepare.normalisation.crop
+    channels = COLOURS
+    if job.image_order is None:
+        channels = runtime.input_shape[0] or _channels(job, prepare)
+    zeros = np.zeros((runtime.batch or 1, channels, crop, crop), np.float32)
+    if job.image_order is not None:
+        height, width = (size or 2 * crop for size in runtime.input_shape[:2])
+        zeros = np.zeros((runtime.batch or 1, height, width, COLOURS), np.uint8)
+    classes = runtime.run(zeros).shape[1]
+    names = job.samples.names
+    for at, label in enumerate(job.samples.labels):
+        if not 0 <= label < classes:
             raise DataError(
-                f"{job.data.source}: {excerpt(sample.id)} has label {sample.label}, but the net ranks "
+                f"{job.data.source}: {excerpt(names[at])} has label {label}, but the net ranks "
                 f"{classes} classes (0 to {classes - 1}); labels count from 0"
             )
 

@@ -13,10 +13,14 @@ from zoo.catalog.metadata import image_settings
 from zoo.datasets import Dataset, kinds_of_sources
 from zoo.errors import UsageError
 from zoo.evaluation.variants import made_for_another
+from zoo.preprocessing.missing_mean import require_mean
 from zoo.preprocessing.settings import Preprocessing, carried_settings, settings
 from zoo.runtimes import NO_RUNTIME, form_of, installed_runtimes
 from zoo.store.subject import Subject
 from zoo.vocabulary import Form, Precision, RuntimeName
+
+# The runtime that gives a net whole images, each of a size of its own.
+TAKES_IMAGES = "onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ def settings_for(
     mean: Sequence[float] | Path | None = None,
     meant_for: str | None = None,
     counted: bool = True,
+    asks_mean: bool = True,
 ) -> Settings:
     """The settings of the model, or those that the files themselves describe, changed by the options.
 
@@ -49,8 +54,9 @@ def settings_for(
 
     runtime, scores: as the net will run; files are converted to that form to read their settings.
     chosen: `flavour`, `crop`, `std`, `scale`; None where not chosen.
-    mean: per channel, or the file of a mean image.
+    mean: per channel, or the file of a mean image; without numbers: the net subtracts none.
     counted: whether answers will be counted, which only those of classifiers can be.
+    asks_mean: whether it is an error that neither the files nor the options say anything of a mean.
 
     Raises:
         UsageError: a setting is missing or out of range.
@@ -58,12 +64,16 @@ def settings_for(
     """
     if counted:
         require_counted(subject.manifest)
+    if subject.image_order(form_of(runtime)) is not None:
+        _check_left_to_net(subject, runtime, {**chosen, "mean": mean, "meant_for": meant_for})
     if subject.manifest is not None:
         own = _stated(subject.manifest)
     else:
         own = carried_settings(subject.carried_preprocessing(form_of(runtime), scores))
     try:
-        return complete_settings(own, subject.mean_image, chosen, mean=mean, meant_for=meant_for)
+        return complete_settings(
+            own, subject.mean_image, chosen, mean=mean, meant_for=meant_for, asks_mean=asks_mean
+        )
     except UsageError as error:
         if subject.manifest is None or own:
             raise
@@ -77,18 +87,37 @@ def complete_settings(
     *,
     mean: Sequence[float] | Path | None = None,
     meant_for: str | None = None,
+    asks_mean: bool = True,
 ) -> Settings:
     """A net's `own` settings and mean image, changed by the options; all as in `settings_for`."""
     if isinstance(mean, Path):
         chosen, mean_image = {**chosen, "mean_image": True}, mean
     else:
         chosen = {**chosen, "mean": mean}
+    own = dict(own)
+    stated_for = own.pop("meant_for", None)
     preprocessing = settings(chosen, own)
+    if asks_mean:
+        require_mean(preprocessing, chosen, own)
     # A Caffe definition describes its data layer for Caffe's own images, however they are resized.
-    made_for = meant_for or own.get("flavour") or ("caffe-stored" if own else None)
+    made_for = meant_for or stated_for or own.get("flavour") or ("caffe-stored" if own else None)
     if made_for is not None:
         made_for = made_for_another(preprocessing.flavour, made_for)
     return Settings(preprocessing, made_for, mean_image)
+
+
+def _check_left_to_net(subject: Subject, runtime: RuntimeName, chosen: Mapping[str, Any]) -> None:
+    """UsageError for what does not fit a net that prepares its images itself."""
+    if given := [f"--{name.replace('_', '-')}" for name, value in chosen.items() if value is not None]:
+        raise UsageError(
+            f"{subject.name} prepares its images itself (convert --embed-preprocessing full): leave out "
+            f"{', '.join(given)}, or convert the net without that"
+        )
+    if runtime != TAKES_IMAGES:
+        raise UsageError(
+            f"{subject.name} takes whole images (convert --embed-preprocessing full), which only --runtime "
+            f"{TAKES_IMAGES} gives it; for {runtime} convert the net without that"
+        )
 
 
 def _stated(manifest: Manifest) -> dict[str, Any]:
@@ -140,6 +169,8 @@ def runtimes_for(subject: Subject, kind: str, precision: Precision) -> list[Runt
         for name, runtime in installed_runtimes().items()
         if runtime.form in forms and precision in runtime.precisions.get(kind, ())
     ]
+    if subject.image_order("onnx") is not None:
+        found = [name for name in found if name == TAKES_IMAGES]
     if not found:
         raise UsageError(f"no installed runtime computes {subject.name} in {precision} on {kind}")
     return found

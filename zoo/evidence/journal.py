@@ -17,13 +17,15 @@ import contextlib
 import json
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import DataError, UsageError, excerpt
-from zoo.evidence.run import Row, read_run, row_from_cells, row_to_cells
+from zoo.evidence.row_text import cells_json, rows_from_cells
+from zoo.evidence.rows import Row, Rows
+from zoo.evidence.run import read_run
 from zoo.files import cannot_write, parse_json
 
 FOLDER_NAME = "partial"
@@ -41,9 +43,17 @@ class Batch:
     """
 
     number: int
-    rows: tuple[tuple[Row, ...], ...]
+    rows: tuple[Rows, ...]
     unreadable: tuple[str, ...] = ()
     rotated: int = 0
+
+    def __init__(
+        self, number: int, rows: Iterable[Iterable[Row]], unreadable: tuple[str, ...] = (), rotated: int = 0
+    ) -> None:
+        object.__setattr__(self, "number", number)
+        object.__setattr__(self, "rows", tuple(map(Rows.of, rows)))
+        object.__setattr__(self, "unreadable", unreadable)
+        object.__setattr__(self, "rotated", rotated)
 
 
 class Journal:
@@ -58,13 +68,12 @@ class Journal:
 
     def append(self, batch: Batch) -> None:
         """Write a batch; from then on it survives the end of the process. UsageError if the disk is full."""
-        line = {
-            "batch": batch.number,
-            "rows": [[row_to_cells(row) for row in rows] for rows in batch.rows],
-            "unreadable": batch.unreadable,
-            "rotated": batch.rotated,
-        }
-        content = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        rows = ",".join(map(cells_json, batch.rows))
+        unreadable = json.dumps(batch.unreadable, ensure_ascii=False, separators=(",", ":"))
+        line = (
+            f'{{"batch":{batch.number},"rows":[{rows}],"unreadable":{unreadable},"rotated":{batch.rotated}}}'
+        )
+        content = f"{line}\n".encode()
         try:
             while content:
                 content = content[self._file.write(content) :]
@@ -197,7 +206,7 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
 def _batch(line: Any) -> Batch:  # noqa: ANN401 - what JSON holds
     return Batch(
         int(line["batch"]),
-        tuple(tuple(row_from_cells(cells) for cells in rows) for rows in line["rows"]),
+        tuple(rows_from_cells(rows) for rows in line["rows"]),
         tuple(map(str, line["unreadable"])),
         int(line["rotated"]),
     )

@@ -3,10 +3,7 @@
 A run is a folder with two files.
 
 `result.json` holds the fields of `Result`.
-`evidence.csv` has one line per image, in the dataset's order: image, label, rank (of the true class among all
-classes, from 1), id1..id5 (the five best classes, best first), score1..score5 (the shortest decimals that
-read back to the same float32), sha256 (of the source image's bytes). A net with fewer than five classes
-leaves the last ids and scores empty; rank and sha256 are empty if unknown.
+`evidence.csv` has one line per image, in the dataset's order; `zoo.evidence.row_text` says what it holds.
 
 `read_run` counts the rows again and refuses a result that does not match them.
 """
@@ -16,8 +13,8 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,45 +23,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from converters import atomic_write
 from zoo.errors import DataError, UsageError, excerpt
+from zoo.evidence.row_text import HEADER, BadRowError, csv_lines, rows_from_cells, rows_from_lines
+from zoo.evidence.rows import Row, Rows
 from zoo.files import cannot_write, first_problem, printable
-from zoo.vocabulary import BEST, Metric, Precision, RuntimeName
+from zoo.vocabulary import Metric, Precision, RuntimeName
 
 RESULT_NAME = "result.json"
 ROWS_NAME = "evidence.csv"
-IDS = tuple(f"id{i + 1}" for i in range(BEST))
-SCORES = tuple(f"score{i + 1}" for i in range(BEST))
-SHA256 = re.compile("(?:[0-9a-f]{64})?")
-HEADER = ["image", "label", "rank", *IDS, *SCORES, "sha256"]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One image: its name, its true class, and the five best classes with their scores, best first.
-
-    `rank` is the rank of the true class among all classes, from 1 (None: unknown), `sha256` the hash of the
-    source image's bytes ("": unknown).
-    """
-
-    image: str
-    label: int
-    top5: tuple[int, ...]
-    scores: tuple[float, ...]
-    rank: int | None = None
-    sha256: str = ""
-
-    @property
-    def top1_correct(self) -> bool:
-        """Whether the best class is the true one."""
-        return self.top5[:1] == (self.label,)
-
-    @property
-    def top5_correct(self) -> bool:
-        """Whether the true class is among the five best."""
-        return self.label in self.top5
-
-    def correct(self, metric: Metric) -> bool:
-        """Whether the image is right by this metric."""
-        return self.top1_correct if metric == "top1" else self.top5_correct
+# How much of evidence.csv is read at a time: as strings, cells take ten times as much memory as in rows.
+CHARACTERS_AT_A_TIME, LINES_AT_A_TIME = 1 << 20, 4096
 
 
 # No dataset has so many images.
@@ -77,35 +44,50 @@ class Result(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
+    """Within a version fields are added, and none is renamed, removed or given another meaning."""
     model: str
+    """The name of the model, or of the net's file without its ending."""
     n: Count
     """Images that were ranked."""
     n_dataset: Count
     """Images in the dataset; more than `n` if only a part of it ran or some images could not be read."""
     top1_correct: Count
+    """Images whose label is the class with the highest score."""
     top5_correct: Count
+    """Images whose label is among the five classes with the highest scores."""
     dataset: str
+    """The name of the dataset, as in a manifest; of images of one's own, that of their folder or file."""
     dataset_source: str
+    """Where the images were read from, as it was given."""
     labels: str
+    """Where the labels came from."""
     flavour: str
+    """The preprocessing by which images were resized and cropped."""
     preprocessing: dict[str, Any]
     """The settings as in a manifest: flavour, crop, mean, mean_image, std, scale. If the images went through
     another flavour than the net's own, `meant_for` names the net's own, to which the numbers refer."""
     runtime: RuntimeName
+    """What ran the net: the name for `--runtime`."""
     device: str
+    """cpu, cuda or cuda:N."""
     precision: Precision
+    """The arithmetic of the net."""
     batch_size: Count | None = None
+    """Images per inference; null in runs of versions that did not record it."""
     scores: str | None = None
     """The output that ranks the classes, if it was chosen by name."""
     files: dict[str, str]
     """Name to sha256 of every file the counts rest on: sources, mean image, converted form."""
     environment: dict[str, str]
+    """Versions of the software, the platform, the processors and the number of threads."""
     command: str
+    """The command of the run, quoted as POSIX shells read it."""
     started: str
     """ISO 8601, UTC."""
     seconds: float = Field(ge=0, allow_inf_nan=False)
     """From the first image read to the last one ranked, in the slowest process."""
     images_per_second: float = Field(ge=0, allow_inf_nan=False)
+    """The images ranked in `seconds`, divided by them."""
     processes: Count = 1
     """How many processes shared the images."""
     resumed: Count = 0
@@ -127,10 +109,14 @@ class Result(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run in memory: its result, and its rows in the dataset's order."""
+    """A run in memory: its result, and its rows in the dataset's order (any sequence of `Row` will do)."""
 
     result: Result
-    rows: list[Row]
+    rows: Rows
+
+    def __init__(self, result: Result, rows: Iterable[Row]) -> None:
+        object.__setattr__(self, "result", result)
+        object.__setattr__(self, "rows", Rows.of(rows))
 
 
 def write_run(folder: Path, run: Run, when_full: str = "") -> None:
@@ -144,14 +130,11 @@ def write_run(folder: Path, run: Run, when_full: str = "") -> None:
     Raises:
         UsageError: the folder cannot be written to.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    writer.writerows(row_to_cells(row) for row in run.rows)
+    text = f"{','.join(HEADER)}\n{csv_lines(run.rows)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(folder / ROWS_NAME) as temporary:
-            temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+            temporary.write_text(text, encoding="utf-8", newline="")
             (folder / RESULT_NAME).unlink(missing_ok=True)
         with atomic_write(folder / RESULT_NAME) as temporary:
             temporary.write_text(run.result.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -186,30 +169,62 @@ def find_runs(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.rglob(RESULT_NAME))
 
 
-def row_to_cells(row: Row) -> list[str]:
-    """The row as a line of evidence.csv; a score is the shortest decimal that reads back to its float32."""
-    import numpy as np
+def _parse(text: str, path: Path) -> Rows:
+    rows = _parse_plain(text)
+    if rows is None:
+        rows = _parse_csv(text, path)
+    if len(set(rows.images)) < len(rows):
+        name = Counter(rows.images).most_common(1)[0][0]
+        place = [place for place, image in enumerate(rows.images) if image == name][1]
+        problem = ValueError(f"{excerpt(name)} is there twice")
+        raise _not_a_row(path, _line_number(text, place), problem) from problem
+    return rows
 
-    empty = [""] * (BEST - len(row.top5))
-    scores = [str(np.float32(score)) for score in row.scores]
-    rank = "" if row.rank is None else str(row.rank)
-    return [row.image, str(row.label), rank, *map(str, row.top5), *empty, *scores, *empty, row.sha256]
+
+def _parse_plain(text: str) -> Rows | None:
+    """The rows, if nothing is quoted and all is right: then there is a faster way."""
+    start = text.find("\n") + 1
+    if text[:start] != f"{','.join(HEADER)}\n":
+        return None
+    parts = []
+    while start < len(text):
+        end = text.rfind("\n", start, start + CHARACTERS_AT_A_TIME) + 1 or len(text)
+        rows = rows_from_lines(text[start:end])
+        if rows is None:
+            return None
+        parts.append(rows)
+        start = end
+    return Rows.joined(parts)
 
 
-def _parse(text: str, path: Path) -> list[Row]:
+def _parse_csv(text: str, path: Path) -> Rows:
+    """The rows of any CSV. DataError names the line that is wrong."""
     lines = csv.reader(io.StringIO(text, newline=""))
     if next(lines, None) != HEADER:
         raise DataError(f"{path}: expected the columns {','.join(HEADER)}")
-    rows: dict[str, Row] = {}
+    parts: list[Rows] = []
+    done = 0
     try:
-        for cells in lines:
-            row = row_from_cells(cells)
-            if row.image in rows:
-                raise ValueError(f"{excerpt(row.image)} is there twice")
-            rows[row.image] = row
-    except (ValueError, OverflowError, csv.Error) as error:
-        raise DataError(f"{path}, line {lines.line_num}: not a row of evidence: {excerpt(error)}") from error
-    return list(rows.values())
+        while cells := list(itertools.islice(lines, LINES_AT_A_TIME)):
+            parts.append(rows_from_cells(cells))
+            done += len(cells)
+    except csv.Error as error:
+        raise _not_a_row(path, lines.line_num, error) from error
+    except BadRowError as error:
+        raise _not_a_row(path, _line_number(text, done + error.place), error) from error
+    return Rows.joined(parts)
+
+
+def _not_a_row(path: Path, line: int, problem: Exception) -> DataError:
+    return DataError(f"{path}, line {line}: not a row of evidence: {excerpt(problem)}")
+
+
+def _line_number(text: str, row: int) -> int:
+    """In which line a row ends; a quoted name may take several lines."""
+    lines = csv.reader(io.StringIO(text, newline=""))
+    for _ in itertools.islice(lines, row + 2):
+        pass
+    return lines.line_num
 
 
 def _printable(value: Any) -> Any:  # noqa: ANN401
@@ -221,32 +236,11 @@ def _printable(value: Any) -> Any:  # noqa: ANN401
     return [_printable(inner) for inner in value] if isinstance(value, list) else value
 
 
-def row_from_cells(cells: list[str]) -> Row:
-    """The row in a line of evidence.csv. ValueError says what is wrong with the line."""
-    import numpy as np
-
-    if len(cells) != len(HEADER):
-        raise ValueError(f"{len(cells)} columns instead of {len(HEADER)}")
-    named = dict(zip(HEADER, cells, strict=True))
-    label, rank = int(named["label"]), int(named["rank"]) if named["rank"] else None
-    top5 = tuple(int(named[name]) for name in IDS if named[name])
-    scores = tuple(float(np.float32(named[name])) for name in SCORES if named[name])
-    if len(top5) != len(scores) or len(set(top5)) != len(top5):
-        raise ValueError("the classes are not distinct, or do not have one score each")
-    if rank is not None and rank != (top5.index(label) + 1 if label in top5 else max(rank, BEST + 1)):
-        raise ValueError(f"the rank {rank} of class {label} contradicts the five best classes")
-    if not all(better >= worse for better, worse in itertools.pairwise(scores)):
-        raise ValueError(f"the scores {' '.join(map(str, scores))} do not decrease")
-    if not SHA256.fullmatch(named["sha256"]):
-        raise ValueError(f"'{named['sha256']}' is no sha256")
-    return Row(named["image"], label, top5, scores, rank, named["sha256"])
-
-
-def _check(result: Result, rows: list[Row], folder: Path) -> None:
+def _check(result: Result, rows: Rows, folder: Path) -> None:
     counted = {
         "n": len(rows),
-        "top1_correct": sum(row.top1_correct for row in rows),
-        "top5_correct": sum(row.top5_correct for row in rows),
+        "top1_correct": rows.count_correct("top1"),
+        "top5_correct": rows.count_correct("top5"),
     }
     for name, count in counted.items():
         if getattr(result, name) != count:

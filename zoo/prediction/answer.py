@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import UsageError
+from zoo.prediction.outputs import SHOWN
 from zoo.preprocessing import Flavour
 from zoo.runtimes.ranking import best
 from zoo.runtimes.runtime import as_scores
@@ -41,8 +42,12 @@ class Box:
     bottom: float
 
 
-def ranked(output: Float32, names: Sequence[str] | None, net: object) -> list[RankedClass]:
+def ranked(
+    output: Float32, names: Sequence[str] | None, net: object, outputs: Sequence[str] = ()
+) -> list[RankedClass]:
     """The five best classes of the first image in an output.
+
+    outputs: lines that say what the outputs of the net are, for the error.
 
     Raises:
         UsageError: the output has no row of scores, a score is NaN, or there are more or fewer names than
@@ -51,9 +56,9 @@ def ranked(output: Float32, names: Sequence[str] | None, net: object) -> list[Ra
     try:
         scores = as_scores(output, len(output), net)[:1]
     except UsageError as error:
-        raise UsageError(
-            f"{error}\n  predict shows the classes of classifiers and the boxes of SSD's DetectionOutput"
-        ) from error
+        told = "".join(f"\n    {line}" for line in outputs)
+        listed = f"\n  its outputs:{told}" if told else ""
+        raise UsageError(f"{error}{listed}\n  {SHOWN}") from error
     check_names(names, scores.shape[1], net)
     if np.isnan(scores).any():
         raise UsageError(f"{net}: {int(np.isnan(scores).sum())} of {scores.shape[1]} scores are NaN")

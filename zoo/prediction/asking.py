@@ -45,6 +45,8 @@ def programs(
 ) -> dict[str, str]:
     """Programs that give the answer of `prediction`, by what runs the net; of a net.py only PyTorch's.
 
+    Of a net that prepares its images itself only that of ONNX Runtime.
+
     scores: the output that was chosen among several.
 
     Raises:
@@ -54,6 +56,8 @@ def programs(
     asked = _asked(subject, settings, predictor, prediction, scores)
     if subject.sources[0].suffix == ".py":
         return {"torch": CODE["torch"](asked)}
+    if asked.image_order is not None:
+        return {"onnxruntime": CODE["onnxruntime"](asked)}
     if not image_lines.is_direct(asked.preparation):
         found = own_resize(asked.preparation, predictor, prediction)
         asked = replace(asked, note=_note(settings.preprocessing.flavour, found))
@@ -99,6 +103,7 @@ def _asked(
         mean_image=mean_image,
         in_net=_carried(subject, model.metadata_props, "--embed-preprocessing" in arguments) == preparation,
         threshold=threshold,
+        image_order=predictor.image_order,
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from converters import ImagePreparation
+from converters import ImagePreparation, quoted
 from zoo.errors import UsageError
 from zoo.prediction import image_lines as lines
 
@@ -35,6 +34,7 @@ class Asked:
     in_net: whether that net.py has `preprocess`, which prepares images so.
     threshold: the score from which on boxes are printed; None: it ranks classes.
     note: lines on what blobFromImage would resize otherwise.
+    image_order: of the channels, if the net takes whole images and prepares them itself.
     """
 
     convert: Sequence[str]
@@ -49,6 +49,7 @@ class Asked:
     in_net: bool = False
     threshold: float | None = None
     note: Sequence[str] = ()
+    image_order: str | None = None
 
     @property
     def finds_objects(self) -> bool:
@@ -60,10 +61,20 @@ def with_onnxruntime(asked: Asked) -> str:
     """A program for ONNX Runtime."""
     given = asked.preparation
     output = lines.quoted(asked.output)
+    if asked.image_order is not None:
+        ready = [
+            *lines.read(given, asked.image),
+            *([lines.SIZE] if asked.finds_objects else []),
+            *lines.whole_image(given, asked.image_order),
+        ]
+    else:
+        ready = [
+            *lines.read(given, asked.image),
+            *lines.window(given, sizes=asked.finds_objects),
+            *lines.batch(given, asked.mean_image),
+        ]
     body = [
-        *lines.read(given, asked.image),
-        *lines.window(given, sizes=asked.finds_objects),
-        *lines.batch(given, asked.mean_image),
+        *ready,
         f"session = onnxruntime.InferenceSession({_onnx(asked)})",
         f"(output,) = session.run([{output}], {{{lines.quoted(asked.input_name)}: batch}})",
     ]
@@ -141,7 +152,7 @@ def _program(asked: Asked, before: Iterable[str], body: Sequence[str], load: str
 def _converted(asked: Asked, there: Path | None, out: str) -> Iterator[str]:
     """The command that writes the form, unless it is there."""
     if there is None:
-        command = shlex.join(["dsd-zoo", "convert", *asked.convert, "-o", out])
+        command = quoted("dsd-zoo", "convert", *asked.convert, "-o", out)
         yield f"# {command if command.isprintable() else repr(command)}"
 
 

@@ -36,6 +36,12 @@ def read(given: ImagePreparation, image: Path) -> Iterator[str]:
         yield f"image = cv2.imread({name}, {IMREAD})"
 
 
+def whole_image(given: ImagePreparation, order: str) -> Iterator[str]:
+    """A batch of the whole image, for a net that prepares it."""
+    read_as = "RGB" if given.resize == "pillow-bicubic" else "BGR"
+    yield f"batch = image[None{'' if read_as == order else ', :, :, ::-1'}]"
+
+
 def window(given: ImagePreparation, *, sizes: bool) -> Iterator[str]:
     """Resize, and cut the window. sizes: height and width of the image are needed later."""
     if sizes or given.to == "shorter side":
@@ -69,6 +75,8 @@ def _resized(given: ImagePreparation) -> Iterator[str]:
         yield f"to = {size}, int(width / height * {size})"
         yield "if width < height:"
         yield f"    to = int(height / width * {size}), {size}"
+        yield f"if min(height, width) == {size}:"
+        yield "    to = height, width"
         yield "image = image.astype(np.float32) * np.float32(1 / 255)"
         yield "image = scale(image.transpose(1, 0, 2), to[1]).transpose(1, 0, 2)"
         yield "image = scale(image, to[0])"

@@ -15,12 +15,17 @@ from zoo.catalog.metadata import label_names
 from zoo.errors import DataError, UsageError
 from zoo.prediction.answer import Box, RankedClass, boxes, check_names, ranked
 from zoo.prediction.drawing import as_seen, places, with_boxes, write_image
+from zoo.prediction.outputs import answering_output, outputs_in_words
 from zoo.preprocessing import EncodedImage, Preprocessor, preprocessor
+from zoo.preprocessing.flavour import Pixels
+from zoo.preprocessing.settings import decoding_of
 from zoo.runtimes import form_of, open_runtime
 from zoo.verification.difference import is_list_of_boxes
 from zoo.vocabulary import RuntimeName
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
     from zoo.evaluation.settings import Settings
     from zoo.runtimes.runtime import Runtime
     from zoo.store.subject import Subject
@@ -34,14 +39,15 @@ MOST_BYTES = 1 << 28
 class Prediction:
     """The answer for one image.
 
-    size: (height, width) of the image. prepared: (channels, crop, crop), what the net was given.
+    size: (height, width) of the image. prepared: what the net was given, (channels, crop, crop), or
+        (height, width, 3) uint8 where it prepares its images itself.
     classes: the best five; none of a net that finds objects. boxes: all that it finds; None of a classifier.
     shown: the image that shows the answer, if one was asked for.
     """
 
     image: Path
     size: tuple[int, int]
-    prepared: Float32 = field(repr=False)
+    prepared: Float32 | Pixels = field(repr=False)
     classes: list[RankedClass]
     boxes: list[Box] | None = None
     shown: Path | None = None
@@ -49,13 +55,21 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A net that is loaded, with how its input is made and the names of its classes."""
+    """A net that is loaded, with how its input is made and the names of its classes.
+
+    image_order: of the channels, if the net takes whole images and prepares them itself.
+    scores: the output that answers, if the net has several.
+    outputs: what its outputs are, a line for each; empty where only the net.py is there.
+    """
 
     name: str
     runtime: Runtime
     prepare: Preprocessor
     names: Sequence[str] | None = None
     threshold: float = 0.5
+    image_order: str | None = None
+    scores: str | None = None
+    outputs: Sequence[str] = ()
 
     def __call__(self, image: Path, out: Path | None = None) -> Prediction:
         """The answer for one image; `out` gets the boxes that score `threshold`, or what a classifier saw.
@@ -65,11 +79,11 @@ class Predictor:
             UsageError: the net does not take it, or gives neither scores nor boxes.
         """
         encoded, pixels = self._decoded(image)
-        prepared = self.prepare(encoded)
+        prepared = self._prepared(image, encoded)
         output = self.output(prepared)
         size = (int(pixels.shape[0]), int(pixels.shape[1]))
         if not is_list_of_boxes(output):
-            classes = ranked(output, self.names, self.name)
+            classes = ranked(output, self.names, self.name, self.outputs)
             if out is not None:
                 write_image(as_seen(self.prepare, pixels), out)
             return Prediction(image, size, prepared, classes, shown=out)
@@ -80,8 +94,21 @@ class Predictor:
             write_image(with_boxes(encoded.bgr, shown), out)
         return Prediction(image, size, prepared, [], found, out)
 
-    def output(self, prepared: Float32) -> Float32:
-        """What the net gives for one prepared image; a net with a fixed batch gets zeros beside it."""
+    def _prepared(self, image: Path, encoded: EncodedImage) -> Float32 | Pixels:
+        if self.image_order is None:
+            return self.prepare(encoded)
+        try:
+            return self.prepare.whole_image(encoded, self.image_order)
+        except DataError as error:
+            raise DataError(f"{image}: {error}") from error
+
+    def output(self, prepared: Float32 | Pixels) -> Float32:
+        """What the net gives for one prepared image; a net with a fixed batch gets zeros beside it.
+
+        A whole image is given several times: its batch has one size.
+        """
+        if self.image_order is not None:
+            return self.runtime.compute(np.repeat(prepared[None], self.runtime.batch or 1, axis=0))
         batch = np.zeros((self.runtime.batch or 1, *prepared.shape), np.float32)
         batch[0] = prepared
         return self.runtime.compute(batch)
@@ -122,11 +149,47 @@ def open_predictor(
     scores = subject.scores(scores)
     shape = subject.image_shape(settings.preprocessing.crop)
     net = subject.converted(form_of(runtime), scores, shape)
-    prepare = preprocessor(settings.preprocessing, settings.mean_image, settings.meant_for)
+    outputs: list[str] = []
+    if subject.sources[0].suffix != ".py":
+        model = _model(subject, net, shape)
+        known = _known_outputs(subject)
+        scores = answering_output(model, scores, subject.name, known)
+        outputs = list(outputs_in_words(model, known))
+    order = subject.image_order(form_of(runtime))
+    preprocessing = settings.preprocessing if order is None else decoding_of(settings.preprocessing)
+    prepare = preprocessor(preprocessing, None if order else settings.mean_image, settings.meant_for)
     names = names_for(subject, classes)
     return Predictor(
-        subject.name, open_runtime(runtime, net, device, scores=scores), prepare, names, threshold
+        subject.name,
+        open_runtime(runtime, net, device, scores=scores),
+        prepare,
+        names,
+        threshold,
+        order,
+        scores,
+        outputs,
     )
+
+
+def _model(subject: Subject, net: Path, shape: Sequence[int]) -> ir.Model:
+    """The graph of the net that is run; of a net.py that of its sources, which has its outputs."""
+    if net.suffix == ".onnx" and net not in subject.sources:
+        return converters.load(net)
+    hashes = list(subject.hashes.values())
+    is_onnx = subject.sources[0].suffix == ".onnx"
+    return converters.load(
+        *subject.sources, image_shape=None if is_onnx else shape, sha256=hashes, kept=subject.kept
+    )
+
+
+def _known_outputs(subject: Subject) -> dict[str, str]:
+    """What the manifest of a model says of its outputs, by name."""
+    known = subject.known_net() if subject.manifest is None else None
+    manifest = subject.manifest if known is None else known.manifest
+    stated = [] if manifest is None else manifest.outputs
+    return {
+        one.name: one.description for one in stated if one.name is not None and one.description is not None
+    }
 
 
 def names_for(subject: Subject, classes: Path | None) -> list[str] | None:
@@ -145,8 +208,7 @@ def names_for(subject: Subject, classes: Path | None) -> list[str] | None:
     if subject.manifest is not None:
         return label_names(subject.manifest)
     if [source.suffix for source in subject.sources] == [".onnx"]:
-        hashes = list(subject.hashes.values())
-        return converters.labels_of(converters.load(*subject.sources, sha256=hashes, kept=subject.kept))
+        return converters.labels_of(converters.metadata_of(subject.sources[0]))
     known = subject.known_net()
     return None if known is None else label_names(known.manifest)
 

@@ -8,7 +8,7 @@ rotated images by their EXIF orientation, so it is ignored here too; results cou
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +142,20 @@ class DecodedImage:
     sha256: str
     flavour: str | None = None
     rotated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImages:
+    """Several images that their source holds as pixels, packed by one flavour; see `DecodedImage`.
+
+    `pixels` is one array (images, height, width, channels) if all have one size, or else a list of arrays
+    (height, width, channels).
+    """
+
+    pixels: NDArray[Any] | list[NDArray[Any]]
+    sha256: Sequence[str]
+    flavour: str
+    rotated: Sequence[bool]
 
 
 # The content of one image: the bytes of an image file, or pixels.

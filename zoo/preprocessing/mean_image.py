@@ -54,18 +54,25 @@ def read_mean_image(path: Path, size: int | None) -> Float32:
             f"{path}: expected a mean image of {wanted} numbers (channels first, BGR); "
             f"it holds {excerpt(' x '.join(map(str, array.shape)))} of {excerpt(array.dtype)}"
         )
+    if isinstance(array, np.memmap):
+        seen, array = array, _read_npy(path, mapped=False)
+        if (array.shape, array.dtype) != (seen.shape, seen.dtype):
+            raise DataError(f"{path}: the mean image was changed while it was read")
     mean = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(mean).all():
         raise DataError(f"{path}: the mean image holds values that are not finite")
     return mean
 
 
-def _read_npy(path: Path) -> NDArray[Any]:
+def _read_npy(path: Path, *, mapped: bool = True) -> NDArray[Any]:
+    """The array. Mapped, a header with a false size is found before that size is allocated.
+
+    The values are not for use then: if the file is cut off meanwhile, touching them would end the process.
+    """
     import numpy as np
 
     try:
-        # Mapped, so that a header with a false size is found before that size is allocated.
-        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)  # type: ignore[no-any-return]
     except Exception as error:  # numpy's header parser raises many types, TokenError included
         raise DataError(f"{path}: the .npy file is damaged: {excerpt(error)}") from error
 

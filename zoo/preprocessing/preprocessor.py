@@ -59,9 +59,30 @@ class Preprocessor:
             )
         return content.pixels
 
-    def finish(self, resized: Pixels) -> Float32:
-        """Stage 2."""
-        return self.flavour.finish(resized, self.normalisation)
+    def finish(self, resized: Pixels, result: Float32 | None = None) -> Float32:
+        """Stage 2, of one image or of several of one size; see `Flavour.finish`."""
+        return self.flavour.finish(resized, self.normalisation, result)
+
+    def whole_image(self, content: EncodedImage | DecodedImage, order: str) -> Pixels:
+        """The decoded image for a net that does both stages itself: (height, width, 3) uint8.
+
+        order: of the channels that the net takes, "BGR" or "RGB".
+
+        Raises:
+            DataError: as in both stages, or the image has not three channels of 8 bits.
+        """
+        pixels = self.decode(content)
+        if (
+            pixels.dtype != "uint8"
+            or pixels.ndim != len(("height", "width", "channels"))
+            or pixels.shape[2] != len(order)
+        ):
+            raise DataError(
+                f"{' x '.join(map(str, pixels.shape))} of {pixels.dtype}; a net that prepares its images "
+                "takes three channels of 8 bits"
+            )
+        self.flavour.window(*self.flavour.resized(*pixels.shape[:2]), self.normalisation.crop)
+        return pixels if self.flavour.decoded_channels == order else pixels[:, :, ::-1]
 
 
 def preprocessor(

@@ -39,6 +39,8 @@ def carried_settings(metadata: object) -> dict[str, Any]:
 def settings(given: Mapping[str, Any], carried: Mapping[str, Any]) -> Preprocessing:
     """`carried` settings, replaced by those `given` (not None). Names as in `Preprocessing`.
 
+    A `mean` without numbers says that the net subtracts none.
+
     Raises:
         UsageError: something is missing or out of range; the message names the option to give.
     """
@@ -46,6 +48,8 @@ def settings(given: Mapping[str, Any], carried: Mapping[str, Any]) -> Preprocess
     chosen = {name: value for name, value in given.items() if value is not None}
     if "mean" in chosen or "mean_image" in chosen:
         carried = {name: value for name, value in carried.items() if name not in ("mean", "mean_image")}
+    if "mean" in chosen and len(chosen["mean"]) == 0:
+        chosen["mean"] = None
     merged = {**carried, **chosen}
     missing = [f"--{name}" for name in ("flavour", "crop") if merged.get(name) is None]
     if missing:
@@ -61,6 +65,11 @@ def settings(given: Mapping[str, Any], carried: Mapping[str, Any]) -> Preprocess
         raise UsageError(
             f"preprocessing: {where}{problem['msg']}, came {excerpt(repr(problem['input']))}"
         ) from error
+
+
+def decoding_of(preprocessing: Preprocessing) -> Preprocessing:
+    """The settings for a net that subtracts its mean itself: how its images are decoded is what counts."""
+    return preprocessing.model_copy(update={"mean": None, "mean_image": False, "std": None, "scale": 1.0})
 
 
 def in_words(given: Mapping[str, Any]) -> str:

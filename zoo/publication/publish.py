@@ -90,7 +90,7 @@ def publish(
             manifest,
             found,
             [_described(temporary / name, state) for name in names if name != "README.md"],
-            [(source.name, source.bytes, source.sha256) for source in report.sources],
+            [(source.name, source.bytes, source.sha256 or "not computed") for source in report.sources],
             _programs(manifest, report),
             state,
             converters.__version__,

@@ -37,12 +37,11 @@ class Phase:
 def draw_curves(curves: Sequence[Curve], phases: Sequence[Phase], label: str, settled: float = 0) -> Markup:
     """The curves over the phases. `label` says what they are.
 
-    The axis has room for the values from the epoch `settled` on; points below it are left out.
+    The axis has room for the values from the epoch `settled` on; what lies below it is cut off.
     """
     from markupsafe import Markup
 
-    values = [value for curve in curves for epoch, value in curve.points if epoch >= settled]
-    low, high, step = _range(min(values), max(values))
+    low, high, step = _axis(curves, settled)
     last = max(phase.last for phase in phases)
 
     def x(epoch: float) -> float:
@@ -75,12 +74,34 @@ def draw_curves(curves: Sequence[Curve], phases: Sequence[Phase], label: str, se
                 x=x(phase.first),
             )
         )
-    for curve in curves:
-        places = " ".join(f"{x(epoch)},{y(value)}" for epoch, value in curve.points if value >= low)
-        drawn.append(Markup('<polyline class="{}" points="{}"/>').format(curve.kind, places))
+    lines = [
+        Markup('<polyline class="{}" points="{}"/>').format(
+            curve.kind, " ".join(f"{x(epoch)},{y(value)}" for epoch, value in curve.points)
+        )
+        for curve in curves
+    ]
+    # An svg in an svg cuts off what is outside of it: a pixel more, for the width of a line.
+    area = {"y": TOP - 1, "height": HEIGHT - TOP - BOTTOM + 2, "width": WIDTH, "lines": Markup().join(lines)}
+    drawn.append(
+        Markup(
+            '<svg y="{y}" width="{width}" height="{height}" viewBox="0 {y} {width} {height}">{lines}</svg>'
+        ).format(**area)
+    )
     return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         WIDTH, HEIGHT, label, Markup().join(drawn)
     )
+
+
+def value_below_axis(curves: Sequence[Curve], settled: float) -> str | None:
+    """Where the axis of `draw_curves` begins, if values lie below it."""
+    low, _, _ = _axis(curves, settled)
+    is_below = any(value < low for curve in curves for _, value in curve.points)
+    return f"{round(low, 10):g}" if is_below else None
+
+
+def _axis(curves: Sequence[Curve], settled: float) -> tuple[float, float, float]:
+    values = [value for curve in curves for epoch, value in curve.points if epoch >= settled]
+    return _range(min(values), max(values))
 
 
 def draw_histogram(counts: Sequence[int], zeros: int, labels: tuple[str, str, str], label: str) -> Markup:

@@ -14,7 +14,7 @@ from converters import __version__, atomic_write
 from zoo.claims.statistics import Interval
 from zoo.errors import DataError, UsageError
 from zoo.report import interval_plot, words
-from zoo.report.line_plot import Curve, Phase, draw_curves, draw_histogram
+from zoo.report.line_plot import Curve, Phase, draw_curves, draw_histogram, value_below_axis
 from zoo.training.checkpoints import Checkpoint, read_checkpoint
 from zoo.training.run_folder import RUN_NAME, VERDICT_NAME
 
@@ -43,6 +43,7 @@ class SeedRow:
     gain: int
     discordant: str
     p_value: float
+    interval: tuple[float, float]  # in percentage points
     strip: Markup
 
 
@@ -82,12 +83,14 @@ def render_training(folder: Path) -> str:
     phases = _phases(run)
     # Of a net that starts from nothing, the first epochs would flatten all that follows.
     settled = run["recipe"]["dense"]["epochs"] / 2
+    accuracy = _curves(ends, "top1")
     return environment.get_template("training.html.jinja").render(
         run=run,
         verdict=top1,
         rows=[_row(seed, axis) for seed in top1["seeds"]],
         axis=interval_plot.axis_labels(axis),
-        accuracy=draw_curves(_curves(ends, "top1"), phases, "top-1 in percent by epoch", settled),
+        accuracy=draw_curves(accuracy, phases, "top-1 in percent by epoch", settled),
+        below=value_below_axis(accuracy, settled),
         distance=draw_curves(_curves(ends, "distance"), phases, "distance from the first dense net by epoch"),
         histograms=_histograms(list(ends.values())),
         command=verdict["command"],
@@ -126,6 +129,7 @@ def _row(seed: dict[str, Any], axis: interval_plot.Axis) -> SeedRow:
         seed["gain"],
         f"{paired['only_model']} : {paired['only_baseline']}",
         paired["p_value"],
+        (100 * paired["interval"][0], 100 * paired["interval"][1]),
         interval_plot.draw(axis, "measured", paired["gain"], Interval(*paired["interval"])),
     )
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from zoo.claims.audit import Audit, ClaimAudit
 from zoo.claims.gains import PairedGain, UnpairedGain
 from zoo.claims.statistics import Interval
-from zoo.runtimes import all_runtimes
 
 if TYPE_CHECKING:
     from zoo.catalog.claim import PublishedMeasurement
@@ -65,6 +64,8 @@ def typeset(text: str) -> str:
 
 def runtime_label(name: str) -> str:
     """What people call a runtime: `ONNX Runtime` for `onnx`."""
+    from zoo.runtimes import all_runtimes  # it loads numpy
+
     return all_runtimes()[name].label
 
 

@@ -16,6 +16,8 @@ MOST_ON_GPU = 512
 PER_PROCESSOR, MOST_ON_CPU = 4, 64
 # Parameters of mallopt(3), and the largest value that it takes.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX, MOST = -1, -3, -8, (1 << 31) - 1
+# Windows: length and load in the first 8 bytes, then total and available memory, and five more such numbers.
+MEMORYSTATUSEX_NUMBERS, AVAILABLE_MEMORY = 8, 2
 MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
@@ -62,12 +64,22 @@ def keep_freed_memory() -> None:
 
 
 def _available(meminfo: Path) -> int:
-    """The available memory by Linux; elsewhere half of all memory."""
+    """The available memory by Linux and Windows; elsewhere half of all memory."""
+    if sys.platform == "win32":
+        return _available_on_windows()
     try:
         fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
         return int(fields["MemAvailable"].split()[0]) * 1024
     except (OSError, ValueError, KeyError, IndexError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _available_on_windows() -> int:
+    """`ullAvailPhys` of MEMORYSTATUSEX, as GlobalMemoryStatusEx fills it in."""
+    status = (ctypes.c_uint64 * MEMORYSTATUSEX_NUMBERS)(MEMORYSTATUSEX_NUMBERS * 8)
+    if not ctypes.windll.kernel32.GlobalMemoryStatusEx(status):  # type: ignore[attr-defined,unused-ignore]
+        raise OSError("Windows does not say how much memory is free")
+    return int(status[AVAILABLE_MEMORY])
 
 
 def _left_in_container(cgroup: Path) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
-from converters import Registry, modules_in
+from converters import Registry, extras, modules_in
 from zoo.errors import DeviceError, UsageError
 from zoo.runtimes.runtime import Runtime, parse_device
 from zoo.vocabulary import Form, Precision
 
 RuntimeClass = TypeVar("RuntimeClass", bound=type[Runtime])
 
-NO_RUNTIME = "no runtime is installed that could run a net\n  pip install 'dsd-zoo[all]'"
+NO_RUNTIME = f"no runtime is installed that could run a net\n  {extras.install_command('all')}"
 """What to tell where `installed_runtimes` is empty."""
 
 _RUNTIMES: Registry[type[Runtime]] = Registry("runtime")
@@ -85,7 +85,7 @@ def _installed(name: str) -> type[Runtime]:
     if not runtime.is_installed():
         raise UsageError(
             f"the runtime {name} needs {runtime.label}, which is not installed\n"
-            f"  pip install 'dsd-zoo[{runtime.extra}]'"
+            f"  {extras.install_command(runtime.extra)}"
         )
     return runtime
 

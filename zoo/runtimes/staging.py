@@ -1,8 +1,12 @@
-"""From decoded images to batches of a net's input, on the host or on the net's device."""
+"""From decoded images to batches of a net's input, on the host or on the net's device.
+
+Images that a source reads one by one are prepared one by one, as each is decoded, and then put into a batch.
+A source that holds pixels side by side reads a whole batch at once, and there it stays together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,26 +15,38 @@ import numpy as np
 from zoo.errors import DataError
 from zoo.preprocessing import EncodedImage, Normalisation, Preprocessor, tensors
 from zoo.preprocessing.flavour import Float32, Pixels
+from zoo.runtimes.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zoo.preprocessing.decode import DecodedImage
+    from zoo.preprocessing.decode import DecodedImage, DecodedImages
+
+# So much of a batch is computed at a time, step after step, while it is in a processor's own cache.
+CACHED_BYTES = 1 << 20
 
 
 class Staging(Protocol):
-    """`prepare` runs in the decoding threads; `stage` in one thread, while the net computes another batch."""
+    """From images to a batch of `count` images for the net; those beyond the given ones only fill it.
+
+    `prepare` and `prepare_together` run in the decoding threads; `stage` and `stage_together` in one thread,
+    while the net computes another batch.
+    """
 
     def prepare(self, content: EncodedImage | DecodedImage) -> Pixels:
         """The host's part of the work on one image. DataError where the image cannot be used."""
         ...
 
-    def stage(self, images: Sequence[Pixels], count: int) -> Float32 | Tensor:
-        """A batch of `count` images for the net; those beyond `images` only fill the batch.
+    def stage(self, images: Sequence[Pixels], count: int) -> Float32 | Tensor | list[Pixels]:
+        """A batch of prepared images. DataError if they differ in shape or dtype."""
+        ...
 
-        Raises:
-            DataError: the images differ in shape or dtype.
-        """
+    def prepare_together(self, images: DecodedImages, count: int) -> Pixels:
+        """The host's part of the work on a whole batch. DataError where an image cannot be used."""
+        ...
+
+    def stage_together(self, prepared: Pixels) -> Float32 | Tensor | list[Pixels]:
+        """A batch that was prepared together."""
         ...
 
 
@@ -39,12 +55,53 @@ class HostStaging:
 
     def __init__(self, prepare: Preprocessor) -> None:
         self.prepare = prepare
+        # The next batch takes the memory of the last one.
+        keep_freed_memory()
 
     def stage(self, images: Sequence[Pixels], count: int) -> Float32:
         """(count, channels, crop, crop) float32."""
         batch = np.zeros((count, *images[0].shape), np.float32)
         _fill(batch, images)
         return batch
+
+    def prepare_together(self, images: DecodedImages, count: int) -> Float32:
+        """(count, channels, crop, crop) float32."""
+        crop = self.prepare.normalisation.crop
+        batch = np.empty((count, _channels(images), crop, crop), np.float32)
+        batch[len(images.pixels) :] = 0
+        at_a_time = max(1, CACHED_BYTES // batch[0].nbytes)
+        for place, pixels in _of_one_size(images, at_a_time):
+            self.prepare.finish(pixels, batch[place : place + len(pixels)])
+        return batch
+
+    def stage_together(self, prepared: Pixels) -> Float32:
+        """The batch itself."""
+        return prepared
+
+
+class WholeImages:
+    """Decoded images as they are, for nets that prepare them: each has a size of its own."""
+
+    def __init__(self, prepare: Preprocessor, order: str) -> None:
+        self._prepare, self._order = prepare, order
+
+    def prepare(self, content: EncodedImage | DecodedImage) -> Pixels:
+        """(height, width, 3) uint8, in the order of channels of the net."""
+        return self._prepare.whole_image(content, self._order)
+
+    def stage(self, images: Sequence[Pixels], count: int) -> list[Pixels]:
+        """The images; none fills the batch, as the net is run for each alone."""
+        return list(images)
+
+    def prepare_together(self, images: DecodedImages, count: int) -> Pixels:
+        """Of packed images, which are resized already, nothing is whole any more: always a DataError."""
+        raise DataError(
+            f"packed by {images.flavour}; the net prepares its images itself, and needs image files"
+        )
+
+    def stage_together(self, prepared: Pixels) -> list[Pixels]:
+        """As `stage`."""
+        return list(prepared)
 
 
 class DeviceStaging:
@@ -64,6 +121,7 @@ class DeviceStaging:
         # torch.cuda; or torch.cpu, whose streams do nothing.
         self._backend: Any = torch.get_device_module(self._device)
         self._stream = self._backend.Stream()
+        keep_freed_memory()
 
     def prepare(self, content: EncodedImage | DecodedImage) -> Pixels:
         """The window of a resized image, or with `resize` a decoded image: (height, width, channels)."""
@@ -81,22 +139,54 @@ class DeviceStaging:
 
     def stage(self, images: Sequence[Pixels], count: int) -> Tensor:
         """(count, channels, crop, crop) float32 on the device, which must be the current one."""
+        return self._on_device(
+            lambda: self._resized(images, count) if self._resize else self._copied(images, count)
+        )
+
+    def prepare_together(self, images: DecodedImages, count: int) -> Pixels:
+        """The windows of the images in memory from which the device copies: (count, crop, crop, channels)."""
+        flavour, normalisation = self._prepare.flavour, self._prepare.normalisation
+        crop = normalisation.crop
+        given, dtype = len(images.pixels), images.pixels[0].dtype
+        windows = self._buffer(given, (count, crop, crop, _channels(images)), dtype)
+        for place, pixels in _of_one_size(images, given):
+            rows, columns = flavour.window(pixels.shape[1], pixels.shape[2], crop)
+            if normalisation.mean is not None and not flavour.has_size:
+                flavour.mean_at_window(normalisation, pixels.shape[1:])
+            windows[place : place + len(pixels)] = pixels[:, rows, columns]
+        return windows
+
+    def stage_together(self, prepared: Pixels) -> Tensor:
+        """(count, channels, crop, crop) float32 on the device, which must be the current one."""
+        return self._on_device(lambda: self._sent(prepared))
+
+    def _on_device(self, windows: Callable[[], Tensor]) -> Tensor:
+        """The windows normalised, all that in the stream of the copies."""
         with self._backend.stream(self._stream):
-            windows = self._resized(images, count) if self._resize else self._copied(images, count)
-            batch = tensors.normalise(windows, self._normalisation)
+            batch = tensors.normalise(windows(), self._normalisation)
         done = self._backend.Event()
         done.record(self._stream)
         done.synchronize()
         return batch
 
     def _copied(self, images: Sequence[Pixels], count: int) -> Tensor:
+        windows = self._buffer(len(images), (count, *images[0].shape), images[0].dtype)
+        _fill(windows, images)
+        return self._sent(windows)
+
+    def _buffer(self, images: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pixels:
+        """Room for so many images, then zeros; in memory of the host that a GPU can read by itself."""
         import torch
 
-        kind = torch.from_numpy(np.empty(0, images[0].dtype)).dtype
-        pinned = self._device.type == "cuda"
-        buffer = torch.zeros((count, *images[0].shape), dtype=kind, pin_memory=pinned)
-        _fill(buffer.numpy(), images)
-        return buffer.to(self._device, non_blocking=True)
+        kind = torch.from_numpy(np.empty(0, dtype)).dtype
+        buffer: Pixels = torch.empty(shape, dtype=kind, pin_memory=self._device.type == "cuda").numpy()
+        buffer[images:] = 0
+        return buffer
+
+    def _sent(self, windows: Pixels) -> Tensor:
+        import torch
+
+        return torch.from_numpy(windows).to(self._device, non_blocking=True)
 
     def _resized(self, images: Sequence[Pixels], count: int) -> Tensor:
         import torch
@@ -109,6 +199,22 @@ class DeviceStaging:
             windows.append(resized[rows, columns])
         windows += [torch.zeros_like(windows[0])] * (count - len(windows))
         return torch.stack(windows)
+
+
+def _channels(images: DecodedImages) -> int:
+    """The channels of images that were packed, which are the same in all."""
+    return int(images.pixels[0].shape[-1])
+
+
+def _of_one_size(images: DecodedImages, at_a_time: int) -> Iterator[tuple[int, Pixels]]:
+    """Images of one size, at most so many at a time: the place of the first, (images, h, w, channels)."""
+    pixels = images.pixels
+    if isinstance(pixels, list):
+        for place, image in enumerate(pixels):
+            yield place, image[None]
+    else:
+        for place in range(0, len(pixels), at_a_time):
+            yield place, pixels[place : place + at_a_time]
 
 
 def _fill(batch: Pixels, images: Sequence[Pixels]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import operator
-from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from zoo.catalog.file import Identified
 
 CHUNK_BYTES = 1 << 20
+# Of a file that is hashed, so many chunks are in memory at once.
+CHUNKS_AHEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +79,7 @@ def hash_file(path: Path, kinds: Collection[str]) -> dict[str, str]:
     hashers = {
         kind: _git_blob_of(size) if kind == "git_blob" else _hasher(kind) for kind in sorted(set(kinds))
     }
-    read = 0
-    # hashlib lets other threads run meanwhile, so several kinds take no longer than the slowest.
-    with ThreadPoolExecutor(len(hashers)) as pool:
-        for chunk in read_chunks(path):
-            read += len(chunk)
-            list(pool.map(operator.methodcaller("update", chunk), hashers.values()))
+    read = _hash_together(path, list(hashers.values()))
     if read != size:
         raise UsageError(
             f"{path}: had {size:,} bytes when it was opened, and {read:,} were read; "
@@ -96,6 +94,26 @@ def digest_file(path: Path) -> Digests:
     for chunk in read_chunks(path):
         hasher.update(chunk)
     return hasher.finish(path)
+
+
+def _hash_together(path: Path, hashers: Sequence[hashlib._Hash]) -> int:
+    """Passes the content of a file to all `hashers`; returns how many bytes it had.
+
+    hashlib lets other threads run meanwhile. Each hasher has a thread, so that none waits for another at
+    every chunk, and the file is read once, a few chunks ahead of the slowest.
+    """
+    read = 0
+    with ExitStack() as stack:
+        pools = [stack.enter_context(ThreadPoolExecutor(1, "hashing")) for _ in hashers]
+        under_way: deque[list[Future[None]]] = deque()
+        for chunk in read_chunks(path):
+            read += len(chunk)
+            under_way.append(
+                [pool.submit(hasher.update, chunk) for pool, hasher in zip(pools, hashers, strict=True)]
+            )
+            if len(under_way) > CHUNKS_AHEAD:
+                wait(under_way.popleft())
+    return read
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:

@@ -6,8 +6,7 @@ the numbers were trained for.
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,11 +174,15 @@ def _is_weights(one: Recognition, manifest: Manifest) -> bool:
 
 
 @contextmanager
-def with_advice(recognized: Sequence[Recognition], known: KnownNet | None) -> Iterator[None]:
-    """Add to an error of the converters what is known of the files, if that says what to do."""
+def with_advice(find: Callable[[], tuple[Sequence[Recognition], KnownNet | None]]) -> Iterator[None]:
+    """Add to an error of the converters what is known of the files, if that says what to do.
+
+    find: what is known; called only after an error.
+    """
     try:
         yield
     except converters.ConverterError as error:
+        recognized, known = find()
         lines = [line for one in recognized for line in _archive_advice(one)]
         if known is not None and known.published is None and known.definition_path is None:
             lines += [f"  {note}" for note in known.notes()]
@@ -190,5 +193,5 @@ def with_advice(recognized: Sequence[Recognition], known: KnownNet | None) -> It
 
 def _archive_advice(one: Recognition) -> list[str]:
     models = ", ".join(dict.fromkeys(file.model for file in one.archive_of))
-    file = shlex.quote(str(one.path))
-    return [f"  it is the archive in which {models} was published: dsd-zoo add {file}"] if models else []
+    add = converters.quoted("dsd-zoo", "add", str(one.path))
+    return [f"  it is the archive in which {models} was published: {add}"] if models else []

@@ -96,6 +96,10 @@ class Recognizer:
         """What is known of the file at `path`; see `recognize`. UsageError if it is not a file."""
         return recognize(path, self._known, also, every_hash=every_hash)
 
+    def read_manifests(self) -> None:
+        """Read the manifests now, not when the first file is looked at."""
+        _ = self._known
+
     @cached_property
     def _known(self) -> Sequence[KnownContent]:
         return [known for manifest in self._manifests() for known in contents(manifest, self.cache)]

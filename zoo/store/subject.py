@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import converters
 from zoo.catalog.catalog import Catalog
 from zoo.catalog.manifest import Manifest
-from zoo.errors import IntegrityError, UsageError
+from zoo.errors import IntegrityError, UsageError, excerpt
 from zoo.files import require_file, sha256
 from zoo.preprocessing.preparation import settings_of
 from zoo.store.cache import Cache
@@ -42,6 +43,7 @@ class Subject:
     recognizer: Recognizer | None = None
     kept: converters.KeptSources | None = None
     _recognized: dict[str, Recognition] = field(default_factory=dict, compare=False, repr=False)
+    _hashing: list[Future[dict[str, str]]] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def sources(self) -> list[Path]:
@@ -60,7 +62,25 @@ class Subject:
     @cached_property
     def hashes(self) -> dict[str, str]:
         """Name to sha256, computed once. IntegrityError if a model's file is not the verified one."""
+        return self._hashing[0].result() if self._hashing else self._hash()
+
+    def hash_in_background(self) -> None:
+        """Start to compute `hashes`, and what `recognize` tells by them, in a thread. Both wait for it."""
+        if self._hashing:
+            return
+        if self.recognizer is not None:
+            self.recognizer.read_manifests()  # here, as a thread should import nothing
+        pool = ThreadPoolExecutor(1, "hashing")
+        self._hashing.append(pool.submit(self._hash))
+        pool.shutdown(wait=False)
+
+    def unhashed(self) -> Subject:
+        """The same files, of which nothing is known by their hashes."""
+        return replace(self, recognizer=None)
+
+    def _hash(self) -> dict[str, str]:
         _ = self.states  # computed before the files are read
+        self._recognize(["sha256"])
         read = {name: one.hashes.get("sha256") for name, one in self._recognized.items()}
         found = {name: read.get(name) or sha256(path) for name, path in self.files.items()}
         for name, digest in found.items():
@@ -78,6 +98,11 @@ class Subject:
         Each file is read at most once, on the first call. also: kinds of hashes to compute in that pass;
         with "sha256", `hashes` needs no other pass. No model consists of .onnx or .py files.
         """
+        for hashing in self._hashing:
+            hashing.result()
+        return self._recognize(also)
+
+    def _recognize(self, also: Collection[str]) -> list[Recognition]:
         if self.recognizer is None:
             return []
         _ = self.states  # computed before the files are read
@@ -131,6 +156,37 @@ class Subject:
         net = SourceNet(self.sources, scores, input_shape, list(self.hashes.values()), self.states, self.kept)
         return net.converted(form, self.cache)
 
+    def image_order(self, form: Form) -> Literal["BGR", "RGB"] | None:
+        """The order of the channels of the images that a net takes whole; None: it takes prepared input.
+
+        form: in which it will run; no other than an .onnx takes whole images.
+        """
+        is_onnx = [source.suffix for source in self.sources] == [".onnx"]
+        return self._stated_in_onnx[1] if is_onnx and form == "onnx" else None
+
+    @cached_property
+    def _stated_in_onnx(self) -> tuple[dict[str, Any] | None, Literal["BGR", "RGB"] | None]:
+        """How the only file, an .onnx, says that its images are prepared; and see `image_order`.
+
+        UsageError if it takes whole images in a way that this version does not know.
+        """
+        metadata = converters.metadata_of(self.sources[0])
+        embedded = converters.embedded_preprocessing_of(metadata)
+        if embedded is not None and "layout" in embedded:
+            layout, order = embedded["layout"], embedded.get("channel_order")
+            if layout != "NHWC" or order not in ("BGR", "RGB"):
+                raise UsageError(
+                    f"{self.sources[0]}: takes images as {excerpt(repr(layout))} in {excerpt(repr(order))}; "
+                    "this version of dsd-zoo knows NHWC in BGR or RGB"
+                )
+            stated = {name: embedded[name] for name in embedded if name not in ("layout", "channel_order")}
+            return stated, "BGR" if order == "BGR" else "RGB"
+        stated_outside = converters.preprocessing_of(metadata)
+        # A net that finds objects has only the preparation; any other has the settings, with their names.
+        if stated_outside is None and (preparation := converters.preparation_of(metadata)) is not None:
+            stated_outside = settings_of(preparation)
+        return stated_outside, None
+
     def carried_preprocessing(self, form: Form, scores: str | None = None) -> dict[str, Any] | None:
         """The preprocessing that the files themselves describe; None for a .t7, which does not.
 
@@ -144,12 +200,7 @@ class Subject:
             return None
         net = self.converted(form, scores)
         if net == first:
-            model = converters.load(net, sha256=list(self.hashes.values()), kept=self.kept)
-            stated = converters.preprocessing_of(model)
-            # A net that finds objects has only the preparation; any other has the settings, with their names.
-            if stated is None and (preparation := converters.preparation_of(model)) is not None:
-                return settings_of(preparation)
-            return stated
+            return self._stated_in_onnx[0]
         return recorded_preprocessing(net)
 
 

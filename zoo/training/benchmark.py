@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +15,7 @@ from zoo.evaluation.distributed import SingleProcess
 from zoo.training.images import TrainingImages
 from zoo.training.net import module_of
 from zoo.training.recipe import Augmentation
-from zoo.training.stages import STAGES
+from zoo.training.stages import STAGES, Stage
 from zoo.vocabulary import Precision
 
 if TYPE_CHECKING:
@@ -96,9 +98,9 @@ def benchmark_training(
 
     dense, sparse = STAGES[3], STAGES[1]
     loops = {
-        "bare": trainer().bare_steps(dense, BATCHES),
-        "dense": trainer().endless_steps(dense),
-        "sparse": trainer().endless_steps(sparse),
+        "bare": _bare_steps(trainer(), dense),
+        "dense": _steps(trainer(), dense),
+        "sparse": _steps(trainer(), sparse),
     }
     times = _times(loops, seconds, chosen)
     medians = {name: 1000 * median(values) for name, values in times.items()}
@@ -108,6 +110,50 @@ def benchmark_training(
         batch_size=recipe.batch_size,
         environment={**environment(), "processors": str(processors()), **_about(chosen)},
     )
+
+
+def _steps(trainer: Trainer, stage: Stage) -> Iterator[None]:
+    """The steps of a stage without end, checkpoints or measurements."""
+    from zoo.training.arithmetic import arithmetic
+    from zoo.training.checkpoints import Checkpoint
+    from zoo.training.stage_run import StageRun
+
+    run = StageRun(trainer, stage, trainer.masks(stage), Checkpoint(stage.name))
+    with arithmetic(trainer.device, trainer.precision):
+        while True:
+            run.batches = 0
+            yield from run.steps(0)
+
+
+def _bare_steps(trainer: Trainer, stage: Stage) -> Iterator[None]:
+    """The same steps, as one would write them in PyTorch, over batches in memory, without end."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from zoo.training.arithmetic import arithmetic, forward_arithmetic, threads_for
+    from zoo.training.optimizer import sgd
+
+    phase = trainer.recipe.phase(stage.phase)
+    made = trainer.data.training.batches(trainer.seed, 0, trainer.recipe.batch_size)
+    with contextlib.closing(made) as made:
+        batches = [
+            (trainer.to_device(batch.images), batch.labels.to(trainer.device))
+            for batch in itertools.islice(made, BATCHES)
+        ]
+    optimizer = sgd(trainer.module, trainer.recipe, phase)
+    for group in optimizer.param_groups:
+        group["lr"] = phase.learning_rate.at(0, max(1, phase.epochs)) * group["rate_factor"]
+    with arithmetic(trainer.device, trainer.precision):
+        torch.set_num_threads(threads_for(trainer.module, batches[0][0][:1], trainer.recipe.batch_size))
+        trainer.module.train()
+        for images, labels in itertools.cycle(batches):
+            optimizer.zero_grad()
+            with forward_arithmetic(trainer.device, trainer.precision):
+                scores = trainer.module(images)
+            scores = scores.reshape(scores.shape[:2]).float()
+            cross_entropy(scores, labels).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            yield
 
 
 def _times(

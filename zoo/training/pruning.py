@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -72,14 +72,19 @@ def prunable_tensors(net: Module) -> list[PrunableTensor]:
             found += [PrunableTensor(module, name, layer, 1 if "_hr_" in name else parts) for name in names]
     # Matrices that the net holds itself, such as those of a recurrent layer that torch has no module for.
     known = {id(tensor.values) for tensor in found}
+    stated = getattr(net, "gates", None)
+    gates: Mapping[str, int] = stated if isinstance(stated, Mapping) else {}
     for name, parameter in net.named_parameters(recurse=False):
         if parameter.ndim == 2 and min(parameter.shape) > 1 and id(parameter) not in known:
-            found.append(PrunableTensor(net, name, name))
+            found.append(PrunableTensor(net, name, name, gates.get(name, 1)))
     return found
 
 
 def chosen_sparsities(tensors: Sequence[PrunableTensor], pruning: Pruning) -> list[float]:
-    """The sparsity of each tensor. UsageError for a layer in the recipe that the net does not have."""
+    """The sparsity of each tensor; 0 for a frozen one, whose pruned weights could not be trained again.
+
+    UsageError for a layer in the recipe that the net does not have, or that is frozen.
+    """
     layers = {_identifier(tensor.layer) for tensor in tensors}
     for name in (*pruning.by_layer, *pruning.exclude):
         if _identifier(name) not in layers:
@@ -89,11 +94,18 @@ def chosen_sparsities(tensors: Sequence[PrunableTensor], pruning: Pruning) -> li
                 f"the recipe names the layer '{name}', and no layer with weights to prune is called so; "
                 f"there are {', '.join(near)}"
             )
+    frozen = {_identifier(tensor.layer) for tensor in tensors if not tensor.values.requires_grad}
+    for name in pruning.by_layer:
+        if _identifier(name) in frozen:
+            raise UsageError(
+                f"the recipe prunes the layer '{name}', whose weights the definition of the net freezes "
+                "(lr_mult: 0); leave it out, or give multipliers = false"
+            )
     by_layer = {_identifier(name): share for name, share in pruning.by_layer.items()}
     excluded = {_identifier(name) for name in pruning.exclude}
     return [
-        0.0 if key in excluded else by_layer.get(key, pruning.sparsity)
-        for key in (_identifier(tensor.layer) for tensor in tensors)
+        0.0 if key in excluded or not tensor.values.requires_grad else by_layer.get(key, pruning.sparsity)
+        for key, tensor in ((_identifier(tensor.layer), tensor) for tensor in tensors)
     ]
 
 

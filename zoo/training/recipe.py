@@ -106,10 +106,13 @@ class Augmentation(Data):
 
 
 class Factors(Data):
-    """Factors on the learning rate and the weight decay of some parameters: Caffe's lr_mult, decay_mult."""
+    """Factors on the learning rate and the weight decay of some parameters.
 
-    learning_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    One that is given counts instead of the net's own (see `Recipe.multipliers`).
+    """
+
+    learning_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
 class Recipe(Data):
@@ -125,6 +128,9 @@ class Recipe(Data):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = False
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    multipliers: bool = True
+    """Whether the net's own factors count: lr_mult and decay_mult of its Caffe definition. A weight with
+    lr_mult 0 is frozen: neither trained nor pruned."""
     biases: Factors = Factors()
     batch_norm: Factors = Factors()
     """For the scales and biases of batch normalisation."""

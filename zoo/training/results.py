@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,10 +34,12 @@ def write_net(
     folder: RunFolder,
     classes: int,
 ) -> TrainedNet:
-    """Write the net of one result as ONNX, and its manifest."""
+    """Write the net of one result as ONNX, with what it was trained by in its metadata, and its manifest."""
     path = folder.seed(seed) / f"{job.name}-{result}.onnx"
     about = {"recipe": job.recipe.title, "seed": seed, "result": result, "net": dict(job.hashes)}
-    converters.save(trained_model(model, state, about), path)
+    trained = trained_model(model, state, about)
+    trained.metadata_props["dsd-zoo.preprocessing"] = json.dumps(job.settings.preprocessing.model_dump())
+    converters.save(trained, path)
     net = trained_net(job, seed, result, model, path, record, classes)
     write_manifest(folder.path, net, job.recipe, job.settings)
     return net

@@ -20,6 +20,7 @@ from typing import Any
 
 from converters import atomic_write
 from zoo.errors import DataError, UsageError
+from zoo.evaluation.folders import LOCK_NAME
 from zoo.training.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from zoo.training.stages import Stage
 
@@ -41,7 +42,7 @@ class RunFolder:
     def start(self, identity: dict[str, Any], *, resume: bool) -> None:
         """Begin or go on. identity: all that decides the result, as JSON-able data.
 
-        UsageError for a folder that holds another training, or this one without `resume`.
+        UsageError for a folder that holds another training, or this one without `resume`. The folder exists.
         """
         path = self.path / RUN_NAME
         if path.is_file():
@@ -59,7 +60,7 @@ class RunFolder:
             return
         if resume:
             raise UsageError(f"{self.path}: no training to resume: there is no {RUN_NAME}")
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if not self.path.is_dir() or any(entry.name != LOCK_NAME for entry in self.path.iterdir()):
             raise UsageError(f"{self.path}: is not empty; give a new folder: -o NAME")
         self.write_json(RUN_NAME, identity)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.environment import environment
 from zoo.errors import DeviceError, UsageError
 from zoo.evaluation.distributed import Group, SingleProcess
+from zoo.evaluation.folders import hold_folders
 from zoo.evaluation.sessions import local_device
 from zoo.training.images import TrainingImages, check_labels
 from zoo.training.job import TrainingJob
@@ -52,10 +53,11 @@ def train(
 ) -> list[Verdict]:
     """Train all seeds of the recipe and write everything into `out`; returns the verdicts by metric.
 
-    Every process of `group` takes part; only the first one writes, and only it returns verdicts.
+    Every process of `group` takes part; only the first one writes, and only it returns verdicts. They hold
+    the folder meanwhile.
 
     Raises:
-        UsageError: net, recipe, preprocessing and options do not fit together.
+        UsageError: net, recipe, preprocessing and options do not fit together, or others train into `out`.
         DataError: the images or their labels cannot be used; before the first step.
         DivergedError, MaskError: the training failed.
     """
@@ -64,17 +66,20 @@ def train(
     folder = RunFolder(out, writes=group.rank == 0)
     model = job.source.read(job.recipe.seeds[0])
     classes = _check(job, model)
-    if group.rank == 0:
-        folder.start(job.identity(), resume=resume)
-    group.broadcast(None)
-    data = _images(job, folder, group, progress)
-    finished = []
-    for number, seed in enumerate(job.recipe.seeds):
-        finished += _train_seed(job, seed, number, model, data, folder, group, progress, classes)
-    if group.rank:
-        return []
-    runs = measure(job, finished, out)
-    found = verdicts(runs)
+    with hold_folders([out], group):
+        if group.rank == 0:
+            folder.start(job.identity(), resume=resume)
+        group.broadcast(None)
+        data = _images(job, folder, group, progress)
+        finished = []
+        for number, seed in enumerate(job.recipe.seeds):
+            finished += _train_seed(job, seed, number, model, data, folder, group, progress, classes)
+        return [] if group.rank else _conclude(job, finished, folder)
+
+
+def _conclude(job: TrainingJob, nets: list[TrainedNet], folder: RunFolder) -> list[Verdict]:
+    """The evidence of all nets, and the verdicts."""
+    found = verdicts(measure(job, nets, folder.path))
     folder.write_json(
         VERDICT_NAME,
         {
@@ -89,6 +94,7 @@ def train(
 
 def _check(job: TrainingJob, model: ir.Model) -> int:
     """The number of classes. Errors for all that can be wrong before an image is read."""
+    from zoo.training.optimizer import freeze
     from zoo.training.pruning import chosen_sparsities, prunable_tensors
 
     classes = classes_of(model)
@@ -96,9 +102,16 @@ def _check(job: TrainingJob, model: ir.Model) -> int:
         raise UsageError(f"{job.name}: how many classes it tells apart is not known; give --scores NAME")
     check_labels(job.data, classes, every_class=True)
     check_labels(job.test, classes, every_class=False)
-    tensors = prunable_tensors(module_of(model))
+    module = module_of(model)
+    freeze(module, job.recipe)
+    tensors = prunable_tensors(module)
     if not tensors:
         raise UsageError(f"{job.name}: has no convolution, inner product or recurrent layer to prune")
+    if not any(tensor.values.requires_grad for tensor in tensors):
+        raise UsageError(
+            f"{job.name}: the definition freezes every layer that could be pruned (lr_mult: 0); "
+            "multipliers = false in the recipe trains them all the same"
+        )
     chosen_sparsities(tensors, job.recipe.pruning)
     if job.settings.meant_for is not None:
         raise UsageError(
@@ -148,6 +161,8 @@ def _train_seed(
     classes: int,
 ) -> list[TrainedNet]:
     """All stages of one seed, and the nets of its result on disk."""
+    from zoo.training.stage_run import train_stage
+
     model = first_model if number == 0 else job.source.read(seed)
     trainer = _trainer(job, seed, model, data, group)
     total = _images_in_all(job)
@@ -165,7 +180,7 @@ def _train_seed(
             begun = folder.begun(seed, stage)
             start = trainer.state() if stage.after is None else dict(ends[stage.after].net)
             counted.skip(0 if begun is None else begun.epochs * len(data.training))
-            end = trainer.train(stage, start, begun)
+            end = train_stage(trainer, stage, start, begun)
             folder.finish(seed, end)
         else:
             counted.skip(epochs * len(data.training))

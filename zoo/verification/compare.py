@@ -8,9 +8,10 @@ generated net.py each layer with parameters is a submodule of that name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +19,10 @@ import converters
 from zoo.errors import UsageError
 from zoo.verification.difference import BOUND, difference, difference_of_boxes, is_list_of_boxes
 from zoo.verification.independent import open_independently
-from zoo.verification.intermediates import SYMBOLIC, Shape, Value, open_net
+from zoo.verification.intermediates import SYMBOLIC, Shape, Value, load_net, open_net
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 # For nets with a symbolic batch.
 BATCH = 2
@@ -48,6 +52,8 @@ class NetComparison:
     bound: float
     only_first: list[str]
     """Outputs of the first form that the second does not have."""
+    without_preparation: list[str] = field(default_factory=list)
+    """Which forms, "A" and "B", prepare their images in their first nodes, which were left out."""
 
     @property
     def agrees(self) -> bool:
@@ -74,6 +80,9 @@ def compare_nets(
 ) -> NetComparison:
     """Run both on the same standard normal input and compare their values.
 
+    First nodes that prepare images (`convert --embed-preprocessing`) are left out where the other form does
+    not have the same, and where they take whole images: the nets behind them are compared.
+
     first, second: the files of one net each: a net.onnx, a net.py, or what `converters.load` takes.
     input_shapes: by name, for inputs with symbolic sizes; a symbolic batch is 2 by default.
     usual_shape: (channels, height, width) of the input, where the net leaves them symbolic.
@@ -87,12 +96,21 @@ def compare_nets(
             or cannot judge the net.
         converters.ConverterError: a net cannot be read.
     """
+    models = [_read(paths, input_shapes, verify) for paths in (first, second)]
+    embedded = [None if model is None else converters.embedded_preprocessing_of(model) for model in models]
+    left_out = _left_out(embedded, [first, second])
+    for k in left_out:
+        model = models[k]
+        models[k] = None if model is None else converters.without_embedded_preprocessing(model)
     with converters.temporary_folder(Path(gettempdir())) as folder:
+        places = folder / "0", folder / "1"
         forms = [
-            open_net(first, input_shapes, folder / "0", verify=verify)
+            open_net(first, input_shapes, places[0], verify=verify, model=models[0])
             if independent is None
-            else open_independently(independent, first, input_shapes, folder / "0", python, verify=verify),
-            open_net(second, input_shapes, folder / "1", verify=verify),
+            else open_independently(
+                independent, first, input_shapes, places[0], python, verify=verify, model=models[0]
+            ),
+            open_net(second, input_shapes, places[1], verify=verify, model=models[1]),
         ]
         random = np.random.default_rng(seed)
         shapes = _common_shapes([form.inputs for form in forms], input_shapes, usual_shape or ())
@@ -106,7 +124,26 @@ def compare_nets(
         rows=[_row(value, other, bound) for value, other in pairs],
         bound=bound,
         only_first=[value.name for value in values if value.is_output and id(value) not in paired],
+        without_preparation=["AB"[k] for k in left_out],
     )
+
+
+def _read(paths: Sequence[Path], shapes: Mapping[str, Sequence[int]] | None, verify: bool) -> ir.Model | None:
+    """The graph of a net; None for a net.py, which is run."""
+    return None if [path.suffix for path in paths] == [".py"] else load_net(paths, shapes, verify=verify)
+
+
+def _left_out(embedded: Sequence[Mapping[str, object] | None], nets: Sequence[Sequence[Path]]) -> list[int]:
+    """Which of the two nets are compared without their first nodes, those that prepare images.
+
+    So it is if one of them takes whole images, or only one of them pixels. A net.py does not say what it
+    takes; beside a net.onnx that takes pixels it takes them too.
+    """
+    is_program = any(path.suffix == ".py" for net in nets for path in net)
+    whole = any(one is not None and "layout" in one for one in embedded)
+    if not whole and (is_program or embedded[0] == embedded[1]):
+        return []
+    return [k for k, one in enumerate(embedded) if one is not None]
 
 
 def _matched(values: Sequence[Value], others: Sequence[Value]) -> list[tuple[Value, Value]]:

@@ -18,7 +18,17 @@ import numpy as np
 import converters
 from converters import Kind
 from zoo.errors import UsageError
-from zoo.verification.intermediates import Array, Net, OnnxNet, PyTorchNet, Shape, Value, input_shapes, value
+from zoo.verification.intermediates import (
+    Array,
+    Net,
+    OnnxNet,
+    PyTorchNet,
+    Shape,
+    Value,
+    input_shapes,
+    load_net,
+    value,
+)
 from zoo.verification.opencv import OpenCV, python_at
 
 if TYPE_CHECKING:
@@ -37,8 +47,9 @@ INDEPENDENT = {
         "check a difference with --with caffe"
     ),
     "caffe": (
-        "A was read and run by Caffe itself, the original. Every blob that both have is compared; what a "
-        "layer in place has overwritten is not seen"
+        "A was read and run by Caffe itself, the original. That catches faults of dsd-zoo's reader, of the "
+        "file it wrote and of the runtime. Every blob that both have is compared; what a layer in place has "
+        "overwritten is not seen"
     ),
     "pytorch": (
         "A was converted to PyTorch and run there. That catches faults of a writer or of a runtime, and none "
@@ -47,7 +58,7 @@ INDEPENDENT = {
     "reference": (
         "A was run by onnx's ReferenceEvaluator. That catches faults of a runtime, and none of dsd-zoo's "
         "reader, which read both sides. Nets with LRN, grouped transposed convolutions or clipped LSTMs it "
-        "cannot judge: they are refused"
+        "cannot judge, nor nets of more than 5 million parameters: they are refused"
     ),
 }
 # What Caffe's Python runs: it needs caffe and numpy only.
@@ -77,6 +88,7 @@ def open_independently(
     python: Path | None,
     *,
     verify: bool = False,
+    model: ir.Model | None = None,
 ) -> Net:
     """Open the net in `paths` in what `INDEPENDENT` calls `name`; the other arguments as for `open_net`.
 
@@ -96,7 +108,7 @@ def open_independently(
         raise UsageError(
             f"--with-python is for --with opencv4 and --with caffe; --with {name} runs in this one"
         )
-    model = converters.load(*paths, input_shapes=None if is_onnx else shapes, verify=verify)
+    model = model or load_net(paths, shapes, verify=verify)
     if name == "opencv4":
         return OpenCVNet(paths, model, python)
     if name == "caffe":
@@ -115,8 +127,8 @@ class OpenCVNet:
         if self._opencv.major != 4:
             raise UsageError(
                 f"--with opencv4: the OpenCV of {self._opencv.python} is {self._opencv.version}; expected 4, "
-                "whose readers 5 no longer has: pip install 'opencv-python-headless==4.*' in an environment "
-                "of its own, and name its Python by --with-python"
+                'whose readers 5 no longer has: pip install "opencv-python-headless==4.*" in an '
+                "environment of its own, and name its Python by --with-python"
             )
         self._files = _definition_first(paths)
         self._names = [str(output.name) for output in model.graph.outputs]

@@ -53,19 +53,27 @@ def open_net(
     folder: Path,
     *,
     verify: bool = False,
+    model: ir.Model | None = None,
 ) -> Net:
     """Open a net.onnx, a net.py, or the source files of a net.
 
     shapes: input shapes, by name, for source files.
     verify: see `converters.load`.
+    model: the net in `paths`, if it has been read.
     folder: does not exist yet; it is created for files that must exist while the net is used.
     Raises UsageError or converters.ConverterError if the net cannot be read.
     """
     if [path.suffix for path in paths] == [".py"]:
         return PyTorchNet(paths[0])
+    return OnnxNet(model or load_net(paths, shapes, verify=verify), folder)
+
+
+def load_net(
+    paths: Sequence[Path], shapes: Mapping[str, Sequence[int]] | None, *, verify: bool = False
+) -> ir.Model:
+    """The graph of a net.onnx, or of the source files of a net; the arguments as for `open_net`."""
     is_onnx = [path.suffix for path in paths] == [".onnx"]
-    model = converters.load(*paths, input_shapes=None if is_onnx else shapes, verify=verify)
-    return OnnxNet(model, folder)
+    return converters.load(*paths, input_shapes=None if is_onnx else shapes, verify=verify)
 
 
 class OnnxNet:

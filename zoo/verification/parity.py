@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from converters import extras
 from zoo.bundled import embedded_images
 from zoo.catalog.manifest import Manifest
 from zoo.datasets import Dataset, open_dataset
@@ -170,7 +171,7 @@ def _against_recorded(
 
 def _not_compared(runtime: str) -> Check:
     missing = all_runtimes()[runtime]
-    advice = f"pip install 'dsd-zoo[{missing.extra}]'"
+    advice = extras.install_command(missing.extra)
     return Check("parity", runtime, True, f"not compared; {missing.label} is not installed: {advice}")
 
 

@@ -48,7 +48,7 @@ def lookup_table(g: Builder, m: Module, x: ir.Value) -> ir.Value:
 )
 def lookup_table_mask_zero(g: Builder, m: Module, x: ir.Value) -> ir.Value:
     """The rows of the weight at the input's indices; the first row, for index 0, counts as zeros (rnn)."""
-    weight = np.array(m.tensor("weight"), np.float32)
+    weight = m.tensor("weight").astype(np.float32)
     weight[0] = 0
     return look_up(g, m, x, weight, 0)
 

@@ -30,6 +30,7 @@ from converters.from_torch7.modules.wrappers import inner_module
 from converters.from_torch7.registry import module, structure
 from converters.from_torch7.tensor_references import NestedTensors, NestedValues, ValueStorage, read_values
 from converters.sizes import Shape, dims
+from converters.training_settings import mark_single_bias
 
 
 def check_starts_from_zeros(m: Module) -> None:
@@ -222,6 +223,7 @@ def run_sequence(g: Builder, m: Module, x: ir.Value, op_type: str, order: Sequen
         g.parameter(name, array)
         for name, array in zip("WRB", onnx_weights(m, order, inputs, outputs), strict=True)
     ]
+    mark_single_bias(weights[2])
     shape = (dims(steps)[0], 1, dims(steps)[1], outputs)
     result = g.squeeze(g.node(op_type, steps, *weights, shape=shape, hidden_size=outputs), [1])
     return g.transpose(result, [1, 0, 2]) if batch_is_first(m) else result

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from converters.mapped_array import contiguous
 from converters.to_pytorch.context import Context
 from converters.to_pytorch.generated_net import Initializer
 from converters.to_pytorch.registry import operator
@@ -29,7 +29,7 @@ def gemm(
     x = a.t() if transA else a
     if isinstance(b, Initializer) and alpha == 1.0:
         # nn.Linear stores (out, in); weights stored as (in, out) are transposed.
-        weight = b if transB else replace(b, array=np.ascontiguousarray(b.array.T))
+        weight = b if transB else replace(b, array=contiguous(b.array.T))
         outputs, inputs = weight.array.shape
         bias = (
             c.reshape(outputs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 from converters.to_pytorch.context import Context
 from converters.to_pytorch.generated_net import Initializer
 from converters.to_pytorch.registry import operator
+from converters.training_settings import trains_with_stored_statistics
 
 _BATCH_NORM = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
 _INSTANCE_NORM = {3: nn.InstanceNorm1d, 4: nn.InstanceNorm2d, 5: nn.InstanceNorm3d}
@@ -46,7 +49,7 @@ def batch_normalization(
     if not affine:
         weights = {key: value for key, value in weights.items() if key not in ("weight", "bias")}
     new_share = round(1 - momentum, 7)
-    y = ctx.module(
+    y: Any = ctx.module(
         _BATCH_NORM[rank],
         weights["running_mean"].array.size,
         eps=epsilon,
@@ -54,10 +57,12 @@ def batch_normalization(
         affine=affine,
         weights=weights,
     )(x)
+    if trains_with_stored_statistics(ctx.node):
+        ctx.net.fixed_statistics[str(y.node.target)] = None
     if scaled_after:  # nn.BatchNorm2d has a scale and a bias or neither
         assert isinstance(scale, Initializer)
-        return y * ctx.tensor(scale.reshape(-1, *(1,) * (rank - 2)))
-    return y
+        y = y * ctx.tensor(scale.reshape(-1, *(1,) * (rank - 2)))
+    return cast(Tensor, y)
 
 
 def _is_learned(parameter: Initializer, kind: str) -> bool:

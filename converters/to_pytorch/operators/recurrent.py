@@ -14,6 +14,7 @@ from converters.to_pytorch.context import Context
 from converters.to_pytorch.generated_net import Initializer
 from converters.to_pytorch.helpers import recurrent as helpers
 from converters.to_pytorch.registry import operator
+from converters.training_settings import FROZEN, has_single_bias
 
 Results = tuple[Tensor, ...]
 
@@ -41,7 +42,7 @@ def lstm(
     _check_options(ctx, sequence_lens, clip, layout, activations, ["Sigmoid", "Tanh", "Tanh"])
     if p is not None or input_forget:
         ctx.unsupported("PyTorch has neither peepholes nor coupled gates")
-    weights = _weights(w, r, b, [0, 2, 3, 1])
+    weights = _weights(ctx, w, r, b, [0, 2, 3, 1])
     state = (initial_h, initial_c) if initial_h is not None and initial_c is not None else None
     if state is None and (initial_h is not None or initial_c is not None):
         ctx.unsupported("one of its two initial states is missing")
@@ -70,7 +71,7 @@ def gru(
     _check_options(ctx, sequence_lens, clip, layout, activations, ["Sigmoid", "Tanh"])
     if not linear_before_reset:
         return _gru_reset_before_product(ctx, x, w, r, b, initial_h, direction)
-    outputs, (h,) = _apply(ctx, nn.GRU, x, w, r, _weights(w, r, b, [1, 0, 2]), direction, initial_h, {})
+    outputs, (h,) = _apply(ctx, nn.GRU, x, w, r, _weights(ctx, w, r, b, [1, 0, 2]), direction, initial_h, {})
     return outputs, h
 
 
@@ -90,7 +91,9 @@ def _gru_reset_before_product(
         if b is not None:
             of_input, of_state = np.split(b.array[k], 2)
             weights.append(replace(b, array=of_input + of_state))
-        tensors = [ctx.tensor(replace(weight, name=weight.name + end)) for weight in weights]
+        tensors: list[Any] = [ctx.tensor(replace(weight, name=weight.name + end)) for weight in weights]
+        for matrix in tensors[:2]:
+            ctx.net.gates[str(matrix.node.target)] = 3
         state = {} if initial_h is None else {"state": ctx.tensor(initial_h)[k]}
         result = ctx.call(helpers.gru, x.flip(0) if backwards else x, *tensors, **state)
         steps, last = ctx.unpack(result, 2)
@@ -119,7 +122,7 @@ def rnn(
     relu = bool(activations) and set(activations or ()) == {"Relu"}
     _check_options(ctx, sequence_lens, clip, layout, activations, ["Relu" if relu else "Tanh"])
     options = {"nonlinearity": "relu"} if relu else {}
-    outputs, (h,) = _apply(ctx, nn.RNN, x, w, r, _weights(w, r, b, [0]), direction, initial_h, options)
+    outputs, (h,) = _apply(ctx, nn.RNN, x, w, r, _weights(ctx, w, r, b, [0]), direction, initial_h, options)
     return outputs, h
 
 
@@ -138,7 +141,7 @@ def _check_options(
 
 
 def _weights(
-    w: Initializer, r: Initializer, b: Initializer | None, order: Sequence[int]
+    ctx: Context, w: Initializer, r: Initializer, b: Initializer | None, order: Sequence[int]
 ) -> dict[str, Initializer]:
     """Torch's parameters from ONNX's (directions, gates * hidden, ...), the gates in this order."""
     gates, hidden = len(order), r.array.shape[2]
@@ -156,6 +159,9 @@ def _weights(
             of_input, of_state = np.split(b.array[direction], 2)
             found[f"bias_ih_l0{end}"] = reordered(b, of_input)
             found[f"bias_hh_l0{end}"] = reordered(b, of_state)
+            if has_single_bias(ctx.node.inputs[3]):
+                frozen = replace(found[f"bias_hh_l0{end}"], multipliers=FROZEN)
+                found[f"bias_hh_l0{end}"] = frozen
     return found
 
 

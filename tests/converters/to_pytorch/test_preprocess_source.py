@@ -23,7 +23,18 @@ from zoo.preprocessing import EncodedImage, preprocessor
 from zoo.preprocessing.preparation import image_preparation
 from zoo.preprocessing.settings import Preprocessing
 
-SIZES = [(375, 500), (500, 375), (56, 75), (512, 512), (512, 300), (256, 256), (257, 255), (1, 30), (37, 91)]
+SIZES = [
+    (375, 500),
+    (500, 375),
+    (56, 75),
+    (512, 512),
+    (512, 300),
+    (256, 256),
+    (257, 255),
+    (1, 30),
+    (37, 91),
+    (43, 37),
+]
 SETTINGS: dict[str, dict[str, Any]] = {
     "caffe-warp64": {"crop": 57, "mean": [104.0, 117.0, 123.0], "scale": 0.017},
     "caffe-warp65": {"crop": 65},
@@ -32,6 +43,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "pil-bicubic-short64": {"crop": 55, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
     "torch7-bicubic64": {"crop": 55, "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
     "torch7-bicubic63": {"crop": 48},
+    # 43 / 37 * 37 is less than 43 in float64, but an image of 43x37 keeps its size.
+    "torch7-bicubic37": {"crop": 33},
 }
 
 

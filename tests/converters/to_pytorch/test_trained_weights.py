@@ -14,6 +14,7 @@ from pytorch_nets import fire_net, shared_layers
 
 import converters
 from converters.graph import Graph
+from converters.to_pytorch import trained_weights
 
 
 def module_of(model, folder: Path):
@@ -94,17 +95,44 @@ def recurrent(op_type: str, gates: int, **attributes):
 
 
 @pytest.mark.parametrize(
-    ("op_type", "gates", "options"), [("LSTM", 4, {}), ("GRU", 3, {"linear_before_reset": 1})]
+    ("op_type", "gates", "options"),
+    [("LSTM", 4, {}), ("GRU", 3, {"linear_before_reset": 1}), ("GRU", 3, {})],
 )
 def test_gates_go_back_into_their_order(tmp_path, op_type, gates, options):
     check(recurrent(op_type, gates, **options), tmp_path, {"x": values(3, 2, 4)})
 
 
-def test_what_torch_combines_cannot_be_put_back(tmp_path):
-    """This GRU has one bias where ONNX has two."""
+def test_a_bias_that_is_the_sum_of_two_goes_back_into_the_first(tmp_path):
+    """A GRU that resets the state before its product has one bias in torch where ONNX adds two."""
     model = recurrent("GRU", 3)
+    state = changed(module_of(model, tmp_path))
+    trained = converters.weights_of(converters.with_weights(model, state))
+    (bias,) = (array for name, array in trained.items() if name == "rnn.b")
+    of_input, of_state = bias[:, :15], bias[:, 15:]
+    assert np.array_equal(of_input[0], state["rnn_b"])
+    assert np.array_equal(of_input[1], state["rnn_b_reverse"])
+    assert not of_state.any()
+    # The next net.py has exactly the trained values.
+    again = module_of(converters.with_weights(model, state), tmp_path).state_dict()
+    assert all(np.array_equal(again[key].numpy(), state[key]) for key in state)
+
+
+def test_the_matrices_of_several_gates_are_named_as_such(tmp_path):
+    net = module_of(recurrent("GRU", 3), tmp_path)
+    assert net.gates == dict.fromkeys(("rnn_w", "rnn_r", "rnn_w_reverse", "rnn_r_reverse"), 3)
+    assert all(getattr(net, name).shape[0] == 3 * 5 for name in net.gates)
+    assert not hasattr(module_of(recurrent("LSTM", 4), tmp_path), "gates")
+
+
+def test_what_is_computed_from_several_weights_cannot_be_put_back(tmp_path, monkeypatch):
+    """As if a bias were something else than a sum: no operator does so today."""
+    model = recurrent("GRU", 3)
+    state = changed(module_of(model, tmp_path))
+    monkeypatch.setattr(
+        trained_weights, "_two_places", lambda sums, squares, end: (sums.astype(int) * 0,) * 2
+    )
     with pytest.raises(converters.UnsupportedError, match="computed from several weights"):
-        converters.with_weights(model, changed(module_of(model, tmp_path)))
+        converters.with_weights(model, state)
 
 
 def test_a_weight_that_was_trained_in_two_copies_cannot_be_put_back(tmp_path):

@@ -6,11 +6,13 @@ import subprocess
 import sys
 
 import pytest
+import typer
+from command_line import HEAVY
 
 from zoo.cli import commands
 from zoo.cli.command import all_commands, command
+from zoo.cli.main import main
 
-HEAVY = {"cv2", "onnx", "onnx_ir", "onnxruntime", "requests", "rich", "scipy", "torch"}
 TOY = '''
 from zoo.cli.command import command
 
@@ -28,12 +30,41 @@ def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(("argument", "heavy"), [("--help", HEAVY | {"numpy", "pydantic"}), ("list", HEAVY)])
-def test_help_and_list_import_nothing_heavy(argument, heavy):
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (["--help"], HEAVY | {"numpy", "pydantic"}),
+        (["list"], HEAVY | {"numpy"}),
+        (["show", "alexnet-dsd"], HEAVY | {"numpy"}),
+    ],
+)
+def test_help_list_and_show_import_nothing_heavy(arguments, heavy):
     code = f"import atexit, sys\natexit.register(lambda: print({heavy} & set(sys.modules), file=sys.stderr))"
-    done = run(code, argument)
+    done = run(code, *arguments)
     assert done.returncode == 0
     assert done.stderr.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "read"),
+    [
+        (["list", "--task", "classification"], 1),
+        (["--debug", "list"], 1),
+        (["show", "list"], 1),
+        (["list", "--help"], 1),
+        (["--help"], None),
+        (["lst"], None),
+        ([], None),
+    ],
+)
+def test_only_the_options_of_the_command_that_is_called_are_read(monkeypatch, arguments, read):
+    given = []
+    register = typer.Typer.command
+    monkeypatch.setattr(typer.Typer, "command", lambda app, name: given.append(name) or register(app, name))
+    monkeypatch.setattr(sys, "argv", ["dsd-zoo", *arguments])
+    with pytest.raises(SystemExit):
+        main()
+    assert len(given) == (read or len(all_commands()))
 
 
 def test_a_file_among_the_commands_is_a_command(tmp_path):

@@ -28,7 +28,7 @@ def test_doctor_says_what_to_type_for_what_is_missing(dsd_zoo, monkeypatch):
     outcome = dsd_zoo("doctor")
     assert outcome.code == 0
     line = next(line for line in outcome.out.splitlines() if line.startswith("pyarrow"))
-    assert line.split() == ["pyarrow", "missing", "pip", "install", "'dsd-zoo[data]'"]
+    assert line.split() == ["pyarrow", "missing", "pip", "install", '"dsd-zoo[data]"']
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -31,7 +31,8 @@ def groups_of(text: str) -> dict[str, list[str]]:
     return found
 
 
-def test_list_shows_claims_gain_and_what_is_here(dsd_zoo):
+def test_list_shows_claims_gain_and_what_is_here(dsd_zoo, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     outcome = dsd_zoo("list")
     assert outcome.code == 0
     rows = [cells(line) for line in outcome.out.splitlines()]

@@ -242,7 +242,7 @@ def test_a_classifier_whose_input_is_told_in_words_needs_the_options_that_say_it
     assert refused.code == 2
     assert "how images become this net's input is not known: give --flavour and --crop" in refused.err
     assert "what is known of it, in words: dsd-zoo show tiny" in refused.err
-    chosen = ["--flavour", "caffe-warp8", "--crop", "8", "--out", tmp_path / "run"]
+    chosen = ["--flavour", "caffe-warp8", "--crop", "8", "--mean", "none", "--out", tmp_path / "run"]
     done = dsd_zoo("validate", "tiny", *options, *chosen)
     assert done.code == 0, done.err
     assert dsd_zoo("verify", "tiny", "--manifests", folder).code == 0

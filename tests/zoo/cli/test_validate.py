@@ -76,7 +76,16 @@ def test_a_torch7_net_without_an_input_size_gets_that_of_the_crop(validate, corp
     (tmp_path / "images").mkdir()
     cv2.imwrite(str(tmp_path / "images" / "grey.png"), np.full((240, 300, 3), 127, np.uint8))
     (tmp_path / "images" / "labels.txt").write_text("grey.png 0\n")
-    options = ["--data", tmp_path / "images", "--flavour", "torch7-bicubic256", "--crop", 224]
+    options = [
+        "--data",
+        tmp_path / "images",
+        "--flavour",
+        "torch7-bicubic256",
+        "--crop",
+        224,
+        "--mean",
+        "none",
+    ]
     outcome = validate(corpus / "torch7-models" / "nin-like" / "net.t7", *options)
     assert outcome.code == 0, outcome.err
     (row,) = read_run(tmp_path / "work" / "results" / "net" / "onnx").rows

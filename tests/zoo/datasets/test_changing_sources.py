@@ -20,6 +20,7 @@ FILES = {
     "webdataset": "shards/shard-001.tar",
     "lmdb": "db/data.mdb",
     "packed": "images.pack",
+    "parquet": "parquet/data/val-00001.parquet",
 }
 
 

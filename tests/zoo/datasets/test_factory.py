@@ -289,7 +289,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
     (tmp_path / "x.parquet").write_bytes(b"PAR1" + bytes(100))
     with pytest.raises(
-        UsageError, match=r"needs pyarrow, which is not installed\n  pip install 'dsd-zoo\[data\]'"
+        UsageError, match=r'needs pyarrow, which is not installed\n  pip install "dsd-zoo\[data\]"'
     ):
         open_dataset(tmp_path / "x.parquet")
 

@@ -214,6 +214,27 @@ def test_parquet_rows_that_one_value_stands_for_are_bounded(tmp_path):
         data.samples[0].read()
 
 
+def test_parquet_pages_that_are_stated_to_be_too_large_are_not_unpacked(tmp_path, monkeypatch):
+    arrow = pytest.importorskip("pyarrow", reason="needs pyarrow (the extra 'data')")
+    import pyarrow.parquet
+
+    path = tmp_path / "val.parquet"
+    table = arrow.table({"image": [bytes(40_000_000)] * 4, "label": [0, 1, 2, 3]})
+    path.write_bytes(shard(table, compression="zstd", use_dictionary=False))
+    assert path.stat().st_size < 100_000
+    read = pyarrow.parquet.ParquetFile.iter_batches
+    asked = []
+
+    def noted(file, *arguments, columns, **options):
+        asked.append(columns)
+        return read(file, *arguments, columns=columns, **options)
+
+    monkeypatch.setattr(pyarrow.parquet.ParquetFile, "iter_batches", noted)
+    with open_dataset(path) as data, pytest.raises(DataError, match="far more than the file's own bytes"):
+        data.samples[0].read()
+    assert ["image"] not in asked
+
+
 def view(content: bytes) -> object:
     """The content as record_locations takes it."""
     return memoryview(content)

@@ -14,7 +14,8 @@ import pytest
 from zoo.errors import DataError, UsageError
 from zoo.evidence import journal
 from zoo.evidence.journal import Batch, Journal
-from zoo.evidence.run import Row, read_run, write_run
+from zoo.evidence.rows import Row
+from zoo.evidence.run import read_run, write_run
 
 PLAN = {"model": "net", "images": 9, "files": {"net.onnx": "1" * 64}, "preprocessing": [{"crop": 8}]}
 

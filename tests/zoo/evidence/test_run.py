@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from zoo.errors import DataError, UsageError
-from zoo.evidence.run import Result, Row, Run, find_runs, read_run, write_run
+from zoo.evidence.rows import Row
+from zoo.evidence.run import Result, Run, find_runs, read_run, write_run
 
 SHA = "ab" * 32
 ROWS = [

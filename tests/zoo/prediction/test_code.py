@@ -185,7 +185,8 @@ def test_the_programs_give_the_boxes(dsd_zoo, tmp_path, size):
 def test_what_opencvs_own_resize_would_change_is_measured(dsd_zoo, tmp_path, photograph):
     """By hand: the same net, with blobFromImage resizing the whole image to 8x8."""
     save_net(tmp_path / "colours.onnx")
-    _, code = answer(dsd_zoo, "colours.onnx", photograph, "--flavour", "caffe-warp11", "--crop", "8")
+    options = ["--flavour", "caffe-warp11", "--crop", "8", "--mean", "none"]
+    _, code = answer(dsd_zoo, "colours.onnx", photograph, *options)
     image = cv2.imread(photograph, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     ours = cv2.resize(image, (11, 11))[1:9, 1:9].astype(np.float32)
     alone = cv2.dnn.blobFromImage(image, 1.0, (8, 8))[0].transpose(1, 2, 0)

@@ -192,22 +192,22 @@ def test_names_travel_in_the_metadata_of_an_onnx(dsd_zoo, tmp_path):
     helper.set_model_props(model, {"dsd-zoo.labels": json.dumps(names)})
     onnx.save(model, path)
     cv2.imwrite("red.png", np.full((8, 8, 3), (0, 10, 200), np.uint8))
-    classes = answer(dsd_zoo, path, "red.png", "--flavour", "caffe-warp8", "--crop", "8")["predictions"][0][
-        "classes"
-    ]
+    classes = answer(dsd_zoo, path, "red.png", "--flavour", "caffe-warp8", "--crop", "8", "--mean", "none")[
+        "predictions"
+    ][0]["classes"]
     assert [row["name"] for row in classes[:2]] == ["red", "green"]
     helper.set_model_props(model, {"dsd-zoo.labels": "3"})
     onnx.save(model, path)
-    done = dsd_zoo("predict", path, "red.png", "--flavour", "caffe-warp8", "--crop", "8")
+    done = dsd_zoo("predict", path, "red.png", "--flavour", "caffe-warp8", "--crop", "8", "--mean", "none")
     assert (done.code, "dsd-zoo.labels is no list of names" in done.err) == (2, True)
 
 
 def test_a_net_with_a_fixed_batch(dsd_zoo, tmp_path):
     path = save_net(tmp_path / "net.onnx", batch=3)
     cv2.imwrite("red.png", np.full((8, 8, 3), (0, 10, 200), np.uint8))
-    classes = answer(dsd_zoo, path, "red.png", "--flavour", "caffe-warp8", "--crop", "8")["predictions"][0][
-        "classes"
-    ]
+    classes = answer(dsd_zoo, path, "red.png", "--flavour", "caffe-warp8", "--crop", "8", "--mean", "none")[
+        "predictions"
+    ][0]["classes"]
     assert [(row["index"], row["score"]) for row in classes[:2]] == [(2, 200.0), (1, 10.0)]
 
 
@@ -249,7 +249,9 @@ def test_a_net_that_neither_ranks_nor_finds_is_refused(dsd_zoo, tmp_path):
     graph = helper.make_graph([helper.make_node("Relu", ["data"], ["out"])], "net", values[:1], values[1:])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), "net.onnx")
     cv2.imwrite("a.png", np.zeros((9, 9, 3), np.uint8))
-    done = dsd_zoo("predict", "net.onnx", "a.png", "--flavour", "caffe-warp8", "--crop", "8")
+    done = dsd_zoo(
+        "predict", "net.onnx", "a.png", "--flavour", "caffe-warp8", "--crop", "8", "--mean", "none"
+    )
     assert done.code == 2
     assert "the output is 1 x 3 x 8 x 8" in done.err
-    assert "predict shows the classes of classifiers and the boxes of SSD's DetectionOutput" in done.err
+    assert "predict shows the classes of classifiers, and the boxes of the layers" in done.err

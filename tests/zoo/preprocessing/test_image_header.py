@@ -13,6 +13,7 @@ from PIL import Image
 
 from zoo.errors import DataError
 from zoo.preprocessing import EncodedImage, all_flavours, decode
+from zoo.preprocessing import image_header as image_header_module
 from zoo.preprocessing.image_header import (
     MOST_SCANS,
     PIXELS_OF_A_BYTE,
@@ -159,3 +160,22 @@ def test_markers_inside_the_pixels_and_thumbnails_are_no_scans():
         assert image_header(data) == ImageHeader(width=56, height=40, components=3, bits=8)
         check_image(data, image_header(data))
         assert EncodedImage(data).bgr.shape == (40, 56, 3)
+
+
+def test_the_pixels_of_a_usual_jpeg_are_not_searched_for_scans(monkeypatch):
+    """Counted: how often more is asked for than the segments up to the first scan."""
+    scans, searched = [], []
+    real = image_header_module._jpeg_segments
+
+    def counted(data):
+        for segment in real(data):
+            scans.extend([segment] if segment[0] == 0xDA else [])
+            yield segment
+            searched.extend([segment] if segment[0] == 0xDA else [])
+
+    monkeypatch.setattr(image_header_module, "_jpeg_segments", counted)
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    data = cv2.imencode(".jpg", pixels)[1].tobytes()
+    assert EncodedImage(data).bgr.shape == (64, 64, 3)
+    assert scans
+    assert not searched

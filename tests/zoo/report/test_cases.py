@@ -14,7 +14,7 @@ from zoo.claims.audit import audit
 from zoo.claims.gain_matrix import gain_matrix
 from zoo.claims.measurement import accuracies
 from zoo.claims.regression import compare_runs
-from zoo.evidence.run import Row
+from zoo.evidence.rows import Row
 from zoo.report.cases import cases_of
 from zoo.report.junit import junit, junit_of_runs
 from zoo.report.markdown import markdown, markdown_matrix

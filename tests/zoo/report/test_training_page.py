@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from small_training import small_job, small_recipe
 
 from zoo.errors import DataError
-from zoo.report.line_plot import Curve, Phase, draw_curves
+from zoo.report.line_plot import Curve, Phase, draw_curves, value_below_axis
 from zoo.report.training import render_training, write_training_page
 from zoo.training.train import train
 
@@ -41,7 +41,10 @@ def test_every_seed_has_its_line_and_its_curves(run, text):
         row = text[text.index(f'<th scope="row">{seed["seed"]}</th>') :].split("</tr>")[0]
         cells = re.findall(r">([^<>]+)</td>", row)
         assert cells[:3] == [str(seed[f"{name}_correct"]) for name in ("baseline", "sparse", "dsd")]
+        cells = [cell.replace("\u00a0", " ").replace("\u2212", "-") for cell in cells]
         assert f"p = {seed['paired']['p_value']:.3g}" in cells
+        low, high = (100 * share for share in seed["paired"]["interval"])
+        assert f"{low:+.2f} to {high:+.2f}" in cells
     for kind in ("dsd", "baseline"):
         assert text.count(f'<polyline class="{kind}"') == 2 * 2
     # Dense, sparse and dense again have 2, 2 and 1 epochs.
@@ -60,6 +63,21 @@ def test_the_zeros_are_those_of_the_nets(run, text):
         zeros = sum(int(np.count_nonzero(a == 0)) for a in arrays)
         size = sum(a.size for a in arrays)
         assert re.search(rf"{title} <small>{zeros:,} of {size:,} are exactly zero", text), title
+
+
+def test_a_curve_that_begins_below_the_axis_comes_up_from_there():
+    curve = Curve("dsd", [(1, 10.0), (2, 80.0), (3, 92.0), (4, 94.0), (5, 93.0)])
+    drawn = str(draw_curves([curve], [Phase("dense", 0, 5)], "accuracy", settled=3))
+    heights = [float(p.split(",")[1]) for p in re.search(r'points="([^"]+)"', drawn)[1].split()]
+    bottom = max(float(y) for y in re.findall(r'class="grid"[^>]* y1="([\d.]+)"', drawn))
+    assert [height <= bottom for height in heights] == [False, False, True, True, True]
+    inner, top, height = re.search(
+        r'<svg y="(\d+)"[^>]*viewBox="0 (\d+) \d+ (\d+)"><polyline', drawn
+    ).groups()
+    assert inner == top  # so nothing moves, and what is below the axis is cut off
+    assert int(top) + int(height) == bottom + 1
+    assert value_below_axis([curve], 3) == "92"
+    assert value_below_axis([curve], 0) is None
 
 
 def test_a_training_that_is_not_finished_has_no_page(run, tmp_path):

@@ -12,7 +12,7 @@ from colour_net import save_net
 
 from zoo.errors import DataError
 from zoo.preprocessing import EncodedImage, preprocessor
-from zoo.preprocessing.decode import DecodedImage
+from zoo.preprocessing.decode import DecodedImage, DecodedImages
 from zoo.preprocessing.settings import Preprocessing
 from zoo.runtimes import best, memory, open_runtime
 from zoo.runtimes.ranking import rank_scores, rank_tensor
@@ -47,6 +47,21 @@ def test_ranks_count_what_is_ahead_of_the_truth(device):
     np.testing.assert_array_equal(there.finite, host.finite)
     assert host.finite.tolist() == keep.tolist()
     np.testing.assert_array_equal(best(scores[keep])[0], host.ids[keep])
+
+
+@pytest.mark.parametrize("value", [None, np.nan, -np.inf, np.inf])
+def test_the_best_of_many_classes_are_those_of_a_stable_sort(value):
+    scores = np.random.default_rng(0).integers(0, 40, (50, 1000)).astype(np.float32)
+    if value is not None:
+        scores[3, 10:] = value
+        scores[4, ::2] = value
+        scores[5, :3] = value
+    ids, values = best(scores)
+    for row in range(len(scores)):
+        # Numbers first, the largest before the others, equal ones in the order of the classes.
+        order = sorted(range(1000), key=lambda c: (np.isnan(scores[row, c]), -scores[row, c], c))
+        assert ids[row].tolist() == order[:5]
+    np.testing.assert_array_equal(values, np.take_along_axis(scores, ids, axis=1))
 
 
 @pytest.mark.parametrize("fixed", ["N", 6])
@@ -95,6 +110,33 @@ def test_the_device_makes_the_same_batch(tmp_path, flavour, resize, device):
     batch = there.stage([there.prepare(image) for image in images], 7)
     assert tuple(batch.shape) == expected.shape == (7, 3, 27, 27)
     np.testing.assert_array_equal(batch[:5].cpu().numpy(), expected[:5])
+
+
+@pytest.mark.parametrize("sizes", ["equal", "different"])
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_batch_prepared_together_is_that_of_its_images(tmp_path, flavour, sizes, device):
+    np.save(tmp_path / "mean.npy", np.random.default_rng(1).uniform(0, 255, (3, 32, 32)))
+    settings = Preprocessing(flavour=flavour, crop=27, **FLAVOURS[flavour])
+    prepare = preprocessor(settings, tmp_path / "mean.npy")
+    lengths = [(40, 50)] * 5 if sizes == "equal" else [(40, 50), (50, 40), (32, 32), (64, 64), (20, 90)]
+    resized = [prepare.resize(image) for image in encoded_images(lengths)]
+    alone = [DecodedImage(pixels, "", flavour) for pixels in resized]
+    pixels = np.stack(resized) if len({image.shape for image in resized}) == 1 else resized
+    together = DecodedImages(pixels, [""] * 5, flavour, [False] * 5)
+    expected = HostStaging(prepare).stage([prepare(image) for image in alone], 7)
+    for staging in (HostStaging(prepare), DeviceStaging(prepare, device)):
+        batch = staging.stage_together(staging.prepare_together(together, 7))
+        found = batch if isinstance(batch, np.ndarray) else batch.cpu().numpy()
+        assert found.shape == (7, 3, 27, 27)
+        assert found[:5].tobytes() == expected[:5].tobytes()
+
+
+def test_a_batch_with_an_image_that_is_too_small_is_not_prepared_together(device):
+    prepare = preprocessor(Preprocessing(flavour="caffe-stored", crop=8))
+    pixels = [np.zeros((8, 8, 3), np.uint8), np.zeros((8, 7, 3), np.uint8)]
+    for staging in (HostStaging(prepare), DeviceStaging(prepare, device)):
+        with pytest.raises(DataError, match="smaller than the 8x8 window"):
+            staging.prepare_together(DecodedImages(pixels, ["", ""], "caffe-stored", [False] * 2), 2)
 
 
 def test_stored_pixels_with_a_mean_image_of_their_size(tmp_path, device):

@@ -232,7 +232,7 @@ def test_a_runtime_that_is_not_installed_says_what_to_type(make_net, monkeypatch
     assert "openvino" not in installed_runtimes()
     assert {"onnx", "pytorch"} <= set(installed_runtimes())
     with pytest.raises(
-        UsageError, match=r"needs OpenVINO, which is not installed\n  pip install 'dsd-zoo\[openvino\]'"
+        UsageError, match=r'needs OpenVINO, which is not installed\n  pip install "dsd-zoo\[openvino\]"'
     ):
         open_runtime("openvino", make_net("openvino"))
 

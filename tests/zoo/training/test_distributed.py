@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -16,10 +17,19 @@ from zoo.training.train import train
 
 STAGES = ("dense", "sparse", "dsd", "baseline-half", "baseline")
 PROGRAM = """
-import pathlib, sys
+import json, pathlib, sys
 from small_training import *
 from zoo.evaluation.distributed import join_group
+from zoo.training.run_folder import RunFolder
+from zoo.training.stage_run import StageRun
 from zoo.training.train import train
+saved, save = [], RunFolder.save
+def noted(folder, seed, checkpoint):
+    saved.append((checkpoint.stage, checkpoint.epochs, checkpoint.batches))
+    save(folder, seed, checkpoint)
+RunFolder.save = noted
+# Ten minutes are over at every look at the clock; that of the first process decides.
+StageRun._seconds_left = lambda run: -1.0 if run.trainer.group.rank == 0 else 1e9
 here = pathlib.Path(sys.argv[1])
 source = Source([here / "small.prototxt"])
 data, test = (open_dataset(here / name) for name in ("images", "test"))
@@ -27,6 +37,7 @@ files = {"small.prototxt": "0" * 64}
 job = TrainingJob("small", source, files, Settings(PREPROCESSING), data, test, small_recipe())
 with join_group("cpu") as group:
     train(job, here / "run", group=group)
+    (here / f"saved-{group.rank}.json").write_text(json.dumps(saved))
 """
 
 
@@ -49,6 +60,11 @@ def test_two_processes_give_the_losses_of_one(tmp_path, processes):
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path)},
         check=True, timeout=600,
     )  # fmt: skip
+    saved = [json.loads((tmp_path / f"saved-{rank}.json").read_text()) for rank in range(processes)]
+    assert saved[0] == saved[1]  # at the same steps, also within an epoch of 4
+    assert [(epochs, batches) for stage, epochs, batches in saved[0] if stage == "dsd"] == [
+        (0, 1), (0, 2), (0, 3),
+    ]  # fmt: skip
     for stage in STAGES:
         paths = [
             folder / "run" / "seed-3" / f"{stage}.safetensors" for folder in (tmp_path / "alone", tmp_path)

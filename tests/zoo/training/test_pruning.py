@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -96,6 +98,26 @@ def test_each_gate_of_a_recurrent_layer_is_a_tensor_of_its_own(module, gates):
         for gate in tensor.values.chunk(gates):
             assert int((gate == 0).sum()) == gate.numel() // 2
     masks.remove()
+
+
+def test_so_is_each_gate_of_a_recurrent_layer_that_torch_has_no_module_for():
+    """net.py then holds the matrices itself, and says of how many gates they are."""
+
+    class Net(nn.Module):
+        gates: ClassVar = {"of_input": 3}
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.of_input = nn.Parameter(
+                torch.randn(12, 5) * torch.tensor([1.0, 10, 100]).repeat_interleave(4)[:, None]
+            )
+            self.plain = nn.Parameter(torch.randn(12, 5))
+
+    net = Net()
+    tensors = prunable_tensors(net)
+    assert [(t.layer, t.parts) for t in tensors] == [("of_input", 3), ("plain", 1)]
+    Masks(tensors, [0.5, 0.5])
+    assert [int((gate == 0).sum()) for gate in net.of_input.chunk(3)] == [10, 10, 10]
 
 
 def test_biases_and_batch_norm_are_not_pruned():

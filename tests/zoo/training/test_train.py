@@ -21,11 +21,13 @@ from zoo.catalog.catalog import Catalog
 from zoo.datasets import open_dataset
 from zoo.errors import DataError, DeviceError, UsageError
 from zoo.evidence.run import read_run
+from zoo.locks import hold
+from zoo.training import stage_run
 from zoo.training.checkpoints import read_checkpoint
 from zoo.training.net import Source
 from zoo.training.pruning import pruned_count
+from zoo.training.stage_run import DivergedError
 from zoo.training.train import Progress, train
-from zoo.training.trainer import DivergedError, Trainer
 
 STAGES = ("dense", "sparse", "dsd", "baseline-half", "baseline")
 WEIGHTS = {"conv.weight": 162, "fc.weight": 648}
@@ -111,8 +113,22 @@ def test_the_written_net_computes_what_the_trained_one_does(finished):
     assert np.array_equal(stored["conv.weight"], trained["conv.weight"])
     assert np.array_equal(stored["bn.running_var"], trained["bn.running_var"])
     assert json.loads(model.metadata_props["dsd-zoo.training"])["seed"] == 3
+    assert converters.preprocessing_of(model) == job.settings.preprocessing.model_dump()
     assert [node.op_type for node in model.graph][-1] == "Softmax"
-    del job
+
+
+def test_of_two_trainings_into_one_folder_the_second_says_who_works_there(tmp_path):
+    job, run = small_job(tmp_path), tmp_path / "run"
+    run.mkdir()
+    with (
+        hold(run / ".running"),
+        pytest.raises(UsageError, match=f"another run writes there: process {os.getpid()}"),
+    ):
+        train(job, run)
+    assert not list(run.iterdir())
+    (run / ".running").write_text("left behind by a process that was killed")
+    train(job, run)
+    assert not (run / ".running").exists()
 
 
 class Killed(BaseException):
@@ -215,7 +231,7 @@ def test_a_damaged_checkpoint_says_what_to_do(tmp_path, finished):
 )
 def test_broken_training_data_is_an_error_before_the_first_step(tmp_path, monkeypatch, change, message):
     steps: list[object] = []
-    monkeypatch.setattr(Trainer, "train", lambda *arguments: steps.append(arguments))
+    monkeypatch.setattr(stage_run, "train_stage", lambda *arguments: steps.append(arguments))
     job = small_job(tmp_path)
     labels = tmp_path / "images" / "labels.txt"
     lines = labels.read_text().splitlines()

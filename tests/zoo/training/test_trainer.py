@@ -13,6 +13,7 @@ from torch import nn
 from zoo.evaluation.distributed import SingleProcess
 from zoo.training.images import Batch
 from zoo.training.shared_layers import MovingAverages, Share, share_layers
+from zoo.training.stage_run import train_stage
 from zoo.training.stages import STAGES
 from zoo.training.trainer import Trainer, TrainingData
 
@@ -63,7 +64,7 @@ def test_a_recurrent_net_learns_and_keeps_its_gates_sparse(kind):
     ends = {}
     for stage in STAGES[:3]:
         start = trainer.state() if stage.after is None else ends[stage.after].net
-        ends[stage.name] = trainer.train(stage, start, None)
+        ends[stage.name] = train_stage(trainer, stage, start, None)
     gates = 4 if kind is nn.LSTM else 3
     for name in ("recurrent.weight_ih_l0", "recurrent.weight_hh_l0"):
         for gate in ends["sparse"].net[name].chunk(gates):
@@ -134,7 +135,7 @@ def test_factors_of_biases_are_those_of_the_recipe(tmp_path):
     gradients = {name: parameter.grad.clone() for name, parameter in net.named_parameters()}
     measured = TrainingImages(test, Settings(PREPROCESSING), Augmentation())
     trainer = Trainer(net, TrainingData(images, measured), recipe, 3, torch.device("cpu"), SingleProcess())
-    end = trainer.train(replace(STAGES[0]), before, None)
+    end = train_stage(trainer, replace(STAGES[0]), before, None)
     weight, bias = "1.weight", "1.bias"
     expected = before[weight] - 0.01 * (gradients[weight] + 0.1 * before[weight])
     torch.testing.assert_close(end.net[weight], expected)

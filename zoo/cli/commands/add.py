@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zoo.cli._options import ManifestsOption
+from converters import quoted
+from zoo.cli._completion import complete_nets
+from zoo.cli._options import JsonOption, ManifestsOption
+from zoo.cli._output import print_json, say
 from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
 from zoo.errors import UsageError, ZooError
@@ -26,6 +28,7 @@ def add(
         typer.Argument(
             metavar="[MODEL] FILE",
             help="The file, copied, not moved; before it the model, unless the file's content tells which.",
+            autocompletion=complete_nets,
         ),
     ],
     name: Annotated[
@@ -38,6 +41,7 @@ def add(
             "--replace", help="Accept other content than at first use. Never overrules a known hash."
         ),
     ] = False,
+    json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
     """Register a file that was downloaded by hand.
@@ -46,6 +50,9 @@ def add(
     nothing is known beforehand, what comes first is put on record, and later files must match it. Without
     MODEL, its hash says which file of which models it is; the archive in which the files of a model were
     published is known too.
+
+    --json prints: files (model, name, role, trust, path in the cache), missing (of each model, the names of
+    the files that are not here yet).
     """
     from zoo.download import files_in, import_file
     from zoo.store.cache import Cache
@@ -55,6 +62,7 @@ def add(
         raise UsageError(f"expected [MODEL] FILE, {len(what)} arguments came; add one file at a time")
     catalog, cache, path = load_catalog(manifests), Cache(), Path(what[-1])
     recognizer = Recognizer(catalog, cache)
+    added: list[dict[str, str]] = []
     if len(what) == 1:
         files = _known_files(path, name, recognizer)
     else:
@@ -64,9 +72,25 @@ def add(
             stored = import_file(file, path, cache, replace=replace)
         except ZooError as error:
             raise _with_what_it_is(error, path, file, recognizer) from error
-        print(f"{file.model}: {file.name} is now in the cache ({cache.trust(file)})\n  {stored}")
-    for manifest in {file.model: file.manifest for file in files}.values():
-        _print_missing(manifest, cache)
+        trust = cache.trust(file)
+        added.append(
+            {
+                "model": file.model,
+                "name": file.name,
+                "role": file.entry.role,
+                "trust": trust,
+                "path": str(stored),
+            }
+        )
+        if not json:
+            say(f"{file.model}: {file.name} is now in the cache ({trust})\n  {stored}", "  ")
+    missing = {file.model: _missing(file.manifest, cache) for file in files}
+    if json:
+        print_json({"files": added, "missing": missing})
+        return
+    for model, names in missing.items():
+        if names:
+            say(f"  still missing: {', '.join(names)}; run: dsd-zoo fetch {model}", "  ")
 
 
 def _known_files(path: Path, name: str | None, recognizer: Recognizer) -> list[ModelFile]:
@@ -92,11 +116,9 @@ def _with_what_it_is(error: ZooError, path: Path, file: ModelFile, recognizer: R
     others = [other for other in (*found.known_as, *found.archive_of) if other != file]
     if not others:
         return error
-    advice = "" if others[0].entry.path is not None else f": dsd-zoo add {shlex.quote(str(path))}"
+    advice = "" if others[0].entry.path is not None else f": {quoted('dsd-zoo', 'add', str(path))}"
     return type(error)(f"{error}\n  it is {others[0]}{advice}")
 
 
-def _print_missing(manifest: Manifest, cache: Cache) -> None:
-    missing = [file.name for file in manifest.model_files() if cache.find(file) is None]
-    if missing:
-        print(f"  still missing: {', '.join(missing)}; run: dsd-zoo fetch {manifest.name}")
+def _missing(manifest: Manifest, cache: Cache) -> list[str]:
+    return [file.name for file in manifest.model_files() if cache.find(file) is None]

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from zoo.cli._completion import complete_models
 from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
-from zoo.cli._output import print_json
+from zoo.cli._output import print_json, say
 from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
 
@@ -16,7 +17,11 @@ from zoo.cli.command import command
 def audit(
     model: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODEL]...", help="Names of models; all with claims if none is given."),
+        typer.Argument(
+            metavar="[MODEL]...",
+            help="Names of models; all with claims if none is given.",
+            autocompletion=complete_models,
+        ),
     ] = None,
     evidence: EvidenceOption = EVIDENCE_DEFAULT,
     json: JsonOption = False,
@@ -48,8 +53,6 @@ def audit(
         _audit_text.print_verdict(audits)
         for manifest in claimed:
             if manifest.reported:
-                print(
-                    f"What was reported for {manifest.name} cannot be checked: dsd-zoo show {manifest.name}"
-                )
+                say(f"What was reported for {manifest.name} cannot be checked: dsd-zoo show {manifest.name}")
     if not all(found.holds for found in audits):
         raise typer.Exit(1)

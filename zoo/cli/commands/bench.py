@@ -22,7 +22,7 @@ from zoo.cli._options import (
     ScoresOption,
     mean_option,
 )
-from zoo.cli._output import print_fields, print_json, print_table
+from zoo.cli._output import print_fields, print_json, print_table, say
 from zoo.cli._subject import find_subject
 from zoo.cli._tasks import refuse_uncounted
 from zoo.cli.command import command
@@ -111,7 +111,7 @@ def bench(
     scores = subject.scores(scores)
     chosen = {"flavour": flavour, "crop": crop}
     names = [runtime] if runtime else runtimes_for(subject, parse_device(device)[0], precision)
-    settings = settings_for(subject, names[0], scores, chosen, mean=mean_option(mean))
+    settings = settings_for(subject, names[0], scores, chosen, mean=mean_option(mean), asks_mean=False)
     variant = Variant(settings.preprocessing, settings.meant_for, precision)
     found: dict[RuntimeName, Rates] = {}
     with open_dataset(data or shipped_images(subject), labels) as dataset:
@@ -133,10 +133,10 @@ def bench(
         rates = {name: _fields(of_one) for name, of_one in found.items()}
         print_json({"model": subject.name, "fastest": _by_rate(found)[0], "runtimes": rates})
     elif runtime:
-        print(f"{subject.name}, {runtime} on {device}, {precision}, {_batches(found[runtime])}\n")
+        say(f"{subject.name}, {runtime} on {device}, {precision}, {_batches(found[runtime])}\n")
         _print(found[runtime])
     else:
-        print(f"{subject.name} on {device}, {precision}\n")
+        say(f"{subject.name} on {device}, {precision}\n")
         _print_all(found)
 
 
@@ -170,8 +170,8 @@ def _print_all(found: Mapping[RuntimeName, Rates]) -> None:
         for name in order
     ]
     print_table(("RUNTIME", "DECODING", "INFERENCE", "VALIDATION", ""), lines, right=(1, 2, 3))
-    print("Images a second. VALIDATION: decoding and inference together, as dsd-zoo validate runs.\n")
-    print(f"The fastest for this net on this machine: --runtime {order[0]}\n")
+    say("Images a second. VALIDATION: decoding and inference together, as dsd-zoo validate runs.\n")
+    say(f"The fastest for this net on this machine: --runtime {order[0]}\n")
     environment = {key: value for rates in found.values() for key, value in rates.environment.items()}
     print_fields([(key, value) for key, value in environment.items() if key not in ("threads", "provider")])
 
@@ -183,9 +183,9 @@ def _print(rates: Rates) -> None:
         ("validation", f"{rates.validation:,.1f}"),
     ]
     print_table(("", "IMAGES/S"), lines, right=(1,))
-    print(f"\n{100 * rates.share_of_slower:.0f} % of the slower of the two")
+    say(f"\n{100 * rates.share_of_slower:.0f} % of the slower of the two")
     if rates.shared:
-        print(
+        say(
             f"bound by sharing: on the same processors both can do {rates.bound:,.1f} images/s, "
             f"of which {100 * rates.share_of_bound:.0f} % are reached"
         )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from zoo.cli._colour import Verdict
+from zoo.cli._completion import complete_nets
 from zoo.cli._options import (
     InputShapeOption,
     JsonOption,
@@ -15,7 +17,7 @@ from zoo.cli._options import (
     VerifyOption,
     fixed_input_shapes,
 )
-from zoo.cli._output import print_json, print_table
+from zoo.cli._output import print_json, print_table, say
 from zoo.cli._subject import find_subject
 from zoo.cli.command import command
 from zoo.errors import UsageError
@@ -29,8 +31,8 @@ FORM = "A model's name, net.onnx, net.py, or source files joined by commas."
 
 @command("compare", order=100)
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help=FORM)],
-    b: Annotated[str, typer.Argument(metavar="B", help=FORM)],
+    a: Annotated[str, typer.Argument(metavar="A", help=FORM, autocompletion=complete_nets)],
+    b: Annotated[str, typer.Argument(metavar="B", help=FORM, autocompletion=complete_nets)],
     input_shape: InputShapeOption = None,
     with_: Annotated[
         Literal["opencv4", "caffe", "pytorch", "reference"] | None,
@@ -93,12 +95,13 @@ def compare(
                 "first_divergence": found.first_divergence and found.first_divergence.name,
                 "only_first": found.only_first,
                 **({} if with_ is None else {"with": with_, "meaning": told}),
+                **({"without_preparation": found.without_preparation} if found.without_preparation else {}),
             }
         )
     else:
         _print(found)
         if told is not None:
-            print(f"{told}.")
+            say(f"{told}.")
     if not found.agrees:
         raise typer.Exit(1)
 
@@ -110,25 +113,30 @@ def _print(found: NetComparison) -> None:
             "x".join(map(str, row.shape)),
             f"{row.difference:.1e}",
             f"{row.relative:.1e}",
-            "agrees" if row.agrees else "differs",
+            Verdict("agrees" if row.agrees else "differs", row.agrees),
         )
         for row in found.rows
     ]
     print_table(("VALUE", "SHAPE", "DIFFERENCE", "RELATIVE", "VERDICT"), lines, right=(2, 3))
     print()
+    for name in found.without_preparation:
+        print(
+            f"{name} prepares its images in its first nodes: they were left out, and the net behind them was "
+            "compared."
+        )
     for name in found.only_first:
-        print(f"Not compared: output {name} of A, which B does not have.")
+        say(f"Not compared: output {name} of A, which B does not have.")
     first = found.first_divergence
     if first is None:
-        print(f"All {len(found.rows)} values that both have agree within {found.bound:g}.")
+        say(f"All {len(found.rows)} values that both have agree within {found.bound:g}.")
         return
     if first.shape != first.other_shape:
         shapes = " and ".join("x".join(map(str, shape)) for shape in (first.shape, first.other_shape))
-        print(f"First divergence: {first.name}, of the shapes {shapes}.")
+        say(f"First divergence: {first.name}, of the shapes {shapes}.")
     else:
-        print(
+        say(
             f"First divergence: {first.name}, by {first.relative:.1e} of its largest magnitude "
             f"where {found.bound:g} is allowed."
         )
     if found.agrees:
-        print("The outputs agree all the same: inside, one form has layers folded into others.")
+        say("The outputs agree all the same: inside, one form has layers folded into others.")

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from converters import quoted
+from zoo.cli._completion import complete_nets
 from zoo.cli._options import (
     IgnoreFieldOption,
     InputShapeOption,
     JsonOption,
     LevelOption,
     ManifestsOption,
+    MeanOption,
     OutputOption,
     ProposalOption,
+    ScaleOption,
     SelectOption,
     StageOption,
     StaticBatchOption,
+    StdOption,
     VerifyOption,
     input_shapes,
+    mean_option,
+    numbers,
 )
-from zoo.cli._output import counted, human_bytes, print_fields, print_json
+from zoo.cli._output import counted, human_bytes, print_fields, print_json, say
 from zoo.cli._subject import find_subject
 from zoo.cli.command import command
 from zoo.errors import UsageError
@@ -38,13 +44,14 @@ USUAL_SIDE = 224
 FORMS = {".onnx": "ONNX", ".py": "PyTorch", ".safetensors": "tensors"}
 
 
-@command("convert", order=90)
+@command("convert", order=90, optional_values={"--embed-preprocessing": ("numbers", "full")})
 def convert(
     what: Annotated[
         list[str],
         typer.Argument(
             metavar="MODEL|FILE...",
             help="A model of the catalog, or the files of a net: a prototxt and its weights, or one .t7.",
+            autocompletion=complete_nets,
         ),
     ],
     out: Annotated[
@@ -78,9 +85,28 @@ def convert(
         ),
     ] = False,
     embed_preprocessing: Annotated[
-        bool,
-        typer.Option("--embed-preprocessing", help="Put mean and scale into the net: it then takes pixels."),
-    ] = False,
+        Literal["numbers", "full"] | None,
+        typer.Option(
+            metavar="[full]",
+            help="Put mean and scale into the net: it then takes pixels. With full also resize and crop: it "
+            "takes uint8 images N x height x width x 3 of any size.",
+        ),
+    ] = None,
+    channel_order: Annotated[
+        Literal["BGR", "RGB"] | None,
+        typer.Option(help="Of the images, with --embed-preprocessing full; by default the net's own."),
+    ] = None,
+    flavour: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="How images are resized, with --embed-preprocessing full."),
+    ] = None,
+    crop: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Side of the centre crop, with --embed-preprocessing full."),
+    ] = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    scale: ScaleOption = None,
     mean_image: Annotated[
         Path | None,
         typer.Option(
@@ -96,6 +122,12 @@ def convert(
             help="Initial weights by the fillers of a Caffe definition, for what no weights file holds.",
         ),
     ] = None,
+    no_hash: Annotated[
+        bool,
+        typer.Option(
+            "--no-hash", help="Do not hash the files: faster if they are large; recorded in the ONNX."
+        ),
+    ] = False,
     verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
@@ -126,7 +158,15 @@ def convert(
         "static_batch": static_batch,
         "ignore_fields": ignore_field or (),
         "select": select,
-        "embed_preprocessing": embed_preprocessing,
+        "embed_preprocessing": embed_preprocessing
+        if embed_preprocessing == "full"
+        else bool(embed_preprocessing),
+        "channel_order": channel_order,
+        "flavour": flavour,
+        "crop": crop,
+        "mean": mean_option(mean),
+        "std": numbers("std", std),
+        "scale": scale,
         "mean_image": mean_image,
         "init": init,
         "verify": verify,
@@ -134,7 +174,7 @@ def convert(
     given = [
         f"--{name.removesuffix('s').replace('_', '-')}"
         for name, value in options.items()
-        if value or (name == "init" and value is not None)
+        if value or (name in ("init", "mean", "scale") and value is not None)
     ]
     if given and Path(out).suffix == ".safetensors":
         raise UsageError(
@@ -142,16 +182,21 @@ def convert(
             "leave it out, or write NET.onnx or NET.py"
         )
     subject = find_subject(what, manifests)
-    warn_of_namesakes(subject.recognize(also=["sha256"]))
-    warn_of_manifests(subject.recognizer)
-    report = api.convert(subject, out, **options)
+    if no_hash:
+        subject = subject.unhashed()
+    try:
+        report = api.convert(subject, out, hash_sources=not no_hash, **options)
+    finally:
+        # Last, as the files are hashed while the net is written.
+        warn_of_namesakes(subject.recognize(also=["sha256"]))
+        warn_of_manifests(subject.recognizer)
     if json:
         print_json(report.to_dict() | {"known": known_json(subject)})
     else:
-        _print_report(report, what, subject)
+        _print_report(report, what, subject, embedded=embed_preprocessing is not None)
 
 
-def _print_report(report: ConversionReport, what: Sequence[str], subject: Subject) -> None:
+def _print_report(report: ConversionReport, what: Sequence[str], subject: Subject, *, embedded: bool) -> None:
     from zoo.cli._known_files import known_fields
 
     named = what if subject.recognizer is None else subject.names()
@@ -175,22 +220,45 @@ def _print_report(report: ConversionReport, what: Sequence[str], subject: Subjec
         ("preprocessing", ", ".join(f"{name} {value}" for name, value in preprocessing.items())),
         ("notes", "\n".join(report.notes)),
         ("written", "\n".join(f"{path}  {human_bytes(path.stat().st_size)}" for path in report.files)),
-        ("next", _next(report, nets, named, subject)),
+        ("next", _next(report, nets, named, subject, embedded=embedded)),
     ]
     forms = [FORMS[path.suffix] for path in nets or report.files]
-    print(f"{report.framework} to {' and '.join(forms)}")
+    say(f"{report.framework} to {' and '.join(forms)}")
     print_fields([(name, value) for name, value in fields if value])
 
 
-def _next(report: ConversionReport, nets: Sequence[Path], named: Sequence[str], subject: Subject) -> str:
+def _next(
+    report: ConversionReport,
+    nets: Sequence[Path],
+    named: Sequence[str],
+    subject: Subject,
+    *,
+    embedded: bool,
+) -> str:
     """The commands that compare what was written with the source, and how to do it independently.
 
     Source files and .onnx run alike, after the same reader: so such a comparison is of the written file only.
+    embedded: whether the written nets prepare their images. `compare` leaves that out of an .onnx; a net.py
+    takes the same as the net.onnx beside it.
     """
     known = subject.known_net()
     usual = None if known is None else known.image_shape
-    shapes = [] if subject.manifest is not None else _shapes_to_compare(report.inputs, usual)
-    lines = [shlex.join(["dsd-zoo", "compare", ",".join(named), str(net), *shapes]) for net in nets]
+    takes_images = (report.preprocessing or {}).get("layout") is not None
+    shapes = []
+    if subject.manifest is None and not takes_images:
+        shapes = _shapes_to_compare(report.inputs, usual)
+    source = ",".join(named)
+    lines = []
+    for net in nets:
+        if not embedded or net.suffix == ".onnx":
+            lines.append(quoted("dsd-zoo", "compare", source, str(net), *shapes))
+        elif len(nets) > 1:
+            lines.append(quoted("dsd-zoo", "compare", str(nets[0]), str(net), *shapes))
+        else:
+            lines.append(
+                f"{net} takes pixels and the source prepared numbers: compare what is written without "
+                "--embed-preprocessing"
+            )
     if any(net.suffix == ".onnx" for net in nets):
         lines.append(
             f"add --with {_independent(report.framework)}: the source then runs in something else than "

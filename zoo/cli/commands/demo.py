@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.cli._output import print_table, show_progress
+from zoo.cli._colour import Verdict
+from zoo.cli._options import JsonOption
+from zoo.cli._output import print_json, print_table, say, show_progress
 from zoo.cli.command import command
 from zoo.errors import UsageError
 from zoo.vocabulary import METRICS, Metric
@@ -17,6 +20,9 @@ from zoo.vocabulary import METRICS, Metric
 if TYPE_CHECKING:
     from zoo.claims.audit import AuditedModel
     from zoo.demo import Demo
+
+
+HEADER = ("MODEL", "OFF BY", "CLAIMED", "TOP-1", "CLAIMED", "TOP-5", "VERDICT")
 
 
 @command("demo", order=160)
@@ -28,12 +34,16 @@ def demo(
         Path | None,
         typer.Option(metavar="DIR", help="Keep the converted nets and the evidence in this folder."),
     ] = None,
+    json: JsonOption = False,
 ) -> None:
     """Run the whole job on six small embedded models.
 
     Verify, convert to ONNX and PyTorch, compare with what the original frameworks put out, validate,
     audit, report: offline, in seconds. Ends with 1 if something does not reproduce. That a gain is not
     significant is a finding, no failure.
+
+    --json prints: holds, models (the audit of each, as `dsd-zoo audit --json`), parity (each recorded output
+    of each converted net: model, runtime, output, images, difference, bound, holds), report (the page).
     """
     from tempfile import gettempdir
 
@@ -47,19 +57,33 @@ def demo(
     if output.is_dir() or not os.access(output.parent, os.W_OK):
         reason = "it is a folder" if output.is_dir() else f"no right to write to the folder {output.parent}"
         raise UsageError(f"{output}: the report cannot be written there, {reason}")
-    print("Six small nets for handwritten digits, trained and tested with real Caffe and real Torch7.")
-    print("Each: files verified, converted to ONNX and PyTorch, run on 500 test images, claims audited.\n")
+    if not json:
+        say("Six small nets for handwritten digits, trained with real Caffe and real Torch7.")
+        say("Each: files verified, converted to ONNX and PyTorch, run on 500 images, audited.\n")
     with ExitStack() as stack:
         if out is None:
             out = stack.enter_context(temporary_folder(Path(gettempdir())))
         done = run_demo(out, progress=show_progress)
         show_progress("")
-    _print(done)
+    if json:
+        print_json(_fields(done, output))
+    else:
+        _print(done)
     shown = illustrations(done.reported, Cache())
     write_page(output, done.reported, done.parity, shown, "dsd-zoo demo")
-    print(f"The whole story, with what every number rests on: {output}")
+    if not json:
+        say(f"The whole story, with what every number rests on: {output}")
     if not done.holds:
         raise typer.Exit(1)
+
+
+def _fields(done: Demo, page: Path) -> dict[str, Any]:
+    return {
+        "holds": done.holds,
+        "models": [model.audit.to_json() for model in done.models],
+        "parity": [{**asdict(row), "holds": row.holds} for row in done.parity],
+        "report": str(page),
+    }
 
 
 def _print(done: Demo) -> None:
@@ -67,12 +91,15 @@ def _print(done: Demo) -> None:
     from zoo.report import words
     from zoo.runtimes import installed_runtimes
 
-    header = ("MODEL", "FILES", "OFF BY", "TOP-1 CLAIMED", "MEASURED", "TOP-5 CLAIMED", "MEASURED", "VERDICT")
-    print_table(header, [_line(model, done) for model in done.models], right=(2, 3, 4, 5, 6))
-    print("OFF BY: largest difference of the converted nets from what the original framework put out,")
+    rows = [_line(model, done) for model in done.models]
+    print_table(HEADER, rows, right=(1, 2, 3, 4, 5))
     *others, last = (words.runtime_label(name) for name in installed_runtimes())
-    print(f"relative to its largest value. MEASURED: with {', '.join(others)} and {last},")
-    print("separated by / where they differ.\n")
+    say("OFF BY: largest difference from the recorded outputs, relative to the largest.")
+    apart = (
+        "; / stands between counts that differ" if any(" / " in cell for row in rows for cell in row) else ""
+    )
+    before = f"{', '.join(others)} and " if others else ""
+    say(f"TOP-1, TOP-5: right images, as measured with {before}{last}{apart}.\n")
     _print_gains(done)
     _audit_text.print_verdict([model.audit for model in done.models], done.parity)
 
@@ -92,20 +119,22 @@ def _print_gains(done: Demo) -> None:
     lines = [
         (
             model,
-            baseline,
             words.signed(pair.only_model - pair.only_baseline),
             words.points(pair.gain),
             words.points_range(pair.interval),
-            words.p_value(pair.p_value),
-            words.gain_verdict(pair),
+            f"{pair.p_value:.3g}",
+            Verdict(words.gain_verdict(pair), pair.gain > 0 if pair.significant else None),
         )
-        for model, baseline, pair in found
+        for model, _, pair in found
     ]
-    header = ("MODEL", "AGAINST", "TOP-1 IMAGES", "POINTS", "95 % INTERVAL", "EXACT MCNEMAR", "VERDICT")
-    print_table(header, lines, right=(2, 3, 4))
+    header = ("TOP-1 GAIN OF", "IMAGES", "POINTS", "95 % INTERVAL", "P", "VERDICT")
+    print_table(header, lines, right=(1, 2, 3))
     least = min(pair.minimum_detectable for _, _, pair in found)
     count = words.images(min(pair.n for _, _, pair in found))
-    print(f"With {count} a true gain shows up in 80 % of cases only from {100 * least:.1f} points on.")
+    say(
+        f"Over the baseline of each, image by image; P: exact McNemar test. With {count} a true gain shows "
+        f"up in 80 % of cases only from {100 * least:.1f} points on."
+    )
 
 
 def _line(model: AuditedModel, done: Demo) -> tuple[str, ...]:
@@ -114,10 +143,9 @@ def _line(model: AuditedModel, done: Demo) -> tuple[str, ...]:
     holds = model.audit.holds and all(row.holds for row in rows)
     return (
         name,
-        f"{len(model.manifest.files)} verified",
         f"{max(row.difference for row in rows):.0e}",
         *(cell for metric in METRICS for cell in _counts(model, metric)),
-        "reproduced" if holds else "NOT REPRODUCED",
+        Verdict("reproduced" if holds else "NOT REPRODUCED", holds),
     )
 
 

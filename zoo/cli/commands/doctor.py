@@ -84,7 +84,7 @@ def _packages() -> list[dict[str, Any]]:
                 "extra": extra,
                 "purpose": PURPOSES.get(module, ""),
                 "version": _version(module) if installed else None,
-                "install": None if installed else f"pip install 'dsd-zoo[{extra}]'",
+                "install": None if installed else extras.install_command(extra),
             }
         )
     return found

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.cli._options import ManifestsOption
-from zoo.cli._output import human_bytes
+from zoo.cli._completion import complete_models
+from zoo.cli._options import JsonOption, ManifestsOption
+from zoo.cli._output import human_bytes, print_json, say
 from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
-from zoo.errors import UsageError, ZooError
+from zoo.errors import InterruptedRunError, UsageError, ZooError
 
 if TYPE_CHECKING:
     from zoo.catalog.manifest import ModelFile
     from zoo.download import Fetched
     from zoo.store.cache import Cache
 
-# The exit code that shells report of a command that Ctrl-C ended.
-INTERRUPTED = 130
-
 
 @command("fetch", order=30)
 def fetch(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="MODEL...", help="Names of models; see `dsd-zoo list`.")
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL...",
+            help="Names of models; see `dsd-zoo list`.",
+            autocompletion=complete_models,
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All models of the zoo.")] = False,
     mirror: Annotated[
@@ -39,6 +44,7 @@ def fetch(
     offline: Annotated[
         bool, typer.Option("--offline", help="Never touch the network; file:// sources still count.")
     ] = False,
+    json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
     """Download, and verify, the files of models.
@@ -49,6 +55,10 @@ def fetch(
     and later ones must match. What an interrupted fetch has brought is kept, and the same command goes on
     from it. HTTPS_PROXY, NO_PROXY and REQUESTS_CA_BUNDLE (certificates) are respected.
     Ends with 1 if a file could not be fetched, and with 130 if it was interrupted.
+
+    --json prints files; of each: model, name, error (null, or why it was not fetched), and if it is here:
+    bytes, path, trust, shipped, source (a URL; null if it was here before), member (its name in the archive
+    that came), failed (the sources that were tried before: url, reason).
     """
     from zoo.cli._fetch_progress import progress_bars
     from zoo.download import Network
@@ -62,24 +72,24 @@ def fetch(
     chosen = [catalog.get(name) for name in (catalog.names() if everything else models or ())]
     wanted = [file for manifest in chosen for file in manifest.model_files()]
     network = Network(mirrors=tuple(map(_mirror, mirror or ())), offline=offline)
-    errors: list[ZooError] = []
+    found: list[dict[str, Any]] = []
     try:
         with progress_bars() as progress_of:
             for file, result in zip(wanted, fetch_all(wanted, cache, network, progress_of), strict=True):
-                if file.entry is file.manifest.files[0]:
-                    print(file.model)
-                if isinstance(result, ZooError):
-                    errors.append(result)
-                    print(f"  {file.name}: not fetched", flush=True)
-                else:
-                    _print(file, result, cache)
+                found.append(_fields(file, result, cache))
+                if not json:
+                    _print(file, found[-1])
     except KeyboardInterrupt:
-        print(
-            "dsd-zoo: interrupted; what has come is kept, the same command goes on from it", file=sys.stderr
-        )
-        raise typer.Exit(INTERRUPTED) from None
+        if json:
+            print_json({"files": found})
+        raise InterruptedRunError(
+            "interrupted; what has come is kept, the same command goes on from it"
+        ) from None
+    errors = [entry["error"] for entry in found if entry["error"] is not None]
     for error in errors:
         print(f"dsd-zoo: {error}", file=sys.stderr)
+    if json:
+        print_json({"files": found})
     if errors:
         raise typer.Exit(1)
 
@@ -93,14 +103,35 @@ def _mirror(given: str) -> str:
     raise UsageError(f"--mirror {given}: expected a URL (https://, http://, file://) or a folder")
 
 
-def _print(file: ModelFile, fetched: Fetched, cache: Cache) -> None:
-    if fetched.source is None:
-        origin = "ships with the zoo" if file.entry.path else "already in the cache"
+def _fields(file: ModelFile, result: Fetched | ZooError, cache: Cache) -> dict[str, Any]:
+    """What became of a file."""
+    known = {"model": file.model, "name": file.name}
+    if isinstance(result, ZooError):
+        return {**known, "error": str(result)}
+    return {
+        **known,
+        "bytes": result.path.stat().st_size,
+        "path": str(result.path),
+        "trust": cache.trust(file),
+        "shipped": file.entry.path is not None,
+        "source": result.source,
+        "member": result.member,
+        "failed": [asdict(failure) for failure in result.failed],
+        "error": None,
+    }
+
+
+def _print(file: ModelFile, found: Mapping[str, Any]) -> None:
+    if file.entry is file.manifest.files[0]:
+        say(file.model)
+    if found["error"] is not None:
+        say(f"  {file.name}: not fetched")
     else:
-        origin = f"from {fetched.source}"
-        origin += f" ({fetched.member} in the archive there)" if fetched.member else ""
-    size = human_bytes(fetched.path.stat().st_size)
-    print(f"  {file.name}: {size}, {cache.trust(file)}, {origin}")
-    for failure in fetched.failed:
-        print(f"    before that {failure.url}: {failure.reason}".replace("\n", " "))
+        origin = "ships with the zoo" if found["shipped"] else "already in the cache"
+        if found["source"] is not None:
+            origin = f"from {found['source']}"
+            origin += f" ({found['member']} in the archive there)" if found["member"] else ""
+        say(f"  {file.name}: {human_bytes(found['bytes'])}, {found['trust']}, {origin}", "  ")
+        for failure in found["failed"]:
+            say(f"    before that {failure['url']}: {failure['reason']}".replace("\n", " "), "  ")
     sys.stdout.flush()

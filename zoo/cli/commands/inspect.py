@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zoo.cli._colour import Verdict
+from zoo.cli._completion import complete_nets
 from zoo.cli._options import (
     IgnoreFieldOption,
     InputShapeOption,
@@ -20,7 +22,7 @@ from zoo.cli._options import (
     VerifyOption,
     input_shapes,
 )
-from zoo.cli._output import print_fields, print_json, print_table
+from zoo.cli._output import print_fields, print_json, print_table, say
 from zoo.cli._subject import find_subject
 from zoo.cli._weights import show_weights
 from zoo.cli.command import command
@@ -38,6 +40,7 @@ def inspect(
         typer.Argument(
             metavar="MODEL|FILE...",
             help="A model of the catalog, or the files of a net: a prototxt, its weights, a .t7, a .onnx.",
+            autocompletion=complete_nets,
         ),
     ],
     weights: Annotated[
@@ -128,8 +131,10 @@ def _print(found: Inspection, subject: Subject) -> None:
     print_fields([(name, value) for name, value in fields if value])
     for row in found.layers:
         if row.problem is not None:
-            print(f"\n{row.name} ({row.type}): {row.problem}")
-    print(f"\n{found.convertible} of {len(found.layers)} layers convert. {_verdict(found)}")
+            say(f"\n{row.name} ({row.type}): {row.problem}")
+    verdict = f"{found.convertible} of {len(found.layers)} layers convert. {_verdict(found)}"
+    print()
+    say(Verdict(verdict, found.complete))
 
 
 def _verdict(found: Inspection) -> str:
@@ -145,5 +150,5 @@ def _verdict(found: Inspection) -> str:
 
 
 def _line(row: LayerRow) -> tuple[str, ...]:
-    converts = "yes" if row.problem is None else "NO"
+    converts = Verdict("yes" if row.problem is None else "NO", row.problem is None)
     return row.name, row.type, ", ".join(row.shapes), ", ".join(row.parameters), converts

@@ -10,6 +10,7 @@ import typer
 
 from zoo.bundled import TASKS
 from zoo.cli._columns import Column, table_lines, terminal_width, wrap
+from zoo.cli._completion import complete_tasks
 from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
 from zoo.cli._output import counted, print_json
 from zoo.cli._results import as_json, in_short, is_on_claimed_images, published_images
@@ -32,7 +33,12 @@ DSD = "DSD: models that claim to be better than a baseline, and their baselines"
 @command("list", order=10)
 def list_(
     task: Annotated[
-        str | None, typer.Option(metavar="TASK", help=f"Only models for one task: {', '.join(TASKS)}.")
+        str | None,
+        typer.Option(
+            metavar="TASK",
+            help=f"Only models for one task: {', '.join(TASKS)}.",
+            autocompletion=complete_tasks,
+        ),
     ] = None,
     framework: Annotated[
         Literal["caffe", "torch7"] | None, typer.Option(help="Only models of one framework.")
@@ -107,7 +113,8 @@ class _Listing:
     def print(self, found: Sequence[Manifest], width: int) -> None:
         """Print the models that were found, in groups."""
         if not found:
-            print(f"None of the {counted(len(self.models), 'model')} is like that. All models: dsd-zoo list")
+            said = f"None of the {counted(len(self.models), 'model')} is like that. All models: dsd-zoo list"
+            print(wrap(said, width))
             return
         for title, group in self._groups(found).items():
             print(f"{wrap(title, width)}\n")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from zoo.cli._completion import complete_nets
 from zoo.cli._options import (
     CropOption,
     DeviceOption,
@@ -24,7 +25,7 @@ from zoo.cli._options import (
     mean_option,
     numbers,
 )
-from zoo.cli._output import print_json, print_table
+from zoo.cli._output import print_json, print_table, say
 from zoo.cli._subject import find_subject
 from zoo.cli.command import command
 from zoo.errors import UsageError
@@ -43,6 +44,7 @@ def predict(
         typer.Argument(
             metavar="MODEL|FILE... IMAGE...",
             help="A model of the zoo or the files of a net, then images: JPEG, PNG or BMP.",
+            autocompletion=complete_nets,
         ),
     ],
     out: Annotated[
@@ -77,7 +79,7 @@ def predict(
     json: JsonOption = False,
     manifests: ManifestsOption = None,
 ) -> None:
-    """Ask a net about images: the five best classes, or the boxes that SSD's DetectionOutput finds.
+    """Ask a net about images: the five best classes, or the boxes that a layer of SSD or YOLO finds.
 
     A model of the zoo, and an .onnx converted from one, bring their preparation and the names of their
     classes; other files need --flavour, --crop and mostly --mean. Programs that give the same answer for the
@@ -119,10 +121,14 @@ def predict(
         threshold=threshold,
     )
     predictions = predict_images(predictor, images, out)
-    written = {} if code == "none" else programs(subject, settings, predictor, predictions[0], scores)
+    written = (
+        {} if code == "none" else programs(subject, settings, predictor, predictions[0], predictor.scores)
+    )
     if code in PROGRAMS:
         if code not in written:
-            raise UsageError(f"{subject.sources[0]}: a net.py runs in PyTorch only; use --code torch")
+            (only,) = written
+            why = "a net.py runs" if only == "torch" else "a net that prepares its images runs"
+            raise UsageError(f"{subject.sources[0]}: {why} in {PROGRAMS[only]} only; use --code {only}")
         written = {code: written[code]}
     if json:
         print_json(_fields(predictor, settings, predictions, written, runtime))
@@ -140,13 +146,14 @@ def _print(
     values = {**settings.preprocessing.model_dump(), "meant_for": settings.meant_for}
     for found in predictions:
         height, width = found.size
-        print(f"{found.image}  {width}x{height} pixels, to {predictor.name}")
+        say(f"{found.image}  {width}x{height} pixels, to {predictor.name}", "  ")
         shape = "x".join(map(str, found.prepared.shape))
-        print(f"  prepared  {in_words(values)}")
-        print(f"            {shape}, values from {found.prepared.min():.4g} to {found.prepared.max():.4g}")
+        by_net = "" if predictor.image_order is None else ", by the net itself"
+        say(f"  prepared  {in_words(values)}{by_net}", " " * len("prepared  "))
+        say(f"            {shape}, values from {found.prepared.min():.4g} to {found.prepared.max():.4g}")
         if found.shown is not None:
             what = "what the net saw" if found.boxes is None else "with its boxes"
-            print(f"  written   {found.shown}  {what}")
+            say(f"  written   {found.shown}  {what}")
         print()
         _print_boxes(found, predictor) if found.boxes is not None else _print_classes(found)
         print()
@@ -180,10 +187,10 @@ def _print_boxes(found: Prediction, predictor: Predictor) -> None:
         header = ["CLASS", "NAME", "SCORE", "LEFT", "TOP", "RIGHT", "BOTTOM"]
         print_table(header, rows, right=[0, 2, 3, 4, 5, 6])
     else:
-        print(f"no box scores {predictor.threshold:g} or more")
+        say(f"no box scores {predictor.threshold:g} or more")
     if left := len(boxes) - len(shown):
         others = "1 box" if left == 1 else f"{left:,} boxes"
-        print(f"{others} below {predictor.threshold:g}: --threshold shows them")
+        say(f"{others} below {predictor.threshold:g}: --threshold shows them")
 
 
 def _fields(

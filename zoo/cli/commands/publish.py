@@ -7,15 +7,19 @@ from typing import Annotated
 
 import typer
 
+from zoo.cli._completion import complete_models
 from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
-from zoo.cli._output import human_bytes, print_fields, print_json
+from zoo.cli._output import human_bytes, print_fields, print_json, say
 from zoo.cli._subject import find_subject, load_catalog
 from zoo.cli.command import command
 
 
 @command("publish", order=145)
 def publish(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model whose files are here.")],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A model whose files are here.", autocompletion=complete_models),
+    ],
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="A folder: new, empty, or of an earlier call.")
     ],
@@ -58,13 +62,13 @@ def publish(
             }
         print_json({"model": model, "out": str(out), "files": done.files, "torchvision": fields})
         return
-    print(f"{model} in {out}")
+    say(f"{model} in {out}")
     print_fields([(name, human_bytes((out / name).stat().st_size)) for name in done.files])
     if state is not None:
         verdict = "computes the same" if state.deviation is None else "DOES NOT COMPUTE THE SAME"
-        print(
+        say(
             f"\ntorchvision's {state.architecture} {verdict}: "
             f"scores differ by {state.difference:.1e} of the largest"
         )
-        print(state.deviation or "The input stays that of this model; README.md has it.")
-    print(f"\nnext  hf upload YOU/{model} {out}")
+        say(state.deviation or "The input stays that of this model; README.md has it.")
+    say(f"\nnext  hf upload YOU/{model} {out}")

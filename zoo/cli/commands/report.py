@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from zoo.cli._columns import wrap
 from zoo.cli._options import JsonOption, ManifestsOption
-from zoo.cli._output import WIDTH, print_json
+from zoo.cli._output import print_json, say
 from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
 
@@ -70,7 +69,7 @@ def report(
     if json:
         print_json({"headline": headline(found), **report_as_json(found), "out": str(place)})
     else:
-        print(wrap(headline(found), WIDTH))
+        say(headline(found))
         print(place)
     if not found.holds:
         raise typer.Exit(1)

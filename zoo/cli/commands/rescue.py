@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zoo.cli._columns import terminal_width
 from zoo.cli._options import InputShapeOption, JsonOption, input_shapes
-from zoo.cli._output import counted, print_fields, print_json, show_progress
+from zoo.cli._output import counted, print_fields, print_json, say, show_progress
+from zoo.cli._tables import Verbatim
 from zoo.cli.command import command
 
 if TYPE_CHECKING:
@@ -66,23 +68,24 @@ def rescue(
 def _print(outcome: Outcome, write: bool) -> None:
     for rescue in outcome.rescues:
         place = f"{rescue.call.path}:{rescue.call.line}: "
-        print(f"{place}{shorten(rescue.call.text, max(40, 100 - len(place)), placeholder=' ...')}")
+        room = max(40, terminal_width() - len(place))
+        print(f"{place}{shorten(rescue.call.text, room, placeholder=' ...')}")
         print_fields(_lines(rescue))
         print()
     for problem in outcome.unread:
-        print(f"not read: {problem}\n")
+        say(f"not read: {problem}\n")
     if not outcome.rescues:
-        print("no call here reads a Caffe or Torch7 file")
+        say("no call here reads a Caffe or Torch7 file")
         return
     if outcome.patches and write:
-        print("\n".join(f"patched {path}" for path, _, _ in outcome.patches))
+        say("\n".join(f"patched {path}" for path, _, _ in outcome.patches))
     elif outcome.patches:
         print("".join(patch for _, _, patch in outcome.patches))
-        print("The sources are as they were; --write applies the patch.")
+        say("The sources are as they were; --write applies the patch.")
     left = sum(rescue.replacement is None for rescue in outcome.rescues)
     done = len(outcome.rescues) - left
     print(f"{counted(done, 'call')} of {len(outcome.rescues)} replaced{', ' if left else '.'}", end="")
-    print(f"{left} to do by hand." if left else "")
+    say(f"{left} to do by hand." if left else "")
 
 
 def _lines(rescue: Rescue) -> list[tuple[str, str]]:
@@ -105,7 +108,7 @@ def _lines(rescue: Rescue) -> list[tuple[str, str]]:
                 )
             )
     if new is not None:
-        lines.append(("replace with" if new.written else "by hand", new.code))
+        lines.append(("replace with" if new.written else "by hand", Verbatim(new.code)))
     return lines
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from zoo.cli._options import JsonOption
 from zoo.cli._output import print_json
 from zoo.cli.command import command
 
@@ -18,6 +19,7 @@ def schema(
         Literal["manifest", "recipe", "result"],
         typer.Argument(help="A model's manifest, a training recipe, or the result.json of a run."),
     ] = "manifest",
+    json: JsonOption = False,
 ) -> None:
     """Print the JSON Schema of a manifest, of a recipe for `dsd-zoo train`, or of a result.
 
@@ -26,7 +28,7 @@ def schema(
     are checked when it is read.
 
     The result.json of `dsd-zoo validate` has a schema_version. Within one, fields are added, and none is
-    renamed, removed or given another meaning.
+    renamed, removed or given another meaning. A schema is JSON with and without --json.
     """
     if of == "result":
         from zoo.evidence.json_schema import result_schema

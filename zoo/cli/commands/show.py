@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zoo.bundled import embedded_images
+from zoo.cli._completion import complete_models
 from zoo.cli._gains_text import print_measurements
-from zoo.cli._interface_text import interface_fields, reported_lines
+from zoo.cli._interface_text import interface_fields, print_reported
 from zoo.cli._options import EVIDENCE_DEFAULT, EvidenceOption, JsonOption, ManifestsOption
-from zoo.cli._output import human_bytes, print_fields, print_json
+from zoo.cli._output import human_bytes, print_fields, print_json, say
 from zoo.cli._results import as_json, in_short, is_on_claimed_images
 from zoo.cli._subject import load_catalog
 from zoo.cli.command import command
@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from zoo.evidence.run import Result
     from zoo.store.cache import Cache
 
-WIDTH = 100
-
 
 @command("show", order=20)
 def show(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model; see `dsd-zoo list`.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="Name of a model; see `dsd-zoo list`.", autocompletion=complete_models
+        ),
+    ],
     evidence: EvidenceOption = EVIDENCE_DEFAULT,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
@@ -68,44 +71,43 @@ def show(
 
 
 def _print_identity(manifest: Manifest) -> None:
-    print(f"{manifest.name}: {manifest.title}\n")
-    print(textwrap.fill(manifest.summary, WIDTH, initial_indent="  ", subsequent_indent="  ") + "\n")
+    say(f"{manifest.name}: {manifest.title}\n")
+    say(f"  {manifest.summary}\n")
     fields = [
         ("architecture", manifest.architecture),
         ("recipe", manifest.recipe),
         ("framework", manifest.framework),
         ("parameters", "" if manifest.parameters is None else f"{manifest.parameters:,}"),
-        *interface_fields(manifest, WIDTH - 17),
+        *interface_fields(manifest),
         ("also called", ", ".join(manifest.aliases)),
         ("licence", " ".join(filter(None, (manifest.license.name, manifest.license.url)))),
-        ("cite", textwrap.fill(manifest.citation, WIDTH - 17)),
+        ("cite", manifest.citation),
         ("see", "\n".join(manifest.references)),
     ]
     print_fields([field for field in fields if field[1]])
 
 
 def _print_reported(manifest: Manifest) -> None:
-    lines = reported_lines(manifest, WIDTH)
-    if lines:
-        print("\nReported; it is no accuracy over labelled images, so the zoo cannot check it")
-        print("\n".join(lines))
+    if manifest.reported:
+        say("\nReported; it is no accuracy over labelled images, so the zoo cannot check it")
+        print_reported(manifest)
 
 
 def _print_claims(manifest: Manifest) -> None:
 
-    print("\nClaims")
+    say("\nClaims")
     if not manifest.claims:
-        print("  none published")
+        say("  none published")
     for (how, source), claims in itertools.groupby(manifest.claims, lambda claim: (claim.how, claim.source)):
         for claim in claims:
             name = METRIC_NAMES[claim.metric]
-            print(f'  {name} {claim.percent:g} %: {_count(claim)}; printed as "{claim.published}"')
+            say(f'  {name} {claim.percent:g} %: {_count(claim)}; printed as "{claim.published}"', "  ")
             for other in claim.also:
-                print(f'    also printed as "{other.published}" in {other.source}')
-        print(textwrap.fill(f"how: {how}", WIDTH, initial_indent="    ", subsequent_indent="         "))
-        print(f"    from: {source}")
+                say(f'    also printed as "{other.published}" in {other.source}', "  ")
+        say(f"    how: {how}", " " * len("how: "))
+        say(f"    from: {source}")
     if manifest.loss is not None:
-        print(f"  loss {manifest.loss.published}, as the same test run printed it")
+        say(f"  loss {manifest.loss.published}, as the same test run printed it")
     _print_conflicts(manifest)
 
 
@@ -113,8 +115,8 @@ def _print_conflicts(manifest: Manifest) -> None:
 
     for conflict in manifest.conflicts:
         claim = f"{METRIC_NAMES[conflict.metric]} {conflict.percent:g} %"
-        print(f'  but {claim} according to {conflict.note}; printed as "{conflict.published}"')
-        print(f"    from: {conflict.source}")
+        say(f'  but {claim} according to {conflict.note}; printed as "{conflict.published}"', "  ")
+        say(f"    from: {conflict.source}")
 
 
 def _count(claim: Claim) -> str:
@@ -125,18 +127,19 @@ def _count(claim: Claim) -> str:
 
 def _print_measurements_of(manifest: Manifest) -> None:
     if manifest.measurements:
-        print("\nMeasured by others")
-        print_measurements(manifest, WIDTH)
+        say("\nMeasured by others")
+        print_measurements(manifest)
 
 
 def _print_measured(manifest: Manifest, results: Sequence[Result]) -> None:
     if results:
-        print("\nMeasured here")
+        say("\nMeasured here")
     for result in results:
         images = "" if is_on_claimed_images(manifest, result) else f"; other images ({result.dataset})"
-        print(
+        say(
             f"  {in_short(result)}: top-1 {result.top1_correct:,}, top-5 {result.top5_correct:,} "
-            f"of {result.n:,} images; {result.flavour}, {result.precision}{images}"
+            f"of {result.n:,} images; {result.flavour}, {result.precision}{images}",
+            "  ",
         )
 
 
@@ -147,10 +150,10 @@ def _print_baseline(manifest: Manifest, catalog: Catalog, evidence: Path) -> Non
     baseline = catalog.baseline(manifest)
     if baseline is None:
         return
-    print(f"\nBaseline\n  {baseline.name}: {baseline.title}")
-    print_measurements(baseline, WIDTH)
+    say(f"\nBaseline\n  {baseline.name}: {baseline.title}")
+    print_measurements(baseline)
     _print_conflicts(baseline)
-    print("\nGain over the baseline")
+    say("\nGain over the baseline")
     print_gain_blocks(gain_blocks_of(_gains(manifest, baseline, evidence)), sources=False)
 
 
@@ -162,17 +165,17 @@ def _gains(manifest: Manifest, baseline: Manifest, evidence: Path) -> list[Gains
 
 
 def _print_files(manifest: Manifest, cache: Cache) -> None:
-    print("\nFiles")
+    say("\nFiles")
     if manifest.definition_note is not None:
-        print(textwrap.fill(manifest.definition_note, WIDTH, initial_indent="  ", subsequent_indent="  "))
+        say(f"  {manifest.definition_note}")
     for file in manifest.model_files():
         entry = file.entry
         size = "size unknown" if entry.bytes is None else human_bytes(entry.bytes)
-        print(f"  {file.name} ({entry.role}, {size}): {_where(file, cache)}")
+        say(f"  {file.name} ({entry.role}, {size}): {_where(file, cache)}")
         known = [("trust", _trust(file, cache)), *file.hashes.items()]
         known += [("from", "\n".join(entry.urls))] if entry.urls else []
         known += [("archive", _archive(entry.archive))] if entry.archive is not None else []
-        known += [("note", textwrap.fill(entry.note, WIDTH - 14))] if entry.note else []
+        known += [("note", entry.note)] if entry.note else []
         print_fields(known, indent=4)
 
 
@@ -203,9 +206,9 @@ def _trust(file: ModelFile, cache: Cache) -> str:
 
 def _print_notes(manifest: Manifest) -> None:
     if manifest.notes:
-        print("\nNotes")
+        say("\nNotes")
     for note in manifest.notes:
-        print(textwrap.fill(note, WIDTH, initial_indent="  - ", subsequent_indent="    "))
+        say(f"  - {note}", "  ")
 
 
 def _print_next(manifest: Manifest, cache: Cache) -> None:
@@ -225,7 +228,7 @@ def _print_next(manifest: Manifest, cache: Cache) -> None:
             ("dsd-zoo demo", "all of it on the embedded models"),
             *(step for step in steps if data not in step[0]),
         ]
-    print("\nNext")
+    say("\nNext")
     print_fields(steps)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from zoo.cli._completion import complete_nets
 from zoo.cli._options import (
     CropOption,
     DeviceOption,
@@ -23,14 +24,11 @@ from zoo.cli._options import (
     mean_option,
     numbers,
 )
-from zoo.cli._output import print_json
+from zoo.cli._output import print_json, say
 from zoo.cli._subject import find_subject
 from zoo.cli.command import command
-from zoo.errors import UsageError
+from zoo.errors import InterruptedRunError, UsageError
 from zoo.vocabulary import Precision
-
-# The exit code that shells report of a command that Ctrl-C ended.
-INTERRUPTED = 130
 
 
 @command("train", order=125)
@@ -40,6 +38,7 @@ def train(
         typer.Argument(
             metavar="NET...",
             help="A model of the zoo, the files of a net, a Caffe definition alone, or `digits` (offline).",
+            autocompletion=complete_nets,
         ),
     ],
     data: Annotated[
@@ -135,8 +134,9 @@ def train(
             with shown_progress(silent=group.rank > 0) as progress:
                 verdicts = run(job, out, resume=resume, group=group, progress=progress)
         except KeyboardInterrupt:
-            print(f"dsd-zoo: interrupted; the same command with --resume goes on in {out}", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
+            raise InterruptedRunError(
+                f"interrupted; the same command with --resume goes on in {out}"
+            ) from None
         if group.rank:
             return
     page = write_training_page(out)
@@ -144,4 +144,4 @@ def train(
         print_json({"out": str(out), "verdicts": [verdict.to_json() for verdict in verdicts]})
     else:
         print_verdicts(verdicts, out)
-        print(f"the whole story: {page}")
+        say(f"the whole story: {page}")

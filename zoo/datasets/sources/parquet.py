@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from converters import extras
+from converters import SourceFile, extras
 from zoo.datasets.registry import register_source
 from zoo.datasets.source import Record, Records
 from zoo.errors import DataError, UsageError, excerpt
@@ -29,6 +29,7 @@ ROWS_AT_A_TIME = 16
 LEAST_IMAGE_BYTES = 32
 # What rows may take beside their bytes in the file: a column may store one value once, for all rows.
 UNPACKED_OF_ANY, UNPACKED_OF_A_BYTE = 1 << 26, 16
+OUT_OF_PROPORTION = "its rows take far more than the file's own bytes: damaged, or made to do harm"
 
 
 @register_source
@@ -52,16 +53,18 @@ class Parquet(Records):
         self._lock = threading.Lock()
         self._groups: OrderedDict[tuple[int, int], list[Any]] = OrderedDict()
         self._files: list[ParquetFile] = []
-        self._sizes: list[int] = []
+        self._opened: list[SourceFile] = []
         # Of every record: the shard, the row group and the row in that group.
         self._locations: list[tuple[int, int, int]] = []
         self.records = []
         for shard in _split(path, _shards(path)):
             try:
-                file = arrow.ParquetFile(shard, memory_map=True)
+                self._opened.append(SourceFile(shard))
+                # Not mapped: a file that is cut off meanwhile would end the process.
+                file = arrow.ParquetFile(shard)
                 self._files.append(file)
-                self._sizes.append(shard.stat().st_size)
                 self._index(file, shard)
+                self._opened[-1].check()
             except (OSError, ValueError, LookupError, ArrowException) as error:
                 raise DataError(f"{shard}: the parquet file cannot be read: {excerpt(error)}") from error
         names = Counter(record.name for record in self.records)
@@ -78,21 +81,26 @@ class Parquet(Records):
             return file.read(len(MAGIC)) == MAGIC
 
     def read(self, index: int) -> bytes:
-        """The encoded image of a row. DataError if there is none, or the file is damaged."""
+        """The encoded image of a row. DataError if there is none, or the file is damaged.
+
+        converters.SourceChangedError if the shard has changed since it was opened.
+        """
         shard, group, row = self._locations[index]
         from pyarrow import ArrowException
 
         try:
             image = self._group(shard, group)[row]
         except (OSError, ValueError, LookupError, ArrowException) as error:
+            self._opened[shard].check_content()
             raise DataError(f"its row group cannot be read, the file is damaged: {excerpt(error)}") from error
+        self._opened[shard].check_content()
         if not isinstance(image, bytes):
             raise DataError("the row has no image bytes")
         return image
 
     def close(self) -> None:
         """Close the shards."""
-        for file in self._files:
+        for file in (*self._files, *self._opened):
             file.close()
 
     def _group(self, shard: int, group: int) -> list[Any]:
@@ -110,21 +118,23 @@ class Parquet(Records):
 
     def _batches(self, shard: int, columns: list[str], groups: list[int] | None = None) -> Iterator[Any]:
         """Some rows at a time. DataError out of proportion: one stored value may be that of all rows."""
-        most = UNPACKED_OF_ANY + UNPACKED_OF_A_BYTE * self._sizes[shard]
+        most = UNPACKED_OF_ANY + UNPACKED_OF_A_BYTE * self._opened[shard].state.size
+        # What is stated to be out of proportion is not unpacked to see it.
+        if _stated_bytes(self._files[shard], columns, groups) > most:
+            raise DataError(OUT_OF_PROPORTION)
         for batch in self._files[shard].iter_batches(ROWS_AT_A_TIME, row_groups=groups, columns=columns):
             most -= batch.nbytes
             if most < 0:
-                raise DataError(
-                    "its rows take far more than the file's own bytes: damaged, or made to do harm"
-                )
+                raise DataError(OUT_OF_PROPORTION)
             yield batch
 
     def _index(self, file: ParquetFile, shard: Path) -> None:
         """Names and labels; the images are not read."""
         has_path = _check_columns(file.schema_arrow, shard)
         number = len(self._files) - 1
-        if file.metadata.num_rows * LEAST_IMAGE_BYTES > self._sizes[number]:
-            raise DataError(f"{shard}: {file.metadata.num_rows:,} images in {self._sizes[number]:,} bytes")
+        size = self._opened[number].state.size
+        if file.metadata.num_rows * LEAST_IMAGE_BYTES > size:
+            raise DataError(f"{shard}: {file.metadata.num_rows:,} images in {size:,} bytes")
         labels: list[Any] = []
         paths: list[Any] = []
         for batch in self._batches(number, ["label", "image.path"] if has_path else ["label"]):
@@ -142,6 +152,21 @@ class Parquet(Records):
                 )
             self.records.append(Record(str(path or f"{shard.stem}-{at:06d}"), label))
             self._locations.append((number, group, row))
+
+
+def _stated_bytes(file: ParquetFile, columns: list[str], groups: list[int] | None) -> int:
+    """What the pages of these columns unpack to in the largest row group, in bytes, as the file states it."""
+
+    def of_group(number: int) -> int:
+        group = file.metadata.row_group(number)
+        stated = (group.column(k) for k in range(group.num_columns))
+        return sum(
+            column.total_uncompressed_size
+            for column in stated
+            if any(f"{column.path_in_schema}.".startswith(f"{name}.") for name in columns)
+        )
+
+    return max(map(of_group, range(file.num_row_groups) if groups is None else groups), default=0)
 
 
 def _check_columns(columns: Any, shard: Path) -> bool:  # noqa: ANN401 - pyarrow's types are not typed

@@ -29,6 +29,7 @@ class PilBicubicShort(Flavour):
     family: ClassVar[str] = "pil-bicubic-short"
     geometry: ClassVar[str] = "shorter side {size}"
     channels: ClassVar[Literal["BGR", "RGB"]] = "RGB"
+    decoded_channels: ClassVar[Literal["BGR", "RGB"]] = "RGB"
     max_value: ClassVar[int] = 255
     normalisation_max_value: ClassVar[int] = 1
     takes_std: ClassVar[bool] = True

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
     from torch import Tensor
 
+    from zoo.preprocessing.flavour import Pixels
+
 # ONNX Runtime's log levels; warnings are its default.
 LOG_WARNING, LOG_FATAL = 2, 4
 EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -102,8 +104,13 @@ class OnnxRuntime(Runtime):
             (output,) = self._session.run([self._output], {self._input: batch})
         return np.asarray(output)
 
-    def rank(self, batch: Float32 | Tensor, labels: Sequence[int]) -> Ranking:
-        """The best classes of a batch; the session reads and writes the arrays or tensors in place."""
+    def rank(self, batch: Float32 | Tensor | list[Pixels], labels: Sequence[int]) -> Ranking:
+        """The best classes of a batch; the session reads and writes the arrays or tensors in place.
+
+        A list has whole images, (height, width, 3) uint8, for a net that prepares them: run one by one.
+        """
+        if isinstance(batch, list):
+            return rank_scores(np.concatenate([self._scores_of(image) for image in batch]), labels)
         if self._output_sizes is None:
             self._output_sizes = self._shape_of_scores(tuple(batch.shape[1:]))
         shape = (len(batch), *self._output_sizes)
@@ -116,6 +123,10 @@ class OnnxRuntime(Runtime):
             binding.synchronize_outputs()
         rows = output.reshape(shape[:2])[: len(labels)]
         return rank_scores(rows, labels) if isinstance(rows, np.ndarray) else rank_tensor(rows, labels)
+
+    def _scores_of(self, image: Pixels) -> Float32:
+        """(1, classes) for a whole image; a net with a fixed batch gets it several times."""
+        return self.run(np.repeat(image[None], self.batch or 1, axis=0))[:1]
 
     def describe(self) -> dict[str, str]:
         """Version, execution provider and threads."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx_ir as ir
 
 from converters.from_caffe import schema
@@ -80,4 +79,4 @@ def embed(g: Graph, layer: BoundLayer, index: ir.Value) -> ir.Value:
     rows = g.cast(index, ir.DataType.INT64)
     shape = (*dims(index), p.num_output)
     y = g.node("Gather", g.parameter("weight", weight), rows, shape=shape, dtype=ir.DataType.FLOAT, axis=0)
-    return g.node("Add", y, g.parameter("bias", np.asarray(bias[0]))) if bias else y
+    return g.node("Add", y, g.parameter("bias", bias[0])) if bias else y

@@ -12,6 +12,7 @@ from converters.from_caffe.layers.registry import layer, one_value_per_channel
 from converters.from_caffe.layers.scaled_batch_norm import is_scaled, scaled_batch_norm
 from converters.graph import Graph, scalar
 from converters.sizes import Dim, dims, product
+from converters.training_settings import train_with_stored_statistics
 
 _WITHIN_CHANNEL = 1
 
@@ -79,7 +80,17 @@ def batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     if scaled and (p.disable_mean or p.disable_variance):
         raise layer.unsupported("no fork has disable_mean or disable_variance and its own scale")
     y = scaled_batch_norm(g, layer, x) if scaled else _plain_batch_norm(g, layer, x)
+    if _has_fixed_statistics(layer, y):
+        train_with_stored_statistics(y)
     return g.node("Relu", y) if p.relu else y
+
+
+def _has_fixed_statistics(layer: BoundLayer, y: ir.Value) -> bool:
+    """Whether it uses its stored statistics in training too: the definition then says use_global_stats."""
+    node = y.producer()
+    param = layer.param if layer.training is None else layer.training.batch_norm_param
+    stored = node is not None and node.op_type == "BatchNormalization"
+    return bool(stored and param.HasField("use_global_stats") and param.use_global_stats)
 
 
 def _plain_batch_norm(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:

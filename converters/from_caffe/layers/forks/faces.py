@@ -149,7 +149,7 @@ def local(g: Graph, layer: BoundLayer, x: ir.Value) -> ir.Value:
     weight, *bias = layer.parameters(*wanted)
     windows = g.reshape(_windows(g, layer, x, (rows, columns)), (n, taps, places))
     by_place = g.node("Transpose", windows, shape=(places, n, taps), perm=(2, 0, 1))
-    matrices = np.ascontiguousarray(weight[:, 0].transpose(2, 1, 0))
+    matrices = weight[:, 0].transpose(2, 1, 0).copy()
     y = g.node("MatMul", by_place, g.parameter("weight", matrices), shape=(places, n, p.num_output))
     y = g.node("Transpose", y, shape=(n, p.num_output, places), perm=(1, 2, 0))
     if bias:

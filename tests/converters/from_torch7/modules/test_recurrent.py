@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 import pytest
+import torch
 from corpus_cases import run_pytorch
 from torch7_cases import named, run_model, values
 
@@ -298,3 +301,23 @@ def test_a_table_of_absurd_length_is_refused(run_net):
     copies = ("nn.Replicate", {"nfeatures": 1e9, "dim": 1})
     with pytest.raises(converters.UnsupportedError, match="makes a table of 1,000,000,000 entries"):
         run_net(sequential(copies, ("nn.SplitTable", {"dimension": 1})), STEPS[0])
+
+
+def test_the_one_bias_of_an_lstm_is_trained_once(save_t7, tmp_path):
+    """torch's LSTM adds two biases, with equal gradients: trained both, their sum would move twice as far."""
+    fields = {"inputsize": D, "outputsize": H, "batchfirst": False, "weight": WEIGHT, "bias": BIAS}
+    converters.save(converters.load(save_t7(("nn.SeqLSTM", fields))), tmp_path / "net.py")
+    spec = importlib.util.spec_from_file_location("net_with_one_bias", tmp_path / "net.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    net = module.load()
+    before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
+    optimizer = torch.optim.SGD(module.parameter_groups(net, lr=0.1))
+    net(torch.from_numpy(SEQUENCE.astype(np.float32))).square().sum().backward()
+    optimizer.step()
+    (frozen,) = [name for name, factors in net.multipliers.items() if factors[0] == 0]
+    assert frozen.endswith("bias_hh_l0")
+    for name, parameter in net.named_parameters():
+        step = torch.zeros_like(parameter) if name == frozen else -0.1 * parameter.grad
+        torch.testing.assert_close(parameter.detach(), before[name] + step)
+    assert not before[frozen].any()
