@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from zoo.evidence.pairing import pair_rows
+from zoo.evidence.rows import Rows
 from zoo.report import words
 
 if TYPE_CHECKING:
     from zoo.claims.reported import Reported, ReportedNet, ReportedPair
-    from zoo.evidence.run import Row
+    from zoo.evidence.rows import Row
 
 # Images in one row of thumbnails, and in the gallery of mistakes.
 MOST_OF_A_KIND, MOST_MISTAKES = 6, 12
@@ -55,17 +56,14 @@ def pair_galleries(pair: ReportedPair) -> list[Gallery]:
         return []
     run, other = pair.runs
     names, nets = pair.class_names, ("model", "baseline")
-    rows = pair_rows(run.rows, other.rows)
+    ours, theirs = pair_rows(run.rows, other.rows)
+    right, other_right = ours.correct("top1"), theirs.correct("top1")
     found = []
-    for title, model_is_right in (
-        (f"Right with {pair.model.name}, wrong with {pair.baseline.name}", True),
-        (f"Wrong with {pair.model.name}, right with {pair.baseline.name}", False),
+    for title, differs in (
+        (f"Right with {pair.model.name}, wrong with {pair.baseline.name}", right & ~other_right),
+        (f"Wrong with {pair.model.name}, right with {pair.baseline.name}", other_right & ~right),
     ):
-        chosen = [
-            (ours, theirs)
-            for ours, theirs in rows
-            if ours.top1_correct is model_is_right and theirs.top1_correct is not model_is_right
-        ]
+        chosen = [(ours[place], theirs[place]) for place in differs.nonzero()[0].tolist()]
         chosen.sort(key=lambda both: -sum(row.scores[0] for row in both if row.scores))
         cards = [_card(zip(nets, both, strict=True), names) for both in chosen[:MOST_OF_A_KIND]]
         if cards:
@@ -83,7 +81,7 @@ def surest_mistakes(found: Reported) -> Gallery | None:
     ranked: list[list[tuple[str, int]]] = []
     named: dict[tuple[str, int], ReportedNet] = {}
     for net in found.nets:
-        rows = [] if net.main is None else [row for row in net.main.rows if _is_wrong(row)]
+        rows = [] if net.main is None else _wrong(net.main.rows)
         rows.sort(key=lambda row: -row.scores[0])
         for row in rows:
             wrong.setdefault((row.image, row.label), []).append((net.name, row))
@@ -96,8 +94,11 @@ def surest_mistakes(found: Reported) -> Gallery | None:
     return Gallery("The surest mistakes", cards, len(order) - len(cards))
 
 
-def _is_wrong(row: Row) -> bool:
-    return bool(row.top5) and not row.top1_correct
+def _wrong(rows: Sequence[Row]) -> list[Row]:
+    """The rows that are wrong in top-1."""
+    columns = Rows.of(rows)
+    wrong = (~columns.correct("top1")).nonzero()[0].tolist()
+    return [row for row in columns.taken(wrong) if row.top5]
 
 
 def _turns(lists: Sequence[Sequence[tuple[str, int]]]) -> Iterable[tuple[str, int]]:

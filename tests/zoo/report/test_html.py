@@ -171,6 +171,13 @@ def test_the_page_of_an_onnx_file_outside_the_catalog(made_run) -> None:
     assert '<h1 class="good">' in text
 
 
+def test_a_net_may_be_called_like_a_part_of_the_page(made_run) -> None:
+    names = ("accuracy", "environment", "two words")
+    page, _ = page_of(*(made_run(PAIR[0], model=name) for name in names), names=())
+    assert len(page.ids) == len(set(page.ids))
+    assert {name[1:] for name in page.references if name.startswith("#")} <= set(page.ids)
+
+
 def test_the_surest_mistakes_and_the_images_that_tell_two_nets_apart(made_run) -> None:
     page, _ = page_of(*(made_run(name) for name in PAIR))
     assert "Right with digits-caffe-dsd, wrong with digits-caffe-baseline class 0" in page.text
