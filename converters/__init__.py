@@ -41,7 +41,6 @@ from converters.errors import (
     shortened,
 )
 from converters.external_weights import external_files
-from converters.garbage_collection import rare_collections
 from converters.image_preparation import ImagePreparation
 from converters.kept_sources import KeptSources
 from converters.onnx_metadata import embedded_settings, metadata_of
@@ -240,21 +239,8 @@ def convert(
     channel_order: of the images that a net with embed_preprocessing="full" takes; None: the net's own.
     An `out` that ends in .safetensors receives the tensors of a Torch7 file unchanged, with or without a net.
     """
-    from converters.pending_metadata import promise
-    from converters.reading import read, record_sources
-    from converters.source_hashes import SourceHashes
+    from converters import converting
 
-    if mean_image is not None and not embed_preprocessing and Path(out).suffix != ".safetensors":
-        raise UsageError("mean_image (--mean-image) is about --embed-preprocessing: give both, or neither")
-    if channel_order is not None and embed_preprocessing != "full":
-        raise UsageError(
-            "channel_order (--channel-order) is about --embed-preprocessing full: give both, or neither"
-        )
-    if embed_preprocessing == "full" and Path(out).suffix != ".onnx":
-        raise UsageError(
-            f"{out}: --embed-preprocessing full makes an ONNX that takes images: write NET.onnx; "
-            "a net.py has preprocess(image) where the preparation is known"
-        )
     options = Options.of(
         outputs=outputs,
         input_shapes=input_shapes,
@@ -268,44 +254,22 @@ def convert(
         proposal=proposal,
         init=init,
     )
+    request = converting.Request(
+        link=link,
+        external=external,
+        opset=opset,
+        sha256=sha256,
+        hash_sources=hash_sources,
+        late=late,
+        verify=verify,
+        metadata=metadata or {},
+        default_preprocessing=default_preprocessing,
+        embed_preprocessing=embed_preprocessing,
+        mean_image=mean_image,
+        channel_order=channel_order,
+    )
     paths = [Path(one) for one in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
-    own_kept = kept or KeptSources(for_one_call=True)
-    computed = hash_sources and sha256 is None and late is None
-    with SourceHashes(paths, own_kept, computed=computed) as hashes:
-        if Path(out).suffix == ".safetensors":
-            from converters.tensor_extraction import extract_tensors
-
-            return extract_tensors(
-                paths, Path(out), lambda: hashes.sources(late()["sha256"] if late else sha256)
-            )
-        model = read(paths, options, verify=verify, kept=own_kept)
-        report: ConversionReport = model.meta["report"]
-        if model.meta.get("image_shape_used"):
-            shape = "x".join(map(str, options.image_shape or ()))
-            report.notes.append(
-                f"the net must know the size of its input and does not state it: {shape} was given"
-            )
-        with rare_collections():
-            report.notes += model.meta.pop("size_notes", list)()
-        if not hash_sources:
-            report.notes.append("the files were not hashed, as asked")
-        stated = report.preprocessing or default_preprocessing
-        entries: dict[str, Any] = {"preprocessing": stated, **(metadata or {})}
-        if embed_preprocessing:
-            from converters.embedding import embed
-
-            embed(model, entries, stated or {}, mean_image, embed_preprocessing == "full", channel_order)
-
-        def later_metadata() -> dict[str, str]:
-            told = {} if late is None else late()
-            recorded = record_sources(model, hashes.sources(told.get("sha256", sha256)))
-            values = {**entries, **told.get("metadata", {})}
-            values["preprocessing"] = values.get("preprocessing") or told.get("default_preprocessing")
-            return recorded | {f"dsd-zoo.{key}": json.dumps(value) for key, value in values.items() if value}
-
-        promise(model, later_metadata)
-        report.files = save(model, out, link=link, external=external, opset=opset)
-    return report
+    return converting.convert(paths, Path(out), options, request, kept or KeptSources(for_one_call=True))
 
 
 def inspect(

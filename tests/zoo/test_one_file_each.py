@@ -130,7 +130,8 @@ def test_errors_list_all_three(checkout, tmp_path):
     net = save_net(tmp_path / "net.onnx")
     (tmp_path / "data.bin").write_bytes(b"?")
     data = tmp_path / "data.bin"
-    wrong = dsd_zoo(checkout, "validate", net, "--data", data, "--flavour", "nearest-warp8", "--crop", 8)
+    images = ("--data", data, "--flavour", "nearest-warp8", "--crop", 8, "--mean", "none")
+    wrong = dsd_zoo(checkout, "validate", net, *images)
     assert wrong.returncode == 2
     assert "a file of colours, " in " ".join(wrong.stderr.split())
     wrong = dsd_zoo(checkout, "pack", "--data", data, "--flavour", "nearest8", "-o", tmp_path / "packed")
@@ -145,6 +146,7 @@ def test_a_run_with_all_three(checkout, tmp_path):
     outcome = dsd_zoo(
         checkout,
         *("validate", net, "--data", tmp_path / "data.colours", "--flavour", "nearest-warp8", "--crop", 8),
+        *("--mean", "none"),
         *("--runtime", "meancolour", "--out", tmp_path / "run"),
     )
     assert outcome.returncode == 0, outcome.stderr

@@ -45,7 +45,7 @@ def start(own: Path, cache: Cache) -> Iterator[Start]:
     def run(before: str = "") -> subprocess.Popen[str]:
         code = f"{before}\nfrom zoo.cli.main import main\nmain()"
         command = [sys.executable, "-c", code, "fetch", "tiny", "--manifests", str(own)]
-        environment = os.environ | {"DSD_ZOO_CACHE": str(cache.root)}
+        environment = os.environ | {"DSD_ZOO_CACHE": str(cache.root), "COLUMNS": "1000"}
         process = subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
