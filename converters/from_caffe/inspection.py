@@ -46,6 +46,7 @@ class _PlaceholderWeights:
 
     def __init__(self) -> None:
         self.are_placeholders = True
+        self.were_asked = False
         self.files: list[SourceFile] = []
 
     def layers(self) -> Sequence[StoredLayer]:
@@ -57,6 +58,7 @@ class _PlaceholderWeights:
     def stored(self, layer: str, shapes: Sequence[tuple[int, ...]] | None) -> StoredLayer | None:
         if shapes is None:
             return None
+        self.were_asked = True
         blobs = [Blob(np.broadcast_to(np.float32(1), int(np.prod(shape))), tuple(shape)) for shape in shapes]
         return StoredLayer(layer, "", blobs, 0)
 
@@ -89,15 +91,10 @@ def inspect(
         layers = filter_net(message, options.stages, options.level)
         net = deploy.prepare(message, options.stages, options.level, options.outputs)
         result.notes += net.notes
-        weights = (
-            open_weights(weights_path, net.declared, kept)
-            if weights_path is not None
-            else _PlaceholderWeights()
-        )
         if weights_path is None:
-            result.needs_weights = _needs_weights(net, options)
-            _assume_channels(net, options, result)
-        _inspect_net(net, weights, options, result)
+            _inspect_definition(net, options, result)
+        else:
+            _inspect_net(net, open_weights(weights_path, net.declared, kept), options, result)
     except ConverterError as error:
         result.problems.append(str(error))
         result.layers = [_type_row(layer, suggest=k < MOST_SUGGESTIONS) for k, layer in enumerate(layers)]
@@ -120,6 +117,21 @@ def _definition(
     if identify(weights) is not Kind.CAFFEMODEL:
         raise UnsupportedError(f"{weights}: weights alone; give the network definition (.prototxt) with them")
     return Definition(definition_in(kept.file(weights)), [], [])
+
+
+def _inspect_definition(net: deploy.InferenceNet, options: Options, result: Inspection) -> None:
+    """What would be with weights, and whether they are needed."""
+    result.needs_weights = True
+    declared, weights = net.inputs, _PlaceholderWeights()
+    _assume_channels(net, options, result)
+    complete = net.inputs.shapes == declared.shapes
+    _inspect_net(net, weights, options, result)
+    net.inputs = declared
+    # Where nothing was asked of the weights, another conversion would only tell the same.
+    if weights.were_asked or result.problems or not complete:
+        result.needs_weights = _needs_weights(net, options)
+    else:
+        result.needs_weights = False
 
 
 def _needs_weights(net: deploy.InferenceNet, options: Options) -> bool:
