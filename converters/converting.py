@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from converters import reading
 from converters.errors import UsageError
 from converters.garbage_collection import rare_collections
 from converters.kept_sources import KeptSources
 from converters.options import Options
 from converters.pending_metadata import promise
-from converters.reading import read, record_sources
 from converters.report import ConversionReport
 from converters.source_hashes import SourceHashes
 from converters.writing import write
@@ -52,7 +52,7 @@ def convert(
             from converters.tensor_extraction import extract_tensors
 
             return extract_tensors(paths, out, lambda: hashes.sources(_known_hashes(request)))
-        model = read(paths, options, verify=request.verify, kept=kept)
+        model = reading.read(paths, options, verify=request.verify, kept=kept)
         report: ConversionReport = model.meta["report"]
         report.notes += _notes(model, options, request)
         entries = _entries(model, request)
@@ -106,7 +106,7 @@ def _metadata(
 ) -> dict[str, str]:
     """All metadata, in JSON; called when the weights are written."""
     told = _told(request)
-    recorded = record_sources(model, hashes.sources(told.get("sha256", request.sha256)))
+    recorded = reading.record_sources(model, hashes.sources(told.get("sha256", request.sha256)))
     values = {**entries, **told.get("metadata", {})}
     values["preprocessing"] = values.get("preprocessing") or told.get("default_preprocessing")
     return recorded | {f"dsd-zoo.{key}": json.dumps(value) for key, value in values.items() if value}
