@@ -43,7 +43,7 @@ def validation(settings: Settings) -> list[Row]:
         row: Row = {"net": name}
         for source, data in (("JPEGs", images), ("pack", pack)):
             command = [*zoo, "bench", net, "--data", data, *PREPARATION, "--crop", size, "--runtime", "onnx"]
-            seconds = 2 if settings.quick else 10
+            seconds = 2 if settings.quick else 5
             found = json.loads(cost_of([*command, "--seconds", seconds, "--json"], folder).output)
             if source == "JPEGs":
                 row |= {"decoding": found["decoding"], "inference": found["inference"]}
