@@ -28,7 +28,13 @@ def cost_of(command: Sequence[str | Path], folder: Path, *, memory: bool = False
     RuntimeError with its last lines if it fails.
     """
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    environment = {**os.environ, "DSD_ZOO_CACHE": str(folder / "cache")}
+    environment = {
+        **os.environ,
+        "DSD_ZOO_CACHE": str(folder / "cache"),
+        # As after an installation: compiled once, whatever the checkout holds.
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
+    }
     with subprocess.Popen(
         [str(part) for part in command],
         cwd=folder,
