@@ -32,6 +32,27 @@ NORM = """
 layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }
 layer { name: "scale" type: "Scale" bottom: "conv" top: "conv" scale_param { bias_term: true } }
 """
+# A recipe file with one epoch a phase, for nets of any kind.
+SHORT_RECIPE = """
+schema_version = 1
+title = "short"
+source = "a test"
+seeds = [1, 2]
+batch_size = 8
+[augmentation]
+crop = "random"
+[pruning]
+sparsity = 0.5
+[dense]
+epochs = 1
+learning_rate = { policy = "fixed", base = 0.05 }
+[sparse]
+epochs = 1
+learning_rate = { policy = "fixed", base = 0.02 }
+[redense]
+epochs = 1
+learning_rate = { policy = "fixed", base = 0.01 }
+"""
 RECIPE: dict[str, Any] = {
     "schema_version": 1,
     "title": "small",

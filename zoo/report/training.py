@@ -13,8 +13,9 @@ import numpy as np
 from converters import __version__, atomic_write
 from zoo.claims.statistics import Interval
 from zoo.errors import DataError, UsageError
-from zoo.report import interval_plot, words
+from zoo.report import interval_plot
 from zoo.report.line_plot import Curve, Phase, draw_curves, draw_histogram, value_below_axis
+from zoo.report.page_filters import page_environment
 from zoo.training.checkpoints import Checkpoint, read_checkpoint
 from zoo.training.run_folder import RUN_NAME, VERDICT_NAME
 
@@ -66,20 +67,11 @@ def write_training_page(folder: Path) -> Path:
 
 def render_training(folder: Path) -> str:
     """The page as text. Errors as in `write_training_page`."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     run, verdict = _read(folder / RUN_NAME), _read(folder / VERDICT_NAME)
     top1 = next(v for v in verdict["verdicts"] if v["metric"] == "top1")
     ends = {seed: _ends(folder, seed) for seed in run["recipe"]["seeds"]}
     axis = interval_plot.axis_over([Interval(*seed["paired"]["interval"]) for seed in top1["seeds"]])
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(typeset=words.typeset, signed=words.signed)
+    environment = page_environment()
     phases = _phases(run)
     # Of a net that starts from nothing, the first epochs would flatten all that follows.
     settled = run["recipe"]["dense"]["epochs"] / 2

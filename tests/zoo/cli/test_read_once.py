@@ -19,6 +19,7 @@ import onnx_ir
 import pytest
 from command_line import runner
 from corpus_cases import CORPUS
+from small_training import SHORT_RECIPE
 
 import converters
 from converters import reading, source_hashes
@@ -213,26 +214,6 @@ def test_demo_reads_each_net_once_for_both_forms(counts, tmp_path):
 TORCH7 = [DIGITS / "torch7" / "dsd.t7"]
 OWN, PROGRAM, IMAGE = Path("own.onnx"), Path("program.py"), Path("000.png")
 PREPARED = ["--flavour", "caffe-warp36", "--crop", 32, "--mean", 0]
-RECIPE = """
-schema_version = 1
-title = "short"
-source = "a test"
-seeds = [1, 2]
-batch_size = 8
-[augmentation]
-crop = "random"
-[pruning]
-sparsity = 0.5
-[dense]
-epochs = 1
-learning_rate = { policy = "fixed", base = 0.01 }
-[sparse]
-epochs = 1
-learning_rate = { policy = "fixed", base = 0.01 }
-[redense]
-epochs = 1
-learning_rate = { policy = "fixed", base = 0.01 }
-"""
 TRAINING = ["--data", ".", "--test", ".", "--recipe", "short.toml", "--flavour", "caffe-warp36"]
 # Command, its arguments, and the files that they lead to. Each is hashed once, and read at most once.
 ROWS = [
@@ -284,7 +265,7 @@ def files(tmp_path, monkeypatch):
         image = random.integers(0, 256, (36, 36, 3), np.uint8)
         Path(f"{k:03}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
     Path("labels.txt").write_text("".join(f"{k:03}.png {k % 10}\n" for k in range(20)))
-    Path("short.toml").write_text(RECIPE)
+    Path("short.toml").write_text(SHORT_RECIPE)
     converters.convert(CAFFE, OWN)
     PROGRAM.write_text(
         f"import cv2\na = cv2.dnn.readNetFromCaffe({str(CAFFE[0])!r}, {str(CAFFE[1])!r})\n"

@@ -7,30 +7,9 @@ import json
 import pytest
 import torch
 from image_sources import FORMS, write
-from small_training import DEFINITION, NORM, write_images
+from small_training import DEFINITION, NORM, SHORT_RECIPE, write_images
 
 from zoo.datasets import open_dataset
-
-RECIPE = """
-schema_version = 1
-title = "short"
-source = "a test"
-seeds = [1, 2]
-batch_size = 8
-[augmentation]
-crop = "random"
-[pruning]
-sparsity = 0.5
-[dense]
-epochs = 1
-learning_rate = { policy = "fixed", base = 0.05 }
-[sparse]
-epochs = 1
-learning_rate = { policy = "fixed", base = 0.02 }
-[redense]
-epochs = 1
-learning_rate = { policy = "fixed", base = 0.01 }
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +31,7 @@ def files(tmp_path):
     (tmp_path / "my net.prototxt").write_text(data + text.replace("NORM", NORM))
     write_images(tmp_path / "train", 24)
     write_images(tmp_path / "a test", 12, seed=1)
-    (tmp_path / "short.toml").write_text(RECIPE)
+    (tmp_path / "short.toml").write_text(SHORT_RECIPE)
     return [
         *(tmp_path / "my net.prototxt", "--flavour", "caffe-warp10", "--data", tmp_path / "train"),
         *("--test", tmp_path / "a test", "--recipe", tmp_path / "short.toml"),
