@@ -35,7 +35,7 @@ def card_head(manifest: Manifest) -> str:
         lines += [f"license_name: {json.dumps(name)}"]
         lines += [f"license_link: {json.dumps(manifest.license.url)}"] if manifest.license.url else []
     lines += [f"pipeline_tag: {PIPELINES[manifest.task]}"] if manifest.task in PIPELINES else []
-    lines += ["tags:", *(f"- {tag}" for tag in ("onnx", "pytorch", manifest.framework))]
+    lines += ["tags:", *(f"- {tag}" for tag in dict.fromkeys(("onnx", "pytorch", manifest.framework)))]
     dataset = DATASETS.get(manifest.dataset or "")
     if dataset is not None:
         lines += ["datasets:", f"- {dataset}"]
