@@ -69,7 +69,8 @@ def model_card(given: Contents) -> str:
 def _origin(given: Contents) -> str:
     """Where the net comes from: converted from what others trained, or trained by `dsd-zoo train`."""
     if given.manifest.framework == "pytorch":
-        return f"Written by dsd-zoo {given.version}. `model.onnx` and `net.py` compute what the trained net does."
+        computes = "`model.onnx` and `net.py` compute what the trained net does"
+        return f"Written by dsd-zoo {given.version}; {computes}."
     return (
         f"Converted from {FRAMEWORKS[given.manifest.framework]} by dsd-zoo {given.version}; nothing was "
         "trained again. `model.onnx` and `net.py` compute what the original does."
