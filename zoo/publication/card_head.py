@@ -46,7 +46,7 @@ def card_head(manifest: Manifest) -> str:
 
 def _model_index(manifest: Manifest) -> Iterator[str]:
     """The claims as results that others stated; the Hub shows them beside the card."""
-    known = KNOWN_DATASETS[manifest.dataset] if manifest.dataset in KNOWN_DATASETS else None
+    known = KNOWN_DATASETS.get(manifest.dataset or "")
     data = DATASETS.get(manifest.dataset or "", manifest.dataset)
     yield "model-index:"
     yield f"- name: {json.dumps(manifest.name)}"

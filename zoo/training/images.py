@@ -102,11 +102,19 @@ class TrainingImages:
     def check_all(
         self, progress: Callable[[int, int], None] | None = None, *, rank: int = 0, ranks: int = 1
     ) -> None:
-        """Read and decode every image, or this process's share, once. DataError if one cannot be read."""
+        """Read and decode every image, or this process's share, once.
+
+        DataError if one cannot be read, or is smaller than the window.
+        """
         if self._kept is not None:
             return
+
+        def checked(resized: Pixels) -> Pixels:
+            self._room(resized)
+            return resized[:1, :1]
+
         samples = self._samples[rank::ranks]
-        for done, _ in enumerate(self._load(samples, lambda resized: resized[:1, :1]), 1):
+        for done, _ in enumerate(self._load(samples, checked), 1):
             if progress is not None:
                 progress(done, len(samples))
 
@@ -178,13 +186,7 @@ class TrainingImages:
     def _cut(self, resized: Pixels, window: NDArray[np.float64], mirrored: bool) -> Float32:
         """A window of a resized image, normalised: (channels, crop, crop)."""
         crop, whole = self._crop, self._prepare.normalisation
-        room = np.array(resized.shape[:2]) - crop + 1
-        if room.min() < 1:
-            raise DataError(
-                f"{self._where}: an image of {resized.shape[1]}x{resized.shape[0]} pixels is "
-                f"smaller than the {crop}x{crop} window"
-            )
-        top, left = self._offsets(window[None], room)[0]
+        top, left = self._offsets(window[None], self._room(resized))[0]
         rows, columns = slice(top, top + crop), slice(left, left + crop)
         mean = whole.mean
         if mean is not None and mean.shape[1:] != (1, 1):
@@ -193,10 +195,22 @@ class TrainingImages:
         image = self._prepare.flavour.finish(resized[rows, columns], part)
         return image[..., ::-1] if mirrored and self._augmentation.mirror else image
 
+    def _room(self, resized: Pixels) -> NDArray[np.int64]:
+        """How many places the window has in a resized image: down and across. DataError if it has none."""
+        room = np.array(resized.shape[:2]) - self._crop + 1
+        if room.min() < 1:
+            raise DataError(
+                f"an image of {resized.shape[1]}x{resized.shape[0]} pixels is smaller than the "
+                f"{self._crop}x{self._crop} window"
+            )
+        return room
+
     def _resized(self, sample: Sample) -> Pixels:
         try:
             content = sample.read()
-            return self._prepare.resize(EncodedImage(content) if isinstance(content, bytes) else content)
+            resized = self._prepare.resize(EncodedImage(content) if isinstance(content, bytes) else content)
+            self._room(resized)
+            return resized
         except DataError as error:
             raise DataError(f"{self._where}: {sample.id}: {error}") from error
 

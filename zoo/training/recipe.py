@@ -205,4 +205,4 @@ def with_seeds(recipe: Recipe, seeds: Sequence[int]) -> Recipe:
     try:
         return Recipe.model_validate({**recipe.model_dump(), "seeds": list(seeds)})
     except ValidationError as error:
-        raise UsageError(f"--seed: {_explain(error)}") from error
+        raise UsageError(f"--seed: {_explain(error).strip()}") from error
