@@ -22,7 +22,7 @@ with open(sys.argv[1], "rb", buffering=0) as file:
 
 
 def _costs(settings: Settings, sources: list[Path], small: list[Path], rounds: int) -> dict[str, Cost]:
-    """Costs of cp, sha256sum and conversions beyond what a conversion of a small net takes, in turns."""
+    """Costs of cp, SHA-256 and conversions beyond what a conversion of a small net takes, in turns."""
     folder = settings.folder / "converted"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
