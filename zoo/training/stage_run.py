@@ -15,7 +15,7 @@ from zoo.errors import ZooError
 from zoo.training.arithmetic import arithmetic, forward_arithmetic, seed_step
 from zoo.training.checkpoints import Checkpoint, load_net_state, net_state
 from zoo.training.net import scores_of
-from zoo.training.optimizer import sgd
+from zoo.training.optimizer import parameters_without_gradient, sgd
 from zoo.training.stages import EpochRecord, Stage
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class StageRun:
         self.records = list(done.records)
         self.batches, self.loss_sum = done.batches, done.loss_sum
         self.optimizer = sgd(trainer.module, trainer.recipe, self.phase)
+        self.unreached = parameters_without_gradient(trainer.module)
         self.parameters = {
             name.removesuffix("_orig"): parameter for name, parameter in trainer.module.named_parameters()
         }
@@ -134,6 +135,8 @@ class StageRun:
         total = nn.functional.cross_entropy(scores.float(), labels, reduction="sum")
         # DistributedDataParallel averages the gradients of the processes.
         (total * (trainer.group.size / batch.size)).backward()  # type: ignore[no-untyped-call]
+        for parameter in self.unreached:
+            parameter.grad = torch.zeros_like(parameter)
         self.optimizer.step()
         if self.masks is not None:
             self.masks.check()

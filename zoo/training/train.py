@@ -109,8 +109,8 @@ def _check(job: TrainingJob, model: ir.Model) -> int:
         raise UsageError(f"{job.name}: has no convolution, inner product or recurrent layer to prune")
     if not any(tensor.values.requires_grad for tensor in tensors):
         raise UsageError(
-            f"{job.name}: the definition freezes every layer that could be pruned (lr_mult: 0); "
-            "multipliers = false in the recipe trains them all the same"
+            f"{job.name}: the definition freezes every layer that could be pruned (lr_mult: 0), or lets no "
+            "gradient reach it (propagate_down: false); multipliers = false in the recipe leaves lr_mult out"
         )
     chosen_sparsities(tensors, job.recipe.pruning)
     if job.settings.meant_for is not None:
