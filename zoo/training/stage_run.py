@@ -67,6 +67,7 @@ class StageRun:
         self.records = list(done.records)
         self.batches, self.loss_sum = done.batches, done.loss_sum
         self.optimizer = sgd(trainer.module, trainer.recipe, self.phase)
+        self.optimizer.zero_grad()
         self.unreached = parameters_without_gradient(trainer.module)
         self.parameters = {
             name.removesuffix("_orig"): parameter for name, parameter in trainer.module.named_parameters()
@@ -100,6 +101,7 @@ class StageRun:
             trainer.seed,
             number,
             trainer.recipe.batch_size,
+            part_size=trainer.recipe.part_size,
             skip=self.batches,
             rank=trainer.group.rank,
             ranks=trainer.group.size,
@@ -109,8 +111,12 @@ class StageRun:
         trainer.module.train()
         with contextlib.closing(batches) as batches:
             for batch in batches:
+                step = number * steps + self.batches
+                losses += self._gradient(batch, step)
+                if not batch.is_last:
+                    continue
                 self.rate = self.phase.learning_rate.at(epoch + self.batches / steps, self.phase.epochs)
-                losses += self._step(batch, self.rate, number * steps + self.batches)
+                self._step(self.rate)
                 self.batches += 1
                 trainer.on_step(batch.size)
                 if self.batches < steps and self._is_time_to_save():
@@ -120,27 +126,37 @@ class StageRun:
                 yield
         self.loss_sum += self._total(losses)
 
-    def _step(self, batch: Batch, rate: float, step: int) -> Tensor:
-        """One step of the optimiser; returns the sum of the losses of this process's images."""
+    def _gradient(self, batch: Batch, step: int) -> Tensor:
+        """Add the gradient of a batch, or of a part of it; returns the sum of the losses of its images.
+
+        Of several processes each has that of its images, and after the last part the gradient of all.
+        """
         trainer = self.trainer
-        trainer.prepare_step(batch, step)
+        trainer.prepare(batch, step)
+        # Of its own, so that the same step has the same dropout after a resumption and in both branches. The
+        # same for each part, of which dropout takes its share.
+        seed_step(trainer.device, trainer.seed, step)
+        with contextlib.ExitStack() as stack:
+            if isinstance(self.net, nn.parallel.DistributedDataParallel) and not batch.is_last:
+                stack.enter_context(self.net.no_sync())
+            with forward_arithmetic(trainer.device, trainer.precision):
+                scores = scores_of(self.net, trainer.to_device(batch.images))
+            labels = batch.labels.to(trainer.device)
+            total = nn.functional.cross_entropy(scores.float(), labels, reduction="sum")
+            # DistributedDataParallel averages the gradients of the processes.
+            (total * (trainer.group.size / batch.size)).backward()  # type: ignore[no-untyped-call]
+        return total.detach()
+
+    def _step(self, rate: float) -> None:
+        """One step of the optimiser with the gradients that were added up. MaskError as in `Masks.check`."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate_factor"]
-        # Of its own, so that the same step has the same dropout after a resumption and in both branches.
-        seed_step(trainer.device, trainer.seed, step)
-        self.optimizer.zero_grad()
-        with forward_arithmetic(trainer.device, trainer.precision):
-            scores = scores_of(self.net, trainer.to_device(batch.images))
-        labels = batch.labels.to(trainer.device)
-        total = nn.functional.cross_entropy(scores.float(), labels, reduction="sum")
-        # DistributedDataParallel averages the gradients of the processes.
-        (total * (trainer.group.size / batch.size)).backward()  # type: ignore[no-untyped-call]
         for parameter in self.unreached:
             parameter.grad = torch.zeros_like(parameter)
         self.optimizer.step()
+        self.optimizer.zero_grad()
         if self.masks is not None:
             self.masks.check()
-        return total.detach()
 
     def _total(self, losses: Tensor) -> float:
         """The sum of the losses over all processes. DivergedError if it is not finite."""

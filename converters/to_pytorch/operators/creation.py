@@ -76,4 +76,6 @@ def cast_like(ctx: Context, x: Tensor, like: Tensor) -> Tensor:
 @operator("Identity")
 def identity(ctx: Context, x: Initializer | np.ndarray | Tensor) -> Initializer | np.ndarray | Tensor:
     """x itself, without any code; where the source lets no gradient pass, x without its past."""
-    return x.detach() if stops_gradient(ctx.node) and isinstance(x, fx.Proxy) else x
+    if stops_gradient(ctx.node) and not isinstance(x, Initializer | np.ndarray):
+        return x.detach()
+    return x
