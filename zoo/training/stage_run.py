@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,15 @@ def train_stage(
     return Checkpoint(stage.name, records=run.records, epochs=len(run.records), net=trainer.state())
 
 
+def _distributed(module: nn.Module) -> nn.Module:
+    """The module as one of several processes trains it."""
+    with warnings.catch_warnings():
+        # torch 2.13 calls this argument by another name, which older versions do not have.
+        warnings.simplefilter("ignore", FutureWarning)
+        # Statistics of batch normalisation are those of all processes already.
+        return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
+
+
 class StageRun:
     """One stage under way. records: of its finished epochs. done: where it goes on."""
 
@@ -77,10 +87,7 @@ class StageRun:
             self.optimizer.state[parameter]["momentum_buffer"] = momentum.to(parameter.device).clone(
                 memory_format=torch.preserve_format
             )
-        self.net: nn.Module = trainer.module
-        if trainer.group.size > 1:
-            # Statistics of batch normalisation are those of all processes already.
-            self.net = nn.parallel.DistributedDataParallel(trainer.module, broadcast_buffers=False)
+        self.net: nn.Module = trainer.module if trainer.group.size == 1 else _distributed(trainer.module)
         self.rate = 0.0
         self._saved_at = self._looked_at = time.monotonic()
         self._steps_to_look = self._steps_since_look = 1
