@@ -77,6 +77,18 @@ def test_each_seed_has_its_own_initial_weights_and_both_branches_one_dense_net(f
     assert records["dense"][0].distance == 0
 
 
+def test_distances_and_zeros_are_those_of_the_weights(finished):
+    folder, _, _ = finished
+    dense = weights(folder, "dense")
+    length = sum(np.square(dense[name].astype(np.float64)).sum() for name in WEIGHTS) ** 0.5
+    for stage in STAGES:
+        last = read_checkpoint(folder / "seed-3" / f"{stage}.safetensors").records[-1]
+        came = weights(folder, stage)
+        apart = [np.square(came[name].astype(np.float64) - dense[name]).sum() for name in WEIGHTS]
+        assert last.distance == pytest.approx(sum(apart) ** 0.5 / length, rel=1e-6)
+        assert last.zeros == sum(int((came[name] == 0).sum()) for name in WEIGHTS)
+
+
 def test_without_pruning_both_branches_are_the_same_to_the_last_bit(tmp_path):
     """So they share the order of images, windows, mirrorings, dropout and learning rates."""
     job = small_job(tmp_path, recipe=small_recipe(pruning={"sparsity": 0.0}))
