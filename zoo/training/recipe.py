@@ -128,7 +128,7 @@ class Recipe(Data):
     """The images of one step."""
     images_at_once: Annotated[int, Field(gt=0)] | None = None
     """So many images of a batch go through the net at once, over all processes, so that a batch may need more
-    memory than there is; their gradients are added up. None: the whole batch. Where Caffe's solver has
+    memory than there is; their gradients are added up. By default the whole batch. Where Caffe's solver has
     batch_size 32 and iter_size 16, that is a batch_size of 512 with 32 images at once."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = False
