@@ -1,6 +1,6 @@
 """Prototxt text -> typed net, in the current (V2) form.
 
-protobuf itself reads the text. This module turns its errors into errors that name the file, line, layer and
+protobuf itself reads the text, and `quick_text` the usual forms of it. This module turns protobuf's errors into errors that name the file, line, layer and
 field, and passes over unknown fields that cannot matter or that a user chose to ignore.
 """
 
@@ -19,6 +19,7 @@ from converters.from_caffe import schema
 from converters.from_caffe.legacy_types import V1_TYPES
 from converters.from_caffe.limits import check_layer_count
 from converters.from_caffe.prototxt_numbers import as_caffe_reads_numbers, with_plain_boolean
+from converters.from_caffe.quick_text import read_quickly
 from converters.from_caffe.unread_fields import (
     UNKNOWN_FIELD,
     Unread,
@@ -132,6 +133,9 @@ def _forget_repeated(net: schema.Message, unread: Sequence[Unread]) -> None:
 
 
 def _parse_into(net: schema.Message, text: str) -> None:
+    if read_quickly(net, text):
+        return
+    net.Clear()
     with warnings.catch_warnings():
         # protobuf decodes strings with Python's codec, which only warns of an invalid escape sequence.
         warnings.simplefilter("error", DeprecationWarning)
