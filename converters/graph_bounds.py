@@ -36,8 +36,9 @@ SMALL_BYTES = 1_000_000
 
 def check_shape(shape: Shape) -> None:
     """LimitError for a tensor that is too large along one dimension."""
-    if any((s.factor if isinstance(s, Symbol) else s) > MAX_SIZE for s in shape):
-        raise LimitError(f"a tensor would be {shape_text(shape)}; the largest size is {MAX_SIZE:,}")
+    for size in shape:
+        if (size.factor if isinstance(size, Symbol) else size) > MAX_SIZE:
+            raise LimitError(f"a tensor would be {shape_text(shape)}; the largest size is {MAX_SIZE:,}")
 
 
 def check_computed(*sizes: int) -> None:

@@ -16,7 +16,7 @@ from converters.from_caffe.fillers import DEFAULT_FILLER, fill, fill_randomly, g
 from converters.from_caffe.implied_channels import why_not_stored
 from converters.graph_bounds import filled
 from converters.sizes import shape_text
-from converters.training_settings import Multipliers
+from converters.training_settings import NO_MULTIPLIERS, Multipliers
 
 if TYPE_CHECKING:
     from converters.from_caffe.weights import Blob, StoredLayer, Weights
@@ -93,6 +93,8 @@ class Binder:
     def _multipliers(self, layer: BoundLayer, index: int) -> Multipliers:
         """lr_mult and decay_mult of a parameter; those that share it must agree (Net::AppendParam)."""
         trained_by = layer.message if layer.training is None else layer.training
+        if not len(trained_by.param) and not self._shared:
+            return NO_MULTIPLIERS
         specs = [trained_by.param[index]] if index < len(trained_by.param) else []
         name = specs[0].name if specs else ""
         sharers = self._shared.get(name, ()) if name else ()

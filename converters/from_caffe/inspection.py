@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+import struct
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,8 +61,13 @@ class _PlaceholderWeights:
         if shapes is None:
             return None
         self.were_asked = True
-        blobs = [Blob(np.broadcast_to(np.float32(1), int(np.prod(shape))), tuple(shape)) for shape in shapes]
+        blobs = [Blob(_placeholder(math.prod(shape)), tuple(shape)) for shape in shapes]
         return StoredLayer(layer, "", blobs, 0)
+
+
+def _placeholder(count: int) -> np.ndarray:
+    """One number, of its own for each call, shown `count` times; as `np.broadcast_to` makes it, and sooner."""
+    return np.ndarray((count,), np.float32, struct.pack("=f", 1), strides=(0,))
 
 
 def inspect(

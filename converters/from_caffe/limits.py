@@ -24,7 +24,7 @@ def blob_problem(sizes: Sequence[int]) -> str | None:
     """
     if len(sizes) > MAX_BLOB_AXES:
         return f"a blob of Caffe has {MAX_BLOB_AXES} axes at most"
-    if any(size > MAX_BLOB_ELEMENTS for size in sizes) or math.prod(sizes) > MAX_BLOB_ELEMENTS:
+    if max(sizes, default=0) > MAX_BLOB_ELEMENTS or math.prod(sizes) > MAX_BLOB_ELEMENTS:
         return f"a blob of Caffe holds {MAX_BLOB_ELEMENTS:,} values"
     return None
 
