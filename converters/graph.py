@@ -62,6 +62,11 @@ class Graph:
         return value
 
     @property
+    def fits_without_weights(self) -> bool:
+        """Whether a net without stored weights may have as many nodes and initializers as this one so far."""
+        return self._bounds.fit_without_weights
+
+    @property
     def inputs(self) -> Sequence[ir.Value]:
         """The inputs added so far."""
         return self._inputs

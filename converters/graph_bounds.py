@@ -60,6 +60,19 @@ def filled(shape: Sequence[int], value: float) -> np.ndarray:
     return np.full(shape, value, np.float32)
 
 
+def most_values(stored_bytes: int) -> int:
+    """How many nodes and initializers a net may have whose weights take so many bytes."""
+    return max(MAX_VALUES, MAX_VALUES * stored_bytes // SMALL_BYTES)
+
+
+def value_limit_text(most: int) -> str:
+    """What an error says where a net would have more than `most_values`."""
+    return (
+        f"more than {most:,} operations, weights and constants, more than any real net with as few bytes of "
+        f"weights ({MAX_VALUES:,} for each {SMALL_BYTES:,})"
+    )
+
+
 class GraphBounds:
     """How much a graph has used of what it may become: LimitError for more nodes or larger arrays.
 
@@ -69,9 +82,13 @@ class GraphBounds:
     def __init__(self, stored_bytes: int | None) -> None:
         self._bytes_left = MAX_CREATED_BYTES + MOST_EXPANSION * (stored_bytes or 0)
         self._has_placeholders = stored_bytes is None
-        stored = 2 * SMALL_BYTES if stored_bytes is None else stored_bytes
-        self._most_values = max(MAX_VALUES, MAX_VALUES * stored // SMALL_BYTES)
+        self._most_values = most_values(2 * SMALL_BYTES if stored_bytes is None else stored_bytes)
         self._inputs = self._nodes = self._values = 0
+
+    @property
+    def fit_without_weights(self) -> bool:
+        """Whether a net without stored weights may have as many nodes and initializers as were counted."""
+        return self._values <= MAX_VALUES
 
     def count_input(self) -> None:
         """Count an input."""
@@ -98,11 +115,7 @@ class GraphBounds:
         """Count a node or an initializer: a small file must not become a net that takes long to write."""
         self._values += 1
         if self._values > self._most_values:
-            raise LimitError(
-                f"the net would become more than {self._most_values:,} operations, weights and constants, "
-                f"more than any real net with as few bytes of weights ({MAX_VALUES:,} for each "
-                f"{SMALL_BYTES:,})"
-            )
+            raise LimitError(f"the net would become {value_limit_text(self._most_values)}")
 
     def _charge(self, array: np.ndarray) -> None:
         """Count the bytes of an array. A placeholder, one number shown many times, takes none."""

@@ -36,7 +36,9 @@ def check_blob_names(layers: Sequence[schema.Message], excluded: Mapping[str, st
                 reads[bottom] += 1
             elif k == 0 or not is_dropped(layer.type):
                 hint = _hint(bottom, reads, excluded or {})
-                raise FormatError(f"{_text(layer)} reads the blob {bottom!r}, which no layer before it makes{hint}")
+                raise FormatError(
+                    f"{_text(layer)} reads the blob {bottom!r}, which no layer before it makes{hint}"
+                )
         for top in tops:
             if top in in_place and reads[top] > 1:
                 raise FormatError(

@@ -1,7 +1,8 @@
 """Prototxt text -> typed net, in the current (V2) form.
 
-protobuf itself reads the text, and `quick_text` the usual forms of it. This module turns protobuf's errors into errors that name the file, line, layer and
-field, and passes over unknown fields that cannot matter or that a user chose to ignore.
+protobuf itself reads the text, and `quick_text` the usual forms of it. This module turns protobuf's errors
+into errors that name the file, line, layer and field, and passes over unknown fields that cannot matter or
+that a user chose to ignore.
 """
 
 from __future__ import annotations
@@ -149,7 +150,8 @@ def _read(path: Path) -> str:
             f"{path}: {size:,} bytes of text; a definition has at most {MAX_BYTES:,}: is this the file?"
         )
     raw = path.read_bytes()
-    fields = raw.count(b":") + raw.count(b"{")
+    # A comma stands between two numbers of a list.
+    fields = raw.count(b":") + raw.count(b"{") + raw.count(b",")
     most = max(MAX_FIELDS, MAX_FIELDS * size // DENSE_BYTES)
     if fields > most:
         raise LimitError(

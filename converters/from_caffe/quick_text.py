@@ -56,8 +56,10 @@ class _Field:
         elif field.cpp_type == field.CPPTYPE_BOOL:
             self.groups, self.value = _WORDS | _INTEGERS, _BOOLEANS.__getitem__
         elif field.cpp_type == field.CPPTYPE_ENUM:
-            numbers = {value.name: value.number for value in field.enum_type.values}
-            self.groups, self.value = _WORDS, numbers.__getitem__
+            values = field.enum_type.values
+            numbers = {value.name: value.number for value in values}
+            numbers |= {str(value.number): value.number for value in values}
+            self.groups, self.value = _WORDS | _INTEGERS, numbers.__getitem__
         elif field.type == field.TYPE_STRING:
             self.groups = _STRINGS
         elif field.cpp_type in (field.CPPTYPE_INT32, field.CPPTYPE_INT64, field.CPPTYPE_UINT32):
