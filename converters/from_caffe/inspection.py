@@ -139,6 +139,8 @@ def _inspect_definition(net: deploy.InferenceNet, options: Options, result: Insp
     # weights of every shape, or becomes more than a net without stored weights may, fails without them too.
     if complete and not weights.were_asked and not result.problems:
         result.needs_weights = False
+    elif complete and converted is not None and len(net.layers) > MOST_TRIED_LAYERS:
+        result.needs_weights = not converted.binder.has_constant_fillers
     elif not complete or (converted is not None and converted.graph.fits_without_weights):
         result.needs_weights = _needs_weights(net, options)
 
