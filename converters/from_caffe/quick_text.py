@@ -76,11 +76,11 @@ def read_quickly(net: schema.Message, text: str) -> bool:
     """Read `text` into an empty message; False, with anything in it, where protobuf's parser must read it."""
     message, known = net, _fields(net.DESCRIPTOR)
     outer: list[tuple[schema.Message, dict[str, _Field]]] = []
-    match = _ITEM.scanner(text).match
+    match, position = _ITEM.match, 0
     end, last, begin = _GROUPS["end"], _GROUPS["last"], _GROUPS["begin"]
     try:
-        while (item := match()) is not None:
-            group = item.lastindex
+        while (item := match(text, position)) is not None:
+            group, position = item.lastindex, item.end()
             if group == end:
                 message, known = outer.pop()
                 continue
