@@ -15,8 +15,9 @@ from converters.from_caffe.bound_layer import BoundLayer
 from converters.from_caffe.input_shapes import resolve_shapes
 from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.layers.unsupported import UNSUPPORTED
-from converters.from_caffe.limits import blob_problem, check_stored_count, stored_bytes
+from converters.from_caffe.limits import blob_problem
 from converters.from_caffe.python_proposals import advice, is_python_proposal
+from converters.from_caffe.stored_count import check_stored_count, stored_bytes
 from converters.from_caffe.weights import Weights
 from converters.graph import Graph
 from converters.options import Options
