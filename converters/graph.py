@@ -62,6 +62,11 @@ class Graph:
         return value
 
     @property
+    def fits_without_weights(self) -> bool:
+        """Whether a net without stored weights may have as many nodes and initializers as this one so far."""
+        return self._bounds.fit_without_weights
+
+    @property
     def inputs(self) -> Sequence[ir.Value]:
         """The inputs added so far."""
         return self._inputs
@@ -127,7 +132,7 @@ class Graph:
         **attributes: Any,  # noqa: ANN401
     ) -> list[ir.Value]:
         """Appends a node with one output per entry of `shapes`; their types default to float32."""
-        self._bounds.count_node()
+        self._bounds.count_node(len(shapes))
         values = [self.constant(x) if isinstance(x, np.ndarray) else x for x in inputs]
         name = self._node_names.unique(f"{self._layer}/{op_type}" if self._layer else op_type)
         node = ir.Node(

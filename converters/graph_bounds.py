@@ -27,17 +27,20 @@ MAX_CREATED_BYTES = 2**27
 MOST_EXPANSION = 4
 # The most nodes of a model. Real nets have a few thousand; a sequence that is unrolled has more.
 MAX_NODES = 16_384
-# The most nodes and initializers together of a model whose weights take up to SMALL_BYTES; for larger weights
-# this many for each SMALL_BYTES; twice as many where arrays only stand for weights. ResNet-1202 has some
-# 12,000, and 80 MB of weights.
-MAX_VALUES = 8_192
+# The most results of nodes, and initializers, together of a model whose weights take up to SMALL_BYTES; for
+# larger weights this many for each SMALL_BYTES. Reading and writing so many takes a second.
+MAX_VALUES = 6_144
+# The same where arrays only stand for weights, and nothing is written: ResNet-1202 has some 12,000, and 80 MB
+# of weights.
+MAX_PLACEHOLDER_VALUES = 16_384
 SMALL_BYTES = 1_000_000
 
 
 def check_shape(shape: Shape) -> None:
     """LimitError for a tensor that is too large along one dimension."""
-    if any((s.factor if isinstance(s, Symbol) else s) > MAX_SIZE for s in shape):
-        raise LimitError(f"a tensor would be {shape_text(shape)}; the largest size is {MAX_SIZE:,}")
+    for size in shape:
+        if (size.factor if isinstance(size, Symbol) else size) > MAX_SIZE:
+            raise LimitError(f"a tensor would be {shape_text(shape)}; the largest size is {MAX_SIZE:,}")
 
 
 def check_computed(*sizes: int) -> None:
@@ -59,6 +62,19 @@ def filled(shape: Sequence[int], value: float) -> np.ndarray:
     return np.full(shape, value, np.float32)
 
 
+def most_values(stored_bytes: int) -> int:
+    """How many nodes and initializers a net may have whose weights take so many bytes."""
+    return max(MAX_VALUES, MAX_VALUES * stored_bytes // SMALL_BYTES)
+
+
+def value_limit_text(most: int) -> str:
+    """What an error says where a net would have more than `most_values`."""
+    return (
+        f"more than {most:,} operations, weights and constants, more than any real net with as few bytes of "
+        f"weights ({MAX_VALUES:,} for each {SMALL_BYTES:,})"
+    )
+
+
 class GraphBounds:
     """How much a graph has used of what it may become: LimitError for more nodes or larger arrays.
 
@@ -68,9 +84,13 @@ class GraphBounds:
     def __init__(self, stored_bytes: int | None) -> None:
         self._bytes_left = MAX_CREATED_BYTES + MOST_EXPANSION * (stored_bytes or 0)
         self._has_placeholders = stored_bytes is None
-        stored = 2 * SMALL_BYTES if stored_bytes is None else stored_bytes
-        self._most_values = max(MAX_VALUES, MAX_VALUES * stored // SMALL_BYTES)
+        self._most_values = MAX_PLACEHOLDER_VALUES if stored_bytes is None else most_values(stored_bytes)
         self._inputs = self._nodes = self._values = 0
+
+    @property
+    def fit_without_weights(self) -> bool:
+        """Whether a net without stored weights may have as many nodes and initializers as were counted."""
+        return self._values <= MAX_VALUES
 
     def count_input(self) -> None:
         """Count an input."""
@@ -78,30 +98,26 @@ class GraphBounds:
             raise LimitError(f"the net has more than {MAX_INPUTS:,} inputs, more than any real net")
         self._inputs += 1
 
-    def count_node(self) -> None:
-        """Count a node."""
+    def count_node(self, outputs: int) -> None:
+        """Count a node by its outputs: one of tens of thousands takes as much as so many nodes."""
         if self._nodes == MAX_NODES:
             raise LimitError(
                 f"the net would become more than {MAX_NODES:,} operations: sequences or a number of tops, "
                 "bottoms or modules that no real net has"
             )
         self._nodes += 1
-        self._count_value()
+        self._count_values(outputs)
 
     def count_array(self, array: np.ndarray) -> None:
         """Count an initializer, and the bytes of its array."""
         self._charge(array)
-        self._count_value()
+        self._count_values(1)
 
-    def _count_value(self) -> None:
-        """Count a node or an initializer: a small file must not become a net that takes long to write."""
-        self._values += 1
+    def _count_values(self, count: int) -> None:
+        """Count the results of a node, or an initializer: a small file must not take long to write."""
+        self._values += count
         if self._values > self._most_values:
-            raise LimitError(
-                f"the net would become more than {self._most_values:,} operations, weights and constants, "
-                f"more than any real net with as few bytes of weights ({MAX_VALUES:,} for each "
-                f"{SMALL_BYTES:,})"
-            )
+            raise LimitError(f"the net would become {value_limit_text(self._most_values)}")
 
     def _charge(self, array: np.ndarray) -> None:
         """Count the bytes of an array. A placeholder, one number shown many times, takes none."""

@@ -49,14 +49,15 @@ def check_model(model: ir.Model, path: Path) -> None:
 
 
 def check_node_count(model: ir.Model, path: Path) -> None:
-    """LimitError for more nodes than any real net has in files as small as this one and its weights."""
+    """LimitError for more nodes or initializers than any real net has in as few bytes as these files."""
     stored = path.stat().st_size + sum(file.state.size for file in sources_of(model))
     most = max(MAX_VALUES, MAX_VALUES * stored // SMALL_BYTES)
-    if len(model.graph) > most:
-        raise LimitError(
-            f"{path}: {len(model.graph):,} nodes, more than any real net in as few bytes; at most {most:,} "
-            f"are converted ({MAX_VALUES:,} for each {SMALL_BYTES:,} bytes)"
-        )
+    for count, what in ((len(model.graph), "nodes"), (len(model.graph.initializers), "initializers")):
+        if count > most:
+            raise LimitError(
+                f"{path}: {count:,} {what}, more than any real net in as few bytes; at most {most:,} "
+                f"are converted ({MAX_VALUES:,} for each {SMALL_BYTES:,} bytes)"
+            )
 
 
 def _tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converters.errors import UnsupportedError, UsageError
+from converters.errors import LimitError, UnsupportedError, UsageError
 from converters.extras import require
 from converters.garbage_collection import rare_collections
 from converters.source_files import check_unchanged, replaced
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 def write(model: ir.Model, path: Path, *, link: bool, external: bool, opset: int | None) -> list[Path]:
     """Writes `model` in the format of the ending of `path`; see `converters.save`."""
     check_unchanged(model)
-    with rare_collections():
-        written = _write(model, path, link=link, external=external, opset=opset)
+    try:
+        with rare_collections():
+            written = _write(model, path, link=link, external=external, opset=opset)
+    except RecursionError as error:
+        raise LimitError(
+            f"{path}: the net is nested too deeply to be written: one of its nodes reads thousands of values"
+        ) from error
     replaced(model, written)
     return written
 

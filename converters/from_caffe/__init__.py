@@ -16,6 +16,7 @@ from converters.from_caffe.conversion import Conversion
 from converters.from_caffe.embedded import definition_in
 from converters.from_caffe.input_shapes import declared_batch_sizes, widest_dynamic_batch
 from converters.from_caffe.inspection import inspect
+from converters.from_caffe.limits import MOST_TRIED_LAYERS
 from converters.from_caffe.prototxt import parse
 from converters.from_caffe.python_proposals import replace_python_proposals
 from converters.from_caffe.stated_sizes import StatedSizes
@@ -83,7 +84,8 @@ def _convert_for_any_batch(
 ) -> tuple[ir.Model, list[int | None]]:
     """(the model, the declared batch sizes that had to stay as they are)."""
     sizes = declared_batch_sizes(net.inputs, net.declared, weights, options)
-    return widest_dynamic_batch(sizes, functools.partial(_convert, net, weights, options))
+    attempt = functools.partial(_convert, net, weights, options)
+    return widest_dynamic_batch(sizes, attempt, is_long=len(net.layers) > MOST_TRIED_LAYERS)
 
 
 def _stated_sizes(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,7 +18,7 @@ from converters.from_caffe.fillers import DEFAULT_FILLER, fill, fill_randomly, g
 from converters.from_caffe.implied_channels import why_not_stored
 from converters.graph_bounds import filled
 from converters.sizes import shape_text
-from converters.training_settings import Multipliers
+from converters.training_settings import NO_MULTIPLIERS, Multipliers
 
 if TYPE_CHECKING:
     from converters.from_caffe.weights import Blob, StoredLayer, Weights
@@ -64,6 +66,8 @@ class Binder:
         # by parameter name: what `_shared_blob` and `_is_permissive` found
         self._shared_blobs: dict[tuple[str, int], tuple[str, Blob] | None] = {}
         self._permissive: dict[str, bool] = {}
+        # by parameter name and multiplier: the values that are stated, with their numbers
+        self._stated: dict[tuple[str, str], dict[float, int]] = {}
         # at the first use: whether the net has every layer of the weights file
         self._has_all_stored: bool | None = None
         # how many parameters were not found
@@ -93,13 +97,14 @@ class Binder:
     def _multipliers(self, layer: BoundLayer, index: int) -> Multipliers:
         """lr_mult and decay_mult of a parameter; those that share it must agree (Net::AppendParam)."""
         trained_by = layer.message if layer.training is None else layer.training
+        if not len(trained_by.param) and not self._shared:
+            return NO_MULTIPLIERS
         specs = [trained_by.param[index]] if index < len(trained_by.param) else []
         name = specs[0].name if specs else ""
-        sharers = self._shared.get(name, ()) if name else ()
-        specs += [other.param[place] for other, place in sharers if other is not layer.message]
         found = []
         for key in ("lr_mult", "decay_mult"):
-            stated = sorted({getattr(spec, key) for spec in specs if spec.HasField(key)})
+            own = {getattr(spec, key) for spec in specs if spec.HasField(key)}
+            stated = sorted(own.union(self._stated_by_others(layer.message, name, key)))
             layer.check(all(map(math.isfinite, stated)), f"its {key} is no finite number")
             layer.check(
                 len(stated) < 2,
@@ -108,6 +113,32 @@ class Binder:
             # The shortest decimal of the float32 that a definition stores: 0.1, not 0.10000000149.
             found.append(float(str(np.float32(stated[0]))) if stated else 1.0)
         return Multipliers(*found)
+
+    def _stated_by_others(self, layer: schema.Message, name: str, key: str) -> list[float]:
+        """What other layers that share the parameter `name` state for it: two values at most.
+
+        Those that are not finite come first, then the smallest: more make the same error. Each layer is
+        looked at once, however many share the parameter.
+        """
+        if not name or name not in self._shared:
+            return []
+        if (name, key) not in self._stated:
+            specs = [other.param[place] for other, place in self._shared[name]]
+            counts = Counter(getattr(spec, key) for spec in specs if spec.HasField(key))
+            ordered = sorted(counts, key=lambda value: (math.isfinite(value), value))
+            self._stated[name, key] = {value: counts[value] for value in ordered}
+        own = Counter(getattr(spec, key) for spec in layer.param if spec.name == name and spec.HasField(key))
+        by_others = (value for value, count in self._stated[name, key].items() if count > own[value])
+        return list(itertools.islice(by_others, 2))
+
+    @property
+    def has_constant_fillers(self) -> bool:
+        """Whether the definition gives every parameter that was asked for a filler of one value."""
+        fillers = [parameter.filler for wanted in self.requested.values() for parameter in wanted]
+        return all(
+            filler is not None and filler is not DEFAULT_FILLER and filler.type == "constant"
+            for filler in fillers
+        )
 
     def unused(self) -> list[str]:
         """Names of stored layers that no layer of the net asked for."""

@@ -13,7 +13,10 @@ from converters.suggestions import close_names
 
 def in_place_tops(layer: schema.Message) -> set[str]:
     """Names of the tops that are the bottom of the same index: Caffe computes these in place."""
-    return {top for top, bottom in zip(layer.top, layer.bottom, strict=False) if top == bottom}
+    tops, bottoms = layer.top, layer.bottom
+    if len(tops) == 1 == len(bottoms):  # as most layers have: each top is looked at several times
+        return {tops[0]} if tops[0] == bottoms[0] else set()
+    return {top for top, bottom in zip(tops, bottoms, strict=False) if top == bottom}
 
 
 def check_blob_names(layers: Sequence[schema.Message], excluded: Mapping[str, str] | None = None) -> None:
@@ -24,23 +27,28 @@ def check_blob_names(layers: Sequence[schema.Message], excluded: Mapping[str, st
     """
     reads: dict[str, int] = {}
     for layer in layers:
-        where = f"layer {layer.name!r} ({layer.type})"
         in_place = in_place_tops(layer)
-        if "" in (*layer.bottom, *layer.top):
-            raise FormatError(f"{where} has a bottom or a top without a name")
-        for k, bottom in enumerate(layer.bottom):
+        bottoms, tops = list(layer.bottom), list(layer.top)
+        if "" in bottoms or "" in tops:
+            raise FormatError(f"{_text(layer)} has a bottom or a top without a name")
+        for k, bottom in enumerate(bottoms):
             if bottom in reads:
                 reads[bottom] += 1
             elif k == 0 or not is_dropped(layer.type):
                 hint = _hint(bottom, reads, excluded or {})
-                raise FormatError(f"{where} reads the blob {bottom!r}, which no layer before it makes{hint}")
-        for top in layer.top:
+                raise FormatError(
+                    f"{_text(layer)} reads the blob {bottom!r}, which no layer before it makes{hint}"
+                )
+        for top in tops:
             if top in in_place and reads[top] > 1:
                 raise FormatError(
-                    f"{where} changes the blob {top!r} in place after another layer read it; Caffe refuses"
+                    f"{_text(layer)} changes the blob {top!r} in place after another layer read it; Caffe "
+                    "refuses"
                 )
             if top in reads and top not in in_place:
-                raise FormatError(f"{where} makes the blob {top!r}, which an earlier layer makes already")
+                raise FormatError(
+                    f"{_text(layer)} makes the blob {top!r}, which an earlier layer makes already"
+                )
             reads[top] = 0
 
 
@@ -54,17 +62,23 @@ def storage_ids(layers: Sequence[schema.Message]) -> list[dict[str, int]]:
     unused = iter(range(sum(len(layer.bottom) + len(layer.top) for layer in layers)))
     ids = []
     for layer in layers:
-        for bottom in layer.bottom:
+        bottoms, tops = list(layer.bottom), list(layer.top)
+        for bottom in bottoms:
             current.setdefault(bottom, next(unused))  # an input of the net
-        shared = current[layer.bottom[0]] if _tops_share_memory(layer) else None
-        tops = {top: next(unused) if shared is None else shared for top in layer.top}
-        current |= tops | {top: current[top] for top in in_place_tops(layer)}
-        ids.append({name: current[name] for name in (*layer.bottom, *layer.top)})
+        shared = current[bottoms[0]] if _tops_share_memory(layer) else None
+        made = {top: next(unused) if shared is None else shared for top in tops}
+        current |= made | {top: current[top] for top in in_place_tops(layer)}
+        ids.append({name: current[name] for name in (*bottoms, *tops)})
     return [*ids, current]
 
 
 def _tops_share_memory(layer: schema.Message) -> bool:
-    return layer.type in layer_types() and layer_types()[layer.type].tops_share_memory(layer)
+    layer_type = layer_types().get(layer.type)
+    return layer_type is not None and layer_type.tops_share_memory(layer)
+
+
+def _text(layer: schema.Message) -> str:
+    return f"layer {layer.name!r} ({layer.type})"
 
 
 def _hint(name: str, made: Mapping[str, int], excluded: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -64,12 +65,12 @@ class BoundLayer:
     training: schema.Message = None
     multipliers: dict[str, Multipliers] = field(default_factory=dict)
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """The layer's name."""
         return str(self.message.name)
 
-    @property
+    @functools.cached_property
     def type(self) -> str:
         """The layer's type, such as "Convolution"."""
         return str(self.message.type)

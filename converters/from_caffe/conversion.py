@@ -18,6 +18,7 @@ from converters.from_caffe.layers import LayerType, layer_types
 from converters.from_caffe.layers.unsupported import UNSUPPORTED
 from converters.from_caffe.limits import blob_problem
 from converters.from_caffe.python_proposals import advice, is_python_proposal
+from converters.from_caffe.stored_count import check_stored_count, stored_bytes
 from converters.from_caffe.weights import Weights
 from converters.graph import Graph
 from converters.options import Options
@@ -49,7 +50,7 @@ class Conversion:
     def __init__(
         self, name: str, binder: Binder, training: Mapping[str, schema.Message] | None = None
     ) -> None:
-        self.graph = Graph(name, _stored_bytes(binder.weights))
+        self.graph = Graph(name, stored_bytes(binder.weights))
         self.binder = binder
         self._training = training or {}
         self.made: dict[int, list[ir.Value]] = {}
@@ -61,6 +62,9 @@ class Conversion:
         # blobs of a layer that could not be converted -> the name of that layer
         self._missing: dict[str, str] = {}
         self._storage_ids = storage_ids(binder.layers)
+        # of `convert_layers`: how many layers are converted, and the error that ended it, by its position
+        self._converted = 0
+        self._failed: dict[int, ConverterError] = {}
         self._last_writer = {top: k for k, layer in enumerate(binder.layers) for top in layer.top}
 
     @classmethod
@@ -73,8 +77,10 @@ class Conversion:
     ) -> Conversion:
         """The conversion of a net with its inputs declared and no layer converted yet.
 
-        The declared batch sizes in `dynamic_batches` become symbols.
+        The declared batch sizes in `dynamic_batches` become symbols. LimitError for more layers and
+        blobs than so few bytes of weights may become.
         """
+        check_stored_count(net.layers, weights)
         conversion = cls(net.name, Binder(weights, net.layers, net.declared, options.init), net.training)
         conversion.declare_inputs(resolve_shapes(net.inputs, net.declared, weights, options, dynamic_batches))
         return conversion
@@ -93,16 +99,25 @@ class Conversion:
         for message in self.binder.layers:
             lookup(message)
         for position, message in enumerate(self.binder.layers):
-            self._convert(position, message)
+            try:
+                self._convert(position, message)
+            except ConverterError as error:
+                self._failed[position] = error
+                raise
+            self._converted += 1
 
     def convert_what_is_possible(self) -> dict[int, ConverterError]:
         """Convert every layer that can be, and return the errors of the others by their position in the net.
 
-        A layer that reads a blob of such a layer is an error too.
+        A layer that reads a blob of such a layer is an error too. Goes on where `convert_layers` failed.
         """
         problems: dict[int, ConverterError] = {}
         for position, message in enumerate(self.binder.layers):
+            if position < self._converted:
+                continue
             try:
+                if position in self._failed:
+                    raise self._failed[position]
                 self._convert(position, message, suggest=len(problems) < MOST_SUGGESTIONS)
             except ConverterError as error:
                 problems[position] = error
@@ -186,16 +201,6 @@ class Conversion:
                 self.graph.name_result(value, layer.name, final)
             elif name in in_place:  # passed through: its node keeps the name of the layer that made it
                 self.graph.name_result(value, None, final)
-
-
-def _stored_bytes(weights: Weights | None) -> int | None:
-    """The bytes of all blobs that are stored; None where blobs only stand for what a layer asks for."""
-    if weights is None:
-        return 0
-    if weights.are_placeholders:
-        return None
-    blobs = [blob for stored in weights.layers() for blob in stored.blobs if blob is not None]
-    return sum(blob.values.nbytes for blob in blobs)
 
 
 def lookup(message: schema.Message, *, suggest: bool = True) -> LayerType:

@@ -198,7 +198,8 @@ def _needed(
         if wanted.isdisjoint(layer.top) and storages.isdisjoint(changed):
             unneeded.append(layer)
             continue
-        wanted = (wanted - set(layer.top)) | set(layer.bottom)
+        wanted.difference_update(layer.top)
+        wanted.update(layer.bottom)
         storages |= {ids[bottom] for bottom in layer.bottom}
         needed.append(layer)
     return needed[::-1], unneeded[::-1]

@@ -36,13 +36,16 @@ def declared_batch_sizes(
 
 
 def widest_dynamic_batch(
-    sizes: Sequence[int | None], attempt: Callable[[Collection[int | None]], Converted]
+    sizes: Sequence[int | None],
+    attempt: Callable[[Collection[int | None]], Converted],
+    *,
+    is_long: bool = False,
 ) -> tuple[Converted, list[int | None]]:
     """(the conversion with the most batch sizes symbolic, the batch sizes that had to stay as declared).
 
     `attempt` converts the net with the batch sizes it gets as symbols, and raises ConverterError where the
     net does not allow that. If not all can be symbolic together, they are tried in order and each that works
-    is kept.
+    is kept; not in a net that `is_long`, where each attempt takes long.
     """
     try:
         return attempt(sizes), []
@@ -52,7 +55,7 @@ def widest_dynamic_batch(
         pass
     converted = attempt(())
     dynamic: list[int | None] = []
-    for size in sizes if 1 < len(sizes) <= _MOST_BATCH_SIZES else ():
+    for size in sizes if 1 < len(sizes) <= _MOST_BATCH_SIZES and not is_long else ():
         with contextlib.suppress(ConverterError):
             converted = attempt([*dynamic, size])
             dynamic.append(size)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+import struct
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from converters.from_caffe.embedded import definition_in
 from converters.from_caffe.input_shapes import declared_batch_sizes, widest_dynamic_batch
 from converters.from_caffe.inputs import is_data_layer
 from converters.from_caffe.layers.dropped import is_dropped
+from converters.from_caffe.limits import MOST_TRIED_LAYERS
 from converters.from_caffe.netstate import filter_net
 from converters.from_caffe.prototxt import Definition, parse
 from converters.from_caffe.python_proposals import replace_python_proposals
@@ -59,8 +62,13 @@ class _PlaceholderWeights:
         if shapes is None:
             return None
         self.were_asked = True
-        blobs = [Blob(np.broadcast_to(np.float32(1), int(np.prod(shape))), tuple(shape)) for shape in shapes]
+        blobs = [Blob(_placeholder(math.prod(shape)), tuple(shape)) for shape in shapes]
         return StoredLayer(layer, "", blobs, 0)
+
+
+def _placeholder(count: int) -> np.ndarray:
+    """One number, of its own for each call, shown `count` times; as `np.broadcast_to` does, sooner."""
+    return np.ndarray((count,), np.float32, struct.pack("=f", 1), strides=(0,))
 
 
 def inspect(
@@ -125,13 +133,16 @@ def _inspect_definition(net: deploy.InferenceNet, options: Options, result: Insp
     declared, weights = net.inputs, _PlaceholderWeights()
     _assume_channels(net, options, result)
     complete = net.inputs.shapes == declared.shapes
-    _inspect_net(net, weights, options, result)
+    converted = _inspect_net(net, weights, options, result)
     net.inputs = declared
-    # Where nothing was asked of the weights, another conversion would only tell the same.
-    if weights.were_asked or result.problems or not complete:
-        result.needs_weights = _needs_weights(net, options)
-    else:
+    # Where nothing was asked of the weights, another conversion would only tell the same. What fails with
+    # weights of every shape, or becomes more than a net without stored weights may, fails without them too.
+    if complete and not weights.were_asked and not result.problems:
         result.needs_weights = False
+    elif complete and converted is not None and len(net.layers) > MOST_TRIED_LAYERS:
+        result.needs_weights = not converted.binder.has_constant_fillers
+    elif not complete or (converted is not None and converted.graph.fits_without_weights):
+        result.needs_weights = _needs_weights(net, options)
 
 
 def _needs_weights(net: deploy.InferenceNet, options: Options) -> bool:
@@ -156,22 +167,30 @@ def _assume_channels(net: deploy.InferenceNet, options: Options, result: Inspect
     net.inputs = replace(net.inputs, shapes=shapes)
 
 
-def _inspect_net(net: deploy.InferenceNet, weights: Weights, options: Options, result: Inspection) -> None:
+def _inspect_net(
+    net: deploy.InferenceNet, weights: Weights, options: Options, result: Inspection
+) -> Conversion | None:
+    """Adds what is found to `result`. The conversion; None where a layer cannot be converted."""
     sizes = declared_batch_sizes(net.inputs, net.declared, weights, options)
 
+    last: dict[str, Conversion] = {}
+
     def attempt(dynamic_batches: Collection[int | None]) -> Conversion:
-        conversion = Conversion.of(net, weights, options, dynamic_batches)
+        last.clear()
+        last["conversion"] = conversion = Conversion.of(net, weights, options, dynamic_batches)
         conversion.convert_layers()
         conversion.outputs(net.outputs)
         return conversion
 
     problems: dict[int, ConverterError] = {}
     try:
-        conversion, _ = widest_dynamic_batch(sizes, attempt)
+        is_long = len(net.layers) > MOST_TRIED_LAYERS
+        conversion, _ = widest_dynamic_batch(sizes, attempt, is_long=is_long)
     except LimitError:
         raise
     except ConverterError as error:
-        conversion = Conversion.of(net, weights, options, ())
+        # The last attempt was that with all sizes as declared: what it converted is not converted again.
+        conversion = last.get("conversion") or Conversion.of(net, weights, options, ())
         problems = conversion.convert_what_is_possible()
         if not problems:
             result.problems.append(str(error))
@@ -189,6 +208,7 @@ def _inspect_net(net: deploy.InferenceNet, weights: Weights, options: Options, r
     result.left_out = [f"{d.name} ({d.type}): {d.reason}" for d in net.dropped]
     if binder.unused():
         result.notes.append(f"stored but not used by this net: {', '.join(binder.unused())}")
+    return None if problems else conversion
 
 
 def _row(layer: schema.Message, conversion: Conversion, problem: ConverterError | None) -> LayerRow:

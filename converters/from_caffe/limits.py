@@ -11,6 +11,9 @@ from converters.from_caffe import schema
 
 # ResNet-1202, the deepest net published, has some 4,800.
 MAX_LAYERS = 5_120
+# A trial, such as with another size open, costs as much as the conversion: nets of more layers are few, and
+# are not tried.
+MOST_TRIED_LAYERS = 1_000
 # kMaxBlobAxes of Caffe.
 MAX_BLOB_AXES = 32
 # Blob::Reshape of Caffe: a blob counts its values in an int.
@@ -24,7 +27,7 @@ def blob_problem(sizes: Sequence[int]) -> str | None:
     """
     if len(sizes) > MAX_BLOB_AXES:
         return f"a blob of Caffe has {MAX_BLOB_AXES} axes at most"
-    if any(size > MAX_BLOB_ELEMENTS for size in sizes) or math.prod(sizes) > MAX_BLOB_ELEMENTS:
+    if max(sizes, default=0) > MAX_BLOB_ELEMENTS or math.prod(sizes) > MAX_BLOB_ELEMENTS:
         return f"a blob of Caffe holds {MAX_BLOB_ELEMENTS:,} values"
     return None
 

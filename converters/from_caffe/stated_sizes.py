@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from converters.errors import ConverterError
 from converters.from_caffe.conversion import Conversion
 from converters.from_caffe.deploy import InferenceNet
+from converters.from_caffe.limits import MOST_TRIED_LAYERS
 from converters.from_caffe.weights import Weights
 from converters.options import Options
 from converters.sizes import Shape, Symbol, dims
@@ -16,8 +17,6 @@ from converters.sizes import Shape, Symbol, dims
 _IMAGE_AXES = 4
 # Pooling may give a map of one position for several small sizes, but not for one of so many rows.
 _CLEARLY_LARGER = 64
-# A trial costs as much as the conversion: it is left out for nets of more layers, which are few.
-_MOST_TRIED_LAYERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class StatedSizes:
         Whether they could is tried: the net is converted with them open. Nothing is said of other nets.
         """
         opened = self._opened()
-        if not opened or len(self.net.layers) > _MOST_TRIED_LAYERS:
+        if not opened or len(self.net.layers) > MOST_TRIED_LAYERS:
             return []
         try:
             # Open sizes alone would not tell: a product of inner values is then taken to have its size.
@@ -48,7 +47,14 @@ class StatedSizes:
             outputs = self._output_shapes(opened)
         except ConverterError:
             return []
-        return [self._note(name, shape, outputs) for name, shape in opened.items()]
+        cropped_to = {
+            layer.bottom[1] for layer in self.net.layers if layer.type == "Crop" and len(layer.bottom) == 2
+        }
+        maps = self._become_maps(outputs)
+        return [
+            self._note(name, shape, self._placeholder(name, name in cropped_to, maps))
+            for name, shape in opened.items()
+        ]
 
     def _output_shapes(self, inputs: Mapping[str, Sequence[int | str]]) -> list[Shape]:
         """The shapes of the outputs for these inputs; ConverterError if a layer does not take them."""
@@ -85,13 +91,13 @@ class StatedSizes:
                 opened[name] = (first, channels, f"H{number}", f"W{number}")
         return opened
 
-    def _note(self, name: str, opened: Sequence[int | str], outputs: Sequence[Shape]) -> str:
+    def _note(self, name: str, opened: Sequence[int | str], why: str | None) -> str:
+        """why: what `_placeholder` says."""
         height, width = self.inputs[name][2:]
         shape = ",".join(map(str, opened))
         note = (
             f"height and width are fixed at {height}x{width}; --input-shape {name}={shape} leaves them open"
         )
-        why = self._placeholder(name, outputs)
         if why is None:
             return note
         return (
@@ -99,21 +105,22 @@ class StatedSizes:
             "It is kept because the definition states it"
         )
 
-    def _placeholder(self, name: str, outputs: Sequence[Shape]) -> str | None:
-        """Why the stated size is not that of the images; None if it may be.
-
-        outputs: their shapes with height and width of the inputs left open.
-        """
+    def _placeholder(self, name: str, is_cropped_to: bool, become_maps: bool) -> str | None:
+        """Why the stated size is not that of the images; None if it may be."""
         if self.inputs[name][2:] == (1, 1):
             return "no image is of this size, and every layer takes any"
-        if any(layer.type == "Crop" and list(layer.bottom)[1:] == [name] for layer in self.net.layers):
+        if is_cropped_to:
             return "the net crops to the size of its input, whatever it is"
+        if become_maps:
+            return "at this size each output has one position, at larger ones a map of them"
+        return None
+
+    def _become_maps(self, outputs: Sequence[Shape]) -> bool:
+        """Whether each output has one position, and more with the sizes in `outputs`, of open inputs."""
         images = [
             (stated, shape)
             for stated, shape in zip(self.outputs.values(), outputs, strict=True)
             if len(shape) == _IMAGE_AXES
         ]
         grow = any(isinstance(size, Symbol) for _, shape in images for size in shape[2:])
-        if grow and all(stated[2:] == (1, 1) for stated, _ in images):
-            return "at this size each output has one position, at larger ones a map of them"
-        return None
+        return grow and all(stated[2:] == (1, 1) for stated, _ in images)

@@ -19,6 +19,7 @@ from converters.from_caffe import schema
 from converters.from_caffe.inputs import is_data_layer
 from converters.from_caffe.layers.dropped import is_dropped
 from converters.from_caffe.netstate import is_included
+from converters.from_caffe.quick_text import read_quickly
 from converters.from_caffe.upgrade import v1_type_name
 
 UNKNOWN_FIELD = re.compile(r'Message type "caffe\.(\w+)" has no field named "(\w+)"')
@@ -164,6 +165,8 @@ def _read_field(field: str, line: int, layers: int, effort: _Effort) -> tuple[st
 
 def _error_in(field: str) -> text_format.ParseError | None:
     """The first error in a field of the net; None also for errors that are not protobuf's own."""
+    if read_quickly(schema.new("NetParameter"), field):
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", DeprecationWarning)

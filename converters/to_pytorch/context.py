@@ -48,14 +48,15 @@ class Context:
         if dtype != np.float32:
             keywords["dtype"] = torch_dtype(ir.DataType.from_numpy(dtype))
         module = Submodule("", self.layer, module_type, arguments, keywords, weights)
-        known = self.net.attributes_by_signature.get(module.signature)
-        if known is not None and weights:
-            return self._module_call(known)
+        signature = module.signature if weights else None
+        if signature in self.net.attributes_by_signature:
+            return self._module_call(self.net.attributes_by_signature[signature])
         self._check_weights(module)
         wanted = self.layer if self._is_layer else f"{self.layer}_{self.node.op_type.lower()}"
         attribute = self.net.names.unique(wanted)
         self.net.submodules[attribute] = replace(module, attribute=attribute)
-        self.net.attributes_by_signature[module.signature] = attribute
+        if signature is not None:
+            self.net.attributes_by_signature[signature] = attribute
         return self._module_call(attribute)
 
     def module_or_function(

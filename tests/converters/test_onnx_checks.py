@@ -106,9 +106,26 @@ def test_many_nodes_in_few_bytes_are_refused_and_listed(tmp_path: Path) -> None:
         return [helper.make_node("Relu", [names[k]], [names[k + 1]]) for k in range(count)]
 
     path = save(tmp_path / "net.onnx", [], chain(MAX_VALUES + 1))
-    with pytest.raises(converters.LimitError, match=r"8,193 nodes, more than any real net in as few bytes"):
+    with pytest.raises(converters.LimitError, match=r"6,145 nodes, more than any real net in as few bytes"):
         converters.load(path)
     assert len(converters.inspect(path).layers) == MAX_VALUES + 1
     weights = np.zeros(300_000, np.float32).tobytes()
     path = save(tmp_path / "net.onnx", [tensor([300_000], weights)], chain(MAX_VALUES + 1))
     assert len(converters.load(path).graph) == MAX_VALUES + 1
+
+
+def test_initializers_are_bounded_as_nodes_are(tmp_path: Path) -> None:
+    weights = []
+    for k in range(MAX_VALUES + 1):
+        weights.append(tensor([1], bytes(4)))
+        weights[-1].name = f"w{k}"
+    path = save(tmp_path / "net.onnx", weights, [helper.make_node("Add", ["x", "w0"], ["y"])])
+    with pytest.raises(converters.LimitError, match=r"6,145 initializers, more than any real net"):
+        converters.load(path)
+
+
+def test_a_node_that_reads_thousands_of_values_is_an_error_in_python(tmp_path: Path) -> None:
+    path = save(tmp_path / "net.onnx", [], [helper.make_node("Sum", ["x"] * 20_000, ["y"])])
+    with pytest.raises(converters.LimitError, match="nested too deeply to be written"):
+        converters.convert([path], tmp_path / "net.py")
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]

@@ -269,20 +269,132 @@ def test_each_size_of_an_empty_blob_is_bounded(tmp_path: Path) -> None:
         converters.load(path, weights)
 
 
-def test_sizes_are_not_tried_open_in_a_long_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each trial is one more conversion; they only serve a note."""
-    count, of = 0, Conversion.of
+@pytest.fixture
+def conversions(monkeypatch: pytest.MonkeyPatch) -> list[Conversion]:
+    """The conversions that are begun."""
+    begun: list[Conversion] = []
+    of = Conversion.of
 
-    def counted(*arguments: object, **options: object) -> object:
-        nonlocal count
-        count += 1
-        return of(*arguments, **options)  # type: ignore[arg-type]
+    def counted(*arguments: object, **options: object) -> Conversion:
+        begun.append(of(*arguments, **options))  # type: ignore[arg-type]
+        return begun[-1]
 
     monkeypatch.setattr(Conversion, "of", counted)
+    return begun
+
+
+FIXED_BATCH = (
+    'layer { name: "r" type: "Reshape" bottom: "b%%d" top: "r" reshape_param { shape { dim: %d dim: 1 } } }\n'
+)
+SOFTMAX_OVER_ITEMS = 'layer { name: "s" type: "Softmax" bottom: "r" top: "s" softmax_param { axis: 0 } }\n'
+FILLED = (
+    "inner_product_param { num_output: 3 bias_term: false "
+    'weight_filler { type: "%s" value: 1 } } param { name: "" }'
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "elements", "wanted"),
+    [
+        ("TanH", "", 3, 2),  # the batch open, and as declared
+        ("TanH", "", 4, 2),  # what fails goes on where it failed
+        ("InnerProduct", FILLED % "constant", 3, 2),  # whether weights are needed, the fillers say
+        ("InnerProduct", FILLED % "xavier", 3, 2),
+    ],
+    ids=["batch", "failure", "filled", "random"],
+)
+def test_a_long_net_is_converted_twice_at_most(
+    kind: str, parameters: str, elements: int, wanted: int, conversions: list[Conversion], tmp_path: Path
+) -> None:
+    path, count = tmp_path / "net.prototxt", 1_100
+    tail = FIXED_BATCH % elements + SOFTMAX_OVER_ITEMS
+    path.write_text(chain(kind, parameters, count=count, head=VECTOR, tail=tail))
+    inspection = converters.inspect(path)
+    assert len(conversions) == wanted
+    assert inspection.needs_weights == ("xavier" in parameters)
+    assert [row.name for row in inspection.layers if row.problem] == (["r", "s"] if elements == 4 else [])
+
+
+def test_batches_of_several_inputs_are_not_tried_one_by_one_in_a_long_net(
+    conversions: list[Conversion], tmp_path: Path
+) -> None:
+    inputs = "".join(
+        f'layer {{ name: "z{k}" type: "Input" top: "z{k}" input_param {{ shape {{ dim: {k + 2} dim: 1 }} }} }}\n'
+        for k in range(3)
+    )
+    tail = FIXED_BATCH % 3 + SOFTMAX_OVER_ITEMS
+    path, found = tmp_path / "net.prototxt", {}
+    for count in (10, 1_100):
+        conversions.clear()
+        path.write_text(chain("TanH", count=count, head=inputs + VECTOR, tail=tail))
+        converters.load(path)
+        found[count] = len(conversions)
+    assert found == {10: 6, 1_100: 2}
+
+
+def test_many_small_blobs_are_refused_before_anything_is_built(
+    conversions: list[Conversion], tmp_path: Path
+) -> None:
+    path = tmp_path / "net.prototxt"
+    path.write_text(chain("InnerProduct", PRODUCT, count=4_000, head=VECTOR, tail=""))
+    weights = write_caffemodel(tmp_path / "net.caffemodel", {f"b{k}": [np.eye(1)] for k in range(4_000)})
+    for function in (converters.load, converters.inspect):
+        try:
+            said = " ".join(function(path, weights).problems)
+        except converters.LimitError as error:
+            said = str(error)
+        assert "8,000 layers and weights: more than 6,144 operations" in said
+    assert conversions == []
+
+
+def test_parameters_that_thousands_of_layers_share(tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    shared = PRODUCT.replace("}", 'weight_filler { type: "constant" } }') + ' param { name: "w" lr_mult: 2 }'
+    path.write_text(chain("InnerProduct", shared, count=2_000, head=VECTOR, tail=""))
+    assert converters.load(path).meta["report"].layers == 2_000
+    path.write_text(
+        path.read_text()
+        + 'layer { name: "other" type: "InnerProduct" bottom: "data" top: "o" '
+        + shared.replace("lr_mult: 2", "lr_mult: 3")
+        + " }"
+    )
+    with pytest.raises(
+        converters.FormatError, match=r"share its parameter 'w' state different lr_mult: \[2.0, 3.0\]"
+    ):
+        converters.load(path)
+
+
+def test_the_outputs_of_one_node_count_one_by_one(tmp_path: Path) -> None:
+    tops = " ".join(f'top: "s{k}"' for k in range(20_000))
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        'layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 1 dim: 20000 } } }\n'
+        f'layer {{ name: "s" type: "Slice" bottom: "d" {tops} }}'
+    )
+    with pytest.raises(converters.LimitError, match=r"'s' .* more than 6,144 operations"):
+        converters.load(path)
+
+
+def test_thousands_of_inputs_and_outputs(tmp_path: Path) -> None:
+    """Each with a note, and each an output."""
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        "".join(
+            f'layer {{ name: "d{k}" type: "Input" top: "d{k}" input_param {{ shape {{ dim: 1 dim: 1 dim: 4 dim: 4 }} }} }}\n'
+            for k in range(4_000)
+        )
+    )
+    report = converters.convert([path], tmp_path / "net.onnx")
+    assert len(report.outputs) == 4_000
+    assert sum("height and width are fixed" in note for note in report.notes) == 4_000
+
+
+def test_sizes_are_not_tried_open_in_a_long_net(conversions: list[Conversion], tmp_path: Path) -> None:
+    """Each trial is one more conversion; they only serve a note."""
     path, found = tmp_path / "net.prototxt", {}
     for layers in (10, 1_100):
         path.write_text(chain("TanH", count=layers))
-        count = 0
+        conversions.clear()
         converters.convert([path], tmp_path / "net.onnx")
-        found[layers] = count
+        found[layers] = len(conversions)
     assert found == {10: 3, 1_100: 1}

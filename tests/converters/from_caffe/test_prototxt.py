@@ -10,7 +10,7 @@ from reference_nets import layer, write_net
 
 import converters
 from converters.from_caffe.limits import MAX_LAYERS
-from converters.from_caffe.prototxt import MAX_BYTES, MAX_FIELDS, parse
+from converters.from_caffe.prototxt import MAX_BYTES, MAX_FIELDS, MAX_UNUSUAL_FIELDS, parse
 
 NET = """name: "small"
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 } } }
@@ -108,6 +108,24 @@ def test_a_larger_text_may_have_more_fields(tmp_path: Path) -> None:
     comment = "#" + "-" * 2_000_000 + "\n"
     with pytest.raises(converters.LimitError, match="layers; a net has at most"):
         parse(write(tmp_path, comment + 'layer { name: "s" type: "Silence" }\n' * (MAX_FIELDS // 3 + 1)))
+
+
+def test_the_numbers_of_a_list_count_as_fields(tmp_path: Path) -> None:
+    dims = ",".join(["1"] * (MAX_FIELDS + 1))
+    text = f'layer {{ name: "d" type: "Input" top: "d" input_param {{ shape {{ dim: [{dims}] }} }} }}'
+    with pytest.raises(converters.LimitError, match="a definition has at most 60,000"):
+        parse(write(tmp_path, text))
+
+
+def test_a_long_text_in_unusual_forms_has_a_lower_limit(tmp_path: Path) -> None:
+    """An error in it is still named."""
+    count = MAX_UNUSUAL_FIELDS // 4
+    dims = 'layer { name: "d" type: "Input" top: "d" input_param { shape { ' + "dim: 1 " * 4 * count + "} } }"
+    assert len(parse(write(tmp_path, dims)).net.layer) == 1
+    with pytest.raises(converters.LimitError, match=r"unusual forms among them; .* at most 40,000"):
+        parse(write(tmp_path, dims.replace('"d"', '"\\x64"', 1)))
+    with pytest.raises(converters.UnsupportedError, match="unknown field 'strange' of BlobShape"):
+        parse(write(tmp_path, dims.replace("} } }", "strange: 1 } } }")))
 
 
 def test_more_layers_than_any_net_has_are_refused(tmp_path: Path) -> None:

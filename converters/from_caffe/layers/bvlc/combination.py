@@ -25,7 +25,8 @@ def eltwise(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> 
     bottoms = (first, *others)
     layer.check(len(bottoms) >= 2, "needs two or more bottoms")
     for other in others:
-        layer.check(dims(other) == dims(first), f"shapes differ: {_text(first)} and {_text(other)}")
+        if dims(other) != dims(first):  # there may be tens of thousands: no text for those that agree
+            raise layer.invalid(f"shapes differ: {_text(first)} and {_text(other)}")
     layer.check(not (p.operation == PROD and len(p.coeff)), "PROD takes no coeff")
     layer.check(len(p.coeff) in (0, len(bottoms)), f"{len(p.coeff)} coeff for {len(bottoms)} bottoms")
     if p.operation != PROD and layer.message.top[0] == layer.message.bottom[0]:
@@ -70,14 +71,16 @@ def concat(g: Graph, layer: BoundLayer, first: ir.Value, *others: ir.Value) -> i
     axis = layer.axis(p.concat_dim if p.HasField("concat_dim") else p.axis, rank)
     if not others:
         return first
+    before, behind = dims(first)[:axis], dims(first)[axis + 1 :]
+    sizes = [dims(first)[axis]]
     for other in others:
-        same = [a == b for k, (a, b) in enumerate(zip(dims(first), dims(other), strict=False)) if k != axis]
-        layer.check(
-            len(dims(other)) == rank and all(same),
-            f"apart from axis {axis} the shapes must agree: {_text(first)} and {_text(other)}",
-        )
-    sizes = [dims(x)[axis] for x in (first, *others)]
-    shape = (*dims(first)[:axis], layer.sum_of_sizes(sizes), *dims(first)[axis + 1 :])
+        shape = dims(other)
+        if len(shape) != rank or shape[:axis] != before or shape[axis + 1 :] != behind:
+            raise layer.invalid(
+                f"apart from axis {axis} the shapes must agree: {_text(first)} and {_text(other)}"
+            )
+        sizes.append(shape[axis])
+    shape = (*before, layer.sum_of_sizes(sizes), *behind)
     return g.node("Concat", first, *others, shape=shape, axis=axis)
 
 

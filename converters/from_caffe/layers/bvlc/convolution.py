@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class KernelGeometry:
         layer.check(all(dilation), f"dilations must not be zero, they are {dilation}")
         return cls(kernel, stride, pad, dilation)
 
-    @property
+    @functools.cached_property
     def extent(self) -> tuple[int, ...]:
         """The size of the dilated kernel along each axis."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
