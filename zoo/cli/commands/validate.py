@@ -125,6 +125,9 @@ def validate(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the counts and gains as an HTML page.")
     ] = None,
+    no_images: Annotated[
+        bool, typer.Option("--no-images", help="Leave the images out of the HTML page.")
+    ] = False,
     verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
@@ -285,7 +288,8 @@ def validate(
         for line in error_lines(findings):
             print(line, file=sys.stderr)
     # Last, so that the findings are printed even if a report cannot be written.
-    write_reports(findings, junit, markdown, html, None if problem is None else str(problem))
+    said = None if problem is None else str(problem)
+    write_reports(findings, junit, markdown, html, said, images=not no_images)
     if problem is not None:
         raise problem
     if not findings.holds:
