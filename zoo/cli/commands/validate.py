@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -34,7 +33,7 @@ from zoo.cli._options import (
     numbers,
 )
 from zoo.cli._other_runs import earlier_runs, other_run, require_same_images
-from zoo.cli._output import print_json
+from zoo.cli._output import in_github_workflow, print_json
 from zoo.cli._pass_errors import ending_explained, errors_in_junit
 from zoo.cli._subject import find_subjects, load_catalog
 from zoo.cli._tasks import refuse_uncounted
@@ -284,7 +283,7 @@ def validate(
         # What was measured is not lost with what it was to be compared with.
         findings, problem = without_comparisons(placed), error
     print_json(findings.to_json()) if json else print_pass(findings)
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+    if in_github_workflow():
         for line in error_lines(findings):
             print(line, file=sys.stderr)
     # Last, so that the findings are printed even if a report cannot be written.
