@@ -14,7 +14,7 @@ from command_calls import ELSEWHERE, NET, SUCCESS
 from zoo.bundled import bundled_folder
 
 DIGITS = bundled_folder() / "digits"
-# Words that no line break makes shorter (paths, URLs, hashes), and lines that stay whole: commands and patches.
+# Words that no line break makes shorter (paths, URLs, hashes), and whole lines: commands, patches.
 PATH, COPIED = re.compile(r"[/\\]|^[0-9a-f]{40,}"), re.compile(r"\s*(dsd-zoo|pip|hf) |[+-]")
 IMAGES = DIGITS / "images" / "test_images.tar"
 # Those whose own tests show that they print one document; they would take long here.
