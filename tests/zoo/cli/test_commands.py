@@ -100,7 +100,8 @@ def options_of(name: str) -> dict[str, str]:
     for parameter, annotation in get_type_hints(all_commands()[name].function, include_extras=True).items():
         for option in getattr(annotation, "__metadata__", ()):
             if isinstance(option, typer.models.OptionInfo):
-                given = list(option.param_decls or [])
+                # In an annotation the place of the default has the first way to write it.
+                given = [one for one in (option.default, *(option.param_decls or [])) if isinstance(one, str)]
                 # Typer adds the long form where only a short one is given.
                 if not any(one.startswith("--") for one in given):
                     given.append(f"--{parameter.replace('_', '-')}")
