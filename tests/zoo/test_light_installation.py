@@ -70,7 +70,7 @@ def test_what_reads_converts_and_audits_works(light, line):
         (["demo"], "no runtime is installed that could run a net\n"),
         (["predict", "digits-caffe-dsd", "a.png"], "the runtime onnx needs ONNX Runtime"),
         (["publish", "digits-caffe-dsd", "-o", "x"], "publish: writing PyTorch needs PyTorch"),
-        (["train", "digits"], "this command needs PyTorch, which is not installed\n"),
+        (["train", "digits"], "training needs PyTorch, which is not installed\n"),
         (["compare", *PAIR], "this command needs ONNX Runtime, which is not installed\n"),
         (["compare", *PAIR, "--with", "pytorch"], "--with pytorch needs PyTorch, which is not installed\n"),
         (["rescue", PROGRAM], "checking the converted nets needs OpenCV, which is not installed\n"),
