@@ -50,7 +50,7 @@ def outcome(tmp_path_factory) -> Outcome:
         lines: list[str] = []
         patch.chdir(folder)
         patch.setenv("DSD_ZOO_CACHE", str(folder / "cache"))
-        patch.setattr(sys, "argv", ["dsd-zoo", "demo", "--out", "kept"])
+        patch.setattr(sys, "argv", ["dsd-zoo", "demo", "--out", "page.html", "--keep", "kept"])
         patch.setattr(sys.stdout, "write", lines.append)
         with pytest.raises(SystemExit) as caught:
             main()
@@ -80,10 +80,10 @@ def test_evidence_holds_the_recorded_counts(outcome) -> None:
 
 
 def test_the_page_and_nothing_else_is_left(outcome) -> None:
-    page = (outcome.folder / "report.html").read_text(encoding="utf-8")
+    page = (outcome.folder / "page.html").read_text(encoding="utf-8")
     assert "All 12 published accuracies of 6 models were measured here and agree." in page
     assert page.count('class="verdict differs"') == 0
-    assert sorted(path.name for path in outcome.folder.iterdir()) == ["kept", "report.html"]
+    assert sorted(path.name for path in outcome.folder.iterdir()) == ["kept", "page.html"]
     assert sorted(path.name for path in (outcome.folder / "kept").iterdir()) == ["converted", "runs"]
 
 

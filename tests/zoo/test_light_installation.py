@@ -14,6 +14,8 @@ from zoo.bundled import bundled_folder
 from zoo.runtimes import runtime as runtime_module
 
 CAFFE = [bundled_folder() / "digits" / "caffe" / name for name in ("deploy.prototxt", "dsd.caffemodel")]
+PAIR = ["digits-caffe-dsd", "digits-caffe-baseline"]
+PROGRAM = Path(__file__).parents[1] / "corpus" / "rescue" / "classify.py"
 IMAGES = bundled_folder() / "digits" / "images" / "test_images.tar"
 
 
@@ -22,6 +24,7 @@ def light(monkeypatch, capsys, tmp_path):
     """The command line, without the packages of the extras."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DSD_ZOO_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "a.png").touch()
     for module in extras.EXTRAS:
         monkeypatch.setitem(sys.modules, module, None)
 
@@ -65,12 +68,21 @@ def test_what_reads_converts_and_audits_works(light, line):
         (["pack", "--data", IMAGES, "-o", "x.dsd"], "this command needs OpenCV, which is not installed\n"),
         (["bench", "digits-caffe-dsd"], "no runtime is installed that could run a net\n"),
         (["demo"], "no runtime is installed that could run a net\n"),
+        (["predict", "digits-caffe-dsd", "a.png"], "the runtime onnx needs ONNX Runtime"),
+        (["publish", "digits-caffe-dsd", "-o", "x"], "publish: writing PyTorch needs PyTorch"),
+        (["train", "digits"], "training needs PyTorch, which is not installed\n"),
+        (["compare", *PAIR], "this command needs ONNX Runtime, which is not installed\n"),
+        (["compare", *PAIR, "--with", "pytorch"], "--with pytorch needs PyTorch, which is not installed\n"),
+        (["rescue", PROGRAM], "checking the converted nets needs OpenCV, which is not installed\n"),
+        (["validate", "digits-caffe-dsd", "--runtime", "pytorch"], "the runtime pytorch needs PyTorch"),
+        (["validate", "digits-caffe-dsd", "--runtime", "openvino"], "the runtime openvino needs OpenVINO"),
     ],
 )
 def test_what_needs_more_says_what_to_type(light, line, message):
     outcome = light(*line)
     assert outcome.code == 2
-    assert outcome.err.startswith(f'dsd-zoo: {message}  pip install "dsd-zoo[')
+    assert outcome.err.startswith(f"dsd-zoo: {message}")
+    assert outcome.err.splitlines()[1].startswith('  pip install "dsd-zoo[')
     assert not list(Path("cache").rglob("*.py"))
 
 

@@ -49,8 +49,13 @@ class Findings:
     against: PairedGains | None = None
     regression: Regression | None = None
     minimums: list[Minimum] = field(default_factory=list)
-    class_names: Sequence[str] = ()
-    """What the classes mean, in the order of the labels; empty if that is not known."""
+    label_order: str | None = None
+    """The order of the classes, if it is known."""
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """What the classes mean, in the order of the labels; empty if that is not known."""
+        return [] if self.label_order is None else LABEL_ORDERS[self.label_order].class_names()
 
     @property
     def folder(self) -> Path:
@@ -103,10 +108,14 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class PassFindings:
-    """What one pass says about each of its nets, and about each pair of a net and its baseline."""
+    """What one pass says about each of its nets, and about each pair of a net and its baseline.
+
+    other: the run of another net with which each net is compared.
+    """
 
     nets: list[Findings]
     pairs: list[GainMatrix] = field(default_factory=list)
+    other: Run | None = None
 
     @property
     def holds(self) -> bool:
@@ -152,18 +161,12 @@ def collect_pass(
             replace(
                 of_one,
                 minimums=minimums_of(of_net[0][1].result, minimums or {}),
-                class_names=_class_names(manifest, label_order),
+                label_order=(None if manifest is None else manifest.label_order) or label_order,
             )
         )
     return PassFindings(
-        found, collect_pairs(manifests, [[run for _, run in of_net] for of_net in runs], reference)
+        found, collect_pairs(manifests, [[run for _, run in of_net] for of_net in runs], reference), other
     )
-
-
-def _class_names(manifest: Manifest | None, label_order: str | None) -> list[str]:
-    own = None if manifest is None else manifest.label_order
-    order = own or label_order
-    return [] if order is None else LABEL_ORDERS[order].class_names()
 
 
 def without_comparisons(runs: Sequence[list[tuple[Path, Run]]]) -> PassFindings:

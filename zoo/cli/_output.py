@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,11 @@ def json_document(wanted: bool) -> Iterator[Document | None]:
         yield document
     finally:
         _document.reset(token)
+
+
+def in_github_workflow() -> bool:
+    """Whether this runs in a workflow of GitHub, which shows some lines beside the commit."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def print_json(data: object) -> None:

@@ -126,7 +126,8 @@ def _sizes(
 
 
 def _longest_word(text: str) -> int:
-    return max(map(len, text.split()), default=0)
+    """The least width that the text can be wrapped to; each of its lines has the blanks before the first."""
+    return len(text) - len(text.lstrip()) + max(map(len, text.split()), default=0)
 
 
 def _cell_lines(

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand
 
 from converters import UnverifiedWarning
-from zoo.cli._output import Document, json_document, print_document
+from zoo.cli._output import Document, in_github_workflow, json_document, print_document
 from zoo.cli.command import Command, all_commands, with_values
 from zoo.errors import InterruptedRunError, ZooError
 
@@ -182,6 +182,10 @@ class _Session:
                 traceback.print_exc()
             else:
                 print(text, file=sys.stderr)
+            if in_github_workflow():
+                from zoo.report.annotations import error_line
+
+                print(error_line("dsd-zoo", text.removeprefix("dsd-zoo: ")), file=sys.stderr)
             if document is not None:
                 document.fail(type(error).__name__, text.removeprefix("dsd-zoo: "), code)
             return code

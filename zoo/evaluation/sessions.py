@@ -14,16 +14,14 @@ from zoo.errors import DataError, UsageError, excerpt
 from zoo.evaluation.distributed import Group
 from zoo.evaluation.job import Evaluation, Job, named_if
 from zoo.evaluation.variants import Variant
-from zoo.preprocessing import Preprocessor, preprocessor, resolve
+from zoo.preprocessing import Preprocessor, preprocessor
 from zoo.preprocessing.settings import decoding_of
 from zoo.runtimes import Runtime, open_runtime
+from zoo.runtimes.input_shape import COLOURS, check_input
 from zoo.runtimes.memory import batch_size, free_memory, images_that_fit
 from zoo.runtimes.runtime import parse_device
 from zoo.runtimes.staging import DeviceStaging, HostStaging, Staging, WholeImages
 from zoo.vocabulary import Precision
-
-# Channels of an image file, as all flavours decode it.
-COLOURS = 3
 
 # Preprocessing as JSON, the flavour that it is meant for, the SHA-256 of the mean image; the order of the
 # channels, if the net takes whole images.
@@ -120,7 +118,8 @@ def _load(
                 job.runtime, job.net, device, scores=job.scores, threads=threads, precision=variant.precision
             )
             loaded[key] = stack.enter_context(contextlib.closing(runtime))
-        _check_input(job, loaded[key], variant)
+        if job.image_order is None:
+            check_input(str(job.net), loaded[key].input_shape, variant.preprocessing)
 
 
 def local_device(device: str, group: Group) -> str:
@@ -226,31 +225,6 @@ def _staging(job: Job, prepare: Preprocessor, device: str, image_order: str | No
     if job.preprocess_on == "host" and device == "cpu":
         return HostStaging(prepare)
     return DeviceStaging(prepare, device, resize=job.preprocess_on == "device" and job.data.flavour is None)
-
-
-def _check_input(job: Job, runtime: Runtime, variant: Variant) -> None:
-    expected, crop = runtime.input_shape, variant.preprocessing.crop
-    if job.image_order is not None:
-        return
-    # Flavours that take images as they are do not fix the channels; the first image shows them.
-    channels = COLOURS if resolve(variant.preprocessing.flavour).has_size else None
-    given = (channels, crop, crop)
-    if len(expected) == 3 and all(
-        size in (None, other) or other is None for size, other in zip(expected, given, strict=True)
-    ):
-        return
-    advice = "give the right --crop"
-    if len(expected) != 3:
-        advice = "it ranks no images"
-    elif channels is not None and expected[0] not in (None, channels):
-        advice = f"images come in {channels} channels, and only --flavour caffe-stored has others"
-    raise UsageError(
-        f"{job.net}: it takes {_size_text(expected)}, the preprocessing makes {_size_text(given)}: {advice}"
-    )
-
-
-def _size_text(shape: Sequence[int | None]) -> str:
-    return " x ".join(str(size or "any") for size in shape)
 
 
 def _check_labels(job: Job, runtime: Runtime, prepare: Preprocessor) -> None:

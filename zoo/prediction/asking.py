@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zoo.store.subject import Subject
 
 # Of the comments in a program.
-WIDTH = 88
+WIDTH = 80
 
 
 @dataclass(frozen=True, slots=True)

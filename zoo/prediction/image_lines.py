@@ -33,7 +33,8 @@ def read(given: ImagePreparation, image: Path) -> Iterator[str]:
     if given.resize == "pillow-bicubic":
         yield f'image = np.asarray(Image.open({name}).convert("RGB"))'
     else:
-        yield f"image = cv2.imread({name}, {IMREAD})"
+        yield f"flags = {IMREAD}"
+        yield f"image = cv2.imread({name}, flags)"
 
 
 def whole_image(given: ImagePreparation, order: str) -> Iterator[str]:

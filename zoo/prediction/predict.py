@@ -20,6 +20,7 @@ from zoo.preprocessing import EncodedImage, Preprocessor, preprocessor
 from zoo.preprocessing.flavour import Pixels
 from zoo.preprocessing.settings import decoding_of
 from zoo.runtimes import form_of, open_runtime
+from zoo.runtimes.input_shape import check_input
 from zoo.verification.difference import is_list_of_boxes
 from zoo.vocabulary import RuntimeName
 
@@ -141,8 +142,8 @@ def open_predictor(
     threshold: the score from which on a box is drawn.
 
     Raises:
-        UsageError: the net does not run, has several outputs of which none is chosen, or the list of
-            classes cannot be read or does not fit the manifest.
+        UsageError: the net does not run, takes no images of this size, has several outputs of which none is
+            chosen, or the list of classes cannot be read or does not fit the manifest.
         IntegrityError: a file of the model has changed since it was fetched.
         converters.ConverterError: the net cannot be converted.
     """
@@ -159,9 +160,12 @@ def open_predictor(
     preprocessing = settings.preprocessing if order is None else decoding_of(settings.preprocessing)
     prepare = preprocessor(preprocessing, None if order else settings.mean_image, settings.meant_for)
     names = names_for(subject, classes)
+    opened = open_runtime(runtime, net, device, scores=scores)
+    if order is None:
+        check_input(subject.name, opened.input_shape, preprocessing)
     return Predictor(
         subject.name,
-        open_runtime(runtime, net, device, scores=scores),
+        opened,
         prepare,
         names,
         threshold,

@@ -30,10 +30,13 @@ def write_reports(
     markdown_path: Path | None,
     html_path: Path | None = None,
     error: str | None = None,
+    *,
+    images: bool = True,
 ) -> None:
     """Write the JUnit XML and the HTML page and append the Markdown summary, each if a path is given.
 
     error: what kept the runs from being compared with others.
+    images: False leaves them out of the page.
     The Markdown is appended because a GitHub job summary is one file for all steps.
     Raises UsageError if a file cannot be written.
     """
@@ -41,7 +44,7 @@ def write_reports(
     from zoo.report.cases import all_cases
     from zoo.report.junit import junit_of_runs
     from zoo.report.markdown import markdown, markdown_matrix
-    from zoo.report.pass_page import render_pass
+    from zoo.report.pass_page import pass_thumbnails, render_pass
     from zoo.report.tables import gain_blocks
 
     checked = [(of_net, all_cases(of_net, error)) for of_net in found.nets]
@@ -67,8 +70,9 @@ def write_reports(
                 file.write("\n".join(parts))
         path = html_path
         if html_path is not None:
+            page = render_pass(found, pass_thumbnails(found) if images else None)
             with atomic_write(html_path) as temporary:
-                temporary.write_text(render_pass(found), encoding="utf-8")
+                temporary.write_text(page, encoding="utf-8")
     except OSError as error:
         assert path is not None
         raise cannot_write(path, "the report", error) from error

@@ -22,7 +22,7 @@ MOST_OF_A_KIND, MOST_MISTAKES = 6, 12
 class Answer:
     """What one net says of an image: the name of its best class with the score, and whether it is right.
 
-    net: the net or, in the galleries of a pair, "model" or "baseline".
+    net: the net or, in the galleries of a pair, "model" or "baseline"; "" where there is only one net.
     """
 
     net: str
@@ -91,6 +91,8 @@ def surest_mistakes(found: Reported) -> Gallery | None:
     if not order:
         return None
     cards = [_merged(_card(wrong[key], named[key].class_names)) for key in order[:MOST_MISTAKES]]
+    if len(found.nets) == 1:
+        cards = [_without_nets(card) for card in cards]
     return Gallery("The surest mistakes", cards, len(order) - len(cards))
 
 
@@ -125,6 +127,10 @@ def _merged(card: Card) -> Card:
         by_class.setdefault(answer.said, []).append(answer)
     answers = [replace(same[0], net=_few([answer.net for answer in same])) for same in by_class.values()]
     return replace(card, answers=answers)
+
+
+def _without_nets(card: Card) -> Card:
+    return replace(card, answers=[replace(answer, net="") for answer in card.answers])
 
 
 def _few(nets: Sequence[str]) -> str:

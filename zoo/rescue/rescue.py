@@ -11,7 +11,7 @@ from zoo.errors import UsageError
 from zoo.rescue.calls import CPP, Call, Source, find_sources, read_source
 from zoo.rescue.models import Model, convert, locate, output_names
 from zoo.rescue.patch import Replacement, patched, replacement, unified_diff
-from zoo.verification.opencv import OpenCV
+from zoo.verification.opencv import OPENCV_4, OpenCV
 
 # The kinds of files that the old readers read; cv2.dnn.readNet reads others too, which still work.
 OLD_KINDS = {converters.Kind.PROTOTXT, converters.Kind.CAFFEMODEL, converters.Kind.TORCH7}
@@ -78,8 +78,9 @@ def rescue(
     if not calls:
         return Outcome([], [], unread)
     located = {id(call): _located(call) for call in calls}
+    converters.extras.require("cv2", "checking the converted nets")
     ours = OpenCV.of()
-    theirs = None if opencv4 is None else OpenCV.of(opencv4)
+    theirs = None if opencv4 is None else OpenCV.of(opencv4, OPENCV_4)
     if theirs is not None and theirs.major >= 5:
         raise UsageError(
             f"{opencv4}: its OpenCV is {theirs.version}; expected 4, whose readers 5 no longer has"

@@ -12,10 +12,10 @@ import converters
 from zoo.bundled import bundled_folder, embedded_images
 from zoo.catalog.catalog import Catalog
 from zoo.errors import UsageError
-from zoo.evaluation.sessions import COLOURS
 from zoo.evaluation.settings import Settings, complete_settings, settings_for
 from zoo.files import sha256
 from zoo.preprocessing.settings import carried_settings
+from zoo.runtimes.input_shape import COLOURS
 from zoo.training.job import TrainingJob
 from zoo.training.net import Source
 from zoo.training.recipe import Recipe, read_recipe, recipe_names, with_seeds

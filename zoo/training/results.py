@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import converters
 from zoo.evaluation.evaluate import evaluate
-from zoo.evaluation.sessions import COLOURS
 from zoo.evidence.run import Run, write_run
 from zoo.files import sha256
+from zoo.runtimes.input_shape import COLOURS
 from zoo.training.job import TrainingJob
 from zoo.training.manifests import TrainedNet, write_manifest
 from zoo.training.net import trained_model

@@ -29,7 +29,7 @@ from zoo.verification.intermediates import (
     load_net,
     value,
 )
-from zoo.verification.opencv import OpenCV, python_at
+from zoo.verification.opencv import OPENCV_4, OpenCV, python_at
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -108,6 +108,8 @@ def open_independently(
         raise UsageError(
             f"--with-python is for --with opencv4 and --with caffe; --with {name} runs in this one"
         )
+    if name == "pytorch":
+        converters.extras.require("torch", "--with pytorch")
     model = model or load_net(paths, shapes, verify=verify)
     if name == "opencv4":
         return OpenCVNet(paths, model, python)
@@ -123,11 +125,11 @@ class OpenCVNet:
 
     def __init__(self, paths: Sequence[Path], model: ir.Model, python: Path | None) -> None:
         self.inputs: Mapping[str, Shape] | None = input_shapes(model)
-        self._opencv = OpenCV.of(python or sys.executable)
+        self._opencv = OpenCV.of(python or sys.executable, OPENCV_4)
         if self._opencv.major != 4:
             raise UsageError(
                 f"--with opencv4: the OpenCV of {self._opencv.python} is {self._opencv.version}; expected 4, "
-                'whose readers 5 no longer has: pip install "opencv-python-headless==4.*" in an '
+                f'whose readers 5 no longer has: pip install "{OPENCV_4}" in an '
                 "environment of its own, and name its Python by --with-python"
             )
         self._files = _definition_first(paths)

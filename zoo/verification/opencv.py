@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from converters import temporary_folder
+import converters
 from zoo.errors import UsageError
 
 # One net and one input; a large net takes seconds.
 SECONDS = 600
+# What pip installs: any OpenCV, and the last that has the old readers.
+OPENCV, OPENCV_4 = "opencv-python-headless", "opencv-python-headless==4.*"
 # What that Python runs: it needs cv2 and numpy only. Of a net with one output its name does not matter.
 PROGRAM = """
 import json, sys
@@ -57,8 +59,10 @@ class OpenCV:
     version: str
 
     @classmethod
-    def of(cls, python: str | Path = sys.executable) -> OpenCV:
+    def of(cls, python: str | Path = sys.executable, wanted: str = OPENCV) -> OpenCV:
         """The OpenCV that a Python can import.
+
+        wanted: what to install where there is none.
 
         Raises:
             UsageError: it is no Python, or has no OpenCV.
@@ -75,7 +79,10 @@ class OpenCV:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise UsageError(f"{python}: not a Python that can be run: {error}") from error
         if done.returncode:
-            raise UsageError(f"{python}: it cannot import cv2; pip install opencv-python-headless there")
+            raise UsageError(
+                f"{python}: it cannot import cv2, which is OpenCV\n"
+                f'  {converters.quoted(str(python))} -m pip install "{wanted}"'
+            )
         return cls(python_at(python), done.stdout.strip())
 
     @property
@@ -93,7 +100,7 @@ class OpenCV:
         Raises:
             UsageError: OpenCV cannot read or run the net.
         """
-        with temporary_folder(Path(gettempdir())) as folder:
+        with converters.temporary_folder(Path(gettempdir())) as folder:
             given, out = folder / "inputs.npz", folder / "outputs.npz"
             np.savez(given, **dict[str, Any](inputs))
             places = [str(path.absolute()) for path in files]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import get_type_hints
 
 import pytest
 import typer
@@ -91,3 +92,26 @@ def test_a_second_command_of_one_name_is_refused():
 def test_every_command_has_a_place_of_its_own_in_the_overview():
     places = [entry.order for entry in all_commands().values()]
     assert places == sorted(set(places))
+
+
+def options_of(name: str) -> dict[str, str]:
+    """The parameter of each option of a command, by how the option is written."""
+    found: dict[str, str] = {}
+    for parameter, annotation in get_type_hints(all_commands()[name].function, include_extras=True).items():
+        for option in getattr(annotation, "__metadata__", ()):
+            if isinstance(option, typer.models.OptionInfo):
+                # In an annotation the place of the default has the first way to write it.
+                given = [one for one in (option.default, *(option.param_decls or [])) if isinstance(one, str)]
+                # Typer adds the long form where only a short one is given.
+                if not any(one.startswith("--") for one in given):
+                    given.append(f"--{parameter.replace('_', '-')}")
+                for written in given:
+                    assert written not in found, f"{name}: {written} is {found.get(written)} and {parameter}"
+                    found[written] = parameter
+    return found
+
+
+def test_an_option_has_one_meaning_and_o_is_out():
+    for name in all_commands():
+        options = options_of(name)
+        assert options.get("-o") == options.get("--out"), name

@@ -42,6 +42,19 @@ def test_text_is_wrapped_and_numbers_are_not():
     ]
 
 
+def test_the_blanks_before_a_heading_count():
+    """As where what rows have in common stands above them."""
+    header, rows = ("  METRIC", "COUNT"), [("  a", "1 of 2"), ("  b", "2 of 2")]
+    assert table_lines(header, rows, 16, right=(1,)) == [
+        "  METRIC   COUNT",
+        "  a       1 of 2",
+        "  b       2 of 2",
+    ]
+    for width in range(1, 40):
+        shown = table_lines(header, rows, width, right=(1,))
+        assert max(map(len, shown)) <= max(width, 16)
+
+
 def test_a_table_that_cannot_be_so_narrow_becomes_blocks():
     assert lines(30) == [
         "conv1",

@@ -111,6 +111,28 @@ def test_one_program_is_all_that_is_printed(dsd_zoo, digit):
     assert "import" not in dsd_zoo("predict", "digits-caffe-dsd", digit, "--code", "none").out
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "said"),
+    [
+        (300, 500, "images are cropped to squares. If its layers allow that, dsd-zoo convert --input-shape"),
+        (64, 64, "give the right --crop"),
+        ("H", 500, "give the right --crop"),
+    ],
+)
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_a_net_of_another_size_is_refused_in_plain_words(
+    dsd_zoo, digit, tmp_path, height, width, said, runtime
+):
+    model = onnx.load(save_net(tmp_path / "net.onnx"))
+    for dim, size in zip(model.graph.input[0].type.tensor_type.shape.dim[2:], (height, width), strict=True):
+        dim.CopyFrom(onnx.TensorShapeProto.Dimension(**{"dim_param" if size == "H" else "dim_value": size}))
+    onnx.save(model, tmp_path / "net.onnx")
+    done = dsd_zoo("predict", "net.onnx", digit, *OPTIONS, "--runtime", runtime)
+    shape = f"3 x {'any' if height == 'H' else height} x {width}"
+    assert (done.code, done.out) == (2, "")
+    assert f"net: it takes {shape}, the preprocessing makes 3 x 32 x 32: {said}" in done.err
+
+
 @pytest.mark.parametrize("cell", [(16, 24), (8, 8), (5, 7)])
 def test_boxes_are_in_pixels_of_the_image(dsd_zoo, tmp_path, cell):
     net = write_detector(tmp_path)

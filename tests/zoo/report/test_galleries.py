@@ -60,3 +60,9 @@ def test_nets_take_turns_as_scores_of_two_nets_are_not_of_one_kind(made_run):
 
 def test_nets_without_mistakes_or_runs_have_no_gallery(made_run):
     assert surest_mistakes(reported(Catalog.load(), [made_run(MODEL, wrong=())])) is None
+
+
+def test_a_single_net_is_not_named_under_each_image(made_run):
+    found = surest_mistakes(reported(Catalog.load(), [made_run(MODEL)]))
+    assert len(found.cards) == 8
+    assert {answer.net for card in found.cards for answer in card.answers} == {""}

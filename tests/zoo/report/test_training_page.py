@@ -52,6 +52,14 @@ def test_every_seed_has_its_line_and_its_curves(run, text):
     assert points == 5
 
 
+def test_every_column_has_a_heading_in_words(text):
+    """What axe calls empty-table-header: a drawing is hidden from screen readers."""
+    heads = re.findall(r"<th scope=\"col\"[^>]*>(.*?)</th>", text, re.DOTALL)
+    assert len(heads) == 9
+    for head in heads:
+        assert re.sub(r"<svg.*?</svg>|<[^>]+>", "", head, flags=re.DOTALL).strip(), head
+
+
 def test_the_zeros_are_those_of_the_nets(run, text):
     for title, stage in (
         ("sparse phase", "sparse"),

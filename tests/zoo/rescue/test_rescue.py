@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ import pytest
 from command_line import runner
 from corpus_cases import CORPUS
 
+import converters
 from zoo.bundled import bundled_folder
 from zoo.errors import UsageError
-from zoo.verification.opencv import OpenCV
+from zoo.verification.opencv import OPENCV_4, OpenCV
 
 PROGRAMS = CORPUS / "rescue"
 DIGITS = bundled_folder() / "digits"
@@ -149,3 +151,14 @@ def test_the_old_readers_need_an_old_opencv(dsd_zoo, models):
     assert "its OpenCV is 5.0.0; expected 4, whose readers 5 no longer has" in outcome.err
     with pytest.raises(UsageError, match="not a Python that can be run"):
         OpenCV.of(Path("absent"))
+
+
+def test_a_python_without_opencv_is_told_what_to_type(tmp_path):
+    """An environment without packages, named by a path with a blank."""
+    folder = tmp_path / "an environment"
+    venv.create(folder, with_pip=False)
+    python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    with pytest.raises(UsageError) as refused:
+        OpenCV.of(python, OPENCV_4)
+    command = f'{converters.quoted(str(python))} -m pip install "opencv-python-headless==4.*"'
+    assert str(refused.value) == f"{python}: it cannot import cv2, which is OpenCV\n  {command}"

@@ -30,7 +30,7 @@ def demo(
     output: Annotated[
         Path, typer.Option("--out", "-o", "--output", metavar="FILE", help="The HTML report to write.")
     ] = Path("report.html"),
-    out: Annotated[
+    keep: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Keep the converted nets and the evidence in this folder."),
     ] = None,
@@ -61,9 +61,8 @@ def demo(
         say("Six small nets for handwritten digits, trained with real Caffe and real Torch7.")
         say("Each: files verified, converted to ONNX and PyTorch, run on 500 images, audited.\n")
     with ExitStack() as stack:
-        if out is None:
-            out = stack.enter_context(temporary_folder(Path(gettempdir())))
-        done = run_demo(out, progress=show_progress)
+        folder = keep or stack.enter_context(temporary_folder(Path(gettempdir())))
+        done = run_demo(folder, progress=show_progress)
         show_progress("")
     if json:
         print_json(_fields(done, output))

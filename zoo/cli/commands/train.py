@@ -86,12 +86,14 @@ def train(
     --json prints out (the folder) and verdicts (by metric: gains by seed with McNemar's test, their mean
     with its interval).
     """
+    from converters import extras
     from zoo.datasets import open_dataset
     from zoo.environment import sleep_while_waiting
     from zoo.evaluation.distributed import join_group
     from zoo.runtimes.runtime import parse_device
     from zoo.store.cache import Cache
 
+    extras.require("torch", "training")
     sleep_while_waiting()
     parse_device(device)
     from zoo.training.inputs import is_embedded, training_inputs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -34,7 +33,7 @@ from zoo.cli._options import (
     numbers,
 )
 from zoo.cli._other_runs import earlier_runs, other_run, require_same_images
-from zoo.cli._output import print_json
+from zoo.cli._output import in_github_workflow, print_json
 from zoo.cli._pass_errors import ending_explained, errors_in_junit
 from zoo.cli._subject import find_subjects, load_catalog
 from zoo.cli._tasks import refuse_uncounted
@@ -125,6 +124,9 @@ def validate(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the counts and gains as an HTML page.")
     ] = None,
+    no_images: Annotated[
+        bool, typer.Option("--no-images", help="Leave the images out of the HTML page.")
+    ] = False,
     verify: VerifyOption = False,
     json: JsonOption = False,
     manifests: ManifestsOption = None,
@@ -281,11 +283,12 @@ def validate(
         # What was measured is not lost with what it was to be compared with.
         findings, problem = without_comparisons(placed), error
     print_json(findings.to_json()) if json else print_pass(findings)
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+    if in_github_workflow():
         for line in error_lines(findings):
             print(line, file=sys.stderr)
     # Last, so that the findings are printed even if a report cannot be written.
-    write_reports(findings, junit, markdown, html, None if problem is None else str(problem))
+    said = None if problem is None else str(problem)
+    write_reports(findings, junit, markdown, html, said, images=not no_images)
     if problem is not None:
         raise problem
     if not findings.holds:
