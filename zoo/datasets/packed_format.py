@@ -121,6 +121,11 @@ class PackedColumns:
         """The bytes from the start of image `first` to the end of the last one before image `end`."""
         return int(self._starts[first]), int(self._ends[end - 1])
 
+    def end_within(self, first: int, end: int, size: int) -> int:
+        """The end of as many images from `first` up to `end` as lie within `size` bytes, at least one."""
+        fit = int((self._ends[first:end] - self._starts[first] <= size).sum())
+        return first + max(1, fit)
+
     def extents(self, first: int, end: int) -> Iterator[tuple[int, int]]:
         """The bytes of each of these images, counted from the start of the first."""
         start = self._starts[first]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing.decode import EncodedImage
+from zoo.preprocessing.planes import normalise_planes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -177,17 +178,10 @@ class Flavour(ABC):
         window = resized[..., rows, columns, :]
         if result is None:
             result = np.empty((*window.shape[:-3], channels, *window.shape[-3:-1]), np.float32)
-        _copy_planes(window, result, reverse=normalisation.swap_channels)
-        if normalisation.multiplier != 1:
-            result *= normalisation.multiplier
-        if normalisation.divisor != 1:
-            result /= normalisation.divisor
+        mean = None
         if normalisation.mean is not None:
-            result -= self.mean_at_window(normalisation, resized.shape[-3:])
-        if normalisation.scale != 1:
-            result *= normalisation.scale
-        if normalisation.std is not None:
-            result /= normalisation.std
+            mean = self.mean_at_window(normalisation, resized.shape[-3:])
+        normalise_planes(window, result, normalisation, mean)
         return result
 
     def same_convention(self, other: Flavour) -> bool:
@@ -221,22 +215,3 @@ class Flavour(ABC):
             )
         rows, columns = self.window(height, width, crop)
         return mean[:, rows, columns]
-
-
-def _copy_planes(pixels: Pixels, planes: Float32, *, reverse: bool) -> None:
-    """Copy pixels (..., height, width, channels) to planes (..., channels, height, width) of float32.
-
-    reverse: the last channel first.
-    """
-    import cv2
-    import numpy as np
-
-    channels = pixels.shape[-1]
-    if pixels.dtype == np.uint8 and channels > 1 and pixels.size:
-        # OpenCV takes bytes apart in half the time of numpy, which converts them one by one.
-        rows = np.ascontiguousarray(pixels).reshape(-1, pixels.shape[-2], channels)
-        parts = [part.reshape(pixels.shape[:-1]) for part in cv2.split(rows)]
-        for place, part in enumerate(reversed(parts) if reverse else parts):
-            planes[..., place, :, :] = part
-    else:
-        planes[...] = np.moveaxis(pixels[..., ::-1] if reverse else pixels, -1, -3)
