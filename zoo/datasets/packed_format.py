@@ -150,12 +150,12 @@ class PackedColumns:
         """
         steps = np.diff(self._starts[first:end])
         if (self._sizes[first:end] == self._sizes[first]).all() and (steps == steps[:1]).all():
-            start, stop = self.extent(first, first + 1)
-            one = self.pixels(content[: stop - start], first)
-            step = int(steps[0]) if len(steps) else one.nbytes
-            return np.lib.stride_tricks.as_strided(
-                one, (end - first, *one.shape), (step, *one.strides), writeable=False
-            )
+            shape = (*self._sizes[first].tolist(), CHANNELS)
+            strides = [self._dtype.itemsize]
+            for length in reversed(shape[1:]):
+                strides.insert(0, strides[0] * length)
+            step = int(steps[0]) if len(steps) else shape[0] * strides[0]
+            return np.ndarray((end - first, *shape), self._dtype, content, strides=(step, *strides))
         return [
             self.pixels(content[start:stop], first + at)
             for at, (start, stop) in enumerate(self.extents(first, end))

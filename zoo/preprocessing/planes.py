@@ -1,7 +1,7 @@
 """Stage 2 on the host: from pixels to planes of normalised numbers.
 
-A byte has 256 values, so what becomes of each is computed once and then looked up: one step instead of one for
-each operation, with the same bits, as the tables are computed by those operations.
+A byte has 256 values, so what becomes of each is computed once and then looked up: one step instead of one
+for each operation, with the same bits, as the tables are computed by those operations.
 """
 
 from __future__ import annotations

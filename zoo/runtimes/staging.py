@@ -154,7 +154,7 @@ class DeviceStaging:
         )
 
     def room(self, images: DecodedImages, given: int, count: int) -> Pixels:
-        """(count, crop, crop, channels) of the dtype of the images, in memory from which the device copies."""
+        """(count, crop, crop, channels) of the images' dtype, in memory from which the device copies."""
         crop = self._prepare.normalisation.crop
         return self._buffer(given, (count, crop, crop, _channels(images)), images.pixels[0].dtype)
 

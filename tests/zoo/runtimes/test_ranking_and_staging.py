@@ -143,10 +143,11 @@ def test_a_batch_prepared_together_is_that_of_its_images(tmp_path, flavour, size
 def test_a_batch_with_an_image_that_is_too_small_is_not_prepared_together(device):
     prepare = preprocessor(Preprocessing(flavour="caffe-stored", crop=8))
     pixels = [np.zeros((8, 8, 3), np.uint8), np.zeros((8, 7, 3), np.uint8)]
+    together = DecodedImages(pixels, ["", ""], "caffe-stored", [False] * 2)
     for staging in (HostStaging(prepare), DeviceStaging(prepare, device)):
+        room = staging.room(together, 2, 2)
         with pytest.raises(DataError, match="smaller than the 8x8 window"):
-            together = DecodedImages(pixels, ["", ""], "caffe-stored", [False] * 2)
-            staging.prepare_together(together, staging.room(together, 2, 2))
+            staging.prepare_together(together, room)
 
 
 def test_stored_pixels_with_a_mean_image_of_their_size(tmp_path, device):
