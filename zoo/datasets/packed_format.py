@@ -116,6 +116,11 @@ class PackedColumns:
         self._sizes = np.array([(image.height, image.width) for image in images], np.int64).reshape(-1, 2)
         self._starts = np.array([image.offset for image in images], np.int64)
         self._ends = self._starts + self._sizes.prod(axis=1) * CHANNELS * self._dtype.itemsize
+        self._has_pixels = np.ones(len(images), np.bool_)
+        self._has_pixels[list(self.problems)] = False
+        between = self._starts[1:] - self._ends[:-1]
+        self._is_beside_last = np.zeros(len(images), np.bool_)
+        self._is_beside_last[1:] = (between >= 0) & (between < ALIGNMENT)
 
     def extent(self, first: int, end: int) -> tuple[int, int]:
         """The bytes from the start of image `first` to the end of the last one before image `end`."""
@@ -134,10 +139,7 @@ class PackedColumns:
 
     def are_side_by_side(self, first: int, end: int) -> bool:
         """Whether these images all have pixels, with no more than the alignment between one and the next."""
-        if any(index in self.problems for index in range(first, end)):
-            return False
-        between = self._starts[first + 1 : end] - self._ends[first : end - 1]
-        return bool(((between >= 0) & (between < ALIGNMENT)).all())
+        return bool(self._has_pixels[first:end].all() and self._is_beside_last[first + 1 : end].all())
 
     def pixels(self, content: bytes | memoryview, index: int) -> NDArray[Any]:
         """An image as an array (height, width, 3). content: its bytes."""

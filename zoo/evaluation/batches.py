@@ -121,20 +121,15 @@ def _finished(job: Job, batch: PendingBatch, net: int) -> Batch:
 
 def _rows(job: Job, session: Session, batch: PendingBatch, ranking: Ranking) -> Rows:
     usable = batch.usable[session.net]
-    names, labels = batch.samples.names, batch.samples.labels
+    names, labels, digests = batch.samples.names, batch.samples.labels, batch.sha256
     if not ranking.finite.all():
         name = names[usable[int(ranking.finite.argmin())]]
         raise DataError(
             f"{job.data.source}: {excerpt(name)}: {session.net_name}'s scores are not numbers (NaN)"
         )
-    return Rows.from_columns(
-        [names[at] for at in usable],
-        [labels[at] for at in usable],
-        ranking.ids,
-        ranking.scores,
-        ranking.ranks,
-        [batch.sha256[at] for at in usable],
-    )
+    if len(usable) < len(names):
+        names, labels, digests = ([column[at] for at in usable] for column in (names, labels, digests))
+    return Rows.from_columns(names, labels, ranking.ids, ranking.scores, ranking.ranks, digests)
 
 
 def _ranked(staged: Iterator[PendingBatch], concurrent: int) -> Generator[PendingBatch, None, None]:
