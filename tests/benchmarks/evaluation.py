@@ -58,12 +58,12 @@ def validation(settings: Settings) -> list[Row]:
 
 @measurement(
     "decoding",
-    "Images a second on all processors, in turns, the highest of 5: read, hashed, checked and decoded; the same "
-    "and resized; and decoded by libjpeg-turbo alone, from memory, or read as well. The shares are of the "
-    "last two.",
+    "Images a second on all processors, in turns, the highest of 5: read, hashed, checked and decoded; the "
+    "same and resized; and decoded by libjpeg-turbo alone, from memory, or read as well. The shares are of "
+    "the last two.",
 )
 def decoding(settings: Settings) -> list[Row]:
-    """What the loader does without and with resizing, and bare decoding of the same files in as many threads."""
+    """What the loader does without and with resizing, and bare decoding in as many threads."""
     from zoo.datasets import open_dataset
     from zoo.datasets.loader import load_samples
     from zoo.preprocessing import preprocessor
