@@ -60,17 +60,17 @@ def test_they_are_the_images_that_are_read_alone(tmp_path, flavour, reads):
 
 
 def test_no_more_is_read_at_once_than_a_processor_keeps(tmp_path, reads, monkeypatch):
-    monkeypatch.setattr(packed, "READ_AT_ONCE", 2500)
+    monkeypatch.setattr(packed, "READ_AT_ONCE", 1000)
     with open_dataset(write_packed(tmp_path / "x.pack", images(), "caffe-short8")) as data:
         alone = [sample.read().pixels for sample in data.samples]
-        assert max(image.nbytes for image in alone) < 2500 < sum(image.nbytes for image in alone) / 3
+        assert max(image.nbytes for image in alone) < 1000 < sum(image.nbytes for image in alone) / 3
         reads.clear()
         found, left = [], data.samples
         while left:
             together = left.read_together()
             found += list(together.pixels)
             left = left[len(together.pixels) :]
-        assert max(reads) <= 2500
+        assert max(reads) <= 1000
         assert sum(reads) < sum(image.nbytes + 64 for image in alone)
         assert len(reads) < IMAGES / 2
         monkeypatch.setattr(packed, "READ_AT_ONCE", 1)
