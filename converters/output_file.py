@@ -20,7 +20,7 @@ from converters.source_files import SourceFile
 _STEP_BYTES = 16 << 20
 # Small pieces are collected up to this size.
 _COLLECTED_BYTES = 1 << 16
-_HASHED_AT_ONCE = 1 << 20
+_HASHED_AT_ONCE = 1 << 22
 
 
 class Output(Protocol):

@@ -15,7 +15,8 @@ from converters.kept_sources import KeptSources
 from converters.report import Source
 from converters.source_files import FileState
 
-_CHUNK_BYTES = 1 << 20
+# After each chunk a hash waits until other threads let Python go on.
+_CHUNK_BYTES = 1 << 22
 
 
 class SourceHashes:

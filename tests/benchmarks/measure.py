@@ -25,6 +25,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(ROOT)]
 import converting  # noqa: E402, F401
 import evaluation  # noqa: E402, F401
 import inference  # noqa: E402, F401
+import operators  # noqa: E402, F401
 import start_up  # noqa: E402, F401
 from machine import description  # noqa: E402
 from measured_tables import markdown_table, replace_table  # noqa: E402

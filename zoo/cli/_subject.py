@@ -24,15 +24,21 @@ def resolve_model(name: str, manifests: Sequence[Path] | None = None) -> Manifes
     return load_catalog(manifests).get(name)
 
 
-def find_subject(arguments: Sequence[str], manifests: Sequence[Path] | None = None) -> Subject:
+def find_subject(
+    arguments: Sequence[str], manifests: Sequence[Path] | None = None, *, hashed: bool = True
+) -> Subject:
     """The model that the only argument names, or the net in the files that all of them name.
 
+    hashed: whether to hash large files from now on, while the rest of the command is imported.
     Errors as in `zoo.store.subject.find_subject`.
     """
+    from zoo.store.hashing_ahead import HashesAhead
+
+    ahead = HashesAhead(arguments if hashed else ())
     from zoo.store import subject
     from zoo.store.cache import Cache
 
-    return subject.find_subject(arguments, load_catalog(manifests), Cache())
+    return subject.find_subject(arguments, load_catalog(manifests), Cache(), ahead)
 
 
 def find_subjects(arguments: Sequence[str], manifests: Sequence[Path] | None = None) -> list[Subject]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from zoo.catalog.file import Identified
 
 CHUNK_BYTES = 1 << 20
-# Of a file that is hashed, so many chunks are in memory at once.
-CHUNKS_AHEAD = 8
+# Files are read in larger chunks: after each, a hash waits until other threads let Python go on.
+READ_BYTES = 1 << 23
+# Of a file that is hashed in several ways, so many chunks are in memory at once.
+CHUNKS_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +70,24 @@ class Hasher:
         )
 
 
-def hash_file(path: Path, kinds: Collection[str]) -> dict[str, str]:
+def hash_file(
+    path: Path, kinds: Collection[str], ahead: Mapping[str, Future[str]] | None = None
+) -> dict[str, str]:
     """These kinds of hashes of the file at `path`, in one pass: kind to lower-case hex digest.
 
     kinds: of `zoo.catalog.file.HASH_KINDS`. If there are none, the file is not opened.
+    ahead: those that are being computed already, which are waited for.
     """
+    awaited = {kind: hashing for kind, hashing in (ahead or {}).items() if kind in kinds}
+    found = _hash_now(path, set(kinds) - awaited.keys())
+    return found | {kind: hashing.result() for kind, hashing in awaited.items()}
+
+
+def _hash_now(path: Path, kinds: Collection[str]) -> dict[str, str]:
     if not kinds:
         return {}
     size = path.stat().st_size
-    hashers = {
-        kind: _git_blob_of(size) if kind == "git_blob" else _hasher(kind) for kind in sorted(set(kinds))
-    }
+    hashers = {kind: _git_blob_of(size) if kind == "git_blob" else _hasher(kind) for kind in sorted(kinds)}
     read = _hash_together(path, list(hashers.values()))
     if read != size:
         raise UsageError(
@@ -103,6 +112,11 @@ def _hash_together(path: Path, hashers: Sequence[hashlib._Hash]) -> int:
     every chunk, and the file is read once, a few chunks ahead of the slowest.
     """
     read = 0
+    if len(hashers) == 1:
+        for chunk in read_chunks(path):
+            read += len(chunk)
+            hashers[0].update(chunk)
+        return read
     with ExitStack() as stack:
         pools = [stack.enter_context(ThreadPoolExecutor(1, "hashing")) for _ in hashers]
         under_way: deque[list[Future[None]]] = deque()
@@ -117,9 +131,9 @@ def _hash_together(path: Path, hashers: Sequence[hashlib._Hash]) -> int:
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:
-    """The content of `path` in chunks of at most CHUNK_BYTES."""
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
+    """The content of `path` in chunks of at most READ_BYTES."""
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(READ_BYTES):
             yield chunk
 
 

@@ -17,6 +17,8 @@ from zoo.files import require_file
 from zoo.store.digests import hash_file
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from zoo.catalog.catalog import Catalog
     from zoo.catalog.manifest import Manifest, ModelFile
     from zoo.store.cache import Cache
@@ -92,9 +94,16 @@ class Recognizer:
     cache: Cache
     unreadable: list[str] = field(default_factory=list)
 
-    def recognize(self, path: Path, also: Collection[str] = (), *, every_hash: bool = False) -> Recognition:
+    def recognize(
+        self,
+        path: Path,
+        also: Collection[str] = (),
+        *,
+        every_hash: bool = False,
+        ahead: Mapping[str, Future[str]] | None = None,
+    ) -> Recognition:
         """What is known of the file at `path`; see `recognize`. UsageError if it is not a file."""
-        return recognize(path, self._known, also, every_hash=every_hash)
+        return recognize(path, self._known, also, every_hash=every_hash, ahead=ahead)
 
     def read_manifests(self) -> None:
         """Read the manifests now, not when the first file is looked at."""
@@ -113,19 +122,25 @@ class Recognizer:
 
 
 def recognize(
-    path: Path, on_record: Sequence[KnownContent], also: Collection[str] = (), *, every_hash: bool = False
+    path: Path,
+    on_record: Sequence[KnownContent],
+    also: Collection[str] = (),
+    *,
+    every_hash: bool = False,
+    ahead: Mapping[str, Future[str]] | None = None,
 ) -> Recognition:
     """What `on_record` tells of the file at `path`, which is read once, or not at all if no hash is needed.
 
     also: kinds of hashes to compute in any case.
     every_hash: compute every kind that is on record for a file of this size, not only as many as tell the
         files apart.
+    ahead: the hashes of the file that are being computed already.
     UsageError if it is not a file.
     """
     require_file(path)
     size = path.stat().st_size
     candidates = [known for known in on_record if known.hashes and known.may_have(size)]
-    hashes = hash_file(path, _needed(candidates, also, every_hash=every_hash))
+    hashes = hash_file(path, _needed(candidates, also, every_hash=every_hash), ahead)
     found = [known for known in candidates if known.agrees(hashes)]
     return Recognition(
         path,

@@ -14,11 +14,13 @@ import converters
 from zoo.catalog.catalog import Catalog
 from zoo.catalog.manifest import Manifest
 from zoo.errors import IntegrityError, UsageError, excerpt
-from zoo.files import require_file, sha256
+from zoo.files import require_file
 from zoo.preprocessing.preparation import settings_of
 from zoo.store.cache import Cache
 from zoo.store.converted import SourceNet, recorded_preprocessing
+from zoo.store.digests import hash_file
 from zoo.store.docstring import preprocessing_in_docstring
+from zoo.store.hashing_ahead import HashesAhead
 from zoo.store.known_net import KnownNet, known_net
 from zoo.store.recognition import Recognition, Recognizer
 from zoo.vocabulary import Form
@@ -31,6 +33,7 @@ class Subject:
     `name` is the name in results; `cache` is the root of the user's cache, which keeps converted forms.
     `recognizer` tells what is known of files of the user's own; None for the files of a model.
     `kept` is what was read of the files; None: they are read for one thing only.
+    `ahead` has the hashes that are being computed since the files were named.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Subject:
     """Name to the sha256 on record; None where there is none."""
     recognizer: Recognizer | None = None
     kept: converters.KeptSources | None = None
+    ahead: HashesAhead = field(default_factory=lambda: HashesAhead(()), compare=False, repr=False)
     _recognized: dict[str, Recognition] = field(default_factory=dict, compare=False, repr=False)
     _hashing: list[Future[dict[str, str]]] = field(default_factory=list, compare=False, repr=False)
 
@@ -82,7 +86,10 @@ class Subject:
         _ = self.states  # computed before the files are read
         self._recognize(["sha256"])
         read = {name: one.hashes.get("sha256") for name, one in self._recognized.items()}
-        found = {name: read.get(name) or sha256(path) for name, path in self.files.items()}
+        found = {
+            name: read.get(name) or hash_file(path, ["sha256"], self.ahead.of(path))["sha256"]
+            for name, path in self.files.items()
+        }
         for name, digest in found.items():
             if self.expected.get(name) not in (None, digest):
                 raise IntegrityError(
@@ -108,7 +115,7 @@ class Subject:
         _ = self.states  # computed before the files are read
         for name, path in self.files.items():
             if name not in self._recognized and path.suffix not in (".onnx", ".py"):
-                self._recognized[name] = self.recognizer.recognize(path, also)
+                self._recognized[name] = self.recognizer.recognize(path, also, ahead=self.ahead.of(path))
         return list(self._recognized.values())
 
     def known_net(self) -> KnownNet | None:
@@ -129,7 +136,7 @@ class Subject:
     @cached_property
     def states(self) -> list[converters.FileState]:
         """What the files were just before `hashes` read them."""
-        return [converters.FileState.of(path) for path in self.files.values()]
+        return [self.ahead.state(path) for path in self.files.values()]
 
     def verify_external_files(self) -> None:
         """Hash the files in which an .onnx keeps its weights, where it says which they were.
@@ -208,11 +215,14 @@ def find_subject(
     what: str | os.PathLike[str] | Manifest | Subject | Sequence[str | os.PathLike[str]],
     catalog: Catalog,
     cache: Cache,
+    ahead: HashesAhead | None = None,
 ) -> Subject:
     """The model that `what` is or names, or else the net in the files that it names.
 
     A single name is looked up in the catalog first, as a model's name may look like a file's
     (squeezenet-v1.0).
+
+    ahead: hashes of the files that it names, computed since before the catalog was read.
 
     Raises:
         UsageError: no such model (with suggestions) or file, or a model's file is not in the cache yet.
@@ -225,8 +235,11 @@ def find_subject(
     arguments = [what] if isinstance(what, str | os.PathLike) else list(what)
     if len(arguments) == 1 and isinstance(arguments[0], str):
         found = find_model_or_file(arguments[0], catalog)
-        return _of_model(found, cache) if isinstance(found, Manifest) else _of_files([found], recognizer)
-    return _of_files([Path(argument) for argument in arguments], recognizer)
+        if isinstance(found, Manifest):
+            return _of_model(found, cache)
+        arguments = [found]
+    subject = _of_files([Path(argument) for argument in arguments], recognizer)
+    return subject if ahead is None else replace(subject, ahead=ahead)
 
 
 def find_model_or_file(argument: str, catalog: Catalog) -> Path | Manifest:

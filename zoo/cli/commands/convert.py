@@ -181,7 +181,7 @@ def convert(
             f"{out}: takes the tensors of a .t7 as they are, and {', '.join(given)} is about a net; "
             "leave it out, or write NET.onnx or NET.py"
         )
-    subject = find_subject(what, manifests)
+    subject = find_subject(what, manifests, hashed=not no_hash)
     if no_hash:
         subject = subject.unhashed()
     try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from zoo.errors import UsageError
+from zoo.runtimes.fewer_passes import reduce_passes
 from zoo.runtimes.half import float32_elsewhere
 from zoo.runtimes.local_response import replace_in_module
 from zoo.runtimes.memory import keep_freed_memory
@@ -66,6 +67,7 @@ class PyTorch(Runtime):
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
         module = _in_own_memory(load_module(net)).to(self._device).eval()
         if kind == "cpu" and precision == "float32":
+            reduce_passes(module)
             replace_in_module(module)
         self._module = module.to(memory_format=self._layout)  # type: ignore[call-overload]
         self.input_shape: tuple[int | None, ...] = (None, None, None)
