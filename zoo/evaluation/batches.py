@@ -128,7 +128,8 @@ def _rows(job: Job, session: Session, batch: PendingBatch, ranking: Ranking) -> 
             f"{job.data.source}: {excerpt(name)}: {session.net_name}'s scores are not numbers (NaN)"
         )
     if len(usable) < len(names):
-        names, labels, digests = ([column[at] for at in usable] for column in (names, labels, digests))
+        names, labels = [names[at] for at in usable], [labels[at] for at in usable]
+        digests = [digests[at] for at in usable]
     return Rows.from_columns(names, labels, ranking.ids, ranking.scores, ranking.ranks, digests)
 
 
