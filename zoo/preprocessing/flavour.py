@@ -8,12 +8,11 @@ arithmetic on arrays, which `zoo.preprocessing.tensors` does for a whole batch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing.decode import EncodedImage
-from zoo.preprocessing.planes import normalise_planes
+from zoo.preprocessing.normalisation import Normalisation, normalise_planes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,30 +28,6 @@ else:
 
 # 64 times as long as wide at size 256. Larger: a line of pixels would become gigabytes.
 MOST_SCALED_PIXELS = 1 << 22
-
-
-def _one() -> np.float32:
-    import numpy as np
-
-    return np.float32(1)
-
-
-@dataclass(frozen=True, slots=True)
-class Normalisation:
-    """Stage 2 in numbers, all float32: ((pixel * multiplier / divisor) - mean) * scale / std.
-
-    `mean` and `std` are (channels, 1, 1). `mean` may also be an image with the size of the window or of the
-    whole resized image, from which the same window is cut. With `swap_channels` the channels are reversed
-    first. `multiplier` and `divisor` change the range of the flavour's pixels to the range of the mean.
-    """
-
-    crop: int
-    mean: Float32 | None = None
-    std: Float32 | None = None
-    scale: np.float32 = field(default_factory=_one)
-    swap_channels: bool = False
-    multiplier: np.float32 = field(default_factory=_one)
-    divisor: np.float32 = field(default_factory=_one)
 
 
 class Flavour(ABC):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoo.preprocessing.flavour import Normalisation
-from zoo.preprocessing.planes import normalise_planes
+from zoo.preprocessing.normalisation import Normalisation, normalise_planes
 
 RANDOM = np.random.default_rng(0)
 

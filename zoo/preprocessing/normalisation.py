@@ -1,4 +1,4 @@
-"""Stage 2 on the host: from pixels to planes of normalised numbers.
+"""Stage 2 in numbers, and on the host: from pixels to planes of normalised numbers.
 
 A byte has 256 values, so what becomes of each is computed once and then looked up: one step instead of one
 for each operation, with the same bits, as the tables are computed by those operations.
@@ -6,13 +6,12 @@ for each operation, with the same bits, as the tables are computed by those oper
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from zoo.preprocessing.flavour import Normalisation
 
     Float32 = NDArray[np.float32]
     Pixels = NDArray[Any]
@@ -23,6 +22,30 @@ else:
 VALUES_OF_A_BYTE = 256
 # Of an image. OpenCV's own limit depends on its version, and beyond it an array is something else to it.
 MOST_CHANNELS = 4
+
+
+def _one() -> np.float32:
+    import numpy as np
+
+    return np.float32(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """Stage 2 in numbers, all float32: ((pixel * multiplier / divisor) - mean) * scale / std.
+
+    `mean` and `std` are (channels, 1, 1). `mean` may also be an image with the size of the window or of the
+    whole resized image, from which the same window is cut. With `swap_channels` the channels are reversed
+    first. `multiplier` and `divisor` change the range of the flavour's pixels to the range of the mean.
+    """
+
+    crop: int
+    mean: Float32 | None = None
+    std: Float32 | None = None
+    scale: np.float32 = field(default_factory=_one)
+    swap_channels: bool = False
+    multiplier: np.float32 = field(default_factory=_one)
+    divisor: np.float32 = field(default_factory=_one)
 
 
 def normalise_planes(
