@@ -3,6 +3,8 @@
 A reader adds each dropout as a node (`add_dropout`). `detach_dropout` then takes these nodes out of the
 finished model, which so holds what inference computes, and notes them in the `meta` of the nodes that read
 their results. `attach_dropout` puts them back, for the PyTorch form.
+
+The places where a source lets no gradient pass (`stop_gradient`) are kept in the same way.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from converters.graph import Graph
 from converters.weights import mark_weight
 
 _OWN, _READ, _OUTPUTS = "dropout", "dropout_of_inputs", "dropout_of_outputs"
+_STOP = "StopGradient"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +35,29 @@ class Dropout:
     ratio: float
     whole_channels: bool
     unnamed: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class StoppedGradient:
+    """In training no gradient passes here. layer: the one that states it. unnamed: as for Dropout."""
+
+    layer: str
+    unnamed: str | None
+
+
+def stop_gradient(g: Graph, x: ir.Value) -> ir.Value:
+    """x, through which the current layer passes no gradient on."""
+    y = g.node(_STOP, x)
+    node = y.producer()
+    assert node is not None
+    # If the layer gives it on as its result, in place, the result's name is that of x.
+    node.meta[_OWN] = StoppedGradient(str(node.name).removesuffix(f"/{_STOP}"), str(y.name))
+    return y
+
+
+def stops_gradient(node: ir.Node) -> bool:
+    """Whether an attached node is one through which no gradient passes."""
+    return isinstance(node.meta.get(_OWN), StoppedGradient)
 
 
 def add_dropout(
@@ -53,13 +79,14 @@ def add_dropout(
 
 
 def is_dropout(node: ir.Node) -> bool:
-    """Whether a node is one of `add_dropout`."""
+    """Whether a node is one of `add_dropout` or `stop_gradient`."""
     return _OWN in node.meta
 
 
 def drops_whole_channels(node: ir.Node) -> bool:
     """Whether a Dropout node drops the channels of an item as a whole."""
-    return is_dropout(node) and bool(node.meta[_OWN].whole_channels)
+    record = node.meta.get(_OWN)
+    return isinstance(record, Dropout) and record.whole_channels
 
 
 def dropout_before(node: ir.Node) -> bool:
@@ -68,7 +95,7 @@ def dropout_before(node: ir.Node) -> bool:
 
 
 def detach_dropout(model: ir.Model) -> None:
-    """Takes the nodes of `add_dropout` out of a model; names become those of a net without them."""
+    """Takes those nodes out of a model; names become those of a net without them."""
     graph = model.graph
     for node in [node for node in graph if is_dropout(node)]:
         records = [*node.meta.get(_READ, {}).get(0, ()), node.meta[_OWN]]
@@ -116,7 +143,9 @@ class _Attached:
     names: set[str]
     made: dict[tuple[ir.Value, int], ir.Value] = field(default_factory=dict)
 
-    def dropped(self, x: ir.Value, records: Sequence[Dropout], reader: ir.Node | None) -> ir.Value:
+    def dropped(
+        self, x: ir.Value, records: Sequence[Dropout | StoppedGradient], reader: ir.Node | None
+    ) -> ir.Value:
         """x after these dropouts, computed before `reader`; at the end of the graph if that is None."""
         for record in records:
             key = x, id(record)
@@ -125,12 +154,15 @@ class _Attached:
             x = self.made[key]
         return x
 
-    def _add(self, x: ir.Value, record: Dropout, reader: ir.Node | None) -> ir.Value:
+    def _add(self, x: ir.Value, record: Dropout | StoppedGradient, reader: ir.Node | None) -> ir.Value:
+        drops = isinstance(record, Dropout)
+        operator = "Dropout" if drops else "Identity"
         # Named as a part of its layer where the layer does more, as a reader names its nodes.
-        wanted = f"{record.layer}/Dropout" if record.layer in self.names else record.layer
-        name = _free_name(self.names, wanted)
+        is_part = not drops or record.layer in self.names
+        name = _free_name(self.names, f"{record.layer}/{operator}" if is_part else record.layer)
         self.names.add(name)
-        node = ir.node("Dropout", [x, self._ratio(record)], name=name)
+        inputs = [x, self._ratio(record)] if isinstance(record, Dropout) else [x]
+        node = ir.node(operator, inputs, name=name)
         node.meta[_OWN] = record
         y = node.outputs[0]
         y.name, y.shape, y.type = name, x.shape, x.type

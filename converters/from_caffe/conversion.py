@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from converters.dropout import stop_gradient
 from converters.errors import ConverterError, FormatError, LimitError, UnsupportedError
 from converters.from_caffe import deploy, schema
 from converters.from_caffe.bind import MOST_SUGGESTIONS, Binder
@@ -132,12 +133,25 @@ class Conversion:
         reader = f"layer {layer.name!r} ({layer.type})"
         bottoms = [self._read(name, reader) for name in message.bottom]
         with self.graph.layer(layer.name, f"Caffe {layer.type}", layer.multipliers):
+            bottoms = self._without_gradients(layer, bottoms)
             try:
                 tops = layer_type(self.graph, layer, bottoms)
             except LimitError as error:  # from the graph, which knows no layers
                 named = f"layer {layer.name!r}" in str(error)
                 raise error if named else LimitError(f"{reader}: {error}") from None
         self._assign_tops(position, layer, bottoms, tops)
+
+    def _without_gradients(self, layer: BoundLayer, bottoms: list[ir.Value]) -> list[ir.Value]:
+        """The bottoms, some of which the layer passes no gradient to (Net::AppendBottom)."""
+        passes = list((layer.message if layer.training is None else layer.training).propagate_down)
+        layer.check(
+            len(passes) in (0, len(bottoms)),
+            f"states propagate_down {len(passes)} times; it has {len(bottoms)} bottom(s)",
+        )
+        return [
+            stop_gradient(self.graph, bottom) if k < len(passes) and not passes[k] else bottom
+            for k, bottom in enumerate(bottoms)
+        ]
 
     def _read(self, name: str, reader: str) -> ir.Value:
         if name in self._missing:

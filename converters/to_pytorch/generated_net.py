@@ -14,7 +14,7 @@ from converters.to_pytorch.naming import Names
 from converters.training_settings import NO_MULTIPLIERS, Multipliers
 
 # Attributes of the generated class beside those of its layers.
-MULTIPLIERS, GATES = "multipliers", "gates"
+MULTIPLIERS, GATES, UNREACHED = "multipliers", "gates", "without_gradient"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ class GeneratedNet:
     weight_shapes: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     fixed_statistics: dict[str, None] = field(default_factory=dict)
     gates: dict[str, int] = field(default_factory=dict)
-    names: Names = field(default_factory=lambda: Names([*dir(nn.Module()), MULTIPLIERS, GATES]))
+    names: Names = field(default_factory=lambda: Names([*dir(nn.Module()), MULTIPLIERS, GATES, UNREACHED]))
 
     def __post_init__(self) -> None:
         self._tracer = _Tracer(self.graph)
@@ -182,6 +182,27 @@ class GeneratedNet:
             if weight.multipliers != NO_MULTIPLIERS
             and (key in trained if "." not in key else not key.rpartition(".")[2].startswith("running_"))
         }
+
+    def without_gradient(self) -> list[str]:
+        """The parameters, by key in the state dict, that no gradient of an output reaches."""
+        output = next(node for node in self.graph.nodes if node.op == "output")
+        pending, seen = [output], {output}
+        while pending:
+            node = pending.pop()
+            passes = not (node.op == "call_method" and node.target == "detach")
+            new = [other for other in node.all_input_nodes if passes and other not in seen]
+            pending += new
+            seen.update(new)
+        reached = {str(node.target) for node in seen if node.op in ("call_module", "get_attr")}
+        tensors = [tensor.attribute for tensor in self.tensors.values() if tensor.trainable]
+        weights = [
+            (attribute, f"{attribute}.{key}")
+            for attribute, module in self.submodules.items()
+            for key in module.weights
+            if not key.startswith("running_")
+        ]
+        parameters = [*((name, name) for name in tensors), *weights]
+        return [key for attribute, key in parameters if attribute not in reached]
 
 
 def _stored_tensors(node: fx.Node) -> set[str]:

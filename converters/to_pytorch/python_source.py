@@ -27,7 +27,14 @@ from converters.to_pytorch.expressions import (
     non_default_keywords,
 )
 from converters.to_pytorch.forward_body import INDENT, ForwardBody
-from converters.to_pytorch.generated_net import GATES, MULTIPLIERS, GeneratedNet, NetTensor, Submodule
+from converters.to_pytorch.generated_net import (
+    GATES,
+    MULTIPLIERS,
+    UNREACHED,
+    GeneratedNet,
+    NetTensor,
+    Submodule,
+)
 from converters.to_pytorch.helpers.training import parameter_groups
 from converters.to_pytorch.naming import class_name, printable
 from converters.to_pytorch.preprocess_source import preprocess_source
@@ -108,6 +115,7 @@ def _class(net: GeneratedNet, model: ir.Model, name: str) -> list[str]:
         "",
         *_multipliers(net),
         *_gates(net),
+        *_without_gradient(net),
         *_constructor(net),
         *_train(net),
         *break_lines("    ", "", signature, f" -> {result}:"),
@@ -150,6 +158,21 @@ def _gates(net: GeneratedNet) -> list[str]:
         f"    {GATES} = {{",
         *lines,
         "    }",
+        "",
+    ]
+
+
+def _without_gradient(net: GeneratedNet) -> list[str]:
+    """The class attribute with the parameters that no gradient reaches; none if there are none."""
+    keys = net.without_gradient()
+    if not keys:
+        return []
+    return [
+        "    # No gradient reaches these: layers after them pass none on (propagate_down: false).",
+        "    # torch.optim leaves them as they are; Caffe applies their weight decay.",
+        f"    {UNREACHED} = (",
+        *(f'        "{key}",' for key in keys),
+        "    )",
         "",
     ]
 

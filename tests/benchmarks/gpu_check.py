@@ -5,7 +5,8 @@
 
 In this order, so that a run that is cut short has told the most: the tests that need a GPU; how far the
 precisions and the two runtimes are from each other; images a second from a pack and from JPEGs, against what
-the device can compute. The nets have weights from a seed.
+the device can compute; trainings, alone and by several processes, against one on the processor. The nets have
+weights from a seed.
 
 Exit status 0 if all of it ran, 1 if a test failed or a step raised, 3 if there is no GPU. `--device cpu` goes
 through every step on the processor instead, to try the script itself: with fewer nets, and only the
@@ -33,6 +34,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from architectures import ARCHITECTURES  # noqa: E402
 from definition import Definition  # noqa: E402
+from gpu_training import training_rows  # noqa: E402
 from images import write_jpegs  # noqa: E402
 from inference import NETS  # noqa: E402
 from machine import description  # noqa: E402
@@ -192,6 +194,11 @@ def measure_rates(check: Check) -> list[Row]:
     return rows
 
 
+def compare_trainings(check: Check) -> list[Row]:
+    """Trainings of the digits net on the device, against one process on the processor."""
+    return training_rows(check.folder, check.device)
+
+
 def products(net: Definition) -> int:
     """Multiplications for one image, of convolutions and InnerProducts."""
     total = 0
@@ -219,6 +226,7 @@ STEPS: dict[str, Callable[[Check], list[Row]]] = {
     "Converting": convert_nets,
     "Scores against float32 in PyTorch": compare_precisions,
     "Images a second, float32": measure_rates,
+    "Trainings against one process on the processor": compare_trainings,
 }
 
 if __name__ == "__main__":

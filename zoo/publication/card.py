@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from zoo.publication.state_dict import TorchvisionState
 
 FRAMEWORKS = {"caffe": "Caffe", "torch7": "Torch7"}
+# What a manifest says where no licence is known: of a model that others published, and of one trained here.
+UNKNOWN_LICENCES = ("not on record", "not stated")
 WIDTH = 110
 
 
@@ -50,11 +52,7 @@ def model_card(given: Contents) -> str:
     parts = [
         card_head(manifest),
         f"# {manifest.title}\n\n{_filled(manifest.summary)}",
-        _filled(
-            f"Converted from {FRAMEWORKS[manifest.framework]} by dsd-zoo {given.version}; nothing was "
-            "trained again. "
-            "`model.onnx` and `net.py` compute what the original does."
-        ),
+        _filled(_origin(given)),
         "\n\n".join(_use(given.programs)),
         "\n".join(_preparation(manifest)),
         "\n".join(_accuracy(given)),
@@ -68,11 +66,22 @@ def model_card(given: Contents) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _origin(given: Contents) -> str:
+    """Where the net comes from: converted from what others trained, or trained by `dsd-zoo train`."""
+    if given.manifest.framework == "pytorch":
+        computes = "`model.onnx` and `net.py` compute what the trained net does"
+        return f"Written by dsd-zoo {given.version}; {computes}."
+    return (
+        f"Converted from {FRAMEWORKS[given.manifest.framework]} by dsd-zoo {given.version}; nothing was "
+        "trained again. `model.onnx` and `net.py` compute what the original does."
+    )
+
+
 def licence_sentence(manifest: Manifest) -> str:
     """Under what the weights may be used."""
     given = manifest.license
     where = "" if given.url is None else f" ({given.url})"
-    if given.name == "not on record":
+    if given.name in UNKNOWN_LICENCES:
         return f"The licence of the weights is not on record{where}: ask their authors before you use them."
     return f"The weights and their definition are those of their authors, under: {given.name}{where}."
 

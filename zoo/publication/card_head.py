@@ -35,7 +35,7 @@ def card_head(manifest: Manifest) -> str:
         lines += [f"license_name: {json.dumps(name)}"]
         lines += [f"license_link: {json.dumps(manifest.license.url)}"] if manifest.license.url else []
     lines += [f"pipeline_tag: {PIPELINES[manifest.task]}"] if manifest.task in PIPELINES else []
-    lines += ["tags:", *(f"- {tag}" for tag in ("onnx", "pytorch", manifest.framework))]
+    lines += ["tags:", *(f"- {tag}" for tag in dict.fromkeys(("onnx", "pytorch", manifest.framework)))]
     dataset = DATASETS.get(manifest.dataset or "")
     if dataset is not None:
         lines += ["datasets:", f"- {dataset}"]
@@ -46,7 +46,7 @@ def card_head(manifest: Manifest) -> str:
 
 def _model_index(manifest: Manifest) -> Iterator[str]:
     """The claims as results that others stated; the Hub shows them beside the card."""
-    known = KNOWN_DATASETS[manifest.dataset] if manifest.dataset else None
+    known = KNOWN_DATASETS.get(manifest.dataset or "")
     data = DATASETS.get(manifest.dataset or "", manifest.dataset)
     yield "model-index:"
     yield f"- name: {json.dumps(manifest.name)}"

@@ -134,24 +134,32 @@ def _bare_steps(trainer: Trainer, stage: Stage) -> Iterator[None]:
     from zoo.training.optimizer import sgd
 
     phase = trainer.recipe.phase(stage.phase)
-    made = trainer.data.training.batches(trainer.seed, 0, trainer.recipe.batch_size)
+    recipe = trainer.recipe
+    made = trainer.data.training.batches(trainer.seed, 0, recipe.batch_size, part_size=recipe.part_size)
+    batches: list[list[tuple[torch.Tensor, torch.Tensor]]] = [[]]
     with contextlib.closing(made) as made:
-        batches = [
-            (trainer.to_device(batch.images), batch.labels.to(trainer.device))
-            for batch in itertools.islice(made, BATCHES)
-        ]
+        for part in made:
+            batches[-1].append((trainer.to_device(part.images), part.labels.to(trainer.device)))
+            if part.is_last and len(batches) == BATCHES:
+                break
+            if part.is_last:
+                batches.append([])
+    batches = [batch for batch in batches if batch]
     optimizer = sgd(trainer.module, trainer.recipe, phase)
     for group in optimizer.param_groups:
         group["lr"] = phase.learning_rate.at(0, max(1, phase.epochs)) * group["rate_factor"]
     with arithmetic(trainer.device, trainer.precision):
-        torch.set_num_threads(threads_for(trainer.module, batches[0][0][:1], trainer.recipe.batch_size))
+        torch.set_num_threads(threads_for(trainer.module, batches[0][0][0][:1], recipe.part_size))
         trainer.module.train()
-        for images, labels in itertools.cycle(batches):
+        for batch in itertools.cycle(batches):
             optimizer.zero_grad()
-            with forward_arithmetic(trainer.device, trainer.precision):
-                scores = trainer.module(images)
-            scores = scores.reshape(scores.shape[:2]).float()
-            cross_entropy(scores, labels).backward()  # type: ignore[no-untyped-call]
+            size = sum(len(labels) for _, labels in batch)
+            for images, labels in batch:
+                with forward_arithmetic(trainer.device, trainer.precision):
+                    scores = trainer.module(images)
+                scores = scores.reshape(scores.shape[:2]).float()
+                loss = cross_entropy(scores, labels)
+                (loss * (len(labels) / size)).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             yield
 

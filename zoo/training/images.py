@@ -35,16 +35,31 @@ SHARE_OF_MEMORY = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch, or the share of it that one process computes.
+    """A batch, or the part of it that goes through the net at once, or one process's share of that.
 
     images: (images, channels, crop, crop) float32. labels: int64. first: the place of the first image in the
-    whole batch, which has `size` images.
+    whole batch, which has `size` images. is_last: whether it is the last part of the batch.
     """
 
     images: Tensor
     labels: Tensor
     first: int
     size: int
+    is_last: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """A part of a batch, as one process has it. place: of its first image in the order of the epoch.
+
+    first, size, is_last: as in `Batch`. count: its images.
+    """
+
+    place: int
+    count: int
+    first: int
+    size: int
+    is_last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +117,19 @@ class TrainingImages:
     def check_all(
         self, progress: Callable[[int, int], None] | None = None, *, rank: int = 0, ranks: int = 1
     ) -> None:
-        """Read and decode every image, or this process's share, once. DataError if one cannot be read."""
+        """Read and decode every image, or this process's share, once.
+
+        DataError if one cannot be read, or is smaller than the window.
+        """
         if self._kept is not None:
             return
+
+        def checked(resized: Pixels) -> Pixels:
+            self._room(resized)
+            return resized[:1, :1]
+
         samples = self._samples[rank::ranks]
-        for done, _ in enumerate(self._load(samples, lambda resized: resized[:1, :1]), 1):
+        for done, _ in enumerate(self._load(samples, checked), 1):
             if progress is not None:
                 progress(done, len(samples))
 
@@ -114,39 +137,50 @@ class TrainingImages:
         """All images once, in the order of the dataset, unmirrored and with the centre window: to measure."""
         count = len(self)
         order = EpochOrder(np.arange(count), np.full((count, 2), 0.5), np.zeros(count, np.bool_))
-        yield from self._batches(order, size, 0, rank, ranks)
+        yield from self._batches(order, _shares(range(0, count, size), count, size, size, rank, ranks))
 
     def batches(
-        self, seed: int, epoch: int, size: int, *, skip: int = 0, rank: int = 0, ranks: int = 1
+        self,
+        seed: int,
+        epoch: int,
+        size: int,
+        *,
+        part_size: int | None = None,
+        skip: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> Generator[Batch, None, None]:
-        """The batches of an epoch from number `skip` on; of each, the share of process `rank` of `ranks`.
+        """The batches of an epoch from number `skip` on, each in parts of up to `part_size` images.
 
-        The last batch of an epoch may be smaller. Every process gets the same number of batches.
+        Of each part, the share of process `rank` of `ranks`. The last batch of an epoch may be smaller. Every
+        process gets the same number of batches and parts.
         """
-        yield from self._batches(EpochOrder.of(len(self), seed, epoch), size, skip, rank, ranks)
+        starts = range(skip * size, len(self), size)
+        shares = _shares(starts, len(self), size, part_size or size, rank, ranks)
+        yield from self._batches(EpochOrder.of(len(self), seed, epoch), shares)
 
-    def _batches(
-        self, order: EpochOrder, size: int, skip: int, rank: int, ranks: int
-    ) -> Generator[Batch, None, None]:
+    def _batches(self, order: EpochOrder, shares: Sequence[_Share]) -> Generator[Batch, None, None]:
         import torch
 
-        starts = range(skip * size, len(self), size)
-        shares = [_share(start, min(size, len(self) - start), rank, ranks) for start in starts]
         make = self._from_memory if self._kept is not None else self._from_files
         with contextlib.closing(make(order, shares)) as made:
-            for (place, first, count, whole), images in zip(shares, made, strict=True):
-                chosen = order.images[place : place + count]
-                yield Batch(torch.from_numpy(images), torch.from_numpy(self._labels[chosen]), first, whole)
+            for share, images in zip(shares, made, strict=True):
+                labels = self._labels[order.images[share.place : share.place + share.count]]
+                yield Batch(
+                    torch.from_numpy(images),
+                    torch.from_numpy(labels),
+                    share.first,
+                    share.size,
+                    share.is_last,
+                )
 
-    def _from_memory(
-        self, order: EpochOrder, shares: Sequence[tuple[int, int, int, int]]
-    ) -> Generator[Float32, None, None]:
+    def _from_memory(self, order: EpochOrder, shares: Sequence[_Share]) -> Generator[Float32, None, None]:
         assert self._kept is not None
         crop = self._crop
         views = np.lib.stride_tricks.sliding_window_view(self._kept, (crop, crop), axis=(2, 3))
         room = np.array(self._kept.shape[2:]) - crop + 1
-        for place, _, count, _ in shares:
-            part = slice(place, place + count)
+        for share in shares:
+            part = slice(share.place, share.place + share.count)
             top, left = self._offsets(order.windows[part], room).T
             images = views[order.images[part], :, top, left]
             if self._augmentation.mirror:
@@ -161,30 +195,25 @@ class TrainingImages:
         centre = [offset(int(size) + self._crop - 1, self._crop) for size in room]
         return np.tile(np.array(centre, np.int64), (len(windows), 1))
 
-    def _from_files(
-        self, order: EpochOrder, shares: Sequence[tuple[int, int, int, int]]
-    ) -> Generator[Float32, None, None]:
-        places = [k for place, _, count, _ in shares for k in range(place, place + count)]
-        most = max((count for _, _, count, _ in shares), default=1)
+    def _from_files(self, order: EpochOrder, shares: Sequence[_Share]) -> Generator[Float32, None, None]:
+        places = [k for share in shares for k in range(share.place, share.place + share.count)]
+        most = max((share.count for share in shares), default=1)
 
         def load(place: int) -> Float32:
             sample = self._samples[order.images[place]]
             return self._cut(self._resized(sample), order.windows[place], bool(order.mirrored[place]))
 
         with contextlib.closing(map_in_order(load, places, processors(), 2 * most, "decode")) as images:
-            for _, _, count, _ in shares:
-                yield np.stack([next(images) for _ in range(count)])
+            for share in shares:
+                part = np.empty((share.count, 3, self._crop, self._crop), np.float32)
+                for k in range(share.count):
+                    part[k] = next(images)
+                yield part
 
     def _cut(self, resized: Pixels, window: NDArray[np.float64], mirrored: bool) -> Float32:
         """A window of a resized image, normalised: (channels, crop, crop)."""
         crop, whole = self._crop, self._prepare.normalisation
-        room = np.array(resized.shape[:2]) - crop + 1
-        if room.min() < 1:
-            raise DataError(
-                f"{self._where}: an image of {resized.shape[1]}x{resized.shape[0]} pixels is "
-                f"smaller than the {crop}x{crop} window"
-            )
-        top, left = self._offsets(window[None], room)[0]
+        top, left = self._offsets(window[None], self._room(resized))[0]
         rows, columns = slice(top, top + crop), slice(left, left + crop)
         mean = whole.mean
         if mean is not None and mean.shape[1:] != (1, 1):
@@ -193,10 +222,22 @@ class TrainingImages:
         image = self._prepare.flavour.finish(resized[rows, columns], part)
         return image[..., ::-1] if mirrored and self._augmentation.mirror else image
 
+    def _room(self, resized: Pixels) -> NDArray[np.int64]:
+        """How many places the window has in a resized image: down and across. DataError if it has none."""
+        room = np.array(resized.shape[:2]) - self._crop + 1
+        if room.min() < 1:
+            raise DataError(
+                f"an image of {resized.shape[1]}x{resized.shape[0]} pixels is smaller than the "
+                f"{self._crop}x{self._crop} window"
+            )
+        return room
+
     def _resized(self, sample: Sample) -> Pixels:
         try:
             content = sample.read()
-            return self._prepare.resize(EncodedImage(content) if isinstance(content, bytes) else content)
+            resized = self._prepare.resize(EncodedImage(content) if isinstance(content, bytes) else content)
+            self._room(resized)
+            return resized
         except DataError as error:
             raise DataError(f"{self._where}: {sample.id}: {error}") from error
 
@@ -228,10 +269,20 @@ class TrainingImages:
             yield image.pixels
 
 
-def _share(start: int, size: int, rank: int, ranks: int) -> tuple[int, int, int, int]:
-    """(place in the order, place in the batch, images, size of the batch) of a process's share of a batch."""
-    first, end = rank * size // ranks, (rank + 1) * size // ranks
-    return start + first, first, end - first, size
+def _shares(
+    starts: Sequence[int], images: int, size: int, part_size: int, rank: int, ranks: int
+) -> list[_Share]:
+    """A process's shares of the batches that begin at these places of `images` images."""
+    found = []
+    for start in starts:
+        whole = min(size, images - start)
+        parts = -(-whole // part_size)
+        for part in range(parts):
+            begin, end = part * whole // parts, (part + 1) * whole // parts
+            first = begin + rank * (end - begin) // ranks
+            after = begin + (rank + 1) * (end - begin) // ranks
+            found.append(_Share(start + first, after - first, first, whole, part + 1 == parts))
+    return found
 
 
 def _whole_image_preprocessor(data: Dataset, settings: Settings, augmentation: Augmentation) -> Preprocessor:

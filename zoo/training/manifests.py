@@ -79,8 +79,9 @@ def check_manifest(net: TrainedNet, recipe: Recipe, settings: Settings) -> None:
         Manifest.model_validate(content)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise UsageError(f"{net.model}: no manifest can say this: {where}: {problem['msg']}") from error
+        where = "".join(f"{part}: " for part in problem["loc"])
+        why = problem["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{net.model}: no manifest can say this: {where}{why}") from error
 
 
 def _content(

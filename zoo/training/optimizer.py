@@ -3,11 +3,14 @@
 A net brings factors of its own: those that its Caffe definition states as lr_mult and decay_mult, which
 net.py has as `multipliers`. A recipe may replace them for biases and batch normalisation, or leave them all
 out. A weight whose learning rate has the factor 0 in the definition is frozen.
+
+net.py also has `without_gradient`: parameters that no gradient reaches, because a layer after them states
+propagate_down: false. As in Caffe, only their weight decay changes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,7 +25,7 @@ def sgd(net: nn.Module, recipe: Recipe, phase: Phase) -> torch.optim.SGD:
     """SGD as torch defines it, with a group of parameters for each pair of factors.
 
     Each group has its `rate_factor`, by which the loop multiplies the learning rate. Frozen parameters are in
-    no group.
+    no group; those of `parameters_without_gradient` are.
     """
     weight_decay = recipe.weight_decay if phase.weight_decay is None else phase.weight_decay
     groups: dict[tuple[float, float], dict[str, Any]] = {}
@@ -35,11 +38,22 @@ def sgd(net: nn.Module, recipe: Recipe, phase: Phase) -> torch.optim.SGD:
 
 
 def freeze(net: nn.Module, recipe: Recipe) -> None:
-    """Let no gradient be computed for what the net's definition freezes, if the recipe follows it."""
-    if recipe.multipliers:
-        for name, parameter, _ in _named_parameters(net):
-            if own_factors(net, name)[0] == 0:
-                parameter.requires_grad_(False)
+    """Compute no gradient for what none reaches, nor for what is frozen, if the recipe follows that."""
+    unreached = set(_without_gradient(net))
+    for name, parameter, _ in _named_parameters(net):
+        if name in unreached or (recipe.multipliers and own_factors(net, name)[0] == 0):
+            parameter.requires_grad_(False)
+
+
+def parameters_without_gradient(net: nn.Module) -> list[nn.Parameter]:
+    """What no gradient reaches: each step has to give them a gradient of zero, so that they decay."""
+    unreached = set(_without_gradient(net))
+    return [parameter for name, parameter, _ in _named_parameters(net) if name in unreached]
+
+
+def _without_gradient(net: nn.Module) -> Sequence[str]:
+    stated: Sequence[str] = getattr(net, "without_gradient", ())
+    return stated if isinstance(stated, tuple | list) else ()
 
 
 def own_factors(net: nn.Module, name: str) -> tuple[float, float]:
@@ -50,10 +64,11 @@ def own_factors(net: nn.Module, name: str) -> tuple[float, float]:
 
 def _trained_parameters(net: nn.Module, recipe: Recipe) -> Iterator[tuple[nn.Parameter, float, float]]:
     """The parameters that are not frozen, each with its factors on learning rate and weight decay."""
+    unreached = set(_without_gradient(net))
     for name, parameter, module in _named_parameters(net):
-        if not parameter.requires_grad:
-            continue
         rate, decay = own_factors(net, name) if recipe.multipliers else (1.0, 1.0)
+        if not parameter.requires_grad and (name not in unreached or rate == 0):
+            continue
         chosen = Factors()
         last = name.rpartition(".")[2]
         if isinstance(module, _BATCH_NORMS):

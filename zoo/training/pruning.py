@@ -99,7 +99,8 @@ def chosen_sparsities(tensors: Sequence[PrunableTensor], pruning: Pruning) -> li
         if _identifier(name) in frozen:
             raise UsageError(
                 f"the recipe prunes the layer '{name}', whose weights the definition of the net freezes "
-                "(lr_mult: 0); leave it out, or give multipliers = false"
+                "(lr_mult: 0) or lets no gradient reach (propagate_down: false); leave it out, or for "
+                "lr_mult give multipliers = false"
             )
     by_layer = {_identifier(name): share for name, share in pruning.by_layer.items()}
     excluded = {_identifier(name) for name in pruning.exclude}

@@ -125,6 +125,11 @@ class Recipe(Data):
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)]
     """Fixed beforehand; each gives its own initial weights (if the net has none), order and windows."""
     batch_size: Annotated[int, Field(gt=0, le=1 << 20)]
+    """The images of one step."""
+    images_at_once: Annotated[int, Field(gt=0)] | None = None
+    """So many images of a batch go through the net at once, over all processes, so that a batch may need more
+    memory than there is; their gradients are added up. By default the whole batch. Where Caffe's solver has
+    batch_size 32 and iter_size 16, that is a batch_size of 512 with 32 images at once."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     nesterov: bool = False
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -139,6 +144,11 @@ class Recipe(Data):
     dense: Phase
     sparse: Phase
     redense: Phase
+
+    @property
+    def part_size(self) -> int:
+        """How many images go through the net at once."""
+        return min(self.batch_size, self.images_at_once or self.batch_size)
 
     def phase(self, name: PhaseName) -> Phase:
         """The phase of this name."""
@@ -205,4 +215,4 @@ def with_seeds(recipe: Recipe, seeds: Sequence[int]) -> Recipe:
     try:
         return Recipe.model_validate({**recipe.model_dump(), "seeds": list(seeds)})
     except ValidationError as error:
-        raise UsageError(f"--seed: {_explain(error)}") from error
+        raise UsageError(f"--seed: {_explain(error).strip()}") from error

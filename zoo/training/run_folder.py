@@ -1,7 +1,7 @@
 """The folder of a training.
 
 run.json                     what is trained, how and where; a resumption must agree with it
-images.json                  that every training image was read once
+images.json                  that every image, of the training and of the test, was read once
 seed-S/STAGE.safetensors     the last weights of a finished stage, and the record of its epochs
 seed-S/checkpoint.safetensors   the stage under way
 seed-S/NAME.onnx             the nets of the result: baseline, sparse and dsd
@@ -26,6 +26,8 @@ from zoo.training.stages import Stage
 
 RUN_NAME, VERDICT_NAME, CHECKPOINT_NAME = "run.json", "verdict.json", "checkpoint.safetensors"
 IMAGES_NAME = "images.json"
+# What lies in the folder of a training until all images have been read.
+_BEFORE_THE_FIRST_STEP = frozenset({RUN_NAME, LOCK_NAME})
 
 
 @dataclass(frozen=True)
@@ -43,26 +45,26 @@ class RunFolder:
         """Begin or go on. identity: all that decides the result, as JSON-able data.
 
         UsageError for a folder that holds another training, or this one without `resume`. The folder exists.
+        A training that an image ended which cannot be read may begin again, and differently.
         """
         path = self.path / RUN_NAME
         if path.is_file():
-            before = _read_json(path)
-            if not resume:
+            if resume:
+                _check_same(self.path, _read_json(path), identity)
+                return
+            if self._has_begun():
                 raise UsageError(
                     f"{self.path}: holds a training already; --resume goes on with it, -o NAME starts another"
                 )
-            for key, value in identity.items():
-                if before.get(key) != value:
-                    raise UsageError(
-                        f"{self.path}: was started with another {key}; give it again, or train into another "
-                        f"folder: -o NAME\n  before: {_short(before.get(key))}\n  now:    {_short(value)}"
-                    )
-            return
-        if resume:
+        elif resume:
             raise UsageError(f"{self.path}: no training to resume: there is no {RUN_NAME}")
-        if not self.path.is_dir() or any(entry.name != LOCK_NAME for entry in self.path.iterdir()):
+        elif not self.path.is_dir() or any(entry.name != LOCK_NAME for entry in self.path.iterdir()):
             raise UsageError(f"{self.path}: is not empty; give a new folder: -o NAME")
         self.write_json(RUN_NAME, identity)
+
+    def _has_begun(self) -> bool:
+        """Whether anything lies there that is written once all images have been read."""
+        return any(entry.name not in _BEFORE_THE_FIRST_STEP for entry in self.path.iterdir())
 
     def write_json(self, name: str, content: object) -> None:
         """Write a JSON file, whole or not at all."""
@@ -77,7 +79,7 @@ class RunFolder:
 
     @property
     def images_checked(self) -> bool:
-        """Whether every training image was read once already, and so can be."""
+        """Whether every image was read once already, and so can be."""
         return (self.path / IMAGES_NAME).is_file()
 
     def note_checked_images(self, count: int) -> None:
@@ -104,6 +106,16 @@ class RunFolder:
         if self.writes:
             write_checkpoint(self.seed(seed) / f"{checkpoint.stage}.safetensors", checkpoint)
             (self.seed(seed) / CHECKPOINT_NAME).unlink(missing_ok=True)
+
+
+def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """UsageError unless all that decides the result is what it was."""
+    for key, value in now.items():
+        if before.get(key) != value:
+            raise UsageError(
+                f"{folder}: was started with another {key}; give it again, or train into another "
+                f"folder: -o NAME\n  before: {_short(before.get(key))}\n  now:    {_short(value)}"
+            )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from zoo.errors import ZooError
 from zoo.training.arithmetic import arithmetic, forward_arithmetic, seed_step
 from zoo.training.checkpoints import Checkpoint, load_net_state, net_state
 from zoo.training.net import scores_of
-from zoo.training.optimizer import sgd
+from zoo.training.optimizer import parameters_without_gradient, sgd
 from zoo.training.stages import EpochRecord, Stage
 
 if TYPE_CHECKING:
@@ -58,6 +59,15 @@ def train_stage(
     return Checkpoint(stage.name, records=run.records, epochs=len(run.records), net=trainer.state())
 
 
+def _distributed(module: nn.Module) -> nn.Module:
+    """The module as one of several processes trains it."""
+    with warnings.catch_warnings():
+        # torch 2.13 calls this argument by another name, which older versions do not have.
+        warnings.simplefilter("ignore", FutureWarning)
+        # Statistics of batch normalisation are those of all processes already.
+        return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
+
+
 class StageRun:
     """One stage under way. records: of its finished epochs. done: where it goes on."""
 
@@ -67,6 +77,8 @@ class StageRun:
         self.records = list(done.records)
         self.batches, self.loss_sum = done.batches, done.loss_sum
         self.optimizer = sgd(trainer.module, trainer.recipe, self.phase)
+        self.optimizer.zero_grad()
+        self.unreached = parameters_without_gradient(trainer.module)
         self.parameters = {
             name.removesuffix("_orig"): parameter for name, parameter in trainer.module.named_parameters()
         }
@@ -75,10 +87,7 @@ class StageRun:
             self.optimizer.state[parameter]["momentum_buffer"] = momentum.to(parameter.device).clone(
                 memory_format=torch.preserve_format
             )
-        self.net: nn.Module = trainer.module
-        if trainer.group.size > 1:
-            # Statistics of batch normalisation are those of all processes already.
-            self.net = nn.parallel.DistributedDataParallel(trainer.module, broadcast_buffers=False)
+        self.net: nn.Module = trainer.module if trainer.group.size == 1 else _distributed(trainer.module)
         self.rate = 0.0
         self._saved_at = self._looked_at = time.monotonic()
         self._steps_to_look = self._steps_since_look = 1
@@ -99,6 +108,7 @@ class StageRun:
             trainer.seed,
             number,
             trainer.recipe.batch_size,
+            part_size=trainer.recipe.part_size,
             skip=self.batches,
             rank=trainer.group.rank,
             ranks=trainer.group.size,
@@ -108,8 +118,12 @@ class StageRun:
         trainer.module.train()
         with contextlib.closing(batches) as batches:
             for batch in batches:
+                step = number * steps + self.batches
+                losses += self._gradient(batch, step)
+                if not batch.is_last:
+                    continue
                 self.rate = self.phase.learning_rate.at(epoch + self.batches / steps, self.phase.epochs)
-                losses += self._step(batch, self.rate, number * steps + self.batches)
+                self._step(self.rate)
                 self.batches += 1
                 trainer.on_step(batch.size)
                 if self.batches < steps and self._is_time_to_save():
@@ -119,25 +133,37 @@ class StageRun:
                 yield
         self.loss_sum += self._total(losses)
 
-    def _step(self, batch: Batch, rate: float, step: int) -> Tensor:
-        """One step of the optimiser; returns the sum of the losses of this process's images."""
+    def _gradient(self, batch: Batch, step: int) -> Tensor:
+        """Add the gradient of a batch, or of a part of it; returns the sum of the losses of its images.
+
+        Of several processes each has that of its images, and after the last part the gradient of all.
+        """
         trainer = self.trainer
-        trainer.prepare_step(batch, step)
+        trainer.prepare(batch, step)
+        # Of its own, so that the same step has the same dropout after a resumption and in both branches. The
+        # same for each part, of which dropout takes its share.
+        seed_step(trainer.device, trainer.seed, step)
+        with contextlib.ExitStack() as stack:
+            if isinstance(self.net, nn.parallel.DistributedDataParallel) and not batch.is_last:
+                stack.enter_context(self.net.no_sync())
+            with forward_arithmetic(trainer.device, trainer.precision):
+                scores = scores_of(self.net, trainer.to_device(batch.images))
+            labels = batch.labels.to(trainer.device)
+            total = nn.functional.cross_entropy(scores.float(), labels, reduction="sum")
+            # DistributedDataParallel averages the gradients of the processes.
+            (total * (trainer.group.size / batch.size)).backward()  # type: ignore[no-untyped-call]
+        return total.detach()
+
+    def _step(self, rate: float) -> None:
+        """One step of the optimiser with the gradients that were added up. MaskError as in `Masks.check`."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["rate_factor"]
-        # Of its own, so that the same step has the same dropout after a resumption and in both branches.
-        seed_step(trainer.device, trainer.seed, step)
-        self.optimizer.zero_grad()
-        with forward_arithmetic(trainer.device, trainer.precision):
-            scores = scores_of(self.net, trainer.to_device(batch.images))
-        labels = batch.labels.to(trainer.device)
-        total = nn.functional.cross_entropy(scores.float(), labels, reduction="sum")
-        # DistributedDataParallel averages the gradients of the processes.
-        (total * (trainer.group.size / batch.size)).backward()  # type: ignore[no-untyped-call]
+        for parameter in self.unreached:
+            parameter.grad = torch.zeros_like(parameter)
         self.optimizer.step()
+        self.optimizer.zero_grad()
         if self.masks is not None:
             self.masks.check()
-        return total.detach()
 
     def _total(self, losses: Tensor) -> float:
         """The sum of the losses over all processes. DivergedError if it is not finite."""

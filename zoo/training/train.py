@@ -109,8 +109,8 @@ def _check(job: TrainingJob, model: ir.Model) -> int:
         raise UsageError(f"{job.name}: has no convolution, inner product or recurrent layer to prune")
     if not any(tensor.values.requires_grad for tensor in tensors):
         raise UsageError(
-            f"{job.name}: the definition freezes every layer that could be pruned (lr_mult: 0); "
-            "multipliers = false in the recipe trains them all the same"
+            f"{job.name}: the definition freezes every layer that could be pruned (lr_mult: 0), or lets no "
+            "gradient reach it (propagate_down: false); multipliers = false in the recipe leaves lr_mult out"
         )
     chosen_sparsities(tensors, job.recipe.pruning)
     if job.settings.meant_for is not None:
@@ -140,12 +140,15 @@ def _images(job: TrainingJob, folder: RunFolder, group: Group, progress: Progres
     """The images; every one was read once before, in this start of the training or an earlier one."""
     from zoo.training.trainer import TrainingData
 
+    # The first process says it for all: it is also the one that notes it, perhaps before others look.
+    checked = group.broadcast(folder.images_checked)
     training = TrainingImages(job.data, job.settings, job.recipe.augmentation, progress=progress.images)
-    if not folder.images_checked:
-        training.check_all(progress.images, rank=group.rank, ranks=group.size)
-        group.broadcast(None)
-        folder.note_checked_images(len(training))
     test = TrainingImages(job.test, job.settings, Augmentation(), progress=progress.images)
+    if not checked:
+        for images in (training, test):
+            images.check_all(progress.images, rank=group.rank, ranks=group.size)
+        group.broadcast(None)
+        folder.note_checked_images(len(training) + len(test))
     return TrainingData(training, test)
 
 

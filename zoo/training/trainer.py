@@ -61,6 +61,7 @@ class Trainer:
     save: Callable[[Checkpoint], None] = lambda checkpoint: None
     _share: Share = field(default_factory=Share)
     _threads: int | None = None
+    _part: int = 1
 
     def __post_init__(self) -> None:
         freeze(self.module, self.recipe)
@@ -80,6 +81,13 @@ class Trainer:
         """The number of steps of one epoch."""
         return -(-len(self.data.training) // self.recipe.batch_size)
 
+    def _parts_before(self, step: int) -> int:
+        """How many parts of batches went through the net before a step, counted over all phases."""
+        count, size, part_size = len(self.data.training), self.recipe.batch_size, self.recipe.part_size
+        epochs, batches = divmod(step, self.steps_of_epoch())
+        full, last = -(-size // part_size), -(-(count % size) // part_size)
+        return epochs * (count // size * full + last) + batches * full
+
     def set_reference(self, state: dict[str, Tensor] | None) -> None:
         """The weights at the end of the dense stage, from which distances count; None: not there yet."""
         if state is None:
@@ -98,25 +106,26 @@ class Trainer:
         """A copy of the net's state, under the names that it has without masks."""
         return {key: tensor.detach().clone() for key, tensor in net_state(self.module).items()}
 
-    def prepare_step(self, batch: Batch, step: int) -> None:
-        """Tell dropout and batch normalisation which batch comes; `step` counts over all phases.
+    def prepare(self, batch: Batch, step: int) -> None:
+        """Tell dropout and batch normalisation what comes; `step` counts over all phases.
 
         Sets the number of threads, too: the first batch tells the sizes.
         """
         if self._threads is None and len(batch.images):
-            self._threads = threads_for(self.module, self.to_device(batch.images[:1]), self.recipe.batch_size)
+            self._threads = threads_for(self.module, self.to_device(batch.images[:1]), self.recipe.part_size)
         if self._threads is not None:
             torch.set_num_threads(self._threads)
         share = self._share
         share.first, share.count, share.size = batch.first, len(batch.labels), batch.size
         if self._averages is not None:
-            self._averages.before_step(step + 1)
+            self._averages.before_step(self._parts_before(step) + self._part)
+            self._part = 1 if batch.is_last else self._part + 1
 
     def measure(self) -> tuple[int, int]:
         """Right test images by the best class, and by the five best; over all processes."""
         top1 = top5 = 0
         self.module.eval()
-        size = self.recipe.batch_size
+        size = self.recipe.part_size
         batches = self.data.test.in_order(size, rank=self.group.rank, ranks=self.group.size)
         with torch.inference_mode(), contextlib.closing(batches) as batches:
             for batch in batches:

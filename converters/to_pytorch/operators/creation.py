@@ -7,6 +7,7 @@ import onnx_ir as ir
 import torch
 from torch import Tensor, fx
 
+from converters.dropout import stops_gradient
 from converters.to_pytorch.context import Context, torch_dtype
 from converters.to_pytorch.generated_net import Initializer
 from converters.to_pytorch.registry import operator
@@ -74,5 +75,7 @@ def cast_like(ctx: Context, x: Tensor, like: Tensor) -> Tensor:
 
 @operator("Identity")
 def identity(ctx: Context, x: Initializer | np.ndarray | Tensor) -> Initializer | np.ndarray | Tensor:
-    """x itself, without any code."""
+    """x itself, without any code; where the source lets no gradient pass, x without its past."""
+    if stops_gradient(ctx.node) and not isinstance(x, Initializer | np.ndarray):
+        return x.detach()
     return x

@@ -19,10 +19,12 @@ import onnxruntime
 import pytest
 from command_line import runner
 from safetensors.numpy import load_file
+from small_training import small_job
 
 from zoo.bundled import bundled_folder
 from zoo.evidence.run import write_run
 from zoo.publication.citation import bibtex
+from zoo.training.train import train
 
 FILES = ["README.md", "model.onnx", "net.py", "net.safetensors", "config.json", "labels.txt", "LICENSE"]
 
@@ -212,3 +214,13 @@ def test_a_mean_image_lies_beside_the_net(dsd_zoo, monkeypatch, tmp_path):
 )
 def test_bibtex(citation, lines):
     assert bibtex(citation, "key").splitlines() == lines
+
+
+def test_a_net_that_dsd_zoo_trained_can_be_published(dsd_zoo, tmp_path):
+    train(small_job(tmp_path), tmp_path / "run")
+    published(dsd_zoo, "small-seed3-dsd", "--manifests", "run", "-o", "out")
+    card = Path("out/README.md").read_text(encoding="utf-8")
+    assert "compute what the trained net does" in card
+    assert "nothing was trained again" not in " ".join(card.split())
+    assert "not on record" in card  # no licence is known for files of the user's own
+    assert card.count("- pytorch\n") == 1

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from small_training import small_job, write_definition, write_images
+from small_training import small_job, small_recipe, write_definition, write_images
 
 from zoo.training.checkpoints import read_checkpoint
 from zoo.training.train import train
@@ -20,6 +20,7 @@ PROGRAM = """
 import json, pathlib, sys
 from small_training import *
 from zoo.evaluation.distributed import join_group
+from zoo.training import images
 from zoo.training.run_folder import RunFolder
 from zoo.training.stage_run import StageRun
 from zoo.training.train import train
@@ -34,18 +35,31 @@ here = pathlib.Path(sys.argv[1])
 source = Source([here / "small.prototxt"])
 data, test = (open_dataset(here / name) for name in ("images", "test"))
 files = {"small.prototxt": "0" * 64}
-job = TrainingJob("small", source, files, Settings(PREPROCESSING), data, test, small_recipe())
+recipe = small_recipe(**json.loads(sys.argv[2]))
+images.free_memory = lambda *device: int(sys.argv[3])
+job = TrainingJob("small", source, files, Settings(PREPROCESSING), data, test, recipe)
 with join_group("cpu") as group:
     train(job, here / "run", group=group)
     (here / f"saved-{group.rank}.json").write_text(json.dumps(saved))
 """
 
 
-@pytest.mark.parametrize("processes", [2])
-def test_two_processes_give_the_losses_of_one(tmp_path, processes):
-    """With batch normalisation, dropout, a mask, and a last batch of 3 images that cannot be halved."""
+@pytest.mark.parametrize(
+    ("changes", "memory", "steps"),
+    [
+        # The last batch has 3 images, which cannot be halved.
+        ({}, 1 << 30, 4),
+        # The last batch has one image, of which one process has none; images are read from their files.
+        ({"batch_size": 23}, 0, 2),
+        ({"images_at_once": 3}, 1 << 30, 4),
+    ],
+    ids=["whole batches", "fewer images than processes", "parts of batches"],
+)
+def test_two_processes_give_the_losses_of_one(tmp_path, changes, memory, steps):
+    """With batch normalisation, dropout and a mask."""
+    processes = 2
     (tmp_path / "alone").mkdir()
-    train(small_job(tmp_path / "alone"), tmp_path / "alone" / "run")
+    train(small_job(tmp_path / "alone", recipe=small_recipe(**changes)), tmp_path / "alone" / "run")
     write_definition(tmp_path / "small.prototxt")
     write_images(tmp_path / "images", 24)
     write_images(tmp_path / "test", 15, seed=1)
@@ -55,7 +69,7 @@ def test_two_processes_give_the_losses_of_one(tmp_path, processes):
     subprocess.run(
         [
             sys.executable, "-m", "torch.distributed.run", "--standalone",
-            f"--nproc-per-node={processes}", str(program), str(tmp_path),
+            f"--nproc-per-node={processes}", str(program), str(tmp_path), json.dumps(changes), str(memory),
         ],
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path)},
         check=True, timeout=600,
@@ -63,7 +77,7 @@ def test_two_processes_give_the_losses_of_one(tmp_path, processes):
     saved = [json.loads((tmp_path / f"saved-{rank}.json").read_text()) for rank in range(processes)]
     assert saved[0] == saved[1]  # at the same steps, also within an epoch of 4
     assert [(epochs, batches) for stage, epochs, batches in saved[0] if stage == "dsd"] == [
-        (0, 1), (0, 2), (0, 3),
+        (0, done + 1) for done in range(steps - 1)
     ]  # fmt: skip
     for stage in STAGES:
         paths = [

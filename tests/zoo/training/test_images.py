@@ -135,3 +135,14 @@ def test_images_that_another_flavour_packed_are_refused(tmp_path):
         other = Settings(PREPROCESSING.model_copy(update={"flavour": "caffe-warp12"}))
         with pytest.raises(UsageError, match="packed by caffe-warp10"):
             TrainingImages(packed, other, RANDOM)
+
+
+def test_an_image_smaller_than_the_window_is_named_before_the_first_step(tmp_path):
+    """Where images are not resized, nothing else makes them large enough."""
+    data, _ = small_data(tmp_path)
+    path = tmp_path / "images" / "003.png"
+    path.write_bytes(cv2.imencode(".png", np.zeros((7, 12, 3), np.uint8))[1].tobytes())
+    settings = Settings(Preprocessing(flavour="caffe-stored", crop=8, mean=[127.0]))
+    images = TrainingImages(data, settings, RANDOM)
+    with pytest.raises(DataError, match=r"003\.png: an image of 12x7 pixels is smaller than the 8x8 window"):
+        images.check_all()

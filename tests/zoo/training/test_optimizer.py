@@ -188,3 +188,21 @@ def test_the_groups_of_net_py_give_the_same_step(tmp_path):
     for key, tensor in net.state_dict().items():
         np.testing.assert_allclose(tensor.numpy(), after[key], rtol=1e-5, atol=1e-6, err_msg=key)
     assert np.array_equal(after["two.weight"], before["two.weight"])
+
+
+def test_weights_that_no_gradient_reaches_only_decay(tmp_path):
+    """As in Caffe, which adds the decay to a gradient of zero; they are not pruned."""
+    source = definition(tmp_path, "", "propagate_down: false")
+    assert module_of(source.read(3)).without_gradient == ("one.weight", "one.bias")
+    before, batches, after = trained(tmp_path, source, STAGES[0])
+    rate, momentum, decay = 0.01, 0.9, 0.1
+    for key in ("one.weight", "one.bias"):
+        weight, history = before[key].astype(np.float64), 0.0
+        for _ in batches:
+            history = momentum * history + rate * decay * weight
+            weight = weight - history
+        np.testing.assert_allclose(after[key], weight, rtol=1e-5, err_msg=key)
+    assert not np.allclose(after["two.weight"], before["two.weight"] * 0.99, atol=1e-3)
+    pruned = trained(tmp_path / "sparse", source, STAGES[1])[2]
+    assert np.count_nonzero(pruned["one.weight"] == 0) == 0
+    assert np.count_nonzero(pruned["two.weight"] == 0) > 0

@@ -19,6 +19,8 @@ def test_the_recipes_that_ship_can_be_read():
     assert digits.seeds == [1, 2, 3, 4, 5]
     # Published: pruned to a third, then 20 epochs at 1e-4 from the trained net.
     assert squeezenet.pruning.sparsity == pytest.approx(2 / 3, abs=1e-4)
+    # Its solver: batches of 32, iter_size 16.
+    assert (squeezenet.batch_size, squeezenet.images_at_once) == (16 * 32, 32)
     assert squeezenet.dense.epochs == 0
     assert (squeezenet.redense.epochs, squeezenet.redense.learning_rate.base) == (20, 1e-4)
 
@@ -29,6 +31,7 @@ def test_the_recipes_that_ship_can_be_read():
         ({"seeds": []}, "seeds"),
         ({"seeds": [1, 1]}, "a seed is given twice"),
         ({"batch_size": 0}, "batch_size"),
+        ({"images_at_once": 0}, "images_at_once"),
         ({"pruning": {"sparsity": 1.0}}, "pruning.sparsity"),
         ({"pruning": {"sparsity": 0.5, "by_layer": {"a": 0.1}, "exclude": ["a"]}}, "a: in by_layer and"),
         ({"nesterov": True, "momentum": 0}, "nesterov needs a momentum"),

@@ -14,6 +14,7 @@ from zoo.training import stage_run
 from zoo.training.checkpoints import Checkpoint
 from zoo.training.images import TrainingImages
 from zoo.training.net import module_of
+from zoo.training.pruning import MaskError
 from zoo.training.recipe import Augmentation
 from zoo.training.stage_run import StageRun, train_stage
 from zoo.training.stages import STAGES
@@ -68,6 +69,25 @@ def test_by_steps(trainer, monkeypatch):
 def test_by_the_clock(trainer, monkeypatch):
     times = saved_at(trainer, monkeypatch, seconds_per_checkpoint=3)
     assert [batches for epochs, batches in times if not epochs] == [4, 8]
+
+
+def test_a_pruned_weight_that_a_step_moves_ends_the_training_after_that_step(trainer, monkeypatch):
+    """Whatever the optimiser does: here it adds a trifle to every weight."""
+    whole, steps = torch.optim.SGD.step, []
+
+    def step(optimizer):
+        whole(optimizer)
+        steps.append(optimizer)
+        if len(steps) == 3:
+            with torch.no_grad():
+                for group in optimizer.param_groups:
+                    for parameter in group["params"]:
+                        parameter.add_(1e-12)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", step)
+    with pytest.raises(MaskError, match=r"pruned weights of conv, fc are not zero after a step"):
+        train_stage(trainer, STAGES[1], trainer.state(), None)
+    assert len(steps) == 3
 
 
 class FirstOf:

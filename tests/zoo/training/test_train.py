@@ -22,7 +22,7 @@ from zoo.datasets import open_dataset
 from zoo.errors import DataError, DeviceError, UsageError
 from zoo.evidence.run import read_run
 from zoo.locks import hold
-from zoo.training import stage_run
+from zoo.training import images, stage_run
 from zoo.training.checkpoints import read_checkpoint
 from zoo.training.net import Source
 from zoo.training.pruning import pruned_count
@@ -75,6 +75,18 @@ def test_each_seed_has_its_own_initial_weights_and_both_branches_one_dense_net(f
         assert rates[0] == rates[1]
     assert all(record.distance > 0 for record in records["baseline"])
     assert records["dense"][0].distance == 0
+
+
+def test_distances_and_zeros_are_those_of_the_weights(finished):
+    folder, _, _ = finished
+    dense = weights(folder, "dense")
+    length = sum(np.square(dense[name].astype(np.float64)).sum() for name in WEIGHTS) ** 0.5
+    for stage in STAGES:
+        last = read_checkpoint(folder / "seed-3" / f"{stage}.safetensors").records[-1]
+        came = weights(folder, stage)
+        apart = [np.square(came[name].astype(np.float64) - dense[name]).sum() for name in WEIGHTS]
+        assert last.distance == pytest.approx(sum(apart) ** 0.5 / length, rel=1e-6)
+        assert last.zeros == sum(int((came[name] == 0).sum()) for name in WEIGHTS)
 
 
 def test_without_pruning_both_branches_are_the_same_to_the_last_bit(tmp_path):
@@ -244,6 +256,28 @@ def test_broken_training_data_is_an_error_before_the_first_step(tmp_path, monkey
     with open_dataset(tmp_path / "images") as data, pytest.raises(DataError, match=message):
         train(replace(job, data=data), tmp_path / "run")
     assert not steps
+
+
+def test_a_test_image_that_cannot_be_read_is_an_error_before_the_first_step(tmp_path, monkeypatch):
+    """Also where the images are too many to be kept in memory."""
+    monkeypatch.setattr(images, "free_memory", lambda *device: 0)
+    monkeypatch.setattr(stage_run, "train_stage", lambda *arguments: pytest.fail("a step was taken"))
+    job = small_job(tmp_path)
+    (tmp_path / "test" / "004.png").write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(DataError, match=r"test: 004\.png: cannot decode"):
+        train(job, tmp_path / "run")
+
+
+def test_after_an_error_before_the_first_step_the_same_folder_is_taken_again(tmp_path):
+    """Nothing is lost, and what was wrong may have been changed."""
+    job, broken = small_job(tmp_path), tmp_path / "images" / "004.png"
+    whole = broken.read_bytes()
+    broken.write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(DataError, match=r"004\.png"):
+        train(job, tmp_path / "run")
+    broken.write_bytes(whole)
+    train(replace(job, recipe=small_recipe(batch_size=8)), tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]["batch_size"] == 8
 
 
 def test_a_training_that_diverges_says_so(tmp_path):

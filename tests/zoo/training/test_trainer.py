@@ -7,14 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small_training import small_data, small_recipe
+from small_training import PREPROCESSING, small_data, small_job, small_recipe
 from torch import nn
 
 from zoo.evaluation.distributed import SingleProcess
-from zoo.training.images import Batch
+from zoo.evaluation.settings import Settings
+from zoo.training.checkpoints import read_checkpoint
+from zoo.training.images import Batch, TrainingImages
+from zoo.training.recipe import Augmentation
 from zoo.training.shared_layers import MovingAverages, Share, share_layers
 from zoo.training.stage_run import train_stage
 from zoo.training.stages import STAGES
+from zoo.training.train import train
 from zoo.training.trainer import Trainer, TrainingData
 
 
@@ -30,7 +34,7 @@ class Sequences:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batches(self, seed, epoch, size, *, skip=0, rank=0, ranks=1):
+    def batches(self, seed, epoch, size, *, part_size=None, skip=0, rank=0, ranks=1):
         order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(len(self)))
         yield from self._batches(order[skip * size :], size)
 
@@ -90,6 +94,47 @@ def test_moving_averages_are_those_of_caffe():
         assert norm.running_mean.item() == pytest.approx(total / weight, rel=1e-5)
 
 
+def test_a_batch_in_parts_gives_the_losses_of_the_whole_batch(tmp_path):
+    """With dropout and a mask; each part has the dropout that it has in the whole batch."""
+    recipes = [small_recipe(images_at_once=part) for part in (None, 1, 3, 7, 100)]
+    found = []
+    for k, recipe in enumerate(recipes):
+        (tmp_path / str(k)).mkdir()
+        job = small_job(tmp_path / str(k), norm=False, recipe=recipe)
+        train(job, tmp_path / str(k) / "run")
+        ends = [
+            read_checkpoint(tmp_path / str(k) / "run" / "seed-3" / f"{name}.safetensors")
+            for name in ("sparse", "dsd")
+        ]
+        found.append(ends)
+    for ends in found[1:]:
+        for end, whole in zip(ends, found[0], strict=True):
+            losses = [[record.loss for record in one.records] for one in (end, whole)]
+            assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+            for key, tensor in whole.net.items():
+                torch.testing.assert_close(end.net[key], tensor, rtol=1e-4, atol=1e-6)
+
+
+def test_no_more_images_than_stated_go_through_the_net_at_once(tmp_path):
+    """And batch normalisation counts each part, as Caffe does with iter_size: the sums stay averages."""
+    recipe = small_recipe(batch_size=7, images_at_once=3, augmentation={})
+    data, test = small_data(tmp_path)
+    images, measured = (TrainingImages(d, Settings(PREPROCESSING), Augmentation()) for d in (data, test))
+    net = nn.Sequential(nn.BatchNorm2d(3, momentum=0.1), nn.Flatten(), nn.Linear(192, 3))
+    seen: list[torch.Tensor] = []
+    net.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]) if module.training else None)
+    options = {"starts_from_nothing": True}
+    group = SingleProcess()
+    trainer = Trainer(net, TrainingData(images, measured), recipe, 3, torch.device("cpu"), group, **options)
+    train_stage(trainer, STAGES[0], trainer.state(), None)
+    # Two epochs of 24 images: three batches of 7, and one of 3, which is one part.
+    assert [len(part) for part in seen] == [2, 2, 3, 2, 2, 3, 2, 2, 3, 3] * 2
+    total = weight = 0.0
+    for part in seen:
+        total, weight = 0.9 * total + part.double().mean((0, 2, 3)), 0.9 * weight + 1
+    torch.testing.assert_close(net[0].running_mean.double(), total / weight, rtol=1e-5, atol=1e-6)
+
+
 def test_dropout_drops_the_same_values_whoever_computes_them():
     x = torch.rand(7, 3, 4, 4) + 1
 
@@ -114,12 +159,6 @@ def test_factors_of_biases_are_those_of_the_recipe(tmp_path):
     """Of two steps without momentum, one with a doubled rate and no decay for the biases: as written out."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
-    from small_training import PREPROCESSING
-
-    from zoo.evaluation.settings import Settings
-    from zoo.training.images import TrainingImages
-    from zoo.training.recipe import Augmentation
-
     data, test = small_data(tmp_path)
     images = TrainingImages(data, Settings(PREPROCESSING), Augmentation())
     recipe = small_recipe(
