@@ -42,8 +42,9 @@ class Samples(Sequence[Sample]):
         """The images with these names and labels, at all places or at `places`.
 
         read: reads the image at a place.
-        read_together: reads all images between two places at once, for sources that hold them as pixels one
-            after the other; None: each image is read alone.
+        read_together: reads images from one place on, but not beyond another, at once
+            (`Records.read_together`), for sources that hold them as pixels one after the other; None: each
+            image is read alone.
         """
         self._names, self._labels = names, labels
         self._read, self._read_together = read, read_together
@@ -74,7 +75,9 @@ class Samples(Sequence[Sample]):
         return self._read_together is not None and self._places.step == 1
 
     def read_together(self) -> DecodedImages | None:
-        """All images at once; None if they must be read one by one, which then says why.
+        """The first images at once, as many as the source reads at a time, or all of them.
+
+        None if they must be read one by one, which then says why.
 
         converters.SourceChangedError if the source has changed since it was opened.
         """

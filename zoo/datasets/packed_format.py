@@ -116,10 +116,20 @@ class PackedColumns:
         self._sizes = np.array([(image.height, image.width) for image in images], np.int64).reshape(-1, 2)
         self._starts = np.array([image.offset for image in images], np.int64)
         self._ends = self._starts + self._sizes.prod(axis=1) * CHANNELS * self._dtype.itemsize
+        self._has_pixels = np.ones(len(images), np.bool_)
+        self._has_pixels[list(self.problems)] = False
+        between = self._starts[1:] - self._ends[:-1]
+        self._is_beside_last = np.zeros(len(images), np.bool_)
+        self._is_beside_last[1:] = (between >= 0) & (between < ALIGNMENT)
 
     def extent(self, first: int, end: int) -> tuple[int, int]:
         """The bytes from the start of image `first` to the end of the last one before image `end`."""
         return int(self._starts[first]), int(self._ends[end - 1])
+
+    def end_within(self, first: int, end: int, size: int) -> int:
+        """The end of as many images from `first` up to `end` as lie within `size` bytes, at least one."""
+        fit = int((self._ends[first:end] - self._starts[first] <= size).sum())
+        return first + max(1, fit)
 
     def extents(self, first: int, end: int) -> Iterator[tuple[int, int]]:
         """The bytes of each of these images, counted from the start of the first."""
@@ -129,10 +139,7 @@ class PackedColumns:
 
     def are_side_by_side(self, first: int, end: int) -> bool:
         """Whether these images all have pixels, with no more than the alignment between one and the next."""
-        if any(index in self.problems for index in range(first, end)):
-            return False
-        between = self._starts[first + 1 : end] - self._ends[first : end - 1]
-        return bool(((between >= 0) & (between < ALIGNMENT)).all())
+        return bool(self._has_pixels[first:end].all() and self._is_beside_last[first + 1 : end].all())
 
     def pixels(self, content: bytes | memoryview, index: int) -> NDArray[Any]:
         """An image as an array (height, width, 3). content: its bytes."""
@@ -145,12 +152,12 @@ class PackedColumns:
         """
         steps = np.diff(self._starts[first:end])
         if (self._sizes[first:end] == self._sizes[first]).all() and (steps == steps[:1]).all():
-            start, stop = self.extent(first, first + 1)
-            one = self.pixels(content[: stop - start], first)
-            step = int(steps[0]) if len(steps) else one.nbytes
-            return np.lib.stride_tricks.as_strided(
-                one, (end - first, *one.shape), (step, *one.strides), writeable=False
-            )
+            shape = (*self._sizes[first].tolist(), CHANNELS)
+            strides = [self._dtype.itemsize]
+            for length in reversed(shape[1:]):
+                strides.insert(0, strides[0] * length)
+            step = int(steps[0]) if len(steps) else shape[0] * strides[0]
+            return np.ndarray((end - first, *shape), self._dtype, content, strides=(step, *strides))
         return [
             self.pixels(content[start:stop], first + at)
             for at, (start, stop) in enumerate(self.extents(first, end))

@@ -91,10 +91,11 @@ class Records(ImageSource):
         """The image of a record. DataError if it cannot be read."""
 
     def read_together(self, first: int, end: int) -> DecodedImages | None:
-        """The images of the records from `first` up to, not including, `end`, in one read.
+        """The images of the records from `first` on, up to, not including, `end`, in one read.
 
-        For a source that holds images as pixels, one after the other: it can feed a GPU, where the work of
-        Python on each image would be too much. None, as it is by default, if they must be read one by one: if
-        one of them cannot be read, or they do not lie side by side.
+        They may be fewer, but not none: as many as stay in a processor's cache until they are used. For a
+        source that holds images as pixels, one after the other: it can feed a GPU, where the work of Python
+        on each image would be too much. None, as it is by default, if they must be read one by one: if one of
+        them cannot be read, or they do not lie side by side.
         """
         return None

@@ -93,8 +93,8 @@ class PendingBatch:
     number: int
     sessions: Sequence[Session]
     samples: Samples
-    sha256: Sequence[str]
-    rotated: Sequence[bool]
+    sha256: list[str]
+    rotated: list[bool]
     loaded: list[Loaded | None] = field(default_factory=list)
     together: dict[_StagedKey, Pixels] = field(default_factory=dict)
     usable: dict[int, Sequence[int]] = field(default_factory=dict)
@@ -121,20 +121,16 @@ def _finished(job: Job, batch: PendingBatch, net: int) -> Batch:
 
 def _rows(job: Job, session: Session, batch: PendingBatch, ranking: Ranking) -> Rows:
     usable = batch.usable[session.net]
-    names, labels = batch.samples.names, batch.samples.labels
+    names, labels, digests = batch.samples.names, batch.samples.labels, batch.sha256
     if not ranking.finite.all():
         name = names[usable[int(ranking.finite.argmin())]]
         raise DataError(
             f"{job.data.source}: {excerpt(name)}: {session.net_name}'s scores are not numbers (NaN)"
         )
-    return Rows.from_columns(
-        [names[at] for at in usable],
-        [labels[at] for at in usable],
-        ranking.ids,
-        ranking.scores,
-        ranking.ranks,
-        [batch.sha256[at] for at in usable],
-    )
+    if len(usable) < len(names):
+        names, labels = [names[at] for at in usable], [labels[at] for at in usable]
+        digests = [digests[at] for at in usable]
+    return Rows.from_columns(names, labels, ranking.ids, ranking.scores, ranking.ranks, digests)
 
 
 def _ranked(staged: Iterator[PendingBatch], concurrent: int) -> Generator[PendingBatch, None, None]:
@@ -213,18 +209,36 @@ def _read_together(job: Job, size: int, work: tuple[int, Sequence[Session]]) -> 
     """A batch read as a whole; or one by one, if that is not possible."""
     number, sessions = work
     samples = samples_of_batch(job.samples, size, number)
-    images = samples.read_together()
-    if images is not None:
-        batch = PendingBatch(number, sessions, samples, images.sha256, images.rotated)
-        batch.usable = {session.net: range(len(samples)) for session in sessions}
-        with contextlib.suppress(DataError):
-            for session in sessions:
-                key = batch.staged_key(session)
-                if key not in batch.together:
-                    batch.together[key] = session.staging.prepare_together(images, key[2])
+    batch = PendingBatch(number, sessions, samples, [], [])
+    batch.usable = {session.net: range(len(samples)) for session in sessions}
+    with contextlib.suppress(DataError):
+        if _fill_together(batch):
             return batch
     prepare = partial(_prepared, _stagings(sessions))
     return _of_loaded(job, number, sessions, samples, [load_sample(prepare, sample) for sample in samples])
+
+
+def _fill_together(batch: PendingBatch) -> bool:
+    """Read and prepare the images, as many at a time as the source reads; whether that is possible.
+
+    Each part is checked and prepared while it is in the processor's cache. DataError where an image cannot be
+    used.
+    """
+    left, place = batch.samples, 0
+    stagings = {batch.staged_key(session): session.staging for session in batch.sessions}
+    while left:
+        images = left.read_together()
+        if images is None:
+            return False
+        end = place + len(images.pixels)
+        for key, staging in stagings.items():
+            if key not in batch.together:
+                batch.together[key] = staging.room(images, len(batch.samples), key[2])
+            staging.prepare_together(images, batch.together[key][place:end])
+        batch.sha256 += images.sha256
+        batch.rotated += images.rotated
+        left, place = left[len(images.pixels) :], end
+    return True
 
 
 def _read_one_by_one(job: Job, work: Work, batch_plan: BatchPlan) -> Generator[PendingBatch, None, None]:

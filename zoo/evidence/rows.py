@@ -189,17 +189,17 @@ class Rows(Sequence[Row]):
         import numpy as np
 
         yield map(str, self.labels.tolist())
-        for numbers, empty in ((self.ranks, NO_RANK), *((ids, NO_CLASS) for ids in self.ids.T)):
-            yield _text_column(numbers.tolist(), numbers == empty)
-        for scores in self.scores.T:
-            # numpy writes the shortest decimals that read back to the same float32.
-            yield _text_column(scores.astype(np.float32).astype(str).tolist(), np.isnan(scores))
+        yield from _text_columns(self.ranks[None], self.ranks[None] == NO_RANK)
+        yield from _text_columns(self.ids.T, self.ids.T == NO_CLASS)
+        # numpy writes the shortest decimals that read back to the same float32.
+        yield from _text_columns(self.scores.T.astype(np.float32).astype(str), np.isnan(self.scores.T))
 
 
-def _text_column(values: Iterable[object], empty: NDArray[np.bool_]) -> list[str]:
-    texts = list(map(str, values))
-    for place in empty.nonzero()[0].tolist():
-        texts[place] = ""
+def _text_columns(columns: NDArray[Any], empty: NDArray[np.bool_]) -> list[list[str]]:
+    """The text of each number in each column; none where it is empty."""
+    texts = [list(map(str, column)) for column in columns.tolist()]
+    for column, place in zip(*(where.tolist() for where in empty.nonzero()), strict=True):
+        texts[column][place] = ""
     return texts
 
 

@@ -10,7 +10,8 @@ module in `zoo/preprocessing/flavours`.
 from __future__ import annotations
 
 from zoo.preprocessing.decode import EncodedImage
-from zoo.preprocessing.flavour import Flavour, Normalisation
+from zoo.preprocessing.flavour import Flavour
+from zoo.preprocessing.normalisation import Normalisation
 from zoo.preprocessing.preprocessor import Preprocessor, preprocessor
 from zoo.preprocessing.registry import (
     all_flavours,

@@ -17,6 +17,7 @@ from zoo.preprocessing.image_header import (
     BMP_START,
     JPEG_START,
     PNG_START,
+    ImageHeader,
     check_image,
     check_pixels,
     image_header,
@@ -40,55 +41,58 @@ class EncodedImage:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.header = image_header(data)
-        self._decoded: dict[Callable[[bytes], NDArray[Any]], NDArray[Any]] = {}
+        self._decoded: dict[str, NDArray[Any]] = {}
 
     @property
     def bgr(self) -> NDArray[np.uint8]:
         """As OpenCV reads it in colour: (height, width, 3), BGR."""
-        return self._once(decode_bgr)
+        return self._once("bgr", lambda: decode_bgr(self.data, self.header))
 
     @property
     def deep_bgr(self) -> NDArray[Any]:
         """As `bgr`, but 16-bit files as uint16; `bgr` drops their low byte."""
-        return self.bgr if self.header.bits == 8 else self._once(decode_deep_bgr)
+        return (
+            self.bgr
+            if self.header.bits == 8
+            else self._once("deep", lambda: decode_deep_bgr(self.data, self.header))
+        )
 
     @property
     def pillow_rgb(self) -> NDArray[np.uint8]:
         """As `PIL.Image.open(file).convert("RGB")` reads it: (height, width, 3), RGB."""
-        return self._once(decode_pillow)
+        return self._once("pillow", lambda: decode_pillow(self.data))
 
     # Not functools.cached_property: before Python 3.12 all images would share its lock, and threads wait.
-    def _once(self, decode: Callable[[bytes], NDArray[Any]]) -> NDArray[Any]:
-        if decode not in self._decoded:
+    def _once(self, name: str, decode: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        if name not in self._decoded:
             check_image(self.data, self.header)
-            self._decoded[decode] = decode(self.data)
-        return self._decoded[decode]
+            self._decoded[name] = decode()
+        return self._decoded[name]
 
 
-def decode_bgr(data: bytes) -> NDArray[np.uint8]:
+def decode_bgr(data: bytes, header: ImageHeader | None = None) -> NDArray[np.uint8]:
     """The pixels of an encoded image as OpenCV reads them: (height, width, 3), BGR, uint8.
 
     Grey images get three equal channels, alpha is dropped, CMYK is converted, EXIF orientation ignored.
     DataError if the bytes cannot be decoded. Other formats than JPEG, PNG and BMP are errors too, even those
     that OpenCV reads, because their size is not checked here: 35 bytes of GIF may take gigabytes.
+
+    header: that of the bytes, where it is known.
     """
-    import numpy as np
-
-    return np.asarray(_decode(data, deep=False), np.uint8)
+    return _decode(data, header or image_header(data), deep=False)
 
 
-def decode_deep_bgr(data: bytes) -> NDArray[Any]:
+def decode_deep_bgr(data: bytes, header: ImageHeader | None = None) -> NDArray[Any]:
     """As `decode_bgr`, but 16-bit files stay uint16."""
-    return _decode(data, deep=True)
+    return _decode(data, header or image_header(data), deep=True)
 
 
-def _decode(data: bytes, *, deep: bool) -> NDArray[Any]:
+def _decode(data: bytes, header: ImageHeader, *, deep: bool) -> NDArray[Any]:
     import cv2
     import numpy as np
 
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION | (cv2.IMREAD_ANYDEPTH if deep else 0)
     try:
-        header = image_header(data)
         known = data.startswith((JPEG_START, PNG_START, BMP_START)) and header.width * header.height > 0
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if known else None
     except cv2.error as error:

@@ -8,11 +8,11 @@ arithmetic on arrays, which `zoo.preprocessing.tensors` does for a whole batch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing.decode import EncodedImage
+from zoo.preprocessing.normalisation import Normalisation, normalise_planes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,30 +28,6 @@ else:
 
 # 64 times as long as wide at size 256. Larger: a line of pixels would become gigabytes.
 MOST_SCALED_PIXELS = 1 << 22
-
-
-def _one() -> np.float32:
-    import numpy as np
-
-    return np.float32(1)
-
-
-@dataclass(frozen=True, slots=True)
-class Normalisation:
-    """Stage 2 in numbers, all float32: ((pixel * multiplier / divisor) - mean) * scale / std.
-
-    `mean` and `std` are (channels, 1, 1). `mean` may also be an image with the size of the window or of the
-    whole resized image, from which the same window is cut. With `swap_channels` the channels are reversed
-    first. `multiplier` and `divisor` change the range of the flavour's pixels to the range of the mean.
-    """
-
-    crop: int
-    mean: Float32 | None = None
-    std: Float32 | None = None
-    scale: np.float32 = field(default_factory=_one)
-    swap_channels: bool = False
-    multiplier: np.float32 = field(default_factory=_one)
-    divisor: np.float32 = field(default_factory=_one)
 
 
 class Flavour(ABC):
@@ -177,17 +153,10 @@ class Flavour(ABC):
         window = resized[..., rows, columns, :]
         if result is None:
             result = np.empty((*window.shape[:-3], channels, *window.shape[-3:-1]), np.float32)
-        _copy_planes(window, result, reverse=normalisation.swap_channels)
-        if normalisation.multiplier != 1:
-            result *= normalisation.multiplier
-        if normalisation.divisor != 1:
-            result /= normalisation.divisor
+        mean = None
         if normalisation.mean is not None:
-            result -= self.mean_at_window(normalisation, resized.shape[-3:])
-        if normalisation.scale != 1:
-            result *= normalisation.scale
-        if normalisation.std is not None:
-            result /= normalisation.std
+            mean = self.mean_at_window(normalisation, resized.shape[-3:])
+        normalise_planes(window, result, normalisation, mean)
         return result
 
     def same_convention(self, other: Flavour) -> bool:
@@ -221,22 +190,3 @@ class Flavour(ABC):
             )
         rows, columns = self.window(height, width, crop)
         return mean[:, rows, columns]
-
-
-def _copy_planes(pixels: Pixels, planes: Float32, *, reverse: bool) -> None:
-    """Copy pixels (..., height, width, channels) to planes (..., channels, height, width) of float32.
-
-    reverse: the last channel first.
-    """
-    import cv2
-    import numpy as np
-
-    channels = pixels.shape[-1]
-    if pixels.dtype == np.uint8 and channels > 1 and pixels.size:
-        # OpenCV takes bytes apart in half the time of numpy, which converts them one by one.
-        rows = np.ascontiguousarray(pixels).reshape(-1, pixels.shape[-2], channels)
-        parts = [part.reshape(pixels.shape[:-1]) for part in cv2.split(rows)]
-        for place, part in enumerate(reversed(parts) if reverse else parts):
-            planes[..., place, :, :] = part
-    else:
-        planes[...] = np.moveaxis(pixels[..., ::-1] if reverse else pixels, -1, -3)

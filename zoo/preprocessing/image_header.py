@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from zoo.errors import DataError
 
@@ -44,6 +44,8 @@ PIXELS_OF_ANY_FILE, PIXELS_OF_A_BYTE = 12 << 20, 16
 MOST_SIDE = 1 << 16
 # Every scan of a progressive JPEG goes over all pixels again. Encoders write some ten.
 MOST_SCANS, MOST_SCANNED_PIXELS = 100, 1 << 28
+# The two bytes that begin a scan, as a little-endian number.
+SCAN_PAIR = SOS << 8 | MARKER
 # The least bytes that pixels can take: deflate makes 1032 bytes of one; a block of 8 x 8 pixels takes a bit.
 DEFLATE_RATIO, BLOCKS_OF_A_BYTE, BLOCK_PIXELS = 1032, 8, 64
 
@@ -78,16 +80,16 @@ def image_header(data: bytes) -> ImageHeader:
     if data.startswith(BMP_START):
         width, height, _, _ = _bmp(data)
         return ImageHeader(abs(width), abs(height))
-    header = ImageHeader()
+    width = height = components = bits = 0
+    orientation = 1
     for marker, _, segment in _jpeg_segments(data):
-        if marker in FRAMES and len(segment) >= 6 and not header.bits:
+        if marker in FRAMES and len(segment) >= 6 and not bits:
             bits, height, width, components = struct.unpack_from(">BHHB", segment)
-            header = replace(header, width=width, height=height, components=components, bits=bits)
         elif marker == APP1 and segment.startswith(b"Exif\0\0"):
-            header = replace(header, orientation=_orientation(segment[6:]))
+            orientation = _orientation(segment[6:])
         elif marker == SOS:
             break
-    return header
+    return ImageHeader(width, height, components, bits, orientation)
 
 
 def check_image(data: bytes, header: ImageHeader) -> None:
@@ -119,8 +121,12 @@ def _most_scans(data: bytes) -> int:
     """
     import numpy as np
 
-    values = np.frombuffer(data, np.uint8)
-    return int(np.count_nonzero((values[:-1] == MARKER) & (values[1:] == SOS)))
+    # Two bytes at a time, from the first on and from the second on: a third of the time of single bytes.
+    return sum(
+        int(np.count_nonzero(np.frombuffer(data, "<u2", (len(data) - start) // 2, start) == SCAN_PAIR))
+        for start in (0, 1)
+        if len(data) > start + 1
+    )
 
 
 def check_pixels(width: int, height: int, size: int) -> None:

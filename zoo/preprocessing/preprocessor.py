@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import DataError, UsageError
 from zoo.preprocessing.decode import EncodedImage
-from zoo.preprocessing.flavour import Flavour, Float32, Normalisation, Pixels
+from zoo.preprocessing.flavour import Flavour, Float32, Pixels
 from zoo.preprocessing.mean_image import read_mean_image
+from zoo.preprocessing.normalisation import Normalisation
 from zoo.preprocessing.registry import problems, resolve
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo.preprocessing.flavour import Normalisation
+from zoo.preprocessing.normalisation import Normalisation
 
 if TYPE_CHECKING:
     import numpy as np

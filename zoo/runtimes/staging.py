@@ -1,7 +1,7 @@
 """From decoded images to batches of a net's input, on the host or on the net's device.
 
 Images that a source reads one by one are prepared one by one, as each is decoded, and then put into a batch.
-A source that holds pixels side by side reads a whole batch at once, and there it stays together.
+A source that holds pixels side by side reads many at once, and puts them into their batch itself.
 """
 
 from __future__ import annotations
@@ -22,15 +22,12 @@ if TYPE_CHECKING:
 
     from zoo.preprocessing.decode import DecodedImage, DecodedImages
 
-# So much of a batch is computed at a time, step after step, while it is in a processor's own cache.
-CACHED_BYTES = 1 << 20
-
 
 class Staging(Protocol):
     """From images to a batch of `count` images for the net; those beyond the given ones only fill it.
 
-    `prepare` and `prepare_together` run in the decoding threads; `stage` and `stage_together` in one thread,
-    while the net computes another batch.
+    `prepare`, `room` and `prepare_together` run in the decoding threads; `stage` and `stage_together` in one
+    thread, while the net computes another batch.
     """
 
     def prepare(self, content: EncodedImage | DecodedImage) -> Pixels:
@@ -41,12 +38,19 @@ class Staging(Protocol):
         """A batch of prepared images. DataError if they differ in shape or dtype."""
         ...
 
-    def prepare_together(self, images: DecodedImages, count: int) -> Pixels:
-        """The host's part of the work on a whole batch. DataError where an image cannot be used."""
+    def room(self, images: DecodedImages, given: int, count: int) -> Pixels:
+        """Memory for a batch of `given` images like `images`; zeros for those beyond, up to `count`."""
+        ...
+
+    def prepare_together(self, images: DecodedImages, room: Pixels) -> None:
+        """The host's part of the work on images of a batch. DataError where one cannot be used.
+
+        room: their places in what `room` gave.
+        """
         ...
 
     def stage_together(self, prepared: Pixels) -> Float32 | Tensor | list[Pixels]:
-        """A batch that was prepared together."""
+        """A batch that was prepared together: all that `room` gave."""
         ...
 
 
@@ -64,15 +68,17 @@ class HostStaging:
         _fill(batch, images)
         return batch
 
-    def prepare_together(self, images: DecodedImages, count: int) -> Float32:
+    def room(self, images: DecodedImages, given: int, count: int) -> Float32:
         """(count, channels, crop, crop) float32."""
         crop = self.prepare.normalisation.crop
         batch = np.empty((count, _channels(images), crop, crop), np.float32)
-        batch[len(images.pixels) :] = 0
-        at_a_time = max(1, CACHED_BYTES // batch[0].nbytes)
-        for place, pixels in _of_one_size(images, at_a_time):
-            self.prepare.finish(pixels, batch[place : place + len(pixels)])
+        batch[given:] = 0
         return batch
+
+    def prepare_together(self, images: DecodedImages, room: Float32) -> None:
+        """Both stages."""
+        for place, pixels in _of_one_size(images):
+            self.prepare.finish(pixels, room[place : place + len(pixels)])
 
     def stage_together(self, prepared: Pixels) -> Float32:
         """The batch itself."""
@@ -93,11 +99,15 @@ class WholeImages:
         """The images; none fills the batch, as the net is run for each alone."""
         return list(images)
 
-    def prepare_together(self, images: DecodedImages, count: int) -> Pixels:
+    def room(self, images: DecodedImages, given: int, count: int) -> Pixels:
         """Of packed images, which are resized already, nothing is whole any more: always a DataError."""
         raise DataError(
             f"packed by {images.flavour}; the net prepares its images itself, and needs image files"
         )
+
+    def prepare_together(self, images: DecodedImages, room: Pixels) -> None:
+        """As `room`."""
+        self.room(images, len(room), len(room))
 
     def stage_together(self, prepared: Pixels) -> list[Pixels]:
         """As `stage`."""
@@ -143,18 +153,19 @@ class DeviceStaging:
             lambda: self._resized(images, count) if self._resize else self._copied(images, count)
         )
 
-    def prepare_together(self, images: DecodedImages, count: int) -> Pixels:
-        """The windows of the images in memory from which the device copies: (count, crop, crop, channels)."""
+    def room(self, images: DecodedImages, given: int, count: int) -> Pixels:
+        """(count, crop, crop, channels) of the images' dtype, in memory from which the device copies."""
+        crop = self._prepare.normalisation.crop
+        return self._buffer(given, (count, crop, crop, _channels(images)), images.pixels[0].dtype)
+
+    def prepare_together(self, images: DecodedImages, room: Pixels) -> None:
+        """The windows of the images."""
         flavour, normalisation = self._prepare.flavour, self._prepare.normalisation
-        crop = normalisation.crop
-        given, dtype = len(images.pixels), images.pixels[0].dtype
-        windows = self._buffer(given, (count, crop, crop, _channels(images)), dtype)
-        for place, pixels in _of_one_size(images, given):
-            rows, columns = flavour.window(pixels.shape[1], pixels.shape[2], crop)
+        for place, pixels in _of_one_size(images):
+            rows, columns = flavour.window(pixels.shape[1], pixels.shape[2], normalisation.crop)
             if normalisation.mean is not None and not flavour.has_size:
                 flavour.mean_at_window(normalisation, pixels.shape[1:])
-            windows[place : place + len(pixels)] = pixels[:, rows, columns]
-        return windows
+            room[place : place + len(pixels)] = pixels[:, rows, columns]
 
     def stage_together(self, prepared: Pixels) -> Tensor:
         """(count, channels, crop, crop) float32 on the device, which must be the current one."""
@@ -206,15 +217,13 @@ def _channels(images: DecodedImages) -> int:
     return int(images.pixels[0].shape[-1])
 
 
-def _of_one_size(images: DecodedImages, at_a_time: int) -> Iterator[tuple[int, Pixels]]:
-    """Images of one size, at most so many at a time: the place of the first, (images, h, w, channels)."""
-    pixels = images.pixels
-    if isinstance(pixels, list):
-        for place, image in enumerate(pixels):
+def _of_one_size(images: DecodedImages) -> Iterator[tuple[int, Pixels]]:
+    """The images, those of one size together: the place of the first, (images, height, width, channels)."""
+    if isinstance(images.pixels, list):
+        for place, image in enumerate(images.pixels):
             yield place, image[None]
     else:
-        for place in range(0, len(pixels), at_a_time):
-            yield place, pixels[place : place + at_a_time]
+        yield 0, images.pixels
 
 
 def _fill(batch: Pixels, images: Sequence[Pixels]) -> None:

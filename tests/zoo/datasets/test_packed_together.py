@@ -14,6 +14,7 @@ from image_sources import write_packed
 from converters import SourceChangedError
 from zoo.datasets import Dataset, Sample, Samples, open_dataset
 from zoo.datasets.packed_format import TRAILER
+from zoo.datasets.sources import packed
 
 IMAGES = 23
 
@@ -56,6 +57,25 @@ def test_they_are_the_images_that_are_read_alone(tmp_path, flavour, reads):
             for one, image in zip(together.pixels, alone, strict=True):
                 assert one.dtype == image.pixels.dtype
                 np.testing.assert_array_equal(one, image.pixels)
+
+
+def test_no_more_is_read_at_once_than_a_processor_keeps(tmp_path, reads, monkeypatch):
+    monkeypatch.setattr(packed, "READ_AT_ONCE", 1000)
+    with open_dataset(write_packed(tmp_path / "x.pack", images(), "caffe-short8")) as data:
+        alone = [sample.read().pixels for sample in data.samples]
+        assert max(image.nbytes for image in alone) < 1000 < sum(image.nbytes for image in alone) / 3
+        reads.clear()
+        found, left = [], data.samples
+        while left:
+            together = left.read_together()
+            found += list(together.pixels)
+            left = left[len(together.pixels) :]
+        assert max(reads) <= 1000
+        assert sum(reads) < sum(image.nbytes + 64 for image in alone)
+        assert len(reads) < IMAGES / 2
+        monkeypatch.setattr(packed, "READ_AT_ONCE", 1)
+        assert len(data.samples.read_together().pixels) == 1
+    assert [image.tobytes() for image in found] == [image.tobytes() for image in alone]
 
 
 def rewrite(path, change) -> None:

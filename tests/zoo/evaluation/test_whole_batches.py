@@ -12,6 +12,7 @@ from colour_net import PLAIN, WEIGHTS, save_net
 from image_sources import write_packed
 
 from zoo.datasets import Sample, Samples, open_dataset
+from zoo.datasets.sources import packed
 from zoo.errors import DataError
 from zoo.evaluation.evaluate import evaluate_and_write, evaluate_nets
 from zoo.evaluation.job import Evaluation, Job
@@ -70,7 +71,11 @@ def evidence(evaluations) -> list[tuple[bytes, list[str]]]:
 
 @pytest.mark.parametrize("preprocessing", [PLAIN, SHORT, BICUBIC])
 @pytest.mark.parametrize("damaged", [False, True])
-def test_the_evidence_is_that_of_images_one_by_one(tmp_path, evaluations, preprocessing, damaged):
+@pytest.mark.parametrize("read_at_once", [1, 1000, packed.READ_AT_ONCE])
+def test_the_evidence_is_that_of_images_one_by_one(
+    tmp_path, evaluations, preprocessing, damaged, read_at_once, monkeypatch
+):
+    monkeypatch.setattr(packed, "READ_AT_ONCE", read_at_once)
     path = write_packed(tmp_path / "x.pack", images(), preprocessing.flavour)
     if damaged:
         with open_dataset(path) as data:

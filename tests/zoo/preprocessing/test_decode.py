@@ -66,7 +66,7 @@ def test_a_damaged_header_is_no_error(data):
 )
 def test_images_are_decoded_side_by_side(monkeypatch, decoder, pixels):
     both = threading.Barrier(2)
-    monkeypatch.setattr(decode, decoder, lambda data: [len(data), both.wait(timeout=10)])
+    monkeypatch.setattr(decode, decoder, lambda data, *_: [len(data), both.wait(timeout=10)])
     sixteen_bits = cv2.imencode(".png", np.zeros((4, 5, 3), np.uint16))[1].tobytes()
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda _: getattr(EncodedImage(sixteen_bits), pixels), range(2)))
@@ -78,6 +78,13 @@ def test_an_image_is_decoded_once():
     assert image.bgr is image.bgr
     assert image.deep_bgr is image.bgr
     assert image.pillow_rgb is image.pillow_rgb
+
+
+def test_the_header_is_read_once(monkeypatch):
+    read = []
+    monkeypatch.setattr(decode, "image_header", lambda data: read.append(data) or image_header(data))
+    assert EncodedImage(jpeg()).bgr.size
+    assert len(read) == 1
 
 
 def test_grey_and_colour_components():

@@ -179,3 +179,10 @@ def test_the_pixels_of_a_usual_jpeg_are_not_searched_for_scans(monkeypatch):
     assert EncodedImage(data).bgr.shape == (64, 64, 3)
     assert scans
     assert not searched
+
+
+def test_the_pairs_of_bytes_that_begin_a_scan_are_all_counted():
+    random = np.random.default_rng(0)
+    for length in (*range(12), 1000, 1001):
+        data = random.choice([0xFF, 0xDA, 0], length).astype(np.uint8).tobytes()
+        assert image_header_module._most_scans(data) == data.count(b"\xff\xda")

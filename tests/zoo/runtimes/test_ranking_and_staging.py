@@ -112,6 +112,12 @@ def test_the_device_makes_the_same_batch(tmp_path, flavour, resize, device):
     np.testing.assert_array_equal(batch[:5].cpu().numpy(), expected[:5])
 
 
+def part_of(images: DecodedImages, first: int, end: int) -> DecodedImages:
+    return DecodedImages(
+        images.pixels[first:end], images.sha256[first:end], images.flavour, images.rotated[first:end]
+    )
+
+
 @pytest.mark.parametrize("sizes", ["equal", "different"])
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_a_batch_prepared_together_is_that_of_its_images(tmp_path, flavour, sizes, device):
@@ -125,7 +131,10 @@ def test_a_batch_prepared_together_is_that_of_its_images(tmp_path, flavour, size
     together = DecodedImages(pixels, [""] * 5, flavour, [False] * 5)
     expected = HostStaging(prepare).stage([prepare(image) for image in alone], 7)
     for staging in (HostStaging(prepare), DeviceStaging(prepare, device)):
-        batch = staging.stage_together(staging.prepare_together(together, 7))
+        room = staging.room(together, 5, 7)
+        for place in (0, 3):
+            staging.prepare_together(part_of(together, place, min(place + 3, 5)), room[place:])
+        batch = staging.stage_together(room)
         found = batch if isinstance(batch, np.ndarray) else batch.cpu().numpy()
         assert found.shape == (7, 3, 27, 27)
         assert found[:5].tobytes() == expected[:5].tobytes()
@@ -134,9 +143,11 @@ def test_a_batch_prepared_together_is_that_of_its_images(tmp_path, flavour, size
 def test_a_batch_with_an_image_that_is_too_small_is_not_prepared_together(device):
     prepare = preprocessor(Preprocessing(flavour="caffe-stored", crop=8))
     pixels = [np.zeros((8, 8, 3), np.uint8), np.zeros((8, 7, 3), np.uint8)]
+    together = DecodedImages(pixels, ["", ""], "caffe-stored", [False] * 2)
     for staging in (HostStaging(prepare), DeviceStaging(prepare, device)):
+        room = staging.room(together, 2, 2)
         with pytest.raises(DataError, match="smaller than the 8x8 window"):
-            staging.prepare_together(DecodedImages(pixels, ["", ""], "caffe-stored", [False] * 2), 2)
+            staging.prepare_together(together, room)
 
 
 def test_stored_pixels_with_a_mean_image_of_their_size(tmp_path, device):

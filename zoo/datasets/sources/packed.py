@@ -14,6 +14,9 @@ from zoo.errors import DataError, excerpt
 if TYPE_CHECKING:
     from zoo.preprocessing.decode import DecodedImage, DecodedImages
 
+# Bytes of several images that are read at once: they stay in a processor's own cache until they are used.
+READ_AT_ONCE = 1 << 20
+
 
 @register_source
 class Packed(Records):
@@ -69,13 +72,16 @@ class Packed(Records):
         return DecodedImage(pixels, images.sha256[index], images.flavour, images.rotated[index])
 
     def read_together(self, first: int, end: int) -> DecodedImages | None:
-        """The pixels of these images; None if one has none or is damaged, or if they do not lie side by side.
+        """The pixels of the first of these images, up to `READ_AT_ONCE`.
+
+        None if one has none or is damaged, or if they do not lie side by side.
 
         converters.SourceChangedError if the packed file has changed since it was opened.
         """
         from zoo.preprocessing.decode import DecodedImages
 
         images = self._images
+        end = images.end_within(first, end, READ_AT_ONCE)
         if not images.are_side_by_side(first, end):
             return None
         start, last = images.extent(first, end)
