@@ -11,6 +11,8 @@ from converters.from_caffe import schema
 
 # ResNet-1202, the deepest net published, has some 4,800.
 MAX_LAYERS = 5_120
+# No layer of a real net makes more than a few; each costs as much as a small layer.
+MAX_TOPS = 16_384
 # A trial, such as with another size open, costs as much as the conversion: nets of more layers are few, and
 # are not tried.
 MOST_TRIED_LAYERS = 1_000
@@ -33,7 +35,9 @@ def blob_problem(sizes: Sequence[int]) -> str | None:
 
 
 def check_layer_count(net: schema.Message, path: Path) -> None:
-    """LimitError for a definition of more layers than any real net, before time is spent on each."""
-    count = len(net.layer) + len(net.layers)
-    if count > MAX_LAYERS:
-        raise LimitError(f"{path}: {count:,} layers; a net has at most {MAX_LAYERS:,}: is this the file?")
+    """LimitError for more layers or results of layers than any real net has, before time is spent on each."""
+    layers = [*net.layer, *net.layers]
+    tops = sum(len(layer.top) for layer in layers)
+    for count, most, what in (len(layers), MAX_LAYERS, "layers"), (tops, MAX_TOPS, "tops of layers"):
+        if count > most:
+            raise LimitError(f"{path}: {count:,} {what}; a net has at most {most:,}: is this the file?")

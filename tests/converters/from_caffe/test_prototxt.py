@@ -9,7 +9,7 @@ import pytest
 from reference_nets import layer, write_net
 
 import converters
-from converters.from_caffe.limits import MAX_LAYERS
+from converters.from_caffe.limits import MAX_LAYERS, MAX_TOPS
 from converters.from_caffe.prototxt import MAX_BYTES, MAX_FIELDS, MAX_UNUSUAL_FIELDS, parse
 
 NET = """name: "small"
@@ -133,6 +133,14 @@ def test_more_layers_than_any_net_has_are_refused(tmp_path: Path) -> None:
     assert len(parse(write(tmp_path, silent * MAX_LAYERS)).net.layer) == MAX_LAYERS
     with pytest.raises(converters.LimitError, match=r"5,121 layers; a net has at most 5,120"):
         parse(write(tmp_path, silent * (MAX_LAYERS + 1)))
+
+
+def test_more_tops_than_any_net_has_are_refused(tmp_path: Path) -> None:
+    tops = 'top: "s" ' * (MAX_TOPS - 1)
+    text = f'layer {{ name: "d" type: "Input" top: "x" }} layer {{ name: "s" type: "Split" bottom: "x" {tops}'
+    assert [len(one.top) for one in parse(write(tmp_path, text + "}")).net.layer] == [1, MAX_TOPS - 1]
+    with pytest.raises(converters.LimitError, match=r"16,385 tops of layers; a net has at most 16,384"):
+        parse(write(tmp_path, text + 'top: "s" }'))
 
 
 def test_bytes_that_are_not_utf8_are_named(tmp_path: Path) -> None:
