@@ -119,7 +119,8 @@ def is_harmless(
     """Whether a field cannot matter: it steers memory alone, or inference leaves out its layer."""
     if unread.layer is None:
         return unread.is_unknown and unread.message == "NetParameter" and unread.field in MEMORY_FIELDS
-    if unread.message in _RULES:
+    # With layers of both forms, which Caffe refuses, a position does not tell which layer it is.
+    if unread.message in _RULES or (len(net.layer) and len(net.layers)):
         return False
     if len(net.layers):
         layer = net.layers[unread.layer]

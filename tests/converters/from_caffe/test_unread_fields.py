@@ -122,3 +122,13 @@ def test_more_unknown_fields_than_any_definition_has_end_the_reading(tmp_path: P
         converters.FormatError, match=r"1001: more than 1,000 fields .* odd \(line 1\): is this"
     ):
         notes(tmp_path, text)
+
+
+def test_layers_of_both_forms_are_refused_also_with_unknown_fields(tmp_path: Path) -> None:
+    path = tmp_path / "net.prototxt"
+    old = 'layers { name: "old" type: RELU bottom: "data" top: "old" }\n'
+    path.write_text(DATA.format("", "") + BODY.replace("top:", "strange: 1 top:") + old)
+    with pytest.raises(converters.FormatError, match="both 'layer' and 'layers' fields, which Caffe refuses"):
+        converters.inspect(path)
+    with pytest.raises(converters.UnsupportedError, match=r"unknown field 'strange' .* in layer 'body'"):
+        converters.load(path)
