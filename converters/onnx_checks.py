@@ -91,6 +91,8 @@ def _check_tensor(tensor: ir.TensorProtocol, path: Path) -> None:
         )
     if math.prod(size or 1 for size in sizes) > MAX_SIZE:  # beside a size of 0, the others count too
         raise FormatError(f"{path}: the tensor {tensor.name!r} would be {shape_text(sizes)}: damaged")
+    if tensor.dtype == ir.DataType.UNDEFINED:
+        raise FormatError(f"{path}: the tensor {tensor.name!r} states no type of its values: damaged")
     if isinstance(tensor, ir.serde.TensorProtoTensor):
         _check_data(tensor.raw, math.prod(sizes), tensor.dtype, sizes, path)
 

@@ -43,8 +43,12 @@ def save(
         (tensor([-1, -3], bytes(12)), "a size is 0 to"),
         (tensor([1] * 100_000, bytes(4)), "has 100,000 axes"),
         (tensor([3], None), "needs 3 values and has 0"),
+        (tensor([3], bytes(12), TensorProto.UNDEFINED), "states no type of its values"),
     ],
-    ids=["huge", "beyond", "empty-beyond", "empty-huge", "negative", "two-negative", "axes", "no-data"],
+    ids=[
+        *("huge", "beyond", "empty-beyond", "empty-huge", "negative", "two-negative", "axes", "no-data"),
+        "no-type",
+    ],
 )
 @pytest.mark.parametrize("as_attribute", [False, True])
 def test_a_tensor_that_claims_other_than_it_stores(
