@@ -60,9 +60,13 @@ def _response(
     """One response. `Session.request` would read the body of a redirect, of any length, into memory."""
     import requests
 
-    asked = session.prepare_request(
-        requests.Request("GET" if body is None else "POST", url, headers=dict(headers), json=body)
-    )
+    request = requests.Request("GET" if body is None else "POST", url, headers=dict(headers), json=body)
+    try:
+        asked = session.prepare_request(request)
+    except requests.RequestException:
+        raise
+    except ValueError as error:  # a malformed host: not every check of requests' own has an error of its own
+        raise SourceError(f"{shown(url)} is no address that can be asked: {error}") from error
     settings: dict[str, Any] = {**session.merge_environment_settings(url, {}, True, True, None)}
     timeout = (retry_policy.connect_timeout, retry_policy.read_timeout)
     response = session.get_adapter(url).send(asked, timeout=timeout, **settings)

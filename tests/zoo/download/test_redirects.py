@@ -128,3 +128,8 @@ def test_the_body_of_a_redirect_is_not_read(site, cache, hasty):
 
     site.routes = {"/w": endless, "/real": serve}
     assert fetch_file(model(site.url(), **PINNED), cache, hasty).path.read_bytes() == CONTENT
+
+
+def test_an_address_with_a_malformed_host_is_refused(hasty):
+    with pytest.raises(SourceError, match="is no address that can be asked"):
+        request_json("h0ttp://[ocalhost/w", hasty.retry_policy, {})
