@@ -107,10 +107,10 @@ def _fill_from_bytes(pixels: Pixels, planes: Float32, reverse: bool, tables: Flo
     rows = np.ascontiguousarray(pixels).reshape(-1, width, channels)
     # OpenCV takes bytes apart in a fraction of numpy's time; arrays of its own it would copy once more.
     parts = np.empty((channels, *rows.shape[:2]), np.uint8)
-    cv2.split(rows, list(parts))
+    split = cv2.split(rows, list(parts))
     # A row for each plane of each image.
     places = planes.reshape(-1, channels, height * width)
-    for place, part in enumerate(parts[::-1] if reverse else parts):
+    for place, part in enumerate(reversed(split) if reverse else split):
         if tables is None:
             places[:, place] = part.reshape(-1, height * width)
         else:

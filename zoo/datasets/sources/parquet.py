@@ -65,7 +65,7 @@ class Parquet(Records):
                 self._files.append(file)
                 self._index(file, shard)
                 self._opened[-1].check()
-            except (OSError, ValueError, LookupError, RuntimeError, ArrowException) as error:
+            except (OSError, ValueError, LookupError, ArrowException) as error:
                 raise DataError(f"{shard}: the parquet file cannot be read: {excerpt(error)}") from error
         names = Counter(record.name for record in self.records)
         name, count = max(names.items(), key=itemgetter(1), default=("", 0))
@@ -90,7 +90,7 @@ class Parquet(Records):
 
         try:
             image = self._group(shard, group)[row]
-        except (OSError, ValueError, LookupError, RuntimeError, ArrowException) as error:
+        except (OSError, ValueError, LookupError, ArrowException) as error:
             self._opened[shard].check_content()
             raise DataError(f"its row group cannot be read, the file is damaged: {excerpt(error)}") from error
         self._opened[shard].check_content()
